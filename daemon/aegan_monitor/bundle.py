@@ -1,0 +1,210 @@
+"""The bundle: everything that scoring needs, checked before it is believed."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass as validated
+
+from aegan_monitor.errors import BundleError
+from aegan_monitor.logmel import FeatureParameters
+from aegan_monitor.reference import ReferenceSet
+from aegan_monitor.scores import SCORE_IDS
+from aegan_monitor.segments import ClipParameters, Scaling
+from aegan_monitor.session import GRAPHS, Graph
+
+FORMAT = 1
+RECORD = "bundle.json"
+WEIGHTS = "weights.bin"
+REFERENCE = "reference.npz"
+GOLDEN = "golden.npz"
+PAYLOAD = (*(f"{graph}.onnx" for graph in GRAPHS), WEIGHTS, REFERENCE, GOLDEN)
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkRecord(BaseModel):
+    """Sizes of the network's outputs."""
+
+    model_config = _STRICT
+    preset: str
+    ndf: int
+    nz: int
+    n_embedding: int
+
+
+class Calibration(BaseModel):
+    """Scores of held-out normal clips: their quantiles at `probabilities`, for every score id."""
+
+    model_config = _STRICT
+    n_clips: int
+    probabilities: list[float]
+    quantiles: dict[str, list[float]]
+
+
+class Normalisation(BaseModel):
+    """Mean and standard deviation of one score over the held-out normal clips."""
+
+    model_config = _STRICT
+    mean: float
+    std: float
+
+
+class ReferenceRecord(BaseModel):
+    """How the reference set was fitted."""
+
+    model_config = _STRICT
+    n_clips: int
+    covariance: str
+    shrinkage: float
+
+
+class Provenance(BaseModel):
+    """Where the bundle comes from."""
+
+    model_config = _STRICT
+    version: str
+    commit: str | None
+    seed: int
+    n_epochs: int
+    training_data_sha256: str
+    n_training_clips: int
+    n_held_out_clips: int
+
+
+class FileRecord(BaseModel):
+    """One file of the bundle."""
+
+    model_config = _STRICT
+    sha256: str
+    n_bytes: int
+
+
+class BundleFields(BaseModel):
+    """What training knows: `bundle.json` without format and files."""
+
+    model_config = _STRICT
+    machine_type: str
+    features: FeatureParameters
+    scaling: Scaling
+    clip: ClipParameters
+    network: NetworkRecord
+    score: str
+    precision: Literal["fp32", "fp16"]
+    reference: ReferenceRecord
+    normalisation: dict[str, Normalisation]
+    calibration: Calibration
+    provenance: Provenance
+
+
+class BundleRecord(BundleFields):
+    """`bundle.json`, the only carrier of numeric truth."""
+
+    format: Literal[1]
+    files: dict[str, FileRecord]
+
+
+@validated(frozen=True, config=ConfigDict(arbitrary_types_allowed=True))
+class Bundle:
+    """A folder whose record was read, whose files are those of the record, and whose arrays have the record's shapes."""
+
+    folder: Path
+    record: BundleRecord
+    reference: ReferenceSet
+
+    def graph_path(self, graph: Graph) -> Path:
+        """Where one graph lies."""
+        return self.folder / f"{graph}.onnx"
+
+    @property
+    def golden_path(self) -> Path:
+        """Where the golden recording lies."""
+        return self.folder / GOLDEN
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read and check a bundle.
+
+    Raises:
+        BundleError: With file, expected and found.
+    """
+    record = _read_record(folder)
+    for name in PAYLOAD:
+        _check_file(folder / name, record.files.get(name))
+    reference = ReferenceSet.load(folder / REFERENCE)
+    _check_shapes(folder, record, reference)
+    return Bundle(folder, record, reference)
+
+
+def _read_record(folder: Path) -> BundleRecord:
+    path = folder / RECORD
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such bundle folder; make one with: aegan-export RUN --out {folder}")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BundleError(f"{path}: file missing, so {folder} is no bundle; make one with: aegan-export RUN --out FOLDER") from error
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: cannot be read: {error}; export the bundle again") from error
+    found = raw.get("format") if isinstance(raw, dict) else None
+    if found != FORMAT:
+        newer = isinstance(found, int) and found > FORMAT
+        remedy = "update aegan-monitor" if newer else "export the bundle again"
+        raise BundleError(f"{path}: format: expected {FORMAT}, found {found}; {remedy}")
+    try:
+        record = BundleRecord.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{path}: {where}: {first['msg'].lower()}; export the bundle again") from error
+    problems = [*record.clip.problems(), *(_unknown_scores(record))]
+    if problems:
+        raise BundleError(f"{path}: {problems[0]}; export the bundle again")
+    return record
+
+
+def _unknown_scores(record: BundleRecord) -> list[str]:
+    if record.score not in SCORE_IDS:
+        return [f"score: {record.score!r} is none of {', '.join(SCORE_IDS)}"]
+    lacking = [name for name in SCORE_IDS if name not in record.calibration.quantiles or name not in record.normalisation]
+    return [f"calibration or normalisation lacks {name}" for name in lacking]
+
+
+def _check_file(path: Path, expected: FileRecord | None) -> None:
+    if expected is None:
+        raise BundleError(f"{path.parent / RECORD}: files: expected an entry for {path.name}, found none; export the bundle again")
+    if not path.is_file():
+        raise BundleError(f"{path}: file missing; copy the whole folder again, or export it again")
+    n_bytes = path.stat().st_size
+    if n_bytes != expected.n_bytes:
+        raise BundleError(f"{path}: expected {expected.n_bytes} bytes, found {n_bytes}; copy the whole folder again, or export it again")
+    digest = sha256_of(path)
+    if digest != expected.sha256:
+        raise BundleError(
+            f"{path}: expected sha256 {expected.sha256[:12]}..., found {digest[:12]}...: the file was changed; copy or export it again"
+        )
+
+
+def _check_shapes(folder: Path, record: BundleRecord, reference: ReferenceSet) -> None:
+    n_embedding, n_clips = record.network.n_embedding, record.reference.n_clips
+    expected = {
+        "filterbank": (record.features.n_bands, record.features.n_fft // 2 + 1),
+        "mean_spectrogram": (record.features.n_bands, record.clip.clip_frames),
+        "embedding_mean": (n_embedding,),
+        "embedding_precision": (n_embedding, n_embedding),
+        "embedding_directions": (n_clips, n_embedding),
+        "lof_distance": (n_clips,),
+        "lof_density": (n_clips,),
+    }
+    for name, shape in expected.items():
+        found = getattr(reference, name).shape
+        if found != shape:
+            raise BundleError(f"{folder / REFERENCE}: {name}: expected shape {shape}, found {found}; export the bundle again")

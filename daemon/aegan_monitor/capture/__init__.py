@@ -1,0 +1,37 @@
+"""Where samples come from: a microphone (`mic`), recordings (`file`) or a pipe (`stdin`)."""
+
+from typing import Protocol
+
+from aegan_monitor.types import Block
+
+
+class Capture(Protocol):
+    """A stream of samples of one channel.
+
+    One thread opens, reads and closes. A capture that broke is closed and may be opened again: the sample index then goes
+    on from where it was, plus the time known to be lost, and the first block is marked `overflowed`.
+    """
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Rate of the samples; a capture that cannot have it refuses to open."""
+
+    def describe(self) -> str:
+        """What a person would recognise: the device's or the file's name."""
+
+    def open(self) -> None:
+        """Begin, or begin again after `close`.
+
+        Raises:
+            CaptureError: It cannot be had, or is not what was asked for.
+        """
+
+    def read(self) -> Block | None:
+        """Wait for the next block; None at the end of a finite capture.
+
+        Raises:
+            CaptureError: It broke; what follows can only be had by opening it again.
+        """
+
+    def close(self) -> None:
+        """Let go of the device or file; harmless when it is not open."""

@@ -1,0 +1,150 @@
+"""aegan-monitor: listens to machines and says over MQTT when one sounds wrong."""
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from aegan_monitor import __version__
+from aegan_monitor.errors import EXIT_FAILED, run_command
+
+LARGEST_SPEED = 100.0  # of the demo; a faster pump would outrun the network
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="aegan-monitor", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    run = commands.add_parser("run", help="monitor until stopped")
+    run.add_argument("--config", type=Path, required=True, metavar="FILE")
+    run.set_defaults(action=run_run)
+
+    replay = commands.add_parser("replay", help="score recordings: as one stream, or each as a clip")
+    source = replay.add_mutually_exclusive_group(required=True)
+    source.add_argument("--bundle", type=Path, metavar="DIR")
+    source.add_argument("--config", type=Path, metavar="FILE", help="bundle, score and alarm of its first machine")
+    replay.add_argument("--clips", action="store_true", help="each file is a clip of its own")
+    replay.add_argument("--jsonl", type=Path, metavar="OUT", help="write one object a decision (or a clip), with all 19 scores")
+    replay.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    replay.set_defaults(action=run_replay)
+
+    check = commands.add_parser("check", help="prove that this machine can monitor: configuration, bundle, provider, microphone")
+    check.add_argument("--config", type=Path, metavar="FILE")
+    check.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE")
+    check.set_defaults(action=run_check)
+
+    devices = commands.add_parser("devices", help="list microphones")
+    devices.set_defaults(action=run_devices)
+
+    demo = commands.add_parser("demo", help="listen to a synthesised pump until its bearing fails")
+    demo.add_argument("--seed", type=parse_seed, metavar="N", default=0, help="the pump on another day (default: 0)")
+    demo.add_argument("--speed", type=parse_speed, default=1.0, help="times real time (default: 1)")
+    demo.set_defaults(action=run_demo)
+    return parser
+
+
+def parse_speed(text: str) -> float:
+    """A number over 0, as argparse wants it."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= LARGEST_SPEED:
+        raise argparse.ArgumentTypeError(f"expected a number over 0 and up to {LARGEST_SPEED:g}, found {text!r}")
+    return number
+
+
+def parse_seed(text: str) -> int:
+    """A whole number from 0 to 2^32 - 1, as argparse wants it."""
+    if not (text.isdecimal() and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {2**32 - 1}, found {text!r}")
+    return int(text)
+
+
+def run_run(arguments: argparse.Namespace) -> int:
+    """`aegan-monitor run`."""
+    from aegan_monitor.config import load_config  # noqa: PLC0415 - each command loads only what it needs
+    from aegan_monitor.monitor import Monitor  # noqa: PLC0415
+
+    config = load_config(arguments.config)
+    logging.basicConfig(level=config.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+    monitor = Monitor(config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: monitor.stop())
+    monitor.run()
+    return 0
+
+
+def run_replay(arguments: argparse.Namespace) -> int:
+    """`aegan-monitor replay`."""
+    from aegan_monitor.bundle import load_bundle  # noqa: PLC0415
+    from aegan_monitor.config import InferenceConfig, load_config  # noqa: PLC0415
+    from aegan_monitor.line import alarm_settings, choose_score  # noqa: PLC0415
+    from aegan_monitor.machine import AlarmSettings  # noqa: PLC0415
+    from aegan_monitor.replay import Replay, open_lines  # noqa: PLC0415
+    from aegan_monitor.session import OrtSession  # noqa: PLC0415
+
+    if arguments.config:
+        config = load_config(arguments.config)
+        machine, inference = config.machines[0], config.inference
+        bundle = load_bundle(machine.bundle)
+        score, alarm = choose_score(machine, bundle), alarm_settings(machine)
+    else:
+        bundle, inference = load_bundle(arguments.bundle), InferenceConfig()
+        score, alarm = bundle.record.score, AlarmSettings()
+    session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
+    replay = Replay(bundle, session, score, alarm)
+    with open_lines(arguments.jsonl) as record:
+        action = replay.clips if arguments.clips else replay.stream
+        action(arguments.files, print, record)
+    return 0
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """`aegan-monitor check`."""
+    from aegan_monitor.check import check_bundle, check_configuration  # noqa: PLC0415
+    from aegan_monitor.config import InferenceConfig  # noqa: PLC0415
+
+    if (arguments.config is None) == (arguments.bundle is None):
+        make_parser().error("check takes either --config FILE or BUNDLE")
+    if arguments.config:
+        check_configuration(arguments.config, print)
+    else:
+        check_bundle(arguments.bundle, InferenceConfig(), print)
+    return 0
+
+
+def run_devices(_: argparse.Namespace) -> int:
+    """`aegan-monitor devices`."""
+    from aegan_monitor.capture.mic import list_devices  # noqa: PLC0415
+
+    found = list_devices()
+    for device in found:
+        default = "  (default)" if device.is_default else ""
+        print(f"{device.name}: {device.n_channels} channel(s), {device.default_sample_rate_hz:g} Hz, {device.host_api}{default}")
+    if not found:
+        print("aegan-monitor: no microphone found; plug one in, or check the sound server", file=sys.stderr)
+        return EXIT_FAILED
+    return 0
+
+
+def run_demo(arguments: argparse.Namespace) -> int:
+    """`aegan-monitor demo`."""
+    from aegan_monitor.demo.show import run_show  # noqa: PLC0415
+
+    return run_show(arguments.seed, arguments.speed)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    arguments = make_parser().parse_args(argv)
+    return run_command("aegan-monitor", lambda: arguments.action(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

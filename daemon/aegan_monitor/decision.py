@@ -1,0 +1,60 @@
+"""From a score to 'exceeded': a threshold learned from normal sound alone, with hysteresis."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aegan_monitor.bundle import BundleFields
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Two thresholds for one score: an alarm is raised above `on` and cleared below `off`."""
+
+    on: float
+    off: float
+
+
+def make_threshold(fields: BundleFields, score: str, quantile: float, margin: float) -> Threshold:
+    """`off` is the quantile of the held-out normal scores; `on` lies `margin` times further from their median.
+
+    Args:
+        fields: The bundle's record.
+        score: A score id.
+        quantile: Of the held-out normal clips' scores, 0.5 to 1.
+        margin: 0 makes the two thresholds one; 2 sets `on` three times as far from the median as the quantile: of a few
+            dozen clips that is the edge of what was heard, not of what is normal.
+    """
+    calibration = fields.calibration
+    median, off = np.interp([0.5, quantile], calibration.probabilities, calibration.quantiles[score])
+    return Threshold(float(off + margin * (off - median)), float(off))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one score means.
+
+    Attributes:
+        score: As computed.
+        normalised: In standard deviations from the mean of held-out normal sound.
+        threshold: The one that held for it.
+        exceeded: Whether the machine sounds wrong.
+    """
+
+    score: float
+    normalised: float
+    threshold: float
+    exceeded: bool
+
+
+class Decider:
+    """Decides about one machine's scores, one after the other."""
+
+    def __init__(self, fields: BundleFields, score: str, quantile: float, margin: float) -> None:
+        self._threshold = make_threshold(fields, score, quantile, margin)
+        self._normal = fields.normalisation[score]
+
+    def decide(self, score: float, active: bool) -> Decision:
+        """The decision about the next score; the lower threshold holds only while the alarm is `active`."""
+        threshold = self._threshold.off if active else self._threshold.on
+        return Decision(score, (score - self._normal.mean) / self._normal.std, threshold, score > threshold)

@@ -1,0 +1,133 @@
+"""The demonstration, as `aegan-monitor demo` runs it: a pump, a monitor, a broker and a subscriber."""
+
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from aegan_monitor.config import MachineConfig, MonitorConfig
+from aegan_monitor.demo import bundle_path
+from aegan_monitor.demo.broker import run_broker
+from aegan_monitor.demo.pump import Pump
+from aegan_monitor.errors import EXIT_FAILED, AeganError
+from aegan_monitor.monitor import Monitor
+from aegan_monitor.types import Block
+
+FAULT_FROM_S = 25.0
+LONGEST_S = 60.0
+BLOCK_SAMPLES = 1600
+ON_DELAY_S = 3.0
+SUBSCRIBE_TIMEOUT_S = 20.0
+
+
+class PumpCapture:
+    """The synthesised pump at the pace of a microphone."""
+
+    def __init__(
+        self,
+        seed: int,
+        sample_rate_hz: int,
+        fault_from_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self._seed = seed
+        self._pump = Pump(seed, sample_rate_hz, fault_from_s)
+        self._clock, self._sleep = clock, sleep
+        self._began_s = 0.0
+        self._next_sample = 0
+
+    def describe(self) -> str:
+        """What is heard."""
+        return f"a synthesised pump (seed {self._seed})"
+
+    def open(self) -> None:
+        """Switch it on."""
+        self._began_s = self._clock() - self._next_sample / self.sample_rate_hz
+
+    def read(self) -> Block | None:
+        """The next 0.1 s, when it is due."""
+        block = Block(self._pump.read(BLOCK_SAMPLES), self._next_sample)
+        self._next_sample += BLOCK_SAMPLES
+        self._sleep(max(0.0, self._began_s + self._next_sample / self.sample_rate_hz - self._clock()))
+        return block
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def make_config(port: int) -> MonitorConfig:
+    """The demonstration's configuration: what `monitor.yaml` would say."""
+    return MonitorConfig.model_validate(
+        {
+            "node": "demo",
+            "mqtt": {"host": "127.0.0.1", "port": port, "protocol": "3.1.1"},
+            "machines": [{"name": "pump", "bundle": bundle_path(), "alarm": {"on_delay_s": ON_DELAY_S}}],
+        }
+    )
+
+
+def run_show(seed: int, speed: float = 1.0) -> int:
+    """Run to the alarm, at `speed` times real time; 1 when it does not come, or comes before the fault."""
+
+    def make_capture(_: MachineConfig, rate_hz: int) -> PumpCapture:
+        return PumpCapture(seed, rate_hz, FAULT_FROM_S, lambda: speed * time.monotonic(), lambda wait_s: time.sleep(wait_s / speed))
+
+    logging.basicConfig(level=logging.WARNING, format="monitor     %(message)s", stream=sys.stdout)
+    logging.getLogger("aegan_monitor").setLevel(logging.INFO)
+    print(
+        f"A pump runs; its bearing fails at {FAULT_FROM_S:g} s, at the same loudness. The monitor has heard only normal pumps.", flush=True
+    )
+    with run_broker() as port:
+        subscriber = start_subscriber(port)
+        try:
+            monitor = Monitor(make_config(port), capture=make_capture)
+            worker = threading.Thread(target=monitor.run, name="monitor")
+            worker.start()
+            try:
+                code = subscriber.wait(LONGEST_S + SUBSCRIBE_TIMEOUT_S)
+            finally:
+                monitor.stop()
+                worker.join()
+        finally:
+            subscriber.kill()
+            subscriber.wait()
+    verdict = "the alarm came after the fault and reached the subscriber" if code == 0 else "FAILED: no alarm, or one before the fault"
+    print(f"demo: {verdict}", flush=True)
+    return 0 if code == 0 else EXIT_FAILED
+
+
+def start_subscriber(port: int) -> "subprocess.Popen[str]":
+    """The subscriber's process, once it has subscribed; its lines are passed on.
+
+    Raises:
+        AeganError: It does not subscribe.
+    """
+    arguments = [
+        "--port",
+        str(port),
+        "--topic",
+        "aegan/demo",
+        "--fault-sample",
+        str(round(FAULT_FROM_S * 16_000)),
+        "--timeout",
+        str(LONGEST_S),
+    ]
+    command = [sys.executable, "-u", "-m", "aegan_monitor.demo.subscriber", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    subscribed = threading.Event()
+
+    def pass_on() -> None:
+        for line in process.stdout or ():
+            print(f"subscriber  {line}", end="", flush=True)
+            subscribed.set()
+
+    threading.Thread(target=pass_on, name="subscriber", daemon=True).start()
+    if not subscribed.wait(SUBSCRIBE_TIMEOUT_S):
+        process.kill()
+        process.wait()
+        raise AeganError("the demo's subscriber cannot reach its broker; try again")
+    return process

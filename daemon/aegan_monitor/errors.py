@@ -1,0 +1,72 @@
+"""The one tree of errors. Each message says what, where, expected, found and what to do."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import ClassVar
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_CONFIG = 78  # sysexits.h EX_CONFIG; the unit does not restart on it
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells do it
+
+
+class AeganError(Exception):
+    """Anything this project refuses to do, told in one line (or one line a finding)."""
+
+    exit_code: ClassVar[int] = EXIT_FAILED
+
+
+class ConfigError(AeganError):
+    """The configuration is wrong; nothing was started."""
+
+    exit_code = EXIT_CONFIG
+
+
+class BundleError(AeganError):
+    """A bundle is damaged, of another format, or not what its own record says."""
+
+    exit_code = EXIT_CONFIG
+
+
+class CaptureError(AeganError):
+    """Audio cannot be had, or is not the audio that the bundle was trained on."""
+
+
+class InferenceError(AeganError):
+    """The runtime is missing, or a required provider is not what a session really uses."""
+
+    exit_code = EXIT_CONFIG
+
+
+class InferenceRunError(InferenceError):
+    """The runtime failed while it ran; unlike a wrong set-up, starting again may help."""
+
+    exit_code = EXIT_FAILED
+
+
+class PublishError(AeganError):
+    """A message cannot be handed to the broker, and will not be by waiting."""
+
+
+class DataError(AeganError):
+    """A folder of recordings is not what training or evaluation needs."""
+
+
+def run_command(program: str, command: Callable[[], int]) -> int:
+    """What `command` returns, or the exit code of its failure, told on stderr without a traceback."""
+    try:
+        return command()
+    except AeganError as error:
+        for line in str(error).splitlines():
+            print(f"{program}: {line}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except OSError as error:  # a folder that may not be written, a full disk
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"{program}: {place}{error.strerror or error}", file=sys.stderr)
+        return EXIT_FAILED

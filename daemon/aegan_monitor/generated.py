@@ -1,0 +1,24 @@
+"""Writes the files that are generated from code: `python -m aegan_monitor.generated`, in a checkout."""
+
+import sys
+from pathlib import Path
+
+from aegan_monitor.config import schema_text
+from aegan_monitor.messages import schema_texts
+
+
+def generated_texts() -> dict[str, str]:
+    """Each generated file, by its path in the checkout."""
+    return {"configs/monitor.schema.json": schema_text(), **{f"docs/schemas/{name}": text for name, text in schema_texts().items()}}
+
+
+def main() -> int:
+    """Write them below the current folder."""
+    for name, text in generated_texts().items():
+        Path(name).write_text(text, encoding="utf-8")
+        print(name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""The golden recording: one clip and one decision hop of sound with every intermediate, to prove a machine's arithmetic."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from aegan_monitor.bundle import Bundle, BundleFields
+from aegan_monitor.errors import BundleError
+from aegan_monitor.logmel import LogMel
+from aegan_monitor.pipeline import Pipeline
+from aegan_monitor.reference import ReferenceSet
+from aegan_monitor.scores import SCORE_IDS
+from aegan_monitor.segments import Segmenter
+from aegan_monitor.session import Session
+from aegan_monitor.types import DoubleArray, FloatArray, SegmentOutputs
+
+# Largest deviation by stage: dB for frames, of the scaled range for segments, else relative to the largest value.
+# Arithmetic of another processor stays under 1e-4; a GPU's TF32 under 1e-2; a wrong weight shows at once.
+TOLERANCES = {"db": 1e-3, "segments": 1e-4, "z": 1e-2, "embedding": 1e-2, "z_errors": 3e-2, "x_errors": 2e-2, "scores": 3e-2}
+ABSOLUTE = ("db", "segments")
+
+
+@dataclass(frozen=True, slots=True)
+class StageCheck:
+    """How far one stage is from the record."""
+
+    stage: str
+    deviation: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is near enough (a NaN is not)."""
+        return self.deviation <= self.tolerance
+
+
+def golden_samples(fields: BundleFields) -> int:
+    """Samples of a golden recording: enough for two decisions of a stream."""
+    n_frames = fields.clip.clip_frames + fields.clip.decision_hop_frames
+    return fields.features.n_fft // 2 + (n_frames - 1) * fields.features.hop_samples
+
+
+def compute_stages(
+    fields: BundleFields, reference: ReferenceSet, session: Session, samples: FloatArray
+) -> dict[str, FloatArray | DoubleArray]:
+    """Every stage of the stream `samples`, by name; `scores` is float64 `[2, 19]`."""
+    frames = LogMel(fields.features, reference.filterbank).push(samples)
+    segments = Segmenter(fields.features.n_bands, fields.clip, fields.scaling).push(frames.db)
+    outputs = session.infer(segments)
+    clips = Pipeline(fields, reference, session).push(samples)
+    scores = np.array([[clip.scores[name] for name in SCORE_IDS] for clip in clips])
+    return {"db": frames.db, "segments": segments, **{name: getattr(outputs, name) for name in SegmentOutputs.FIELDS}, "scores": scores}
+
+
+def write_golden(path: Path, samples: FloatArray, stages: dict[str, FloatArray | DoubleArray]) -> None:
+    """Write as `.npz`, nothing pickled."""
+    with path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, samples=samples, **stages)
+
+
+def check_golden(bundle: Bundle, session: Session) -> list[StageCheck]:
+    """Replay the golden recording on `session` (which must load every graph); one finding a stage.
+
+    Raises:
+        BundleError: The recording cannot be read.
+    """
+    try:
+        with np.load(bundle.golden_path, allow_pickle=False) as arrays:
+            golden = {name: arrays[name] for name in ("samples", *TOLERANCES)}
+    except (OSError, ValueError, KeyError) as error:
+        raise BundleError(f"{bundle.golden_path}: cannot be read: {error}; export the bundle again") from error
+    found = compute_stages(bundle.record, bundle.reference, session, golden["samples"])
+    return [StageCheck(stage, deviation(stage, found[stage], golden[stage]), TOLERANCES[stage]) for stage in TOLERANCES]
+
+
+def deviation(stage: str, found: FloatArray | DoubleArray, expected: FloatArray | DoubleArray) -> float:
+    """Largest difference; relative to the largest expected value of its column unless the stage is ABSOLUTE."""
+    if found.shape != expected.shape:
+        return float("inf")
+    difference = np.abs(found.astype(np.float64) - expected)
+    if stage in ABSOLUTE:
+        return float(difference.max())
+    columnwise = stage in ("scores", "z_errors", "x_errors")
+    scale = np.abs(expected).max(axis=0) if columnwise else np.abs(expected).max()
+    return float((difference / np.maximum(scale, 1e-30)).max())
+
+
+def require_golden(bundle: Bundle, session: Session) -> None:
+    """Refuse a model that does not compute here what it computed where it was made.
+
+    Raises:
+        BundleError: A stage deviates by more than its tolerance.
+    """
+    for check in check_golden(bundle, session):
+        if not check.passed:
+            raise BundleError(
+                f"{bundle.folder}: golden check failed at {check.stage}: expected a deviation of at most {check.tolerance:g}, "
+                f"found {check.deviation:.3g}; this provider computes something else: try inference.providers: [cpu], or export again"
+            )

@@ -1,0 +1,143 @@
+"""One machine's line, built from its configuration: bundle, session, capture, ring, pipeline, judge."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegan_monitor.bundle import Bundle, load_bundle
+from aegan_monitor.capture import Capture
+from aegan_monitor.capture.file import FileCapture
+from aegan_monitor.capture.mic import MicrophoneCapture
+from aegan_monitor.capture.stdin import StdinCapture
+from aegan_monitor.config import FileCaptureConfig, InferenceConfig, MachineConfig, MicCaptureConfig
+from aegan_monitor.errors import BundleError, ConfigError
+from aegan_monitor.golden import require_golden
+from aegan_monitor.listener import Listener
+from aegan_monitor.machine import AlarmSettings, Judge, Machine
+from aegan_monitor.pipeline import Pipeline
+from aegan_monitor.ring import Ring
+from aegan_monitor.scores import SCORE_IDS
+from aegan_monitor.session import GRAPHS, Graph, OrtSession
+
+log = logging.getLogger(__name__)
+
+RING_S = 30.0
+
+
+@dataclass(slots=True)
+class Line:
+    """One machine with the thread that listens for it."""
+
+    machine: Machine
+    listener: Listener
+    ring: Ring
+    session: OrtSession
+    sample_rate_hz: int
+
+
+def choose_score(machine: MachineConfig, bundle: Bundle) -> str:
+    """The configured score, or the bundle's.
+
+    Raises:
+        ConfigError: There is no such score.
+    """
+    score = machine.score or bundle.record.score
+    if score not in SCORE_IDS:
+        raise ConfigError(f"machine {machine.name}: score: {score!r} is none of {', '.join(SCORE_IDS)}")
+    return score
+
+
+def alarm_settings(machine: MachineConfig) -> AlarmSettings:
+    """The machine's `alarm` section."""
+    alarm = machine.alarm
+    return AlarmSettings(alarm.quantile, alarm.margin, alarm.on_delay_s, alarm.off_delay_s)
+
+
+def open_session(bundle: Bundle, inference: InferenceConfig, score: str) -> OrtSession:
+    """A session with the one graph that `score` needs, once the golden recording has passed on all of them.
+
+    Raises:
+        InferenceError: No runtime, or a required provider is not in use.
+        BundleError: The golden check failed, or the bundle cannot be streamed.
+    """
+    if bundle.record.features.top_db is not None:
+        raise BundleError(
+            f"{bundle.folder}: trained with top_db {bundle.record.features.top_db:g}, which needs whole clips and cannot be streamed; "
+            "train with top_db: null, or use replay --clips"
+        )
+
+    def load(graphs: Iterable[Graph]) -> OrtSession:
+        return OrtSession(bundle, graphs, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
+
+    require_golden(bundle, load(GRAPHS))
+    return load([SCORE_IDS[score].graph])
+
+
+def make_capture(machine: MachineConfig, sample_rate_hz: int) -> Capture:
+    """The machine's capture, not yet open."""
+    capture = machine.capture
+    if isinstance(capture, MicCaptureConfig):
+        return MicrophoneCapture(capture.device, capture.channel, sample_rate_hz, stall_s=2 * machine.no_data_s)
+    if isinstance(capture, FileCaptureConfig):
+        return FileCapture(capture.paths, sample_rate_hz, capture.pace, loop=capture.loop)
+    return StdinCapture(sys.stdin.buffer, sample_rate_hz, capture.sample_format)
+
+
+def read_password(path: Path | None) -> str | None:
+    """The first line of the password file.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").split("\n", 1)[0]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"mqtt.password_file: {path}: cannot be read ({type(error).__name__}); check path and permissions") from error
+
+
+class Sessions:
+    """Machines that share a bundle (and what they need of it) share one session."""
+
+    def __init__(self, inference: InferenceConfig) -> None:
+        self._inference = inference
+        self._open: dict[tuple[Path, Graph], OrtSession] = {}
+
+    def open(self, bundle: Bundle, score: str) -> OrtSession:
+        """The session for `score`; raises as `open_session`."""
+        key = (bundle.folder, SCORE_IDS[score].graph)
+        if key not in self._open:
+            self._open[key] = open_session(bundle, self._inference, score)
+            requested = ", ".join(self._inference.providers)
+            log.info("%s: golden check passed; inference on %s (asked for: %s)", bundle.folder, self._open[key].provider, requested)
+        return self._open[key]
+
+
+def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[MachineConfig, int], Capture] = make_capture) -> Line:
+    """Everything that one machine needs, with nothing running yet.
+
+    Raises:
+        ConfigError, BundleError, InferenceError: As the parts tell.
+    """
+    bundle = load_bundle(config.bundle)
+    features = bundle.record.features
+    score = choose_score(config, bundle)
+    session = sessions.open(bundle, score)
+    pipeline = Pipeline(bundle.record, bundle.reference, session, [SCORE_IDS[score]])
+    machine = Machine(config.name, pipeline, Judge(bundle.record, score, alarm_settings(config)))
+    ring = Ring(round(RING_S * features.sample_rate_hz), features.hop_samples)
+    live = isinstance(config.capture, MicCaptureConfig)
+    waits = not live and getattr(config.capture, "pace", "fast") == "fast"
+    listener = Listener(
+        config.name,
+        capture(config, features.sample_rate_hz),
+        ring,
+        live=live,
+        waits=waits,
+        no_data_s=config.no_data_s,
+        retry_s=config.retry_s,
+    )
+    return Line(machine, listener, ring, session, features.sample_rate_hz)

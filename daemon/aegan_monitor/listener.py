@@ -1,0 +1,116 @@
+"""The first thread of the line: reads one capture into its ring, and opens it again when it breaks."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aegan_monitor.capture import Capture
+from aegan_monitor.errors import CaptureError
+from aegan_monitor.ring import Ring
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S = 1.0
+ROOM_TIMEOUT_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class SensorState:
+    """`ok`, `starting`, or the fault, with one line for people."""
+
+    state: str
+    detail: str = ""
+
+
+class Listener:
+    """Owns the capture and the thread that reads it.
+
+    A live capture (a microphone) is reopened for ever, waiting a little longer each time; nothing waits for the reader
+    of the ring. Any other (recordings, a pipe) waits until the ring has room, and its first error is final.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        capture: Capture,
+        ring: Ring,
+        *,
+        live: bool,
+        waits: bool,
+        no_data_s: float,
+        retry_s: float,
+        first_retry_s: float = FIRST_RETRY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.error: CaptureError | None = None
+        self._name, self._capture, self._ring = name, capture, ring
+        self._live, self._waits = live, waits
+        self._no_data_s, self._retry_s, self._clock = no_data_s, retry_s, clock
+        self._first_retry_s = min(first_retry_s, retry_s)
+        self._state = SensorState("starting")
+        self._last_news_s: float | None = None  # when it was started, or gave its last block
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"capture {name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._last_news_s = self._clock()
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 1.0) -> None:
+        """End the thread; one that hangs in a dead device is left behind."""
+        self._stopping.set()
+        self._thread.join(timeout_s)
+
+    def sensor(self) -> SensorState:
+        """What can be said of the input now (any thread)."""
+        waits_for_samples = self._live and self._state.state in ("starting", "ok")
+        if waits_for_samples and self._last_news_s is not None and self._clock() - self._last_news_s > self._no_data_s:
+            detail = f"no samples for {self._no_data_s:g} s from {self._capture.describe()}; check its cable and the sound server"
+            return SensorState("stalled", detail)
+        return self._state
+
+    def _run(self) -> None:
+        wait_s = self._first_retry_s
+        while not self._stopping.is_set():
+            try:
+                self._capture.open()
+                log.info("%s: listening to %s", self._name, self._capture.describe())
+                self._read_all()
+                return
+            except Exception as fault:  # noqa: BLE001 - whatever ends this thread in silence leaves a monitor that is running but deaf
+                error = self._as_capture_error(fault)
+                if self._state.state == "ok":
+                    wait_s = self._first_retry_s
+                if self._state != SensorState("missing", str(error)):
+                    log.error("%s: %s%s", self._name, error, "; trying again" if self._live else "")
+                self._state = SensorState("missing", str(error))
+                if not self._live:
+                    self.error = error
+                    self._ring.end()
+                    return
+            finally:
+                self._capture.close()
+            self._stopping.wait(wait_s)
+            wait_s = min(2 * wait_s, self._retry_s)
+
+    def _as_capture_error(self, fault: Exception) -> CaptureError:
+        if isinstance(fault, CaptureError):
+            return fault
+        log.error("%s: please report this", self._name, exc_info=fault)
+        return CaptureError(f"{self._capture.describe()}: reading it failed ({type(fault).__name__}: {fault})")
+
+    def _read_all(self) -> None:
+        while not self._stopping.is_set():
+            block = self._capture.read()
+            if block is None:
+                self._ring.end()
+                return
+            while self._waits and not self._ring.wait_for_room(len(block.samples), ROOM_TIMEOUT_S):
+                if self._stopping.is_set():
+                    return
+            self._ring.write(block)
+            self._last_news_s = self._clock()
+            self._state = SensorState("ok")

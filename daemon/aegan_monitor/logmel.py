@@ -1,0 +1,120 @@
+"""Log-mel frames from a stream of samples, the same for every way of splitting it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from aegan_monitor.types import DoubleArray, FloatArray, Frames
+
+BandScale = Literal["mel", "linear"]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureParameters:
+    """How sound becomes a picture; owned by the bundle, never by the daemon's configuration.
+
+    Attributes:
+        sample_rate_hz: Rate of the samples; nothing is resampled in silence.
+        n_fft: Samples under one window.
+        hop_samples: Samples from frame to frame (512 at 16 kHz is 32 ms).
+        band_scale: `mel` (Slaney) or `linear`.
+        n_bands: Bands in one frame.
+        f_min_hz, f_max_hz: Edges of the lowest and the highest band.
+        floor_power: Power below which the logarithm is cut off.
+        top_db: Range under a clip's own maximum. Not causal, so only for whole clips (published tables); else null.
+    """
+
+    sample_rate_hz: int = 16_000
+    n_fft: int = 2048
+    hop_samples: int = 512
+    band_scale: BandScale = "mel"
+    n_bands: int = 128
+    f_min_hz: float = 0.0
+    f_max_hz: float = 8000.0
+    floor_power: float = 1e-10
+    top_db: float | None = None
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds from frame to frame."""
+        return self.hop_samples / self.sample_rate_hz
+
+
+def mel_from_hz(hz: DoubleArray) -> DoubleArray:
+    """The Slaney mel scale: linear below 1 kHz, logarithmic above.
+
+    Source: M. Slaney, Auditory Toolbox, Interval Research TR 1998-010.
+    """
+    linear = hz * 3 / 200
+    return np.where(hz < 1000.0, linear, 15.0 + np.log(np.maximum(hz, 1000.0) / 1000.0) * 27 / np.log(6.4))
+
+
+def hz_from_mel(mel: DoubleArray) -> DoubleArray:
+    """Inverse of `mel_from_hz`."""
+    return np.where(mel < 15.0, mel * 200 / 3, 1000.0 * np.exp((np.maximum(mel, 15.0) - 15.0) * np.log(6.4) / 27))
+
+
+def make_filterbank(features: FeatureParameters) -> FloatArray:
+    """Triangular bands of unit area (Slaney's norm), float32 `[n_bands, n_fft / 2 + 1]`.
+
+    Band i rises from edge i to edge i + 1 and falls to edge i + 2; the edges are equidistant on the band scale.
+    """
+    low, high = np.array(features.f_min_hz), np.array(features.f_max_hz)
+    if features.band_scale == "mel":
+        edges = hz_from_mel(np.linspace(mel_from_hz(low), mel_from_hz(high), features.n_bands + 2))
+    else:
+        edges = np.linspace(low, high, features.n_bands + 2)
+    bins = np.fft.rfftfreq(features.n_fft, 1 / features.sample_rate_hz)
+    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
+    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    return (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+
+
+class LogMel:
+    """Centred frames of `10 log10(max(filterbank @ |FFT|^2, floor))` from a stream.
+
+    The stream begins behind n_fft / 2 zeros, so frame k is ready after n_fft / 2 + k hop samples: offline's centred
+    frames, without looking ahead. Differs from librosa (`top_db=None`) by under 1e-4 dB.
+    """
+
+    def __init__(self, features: FeatureParameters, filterbank: FloatArray) -> None:
+        """Store; `filterbank` is float32 `[n_bands, n_fft / 2 + 1]`, as the bundle carries it."""
+        self.features = features
+        self._filterbank = np.ascontiguousarray(filterbank.T)
+        ramp = np.arange(features.n_fft) / features.n_fft
+        self._window = (0.5 - 0.5 * np.cos(2 * np.pi * ramp)).astype(np.float32)  # periodic Hann
+        self._window_power = float(np.sum(self._window.astype(np.float64) ** 2))
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new stream: what comes next has nothing to do with what came before."""
+        self._pending = np.zeros(self.features.n_fft // 2, np.float32)
+
+    def push(self, samples: FloatArray) -> Frames:
+        """All frames that `samples` (float32 `[n_samples]`) complete."""
+        n_fft, hop = self.features.n_fft, self.features.hop_samples
+        self._pending = np.concatenate([self._pending, samples])
+        n_frames = max(0, (len(self._pending) - n_fft) // hop + 1)
+        if n_frames == 0:
+            return Frames(np.zeros((self.features.n_bands, 0), np.float32), np.zeros(0))
+        windows = np.lib.stride_tricks.sliding_window_view(self._pending, n_fft)[: n_frames * hop : hop]
+        self._pending = self._pending[n_frames * hop :]
+        return self._transform(windows * self._window)
+
+    def flush(self) -> Frames:
+        """The frames that n_fft / 2 zeros behind the end of a clip complete."""
+        return self.push(np.zeros(self.features.n_fft // 2, np.float32))
+
+    def _transform(self, windowed: FloatArray) -> Frames:
+        spectrum = np.fft.rfft(windowed)
+        power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+        bands = np.maximum(power @ self._filterbank, np.float32(self.features.floor_power))
+        mean_square = np.einsum("ij,ij->i", windowed, windowed, dtype=np.float64) / self._window_power
+        return Frames((10.0 * np.log10(bands)).T, mean_square)
+
+
+def limit_range(db: FloatArray, top_db: float | None) -> FloatArray:
+    """Raise all that lies more than `top_db` under the clip's own maximum (not causal; None leaves it as it is)."""
+    return db if top_db is None else np.maximum(db, db.max() - np.float32(top_db))

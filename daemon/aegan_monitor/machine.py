@@ -1,0 +1,138 @@
+"""One machine's line from ring to messages: pipeline, decision, alarm, and what is published about them."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from aegan_monitor import messages
+from aegan_monitor.alarm import ACTIVE, Alarm, Transition
+from aegan_monitor.bundle import BundleFields
+from aegan_monitor.decision import Decider, Decision
+from aegan_monitor.listener import SensorState
+from aegan_monitor.pipeline import Pipeline
+from aegan_monitor.types import ClipScore, Run
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmSettings:
+    """The configuration's `alarm` section."""
+
+    quantile: float = 0.99
+    margin: float = 2.0
+    on_delay_s: float = 5.0
+    off_delay_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A clip's scores with all that follows from them."""
+
+    clip: ClipScore
+    decision: Decision
+    transitions: list[Transition]
+
+
+class Judge:
+    """Decision and alarm for one stream of clip scores; pure."""
+
+    def __init__(self, fields: BundleFields, score: str, settings: AlarmSettings) -> None:
+        rate = fields.features.sample_rate_hz
+        self.score = score
+        self.sample_rate_hz = rate
+        self.alarm = Alarm(round(settings.on_delay_s * rate), round(settings.off_delay_s * rate))
+        self._decider = Decider(fields, score, settings.quantile, settings.margin)
+
+    def judge(self, clip: ClipScore) -> Outcome:
+        """Decide about the next clip."""
+        decision = self._decider.decide(clip.scores[self.score], self.alarm.state in ACTIVE)
+        return Outcome(clip, decision, self.alarm.update(decision.exceeded, clip.end_sample))
+
+
+class Machine:
+    """Scores runs of samples, and says what happened as payloads. It belongs to the worker thread."""
+
+    def __init__(self, name: str, pipeline: Pipeline, judge: Judge, new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
+        self.name = name
+        self.n_samples_scored = 0
+        self._pipeline, self._judge, self._new_id = pipeline, judge, new_id
+        self._sequence = 0
+        self._raised_sample = 0
+        self._sensor: SensorState | None = None
+        self._last_event_id: str | None = None
+
+    @property
+    def state(self) -> messages.AlarmState:
+        """The alarm's state."""
+        return self._judge.alarm.state
+
+    def begin(self, time: datetime) -> messages.Alarm:
+        """The alarm's state before the first decision."""
+        return messages.Alarm(state=self.state, active=False, since=time, score=0.0, threshold=0.0, event_id=None)
+
+    def hear(self, run: Run, time: datetime) -> list[messages.Payload]:
+        """Score a run that ended at wall time `time`; nothing is scored across a gap."""
+        if run.after_gap:
+            self._pipeline.reset(run.start_sample)
+            self._judge.alarm.hold()
+        self.n_samples_scored += len(run.samples)
+        return [payload for clip in self._pipeline.push(run.samples) for payload in self._publish(self._judge.judge(clip), time)]
+
+    def sense(self, sensor: SensorState, time: datetime) -> list[messages.Payload]:
+        """The input's state, if it is news."""
+        if sensor == self._sensor or sensor.state == "starting":
+            return []
+        self._sensor = sensor
+        return [messages.Sensor(state=sensor.state, detail=sensor.detail, since=time)]
+
+    def _publish(self, outcome: Outcome, time: datetime) -> list[messages.Payload]:
+        clip, decision = outcome.clip, outcome.decision
+        found: list[messages.Payload] = [
+            messages.Score(
+                time=time,
+                sample=clip.end_sample,
+                stream_s=clip.end_sample / self._judge.sample_rate_hz,
+                score_id=self._judge.score,
+                score=decision.score,
+                normalised=decision.normalised,
+                threshold=decision.threshold,
+                exceeded=decision.exceeded,
+                level_dbfs=clip.level_dbfs,
+                state=self.state,
+            )
+        ]
+        for transition in outcome.transitions:
+            if transition.event:
+                found.append(self._event(transition, transition.event, outcome, time))
+            found.append(
+                messages.Alarm(
+                    state=transition.after,
+                    active=transition.after in ACTIVE,
+                    since=time,
+                    score=decision.score,
+                    threshold=decision.threshold,
+                    event_id=self._last_event_id,
+                )
+            )
+        return found
+
+    def _event(self, transition: Transition, kind: messages.EventKind, outcome: Outcome, time: datetime) -> messages.Event:
+        decision, score = outcome.decision, self._judge.score
+        self._sequence += 1
+        self._last_event_id = self._new_id()
+        relation = "above" if kind == "raised" else "back below"
+        if kind == "raised":
+            self._raised_sample = transition.sample
+        duration_s = None if kind == "raised" else (transition.sample - self._raised_sample) / self._judge.sample_rate_hz
+        return messages.Event(
+            id=self._last_event_id,
+            sequence=self._sequence,
+            kind=kind,
+            time=time,
+            sample=transition.sample,
+            cause=f"{score} {decision.score:.3g} is {relation} its threshold {decision.threshold:.3g}",
+            score_id=score,
+            score=decision.score,
+            threshold=decision.threshold,
+            duration_s=duration_s,
+        )

@@ -1,0 +1,46 @@
+"""Tells systemd how the service fares: its notification protocol, which is one datagram a message."""
+
+import logging
+import socket
+
+log = logging.getLogger(__name__)
+
+_TIMEOUT_S = 1.0  # a service manager that does not read must not stop the line
+
+
+class Notifier:
+    """Sends to the socket that systemd names in `$NOTIFY_SOCKET`; without one it is silent.
+
+    Source: sd_notify(3).
+    """
+
+    def __init__(self, address: str | None) -> None:
+        """Store; `address` is a path, or `@name` for a socket in the abstract namespace."""
+        self._address = address
+
+    def ready(self) -> None:
+        """The service has started."""
+        self._send("READY=1")
+
+    def status(self, text: str) -> None:
+        """One line for `systemctl status`."""
+        self._send("STATUS=" + " ".join(text.split()))
+
+    def stopping(self) -> None:
+        """The service is about to end."""
+        self._send("STOPPING=1")
+
+    def watchdog(self) -> None:
+        """The service is alive."""
+        self._send("WATCHDOG=1")
+
+    def _send(self, text: str) -> None:
+        if not self._address:
+            return
+        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+                sender.settimeout(_TIMEOUT_S)
+                sender.sendto(text.encode(), address)
+        except OSError as error:  # telling is a courtesy: the monitor goes on without it
+            log.debug("systemd's socket %s cannot be written (%s)", self._address, error)

@@ -1,0 +1,115 @@
+"""The pure middle of the line: samples in, the scores of clips out. No clock, thread, log or file."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from aegan_monitor.bundle import BundleFields
+from aegan_monitor.errors import CaptureError
+from aegan_monitor.logmel import LogMel, limit_range
+from aegan_monitor.reference import ReferenceSet
+from aegan_monitor.scores import SCORE_IDS, ScoreId, evaluate_scores
+from aegan_monitor.segments import Segmenter, cut_segments
+from aegan_monitor.session import Session
+from aegan_monitor.types import ClipScore, DoubleArray, FloatArray, SegmentOutputs
+
+QUIETEST_DBFS = -150.0
+
+
+class Pipeline:
+    """Log-mel, segments and scores of one stream.
+
+    A stream goes through `take` and `give` (so that the segments of several machines can share one batch), or through
+    `push`, which does both. A recording as one clip of its own goes through `score_clip`.
+    """
+
+    def __init__(
+        self, fields: BundleFields, reference: ReferenceSet, session: Session, score_ids: Iterable[ScoreId] = tuple(SCORE_IDS.values())
+    ) -> None:
+        self.fields = fields
+        self._reference = reference
+        self._session = session
+        self._score_ids = tuple(score_ids)
+        self._logmel = LogMel(fields.features, reference.filterbank)
+        self._segmenter = Segmenter(fields.features.n_bands, fields.clip, fields.scaling)
+        self.reset()
+
+    def reset(self, start_sample: int = 0) -> None:
+        """Begin anew at `start_sample`: after a gap, nothing is scored across it."""
+        self._start_sample = start_sample
+        self._logmel.reset()
+        self._segmenter.reset()
+        self._n_segments = 0
+        self._outputs: list[SegmentOutputs] = []
+        self._power: DoubleArray = np.zeros(0)
+        self._n_frames_forgotten = 0
+
+    def take(self, samples: FloatArray) -> FloatArray:
+        """The segments, float32 `[n, 1, n_bands, segment_frames]`, that `samples` float32 `[n_samples]` complete."""
+        frames = self._logmel.push(samples)
+        self._power = np.concatenate([self._power, frames.power])
+        return self._segmenter.push(frames.db)
+
+    def give(self, outputs: SegmentOutputs) -> list[ClipScore]:
+        """One score for each clip that is complete with the network's `outputs` for the segments taken."""
+        clip = self.fields.clip
+        self._outputs.append(outputs)
+        known = SegmentOutputs.join(self._outputs)
+        n_new = len(outputs)
+        first_known = self._n_segments + n_new - len(known)
+        due = [
+            n_seen
+            for n_seen in range(max(self._n_segments + 1, clip.n_segments), self._n_segments + n_new + 1)
+            if (n_seen - clip.n_segments) % clip.segments_per_decision == 0
+        ]
+        found = [self._score(known.rows(n_seen - first_known - clip.n_segments, n_seen - first_known), n_seen) for n_seen in due]
+        self._n_segments += n_new
+        self._outputs = [known.rows(max(0, len(known) - clip.n_segments), len(known))]
+        self._forget_power()
+        return found
+
+    def push(self, samples: FloatArray) -> list[ClipScore]:
+        """`give(session.infer(take(samples)))`."""
+        segments = self.take(samples)
+        return self.give(self._session.infer(segments)) if len(segments) else []
+
+    def score_clip(self, samples: FloatArray, name: str = "the recording") -> dict[str, float]:
+        """The scores of a recording (`name` in errors) that is one clip: n_fft / 2 zeros at both ends, all its segments.
+
+        Raises:
+            CaptureError: It is shorter than one segment.
+        """
+        segments = self.clip_segments(samples, name)
+        return evaluate_scores(self._session.infer(segments), self._reference, self.fields.clip.n_segments, self._score_ids)
+
+    def clip_segments(self, samples: FloatArray, name: str = "the recording") -> FloatArray:
+        """The scaled segments of a recording that is one clip; begins anew.
+
+        Raises:
+            CaptureError: It is shorter than one segment.
+        """
+        self.reset()
+        db = np.concatenate([self._logmel.push(samples).db, self._logmel.flush().db], axis=1)
+        segments = cut_segments(self.fields.scaling.apply(limit_range(db, self.fields.features.top_db)), self.fields.clip)
+        if not len(segments):
+            least_s = (self.fields.clip.segment_frames - 1) * self.fields.features.hop_s
+            found_s = len(samples) / self.fields.features.sample_rate_hz
+            raise CaptureError(f"{name}: expected at least {least_s:.2f} s, found {found_s:.2f} s; record longer clips or remove it")
+        return np.ascontiguousarray(segments)
+
+    def _score(self, outputs: SegmentOutputs, n_seen: int) -> ClipScore:
+        features, clip = self.fields.features, self.fields.clip
+        n_frames = clip.segment_frames + (n_seen - 1) * clip.segment_hop_frames
+        stop = n_frames - self._n_frames_forgotten
+        power = self._power[max(0, stop - clip.decision_hop_frames) : stop].mean()
+        level_dbfs = 10 * float(np.log10(power)) if power > 0 else QUIETEST_DBFS
+        end_sample = self._start_sample + features.n_fft // 2 + (n_frames - 1) * features.hop_samples
+        scores = evaluate_scores(outputs, self._reference, clip.n_segments, self._score_ids)
+        return ClipScore(end_sample, scores, max(QUIETEST_DBFS, level_dbfs))
+
+    def _forget_power(self) -> None:
+        clip = self.fields.clip
+        done = clip.segment_frames + (self._n_segments - 1) * clip.segment_hop_frames - clip.decision_hop_frames
+        n_old = max(0, min(len(self._power), done - self._n_frames_forgotten))
+        self._power = self._power[n_old:]
+        self._n_frames_forgotten += n_old

@@ -1,0 +1,250 @@
+"""Reads YAML and settles it into a model, or tells every problem at once: where, what was expected, what was found."""
+
+import difflib
+import re
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from aegan_monitor.errors import ConfigError
+
+M = TypeVar("M", bound=BaseModel)
+_WORDS: dict[object, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path", list: "a list"}
+_LIMITS = {"ge": " of {} or more", "gt": " over {}", "le": " up to {}", "lt": " under {}", "min_length": " of {} or more"}
+_SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)  # keys whose values no message repeats
+_MAX_ECHO = 60  # characters of a wrong value that a message repeats
+
+
+class Settings(BaseModel):
+    """What every section of a configuration is: settled once, no unknown keys, no guessing between types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class Expected(NamedTuple):
+    """Marks a type, in `Annotated`, with plain words for what it takes where its constraints do not speak for themselves."""
+
+    words: str
+
+
+def _refuse_nameless(value: object) -> object:
+    if isinstance(value, str) and (not value.strip() or "\0" in value):
+        raise ValueError("expected a path, found text that names no file")
+    return value
+
+
+def _begin_in_folder(path: Path, info: ValidationInfo) -> Path:
+    return Path(info.context["folder"] / path) if info.context else path
+
+
+ConfigPath = Annotated[Path, Field(strict=False), BeforeValidator(_refuse_nameless), AfterValidator(_begin_in_folder)]
+"""A path in a configuration; a relative one begins in the folder that `validate` is told."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML without its traps: a key that stands twice is told, `1e-4` is a number, an impossible date has a line."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.twice: list[tuple[int, str]] = []
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        first_lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            line, name = key.start_mark.line + 1, (key.tag, str(key.value))
+            if name in first_lines:
+                self.twice.append((line, f"key {_name_key(key.value)} stands twice (first in line {first_lines[name]}); keep one"))
+            first_lines.setdefault(name, line)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError):  # as PyYAML fails on 2024-13-45, !!bool maybe and !!timestamp now
+            problem = "found a date or number that does not exist; text goes in quotes"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
+
+
+def load_yaml(path: Path) -> object:
+    """What a YAML file says: a mapping, with nothing in it checked yet.
+
+    Raises:
+        ConfigError: The file is missing, a folder, unreadable, not UTF-8, not YAML, empty, no mapping, or says a key twice.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a file that can be read, found: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: expected UTF-8 text, found byte 0x{error.object[error.start]:02x} at {error.start}") from None
+    try:
+        loader = _Loader(text)
+        data = loader.get_single_data()
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path}: not YAML: {_tell_syntax(error, text)}") from None
+    if loader.twice:
+        raise ConfigError("\n".join(f"{path}: line {line}: {what}" for line, what in sorted(loader.twice)))
+    if isinstance(data, dict):
+        return data
+    raise ConfigError(f"{path}: expected keys and values at the top, found {_name_kind(data)}")
+
+
+def _tell_syntax(error: Exception, text: str) -> str:
+    """Where and what in one line, without the text there: it may be a password that lacks its quotes."""
+    if isinstance(error, yaml.reader.ReaderError):
+        before = text[: error.position].split("\n")
+        return f"line {len(before)}, column {len(before[-1]) + 1}: found a control character (0x{error.character:02x})"
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return "nested too deeply"
+    what = ", ".join(part for part in (error.context, error.problem) if part)
+    what = re.sub(r"(alias|anchor|tag|handle) (['\"]).*?\2", r"\1", what)
+    return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {' '.join(what.split())}"
+
+
+def validate(
+    model: type[M], data: object, where: str, *, folder: Path = Path(), refused: Mapping[str, str] | None = None, also: Iterable[str] = ()
+) -> M:
+    """The model that `data` describes.
+
+    Args:
+        model: What to settle into; best made of `Settings`.
+        data: As `load_yaml` gives it.
+        where: The file's name, as messages shall say it.
+        folder: Where relative paths (`ConfigPath`) begin.
+        refused: Keys that are wrong anywhere, each with the reason and what to do instead.
+        also: Problems that the caller has found already, each with its path, to be told with the others.
+
+    Raises:
+        ConfigError: All problems, one a line.
+    """
+    problems = list(also)
+    try:
+        settled = model.model_validate(data, context={"folder": folder})
+        if not problems:
+            return settled
+    except ValidationError as error:
+        problems[:0] = (_tell(model, details, refused or {}) for details in error.errors(include_url=False))
+    raise ConfigError("\n".join(f"{where}: {problem}" for problem in dict.fromkeys(problems)))
+
+
+class _Place(NamedTuple):
+    """Where a problem lies: its YAML path, the last key of it, that key's siblings, and the type and marks that belong there."""
+
+    path: str
+    key: str
+    siblings: tuple[str, ...]
+    annotation: Any
+    marks: tuple[object, ...] = ()
+
+
+def _tell(model: type[BaseModel], details: ErrorDetails, refused: Mapping[str, str]) -> str:
+    """One problem in one line, in our words."""
+    kind, found = details["type"], details["input"]
+    place = _locate(model, (*details["loc"][:-1], found) if kind == "invalid_key" else details["loc"])
+    path = place.path or "the configuration"
+    if kind in ("extra_forbidden", "invalid_key"):
+        if place.key in refused:
+            return f"{path}: {refused[place.key]}"
+        close = difflib.get_close_matches(place.key, place.siblings, n=1)
+        return f"{path}: unknown key; " + (f"did you mean {close[0]}?" if close else f"known here: {', '.join(place.siblings)}")
+    if kind == "missing":
+        return f"{path}: missing key; expected {_expect(place.annotation, place.marks)}"
+    if kind == "value_error":
+        return f"{path}: {details['ctx']['error']}"
+    if kind == "union_tag_invalid":
+        key, tags = (re.findall("'([^']*)'", details["ctx"][name]) for name in ("discriminator", "expected_tags"))
+        return f"{path}.{key[0]}: expected {_join_or(tags)}, found {_show(found[key[0]])}"
+    quotes = "; put it in quotes" if kind == "string_type" and found is not None and not isinstance(found, list | dict) else ""
+    expected = _expect(place.annotation, place.marks)
+    secret = _SECRET.search(place.key) or expected.startswith(("keys", "a list"))  # text there may be a password without its blank
+    return f"{path}: expected {expected}, found {_name_kind(found) if secret else _show(found)}{quotes}"
+
+
+def _locate(model: type[BaseModel], loc: Iterable[object]) -> _Place:
+    """Follow pydantic's location through the types; a union's tag is a step there, but none in the YAML."""
+    place = _Place("", "", (), model)
+    for part in loc:
+        annotation = _strip(place.annotation)
+        if fields := getattr(annotation, "model_fields", None):
+            field = fields.get(part) or FieldInfo()
+            path = f"{place.path}.{_name_key(part)}".lstrip(".")
+            place = _Place(path, str(part), tuple(fields), field.annotation, tuple(field.metadata))
+        elif get_origin(annotation) is list:
+            place = place._replace(path=f"{place.path}[{part}]", annotation=get_args(annotation)[0], marks=())
+        else:
+            place = place._replace(annotation=next((member for member in get_args(annotation) if _has_tag(member, part)), annotation))
+    return place
+
+
+def _strip(annotation: Any) -> Any:
+    """The type without its marks and without null."""
+    if get_origin(annotation) is Annotated:
+        return _strip(get_args(annotation)[0])
+    members = [member for member in get_args(annotation) if member is not types.NoneType]
+    return _strip(members[0]) if get_origin(annotation) in (Union, types.UnionType) and len(members) == 1 else annotation
+
+
+def _has_tag(member: Any, tag: object) -> bool:
+    fields = getattr(_strip(member), "model_fields", {}).values()
+    return any(get_origin(field.annotation) is Literal and tag in get_args(field.annotation) for field in fields)
+
+
+def _expect(annotation: Any, marks: tuple[object, ...] = ()) -> str:
+    """What a type takes, in plain words."""
+    if get_origin(annotation) is Annotated:
+        annotation, *more = get_args(annotation)
+        return _expect(annotation, (*marks, *more))
+    marks = tuple(mark for outer in marks for mark in (outer.metadata if isinstance(outer, FieldInfo) else (outer,)))
+    if words := next((mark.words for mark in marks if isinstance(mark, Expected)), None):
+        return words
+    if get_origin(annotation) in (Union, types.UnionType):
+        return _join_or(dict.fromkeys(_expect(member, marks) for member in get_args(annotation)))
+    if get_origin(annotation) is Literal:
+        return _join_or(map(str, get_args(annotation)))
+    if annotation is types.NoneType:
+        return "null"
+    return _WORDS.get(get_origin(annotation) or annotation, "keys and values") + _tell_limits(marks)
+
+
+def _tell_limits(marks: Iterable[object]) -> str:
+    limits = {name: getattr(mark, name) for mark in marks for name in _LIMITS if hasattr(mark, name)}
+    if limits.keys() >= {"ge", "le"}:
+        return f" from {limits['ge']} to {limits['le']}"
+    return " and".join(_LIMITS[name].format(limit) for name, limit in limits.items())
+
+
+def _show(value: object) -> str:
+    """A wrong value as a message may repeat it: on one line, short, without a user and password of a URL."""
+    if isinstance(value, bool | int | float):
+        return str(value).lower()[:_MAX_ECHO]
+    return repr(re.sub(r"\S*@", "...@", value)[:_MAX_ECHO]) if isinstance(value, str) else _name_kind(value)
+
+
+def _name_kind(value: object) -> str:
+    """What kind of thing a wrong value is, without the value."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, list | dict):
+        return ("a " if value else "an empty ") + ("list" if isinstance(value, list) else "mapping")
+    return _WORDS.get(type(value), f"a {type(value).__name__}")
+
+
+def _name_key(key: object) -> str:
+    """A key as a path says it: of an odd one (`{password:abc}` is a single key) only the beginning."""
+    text = key if isinstance(key, str) else str(key).lower()
+    return re.sub(r"(?s)[^\w-].*", "...", text)[:_MAX_ECHO]
+
+
+def _join_or(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} or {last}" if most else last

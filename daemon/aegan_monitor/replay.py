@@ -1,0 +1,125 @@
+"""Recordings through the same line as live sound: as one stream, or each as a clip of its own."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegan_monitor.bundle import Bundle
+from aegan_monitor.capture.file import FileCapture, read_recording
+from aegan_monitor.decision import make_threshold
+from aegan_monitor.errors import AeganError, BundleError
+from aegan_monitor.machine import AlarmSettings, Judge
+from aegan_monitor.pipeline import Pipeline
+from aegan_monitor.session import Session
+
+Write = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What `aegan-monitor replay` works with."""
+
+    bundle: Bundle
+    session: Session
+    score: str
+    alarm: AlarmSettings
+
+    def clips(self, paths: Iterable[Path], tell: Write, record: Write) -> None:
+        """Score each recording as one clip of its own.
+
+        Args:
+            paths: WAV or FLAC.
+            tell: Takes lines for people.
+            record: Takes one JSON object a clip: `file`, `scores` keyed by the 19 ids, `exceeded`.
+
+        Raises:
+            CaptureError: A recording is not what the bundle was trained on.
+        """
+        record_of = self.bundle.record
+        pipeline = Pipeline(record_of, self.bundle.reference, self.session)
+        threshold = make_threshold(record_of, self.score, self.alarm.quantile, self.alarm.margin)
+        tell(f"{self.score}: threshold {threshold.on:.4g}")
+        n_clips = n_exceeded = 0
+        for path in paths:
+            scores = pipeline.score_clip(read_recording(path, record_of.features.sample_rate_hz), str(path))
+            exceeded = scores[self.score] > threshold.on
+            n_clips += 1
+            n_exceeded += exceeded
+            tell(f"{scores[self.score]:10.4g}  {'exceeded' if exceeded else 'normal':<8}  {path}")
+            record(json.dumps({"file": str(path), "scores": scores, "exceeded": exceeded}))
+        tell(f"{n_exceeded} of {n_clips} clips exceeded the threshold")
+
+    def stream(self, paths: list[Path], tell: Write, record: Write) -> None:
+        """Join the recordings into one stream, as fast as it goes; decisions and alarms as in the field.
+
+        Args:
+            paths: WAV or FLAC.
+            tell: Takes lines for people.
+            record: Takes one JSON object a decision: sample time, the 19 `scores`, decision and alarm state.
+
+        Raises:
+            BundleError: The bundle's features need whole clips.
+            CaptureError: A recording is not what the bundle was trained on.
+        """
+        fields = self.bundle.record
+        if fields.features.top_db is not None:
+            raise BundleError(f"{self.bundle.folder}: trained with top_db, which needs whole clips; use replay --clips")
+        rate = fields.features.sample_rate_hz
+        pipeline = Pipeline(fields, self.bundle.reference, self.session)
+        judge = Judge(fields, self.score, self.alarm)
+        capture = FileCapture(paths, rate, pace="fast")
+        capture.open()
+        n_samples = n_decisions = n_exceeded = n_alarms = 0
+        try:
+            while (block := capture.read()) is not None:
+                n_samples += len(block.samples)
+                for clip in pipeline.push(block.samples):
+                    outcome = judge.judge(clip)
+                    decision, at_s = outcome.decision, clip.end_sample / rate
+                    n_decisions += 1
+                    n_exceeded += decision.exceeded
+                    for transition in outcome.transitions:
+                        if transition.event:
+                            n_alarms += transition.event == "raised"
+                            relation = f"{self.score} {decision.score:.4g}, threshold {decision.threshold:.4g}"
+                            tell(f"{at_s:9.2f} s  alarm {transition.event}: {relation}")
+                    line = {
+                        "sample": clip.end_sample,
+                        "stream_s": at_s,
+                        "scores": clip.scores,
+                        "normalised": decision.normalised,
+                        "threshold": decision.threshold,
+                        "exceeded": decision.exceeded,
+                        "level_dbfs": clip.level_dbfs,
+                        "state": judge.alarm.state,
+                    }
+                    record(json.dumps(line))
+        finally:
+            capture.close()
+        counts = f"{n_decisions} decisions, {n_exceeded} exceeded, {n_alarms} alarms"
+        tell(f"{n_samples / rate:.1f} s of sound, {counts}; ends {judge.alarm.state}")
+
+
+@contextlib.contextmanager
+def open_lines(path: Path | None) -> Iterator[Callable[[str], object]]:
+    """A function that writes lines to `path`; the file appears when all of them are there. Without a path they go nowhere.
+
+    Raises:
+        AeganError: The file cannot be written.
+    """
+    if path is None:
+        yield lambda _: None
+        return
+    partial = path.with_name(path.name + ".tmp")
+    try:
+        file = partial.open("w", encoding="utf-8")
+    except OSError as error:
+        raise AeganError(f"{path}: cannot be written: {error.strerror}; choose another --jsonl") from error
+    try:
+        with file:
+            yield lambda line: file.write(line + "\n")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

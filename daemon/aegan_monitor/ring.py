@@ -1,0 +1,127 @@
+"""The ring: between the thread that captures and the one that listens. It never blocks the first; it overwrites the oldest."""
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from aegan_monitor.types import Block, FloatArray, Run
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """Samples without a gap among them; in the ring they lie behind those of the stretches before."""
+
+    start_sample: int
+    n_samples: int
+    after_gap: bool
+
+
+class Ring:
+    """Blocks in, runs out, for one writing and one reading thread.
+
+    A run never spans a gap. It is a multiple of `hop_samples` long, unless a gap or the end comes behind it: then
+    no sample that could fill the hop will ever come, and the run holds all that there is.
+
+    Attributes:
+        dropped_samples_total: Samples that were overwritten before they were read.
+        gaps_total: Runs that came after a gap, be it the ring's, the device's or a jump in the sample index.
+    """
+
+    def __init__(self, capacity_samples: int, hop_samples: int) -> None:
+        """Store; a ring that cannot hold one hop would never give a run."""
+        if not 0 < hop_samples <= capacity_samples:
+            raise ValueError(f"expected 0 < hop_samples <= capacity_samples, found {hop_samples} and {capacity_samples}")
+        self.dropped_samples_total = 0
+        self.gaps_total = 0
+        self._hop_samples = hop_samples
+        self._storage: FloatArray = np.zeros(capacity_samples, np.float32)
+        self._write_at = 0
+        self._n_stored = 0
+        self._next_sample = 0
+        self._stretches = deque([_Stretch(0, 0, after_gap=False)])  # only the last may be empty
+        self._closed = False
+        self._changed = threading.Condition()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the capture has ended and everything was read."""
+        with self._changed:
+            return self._closed and self._n_stored == 0
+
+    def write(self, block: Block) -> None:
+        """Take a block, at the cost of the oldest samples if need be (writing thread)."""
+        with self._changed:
+            if block.overflowed or block.start_sample != self._next_sample:
+                self._begin_stretch(block.start_sample)
+            for start in range(0, len(block.samples), len(self._storage)):
+                self._append(block.samples[start : start + len(self._storage)])
+            self._next_sample = block.start_sample + len(block.samples)
+            self._changed.notify()
+
+    def wait_for_room(self, n_samples: int, timeout_s: float) -> bool:
+        """Wait until `n_samples` fit without loss (writing thread of a capture that can wait); False when they still do not."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._n_stored + n_samples <= len(self._storage), timeout_s)
+
+    def end(self) -> None:
+        """No further block will come (writing thread)."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def read(self, timeout_s: float) -> Run | None:
+        """All that is there of the oldest stretch; None when `timeout_s` has passed or the end was reached (reading thread)."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._n_ready() > 0 or self._closed, timeout_s) or self._n_stored == 0:
+                return None
+            stretch, n_samples = self._stretches[0], self._n_ready()
+            run = Run(self._copy_oldest(n_samples), stretch.start_sample, stretch.after_gap)
+            self.gaps_total += stretch.after_gap
+            stretch.after_gap = False
+            self._discard_oldest(n_samples)
+            self._changed.notify()
+            return run
+
+    def _n_ready(self) -> int:
+        n_samples = self._stretches[0].n_samples
+        is_final = self._closed or len(self._stretches) > 1
+        return n_samples if is_final else n_samples - n_samples % self._hop_samples
+
+    def _begin_stretch(self, start_sample: int) -> None:
+        if self._stretches[-1].n_samples == 0:
+            self._stretches.pop()
+        self._stretches.append(_Stretch(start_sample, 0, after_gap=True))
+
+    def _append(self, samples: FloatArray) -> None:
+        """Store at most a ringful."""
+        capacity = len(self._storage)
+        n_overwritten = max(0, self._n_stored + len(samples) - capacity)
+        if n_overwritten:
+            self._discard_oldest(n_overwritten)
+            self._stretches[0].after_gap = True
+            self.dropped_samples_total += n_overwritten
+        n_to_edge = min(len(samples), capacity - self._write_at)
+        self._storage[self._write_at : self._write_at + n_to_edge] = samples[:n_to_edge]
+        self._storage[: len(samples) - n_to_edge] = samples[n_to_edge:]
+        self._write_at = (self._write_at + len(samples)) % capacity
+        self._n_stored += len(samples)
+        self._stretches[-1].n_samples += len(samples)
+
+    def _copy_oldest(self, n_samples: int) -> FloatArray:
+        start = (self._write_at - self._n_stored) % len(self._storage)
+        n_to_edge = min(n_samples, len(self._storage) - start)
+        return np.concatenate([self._storage[start : start + n_to_edge], self._storage[: n_samples - n_to_edge]])
+
+    def _discard_oldest(self, n_samples: int) -> None:
+        """Forget samples from the front; a stretch that is used up goes, unless samples may still join it."""
+        self._n_stored -= n_samples
+        while n_samples:
+            oldest = self._stretches[0]
+            n_taken = min(n_samples, oldest.n_samples)
+            oldest.start_sample += n_taken
+            oldest.n_samples -= n_taken
+            n_samples -= n_taken
+            if oldest.n_samples == 0 and len(self._stretches) > 1:
+                self._stretches.popleft()

@@ -1,0 +1,87 @@
+"""Segments: what the network sees, cut from a stream of frames."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aegan_monitor.types import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Maps dB to about [-1, 1] by the extremes of the training set; field data may lie outside and is not clipped."""
+
+    min_db: float
+    max_db: float
+
+    def apply(self, db: FloatArray) -> FloatArray:
+        """`(x - centre) / half_range`, float32."""
+        centre, half_range = (self.max_db + self.min_db) / 2, (self.max_db - self.min_db) / 2
+        return ((db - np.float32(centre)) / np.float32(half_range)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipParameters:
+    """How frames become segments, and segments clips; owned by the bundle.
+
+    Attributes:
+        segment_frames: Frames in a segment, the network's width (128 are 4.1 s).
+        segment_hop_frames: Frames from segment to segment.
+        clip_frames: Frames that one score covers (304 are 9.7 s).
+        decision_hop_frames: Frames from decision to decision in a stream.
+    """
+
+    segment_frames: int = 128
+    segment_hop_frames: int = 8
+    clip_frames: int = 304
+    decision_hop_frames: int = 32
+
+    @property
+    def n_segments(self) -> int:
+        """Segments in a clip; part of the definition of every `sum` score."""
+        return (self.clip_frames - self.segment_frames) // self.segment_hop_frames + 1
+
+    @property
+    def segments_per_decision(self) -> int:
+        """New segments from decision to decision."""
+        return self.decision_hop_frames // self.segment_hop_frames
+
+    def problems(self) -> list[str]:
+        """What does not fit together, one line each; empty when all is well."""
+        found = []
+        if not 0 < self.segment_hop_frames <= self.segment_frames:
+            return [f"segment_hop_frames {self.segment_hop_frames} is not from 1 to segment_frames {self.segment_frames}"]
+        if self.clip_frames < self.segment_frames:
+            found.append(f"clip_frames {self.clip_frames} is less than segment_frames {self.segment_frames}")
+        if self.decision_hop_frames % self.segment_hop_frames:
+            found.append(f"decision_hop_frames {self.decision_hop_frames} is no multiple of segment_hop_frames {self.segment_hop_frames}")
+        return found
+
+
+def cut_segments(db: FloatArray, clip: ClipParameters) -> FloatArray:
+    """Every segment in `db` `[n_bands, n_frames]`, as a view `[n, 1, n_bands, segment_frames]`; none when it is too short."""
+    if db.shape[1] < clip.segment_frames:
+        return np.zeros((0, 1, db.shape[0], clip.segment_frames), np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(db, clip.segment_frames, axis=1)
+    return windows[:, :: clip.segment_hop_frames].transpose(1, 0, 2)[:, None]
+
+
+class Segmenter:
+    """Segments from a stream of frames; the first starts at the stream's first frame."""
+
+    def __init__(self, n_bands: int, clip: ClipParameters, scaling: Scaling) -> None:
+        self._clip = clip
+        self._scaling = scaling
+        self._empty = np.zeros((n_bands, 0), np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new stream: no segment spans what came before and what comes next."""
+        self._pending = self._empty
+
+    def push(self, db: FloatArray) -> FloatArray:
+        """All scaled segments, float32 `[n, 1, n_bands, segment_frames]`, that `db` `[n_bands, n_frames]` completes."""
+        self._pending = np.concatenate([self._pending, self._scaling.apply(db)], axis=1)
+        segments = np.ascontiguousarray(cut_segments(self._pending, self._clip))
+        self._pending = self._pending[:, len(segments) * self._clip.segment_hop_frames :]
+        return segments

@@ -1,0 +1,145 @@
+"""The network behind a protocol, and ONNX Runtime as the daemon's one implementation of it."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from aegan_monitor.errors import InferenceError, InferenceRunError
+from aegan_monitor.types import FloatArray, SegmentOutputs
+
+if TYPE_CHECKING:
+    from aegan_monitor.bundle import Bundle
+
+log = logging.getLogger(__name__)
+
+Graph = Literal["encoder", "embedding", "generator"]
+Policy = Literal["prefer", "require"]
+GRAPHS: tuple[Graph, ...] = ("encoder", "embedding", "generator")
+GRAPH_OUTPUTS: dict[Graph, tuple[str, ...]] = {
+    "encoder": ("z",),
+    "embedding": ("embedding",),
+    "generator": ("z_errors", "x_errors"),  # and "recon" on request
+}
+MAX_BATCH = 16  # larger ones are no faster on a CPU
+ORT_ERROR_LEVEL = 3
+RUNTIME_PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+
+
+class Session(Protocol):
+    """What the pipeline needs of a network."""
+
+    def infer(self, segments: FloatArray) -> SegmentOutputs:
+        """The outputs for float32 segments `[n, 1, n_bands, segment_frames]`; fields that no score needs are empty."""
+
+
+def import_runtime() -> Any:
+    """The module onnxruntime.
+
+    Raises:
+        InferenceError: It is not installed.
+    """
+    try:
+        import onnxruntime  # noqa: PLC0415 - the runtime is an extra, and its absence has an error of its own
+    except ImportError as error:
+        message = (
+            "ONNX Runtime is not installed: pip install 'aegan-monitor[cpu]', or 'aegan-monitor[gpu]' on a machine with an NVIDIA GPU "
+            f"(never both) ({error})"
+        )
+        raise InferenceError(message) from error
+    return onnxruntime
+
+
+def empty_outputs() -> dict[str, FloatArray]:
+    """Every field of SegmentOutputs, without rows."""
+    return {name: np.zeros((0, 0), np.float32) for name in SegmentOutputs.FIELDS}
+
+
+class OrtSession:
+    """ONNX Runtime on a bundle's graphs; only the graphs that are asked for are loaded.
+
+    Attributes:
+        provider: What every graph really runs on (`tensorrt`, `cuda` or `cpu`), as the created sessions tell it.
+        requested: The providers that were asked for, in order.
+    """
+
+    def __init__(
+        self,
+        bundle: "Bundle",
+        graphs: Iterable[Graph] = GRAPHS,
+        *,
+        providers: Sequence[str] = ("cpu",),
+        policy: Policy = "prefer",
+        n_threads: int = 1,
+    ) -> None:
+        """Load the graphs.
+
+        Raises:
+            InferenceError: No runtime; a graph does not load; or `policy` is `require` and the first of `providers`
+                is not what a session uses.
+        """
+        runtime = import_runtime()
+        self.requested = tuple(providers)
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = n_threads
+        options.log_severity_level = ORT_ERROR_LEVEL
+        if policy == "require" and "cpu" not in providers:
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        self._sessions = {graph: self._load(runtime, bundle.graph_path(graph), options, policy) for graph in graphs}
+        in_use = {self._provider_of(session) for session in self._sessions.values()}
+        self.provider = next(name for name in reversed(RUNTIME_PROVIDERS) if name in in_use)  # the slowest one in use
+        if self.provider != providers[0]:
+            wanted = (
+                f"provider {providers[0]} was asked for, but ONNX Runtime {runtime.__version__} runs {bundle.folder} on {self.provider} "
+                f"(this runtime offers {', '.join(self._offered(runtime))})"
+            )
+            if policy == "require":
+                raise InferenceError(f"inference.providers: {wanted}; install its libraries, or set inference.policy: prefer")
+            log.warning("%s; inference is slower than you meant", wanted)
+
+    @staticmethod
+    def _offered(runtime: Any) -> list[str]:
+        available = runtime.get_available_providers()
+        return [name for name, runtime_name in RUNTIME_PROVIDERS.items() if runtime_name in available]
+
+    def _load(self, runtime: Any, path: Path, options: Any, policy: Policy) -> Any:
+        offered = self._offered(runtime)
+        if policy == "require" and self.requested[0] not in offered:
+            message = (
+                f"inference.providers: {self.requested[0]} is required, but this ONNX Runtime {runtime.__version__} offers only "
+                f"{', '.join(offered)}; install aegan-monitor[gpu] with its libraries, or set inference.policy: prefer"
+            )
+            raise InferenceError(message)
+        names = [RUNTIME_PROVIDERS[name] for name in self.requested if name in offered] or [RUNTIME_PROVIDERS["cpu"]]
+        try:
+            return runtime.InferenceSession(str(path), options, providers=names)
+        except Exception as error:  # onnxruntime raises a dozen unrelated types
+            raise InferenceError(f"{path}: ONNX Runtime cannot load this graph on {', '.join(self.requested)}: {error}") from error
+
+    @staticmethod
+    def _provider_of(session: Any) -> str:
+        first = session.get_providers()[0]
+        return next((name for name, runtime_name in RUNTIME_PROVIDERS.items() if runtime_name == first), first)
+
+    def infer(self, segments: FloatArray) -> SegmentOutputs:
+        """See Session; at most MAX_BATCH segments go through the network at once."""
+        return SegmentOutputs.join([self._infer(segments[i : i + MAX_BATCH]) for i in range(0, len(segments), MAX_BATCH)])
+
+    def _infer(self, batch: FloatArray) -> SegmentOutputs:
+        found = empty_outputs()
+        for graph, session in self._sessions.items():
+            names = GRAPH_OUTPUTS[graph]
+            try:
+                outputs = session.run(list(names), {"segments": batch})
+            except Exception as error:
+                raise InferenceRunError(f"{graph}.onnx: ONNX Runtime failed on {self.provider}: {error}") from error
+            found.update(zip(names, outputs, strict=True))
+        return SegmentOutputs(**found)
+
+    def reconstruct(self, segments: FloatArray) -> FloatArray:
+        """G(x), the shape of `segments`; needs the generator graph."""
+        batches = [segments[i : i + MAX_BATCH] for i in range(0, len(segments), MAX_BATCH)]
+        session = self._sessions["generator"]
+        return np.concatenate([session.run(["recon"], {"segments": batch})[0] for batch in batches])

@@ -1,0 +1,89 @@
+"""What flows along the line, from a block of samples to a transition of the alarm."""
+
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.float32]
+DoubleArray: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What one read of a capture delivers.
+
+    Attributes:
+        samples: float32 `[n_samples]`, full scale is -1 to 1.
+        start_sample: Index of the first sample since the capture was opened first; a jump means loss.
+        overflowed: The device lost samples before this block.
+    """
+
+    samples: FloatArray
+    start_sample: int
+    overflowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Hop-aligned samples out of the ring; `after_gap` says that samples before them were lost."""
+
+    samples: FloatArray
+    start_sample: int
+    after_gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Spectrogram columns: `db` float32 `[n_bands, n_frames]`, `power` float64 `[n_frames]` (mean square, full scale 1)."""
+
+    db: FloatArray
+    power: DoubleArray
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOutputs:
+    """What the network says of n segments; a field that was not asked for is empty (`[0]` or `[0, 0]`).
+
+    Attributes:
+        embedding: float32 `[n, n_embedding]`, the discriminator's f(x).
+        z: float32 `[n, nz]`, the encoder's E(x).
+        z_errors: float32 `[n, 3]`: squared, absolute and cosine difference of E(x) and E(G(x)).
+        x_errors: float32 `[n, 2]`: squared and absolute difference of x and G(x), summed over the picture.
+    """
+
+    embedding: FloatArray
+    z: FloatArray
+    z_errors: FloatArray
+    x_errors: FloatArray
+
+    FIELDS: ClassVar[tuple[str, ...]] = ("embedding", "z", "z_errors", "x_errors")
+
+    def __len__(self) -> int:
+        """Segments that these outputs are of."""
+        return max(len(getattr(self, name)) for name in SegmentOutputs.FIELDS)
+
+    @staticmethod
+    def join(parts: "list[SegmentOutputs]") -> "SegmentOutputs":
+        """The outputs of consecutive batches as one."""
+        return SegmentOutputs(*(np.concatenate([getattr(part, name) for part in parts]) for name in SegmentOutputs.FIELDS))
+
+    def rows(self, start: int, stop: int) -> "SegmentOutputs":
+        """The outputs of segments start to stop (exclusive)."""
+        return SegmentOutputs(*(getattr(self, name)[start:stop] for name in SegmentOutputs.FIELDS))
+
+
+@dataclass(frozen=True, slots=True)
+class ClipScore:
+    """The scores of one clip of a stream.
+
+    Attributes:
+        end_sample: Index of the sample after the last that the clip's last frame saw.
+        scores: One float for each score id that was asked for, keyed by its id.
+        level_dbfs: RMS level since the last clip, in dB relative to a full-scale square wave.
+    """
+
+    end_sample: int
+    scores: dict[str, float]
+    level_dbfs: float

@@ -1,0 +1,1 @@
+"""Turns a training run into the bundle that the daemon reads."""

@@ -1,0 +1,107 @@
+"""A run becomes a bundle: written beside its place, proven, and only then put there."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from aegan_export.graph import make_modules, write_graphs
+from aegan_export.parity import OutputParity, check_parity
+from aegan_monitor.bundle import GOLDEN, PAYLOAD, RECORD, REFERENCE, BundleRecord, FileRecord, load_bundle, sha256_of
+from aegan_monitor.errors import DataError
+from aegan_monitor.golden import StageCheck, check_golden, require_golden
+from aegan_monitor.session import OrtSession
+from aegan_train.checkpoint import load_checkpoint
+from aegan_train.evaluate import load_fields
+from aegan_train.finish import SEGMENTS
+
+
+def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageCheck]]:
+    """Write `out`; on any failure nothing is there but what was there before.
+
+    Raises:
+        DataError: `run` is no finished run, or `out` exists and is no bundle.
+        ParityError: A graph does not compute what PyTorch computes.
+        BundleError: The golden check fails on the written bundle.
+    """
+    fields = load_fields(run)
+    training = load_checkpoint(run, torch.device("cpu"))
+    if out.exists() and not (out / RECORD).exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise DataError(f"{out}: exists and is no bundle; remove it, or choose another --out")
+    segments = load_segments(run / SEGMENTS)
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    partial.chmod(0o755)
+    try:
+        modules = make_modules(training.generator, training.discriminator)
+        write_graphs(modules, partial, segments.shape[1:], fields.precision)
+        parity = check_parity(modules, partial, segments)
+        for name in (REFERENCE, GOLDEN):
+            copy_file(run / name, partial / name)
+        files = {name: FileRecord(sha256=sha256_of(partial / name), n_bytes=(partial / name).stat().st_size) for name in PAYLOAD}
+        record = BundleRecord(**dict(fields), format=1, files=files)
+        (partial / RECORD).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        bundle = load_bundle(partial)
+        session = OrtSession(bundle)
+        require_golden(bundle, session)
+        checks = check_golden(bundle, session)
+        for name in (RECORD, *PAYLOAD):
+            sync(partial / name)
+        put_in_place(partial, out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return parity, checks
+
+
+def load_segments(path: Path) -> "np.ndarray[tuple[int, int, int, int], np.dtype[np.float32]]":
+    """The real segments of a run, for the parity gate.
+
+    Raises:
+        DataError: They cannot be read.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            segments: np.ndarray[tuple[int, int, int, int], np.dtype[np.float32]] = arrays["segments"]
+            return segments
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: cannot be read: {error}; train again") from error
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file of the run.
+
+    Raises:
+        DataError: It is missing.
+    """
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise DataError(f"{source}: cannot be read: {error.strerror}; train again") from error
+
+
+def sync(path: Path) -> None:
+    """Have a file's (or folder's) content reach the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def put_in_place(partial: Path, out: Path) -> None:
+    """Rename the finished folder to its name; an older bundle makes room and is removed last."""
+    old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    if out.exists():
+        out.replace(old)
+    try:
+        partial.rename(out)
+    except OSError:
+        old.replace(out)
+        raise
+    sync(out.parent)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,44 @@
+"""aegan-export: turn a run of aegan-train into a bundle that aegan-monitor can run."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from aegan_monitor import __version__
+from aegan_monitor.errors import run_command
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="aegan-export", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder that aegan-train fit left")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="BUNDLE", help="folder for the bundle; an older bundle there is replaced"
+    )
+    return parser
+
+
+def run_export(run: Path, out: Path) -> int:
+    """Export, and tell how near the graphs are."""
+    from aegan_export.bundle import export_bundle  # noqa: PLC0415 - torch takes seconds to import; --help must not
+
+    parity, checks = export_bundle(run, out)
+    for each in parity:
+        print(f"{each.graph}.onnx: {each.output} differs from PyTorch by {each.deviation:.1e}")
+    worst = max(checks, key=lambda check: check.deviation / check.tolerance)
+    print(f"golden check passed (nearest to its bound: {worst.stage}, {worst.deviation:.1e} of {worst.tolerance:g})")
+    n_bytes = sum(path.stat().st_size for path in out.iterdir())
+    print(f"{out}: bundle written, {n_bytes / 1e6:.1f} MB; next: aegan-monitor check {out}")
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    arguments = make_parser().parse_args(argv)
+    return run_command("aegan-export", lambda: run_export(arguments.run, arguments.out))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""A real broker, a real subscriber (mosquitto and mosquitto_sub, each a process of its own on loopback), a link to cut."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+STEP_DEADLINE_S = 10.0
+PATH = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"  # where Debian puts mosquitto
+
+
+def wait_until(predicate: Callable[[], object], what: str, timeout_s: float = STEP_DEADLINE_S) -> None:
+    """Poll until the predicate holds; fail with `what` when it does not in time."""
+    deadline_s = time.monotonic() + timeout_s
+    while not predicate():
+        if time.monotonic() > deadline_s:
+            raise AssertionError(f"not within {timeout_s:g} s: {what}")
+        time.sleep(0.01)
+
+
+def find_free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Mosquitto:
+    """A broker on a free loopback port that it keeps when it is started again; it remembers nothing over a restart.
+
+    Attributes:
+        port: Where it listens; known before `start`.
+    """
+
+    def __init__(self, folder: Path, users: Mapping[str, str] | None = None, acl: str | None = None) -> None:
+        """Store; with `users` (name to password) nobody else may connect, `acl` is the text of an acl_file."""
+        self.port = find_free_port()
+        self._folder = folder
+        self._users = users
+        self._acl = acl
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """What it has logged."""
+        return (self._folder / "mosquitto.log").read_text()
+
+    def start(self) -> None:
+        """Start, and wait until it takes connections."""
+        program = shutil.which("mosquitto", path=PATH) or "mosquitto"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "mosquitto.log").open("ab") as log:
+            self._process = subprocess.Popen([program, "-v", "-c", str(self._write_config())], stdout=log, stderr=log)
+        wait_until(self._listens, f"mosquitto on port {self.port}")
+
+    def stop(self) -> None:
+        """End it in order; harmless when it does not run."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Start again on the same port (after `kill`: without what it knew)."""
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Make it hang: its connections stay open, and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """End a pause."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, what: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(what)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._signal(how)
+            self._signal(signal.SIGCONT)
+            self._process.wait(STEP_DEADLINE_S)
+            self._process = None
+
+    def _listens(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _write_config(self) -> Path:
+        lines = [f"listener {self.port} 127.0.0.1", "persistence false", f"allow_anonymous {'false' if self._users else 'true'}"]
+        if os.geteuid() == 0:
+            lines.append("user root")  # else it could not read a folder that is root's alone
+        if self._users:
+            passwords = self._folder / "passwords"
+            passwords.write_text("")
+            passwords.chmod(0o600)
+            for name, password in self._users.items():
+                subprocess.run(["mosquitto_passwd", "-b", str(passwords), name, password], check=True, capture_output=True)
+            lines.append(f"password_file {passwords}")
+        if self._acl is not None:
+            (self._folder / "acl").write_text(self._acl)
+            (self._folder / "acl").chmod(0o600)
+            lines.append(f"acl_file {self._folder / 'acl'}")
+        config = self._folder / "mosquitto.conf"
+        config.write_text("\n".join(lines) + "\n")
+        return config
+
+
+class Link:
+    """A wire between a client and the broker that can be cut: the broker and its subscribers live on.
+
+    Attributes:
+        port: Where the client connects to; refused while the link is cut.
+    """
+
+    def __init__(self, broker_port: int) -> None:
+        """Store."""
+        self.port = find_free_port()
+        self._broker_port = broker_port
+        self._listener: socket.socket | None = None
+        self._ends: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+
+    def join(self) -> None:
+        """Take connections."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._spawn(self._accept, self._listener)
+
+    def cut(self) -> None:
+        """Break all connections, and refuse new ones; harmless when it is cut."""
+        ends, self._ends = [*self._ends, *([self._listener] if self._listener else [])], []
+        self._listener = None
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(STEP_DEADLINE_S)
+        self._threads.clear()
+        for end in ends:
+            end.close()
+
+    def _spawn(self, target: Callable[..., None], *arguments: socket.socket) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                broker = socket.create_connection(("127.0.0.1", self._broker_port))
+                self._ends += [client, broker]
+                self._spawn(self._carry, client, broker)
+                self._spawn(self._carry, broker, client)
+
+    @staticmethod
+    def _carry(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as the broker delivered it; `retained` says that it was stored when the subscriber came."""
+
+    topic: str
+    payload: str
+    qos: int
+    retained: bool
+
+    def json(self) -> Any:
+        """The payload, parsed."""
+        return json.loads(self.payload)
+
+
+class Subscriber:
+    """`mosquitto_sub` on some topics, collecting what comes; a context manager. It connects again by itself."""
+
+    def __init__(self, port: int, topic: str = "#", user: tuple[str, str] | None = None) -> None:
+        """Store; `user` is name and password."""
+        self._command = ["stdbuf", "-oL", "mosquitto_sub", "-d", "-h", "127.0.0.1", "-p", str(port), "-q", "1", "-t", topic, "-F", "%j"]
+        if user is not None:
+            self._command += ["-u", user[0], "-P", user[1]]
+        self._received: list[Received] = []
+        self._subscribed = threading.Event()
+
+    def __enter__(self) -> Self:
+        """Start, and wait until the broker has taken the subscription."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if not self._subscribed.wait(STEP_DEADLINE_S):
+            self.stop()
+            raise AssertionError(f"not within {STEP_DEADLINE_S:g} s: mosquitto_sub's subscription")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.terminate()
+        self._process.wait(STEP_DEADLINE_S)
+        self._reader.join(STEP_DEADLINE_S)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def received(self, topic: str | None = None) -> list[Received]:
+        """All messages so far, or those on one topic, in order."""
+        return [message for message in list(self._received) if topic in (None, message.topic)]
+
+    def payloads(self, topic: str) -> list[str]:
+        """The payloads so far on one topic, in order."""
+        return [message.payload for message in self.received(topic)]
+
+    def wait_for(self, predicate: Callable[[Received], object], timeout_s: float = STEP_DEADLINE_S) -> Received:
+        """The first message for which the predicate holds, past or to come."""
+        try:
+            wait_until(lambda: any(map(predicate, self.received())), "the message", timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; received: {self._received}") from None
+        return next(filter(predicate, self._received))
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                fields = json.loads(line)
+                self._received.append(Received(fields["topic"], fields["payload"], fields["qos"], bool(fields["retain"])))
+            elif line.startswith("Subscribed"):
+                self._subscribed.set()

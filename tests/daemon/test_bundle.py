@@ -1,0 +1,87 @@
+"""The bundle: every kind of damage is one line that names file, expected and found."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aegan_monitor.bundle import PAYLOAD, load_bundle
+from aegan_monitor.errors import BundleError
+
+
+@pytest.fixture
+def copy(bundle_folder: Path, tmp_path: Path) -> Path:
+    """A bundle to spoil."""
+    return shutil.copytree(bundle_folder, tmp_path / "bundle")
+
+
+def test_a_good_bundle_loads(bundle_folder: Path) -> None:
+    """Record and arrays are there."""
+    bundle = load_bundle(bundle_folder)
+    assert bundle.record.machine_type == "pump"
+    assert bundle.reference.filterbank.shape == (128, 1025)
+
+
+@pytest.mark.parametrize("name", PAYLOAD)
+def test_one_changed_byte_is_found(copy: Path, name: str) -> None:
+    """In any file."""
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    digest = r"[0-9a-f]{12}\.\.\."
+    expected = rf"{re.escape(name)}: expected sha256 {digest}, found {digest}: the file was changed; copy or export it again$"
+    with pytest.raises(BundleError, match=expected):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", PAYLOAD)
+def test_a_missing_or_cut_file_is_found(copy: Path, name: str) -> None:
+    """Cut first, then removed."""
+    size = (copy / name).stat().st_size
+    (copy / name).write_bytes((copy / name).read_bytes()[:-1])
+    with pytest.raises(BundleError, match=rf"expected {size} bytes, found {size - 1}; copy the whole folder again, or export it again$"):
+        load_bundle(copy)
+    (copy / name).unlink()
+    with pytest.raises(BundleError, match=rf"{re.escape(name)}: file missing; copy the whole folder again, or export it again$"):
+        load_bundle(copy)
+
+
+def change(copy: Path, edit: Callable[[dict[str, object]], object]) -> None:
+    """Edit the record of a bundle."""
+    record = json.loads((copy / "bundle.json").read_text())
+    edit(record)
+    (copy / "bundle.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("edit", "line"),
+    [
+        (lambda r: r.update(format=2), "format: expected 1, found 2; update aegan-monitor"),
+        (lambda r: r.pop("format"), "format: expected 1, found None; export the bundle again"),
+        (lambda r: r.update(score="D_mahal"), "score: 'D_mahal' is none of D_maha, "),
+        (lambda r: r["features"].update(hop="x"), "features.hop: "),
+        (lambda r: r["clip"].update(decision_hop_frames=33), "decision_hop_frames 33 is no multiple of segment_hop_frames 16"),
+        (lambda r: r["calibration"]["quantiles"].pop("D_lof"), "calibration or normalisation lacks D_lof"),
+        (lambda r: r["network"].update(n_embedding=9), "embedding_mean: expected shape (9,), found (128,)"),
+    ],
+)
+def test_a_wrong_record_is_told(copy: Path, edit: Callable[[dict[str, object]], object], line: str) -> None:
+    """Format, names, shapes."""
+    change(copy, edit)
+    with pytest.raises(BundleError, match=re.escape(line)) as caught:
+        load_bundle(copy)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:
+    """A missing folder, an empty one, and one whose record is no JSON."""
+    with pytest.raises(BundleError, match="no such bundle folder; make one with: aegan-export RUN --out "):
+        load_bundle(tmp_path / "none")
+    with pytest.raises(BundleError, match=r"bundle\.json: file missing, so .* is no bundle"):
+        load_bundle(tmp_path)
+    (tmp_path / "bundle.json").write_text("{")
+    with pytest.raises(BundleError, match=r"bundle\.json: cannot be read: .*; export the bundle again$"):
+        load_bundle(tmp_path)

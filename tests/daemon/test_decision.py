@@ -1,0 +1,39 @@
+"""The threshold: a quantile of normal scores, widened, with hysteresis."""
+
+import numpy as np
+import pytest
+
+from aegan_monitor.bundle import BundleFields
+from aegan_monitor.decision import Decider, make_threshold
+from aegan_monitor.scores import SCORE_IDS
+from aegan_train.statistics import calibrate
+
+NORMAL = np.linspace(10, 20, 101)
+CALIBRATION, NORMALISATION = calibrate([dict.fromkeys(SCORE_IDS, float(value)) for value in NORMAL])
+FIELDS = BundleFields.model_construct(calibration=CALIBRATION, normalisation=NORMALISATION)
+
+
+@pytest.mark.parametrize(("quantile", "margin", "on", "off"), [(0.99, 0.0, 19.9, 19.9), (1.0, 0.5, 22.5, 20.0), (0.9, 1.0, 23.0, 19.0)])
+def test_the_threshold_is_the_widened_quantile(quantile: float, margin: float, on: float, off: float) -> None:
+    """`off` is the quantile, `on` lies a margin further from the median."""
+    threshold = make_threshold(FIELDS, "D_maha", quantile, margin)
+    assert (threshold.on, threshold.off) == pytest.approx((on, off))
+
+
+def test_hysteresis() -> None:
+    """Only an active alarm has the lower threshold; one that is pending must stay above the one that raises it."""
+    decider = Decider(FIELDS, "D_maha", 1.0, 0.5)
+    assert [decider.decide(score, active=False).exceeded for score in (21, 23, 21)] == [False, True, False]
+    assert [decider.decide(score, active=True).exceeded for score in (23, 21, 20.1, 19.9)] == [True, True, True, False]
+
+
+def test_the_threshold_told_is_the_one_that_held() -> None:
+    """The upper one until the alarm is raised."""
+    decider = Decider(FIELDS, "D_maha", 1.0, 0.5)
+    assert [decider.decide(23, active=active).threshold for active in (False, True)] == pytest.approx([22.5, 20.0])
+
+
+def test_normalised_scores_count_standard_deviations() -> None:
+    """The mean of normal sound is 0."""
+    decision = Decider(FIELDS, "D_maha", 0.99, 0.5).decide(15 + 2 * float(NORMAL.std()), active=False)
+    assert decision.normalised == pytest.approx(2)

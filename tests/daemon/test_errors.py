@@ -1,0 +1,33 @@
+"""The one place where failures become exit codes and lines."""
+
+import pytest
+
+from aegan_monitor.errors import BundleError, CaptureError, ConfigError, run_command
+
+
+def fail(error: BaseException) -> int:
+    """A command that ends so."""
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (ConfigError("a: wrong\nb: wrong"), 78, "prog: a: wrong\nprog: b: wrong\n"),
+        (BundleError("x"), 78, "prog: x\n"),
+        (CaptureError("x"), 1, "prog: x\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (PermissionError(13, "Permission denied", "/x/y"), 1, "prog: /x/y: Permission denied\n"),
+        (OSError(28, "No space left on device"), 1, "prog: No space left on device\n"),
+    ],
+)
+def test_each_failure_has_its_code_and_its_lines(capsys: pytest.CaptureFixture[str], error: BaseException, code: int, told: str) -> None:
+    """No traceback for what a user can mend."""
+    assert run_command("prog", lambda: fail(error)) == code
+    assert capsys.readouterr().err == told
+
+
+def test_a_fault_of_ours_is_not_hidden() -> None:
+    """A programming error stays a traceback."""
+    with pytest.raises(ZeroDivisionError):
+        run_command("prog", lambda: 1 // 0)

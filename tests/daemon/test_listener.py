@@ -1,0 +1,150 @@
+"""The listener: reopens what breaks, for ever; waits for room where nothing may be lost; names what is wrong."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from aegan_monitor.errors import CaptureError
+from aegan_monitor.listener import Listener, SensorState
+from aegan_monitor.ring import Ring
+from aegan_monitor.types import Block
+from fakes import ScriptedCapture
+
+
+def block(start: int, n: int = 512) -> Block:
+    """A block of ones."""
+    return Block(np.ones(n, np.float32), start)
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    """Poll for at most ten seconds."""
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_live_capture_is_opened_again_after_every_error() -> None:
+    """Missing at first, broken later: both are told, and the blocks go on with a gap."""
+    gone = CaptureError("no such device; plug it in")
+    capture = ScriptedCapture([[gone], [block(0), CaptureError("unplugged")], [block(5000), block(5512)]])
+    ring = Ring(16_000, 512)
+    listener = Listener("pump", capture, ring, live=True, waits=False, no_data_s=5, retry_s=0.01, first_retry_s=0.01)
+    listener.start()
+    wait_until(lambda: ring.ended or ring._closed)
+    runs = [ring.read(1.0), ring.read(1.0)]
+    assert [(run.start_sample, len(run.samples), run.after_gap) for run in runs if run] == [(0, 512, False), (5000, 1024, True)]
+    assert capture.n_closed == 3
+    listener.stop()
+
+
+def test_a_missing_device_is_a_sensor_fault() -> None:
+    """With the line that says what to do."""
+    capture = ScriptedCapture([[CaptureError("no such device; plug it in")]] * 1000)
+    listener = Listener("pump", capture, Ring(1024, 512), live=True, waits=False, no_data_s=5, retry_s=0.01, first_retry_s=0.01)
+    assert listener.sensor() == SensorState("starting")
+    listener.start()
+    wait_until(lambda: listener.sensor().state == "missing")
+    assert listener.sensor().detail == "no such device; plug it in"
+    assert listener.error is None
+    listener.stop()
+
+
+def test_no_samples_are_a_sensor_fault() -> None:
+    """A device that hangs is `stalled`, and `ok` again with its next block."""
+    clock = [0.0]
+    hangs = threading.Event()
+
+    class HangingCapture(ScriptedCapture):
+        def read(self) -> Block | None:
+            if len(self._now) == 1:
+                hangs.wait(10)
+            return super().read()
+
+    listener = Listener(
+        "pump",
+        HangingCapture([[block(0), block(512)]]),
+        Ring(4096, 512),
+        live=True,
+        waits=False,
+        no_data_s=5,
+        retry_s=1,
+        clock=lambda: clock[0],
+    )
+    listener.start()
+    wait_until(lambda: listener.sensor().state == "ok")
+    clock[0] = 5.1
+    assert listener.sensor().state == "stalled"
+    assert listener.sensor().detail == "no samples for 5 s from a scripted capture; check its cable and the sound server"
+    hangs.set()
+    wait_until(lambda: listener.sensor().state == "ok")
+    listener.stop()
+
+
+def test_the_first_error_of_a_recording_is_final() -> None:
+    """A finite capture is not tried again: its error ends the line."""
+    error = CaptureError("a.wav: truncated")
+    capture = ScriptedCapture([[block(0), error]])
+    ring = Ring(4096, 512)
+    listener = Listener("pump", capture, ring, live=False, waits=True, no_data_s=5, retry_s=1)
+    listener.start()
+    wait_until(lambda: listener.error)
+    assert listener.error is error
+    assert ring.read(1.0) is not None
+    assert ring.ended
+    listener.stop()
+
+
+def test_a_fast_recording_waits_for_room() -> None:
+    """Nothing is dropped, however slowly the ring is read."""
+    capture = ScriptedCapture([[block(512 * i) for i in range(50)]])
+    ring = Ring(1024, 512)
+    listener = Listener("pump", capture, ring, live=False, waits=True, no_data_s=5, retry_s=1)
+    listener.start()
+    n_read = 0
+    while not ring.ended:
+        run = ring.read(0.05)
+        n_read += len(run.samples) if run else 0
+    assert n_read == 50 * 512
+    assert (ring.dropped_samples_total, ring.gaps_total) == (0, 0)
+    listener.stop()
+
+
+def test_a_device_that_never_opens_is_a_sensor_fault() -> None:
+    """A hanging sound server is `stalled` after the same time."""
+    clock, hangs = [0.0], threading.Event()
+
+    class StuckCapture(ScriptedCapture):
+        def open(self) -> None:
+            hangs.wait(10)
+
+    ring = Ring(1024, 512)
+    listener = Listener("pump", StuckCapture([]), ring, live=True, waits=False, no_data_s=5, retry_s=1, clock=lambda: clock[0])
+    listener.start()
+    clock[0] = 5.1
+    assert listener.sensor().state == "stalled"
+    hangs.set()
+    listener.stop()
+
+
+def test_a_fault_of_the_driver_does_not_end_the_listening(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a capture raises is told, with its traceback, and it is opened again."""
+
+    class FaultyCapture(ScriptedCapture):
+        def open(self) -> None:
+            super().open()
+            if len(self._script) == 1:
+                raise ZeroDivisionError("driver")
+
+    ring = Ring(4096, 512)
+    listener = Listener(
+        "pump", FaultyCapture([[], [block(0)]]), ring, live=True, waits=False, no_data_s=5, retry_s=0.01, first_retry_s=0.01
+    )
+    listener.start()
+    assert ring.read(10.0) is not None
+    assert "ZeroDivisionError: driver" in caplog.text
+    assert "reading it failed (ZeroDivisionError: driver); trying again" in caplog.text
+    listener.stop()

@@ -1,0 +1,93 @@
+"""One machine: what it publishes, in which order, with which numbers."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from aegan_monitor import messages
+from aegan_monitor.bundle import load_bundle
+from aegan_monitor.demo import bundle_path
+from aegan_monitor.demo.pump import Pump
+from aegan_monitor.listener import SensorState
+from aegan_monitor.machine import AlarmSettings, Judge, Machine
+from aegan_monitor.pipeline import Pipeline
+from aegan_monitor.session import OrtSession
+from aegan_monitor.types import FloatArray, Run
+
+NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
+RATE_HZ = 16_000
+
+
+@pytest.fixture
+def machine() -> Machine:
+    """The demo's pump, with short delays."""
+    bundle = load_bundle(bundle_path())
+    judge = Judge(bundle.record, bundle.record.score, AlarmSettings(on_delay_s=3.0, off_delay_s=3.0))
+    ids = iter(f"id-{number}" for number in range(100))
+    return Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge, lambda: next(ids))
+
+
+def hear(machine: Machine, sound: FloatArray, start: int = 0, after_gap: bool = False) -> list[messages.Payload]:
+    """Everything published about `sound`, which arrives in half seconds."""
+    found = []
+    for place in range(0, len(sound), 8000):
+        found += machine.hear(Run(sound[place : place + 8000], start + place, after_gap and place == 0), NOW)
+    return found
+
+
+def test_a_fault_raises_one_alarm_and_its_end_clears_it(machine: Machine) -> None:
+    """Normal, faulty, normal again: raised once, cleared once, in sequence."""
+    normal, faulty = Pump(21).read(30 * RATE_HZ), Pump(22, fault_from_s=-2.0).read(40 * RATE_HZ)
+    assert not [p for p in hear(machine, normal) if isinstance(p, messages.Event)]
+    published = hear(machine, faulty, 30 * RATE_HZ) + hear(machine, Pump(23).read(40 * RATE_HZ), 70 * RATE_HZ)
+    events = [payload for payload in published if isinstance(payload, messages.Event)]
+    assert [(event.kind, event.sequence, event.id) for event in events] == [("raised", 1, "id-0"), ("cleared", 2, "id-1")]
+    raised, cleared = events
+    assert raised.sample > 30 * RATE_HZ
+    assert cleared.duration_s == (cleared.sample - raised.sample) / RATE_HZ
+    assert raised.score > raised.threshold
+    states = [payload.state for payload in published if isinstance(payload, messages.Alarm)]
+    assert states == ["pending", "alarm", "clearing", "normal"]
+
+
+def test_an_event_goes_before_the_state_that_names_it(machine: Machine) -> None:
+    """Who reads the retained state can have read the event."""
+    published = hear(machine, Pump(22, fault_from_s=-2.0).read(30 * RATE_HZ))
+    place = next(i for i, payload in enumerate(published) if isinstance(payload, messages.Event))
+    state = published[place + 1]
+    assert isinstance(state, messages.Alarm)
+    assert (state.state, state.active, state.event_id) == ("alarm", True, "id-0")
+
+
+def test_scores_tell_sample_and_stream_time(machine: Machine) -> None:
+    """A decision every 1.024 s from 9.76 s on."""
+    scores = [payload for payload in hear(machine, Pump(21).read(13 * RATE_HZ)) if isinstance(payload, messages.Score)]
+    assert [round(score.stream_s, 3) for score in scores] == [9.76, 10.784, 11.808, 12.832]
+    assert [score.sample for score in scores] == [round(score.stream_s * RATE_HZ) for score in scores]
+    assert all(-40 < score.level_dbfs < -15 for score in scores)
+
+
+def test_nothing_is_scored_across_a_gap(machine: Machine) -> None:
+    """After a gap a whole clip of new sound is needed."""
+    sound = Pump(21).read(40 * RATE_HZ)
+    assert hear(machine, sound[: 9 * RATE_HZ]) == []
+    published = hear(machine, sound[20 * RATE_HZ : 30 * RATE_HZ], 20 * RATE_HZ, after_gap=True)
+    assert [payload.sample for payload in published if isinstance(payload, messages.Score)] == [20 * RATE_HZ + 1024 + 303 * 512]
+
+
+def test_the_sensor_is_told_when_it_is_news(machine: Machine) -> None:
+    """Once each; a capture that is only starting is no news."""
+    states = [SensorState("starting"), SensorState("ok"), SensorState("ok"), SensorState("missing", "gone"), SensorState("ok")]
+    told = [payload for state in states for payload in machine.sense(state, NOW)]
+    assert [(payload.state, payload.detail) for payload in told if isinstance(payload, messages.Sensor)] == [
+        ("ok", ""),
+        ("missing", "gone"),
+        ("ok", ""),
+    ]
+
+
+def test_the_demo_bundle_is_where_it_says() -> None:
+    """In the package."""
+    assert (bundle_path() / "bundle.json").is_file()
+    assert isinstance(bundle_path(), Path)

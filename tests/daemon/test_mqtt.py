@@ -1,0 +1,589 @@
+"""The publisher against a real broker: what arrives, what is sent again, and what is logged when nothing can."""
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from aegan_monitor.messages import Alarm, Event, Health, MachineHealth, Message, Payload, Score, Sensor, Topics
+from aegan_monitor.mqtt import MAX_IN_FLIGHT, MqttPublisher, Protocol
+from aegan_monitor.outbox import Outbox
+from broker import Link, Mosquitto, Subscriber, wait_until
+
+TIME = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
+TOPICS = Topics("aegan", "hall")
+STATUS, EVENT_TOPIC = "aegan/hall/status", "aegan/hall/pump/event"
+RIGHT, WRONG = "right-secret", "wrong-secret"
+RETRYING = "; retrying every 0.05 to 0.2 s"
+ACCEPTED = b"\x20\x03\x00\x00\x00"  # CONNACK of MQTT 5
+WHERE = "check mqtt.host, mqtt.port and mqtt.protocol"
+TAKEN_OVER = "keeps one connection a client id (Session taken over): does another client use 'aegan-hall'? Change mqtt.client_id"
+PROTOCOLS: tuple[Protocol, ...] = ("5", "3.1.1")
+both = pytest.mark.parametrize("protocol", PROTOCOLS)
+
+Make = Callable[..., MqttPublisher]
+
+
+def put(outbox: Outbox, payload: Payload, machine: str | None = "pump") -> None:
+    """Put it as the worker does."""
+    outbox.put(TOPICS.message(payload, machine))
+
+
+def make_event(sequence: int) -> Event:
+    """An event that is told from others by its number."""
+    numbers: dict[str, Any] = {"sample": 16_000 * sequence, "score": 1.5, "threshold": 1.0, "duration_s": None}
+    return Event(id=f"id-{sequence}", sequence=sequence, kind="raised", time=TIME, cause="too loud", score_id="z", **numbers)
+
+
+def make_alarm(active: bool) -> Alarm:
+    """An alarm's state."""
+    return Alarm(state="alarm" if active else "normal", active=active, since=TIME, score=1.5, threshold=1.0, event_id=None)
+
+
+def make_score(score: float) -> Score:
+    """A decision."""
+    rest: dict[str, Any] = {"normalised": 0.0, "threshold": 1.0, "exceeded": False, "level_dbfs": -30.0, "state": "normal"}
+    return Score(time=TIME, sample=16_000, stream_s=1.0, score_id="z", score=score, **rest)
+
+
+def make_health() -> Health:
+    """The daemon's health."""
+    machine = MachineHealth(state="normal", sensor="ok", coverage_percent=100.0, dropped_samples_total=0, gaps_total=0)
+    counts = {"outbox_depth": 0, "outbox_dropped_total": 0, "refused_total": 0, "rss_bytes": 1}
+    rest: dict[str, Any] = {"version": "0", "uptime_s": 1.0, "provider": "cpu", "providers_requested": ("cpu",), **counts}
+    return Health(time=TIME, machines={"pump": machine}, **rest)
+
+
+def make_sensor(state: str) -> Sensor:
+    """A sensor's state."""
+    return Sensor(state=state, detail="", since=TIME)
+
+
+def read_packet(stream: BinaryIO) -> tuple[int, bytes]:
+    """The next MQTT packet: its first byte, and what follows its length."""
+    first, length, shift = stream.read(1)[0], 0, 0
+    while True:
+        digit = stream.read(1)[0]
+        length |= (digit & 0x7F) << shift
+        shift += 7
+        if digit < 0x80:
+            return first, stream.read(length)
+
+
+def publish_id(packet: tuple[int, bytes]) -> int:
+    """The message id of a PUBLISH with QoS 1."""
+    first, body = packet
+    assert first & 0xF6 == 0x32, packet
+    n_topic = int.from_bytes(body[:2], "big")
+    return int.from_bytes(body[2 + n_topic : 4 + n_topic], "big")
+
+
+def sequences(subscriber: Subscriber) -> list[int]:
+    """The numbers of the events that have arrived."""
+    return [message.json()["sequence"] for message in subscriber.received(EVENT_TOPIC)]
+
+
+@pytest.fixture
+def make(caplog: pytest.LogCaptureFixture) -> Iterator[Make]:
+    """Makes publishers that retry fast, and stops them in the end."""
+    caplog.set_level(logging.INFO, "aegan_monitor.mqtt")
+    made: list[MqttPublisher] = []
+
+    def make_publisher(port: int, outbox: Outbox, **changes: Any) -> MqttPublisher:
+        settings = {"protocol": "5", "client_id": "aegan-hall", "topics": TOPICS, "retry_s": (0.05, 0.2), **changes}
+        made.append(MqttPublisher(host="127.0.0.1", port=port, outbox=outbox, **settings))
+        return made[-1]
+
+    yield make_publisher
+    for publisher in made:
+        publisher.stop()
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "mqtt"]
+
+
+@pytest.fixture
+def link(broker: Mosquitto) -> Iterator[Link]:
+    """A link to the broker, joined."""
+    wire = Link(broker.port)
+    wire.join()
+    yield wire
+    wire.cut()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[bytes | None], int]]:
+    """Serves, on the port that it returns, peers that hear something, answer these bytes and hang up; None: say nothing."""
+    servers: list[socket.socket] = []
+    kept: list[socket.socket] = []
+
+    def answer(server: socket.socket, reply: bytes | None) -> None:
+        while True:
+            try:
+                peer, _ = server.accept()
+            except OSError:
+                return
+            if reply is None:
+                kept.append(peer)  # and says nothing
+                continue
+            with peer:
+                peer.recv(4096)
+                peer.sendall(reply)
+
+    def start(reply: bytes | None) -> int:
+        server = socket.create_server(("127.0.0.1", 0))
+        servers.append(server)
+        threading.Thread(target=answer, args=(server, reply), daemon=True).start()
+        return int(server.getsockname()[1])
+
+    yield start
+    for server in servers:
+        server.shutdown(socket.SHUT_RDWR)
+    for end in (*servers, *kept):
+        end.close()
+
+
+@pytest.mark.broker
+@both
+def test_online_comes_first_and_offline_last(broker: Mosquitto, make: Make, protocol: Protocol) -> None:
+    """A subscriber sees the daemon come and go, and a later one sees that it has gone."""
+    outbox = Outbox()
+    with Subscriber(broker.port) as subscriber:
+        publisher = make(broker.port, outbox, protocol=protocol)
+        put(outbox, make_event(1))
+        publisher.start()
+        subscriber.wait_for(lambda message: message.topic == EVENT_TOPIC)
+        publisher.stop()
+        subscriber.wait_for(lambda message: message.payload == "offline")
+        assert [message.topic for message in subscriber.received()] == [STATUS, EVENT_TOPIC, STATUS]
+        assert subscriber.payloads(STATUS) == ["online", "offline"]
+    assert not publisher.connected
+    with Subscriber(broker.port) as later:
+        assert later.wait_for(lambda message: message.topic == STATUS).retained
+
+
+@pytest.mark.broker
+@both
+def test_every_kind_arrives_as_its_schema_says(broker: Mosquitto, make: Make, protocol: Protocol, repository: Path) -> None:
+    """The bytes, QoS and retain flag that subscribers see are those of the outbox, and obey docs/schemas."""
+    outbox = Outbox()
+    publisher = make(broker.port, outbox, protocol=protocol)
+    publisher.start()
+    payloads: list[Payload] = [make_health(), make_sensor("ok"), make_score(1.5), make_event(1), make_alarm(active=True)]
+    with Subscriber(broker.port) as subscriber:
+        for payload in payloads:
+            message = TOPICS.message(payload, None if isinstance(payload, Health) else "pump")
+            outbox.put(message)
+            publisher.flush()
+            topic = message.topic
+            arrived = subscriber.wait_for(lambda received, topic=topic: received.topic == topic)  # type: ignore[misc]
+            assert (arrived.payload.encode(), arrived.qos, arrived.retained) == (message.payload, message.qos, False)
+            schema = json.loads((repository / "docs" / "schemas" / f"{message.kind}.json").read_text(encoding="utf-8"))
+            Draft202012Validator(schema).validate(arrived.json())
+    wait_until(lambda: outbox.depth == 0, "every acknowledgement")
+    with Subscriber(broker.port) as later:
+        later.wait_for(lambda message: message.topic.endswith("alarm"))
+        kinds = {message.topic.rsplit("/", 1)[1] for message in later.received() if message.retained}
+        assert kinds == {"status", "health", "sensor", "alarm"}
+
+
+@pytest.mark.broker
+@both
+def test_the_broker_says_offline_when_the_process_is_killed(broker: Mosquitto, protocol: Protocol) -> None:
+    """The last will covers what the process cannot say any more."""
+    program = (
+        "import sys, time\n"
+        "from aegan_monitor.messages import Topics\n"
+        "from aegan_monitor.mqtt import MqttPublisher\n"
+        "from aegan_monitor.outbox import Outbox\n"
+        "settings = dict(protocol=sys.argv[2], client_id='child', topics=Topics('aegan', 'hall'), outbox=Outbox())\n"
+        "MqttPublisher(host='127.0.0.1', port=int(sys.argv[1]), **settings).start()\n"
+        "time.sleep(60)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with Subscriber(broker.port) as subscriber:
+        with subprocess.Popen([sys.executable, "-c", program, str(broker.port), protocol], env=environment) as child:
+            try:
+                subscriber.wait_for(lambda message: message.payload == "online", timeout_s=30.0)
+            finally:
+                child.send_signal(signal.SIGKILL)
+        subscriber.wait_for(lambda message: message.payload == "offline")
+        assert subscriber.payloads(STATUS) == ["online", "offline"]
+
+
+@pytest.mark.broker
+@both
+def test_a_broker_that_forgot_all_is_told_all_retained_state_again(broker: Mosquitto, make: Make, protocol: Protocol) -> None:
+    """After a kill -9 of the broker each retained topic holds its newest message, with nobody putting anything."""
+    outbox = Outbox()
+    publisher = make(broker.port, outbox, protocol=protocol)
+    publisher.start()
+    put(outbox, make_health(), None)
+    put(outbox, make_sensor("ok"))
+    put(outbox, make_alarm(active=False))
+    put(outbox, make_alarm(active=True))
+    publisher.flush()
+    wait_until(lambda: outbox.depth == 0, "every acknowledgement")
+    broker.kill()
+    wait_until(lambda: not publisher.connected, "the loss of the connection")
+    broker.start()
+    wait_until(lambda: publisher.connected, "the connection")
+    wait_until(lambda: outbox.depth == 0, "every acknowledgement")
+    with Subscriber(broker.port) as subscriber:
+        subscriber.wait_for(lambda message: message.topic.endswith("alarm"))
+        subscriber.wait_for(lambda message: message.topic.endswith("health"))
+        assert {message.topic: message.payload for message in subscriber.received() if message.retained} == {
+            STATUS: "online",
+            "aegan/hall/health": make_health().model_dump_json(),
+            "aegan/hall/pump/sensor": make_sensor("ok").model_dump_json(),
+            "aegan/hall/pump/alarm": make_alarm(active=True).model_dump_json(),
+        }
+
+
+@pytest.mark.broker
+@both
+def test_what_is_put_during_an_outage_arrives_in_order(broker: Mosquitto, link: Link, make: Make, protocol: Protocol) -> None:
+    """All events, each once, then the newest state and the newest score only."""
+    outbox = Outbox()
+    publisher = make(link.port, outbox, protocol=protocol)
+    publisher.start()
+    wait_until(lambda: publisher.connected, "the connection")
+    with Subscriber(broker.port) as subscriber:
+        link.cut()
+        wait_until(lambda: not publisher.connected, "the loss of the connection")
+        subscriber.wait_for(lambda message: message.payload == "offline")
+        for i in range(100):
+            put(outbox, make_event(i))
+            put(outbox, make_alarm(active=i % 2 == 0))
+            put(outbox, make_score(float(i)))
+            publisher.flush()
+        assert outbox.depth == 102
+        link.join()
+        subscriber.wait_for(lambda message: message.topic.endswith("score"))
+        wait_until(lambda: outbox.depth == 0, "every acknowledgement")
+        assert sequences(subscriber) == list(range(100))
+        assert subscriber.payloads("aegan/hall/pump/score") == [make_score(99.0).model_dump_json()]
+        assert subscriber.payloads("aegan/hall/pump/alarm")[-1:] == [make_alarm(active=False).model_dump_json()]
+        assert subscriber.payloads(STATUS)[-2:] == ["offline", "online"]
+
+
+@pytest.mark.broker
+@both
+def test_a_connection_that_breaks_under_load_loses_nothing(broker: Mosquitto, link: Link, make: Make, protocol: Protocol) -> None:
+    """What was in flight may come twice, in order; nothing is missing, and no more than the window comes twice."""
+    outbox = Outbox()
+    publisher = make(link.port, outbox, protocol=protocol)
+    with Subscriber(broker.port) as subscriber:
+        for i in range(600):
+            put(outbox, make_event(i))
+        publisher.start()
+        wait_until(lambda: len(subscriber.received(EVENT_TOPIC)) > 50, "the first events")
+        link.cut()
+        n_before = outbox.depth
+        link.join()
+        wait_until(lambda: outbox.depth == 0, "every acknowledgement")
+        wait_until(lambda: 599 in sequences(subscriber), "the last event")
+        arrived = sequences(subscriber)
+    assert n_before > 0, "the cut came too late to test anything"
+    assert list(dict.fromkeys(arrived)) == list(range(600))
+    assert len(arrived) - 600 <= MAX_IN_FLIGHT
+
+
+@pytest.mark.parametrize(("accepted", "n_allowed"), [(ACCEPTED, MAX_IN_FLIGHT), (b"\x20\x06\x00\x00\x03\x21\x00\x02", 2)])
+def test_the_brokers_limit_is_kept(make: Make, accepted: bytes, n_allowed: int) -> None:
+    """No more messages wait for their acknowledgement than the broker's CONNACK allows (MQTT 5 receive maximum), or than our own limit."""
+    outbox = Outbox()
+    for i in range(100):
+        put(outbox, make_event(i))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        publisher = make(server.getsockname()[1], outbox)
+        publisher.start()
+        peer, _ = server.accept()
+        with peer, peer.makefile("rb") as stream:
+            assert read_packet(stream)[0] == 0x10  # CONNECT
+            peer.sendall(accepted)
+            message_ids = [publish_id(read_packet(stream)) for _ in range(n_allowed)]
+            peer.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                stream.read(1)
+        publisher.stop(timeout_s=0.0)
+    assert len(set(message_ids)) == n_allowed
+
+
+@pytest.mark.broker
+@both
+def test_a_broker_that_is_down_at_start_is_no_error(
+    broker: Mosquitto, make: Make, protocol: Protocol, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told once, tried again, and gets everything when it comes up."""
+    broker.stop()
+    outbox = Outbox()
+    publisher = make(broker.port, outbox, protocol=protocol)
+    put(outbox, make_alarm(active=True))
+    publisher.start()
+    publisher.flush()
+    down = f"MQTT broker 127.0.0.1:{broker.port} cannot be reached (Connection refused){RETRYING}"
+    wait_until(lambda: caplog.messages, "a line")
+    assert caplog.messages == [down]
+    assert not publisher.connected
+    broker.start()
+    wait_until(lambda: outbox.depth == 0, "the delivery")
+    assert caplog.messages == [down, f"MQTT broker 127.0.0.1:{broker.port} accepted client 'aegan-hall' (MQTT {protocol})"]
+    with Subscriber(broker.port) as subscriber:
+        assert subscriber.wait_for(lambda message: message.topic.endswith("alarm")).retained
+
+
+@pytest.mark.broker
+@both
+def test_a_wrong_password_is_told_once_and_never_shown(
+    tmp_path: Path, make: Make, protocol: Protocol, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One plain line whatever the number of attempts, and the password is in no log and no repr."""
+    broker = Mosquitto(tmp_path / "mosquitto", users={"pump": RIGHT})
+    broker.start()
+    publisher = make(broker.port, Outbox(), protocol=protocol, username="pump", password=WRONG)
+    publisher.start()
+    wait_until(lambda: broker.log.count("not authorised") >= 3, "three attempts")
+    publisher.stop()
+    broker.stop()
+    refused = f"MQTT broker 127.0.0.1:{broker.port} refused client 'aegan-hall' (Not authorized): "
+    assert caplog.messages == [f"{refused}check mqtt.username and mqtt.password_file{RETRYING}"]
+    assert WRONG not in caplog.text + repr(publisher)
+
+
+@pytest.mark.broker
+@both
+def test_the_right_password_is_accepted(tmp_path: Path, make: Make, protocol: Protocol) -> None:
+    """User name and password reach the broker."""
+    broker = Mosquitto(tmp_path / "mosquitto", users={"pump": RIGHT})
+    broker.start()
+    publisher = make(broker.port, Outbox(), protocol=protocol, username="pump", password=RIGHT)
+    publisher.start()
+    wait_until(lambda: publisher.connected, "the connection")
+    publisher.stop()
+    broker.stop()
+
+
+@pytest.mark.broker
+@both
+def test_a_message_that_the_broker_refuses_is_dropped_and_counted(
+    tmp_path: Path, make: Make, protocol: Protocol, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is sent once and told once a topic under MQTT 5; MQTT 3.1.1 acknowledges what it throws away. The rest gets through."""
+    acl = f"topic write {STATUS}\ntopic write aegan/hall/pump/alarm\ntopic read #\n"
+    broker = Mosquitto(tmp_path / "mosquitto", acl=acl)
+    broker.start()
+    outbox = Outbox()
+    with Subscriber(broker.port) as subscriber:
+        for i in range(3):
+            put(outbox, make_event(i))
+        put(outbox, make_alarm(active=True))
+        publisher = make(broker.port, outbox, protocol=protocol)
+        publisher.start()
+        subscriber.wait_for(lambda message: message.topic.endswith("alarm"))
+        wait_until(lambda: outbox.depth == 0, "an answer to each")
+        publisher.stop()
+        assert subscriber.received(EVENT_TOPIC) == []
+    broker.stop()
+    assert broker.log.count("Denied PUBLISH") == 3
+    told = f"MQTT broker 127.0.0.1:{broker.port} refused a message on {EVENT_TOPIC} (Not authorized): it is dropped; check the broker's ACL"
+    assert publisher.refused_total == (3 if protocol == "5" else 0)
+    assert caplog.messages[1:] == ([told] if protocol == "5" else [])
+
+
+@pytest.mark.broker
+@both
+def test_two_clients_with_one_id_are_told_so(broker: Mosquitto, make: Make, protocol: Protocol, caplog: pytest.LogCaptureFixture) -> None:
+    """They kick each other out for ever; the line names the id, and comes once."""
+    for _ in range(2):
+        make(broker.port, Outbox(), protocol=protocol).start()
+    line = (
+        f"MQTT broker 127.0.0.1:{broker.port} keeps one connection a client id (connection closed): "
+        f"does another client use 'aegan-hall'? Change mqtt.client_id{RETRYING}"
+    )
+    wait_until(lambda: caplog.messages.count(line) == 2, "the line from both")
+    n_connections = broker.log.count("New client connected")
+    wait_until(lambda: broker.log.count("New client connected") > n_connections + 4, "more of the same")
+    assert caplog.messages.count(line) == 2
+
+
+@pytest.mark.broker
+def test_once_a_connection_has_settled_lines_are_told_again(broker: Mosquitto, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """The log tells the story of each outage, not of each attempt."""
+    publisher = make(broker.port, Outbox(), settled_s=0.1)
+    where = f"MQTT broker 127.0.0.1:{broker.port}"
+    accepted = f"{where} accepted client 'aegan-hall' (MQTT 5)"
+    outage = [f"{where} lost (connection closed){RETRYING}", f"{where} cannot be reached (Connection refused){RETRYING}", accepted]
+    publisher.start()
+    wait_until(lambda: caplog.messages == [accepted], "the connection")
+    for n in range(1, 3):
+        began_s = time.monotonic()
+        wait_until(lambda began_s=began_s: time.monotonic() > began_s + 0.7, "a settled connection")  # type: ignore[misc]
+        broker.kill()
+        wait_until(lambda n=n: len(caplog.messages) == 3 * n, "the outage's lines")  # type: ignore[misc]
+        broker.start()
+        wait_until(lambda n=n: len(caplog.messages) == 3 * n + 1, "the connection's line")  # type: ignore[misc]
+    assert caplog.messages == [accepted, *outage, *outage]
+
+
+@pytest.mark.broker
+@both
+def test_a_broker_that_hangs_is_noticed(broker: Mosquitto, make: Make, protocol: Protocol, caplog: pytest.LogCaptureFixture) -> None:
+    """A connection on which nothing answers any more ends by the keep-alive, and what was in flight is delivered later."""
+    outbox = Outbox()
+    publisher = make(broker.port, outbox, protocol=protocol, keepalive_s=1)
+    publisher.start()
+    wait_until(lambda: publisher.connected, "the connection")
+    broker.pause()
+    put(outbox, make_alarm(active=True))
+    publisher.flush()
+    wait_until(lambda: not publisher.connected, "the keep-alive's end")
+    assert f"MQTT broker 127.0.0.1:{broker.port} lost (Keep alive timeout){RETRYING}" in caplog.messages
+    assert outbox.depth == 1
+    broker.resume()
+    wait_until(lambda: outbox.depth == 0, "the delivery")
+
+
+@pytest.mark.broker
+@both
+def test_stop_delivers_what_is_pending(broker: Mosquitto, make: Make, protocol: Protocol) -> None:
+    """Even when it comes right after `start`: all events, then offline."""
+    outbox = Outbox()
+    for i in range(100):
+        put(outbox, make_event(i))
+    with Subscriber(broker.port) as subscriber:
+        publisher = make(broker.port, outbox, protocol=protocol)
+        publisher.start()
+        publisher.stop()
+        subscriber.wait_for(lambda message: message.payload == "offline")
+        assert sequences(subscriber) == list(range(100))
+    assert outbox.depth == 0
+
+
+@pytest.mark.broker
+@both
+def test_stop_waits_for_a_broker_that_is_slow(broker: Mosquitto, make: Make, protocol: Protocol) -> None:
+    """A connection that is still being made when `stop` comes is made, and used, if it takes no longer than allowed."""
+    outbox = Outbox()
+    put(outbox, make_alarm(active=True))
+    broker.pause()
+    publisher = make(broker.port, outbox, protocol=protocol)
+    publisher.start()
+    awake = threading.Timer(0.3, broker.resume)
+    awake.start()
+    publisher.stop(timeout_s=8.0)
+    awake.join()
+    assert outbox.depth == 0
+
+
+@pytest.mark.broker
+@both
+def test_stop_does_not_wait_for_a_broker_that_hangs(broker: Mosquitto, make: Make, protocol: Protocol) -> None:
+    """It gives up in time, keeps what is not acknowledged, and the last will says offline once the broker lives again."""
+    outbox = Outbox()
+    publisher = make(broker.port, outbox, protocol=protocol)
+    publisher.start()
+    wait_until(lambda: publisher.connected, "the connection")
+    with Subscriber(broker.port) as subscriber:
+        broker.pause()
+        put(outbox, make_event(1))
+        began_s = time.monotonic()
+        publisher.stop(timeout_s=0.3)
+        assert time.monotonic() - began_s < 2.0
+        assert outbox.depth == 1
+        broker.resume()
+        subscriber.wait_for(lambda message: message.payload == "offline")
+
+
+@pytest.mark.parametrize(
+    ("reply", "line"),
+    [
+        (b"\x20\x02\x00\x01", "refused client 'aegan-hall' (Unsupported protocol version): set mqtt.protocol to 3.1.1"),
+        (b"", "ended the connection before it answered: is it an MQTT 5 broker? " + WHERE),
+        (b"HTTP/1.1 400 Bad\r\n\r\n", "ended the connection before it answered: is it an MQTT 5 broker? " + WHERE),
+        (b"\x20\x03\x00\x00\xff", "ended the connection before it answered: is it an MQTT 5 broker? " + WHERE),
+        (None, "gave no answer within 0.3 s: " + WHERE),
+        (ACCEPTED + b"\xe0\x02\x8e\x00", TAKEN_OVER),
+        (ACCEPTED + b"\xe0\x02\x8b\x00", "lost (Server shutting down)"),
+    ],
+    ids=["MQTT 3.1.1 only", "hangs up", "a web server", "broken", "silent", "another of that id", "ending"],
+)
+def test_what_the_peer_does_is_told(
+    serve: Callable[[bytes | None], int], make: Make, caplog: pytest.LogCaptureFixture, reply: bytes | None, line: str
+) -> None:
+    """A peer that is no MQTT 5 broker, or an odd one: a line that says what to do."""
+    port = serve(reply)
+    publisher = make(port, Outbox(), answer_timeout_s=0.3)
+    publisher.start()
+    wait_until(lambda: "WARNING" in caplog.text, "a line")
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warnings[0] == f"MQTT broker 127.0.0.1:{port} {line}{RETRYING}"
+
+
+@pytest.mark.broker
+def test_an_error_of_our_own_does_not_end_the_delivery(broker: Mosquitto, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """The thread tells of what should not happen, and tries again."""
+
+    class FaultyOutbox(Outbox):
+        """Fails once."""
+
+        failed = False
+
+        def pending(self, limit: int | None = None) -> list[tuple[int, Message]]:
+            """As ever, but for the first time."""
+            if not self.failed:
+                self.failed = True
+                raise RuntimeError("disk on fire")
+            return super().pending(limit)
+
+    outbox = FaultyOutbox()
+    put(outbox, make_event(1))
+    make(broker.port, outbox).start()
+    wait_until(lambda: outbox.depth == 0, "the delivery")
+    assert f"MQTT broker 127.0.0.1:{broker.port}: please report this; retrying" in caplog.messages
+    assert "disk on fire" in caplog.text
+
+
+def test_it_is_harmless_to_flush_or_stop_what_does_not_run(make: Make) -> None:
+    """The composition root may undo what it has not done."""
+    publisher = make(1, Outbox())
+    publisher.flush()
+    publisher.stop()
+    publisher.start()
+    publisher.stop()
+    publisher.flush()
+    publisher.stop()
+
+
+def test_flush_never_blocks(serve: Callable[[bytes | None], int], make: Make) -> None:
+    """However often it is called, and with a thread that is busy."""
+
+    class SlowOutbox(Outbox):
+        """As slow as a worn-out disk."""
+
+        asked, released = threading.Event(), threading.Event()
+
+        def pending(self, limit: int | None = None) -> list[tuple[int, Message]]:
+            """As ever, but late."""
+            self.asked.set()
+            self.released.wait(20.0)
+            return super().pending(limit)
+
+    outbox = SlowOutbox()
+    publisher = make(serve(ACCEPTED), outbox)
+    publisher.start()
+    assert outbox.asked.wait(10.0)
+    for _ in range(20_000):
+        publisher.flush()
+    assert not outbox.released.is_set()
+    outbox.released.set()

@@ -1,0 +1,111 @@
+"""Each of the 19 scores against scikit-learn or plain PyTorch on the same inputs."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.covariance import LedoitWolf
+from sklearn.metrics.pairwise import cosine_distances
+from sklearn.neighbors import LocalOutlierFactor
+
+from aegan_monitor.errors import InferenceRunError
+from aegan_monitor.scores import SCORE_IDS, evaluate_scores
+from aegan_monitor.types import SegmentOutputs
+from aegan_train.session import latent_errors, picture_errors
+from aegan_train.statistics import fit_reference
+from tolerances import STATISTICS
+
+RNG = np.random.default_rng(3)
+N_EMBEDDING = 24
+NORMAL = RNG.normal(size=(40, N_EMBEDDING)) * np.linspace(0.1, 2, N_EMBEDDING) + 1
+REFERENCE, SHRINKAGE = fit_reference(NORMAL, np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
+SEGMENTS = 7
+DEFINED_SEGMENTS = 12
+
+
+def make_outputs(seed: int) -> tuple[SegmentOutputs, dict[str, torch.Tensor]]:
+    """Outputs of seven segments, and the tensors that they come from."""
+    rng = torch.Generator().manual_seed(seed)
+    raw = {
+        name: torch.randn(SEGMENTS, *shape, generator=rng)
+        for name, shape in {"x": (1, 8, 8), "recon": (1, 8, 8), "z": (6,), "zz": (6,)}.items()
+    }
+    raw["zz"] = raw["z"] + 0.1 * raw["zz"]
+    embedding = (1 + torch.randn(SEGMENTS, N_EMBEDDING, generator=rng)).numpy()
+    outputs = SegmentOutputs(
+        embedding, raw["z"].numpy(), latent_errors(raw["z"], raw["zz"]).numpy(), picture_errors(raw["x"], raw["recon"]).numpy()
+    )
+    return outputs, raw
+
+
+def oracle(outputs: SegmentOutputs, raw: dict[str, torch.Tensor]) -> dict[str, float]:
+    """The 19 scores by scikit-learn and PyTorch."""
+    mean = outputs.embedding.astype(np.float64).mean(0, keepdims=True)
+    lof = LocalOutlierFactor(4, metric="cosine", novelty=True).fit(NORMAL)
+    found = {
+        "D_maha": float(np.sqrt(LedoitWolf().fit(NORMAL).mahalanobis(mean)[0])),
+        "D_knn": float(np.sort(cosine_distances(mean, NORMAL)[0])[:2].sum()),
+        "D_lof": float(-lof.score_samples(mean)[0]),
+        "D_cos": float(cosine_distances(mean, NORMAL.mean(0, keepdims=True))[0, 0]),
+    }
+    dx, dz = (raw["x"] - raw["recon"]).double().flatten(1), (raw["z"] - raw["zz"]).double()
+    errors = {
+        "x_2": (dx**2).sum(1),
+        "x_1": dx.abs().sum(1),
+        "z_2": (dz**2).sum(1),
+        "z_1": dz.abs().sum(1),
+        "z_cos": 1 - torch.nn.functional.cosine_similarity(raw["z"].double(), raw["zz"].double()),
+    }
+    for name, error in errors.items():
+        found |= {
+            f"G_{name}_sum": float(error.mean()) * DEFINED_SEGMENTS,
+            f"G_{name}_min": float(error.min()),
+            f"G_{name}_max": float(error.max()),
+        }
+    return found
+
+
+def test_there_are_19_scores() -> None:
+    """Four of the discriminator, fifteen of the generator, by the published names."""
+    generator = {f"G_{kind}_{pool}" for kind in ("x_2", "x_1", "z_2", "z_1", "z_cos") for pool in ("sum", "min", "max")}
+    assert set(SCORE_IDS) == {"D_maha", "D_knn", "D_lof", "D_cos"} | generator
+    assert len(SCORE_IDS) == 19
+
+
+@pytest.mark.parametrize("name", sorted(SCORE_IDS))
+def test_a_score_is_what_others_compute(name: str) -> None:
+    """Each score equals scikit-learn's or plain PyTorch's on several clips."""
+    for seed in range(5):
+        outputs, raw = make_outputs(seed)
+        found = evaluate_scores(outputs, REFERENCE, DEFINED_SEGMENTS)[name]
+        tolerance = STATISTICS if name.startswith("D") else 2e-6  # errors are summed in float32 by the network
+        assert found == pytest.approx(oracle(outputs, raw)[name], rel=tolerance)
+
+
+def test_lof_of_equal_embeddings_is_finite() -> None:
+    """Duplicates among the normal clips do not divide by zero."""
+    equal = np.repeat(NORMAL[:1], 10, axis=0)
+    reference, _ = fit_reference(equal + 0.0, np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
+    outputs, _ = make_outputs(0)
+    assert np.isfinite(SCORE_IDS["D_lof"].evaluate(outputs, reference, 1))
+
+
+def test_the_covariance_of_few_clips_is_shrunk_not_singular() -> None:
+    """Ten clips in 24 dimensions have a usable precision matrix, and the shrinkage is told."""
+    reference, shrinkage = fit_reference(NORMAL[:10], np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
+    assert 0 < shrinkage <= 1
+    assert np.linalg.cond(reference.embedding_precision) < 1e6
+
+
+def test_nan_is_no_score() -> None:
+    """An embedding that is not a number is refused, not called normal."""
+    outputs, _ = make_outputs(0)
+    spoiled = SegmentOutputs(outputs.embedding * np.nan, outputs.z, outputs.z_errors, outputs.x_errors)
+    with pytest.raises(InferenceRunError, match="^D_maha: expected a finite score, found nan; "):
+        evaluate_scores(spoiled, REFERENCE, 1, [SCORE_IDS["D_maha"]])
+
+
+def test_only_what_is_asked_for_is_computed() -> None:
+    """A discriminator score needs no output of the generator."""
+    outputs, _ = make_outputs(0)
+    bare = SegmentOutputs(outputs.embedding, *(np.zeros((0, 0), np.float32),) * 3)
+    assert list(evaluate_scores(bare, REFERENCE, 1, [SCORE_IDS["D_cos"]])) == ["D_cos"]

@@ -1,0 +1,23 @@
+"""The demo: the alarm comes after the fault and reaches another process, for several pumps."""
+
+import subprocess
+import sys
+
+import pytest
+
+from aegan_monitor.demo.show import FAULT_FROM_S
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_demo(seed: int) -> None:
+    """It ends by itself, with 0, after the subscriber has printed the alarm (eight times as fast as CI's `make demo`)."""
+    command = [sys.executable, "-m", "aegan_monitor.cli", "demo", "--seed", str(seed), "--speed", "8"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    (alarm,) = [line for line in lines if "ALARM raised" in line]
+    assert alarm.startswith("subscriber  aegan/demo/pump/event  ALARM raised: ")
+    last_score = [line for line in lines if "/score" in line and lines.index(line) < lines.index(alarm)][-1]
+    assert float(last_score.split()[2]) > FAULT_FROM_S
+    assert lines[-1] == "demo: the alarm came after the fault and reached the subscriber"
+    assert done.stderr == ""

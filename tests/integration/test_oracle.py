@@ -1,0 +1,118 @@
+"""Streaming is offline: replay, evaluate and an independent oracle agree on all 19 scores.
+
+The oracle uses librosa, strided slices, plain PyTorch and scikit-learn. Of ours it uses the trained weights alone:
+nothing of the pipeline, the features, the segments or the scores.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+import torch
+from sklearn.covariance import LedoitWolf
+from sklearn.metrics.pairwise import cosine_distances, cosine_similarity
+from sklearn.neighbors import LocalOutlierFactor
+
+from plain_networks import decode, discriminate, encode
+from synthetic import write_wav
+from tolerances import SCORES
+
+HOP, N_SEGMENTS = 16, 12  # of the tiny preset
+
+
+def log_mel(path: Path) -> np.ndarray:
+    """Librosa's log-mel in dB, `[128, n_frames]`."""
+    sound, rate = soundfile.read(path, dtype="float32")
+    mel = librosa.feature.melspectrogram(y=sound, sr=rate, n_fft=2048, hop_length=512, n_mels=128, power=2.0, pad_mode="constant")
+    return np.asarray(librosa.power_to_db(mel, ref=1.0, amin=1e-10, top_db=None))
+
+
+class Oracle:
+    """Scores clips from scratch."""
+
+    def __init__(self, run: Path, data: Path) -> None:
+        state = torch.load(run / "checkpoint.pt", weights_only=True)
+        self.generator = {name: value.double() for name, value in state["netG"].items()}
+        self.discriminator = {name: value.double() for name, value in state["netD"].items()}
+        held_out = {json.loads(line)["file"] for line in (run / "held_out.jsonl").read_text().splitlines()}
+        paths = [path for path in sorted((data / "dev_data" / "pump" / "train").glob("*.wav")) if path.name not in held_out]
+        pictures = [log_mel(path) for path in paths]
+        self.low, self.high = min(p.min() for p in pictures), max(p.max() for p in pictures)
+        self.normal = np.stack([self.embed(self.segments(picture)).mean(0) for picture in pictures])
+
+    def segments(self, picture: np.ndarray) -> torch.Tensor:
+        scaled = (picture.astype(np.float64) - (self.high + self.low) / 2) / ((self.high - self.low) / 2)
+        starts = range(0, scaled.shape[1] - 127, HOP)
+        return torch.from_numpy(np.stack([scaled[None, :, start : start + 128] for start in starts]))
+
+    def embed(self, x: torch.Tensor) -> np.ndarray:
+        return discriminate(x, self.discriminator)[1].numpy()
+
+    def score(self, path: Path) -> dict[str, float]:
+        x = self.segments(log_mel(path))
+        mean = self.embed(x).mean(0, keepdims=True)
+        lof = LocalOutlierFactor(4, metric="cosine", novelty=True).fit(self.normal)
+        found = {
+            "D_maha": np.sqrt(LedoitWolf().fit(self.normal).mahalanobis(mean)[0]),
+            "D_knn": np.sort(cosine_distances(mean, self.normal)[0])[:2].sum(),
+            "D_lof": -lof.score_samples(mean)[0],
+            "D_cos": 1 - cosine_similarity(mean, self.normal.mean(0, keepdims=True))[0, 0],
+        }
+        z = encode(x, self.generator)
+        recon = decode(z, self.generator)
+        zz = encode(recon, self.generator)
+        z, zz = z.flatten(1), zz.flatten(1)
+        errors = {
+            "x_2": ((x - recon) ** 2).sum((1, 2, 3)),
+            "x_1": (x - recon).abs().sum((1, 2, 3)),
+            "z_2": ((z - zz) ** 2).sum(1),
+            "z_1": (z - zz).abs().sum(1),
+            "z_cos": 1 - torch.nn.functional.cosine_similarity(z, zz),
+        }
+        for name, error in errors.items():
+            found |= {f"G_{name}_sum": error.mean() * N_SEGMENTS, f"G_{name}_min": error.min(), f"G_{name}_max": error.max()}
+        return {name: float(value) for name, value in found.items()}
+
+
+def run_command(module: str, *arguments: object) -> None:
+    """Run one of our commands, which must succeed."""
+    done = subprocess.run([sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def read_lines(path: Path) -> list[dict[str, object]]:
+    """JSON lines."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_replay_evaluate_and_the_oracle_agree(run_folder: Path, bundle_folder: Path, dataset: Path, tmp_path: Path) -> None:
+    """Every score of every test clip within 1e-4."""
+    clips = sorted((dataset / "dev_data" / "pump" / "test").glob("*.wav"))
+    run_command("aegan_train.cli", "evaluate", run_folder, "--data", dataset, "--jsonl", tmp_path / "evaluate.jsonl")
+    run_command("aegan_monitor.cli", "replay", "--bundle", bundle_folder, "--clips", "--jsonl", tmp_path / "replay.jsonl", *clips)
+    evaluated, replayed = read_lines(tmp_path / "evaluate.jsonl"), read_lines(tmp_path / "replay.jsonl")
+    assert [line["file"] for line in evaluated] == [line["file"] for line in replayed] == [str(path) for path in clips]
+    oracle = Oracle(run_folder, dataset)
+    for path, one, other in zip(clips, evaluated, replayed, strict=True):
+        assert other["scores"] == pytest.approx(one["scores"], rel=SCORES), path
+        assert one["scores"] == pytest.approx(oracle.score(path), rel=SCORES), path
+
+
+def test_a_stream_is_the_same_however_it_is_cut_into_files(bundle_folder: Path, dataset: Path, tmp_path: Path) -> None:
+    """Three recordings joined, and the same sound in pieces of odd lengths, give the same decisions."""
+    clips = sorted((dataset / "dev_data" / "pump" / "test").glob("*.wav"))[:3]
+    sound = np.concatenate([soundfile.read(path, dtype="float32")[0] for path in clips])
+    cuts = np.cumsum([0, 777, 12_345, 160_001, 3, 99_999])
+    pieces = [write_wav(tmp_path / f"{i}.wav", part) for i, part in enumerate(np.split(sound, cuts[1:]))]
+    run_command("aegan_monitor.cli", "replay", "--bundle", bundle_folder, "--jsonl", tmp_path / "one.jsonl", *clips)
+    run_command("aegan_monitor.cli", "replay", "--bundle", bundle_folder, "--jsonl", tmp_path / "other.jsonl", *pieces)
+    one, other = read_lines(tmp_path / "one.jsonl"), read_lines(tmp_path / "other.jsonl")
+    assert len(one) == len(other) == (3 * 160_000 - 1024 - 303 * 512) // (32 * 512) + 1
+    for a, b in zip(one, other, strict=True):
+        assert a["sample"] == b["sample"]
+        assert b["scores"] == pytest.approx(a["scores"], rel=SCORES)

@@ -1,0 +1,198 @@
+"""`aegan-monitor run` as its users meet it: bad input, missing parts, and the order in which it stops."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aegan_monitor.demo import bundle_path
+from aegan_monitor.demo.pump import Pump
+from broker import Mosquitto, Subscriber, find_free_port
+from synthetic import write_wav
+
+RATE_HZ = 16_000
+
+
+def aegan_monitor(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run aegan-monitor to its end."""
+    command = [sys.executable, "-m", "aegan_monitor.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def write_config(folder: Path, capture: str, port: int, more: str = "") -> Path:
+    """A configuration with the built-in bundle."""
+    path = folder / "monitor.yaml"
+    machine = f"{{name: pump, bundle: {bundle_path()}, capture: {capture}}}"
+    path.write_text(f"node: box\nmqtt: {{host: 127.0.0.1, port: {port}}}\nmachines: [{machine}]\n{more}")
+    return path
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], code: int, line: str) -> None:
+    """The command failed with that code and that one line."""
+    assert done.returncode == code, done.stderr
+    assert re.fullmatch(rf"aegan-monitor: {line}\n", done.stderr), done.stderr
+
+
+@pytest.mark.broker
+def test_a_recording_goes_through_to_the_subscriber(broker: Mosquitto, tmp_path: Path) -> None:
+    """At full speed: sensor, scores, one event, the retained alarm, online and offline; the daemon ends with the file."""
+    sound = write_wav(tmp_path / "pump.wav", Pump(41, fault_from_s=40.0).read(70 * RATE_HZ))
+    config = write_config(tmp_path, f"{{kind: file, paths: [{sound.name}], pace: fast}}", broker.port)
+    with Subscriber(broker.port, "aegan/box/#") as subscriber:
+        done = aegan_monitor("run", "--config", config)
+        assert done.returncode == 0, done.stderr
+        subscriber.wait_for(lambda m: m.topic == "aegan/box/status" and m.payload == "offline")
+        events = [json.loads(payload) for payload in subscriber.payloads("aegan/box/pump/event")]
+        assert [(event["kind"], event["sequence"]) for event in events] == [("raised", 1)]
+        assert 40 < events[0]["sample"] / RATE_HZ < 60
+        assert json.loads(subscriber.payloads("aegan/box/pump/alarm")[-1])["active"] is True
+        assert subscriber.payloads("aegan/box/status") == ["online", "offline"]
+        health = json.loads(subscriber.payloads("aegan/box/health")[-1])
+        assert (health["provider"], health["providers_requested"]) == ("cpu", ["cpu"])
+        assert health["machines"]["pump"]["dropped_samples_total"] == 0
+    assert "golden check passed; inference on cpu (asked for: cpu)" in done.stderr
+
+
+@pytest.mark.broker
+def test_raw_samples_on_standard_input(broker: Mosquitto, tmp_path: Path) -> None:
+    """A pipe is listened to until it ends."""
+    config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", broker.port)
+    pcm = (Pump(42).read(15 * RATE_HZ) * 32768).astype("<i2").tobytes()
+    command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
+    with Subscriber(broker.port, "aegan/box/pump/score") as subscriber:
+        done = subprocess.run(command, input=pcm, capture_output=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        score = subscriber.wait_for(bool).json()
+    assert score["state"] == "normal"
+
+
+def test_a_broker_that_is_down_is_no_error(tmp_path: Path) -> None:
+    """It starts, says so in one line, and ends with its recording."""
+    sound = write_wav(tmp_path / "pump.wav", Pump(41).read(12 * RATE_HZ))
+    port = find_free_port()
+    done = aegan_monitor("run", "--config", write_config(tmp_path, f"{{kind: file, paths: [{sound}], pace: fast}}", port))
+    assert done.returncode == 0
+    assert done.stderr.count(f"MQTT broker 127.0.0.1:{port} cannot be reached (Connection refused); retrying every 1 to 30 s") == 1
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("portaudio", [True, False])
+def test_a_missing_microphone_is_published_and_tried_again(broker: Mosquitto, tmp_path: Path, portaudio: bool) -> None:
+    """No such device, or no PortAudio at all: `run` starts, says `sensor: missing`, stays, and stops when it is told."""
+    config = write_config(tmp_path, "{kind: mic, device: no such thing}", broker.port)
+    command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
+    environment = without_portaudio(tmp_path) if not portaudio else None
+    with Subscriber(broker.port, "aegan/box/#") as subscriber:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        sensor = subscriber.wait_for(lambda m: m.topic == "aegan/box/pump/sensor").json()
+        time.sleep(0.5)  # it must not end by itself
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=20)
+    assert sensor["state"] == "missing"
+    assert process.returncode == 0
+    assert "Traceback" not in log
+    assert sensor["detail"] in log
+
+
+def without_portaudio(folder: Path) -> dict[str, str]:
+    """An environment in which importing sounddevice fails as it does without PortAudio."""
+    import os
+
+    (folder / "stub").mkdir()
+    (folder / "stub" / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    return {**os.environ, "PYTHONPATH": str(folder / "stub")}
+
+
+def test_check_and_devices_fail_without_a_microphone(tmp_path: Path) -> None:
+    """Code 1, one line, what to install."""
+    environment = without_portaudio(tmp_path)
+    assert_one_line(aegan_monitor("devices", env=environment), 1, "PortAudio is not installed.*apt-get install libportaudio2.*")
+    done = aegan_monitor("check", "--config", write_config(tmp_path, "{kind: mic}", 1883), env=environment)
+    assert_one_line(done, 1, "PortAudio is not installed.*apt-get install libportaudio2.*")
+    done = aegan_monitor("check", "--config", write_config(tmp_path, "{kind: mic, device: no such thing}", 1883))
+    assert done.returncode == 1
+    assert "no such thing" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_all_mistakes_of_a_configuration_at_once(tmp_path: Path) -> None:
+    """Exit code 78, a line each, with suggestions."""
+    path = tmp_path / "monitor.yaml"
+    path.write_text("mqqt: {}\nmachines: [{name: pump, bundel: x, n_mels: 64, alarm: {on_dealy_s: 1}}]\n")
+    for command in ("run", "check"):
+        done = aegan_monitor(command, "--config", path)
+        assert done.returncode == 78
+        lines = done.stderr.splitlines()
+        assert all(line.startswith(f"aegan-monitor: {path}: ") for line in lines)
+        owned = "n_mels: the bundle owns this feature parameter"
+        for part in ("did you mean mqtt?", "did you mean bundle?", "did you mean on_delay_s?", owned):
+            assert sum(part in line for line in lines) == 1, done.stderr
+
+
+def test_a_spoiled_bundle_ends_run_check_and_replay(tmp_path: Path) -> None:
+    """A changed byte, a missing file: 78, one line, from each command."""
+    bundle = shutil.copytree(bundle_path(), tmp_path / "bundle")
+    content = bytearray((bundle / "weights.bin").read_bytes())
+    content[1000] ^= 255
+    (bundle / "weights.bin").write_bytes(content)
+    config = tmp_path / "monitor.yaml"
+    config.write_text("machines: [{name: pump, bundle: bundle}]\n")
+    for arguments in (["run", "--config", config], ["check", bundle], ["replay", "--bundle", bundle, "x.wav"]):
+        assert_one_line(aegan_monitor(*arguments), 78, r".*weights\.bin: expected sha256 .* the file was changed; copy or export it again")
+
+
+def test_a_required_gpu_that_is_missing_ends_run(tmp_path: Path) -> None:
+    """78, so that the unit does not restart."""
+    config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 1883, "inference: {providers: [cuda], policy: require}\n")
+    assert_one_line(aegan_monitor("run", "--config", config), 78, r"inference\.providers: cuda is required, but .* offers only cpu; .*")
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "rate_hz", "line"),
+    [
+        ("stereo", np.zeros((16_000, 2)), 16_000, "expected 1 channel at 16000 Hz, found 2 at 16000 Hz; .*"),
+        ("rate", np.zeros(44_100), 44_100, "expected 1 channel at 16000 Hz, found 1 at 44100 Hz; .*"),
+        ("empty", np.zeros(0), 16_000, "expected sound, found 0 samples; .*"),
+        ("nan", np.full(160_000, np.nan, np.float32), 16_000, ".*NaN.*"),
+        ("short", np.zeros(16_000), 16_000, r"expected at least 4\.06 s, found 1\.00 s; .*"),
+    ],
+)
+def test_a_bad_recording_ends_replay(tmp_path: Path, name: str, samples: np.ndarray, rate_hz: int, line: str) -> None:
+    """1, one line, and no half-written --jsonl."""
+    good = write_wav(tmp_path / "good.wav", Pump(1).read(10 * RATE_HZ))
+    bad = write_wav(tmp_path / f"{name}.wav", samples, rate_hz, "FLOAT")
+    out = tmp_path / "out.jsonl"
+    done = aegan_monitor("replay", "--bundle", bundle_path(), "--clips", "--jsonl", out, good, bad)
+    assert_one_line(done, 1, rf"{re.escape(str(bad))}: {line}")
+    assert not list(tmp_path.glob("out.jsonl*"))
+
+
+def test_a_truncated_recording_ends_replay(tmp_path: Path) -> None:
+    """A WAV whose header promises more than the file holds."""
+    path = write_wav(tmp_path / "cut.wav", Pump(1).read(10 * RATE_HZ))
+    path.write_bytes(path.read_bytes()[:-50_000])
+    done = aegan_monitor("replay", "--bundle", bundle_path(), path)
+    assert_one_line(done, 1, rf"{re.escape(str(path))}: .*")
+
+
+def test_check_proves_the_built_in_bundle() -> None:
+    """Every stage with its deviation."""
+    done = aegan_monitor("check", bundle_path())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "golden check passed"
+    assert done.stdout.count(" ok\n") == 7
+
+
+def test_wrong_usage_is_2() -> None:
+    """As argparse says it."""
+    assert aegan_monitor("check").returncode == 2
+    assert aegan_monitor("replay", "x.wav").returncode == 2
+    assert aegan_monitor().returncode == 2

@@ -1,0 +1,93 @@
+"""A microphone without hardware: a PulseAudio of our own, whose null sink is heard sample for sample."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Self
+
+SINK = "mic"
+STEP_DEADLINE_S = 20.0
+
+_ASOUNDRC = """\
+pcm.!default { type pulse hint { show on description "pulse" } }
+ctl.!default { type pulse }
+"""
+
+
+class PulseServer:
+    """A private server under `folder`; what is played to its sink is what the default microphone hears.
+
+    Attributes:
+        env: The environment in which a child hears (and plays to) this server, and no other.
+    """
+
+    def __init__(self, folder: Path, sample_rate_hz: int = 16_000) -> None:
+        """Store; the folder's path must be short enough for a socket in it (under 90 characters)."""
+        self._folder = folder
+        self._sample_rate_hz = sample_rate_hz
+        self._process: subprocess.Popen[bytes] | None = None
+        self._server = f"unix:{folder / 'native'}"
+        home = folder / "home"
+        own = {"HOME": str(home), "XDG_RUNTIME_DIR": str(folder / "run"), "PULSE_SERVER": self._server}
+        self.env = {**{name: value for name, value in os.environ.items() if not name.startswith(("PULSE_", "XDG_"))}, **own}
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+    def start(self) -> None:
+        """Start the server and make its null sink the default for playing and for listening."""
+        for name in ("home", "run"):
+            (self._folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self._folder / "home" / ".asoundrc").write_text(_ASOUNDRC)
+        options = ["--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disable-shm=yes", "--realtime=no", "--high-priority=no"]
+        native = f"module-native-protocol-unix auth-anonymous=1 socket={self._folder / 'native'}"
+        with (self._folder / "pulse.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                ["pulseaudio", "-n", *options, "-L", native], env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self._wait_until_it_answers()
+        self.add_sink(SINK)
+        self.control("set-default-sink", SINK)
+        self.control("set-default-source", f"{SINK}.monitor")
+
+    def stop(self) -> None:
+        """End the server; harmless when it does not run."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(STEP_DEADLINE_S)
+            self._process = None
+
+    def add_sink(self, name: str) -> str:
+        """Add a null sink, whose monitor is a source; returns the module's number, for `control("unload-module", ...)`."""
+        # norewinds: a null sink that rewinds is not heard sample for sample
+        return self.control(
+            "load-module", "module-null-sink", f"sink_name={name}", f"rate={self._sample_rate_hz}", "channels=1", "norewinds=1"
+        )
+
+    def control(self, *arguments: str) -> str:
+        """Run pactl and return what it says."""
+        done = subprocess.run(["pactl", *arguments], env=self.env, check=True, capture_output=True, text=True, timeout=STEP_DEADLINE_S)
+        return done.stdout.strip()
+
+    def play(self, path: Path) -> None:
+        """Play a recording to the sink, to its end."""
+        subprocess.run(["paplay", f"--device={SINK}", str(path)], env=self.env, check=True)
+
+    def start_playing(self, path: Path) -> subprocess.Popen[bytes]:
+        """Play a recording while the test goes on; the caller waits for the process."""
+        return subprocess.Popen(["paplay", f"--device={SINK}", str(path)], env=self.env)
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + STEP_DEADLINE_S
+        while subprocess.run(["pactl", "info"], env=self.env, capture_output=True, check=False).returncode:
+            if time.monotonic() > deadline or (self._process is not None and self._process.poll() is not None):
+                self.stop()
+                raise RuntimeError(f"pulseaudio does not answer: {(self._folder / 'pulse.log').read_text()}")
+            time.sleep(0.02)

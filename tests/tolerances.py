@@ -1,0 +1,6 @@
+"""Every tolerance of the tests, with its reason."""
+
+LOGMEL_DB = 2e-4  # float32 FFTs of two libraries differ by 1.5e-5 dB where there is sound; near the floor by a little more
+STATISTICS = 1e-9  # float64 against scikit-learn's float64
+NETWORK = 1e-5  # float32 networks, one in ONNX Runtime and one in PyTorch, relative to the largest output
+SCORES = 1e-4  # the promise: replay, evaluate and the independent oracle, relative

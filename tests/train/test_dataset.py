@@ -1,0 +1,105 @@
+"""Holding out by recording, and the segments of an epoch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aegan_monitor.errors import DataError
+from aegan_monitor.segments import ClipParameters, Scaling
+from aegan_train.dataset import SegmentSampler, find_scaling, split_held_out
+from aegan_train.dcase import Clip
+
+
+def make_clips(recordings: list[str]) -> list[Clip]:
+    """A normal clip of each recording named."""
+    return [Clip(Path(f"d/{number}.wav"), "train", "00", False, number, recording) for number, recording in enumerate(recordings)]
+
+
+@given(sizes=st.lists(st.integers(1, 9), min_size=8, max_size=30), seed=st.integers(0, 5), known=st.booleans())
+def test_no_recording_is_on_both_sides(sizes: list[int], seed: int, known: bool) -> None:
+    """Whole recordings go one way or the other; about the wanted part is held out."""
+    clips = make_clips([f"r{place}" if known else "" for place, size in enumerate(sizes) for _ in range(size)])
+    fit, held_out = split_held_out(clips, 0.125, seed)
+    assert sorted(fit + held_out, key=lambda clip: clip.number) == clips
+    assert 1 <= len(held_out) <= max(2, round(0.125 * len(clips)), min(sizes))
+    if known:
+        assert not {clip.recording for clip in fit} & {clip.recording for clip in held_out}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_something_is_always_held_out(seed: int) -> None:
+    """Two uneven recordings: the smaller one, whatever the seed."""
+    fit, held_out = split_held_out(make_clips(["a"] * 5 + ["b"] * 3), 0.125, seed)
+    assert (len(fit), len(held_out)) == (5, 3)
+
+
+def test_without_a_manifest_neighbours_stay_together() -> None:
+    """Held-out clips are runs of consecutive numbers."""
+    _, held_out = split_held_out(make_clips([""] * 64), 0.25, 0)
+    numbers = sorted(clip.number for clip in held_out)
+    assert len(numbers) == 16
+    assert all(numbers[place + 1] == numbers[place] + 1 for place in range(15) if place % 4 != 3)
+
+
+def test_too_few_clips_or_recordings_are_refused() -> None:
+    """Seven clips, or ten of one recording."""
+    with pytest.raises(DataError, match="^d: expected at least 8 normal clips, found 7; record more normal sound$"):
+        split_held_out(make_clips([""] * 7), 0.125, 0)
+    with pytest.raises(
+        DataError, match=r"^d: expected at least 2 recordings \(manifest.csv, column flight\), found 1; record another one$"
+    ):
+        split_held_out(make_clips(["a"] * 10), 0.125, 0)
+
+
+def test_silence_cannot_be_scaled() -> None:
+    """Digital silence has one level everywhere."""
+    with pytest.raises(DataError, match="the training clips hold no sound"):
+        find_scaling([np.full((4, 200), -100.0, np.float32)])
+
+
+CLIP = ClipParameters(segment_frames=8, segment_hop_frames=4, clip_frames=16, decision_hop_frames=4)
+DB = [np.arange(5 * n, dtype=np.float32).reshape(5, n) + 1000 * place for place, n in enumerate((20, 31))]
+SCALING = Scaling(0.0, 2.0)
+
+
+def make_sampler(clip: ClipParameters = CLIP, batch: int = 3) -> SegmentSampler:
+    """A sampler of two clips of 20 and 31 frames."""
+    return SegmentSampler(DB, SCALING, clip, batch, torch.device("cpu"))
+
+
+def test_epochs_show_every_segment_in_time() -> None:
+    """Random phases reach each start within a clip, none spans two clips, whole batches only."""
+    sampler, rng = make_sampler(), torch.Generator().manual_seed(0)
+    seen: set[int] = set()
+    for _ in range(200):
+        batches = sampler.epoch(rng)
+        assert {len(batch) for batch in batches} == {3}
+        starts = torch.cat(batches).tolist()
+        assert len(set(starts)) == len(starts)
+        seen.update(starts)
+    assert seen == {*range(13), *range(20, 20 + 24)}
+
+
+def test_at_hop_1_every_epoch_has_every_segment() -> None:
+    """The reference's procedure: all segments, the last partial batch dropped."""
+    clip = ClipParameters(8, 1, 16, 4)
+    starts = torch.cat(make_sampler(clip, 5).epoch(torch.Generator().manual_seed(1))).tolist()
+    assert len(starts) == 35 == (13 + 24) // 5 * 5
+    assert set(starts) <= {*range(13), *range(20, 44)}
+
+
+def test_slices_are_the_scaled_frames() -> None:
+    """The segment that begins at frame 21 is column 1 to 8 of the second clip."""
+    (found,) = make_sampler().slice(torch.tensor([21])).numpy()
+    np.testing.assert_allclose(found[0], DB[1][:, 1:9] - 1.0)
+
+
+def test_a_batch_is_at_most_what_there_is() -> None:
+    """A preset's batch may be larger than a small data set."""
+    sampler = make_sampler(batch=512)
+    assert sampler.batch_segments == sampler.n_segments
+    assert len(sampler.epoch(torch.Generator().manual_seed(0))) == 1

@@ -1,0 +1,174 @@
+"""Training as its users meet it: runs, resuming, stopping, and bad input."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aegan_train.checkpoint import load_checkpoint
+from aegan_train.cli import main
+from aegan_train.config import PRESETS, load_config
+from aegan_train.fit import FitRequest, fit
+from synthetic import write_dataset, write_wav
+
+CPU = torch.device("cpu")
+
+
+def aegan_train(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run aegan-train to its end, in this process: importing torch takes longer than most of these commands."""
+    argv = [str(argument) for argument in arguments]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        code = main(argv)
+    return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
+
+
+def test_presets_are_the_documented_ones() -> None:
+    """ndf, nz, batch and hop of each."""
+    found = {
+        name: (c.ndf, c.nz, c.batch_segments, c.segment_hop_frames, c.network.n_embedding)
+        for name in PRESETS
+        for c in [load_config(name, None)]
+    }
+    assert found == {"paper": (32, 256, 512, 1, 512), "edge": (16, 256, 32, 16, 256), "tiny": (8, 64, 32, 16, 128)}
+
+
+def test_a_run_holds_what_export_needs(run_folder: Path) -> None:
+    """And the checkpoint describes itself."""
+    assert {path.name for path in run_folder.iterdir()} == {
+        "checkpoint.pt", "run.json", "reference.npz", "golden.npz", "segments.npz", "held_out.jsonl",
+    }  # fmt: skip
+    training = load_checkpoint(run_folder, CPU)
+    assert (training.machine_type, training.preset, training.seed, len(training.history)) == ("pump", "tiny", 0, 3)
+    assert training.history[-1]["recon"] < training.history[0]["recon"]
+
+
+def test_a_resumed_run_is_the_run_that_never_stopped(dataset: Path, run_folder: Path, tmp_path: Path) -> None:
+    """Two epochs and then one more give the weights of three, bit for bit."""
+    out = tmp_path / "run"
+    fit(FitRequest(dataset, "pump", "tiny", load_config("tiny", None, n_epochs=2), out, "cpu", 0))
+    fit(FitRequest(dataset, "pump", "tiny", load_config("tiny", None, n_epochs=3), out, "cpu", 0, resume=True))
+    one, other = load_checkpoint(out, CPU), load_checkpoint(run_folder, CPU)
+    assert one.history == other.history
+    for network in ("generator", "discriminator"):
+        for name, value in getattr(one, network).state_dict().items():
+            assert torch.equal(value, getattr(other, network).state_dict()[name]), name
+    assert (out / "run.json").read_text() == (run_folder / "run.json").read_text()
+
+
+def test_a_run_is_not_overwritten_nor_continued_with_other_settings(dataset: Path, run_folder: Path) -> None:
+    """Each is one line."""
+    base = ["fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--out", run_folder]
+    done = aegan_train(*base)
+    assert done.returncode == 1
+    assert done.stderr == f"aegan-train: {run_folder}: already holds a run; continue it with --resume, or choose another --out\n"
+    done = aegan_train(*base, "--resume", "--seed", "5")
+    assert done.returncode == 1
+    assert re.fullmatch(r"aegan-train: .*: --resume: the run was begun with seed 0, now 5.*; choose another --out\n", done.stderr)
+
+
+def test_ctrl_c_keeps_the_last_whole_epoch(dataset: Path, tmp_path: Path) -> None:
+    """A run that was interrupted can be evaluated, exported and continued."""
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "aegan_train.cli", "fit", "--data", str(dataset), "--machine-type", "pump", "--preset", "tiny"]
+    process = subprocess.Popen([*command, "--out", str(out), "--epochs", "500"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch 2/500:"):
+            process.send_signal(signal.SIGINT)
+            break
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.search(r"^stopped; epoch (\d+) is kept, continue with --resume$", errors, re.MULTILINE)
+    assert "Traceback" not in errors
+    n_epochs = json.loads((out / "run.json").read_text())["provenance"]["n_epochs"]
+    assert n_epochs == len(load_checkpoint(out, CPU).history) >= 2
+
+
+def test_a_kill_leaves_a_whole_checkpoint(dataset: Path, tmp_path: Path) -> None:
+    """kill -9 at any moment: the file that is there loads."""
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "aegan_train.cli", "fit", "--data", str(dataset), "--machine-type", "pump", "--preset", "tiny"]
+    process = subprocess.Popen([*command, "--out", str(out), "--epochs", "500"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.7)  # any moment will do
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert len(load_checkpoint(out, CPU).history) >= 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "line"),
+    [
+        (lambda p: write_wav(p, np.zeros((16_000, 2))), r": expected 1 channel at 16000 Hz, found 2 at 16000 Hz; .*"),
+        (lambda p: write_wav(p, np.zeros(44_100), 44_100), r": expected 1 channel at 16000 Hz, found 1 at 44100 Hz; .*"),
+        (lambda p: write_wav(p, np.zeros(0)), r": expected sound, found 0 samples; .*"),
+        (lambda p: p.write_bytes(b"RIFF"), r": expected a WAV or FLAC recording, found .*"),
+        (lambda p: write_wav(p, np.zeros(16_000)), r": expected at least 4\.06 s, found 1\.00 s; record longer clips or remove it"),
+        (lambda p: write_wav(p, np.full(160_000, np.nan), subtype="FLOAT"), r".*NaN.*"),
+    ],
+)
+def test_a_bad_recording_is_one_line_and_nothing_is_written(tmp_path: Path, spoil: Callable[[Path], object], line: str) -> None:
+    """Stereo, 44.1 kHz, empty, cut, short, NaN."""
+    data = write_dataset(tmp_path / "data", n_train=10, n_normal=0, n_anomaly=0)
+    path = data / "dev_data" / "pump" / "train" / "normal_id_00_00000004.wav"
+    path.unlink()
+    spoil(path)
+    done = aegan_train("fit", "--data", data, "--machine-type", "pump", "--preset", "tiny", "--out", tmp_path / "run")
+    assert done.returncode == 1
+    assert re.fullmatch(rf"aegan-train: {re.escape(str(path))}{line}\n", done.stderr), done.stderr
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_a_folder_without_normal_clips_is_one_line(tmp_path: Path) -> None:
+    """Anomalies alone teach nothing."""
+    write_wav(tmp_path / "dev_data" / "pump" / "train" / "anomaly_id_00_00000000.wav", np.zeros(160_000))
+    done = aegan_train("fit", "--data", tmp_path, "--machine-type", "pump", "--preset", "tiny", "--out", tmp_path / "run")
+    assert done.returncode == 1
+    assert done.stderr == f"aegan-train: {tmp_path}: no normal clip of pump in train; put recordings of normal sound there\n"
+
+
+def test_a_wrong_configuration_is_told_at_once(tmp_path: Path, dataset: Path) -> None:
+    """All problems, with suggestions, exit code 78."""
+    (tmp_path / "c.yaml").write_text("n_epoch: 3\nbeta1: 2\n")
+    done = aegan_train(
+        "fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--out", tmp_path / "run", "--config", tmp_path / "c.yaml"
+    )
+    assert done.returncode == 78
+    assert "n_epoch: unknown key; did you mean n_epochs?" in done.stderr
+    assert "beta1: expected a number of 0 or more and under 1, found 2" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_evaluate_prints_all_scores_and_writes_lines(run_folder: Path, dataset: Path, tmp_path: Path) -> None:
+    """19 rows with AUC and pAUC, the oracle named so, one JSON object a clip."""
+    done = aegan_train("evaluate", run_folder, "--data", dataset, "--jsonl", tmp_path / "s.jsonl")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines() if re.match(r"[DG]_", line)]
+    assert len(rows) == 19
+    assert all(0 <= float(row[1]) <= 1 and 0 <= float(row[2]) <= 1 for row in rows)
+    assert done.stdout.splitlines()[-1].startswith("oracle (the best by these labels, which nobody has in a plant): ")
+    lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    assert len(lines) == 8
+    assert all(len(line["scores"]) == 19 for line in lines)
+
+
+def test_evaluate_without_a_run_is_one_line(tmp_path: Path, dataset: Path) -> None:
+    """With the command that makes one."""
+    done = aegan_train("evaluate", tmp_path, "--data", dataset)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        f"aegan-train: {tmp_path}/run.json: file missing: {tmp_path} is no finished run; train it with: aegan-train fit"
+    )

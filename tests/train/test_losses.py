@@ -1,0 +1,249 @@
+"""The losses against other formulations in float64, and the updates against a plain statement of the reference procedure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.func import grad, vmap
+
+import plain_networks as plain
+from aegan_monitor.types import DoubleArray
+from aegan_train.config import Match, Norm
+from aegan_train.losses import LossParameters, Updater, critic_loss, generator_loss
+from aegan_train.networks import Discriminator, Generator, NetworkParameters
+
+TOLERANCE = 1e-9  # float64 in another formulation, relative; for weights, which lie around 0.02 to 1, absolute
+LEARNING_RATE, PENALTY = 2e-4, 10.0  # the description's
+N_UPDATES = 3
+STILL = ("num_batches_tracked", "output_layer.2.bias")  # a counter; and a bias that falls out of a difference of scores
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Networks this small only wait for a second thread, ten times as long where the cores are busy."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def make_batch(seed: int = 0, n: int = 3) -> tuple[Tensor, Tensor]:
+    """Segments and the places between them and their reconstructions, float64."""
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.rand(n, 1, 128, 128, generator=rng, dtype=torch.float64) * 2 - 1
+    return x, torch.rand(n, 1, 1, 1, generator=rng, dtype=torch.float64)
+
+
+def make_discriminator(norm: Norm = "ln") -> tuple[Discriminator, plain.State]:
+    """A small critic with a value of its own for each weight."""
+    discriminator = Discriminator(NetworkParameters(ndf=2, nz=8, discriminator_norm=norm))
+    return discriminator, plain.scatter(discriminator)
+
+
+@pytest.mark.parametrize("norm", ["ln", "in"])
+def test_the_critics_loss_is_that_of_a_gradient_for_each_segment(norm: Norm) -> None:
+    """The penalty's gradients, had one segment at a time, and NumPy's means give the same two numbers."""
+    discriminator, state = make_discriminator(norm)
+    (x, alpha), (recon, _) = make_batch(1), make_batch(2)
+
+    def score_one(segment: Tensor) -> Tensor:
+        return plain.discriminate(segment[None], state, norm)[0].squeeze()
+
+    gradients = vmap(grad(score_one))(alpha * x + (1 - alpha) * recon).numpy()
+    lengths = np.sqrt(np.sum(gradients**2, axis=(1, 2, 3)))
+    assert np.ptp(lengths) > 1e-3 * lengths.max()  # segments differ, so that the order of mean and square shows
+    difference = np.mean([score_one(one) for one in recon]) - np.mean([score_one(one) for one in x])
+
+    critic, penalty = critic_loss(discriminator, x, recon, alpha)
+    assert critic.item() == pytest.approx(difference, rel=TOLERANCE)
+    assert penalty.item() == pytest.approx(np.mean((lengths - 1) ** 2), rel=TOLERANCE)
+
+
+def mean_square(difference: DoubleArray) -> float:
+    """The mean over all elements."""
+    return float(np.sum(difference**2) / difference.size)
+
+
+def match_by_numpy(fake: DoubleArray, real: DoubleArray, match: Match) -> float:
+    """The feature matching of two batches of embeddings."""
+    matching = mean_square(np.mean(fake, axis=0) - np.mean(real, axis=0))
+    if match == "mu+sigma":
+        matching += mean_square(np.std(fake, axis=0, ddof=0) - np.std(real, axis=0, ddof=0))
+    return matching
+
+
+@pytest.mark.parametrize("match", ["mu", "mu+sigma"])
+def test_the_generators_loss_is_numpys(match: Match) -> None:
+    """Reconstruction and matching of means (and spreads) over the batch, each a mean over elements, unweighted."""
+    discriminator, state = make_discriminator()
+    (x, _), (recon, _) = make_batch(6, n=5), make_batch(7, n=5)
+    fake, real = (plain.discriminate(one, state)[1].numpy() for one in (recon, x))
+
+    error, matching = generator_loss(discriminator, x, recon, LossParameters(match, match_weight=0.05))
+    assert error.item() == pytest.approx(mean_square((recon - x).numpy()), rel=TOLERANCE)
+    assert matching.item() == pytest.approx(match_by_numpy(fake, real, match), rel=TOLERANCE)
+
+
+def test_segments_that_are_all_alike_leave_a_gradient() -> None:
+    """The spread of equal embeddings is 0, where a root has no slope; the gradient is finite all the same."""
+    discriminator, _ = make_discriminator()
+    x = make_batch(8, n=1)[0].expand(3, -1, -1, -1)
+    recon = (0.5 * x).clone().requires_grad_(True)
+    error, matching = generator_loss(discriminator, x, recon, LossParameters("mu+sigma"))
+    (error + matching).backward()
+    assert recon.grad is not None
+    assert recon.grad.isfinite().all()
+
+
+@dataclass
+class PlainAdam:
+    """Source: D. Kingma, J. Ba, Adam, ICLR 2015, algorithm 1."""
+
+    beta1: float
+    beta2: float = 0.999
+    n_steps: int = 0
+    first: plain.State = field(default_factory=dict)
+    second: plain.State = field(default_factory=dict)
+
+    def update(self, state: plain.State, gradients: plain.State) -> None:
+        """Move `state` by one step; running statistics have no gradient and stay."""
+        self.n_steps += 1
+        for name, gradient in gradients.items():
+            self.first[name] = self.beta1 * self.first.get(name, 0) + (1 - self.beta1) * gradient
+            self.second[name] = self.beta2 * self.second.get(name, 0) + (1 - self.beta2) * gradient**2
+            mean = self.first[name] / (1 - self.beta1**self.n_steps)
+            square = self.second[name] / (1 - self.beta2**self.n_steps)
+            state[name] = (state[name].detach() - LEARNING_RATE * mean / (square.sqrt() + 1e-8)).requires_grad_(True)
+
+
+def find_gradients(loss: Tensor, state: plain.State) -> plain.State:
+    """The slope of `loss` along each weight in `state`."""
+    weights = {name: tensor for name, tensor in state.items() if tensor.requires_grad}
+    return dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One row of the description's table, or a setting of its own."""
+
+    name: str
+    norm: Norm = "ln"
+    match: Match = "mu"
+    weight: float = 1.0
+    beta1: float = 0.5
+    first_norm: bool = True
+    n_critic: int = 1
+
+
+RECIPES = [
+    Recipe("2020 fan"),
+    Recipe("2020 pump", match="mu+sigma"),
+    Recipe("2020 valve", norm="bn", weight=0.05),
+    Recipe("2022 bearing", weight=0.1, first_norm=False),
+    Recipe("2022 ToyCar", weight=0.1, beta1=0.0, first_norm=False),
+    Recipe("2022 gearbox", norm="bn", match="mu+sigma", weight=0.1),
+    Recipe("instance norm", norm="in"),
+    Recipe("two critic steps for one", match="mu+sigma", n_critic=2),
+]
+
+
+class PlainUpdates:
+    """The reference procedure as it stands: G(x) computed anew for each step, every weight of D with its gradient."""
+
+    def __init__(self, recipe: Recipe, generator: plain.State, discriminator: plain.State) -> None:
+        self.recipe = recipe
+        self.generator, self.discriminator = generator, discriminator
+        self.generator_adam, self.discriminator_adam = PlainAdam(recipe.beta1), PlainAdam(recipe.beta1)
+
+    def generate(self, x: Tensor) -> Tensor:
+        """G(x) in train mode; with `bn` each pass moves the running statistics."""
+        return plain.generate(x, self.generator, self.recipe.norm, first_norm=self.recipe.first_norm, train=True)
+
+    def penalise(self, between: Tensor) -> Tensor:
+        """The penalty, one segment at a time."""
+        penalties = []
+        for one in between.detach():
+            segment = one[None].clone().requires_grad_(True)
+            score = plain.discriminate(segment, self.discriminator)[0]
+            (gradient,) = torch.autograd.grad(score.squeeze(), segment, create_graph=True)
+            penalties.append(((gradient**2).sum().sqrt() - 1) ** 2)
+        return torch.stack(penalties).mean()
+
+    def step(self, i: int, x: Tensor, alpha: Tensor) -> list[float]:
+        """Critic, penalty and (where it falls due) reconstruction and matching of batch `i`."""
+        recon = self.generate(x).detach()
+        critic = plain.discriminate(recon, self.discriminator)[0].mean() - plain.discriminate(x, self.discriminator)[0].mean()
+        penalty = self.penalise(alpha * x + (1 - alpha) * recon)
+        self.discriminator_adam.update(self.discriminator, find_gradients(critic + PENALTY * penalty, self.discriminator))
+        if i % self.recipe.n_critic:
+            return [critic.item(), penalty.item()]
+
+        recon = self.generate(x)
+        error = ((recon - x) ** 2).mean()
+        fake, real = plain.discriminate(recon, self.discriminator)[1], plain.discriminate(x, self.discriminator)[1]
+        matching = ((fake.mean(0) - real.mean(0)) ** 2).mean()
+        if self.recipe.match == "mu+sigma":
+            spreads = [((f - f.mean(0)) ** 2).mean(0).sqrt() for f in (fake, real)]
+            matching = matching + ((spreads[0] - spreads[1]) ** 2).mean()
+        loss = error + self.recipe.weight * matching
+        self.generator_adam.update(self.generator, find_gradients(loss, self.generator))
+        return [critic.item(), penalty.item(), error.item(), matching.item()]
+
+
+def make_networks(recipe: Recipe) -> tuple[Generator, Discriminator]:
+    """Small networks as training begins with them, float64."""
+    torch.manual_seed(0)
+    parameters = NetworkParameters(ndf=2, nz=8, generator_norm=recipe.norm, first_norm=recipe.first_norm)
+    return Generator(parameters).double().train(), Discriminator(parameters).double().train()
+
+
+def copy_state(module: Generator | Discriminator) -> plain.State:
+    """Its state as leaves of a graph; running statistics are none."""
+    weights = dict(module.named_parameters())
+    return {name: tensor.detach().clone().requires_grad_(name in weights) for name, tensor in module.state_dict().items()}
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_the_updates_are_those_of_the_reference(recipe: Recipe) -> None:
+    """Losses and weights agree over a few batches, and so do running statistics: one pass at 0.19 is the reference's two at 0.1."""
+    generator, discriminator = make_networks(recipe)
+    began = [copy_state(network) for network in (generator, discriminator)]
+    expected = PlainUpdates(recipe, copy_state(generator), copy_state(discriminator))
+    updater = Updater(generator, discriminator, LossParameters(recipe.match, recipe.weight), beta1=recipe.beta1, n_critic=recipe.n_critic)
+
+    for i in range(N_UPDATES):
+        x, alpha = make_batch(20 + i)
+        losses = updater.step(x, alpha)
+        found = [losses.critic.item(), losses.penalty.item(), losses.recon.item(), losses.matching.item()]
+        plain_losses = expected.step(i, x, alpha)
+        assert found[: len(plain_losses)] == pytest.approx(plain_losses, rel=TOLERANCE, abs=1e-13)
+
+    for network, start, state in zip((generator, discriminator), began, (expected.generator, expected.discriminator), strict=True):
+        for name, tensor in network.state_dict().items():
+            if name.endswith(STILL):
+                continue
+            assert (tensor - start[name]).abs().max() > LEARNING_RATE / 10, f"{name} has hardly moved"
+            torch.testing.assert_close(tensor, state[name].detach(), rtol=0, atol=TOLERANCE, msg=name)
+
+
+def test_between_two_generator_steps_only_the_critic_moves() -> None:
+    """With n_critic 2 the generator steps in batches 0, 2, 4 ..."""
+    generator, discriminator = make_networks(Recipe("n_critic 2"))
+    updater = Updater(generator, discriminator, LossParameters(), n_critic=2)
+    weights = [next(network.parameters()) for network in (generator, discriminator)]
+    moved = []
+    for i in range(4):
+        before = [weight.detach().clone() for weight in weights]
+        updater.step(*make_batch(i))
+        moved.append([not torch.equal(old, new) for old, new in zip(before, weights, strict=True)])
+    assert moved == [[True, True], [False, True], [True, True], [False, True]]
+
+
+def test_a_step_leaves_the_critic_ready_for_the_next() -> None:
+    """Its weights are frozen in the generator's step alone."""
+    generator, discriminator = make_networks(Recipe("any"))
+    Updater(generator, discriminator, LossParameters()).step(*make_batch())
+    assert all(weight.requires_grad for weight in discriminator.parameters())

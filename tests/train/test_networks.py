@@ -1,0 +1,208 @@
+"""The networks against plain functions of their state dicts, in float64, and against the published counts and names."""
+
+import math
+from collections.abc import Iterator
+from typing import get_args
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import plain_networks as plain
+from aegan_train.config import Norm, Preset, load_config
+from aegan_train.networks import Discriminator, Generator, NetworkParameters, count_parameters
+
+TOLERANCE = 1e-10  # float64 sums in another order, relative to the largest number
+NORMS: tuple[Norm, ...] = get_args(Norm)
+FIRST_NORM = pytest.mark.parametrize("first_norm", [True, False], ids=["first norm", "no first norm"])
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Networks this small only wait for a second thread, ten times as long where the cores are busy."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def make_small(norm: Norm = "ln", *, first_norm: bool = True) -> NetworkParameters:
+    """Small, with norms of the same kind in both networks."""
+    return NetworkParameters(ndf=2, nz=8, generator_norm=norm, discriminator_norm=norm, first_norm=first_norm)
+
+
+def make_segments(n: int = 3) -> Tensor:
+    """Random segments, float64 `[n, 1, 128, 128]`."""
+    return torch.rand(n, 1, 128, 128, generator=torch.Generator().manual_seed(9), dtype=torch.float64) * 2 - 1
+
+
+def assert_same(found: Tensor, expected: Tensor) -> None:
+    """The shapes are equal, and the numbers are relative to the largest."""
+    assert found.shape == expected.shape
+    assert expected.abs().max() > 1e-3, "an oracle that says nothing proves nothing"
+    assert (found - expected).abs().max() <= TOLERANCE * expected.abs().max()
+
+
+@FIRST_NORM
+@pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_generator_is_what_the_description_says(norm: Norm, train: bool, first_norm: bool) -> None:
+    """E, the decoder and G compute what plain convolutions and written-out norms do."""
+    generator = Generator(make_small(norm, first_norm=first_norm)).train(train)
+    state, x = plain.scatter(generator), make_segments()
+
+    with torch.no_grad():
+        z = generator.Encoder(x)
+        assert z.shape == (3, 8, 1, 1)
+        assert_same(z, plain.encode(x, dict(state), norm, first_norm=first_norm, train=train))
+        assert_same(generator.Decoder(z), plain.decode(z, dict(state), norm, train=train))
+        generator.load_state_dict(state)  # train mode has moved the running statistics
+        assert_same(generator(x), plain.generate(x, dict(state), norm, first_norm=first_norm, train=train))
+
+
+@pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_discriminator_is_what_the_description_says(norm: Norm, train: bool) -> None:
+    """D gives the plain functions' score and embedding, and `embed` the embedding alone."""
+    discriminator = Discriminator(make_small(norm)).train(train)
+    state, x = plain.scatter(discriminator), make_segments()
+
+    with torch.no_grad():
+        score, embedding = discriminator(x)
+        expected_score, expected_embedding = plain.discriminate(x, dict(state), norm, train=train)
+        assert_same(score, expected_score)
+        assert_same(embedding, expected_embedding)
+        discriminator.load_state_dict(state)
+        assert_same(discriminator.embed(x), expected_embedding)
+
+
+def test_the_generators_first_norm_is_no_matter_of_the_discriminator() -> None:
+    """D has its first norm always, of its own kind."""
+    discriminator = Discriminator(NetworkParameters(2, 8, generator_norm="bn", discriminator_norm="ln", first_norm=False))
+    assert isinstance(discriminator.main[0][1], nn.LayerNorm)  # type: ignore[index]
+    assert_same(discriminator.double()(make_segments())[1], plain.discriminate(make_segments(), discriminator.state_dict())[1])
+
+
+@pytest.mark.parametrize(
+    ("norm", "expected"),
+    [("ln", 10_781_696), ("bn", 9_769_856), ("in", 9_769_856 - 2 * 2 * (32 + 64 + 128 + 256 + 512))],
+    ids=["ln", "bn", "in"],
+)
+def test_the_generator_has_the_papers_size(norm: Norm, expected: int) -> None:
+    """Counted at paper size; `in` has no weights of its own, so it lacks `bn`'s two numbers a channel."""
+    with torch.device("meta"):
+        assert count_parameters(Generator(NetworkParameters(generator_norm=norm))) == expected
+
+
+def test_the_encoder_and_the_discriminator_have_the_papers_size() -> None:
+    """Counted at paper size, with LayerNorm."""
+    with torch.device("meta"):
+        assert count_parameters(Generator(NetworkParameters()).Encoder) == 5_390_848
+        assert count_parameters(Discriminator(NetworkParameters())) == 3_303_425
+
+
+def test_without_the_first_norm_the_encoder_lacks_just_its_numbers() -> None:
+    """32 channels of 64x64, a weight and a bias each."""
+    with torch.device("meta"):
+        assert count_parameters(Generator(NetworkParameters(first_norm=False))) == 10_781_696 - 2 * 32 * 64 * 64
+
+
+@pytest.mark.parametrize(("preset", "n_embedding", "nz"), [("paper", 512, 256), ("edge", 256, 256), ("tiny", 128, 64)])
+def test_a_presets_embedding_has_16_ndf_numbers(preset: Preset, n_embedding: int, nz: int) -> None:
+    """So say the parameters, and so do the networks."""
+    network = load_config(preset, None).network
+    with torch.device("meta"):
+        x = torch.zeros(2, 1, 128, 128)
+        score, embedding = Discriminator(network)(x)
+        generator = Generator(network)
+        assert (network.n_embedding, score.shape, embedding.shape) == (n_embedding, (2, 1), (2, n_embedding))
+        assert (generator.Encoder(x).shape, generator(x).shape) == ((2, nz, 1, 1), x.shape)
+
+
+AFFINE = ("weight", "bias")
+NORM_NUMBERS = {"ln": AFFINE, "bn": (*AFFINE, "running_mean", "running_var", "num_batches_tracked"), "in": ()}
+# Places of convolutions and norms in the encoder and the decoder, counted with the activations between them.
+ENCODER_PLACES = {True: ((0, 3, 6, 9, 12, 15), (1, 4, 7, 10, 13)), False: ((0, 2, 5, 8, 11, 14), (3, 6, 9, 12))}
+DECODER_PLACES = ((0, 3, 6, 9, 12, 15), (1, 4, 7, 10, 13))
+
+
+@FIRST_NORM
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_generators_names_are_those_of_published_weights(norm: Norm, first_norm: bool) -> None:
+    """`Encoder.main.<i>` and `Decoder.main.<i>` count convolution, norm and activation; without the first norm i is one less."""
+    expected = {
+        f"{part}.main.{place}.{name}"
+        for part, (convolutions, norms) in (("Encoder", ENCODER_PLACES[first_norm]), ("Decoder", DECODER_PLACES))
+        for places, names in ((convolutions, ("weight",)), (norms, NORM_NUMBERS[norm]))
+        for place in places
+        for name in names
+    }
+    assert set(Generator(make_small(norm, first_norm=first_norm)).state_dict()) == expected
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_discriminators_names_are_those_of_published_weights(norm: Norm) -> None:
+    """`main.<block>.<0 conv|1 norm>`, the embedding's convolution, and the output's LayerNorm and Linear."""
+    in_block = ("0.weight", *(f"1.{name}" for name in NORM_NUMBERS[norm]))
+    expected = {f"main.{block}.{name}" for block in range(5) for name in in_block}
+    expected |= {"feat_extract_layer.0.weight", *(f"output_layer.{place}.{name}" for place in (0, 2) for name in AFFINE)}
+    assert set(Discriminator(make_small(norm)).state_dict()) == expected
+
+
+def test_the_weights_have_the_papers_shapes() -> None:
+    """Channels double from 32 to 512 in the trunks and halve in the decoder; the embedding is depthwise."""
+    with torch.device("meta"):
+        generator, discriminator = Generator(NetworkParameters()).state_dict(), Discriminator(NetworkParameters()).state_dict()
+    wide = {0: (32, 1, 4, 4), 3: (64, 32, 4, 4), 6: (128, 64, 4, 4), 9: (256, 128, 4, 4), 12: (512, 256, 4, 4), 15: (256, 512, 4, 4)}
+    assert {i: tuple(generator[f"Encoder.main.{i}.weight"].shape) for i in wide} == wide
+    deep = {0: (256, 512, 4, 4), 3: (512, 256, 4, 4), 6: (256, 128, 4, 4), 9: (128, 64, 4, 4), 12: (64, 32, 4, 4), 15: (32, 1, 4, 4)}
+    assert {i: tuple(generator[f"Decoder.main.{i}.weight"].shape) for i in deep} == deep
+    assert discriminator["feat_extract_layer.0.weight"].shape == (512, 1, 4, 4)
+    assert discriminator["output_layer.2.weight"].shape == (1, 512)
+
+
+def convolutions(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """Name and weight of every convolution with more than 1,000 weights."""
+    return [(name, tensor) for name, tensor in module.named_parameters() if tensor.dim() == 4 and tensor.numel() > 1000]
+
+
+@pytest.mark.parametrize("network", [Generator, Discriminator])
+def test_convolutions_begin_normal_with_a_spread_of_002(network: type[Generator | Discriminator]) -> None:
+    """Mean 0, spread 0.02 and the shape of a normal distribution, within 4.5 standard errors, for each convolution."""
+    torch.manual_seed(1)
+    found = convolutions(network(NetworkParameters(ndf=8, nz=64)))
+    assert len(found) >= 5
+    for name, weight in found:
+        scaled, n = weight.detach().double().flatten() / 0.02, weight.numel()
+        assert abs(scaled.mean()) < 4.5 / math.sqrt(n), name
+        assert abs(scaled.std() - 1) < 4.5 / math.sqrt(2 * n), name
+        within = (scaled.abs() < 1).double().mean()  # 0.68 of a normal distribution, 0.58 of a uniform one of that spread
+        assert abs(within - 0.6827) < 4.5 * math.sqrt(0.6827 * 0.3173 / n), name
+
+
+def test_batch_norms_begin_near_one_and_layer_norms_at_one() -> None:
+    """BatchNorm's weights are N(1, 0.02) and its biases 0; LayerNorm is left as the framework makes it."""
+    torch.manual_seed(2)
+    batch_norms = [module for module in Generator(NetworkParameters(generator_norm="bn")).modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(batch_norms) == 10
+    weights = torch.cat([module.weight.detach() for module in batch_norms])
+    n = len(weights)
+    assert abs(weights.mean() - 1) < 4.5 * 0.02 / math.sqrt(n)
+    assert abs(weights.std() - 0.02) < 4.5 * 0.02 / math.sqrt(2 * n)
+    assert all((module.bias == 0).all() for module in batch_norms)
+
+    networks = (Generator(make_small()), Discriminator(make_small()))
+    layer_norms = [module for network in networks for module in network.modules() if isinstance(module, nn.LayerNorm)]
+    assert len(layer_norms) == 10 + 6
+    assert all((module.weight == 1).all() and (module.bias == 0).all() for module in layer_norms)
+
+
+def test_the_critics_last_layer_begins_as_the_framework_makes_it() -> None:
+    """Linear: uniform within 1 / sqrt(inputs), not N(0, 0.02)."""
+    torch.manual_seed(3)
+    linear = Discriminator(NetworkParameters()).output_layer[2]
+    assert isinstance(linear, nn.Linear)
+    bound = 1 / math.sqrt(512)
+    assert linear.weight.abs().max() <= bound
+    assert linear.weight.detach().std() == pytest.approx(bound / math.sqrt(3), rel=0.1)
+    assert 0 < linear.bias.abs() <= bound

@@ -1,0 +1,125 @@
+"""The checkpoint: everything that training needs to go on, and that the networks need to be rebuilt, in one file."""
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aegan_monitor.errors import DataError
+from aegan_monitor.segments import Scaling
+from aegan_train.config import TrainConfig
+from aegan_train.losses import LossParameters, Updater
+from aegan_train.networks import Discriminator, Generator
+
+FORMAT = 1
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass(slots=True)
+class Training:
+    """A training between two epochs.
+
+    Attributes:
+        history: Mean losses of each whole epoch so far.
+        rng: Draws phases, order and alphas; part of the checkpoint, so a resumed training goes on as if never stopped.
+    """
+
+    machine_type: str
+    preset: str
+    config: TrainConfig
+    seed: int
+    scaling: Scaling
+    training_data_sha256: str
+    updater: Updater
+    rng: torch.Generator
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def generator(self) -> Generator:
+        """G."""
+        return self.updater.generator
+
+    @property
+    def discriminator(self) -> Discriminator:
+        """D."""
+        return self.updater.discriminator
+
+
+def make_updater(config: TrainConfig, device: torch.device) -> Updater:
+    """Fresh networks and optimisers on `device`, from PyTorch's global seed."""
+    generator, discriminator = Generator(config.network).to(device), Discriminator(config.network).to(device)
+    loss = LossParameters(config.match, config.match_weight)
+    return Updater(generator, discriminator, loss, learning_rate=config.learning_rate, beta1=config.beta1, n_critic=config.n_critic)
+
+
+def save_checkpoint(training: Training, run: Path) -> None:
+    """Write `run`/checkpoint.pt; a crash leaves the old one or the new one, never half of one."""
+    updater = training.updater
+    state = {
+        "format": FORMAT,
+        "machine_type": training.machine_type,
+        "preset": training.preset,
+        "config": training.config.model_dump(),
+        "seed": training.seed,
+        "scaling": asdict(training.scaling),
+        "training_data_sha256": training.training_data_sha256,
+        "history": training.history,
+        "n_batches": updater.n_batches,
+        "netG": updater.generator.state_dict(),
+        "netD": updater.discriminator.state_dict(),
+        "adamG": updater.generator_adam.state_dict(),
+        "adamD": updater.discriminator_adam.state_dict(),
+        "rng": training.rng.get_state(),
+    }
+    write_atomically(run / CHECKPOINT, lambda path: torch.save(state, path))
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Have `write` fill a file beside `path`, then put it in its place."""
+    partial = path.with_name(path.name + ".tmp")
+    write(partial)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def load_checkpoint(run: Path, device: torch.device) -> Training:
+    """Read `run`/checkpoint.pt.
+
+    Raises:
+        DataError: There is none, or it cannot be read, or it is of another format.
+    """
+    path = run / CHECKPOINT
+    if not path.is_file():
+        raise DataError(f"{path}: file missing, so {run} is no run; make one with: aegan-train fit ... --out {run}")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever zipfile, pickle or itself found
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path}: cannot be read: {first_line}; train again, or copy the run again") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        found = state.get("format") if isinstance(state, dict) else type(state).__name__
+        raise DataError(f"{path}: format: expected {FORMAT}, found {found}; train again with this version")
+    config = TrainConfig(**state["config"])
+    updater = make_updater(config, device)
+    updater.generator.load_state_dict(state["netG"])
+    updater.discriminator.load_state_dict(state["netD"])
+    updater.generator_adam.load_state_dict(state["adamG"])
+    updater.discriminator_adam.load_state_dict(state["adamD"])
+    updater.n_batches = state["n_batches"]
+    rng = torch.Generator()
+    rng.set_state(state["rng"])
+    return Training(
+        state["machine_type"],
+        state["preset"],
+        config,
+        state["seed"],
+        Scaling(**state["scaling"]),
+        state["training_data_sha256"],
+        updater,
+        rng,
+        state["history"],
+    )

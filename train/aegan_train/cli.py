@@ -1,0 +1,96 @@
+"""aegan-train: fit a network to normal machine sound, and evaluate it on labelled test clips."""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from aegan_monitor import __version__
+from aegan_monitor.cli import parse_seed
+from aegan_monitor.errors import EXIT_INTERRUPTED, run_command
+from aegan_train.config import Preset, load_config
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="aegan-train", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    fit = commands.add_parser("fit", help="train on the normal clips of DIR/dev_data/NAME/train")
+    fit.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder in DCASE layout, WAV or FLAC")
+    fit.add_argument("--machine-type", required=True, metavar="NAME", help="folder name below dev_data")
+    fit.add_argument("--preset", choices=get_args(Preset), required=True, help="size: paper (GPU), edge (small box), tiny")
+    fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the run")
+    fit.add_argument("--config", type=Path, metavar="FILE", help="YAML with what differs from the preset")
+    fit.add_argument("--epochs", type=int, metavar="N", help="passes over the clips, over preset and configuration")
+    fit.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    fit.add_argument("--seed", type=parse_seed, default=0, metavar="N", help="one seed gives one run (default: 0)")
+    fit.add_argument("--resume", action="store_true", help="continue the run in RUN from its last whole epoch")
+    fit.set_defaults(run=run_fit)
+
+    evaluate = commands.add_parser("evaluate", help="all 19 scores with AUC and pAUC on the labelled clips of DIR/dev_data/NAME/test")
+    evaluate.add_argument("run_folder", type=Path, metavar="RUN")
+    evaluate.add_argument("--data", type=Path, required=True, metavar="DIR")
+    evaluate.add_argument("--jsonl", type=Path, metavar="FILE", help="write one object a clip, with its 19 scores")
+    evaluate.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    evaluate.set_defaults(run=run_evaluate)
+    return parser
+
+
+def run_fit(arguments: argparse.Namespace) -> int:
+    """`aegan-train fit`."""
+    overrides = {"n_epochs": arguments.epochs} if arguments.epochs is not None else {}
+    config = load_config(arguments.preset, arguments.config, **overrides)
+    from aegan_train.fit import FitRequest, fit  # noqa: PLC0415 - torch takes seconds to import; --help must not
+
+    request = FitRequest(
+        arguments.data,
+        arguments.machine_type,
+        arguments.preset,
+        config,
+        arguments.out,
+        arguments.device,
+        arguments.seed,
+        arguments.resume,
+        find_commit(),
+    )
+    return 0 if fit(request) else EXIT_INTERRUPTED
+
+
+def find_commit() -> str | None:
+    """The commit of the checkout that this package runs from; None when it was installed from a wheel."""
+    folder = Path(__file__).parent
+    try:
+        told = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=5,
+        )
+        tracked = subprocess.run(["git", "-C", str(folder), "ls-files", "fit.py"], capture_output=True, text=True, check=False, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return told.stdout.strip() or None if tracked.stdout.strip() else None
+
+
+def run_evaluate(arguments: argparse.Namespace) -> int:
+    """`aegan-train evaluate`."""
+    from aegan_train.evaluate import evaluate  # noqa: PLC0415 - as above
+    from aegan_train.fit import choose_device  # noqa: PLC0415
+
+    evaluate(arguments.run_folder, arguments.data, arguments.jsonl, choose_device(arguments.device))
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    arguments = make_parser().parse_args(argv)
+    return run_command("aegan-train", lambda: arguments.run(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

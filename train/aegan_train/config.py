@@ -1,0 +1,90 @@
+"""What a training is asked to do: a preset, and a file with only what differs from it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import Field, model_validator
+
+from aegan_monitor.logmel import FeatureParameters
+from aegan_monitor.problems import Settings, load_yaml, validate
+from aegan_monitor.scores import SCORE_IDS
+from aegan_monitor.segments import ClipParameters
+
+if TYPE_CHECKING:
+    from aegan_train.networks import NetworkParameters
+
+Norm = Literal["ln", "bn", "in"]
+Match = Literal["mu", "mu+sigma"]
+Preset = Literal["paper", "edge", "tiny"]
+
+
+class TrainConfig(Settings):
+    """Every setting of a training; the defaults are those of the `paper` preset."""
+
+    ndf: int = Field(default=32, ge=1, description="channels of the first convolution; the embedding has 16 times as many numbers")
+    nz: int = Field(default=256, ge=1, description="size of the latent z")
+    generator_norm: Norm = Field(default="ln", description="norm of the generator: ln, bn or in")
+    discriminator_norm: Norm = Field(default="ln", description="norm of the discriminator: ln, bn or in")
+    first_norm: bool = Field(default=True, description="whether the encoder has its first norm layer")
+    match: Match = Field(default="mu", description="what the generator matches of the embedding: mu, or mu+sigma")
+    match_weight: float = Field(default=1.0, ge=0, description="weight of that matching ('eff')")
+    beta1: float = Field(default=0.5, ge=0, lt=1, description="first beta of both Adams")
+    learning_rate: float = Field(default=2e-4, gt=0, description="of both Adams")
+    n_critic: int = Field(default=1, ge=1, description="critic steps for each generator step")
+    batch_segments: int = Field(default=512, ge=2, description="segments in a batch; at most as many as there are")
+    n_epochs: int = Field(default=50, ge=1, description="passes over the training clips")
+    segment_hop_frames: int = Field(default=1, ge=1, description="frames from segment to segment, in training and in scoring")
+    clip_frames: int = Field(default=313, ge=128, description="frames that one score covers in the field")
+    decision_hop_frames: int = Field(default=32, ge=1, description="frames from decision to decision in the field")
+    top_db: float | None = Field(
+        default=None, gt=0, description="range under each clip's own maximum; 80 for published tables, and then no streaming"
+    )
+    held_out: float = Field(default=0.125, gt=0, lt=1, description="part of the normal recordings kept for calibration")
+    score: str = Field(default="D_maha", description="the score that the daemon decides by", json_schema_extra={"enum": list(SCORE_IDS)})
+    precision: Literal["fp32", "fp16"] = Field(default="fp32", description="how weights are stored; fp16 rounds them once, after training")
+
+    @model_validator(mode="after")
+    def _refuse_what_differs(self) -> Self:
+        # One pass at batch_norm_momentum stands for the reference's two only where every batch has a generator step.
+        if problems := self.clip.problems():
+            raise ValueError(problems[0])
+        if self.n_critic > 1 and self.generator_norm == "bn":
+            raise ValueError("n_critic over 1 goes with generator_norm ln or in; with bn its running statistics would not be the method's")
+        return self
+
+    @property
+    def features(self) -> FeatureParameters:
+        """How sound becomes a picture."""
+        return FeatureParameters(top_db=self.top_db)
+
+    @property
+    def clip(self) -> ClipParameters:
+        """How frames become segments and clips."""
+        return ClipParameters(
+            segment_hop_frames=self.segment_hop_frames, clip_frames=self.clip_frames, decision_hop_frames=self.decision_hop_frames
+        )
+
+    @property
+    def network(self) -> "NetworkParameters":
+        """Widths and norms."""
+        from aegan_train.networks import NetworkParameters  # noqa: PLC0415 - torch takes seconds to import; --help must not
+
+        return NetworkParameters(self.ndf, self.nz, self.generator_norm, self.discriminator_norm, self.first_norm)
+
+
+PRESETS: dict[Preset, dict[str, object]] = {
+    "paper": {},
+    "edge": {"ndf": 16, "batch_segments": 32, "n_epochs": 60, "segment_hop_frames": 16, "clip_frames": 304},
+    "tiny": {"ndf": 8, "nz": 64, "batch_segments": 32, "n_epochs": 40, "segment_hop_frames": 16, "clip_frames": 304},
+}
+
+
+def load_config(preset: Preset, path: Path | None, **overrides: object) -> TrainConfig:
+    """The preset's settings, those of the file at `path` over them, and `overrides` over both.
+
+    Raises:
+        ConfigError: With every problem of the file, one a line.
+    """
+    own = load_yaml(path) if path else {}
+    settings = {**PRESETS[preset], **(own if isinstance(own, dict) else {}), **overrides}
+    return validate(TrainConfig, settings, str(path or f"preset {preset}"))

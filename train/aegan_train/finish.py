@@ -1,0 +1,118 @@
+"""What a run holds beside its checkpoint, so that export needs no audio and no data set."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from aegan_monitor import __version__
+from aegan_monitor.bundle import GOLDEN, REFERENCE, BundleFields, NetworkRecord, Provenance, ReferenceRecord
+from aegan_monitor.capture.file import read_recording
+from aegan_monitor.golden import compute_stages, golden_samples, write_golden
+from aegan_monitor.logmel import make_filterbank
+from aegan_monitor.pipeline import Pipeline
+from aegan_monitor.reference import ReferenceSet
+from aegan_monitor.segments import cut_segments
+from aegan_monitor.types import FloatArray
+from aegan_train.checkpoint import Training, save_checkpoint, write_atomically
+from aegan_train.dataset import Spectrograms
+from aegan_train.dcase import Clip
+from aegan_train.session import TorchSession
+from aegan_train.statistics import COVARIANCE, calibrate, fit_reference, mean_of_clips
+
+RUN_RECORD = "run.json"
+SEGMENTS = "segments.npz"
+HELD_OUT = "held_out.jsonl"
+N_PARITY_SEGMENTS = 32
+
+
+def finish(
+    training: Training,
+    fit_clips: Sequence[Clip],
+    held_out: Sequence[Clip],
+    pictures: Spectrograms,
+    out: Path,
+    device: torch.device,
+    commit: str | None,
+) -> None:
+    """Fit the reference set, calibrate on `held_out`, and write run.json, reference.npz, golden.npz, segments.npz, held_out.jsonl."""
+    config = training.config
+    if config.precision == "fp16":
+        round_weights(training)
+        save_checkpoint(training, out)
+    session = TorchSession(training.generator, training.discriminator, device)
+    scaled = [training.scaling.apply(db) for db in pictures.db]
+    embeddings = np.stack([session.infer(cut_segments(db, config.clip)).embedding.mean(0, dtype=np.float64) for db in scaled])
+    mean_spectrogram = mean_of_clips(pictures.db, config.clip.clip_frames)
+    reference, shrinkage = fit_reference(embeddings, make_filterbank(config.features), mean_spectrogram)
+    scores, segments = score_held_out(training, reference, session, held_out)
+    calibration, normalisation = calibrate(scores)
+    fields = BundleFields(
+        machine_type=training.machine_type,
+        features=config.features,
+        scaling=training.scaling,
+        clip=config.clip,
+        network=NetworkRecord(preset=training.preset, ndf=config.ndf, nz=config.nz, n_embedding=config.network.n_embedding),
+        score=config.score,
+        precision=config.precision,
+        reference=ReferenceRecord(n_clips=len(fit_clips), covariance=COVARIANCE, shrinkage=shrinkage),
+        normalisation=normalisation,
+        calibration=calibration,
+        provenance=Provenance(
+            version=__version__,
+            commit=commit,
+            seed=training.seed,
+            n_epochs=len(training.history),
+            training_data_sha256=training.training_data_sha256,
+            n_training_clips=len(fit_clips),
+            n_held_out_clips=len(held_out),
+        ),
+    )
+    samples = join_samples(held_out, config.features.sample_rate_hz, golden_samples(fields))
+    stages = compute_stages(fields, reference, session, samples)
+    lines = [json.dumps({"file": clip.path.name, "scores": each}) for clip, each in zip(held_out, scores, strict=True)]
+    write_atomically(out / REFERENCE, reference.save)
+    write_atomically(out / GOLDEN, lambda path: write_golden(path, samples, stages))
+    write_atomically(out / SEGMENTS, lambda path: save_segments(path, segments))
+    write_atomically(out / HELD_OUT, lambda path: path.write_text("\n".join(lines) + "\n", encoding="utf-8"))
+    write_atomically(out / RUN_RECORD, lambda path: path.write_text(fields.model_dump_json(indent=1) + "\n", encoding="utf-8"))
+
+
+def score_held_out(
+    training: Training, reference: ReferenceSet, session: TorchSession, held_out: Sequence[Clip]
+) -> tuple[list[dict[str, float]], FloatArray]:
+    """The 19 scores of each held-out clip, and the first segments of them for the parity gate."""
+    config = training.config
+    unfinished = BundleFields.model_construct(features=config.features, scaling=training.scaling, clip=config.clip)
+    probe = Pipeline(unfinished, reference, session)
+    scores, segments = [], []
+    for clip in held_out:
+        samples = read_recording(clip.path, training.config.features.sample_rate_hz)
+        scores.append(probe.score_clip(samples))
+        segments.append(probe.clip_segments(samples))
+    return scores, np.concatenate(segments)[:N_PARITY_SEGMENTS]
+
+
+def round_weights(training: Training) -> None:
+    """Round every weight to what fp16 can hold, so that everything computed from here on is what the bundle computes."""
+    for network in (training.generator, training.discriminator):
+        network.load_state_dict({name: value.half().to(value.dtype) for name, value in network.state_dict().items()})
+
+
+def join_samples(clips: Sequence[Clip], sample_rate_hz: int, n_samples: int) -> FloatArray:
+    """The first `n_samples` of the recordings joined (begun again when they are not enough)."""
+    joined = np.zeros(0, np.float32)
+    while len(joined) < n_samples:
+        for clip in clips:
+            joined = np.concatenate([joined, read_recording(clip.path, sample_rate_hz)])
+            if len(joined) >= n_samples:
+                break
+    return joined[:n_samples]
+
+
+def save_segments(path: Path, segments: FloatArray) -> None:
+    """Write the parity gate's segments."""
+    with path.open("wb") as file:
+        np.savez_compressed(file, segments=segments)

@@ -1,0 +1,159 @@
+"""Training, read from top to bottom: recordings, epochs, and what is left for export."""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from aegan_monitor.errors import DataError
+from aegan_train.checkpoint import CHECKPOINT, Training, load_checkpoint, make_updater, save_checkpoint
+from aegan_train.config import TrainConfig
+from aegan_train.dataset import SegmentSampler, Spectrograms, compute_spectrograms, find_scaling, split_held_out
+from aegan_train.dcase import find_clips
+from aegan_train.finish import finish
+
+LOSS_NAMES = ("critic", "penalty", "recon", "matching")
+
+
+@dataclass(frozen=True, slots=True)
+class FitRequest:
+    """What `aegan-train fit` was asked for."""
+
+    data: Path
+    machine_type: str
+    preset: str
+    config: TrainConfig
+    out: Path
+    device: str = "auto"
+    seed: int = 0
+    resume: bool = False
+    commit: str | None = None
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is the GPU where there is one.
+
+    Raises:
+        DataError: `cuda` was asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DataError("--device cuda: PyTorch finds no CUDA device; use --device cpu, or install a CUDA build of torch")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def fit(request: FitRequest) -> bool:
+    """Train, and leave a whole run in `request.out`; False when Ctrl-C ended it early (the last whole epoch is kept).
+
+    Raises:
+        DataError, CaptureError: The recordings are not fit for training, or `out` already holds a run.
+    """
+    device = choose_device(request.device)
+    if (request.out / CHECKPOINT).exists() and not request.resume:
+        raise DataError(f"{request.out}: already holds a run; continue it with --resume, or choose another --out")
+    config = request.config
+    clips = [clip for clip in find_clips(request.data, request.machine_type, "train") if not clip.is_anomaly]
+    if not clips:
+        raise DataError(f"{request.data}: no normal clip of {request.machine_type} in train; put recordings of normal sound there")
+    fit_clips, held_out = split_held_out(clips, config.held_out, request.seed)
+    print(
+        f"{request.machine_type}: {len(fit_clips)} normal clips to train on, {len(held_out)} held out; {device.type}, seed {request.seed}"
+    )
+    with tqdm(total=len(clips), desc="features", unit="clip", disable=None, leave=False) as bar:
+        pictures = compute_spectrograms(fit_clips, config.features, config.clip, bar.update)
+        compute_spectrograms(held_out, config.features, config.clip, bar.update)  # a bad one is told now, not after hours
+    request.out.mkdir(parents=True, exist_ok=True)
+    training = begin(request, pictures, device)
+    whole = run_epochs(training, pictures, request.out, device)
+    if not training.history:
+        return False
+    finish(training, fit_clips, held_out, pictures, request.out, device, request.commit)
+    print(f"{request.out}: run of {len(training.history)} epochs; next: aegan-train evaluate, or aegan-export {request.out} --out BUNDLE")
+    return whole
+
+
+def begin(request: FitRequest, pictures: Spectrograms, device: torch.device) -> Training:
+    """A fresh training, or with `resume` the one in `request.out`.
+
+    Raises:
+        DataError: The run to resume has other settings, another seed or other recordings.
+    """
+    if request.resume and (request.out / CHECKPOINT).exists():
+        training = load_checkpoint(request.out, device)
+        stays = {"n_epochs"}
+        wanted, found = request.config.model_dump(exclude=stays), training.config.model_dump(exclude=stays)
+        differing = [f"{key} {found[key]}, now {wanted[key]}" for key in wanted if wanted[key] != found[key]]
+        if training.seed != request.seed:
+            differing.append(f"seed {training.seed}, now {request.seed}")
+        if training.training_data_sha256 != pictures.sha256:
+            differing.append("other recordings")
+        if differing:
+            raise DataError(f"{request.out}: --resume: the run was begun with {'; '.join(differing)}; choose another --out")
+        training.config = request.config
+        return training
+    torch.manual_seed(request.seed)
+    updater = make_updater(request.config, device)
+    rng = torch.Generator().manual_seed(request.seed)
+    scaling = find_scaling(pictures.db)
+    return Training(request.machine_type, request.preset, request.config, request.seed, scaling, pictures.sha256, updater, rng)
+
+
+def run_epochs(training: Training, pictures: Spectrograms, out: Path, device: torch.device) -> bool:
+    """Train to `config.n_epochs`, a checkpoint each; False on Ctrl-C, with `training` as the last checkpoint has it."""
+    config = training.config
+    sampler = SegmentSampler(pictures.db, training.scaling, config.clip, config.batch_segments, device)
+    n_done = len(training.history)
+    nominal = sampler.n_segments // sampler.batch_segments * sampler.batch_segments
+    with tqdm(total=config.n_epochs * nominal, initial=n_done * nominal, unit="seg", desc="training", disable=None) as bar:
+        try:
+            for epoch in range(n_done, config.n_epochs):
+                began_s = time.monotonic()
+                losses = run_epoch(training, sampler, device, bar)
+                training.history.append(losses)
+                save_checkpoint(training, out)
+                bar.update((epoch + 1) * nominal - bar.n)
+                if bar.disable:
+                    report_epoch(epoch + 1, config.n_epochs, losses, nominal, time.monotonic() - began_s)
+        except KeyboardInterrupt:
+            bar.close()
+            return stop_early(training, out, device)
+    return True
+
+
+def run_epoch(training: Training, sampler: SegmentSampler, device: torch.device, bar: "tqdm[None]") -> dict[str, float]:
+    """One pass over the clips; the mean of each loss."""
+    training.generator.train()
+    training.discriminator.train()
+    totals = torch.zeros(len(LOSS_NAMES), device=device)
+    batches = sampler.epoch(training.rng)
+    for starts in batches:
+        alpha = torch.rand(len(starts), 1, 1, 1, generator=training.rng).to(device)
+        losses = training.updater.step(sampler.slice(starts), alpha)
+        totals += torch.stack([losses.critic, losses.penalty, losses.recon, losses.matching])
+        if not bar.disable:
+            bar.update(len(starts))
+            bar.set_postfix(recon=f"{losses.recon:.4f}", critic=f"{losses.critic:.2f}", refresh=False)
+    return dict(zip(LOSS_NAMES, (totals / len(batches)).tolist(), strict=True))
+
+
+def report_epoch(epoch: int, n_epochs: int, losses: dict[str, float], n_segments: int, took_s: float) -> None:
+    """The progress bar's news as a line, for logs."""
+    figures = " ".join(f"{name} {losses[name]:.4g}" for name in LOSS_NAMES)
+    left_min = (n_epochs - epoch) * took_s / 60
+    print(f"epoch {epoch}/{n_epochs}: {figures}, {n_segments / took_s:.0f} segments/s, {left_min:.1f} min left", flush=True)
+
+
+def stop_early(training: Training, out: Path, device: torch.device) -> bool:
+    """Go back to the last whole epoch after Ctrl-C."""
+    if not (out / CHECKPOINT).exists():
+        print("stopped before the first epoch was whole; nothing is kept", file=sys.stderr)
+        training.history.clear()
+        return False
+    kept = load_checkpoint(out, device)
+    training.updater, training.rng, training.history = kept.updater, kept.rng, kept.history
+    print(f"stopped; epoch {len(kept.history)} is kept, continue with --resume", file=sys.stderr)
+    return False

@@ -1,0 +1,125 @@
+"""The losses of AEGAN-AD and the two updates of one batch.
+
+Source: the method's paper; its README gives L_D and L_G. Squared norms there are means over elements here, as in the
+reference code.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from aegan_train.config import Match
+from aegan_train.networks import Discriminator, Generator
+
+PENALTY_WEIGHT = 10.0  # lambda
+
+
+@dataclass(frozen=True, slots=True)
+class LossParameters:
+    """What the generator is asked to match: `mu` the mean of the embedding over the batch, `mu+sigma` its spread too."""
+
+    match: Match = "mu"
+    match_weight: float = 1.0
+
+
+def critic_loss(discriminator: Discriminator, x: Tensor, recon: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
+    """L_D without its penalty, and the penalty (unweighted).
+
+    Args:
+        discriminator: D.
+        x: Real segments `[n, 1, 128, 128]`.
+        recon: G(x), detached.
+        alpha: Uniform on (0, 1), `[n, 1, 1, 1]`: where between x and G(x) the gradient is measured.
+
+    Returns:
+        `mean D(G(x)) - mean D(x)` and `mean (||grad D(xhat)||_2 - 1)^2`, scalars.
+
+    Source: I. Gulrajani et al., Improved Training of Wasserstein GANs, 2017, equation 3.
+    """
+    score_real, _ = discriminator(x)
+    score_recon, _ = discriminator(recon)
+    between = (alpha * x + (1 - alpha) * recon).requires_grad_(True)
+    score_between, _ = discriminator(between)
+    (gradient,) = torch.autograd.grad(score_between.sum(), between, create_graph=True)
+    penalty = ((gradient.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+    return score_recon.mean() - score_real.mean(), penalty
+
+
+def generator_loss(discriminator: Discriminator, x: Tensor, recon: Tensor, loss: LossParameters) -> tuple[Tensor, Tensor]:
+    """Reconstruction error and (unweighted) feature matching, scalars; there is no adversarial term.
+
+    The spread is the root of the mean squared deviation over the batch (no Bessel correction).
+    """
+    with torch.no_grad():
+        real = discriminator.embed(x)
+    fake = discriminator.embed(recon)
+    matching = mse_loss(fake.mean(0), real.mean(0))
+    if loss.match == "mu+sigma":
+        matching = matching + mse_loss(fake.std(0, correction=0), real.std(0, correction=0))
+    return mse_loss(recon, x), matching
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLosses:
+    """The figures of one batch, still on the device (reading one waits for it); the generator's are of its last step."""
+
+    critic: Tensor
+    penalty: Tensor
+    recon: Tensor
+    matching: Tensor
+
+
+class Updater:
+    """One critic step and, every `n_critic` batches, one generator step.
+
+    G does not change between the two steps, so G(x) is computed once; D's weights need no gradient in the
+    generator's step. Both save work and leave the numbers as they are.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        loss: LossParameters,
+        *,
+        learning_rate: float = 2e-4,
+        beta1: float = 0.5,
+        n_critic: int = 1,
+    ) -> None:
+        self.generator = generator
+        self.discriminator = discriminator
+        self.loss = loss
+        self.n_critic = n_critic
+        self.n_batches = 0
+        nothing = next(generator.parameters()).new_zeros(())
+        self._last = (nothing, nothing)
+        betas = (beta1, 0.999)
+        self.generator_adam = torch.optim.Adam(generator.parameters(), lr=learning_rate, betas=betas)
+        self.discriminator_adam = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=betas)
+
+    def step(self, x: Tensor, alpha: Tensor) -> BatchLosses:
+        """Both updates on one batch; `alpha` as in `critic_loss`."""
+        with_generator = self.n_batches % self.n_critic == 0
+        self.n_batches += 1
+        with torch.set_grad_enabled(with_generator):
+            recon = self.generator(x)
+
+        self.discriminator_adam.zero_grad(set_to_none=True)
+        critic, penalty = critic_loss(self.discriminator, x, recon.detach(), alpha)
+        (critic + PENALTY_WEIGHT * penalty).backward()
+        self.discriminator_adam.step()
+
+        if with_generator:
+            self._last = self._step_generator(x, recon)
+        return BatchLosses(critic.detach(), penalty.detach(), *self._last)
+
+    def _step_generator(self, x: Tensor, recon: Tensor) -> tuple[Tensor, Tensor]:
+        self.discriminator.requires_grad_(False)
+        error, matching = generator_loss(self.discriminator, x, recon, self.loss)
+        self.generator_adam.zero_grad(set_to_none=True)
+        (error + self.loss.match_weight * matching).backward()
+        self.generator_adam.step()
+        self.discriminator.requires_grad_(True)
+        return error.detach(), matching.detach()
