@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from aegan_monitor.bundle import Bundle, BundleFields
-from aegan_monitor.errors import BundleError
+from aegan_monitor.errors import BundleError, InferenceRunError
 from aegan_monitor.logmel import LogMel
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.reference import ReferenceSet
@@ -44,12 +44,15 @@ def golden_samples(fields: BundleFields) -> int:
 def compute_stages(
     fields: BundleFields, reference: ReferenceSet, session: Session, samples: FloatArray
 ) -> dict[str, FloatArray | DoubleArray]:
-    """Every stage of the stream `samples`, by name; `scores` is float64 `[2, 19]`."""
+    """Every stage of the stream `samples`, by name; `scores` is float64 `[2, 19]`, NaN where the network gave nothing finite."""
     frames = LogMel(fields.features, reference.filterbank).push(samples)
     segments = Segmenter(fields.features.n_bands, fields.clip, fields.scaling).push(frames.db)
     outputs = session.infer(segments)
-    clips = Pipeline(fields, reference, session).push(samples)
-    scores = np.array([[clip.scores[name] for name in SCORE_IDS] for clip in clips])
+    try:
+        clips = Pipeline(fields, reference, session).push(samples)
+        scores = np.array([[clip.scores[name] for name in SCORE_IDS] for clip in clips])
+    except InferenceRunError:
+        scores = np.full((2, len(SCORE_IDS)), np.nan)  # an earlier stage shows why
     return {"db": frames.db, "segments": segments, **{name: getattr(outputs, name) for name in SegmentOutputs.FIELDS}, "scores": scores}
 
 
