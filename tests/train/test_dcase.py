@@ -61,3 +61,12 @@ def test_the_manifest_tells_recordings_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("path,label\na.wav,anomaly\n")
     with pytest.raises(DataError, match=r"manifest.csv: column missing: flight; expected path and flight$"):
         read_manifest(tmp_path)
+
+
+def test_a_manifest_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    """With the mark that some programs put first; one in another encoding is one line."""
+    (tmp_path / "manifest.csv").write_bytes("\ufeffpath,flight\na.wav,f1\nb.wav\n".encode())
+    assert read_manifest(tmp_path) == {"a.wav": "f1", "b.wav": ""}
+    (tmp_path / "manifest.csv").write_bytes("path,flight\nl\xfcfter.wav,f1\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"manifest\.csv: expected CSV in UTF-8, with commas: .*; save it again as such$"):
+        read_manifest(tmp_path)

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from aegan_train.checkpoint import load_checkpoint
+from aegan_train.checkpoint import load_checkpoint, load_trained
 from aegan_train.cli import main
 from aegan_train.config import PRESETS, load_config
 from aegan_train.fit import FitRequest, fit
@@ -117,7 +118,7 @@ def test_a_kill_leaves_a_whole_checkpoint(dataset: Path, tmp_path: Path) -> None
         (lambda p: write_wav(p, np.zeros(0)), r": expected sound, found 0 samples; .*"),
         (lambda p: p.write_bytes(b"RIFF"), r": expected a WAV or FLAC recording, found .*"),
         (lambda p: write_wav(p, np.zeros(16_000)), r": expected at least 4\.06 s, found 1\.00 s; record longer clips or remove it"),
-        (lambda p: write_wav(p, np.full(160_000, np.nan), subtype="FLOAT"), r".*NaN.*"),
+        (lambda p: write_wav(p, np.full(160_000, np.nan), subtype="FLOAT"), r": expected samples from -1 to 1, found nan at sample 0 .*"),
     ],
 )
 def test_a_bad_recording_is_one_line_and_nothing_is_written(tmp_path: Path, spoil: Callable[[Path], object], line: str) -> None:
@@ -172,3 +173,60 @@ def test_evaluate_without_a_run_is_one_line(tmp_path: Path, dataset: Path) -> No
     assert done.stderr.startswith(
         f"aegan-train: {tmp_path}/run.json: file missing: {tmp_path} is no finished run; train it with: aegan-train fit"
     )
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("segment_hop_frames: 24", "decision_hop_frames 32 is no multiple of segment_hop_frames 24"),
+        ("segment_hop_frames: 200", "segment_hop_frames 200 is not from 1 to segment_frames 128"),
+    ],
+)
+def test_settings_that_do_not_fit_are_told_before_training(tmp_path: Path, dataset: Path, setting: str, line: str) -> None:
+    """78, and nothing is written."""
+    (tmp_path / "c.yaml").write_text(setting + "\n")
+    base = ["fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--out", tmp_path / "run"]
+    done = aegan_train(*base, "--config", tmp_path / "c.yaml")
+    assert done.returncode == 78
+    assert line in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_diverges_keeps_the_last_good_epoch(tmp_path: Path, dataset: Path, run_folder: Path) -> None:
+    """One line; no NaN gets into a checkpoint, and the run counts as unfinished until it is finished again."""
+    out = shutil.copytree(run_folder, tmp_path / "run")
+    state = torch.load(out / "checkpoint.pt", weights_only=True)
+    state["config"]["learning_rate"] = 1e30
+    for adam in ("adamG", "adamD"):
+        state[adam]["param_groups"][0]["lr"] = 1e30
+    torch.save(state, out / "checkpoint.pt")
+    (tmp_path / "c.yaml").write_text("learning_rate: 1e30\n")
+    base = ["fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--out", out, "--config", tmp_path / "c.yaml"]
+    done = aegan_train(*base, "--resume", "--epochs", "6")
+    assert done.returncode == 1
+    line = rf"aegan-train: training diverged in epoch 4 \(\w+ is (nan|inf|-inf)\); {out} keeps epoch 3: finish it with .*"
+    assert re.search(line, done.stderr), done.stderr
+    assert len(load_checkpoint(out, CPU).history) == 3
+    done = aegan_train("evaluate", out, "--data", dataset)
+    assert done.returncode == 1
+    assert "run.json: file missing" in done.stderr
+    assert aegan_train(*base, "--resume", "--epochs", "3").returncode == 0
+    assert aegan_train("evaluate", out, "--data", dataset).returncode == 0
+
+
+def test_fp16_goes_on_from_unrounded_weights(tmp_path: Path, dataset: Path) -> None:
+    """The checkpoint keeps them; what the bundle computes with is rounded."""
+    run = tmp_path / "run"
+    fit(FitRequest(dataset, "pump", "tiny", load_config("tiny", None, n_epochs=1, precision="fp16"), run, "cpu", 0))
+    kept, trained = (load(run, CPU).generator.state_dict()["Encoder.main.0.weight"] for load in (load_checkpoint, load_trained))
+    assert not torch.equal(kept, kept.half().float())
+    assert torch.equal(trained, kept.half().float())
+
+
+def test_a_damaged_run_is_one_line(tmp_path: Path, dataset: Path, run_folder: Path) -> None:
+    """With the file that is cut, and what to do."""
+    run = shutil.copytree(run_folder, tmp_path / "run")
+    (run / "reference.npz").write_bytes((run / "reference.npz").read_bytes()[:1000])
+    done = aegan_train("evaluate", run, "--data", dataset)
+    assert done.returncode == 1
+    assert re.fullmatch(r"aegan-train: .*: is damaged: .*reference\.npz: cannot be read as arrays .*; finish it again .*\n", done.stderr)

@@ -77,6 +77,24 @@ def save_checkpoint(training: Training, run: Path) -> None:
     write_atomically(run / CHECKPOINT, lambda path: torch.save(state, path))
 
 
+def load_trained(run: Path, device: torch.device) -> Training:
+    """The networks of a finished run as its bundle will hold them: with `precision` fp16, every weight rounded to it.
+
+    Raises:
+        DataError: As `load_checkpoint`.
+    """
+    training = load_checkpoint(run, device)
+    round_weights(training)
+    return training
+
+
+def round_weights(training: Training) -> None:
+    """With `precision` fp16, round every weight to what fp16 can hold; the checkpoint keeps the unrounded ones, to go on from."""
+    if training.config.precision == "fp16":
+        for network in (training.generator, training.discriminator):
+            network.load_state_dict({name: value.half().to(value.dtype) for name, value in network.state_dict().items()})
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Have `write` fill a file beside `path`, then put it in its place."""
     partial = path.with_name(path.name + ".tmp")

@@ -81,14 +81,17 @@ def read_manifest(data: Path) -> dict[str, str]:
     """Recording (column `flight`) of each path in `data`/manifest.csv, or nothing when there is none; no other column is read.
 
     Raises:
-        DataError: The file lacks a column.
+        DataError: The file lacks a column, or is no CSV in UTF-8.
     """
     path = data / "manifest.csv"
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file)
-        lacking = {"path", "flight"} - set(rows.fieldnames or ())
-        if lacking:
-            raise DataError(f"{path}: column missing: {', '.join(sorted(lacking))}; expected path and flight")
-        return {row["path"]: row["flight"] for row in rows}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a mark before the first column's name
+            rows = csv.DictReader(file)
+            lacking = {"path", "flight"} - set(rows.fieldnames or ())
+            if lacking:
+                raise DataError(f"{path}: column missing: {', '.join(sorted(lacking))}; expected path and flight")
+            return {row["path"]: row["flight"] or "" for row in rows}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: expected CSV in UTF-8, with commas: {error}; save it again as such") from error

@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 from aegan_monitor.bundle import REFERENCE, BundleFields
 from aegan_monitor.capture.file import read_recording
-from aegan_monitor.errors import DataError
+from aegan_monitor.errors import BundleError, DataError
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.replay import open_lines
 from aegan_monitor.scores import SCORE_IDS
-from aegan_train.checkpoint import load_checkpoint
+from aegan_train.checkpoint import load_trained
 from aegan_train.dcase import Clip, find_clips
 from aegan_train.finish import RUN_RECORD
 from aegan_train.session import TorchSession
@@ -44,7 +44,9 @@ def load_fields(run: Path) -> BundleFields:
     try:
         return BundleFields.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise DataError(f"{path}: file missing: {run} is no finished run; train it with: aegan-train fit ... --out {run}") from error
+        raise DataError(
+            f"{path}: file missing: {run} is no finished run; train it with: aegan-train fit ... --out {run} (--resume)"
+        ) from error
     except (ValidationError, ValueError, OSError) as error:
         raise DataError(f"{path}: cannot be read as this version's run record; train again") from error
 
@@ -57,9 +59,13 @@ def score_clips(run: Path, clips: Sequence[Clip], device: torch.device) -> list[
         CaptureError: A recording is not as it should be.
     """
     fields = load_fields(run)
-    training = load_checkpoint(run, device)
+    training = load_trained(run, device)
     session = TorchSession(training.generator, training.discriminator, device)
-    pipeline = Pipeline(fields, ReferenceSet.load(run / REFERENCE), session)
+    try:
+        reference = ReferenceSet.load(run / REFERENCE)
+    except BundleError as error:
+        raise DataError(f"{run}: is damaged: {error.__cause__}; finish it again with: aegan-train fit ... --resume") from error
+    pipeline = Pipeline(fields, reference, session)
     rate = fields.features.sample_rate_hz
     return [
         pipeline.score_clip(read_recording(clip.path, rate), str(clip.path))
@@ -100,7 +106,8 @@ def evaluate(run: Path, data: Path, jsonl: Path | None, device: torch.device) ->
     scores = score_clips(run, clips, device)
     with open_lines(jsonl) as record:
         for clip, values in zip(clips, scores, strict=True):
-            record(json.dumps({"file": str(clip.path), "label": "anomaly" if clip.is_anomaly else "normal", "scores": values}))
+            label = "anomaly" if clip.is_anomaly else "normal"
+            record(json.dumps({"file": str(clip.path), "label": label, "scores": values}, allow_nan=False))
     metrics = compute_metrics(clips, scores)
     n_anomalies = sum(clip.is_anomaly for clip in clips)
     n_normal, n_epochs = len(clips) - n_anomalies, fields.provenance.n_epochs

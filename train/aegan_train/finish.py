@@ -16,7 +16,7 @@ from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.segments import cut_segments
 from aegan_monitor.types import FloatArray
-from aegan_train.checkpoint import Training, save_checkpoint, write_atomically
+from aegan_train.checkpoint import Training, round_weights, write_atomically
 from aegan_train.dataset import Spectrograms
 from aegan_train.dcase import Clip
 from aegan_train.session import TorchSession
@@ -39,9 +39,7 @@ def finish(
 ) -> None:
     """Fit the reference set, calibrate on `held_out`, and write run.json, reference.npz, golden.npz, segments.npz, held_out.jsonl."""
     config = training.config
-    if config.precision == "fp16":
-        round_weights(training)
-        save_checkpoint(training, out)
+    round_weights(training)
     session = TorchSession(training.generator, training.discriminator, device)
     scaled = [training.scaling.apply(db) for db in pictures.db]
     embeddings = np.stack([session.infer(cut_segments(db, config.clip)).embedding.mean(0, dtype=np.float64) for db in scaled])
@@ -72,7 +70,7 @@ def finish(
     )
     samples = join_samples(held_out, config.features.sample_rate_hz, golden_samples(fields))
     stages = compute_stages(fields, reference, session, samples)
-    lines = [json.dumps({"file": clip.path.name, "scores": each}) for clip, each in zip(held_out, scores, strict=True)]
+    lines = [json.dumps({"file": clip.path.name, "scores": each}, allow_nan=False) for clip, each in zip(held_out, scores, strict=True)]
     write_atomically(out / REFERENCE, reference.save)
     write_atomically(out / GOLDEN, lambda path: write_golden(path, samples, stages))
     write_atomically(out / SEGMENTS, lambda path: save_segments(path, segments))
@@ -93,12 +91,6 @@ def score_held_out(
         scores.append(probe.score_clip(samples))
         segments.append(probe.clip_segments(samples))
     return scores, np.concatenate(segments)[:N_PARITY_SEGMENTS]
-
-
-def round_weights(training: Training) -> None:
-    """Round every weight to what fp16 can hold, so that everything computed from here on is what the bundle computes."""
-    for network in (training.generator, training.discriminator):
-        network.load_state_dict({name: value.half().to(value.dtype) for name, value in network.state_dict().items()})
 
 
 def join_samples(clips: Sequence[Clip], sample_rate_hz: int, n_samples: int) -> FloatArray:

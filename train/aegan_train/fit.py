@@ -1,5 +1,6 @@
 """Training, read from top to bottom: recordings, epochs, and what is left for export."""
 
+import math
 import sys
 import time
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from aegan_train.checkpoint import CHECKPOINT, Training, load_checkpoint, make_u
 from aegan_train.config import TrainConfig
 from aegan_train.dataset import SegmentSampler, Spectrograms, compute_spectrograms, find_scaling, split_held_out
 from aegan_train.dcase import find_clips
-from aegan_train.finish import finish
+from aegan_train.finish import RUN_RECORD, finish
 
 LOSS_NAMES = ("critic", "penalty", "recon", "matching")
 
@@ -50,7 +51,7 @@ def fit(request: FitRequest) -> bool:
     """Train, and leave a whole run in `request.out`; False when Ctrl-C ended it early (the last whole epoch is kept).
 
     Raises:
-        DataError, CaptureError: The recordings are not fit for training, or `out` already holds a run.
+        DataError, CaptureError: The recordings are not fit for training, `out` already holds a run, or the training diverged.
     """
     device = choose_device(request.device)
     if (request.out / CHECKPOINT).exists() and not request.resume:
@@ -68,6 +69,7 @@ def fit(request: FitRequest) -> bool:
         compute_spectrograms(held_out, config.features, config.clip, bar.update)  # a bad one is told now, not after hours
     request.out.mkdir(parents=True, exist_ok=True)
     training = begin(request, pictures, device)
+    (request.out / RUN_RECORD).unlink(missing_ok=True)  # it goes with the weights of before; a run without it is unfinished
     whole = run_epochs(training, pictures, request.out, device)
     if not training.history:
         return False
@@ -113,6 +115,7 @@ def run_epochs(training: Training, pictures: Spectrograms, out: Path, device: to
             for epoch in range(n_done, config.n_epochs):
                 began_s = time.monotonic()
                 losses = run_epoch(training, sampler, device, bar)
+                refuse_divergence(losses, epoch, out)
                 training.history.append(losses)
                 save_checkpoint(training, out)
                 bar.update((epoch + 1) * nominal - bar.n)
@@ -138,6 +141,20 @@ def run_epoch(training: Training, sampler: SegmentSampler, device: torch.device,
             bar.update(len(starts))
             bar.set_postfix(recon=f"{losses.recon:.4f}", critic=f"{losses.critic:.2f}", refresh=False)
     return dict(zip(LOSS_NAMES, (totals / len(batches)).tolist(), strict=True))
+
+
+def refuse_divergence(losses: dict[str, float], n_whole: int, out: Path) -> None:
+    """Stop before a network that has lost its numbers replaces the last checkpoint.
+
+    Raises:
+        DataError: A loss of the epoch behind `n_whole` whole ones is NaN or infinite.
+    """
+    wrong = [name for name, value in losses.items() if not math.isfinite(value)]
+    if wrong:
+        kept = f"{out} keeps epoch {n_whole}: finish it with --resume --epochs {n_whole}" if n_whole else "nothing is kept"
+        raise DataError(
+            f"training diverged in epoch {n_whole + 1} ({wrong[0]} is {losses[wrong[0]]}); {kept}, or train anew with a lower learning_rate"
+        )
 
 
 def report_epoch(epoch: int, n_epochs: int, losses: dict[str, float], n_segments: int, took_s: float) -> None:
