@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
 from aegan_monitor.errors import BundleError
@@ -17,12 +18,13 @@ from aegan_monitor.session import GRAPHS, Graph
 
 FORMAT = 1
 RECORD = "bundle.json"
+DIGEST_KEY = "record_sha256"
 WEIGHTS = "weights.bin"
 REFERENCE = "reference.npz"
 GOLDEN = "golden.npz"
 PAYLOAD = (*(f"{graph}.onnx" for graph in GRAPHS), WEIGHTS, REFERENCE, GOLDEN)
 
-_STRICT = ConfigDict(extra="forbid", frozen=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class NetworkRecord(BaseModel):
@@ -30,16 +32,16 @@ class NetworkRecord(BaseModel):
 
     model_config = _STRICT
     preset: str
-    ndf: int
-    nz: int
-    n_embedding: int
+    ndf: PositiveInt
+    nz: PositiveInt
+    n_embedding: PositiveInt
 
 
 class Calibration(BaseModel):
     """Scores of held-out normal clips: their quantiles at `probabilities`, for every score id."""
 
     model_config = _STRICT
-    n_clips: int
+    n_clips: PositiveInt
     probabilities: list[float]
     quantiles: dict[str, list[float]]
 
@@ -49,14 +51,14 @@ class Normalisation(BaseModel):
 
     model_config = _STRICT
     mean: float
-    std: float
+    std: float = Field(gt=0)
 
 
 class ReferenceRecord(BaseModel):
     """How the reference set was fitted."""
 
     model_config = _STRICT
-    n_clips: int
+    n_clips: PositiveInt
     covariance: str
     shrinkage: float
 
@@ -100,10 +102,11 @@ class BundleFields(BaseModel):
 
 
 class BundleRecord(BundleFields):
-    """`bundle.json`, the only carrier of numeric truth."""
+    """`bundle.json`, the only carrier of numeric truth; `record_sha256` is that of all its other keys (`digest_of`)."""
 
     format: Literal[1]
     files: dict[str, FileRecord]
+    record_sha256: str
 
 
 @validated(frozen=True, config=ConfigDict(arbitrary_types_allowed=True))
@@ -128,6 +131,20 @@ def sha256_of(path: Path) -> str:
     """Hexadecimal digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of(raw: Mapping[str, Any]) -> str:
+    """Hexadecimal digest of a record's keys without its own digest: of their JSON, sorted and compact."""
+    rest = {key: value for key, value in raw.items() if key != DIGEST_KEY}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def write_record(folder: Path, fields: BundleFields) -> None:
+    """Write `bundle.json` for the payload that lies in `folder`."""
+    files = {name: {"sha256": sha256_of(folder / name), "n_bytes": (folder / name).stat().st_size} for name in PAYLOAD}
+    raw = {**fields.model_dump(mode="json", include=set(BundleFields.model_fields)), "format": FORMAT, "files": files}
+    text = json.dumps({**raw, DIGEST_KEY: digest_of(raw)}, indent=1, allow_nan=False)
+    (folder / RECORD).write_text(text + "\n", encoding="utf-8")
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -159,23 +176,32 @@ def _read_record(folder: Path) -> BundleRecord:
         newer = isinstance(found, int) and found > FORMAT
         remedy = "update aegan-monitor" if newer else "export the bundle again"
         raise BundleError(f"{path}: format: expected {FORMAT}, found {found}; {remedy}")
+    if raw.get(DIGEST_KEY) != digest_of(raw):
+        raise BundleError(f"{path}: is not as it was written (its sha256 does not fit): it was changed; copy or export it again")
     try:
         record = BundleRecord.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BundleError(f"{path}: {where}: {first['msg'].lower()}; export the bundle again") from error
-    problems = [*record.clip.problems(), *(_unknown_scores(record))]
+    problems = [*record.features.problems(), *record.scaling.problems(), *record.clip.problems(), *_find_score_problems(record)]
     if problems:
         raise BundleError(f"{path}: {problems[0]}; export the bundle again")
     return record
 
 
-def _unknown_scores(record: BundleRecord) -> list[str]:
+def _find_score_problems(record: BundleRecord) -> list[str]:
     if record.score not in SCORE_IDS:
         return [f"score: {record.score!r} is none of {', '.join(SCORE_IDS)}"]
-    lacking = [name for name in SCORE_IDS if name not in record.calibration.quantiles or name not in record.normalisation]
-    return [f"calibration or normalisation lacks {name}" for name in lacking]
+    probabilities, quantiles = record.calibration.probabilities, record.calibration.quantiles
+    lacking = [name for name in SCORE_IDS if name not in quantiles or name not in record.normalisation]
+    found = [f"calibration or normalisation lacks {name}" for name in lacking]
+    if len(probabilities) < 2 or probabilities != sorted(set(probabilities)):
+        found.append("calibration.probabilities: expected two and more that rise")
+    for name, values in quantiles.items():
+        if len(values) != len(probabilities) or values != sorted(values):
+            found.append(f"calibration.quantiles.{name}: expected {len(probabilities)} that do not fall, found {len(values)}")
+    return found
 
 
 def _check_file(path: Path, expected: FileRecord | None) -> None:

@@ -9,7 +9,7 @@ from aegan_monitor.bundle import Bundle, load_bundle
 from aegan_monitor.config import InferenceConfig, MachineConfig, load_config
 from aegan_monitor.errors import BundleError, CaptureError
 from aegan_monitor.golden import check_golden
-from aegan_monitor.line import choose_score, make_capture, read_password
+from aegan_monitor.line import choose_score, make_capture, read_password, require_streamable
 from aegan_monitor.session import OrtSession
 
 Tell = Callable[[str], object]
@@ -54,6 +54,7 @@ def check_configuration(path: Path, tell: Tell) -> None:
     tell(f"{path}: configuration is right: node {config.node}, {len(config.machines)} machine(s)")
     for machine in config.machines:
         bundle = check_bundle(machine.bundle, config.inference, tell)
+        require_streamable(bundle)
         choose_score(machine, bundle)
         check_capture(machine, bundle.record.features.sample_rate_hz, tell)
 
@@ -75,6 +76,7 @@ def check_capture(machine: MachineConfig, sample_rate_hz: int, tell: Tell) -> No
         capture.close()
     peak = max((float(np.abs(block).max()) for block in blocks), default=0.0)
     if peak == 0.0:
-        raise CaptureError(f"{machine.name}: {capture.describe()}: expected sound, found only zeros; is the microphone muted?")
+        remedy = "is the microphone muted?" if machine.capture.kind == "mic" else "record it again"
+        raise CaptureError(f"{machine.name}: {capture.describe()}: expected sound, found only zeros; {remedy}")
     rms = float(np.sqrt(np.mean(np.concatenate(blocks).astype(np.float64) ** 2)))
     tell(f"{machine.name}: hears {capture.describe()}, level {20 * np.log10(rms):.1f} dBFS, peak {20 * np.log10(peak):.1f} dBFS")

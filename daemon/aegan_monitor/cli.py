@@ -84,6 +84,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
     """`aegan-monitor replay`."""
     from aegan_monitor.bundle import load_bundle  # noqa: PLC0415
     from aegan_monitor.config import InferenceConfig, load_config  # noqa: PLC0415
+    from aegan_monitor.golden import require_golden  # noqa: PLC0415
     from aegan_monitor.line import alarm_settings, choose_score  # noqa: PLC0415
     from aegan_monitor.machine import AlarmSettings  # noqa: PLC0415
     from aegan_monitor.replay import Replay, open_lines  # noqa: PLC0415
@@ -98,6 +99,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
         bundle, inference = load_bundle(arguments.bundle), InferenceConfig()
         score, alarm = bundle.record.score, AlarmSettings()
     session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
+    require_golden(bundle, session)
     replay = Replay(bundle, session, score, alarm)
     with open_lines(arguments.jsonl) as record:
         action = replay.clips if arguments.clips else replay.stream

@@ -143,7 +143,12 @@ class AlarmConfig(Settings):
         ge=0,
         description="The threshold lies this many times further from the median of the normal scores than their quantile does.",
     )
-    on_delay_s: float = Field(default=5.0, ge=0, description="Seconds that the score must stay over the threshold before the alarm comes.")
+    on_delay_s: float = Field(
+        default=12.0,
+        ge=0,
+        description="Seconds that the score must stay over the threshold before the alarm comes; "
+        "a single bang keeps it there for as long as a clip (9.7 s).",
+    )
     off_delay_s: float = Field(default=10.0, ge=0, description="Seconds that the score must stay under it before the alarm goes.")
 
 

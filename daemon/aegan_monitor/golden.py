@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aegan_monitor.arrays import load_arrays
 from aegan_monitor.bundle import Bundle, BundleFields
 from aegan_monitor.errors import BundleError, InferenceRunError
 from aegan_monitor.logmel import LogMel
@@ -69,10 +70,9 @@ def check_golden(bundle: Bundle, session: Session) -> list[StageCheck]:
         BundleError: The recording cannot be read.
     """
     try:
-        with np.load(bundle.golden_path, allow_pickle=False) as arrays:
-            golden = {name: arrays[name] for name in ("samples", *TOLERANCES)}
-    except (OSError, ValueError, KeyError) as error:
-        raise BundleError(f"{bundle.golden_path}: cannot be read: {error}; export the bundle again") from error
+        golden = load_arrays(bundle.golden_path, ("samples", *TOLERANCES))
+    except ValueError as error:
+        raise BundleError(f"{error}; export the bundle again") from error
     found = compute_stages(bundle.record, bundle.reference, session, golden["samples"])
     return [StageCheck(stage, deviation(stage, found[stage], golden[stage]), TOLERANCES[stage]) for stage in TOLERANCES]
 

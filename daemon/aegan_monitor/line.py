@@ -1,6 +1,7 @@
 """One machine's line, built from its configuration: bundle, session, capture, ring, pipeline, judge."""
 
 import logging
+import math
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from aegan_monitor.capture import Capture
 from aegan_monitor.capture.file import FileCapture
 from aegan_monitor.capture.mic import MicrophoneCapture
 from aegan_monitor.capture.stdin import StdinCapture
-from aegan_monitor.config import FileCaptureConfig, InferenceConfig, MachineConfig, MicCaptureConfig
+from aegan_monitor.config import FileCaptureConfig, InferenceConfig, MachineConfig, MicCaptureConfig, StdinCaptureConfig
 from aegan_monitor.errors import BundleError, ConfigError
 from aegan_monitor.golden import require_golden
 from aegan_monitor.listener import Listener
@@ -55,6 +56,19 @@ def alarm_settings(machine: MachineConfig) -> AlarmSettings:
     return AlarmSettings(alarm.quantile, alarm.margin, alarm.on_delay_s, alarm.off_delay_s)
 
 
+def require_streamable(bundle: Bundle) -> None:
+    """Refuse features that depend on a whole clip.
+
+    Raises:
+        BundleError: The bundle was trained with `top_db`.
+    """
+    if bundle.record.features.top_db is not None:
+        raise BundleError(
+            f"{bundle.folder}: trained with top_db {bundle.record.features.top_db:g}, which needs whole clips and cannot be streamed; "
+            "train with top_db: null, or use replay --clips"
+        )
+
+
 def open_session(bundle: Bundle, inference: InferenceConfig, score: str) -> OrtSession:
     """A session with the one graph that `score` needs, once the golden recording has passed on all of them.
 
@@ -62,11 +76,7 @@ def open_session(bundle: Bundle, inference: InferenceConfig, score: str) -> OrtS
         InferenceError: No runtime, or a required provider is not in use.
         BundleError: The golden check failed, or the bundle cannot be streamed.
     """
-    if bundle.record.features.top_db is not None:
-        raise BundleError(
-            f"{bundle.folder}: trained with top_db {bundle.record.features.top_db:g}, which needs whole clips and cannot be streamed; "
-            "train with top_db: null, or use replay --clips"
-        )
+    require_streamable(bundle)
 
     def load(graphs: Iterable[Graph]) -> OrtSession:
         return OrtSession(bundle, graphs, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
@@ -82,7 +92,7 @@ def make_capture(machine: MachineConfig, sample_rate_hz: int) -> Capture:
         return MicrophoneCapture(capture.device, capture.channel, sample_rate_hz, stall_s=2 * machine.no_data_s)
     if isinstance(capture, FileCaptureConfig):
         return FileCapture(capture.paths, sample_rate_hz, capture.pace, loop=capture.loop)
-    return StdinCapture(sys.stdin.buffer, sample_rate_hz, capture.sample_format)
+    return StdinCapture(sys.stdin.fileno(), sample_rate_hz, capture.sample_format)
 
 
 def read_password(path: Path | None) -> str | None:
@@ -130,14 +140,15 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     machine = Machine(config.name, pipeline, Judge(bundle.record, score, alarm_settings(config)))
     ring = Ring(round(RING_S * features.sample_rate_hz), features.hop_samples)
     live = isinstance(config.capture, MicCaptureConfig)
-    waits = not live and getattr(config.capture, "pace", "fast") == "fast"
+    pace = config.capture.pace if isinstance(config.capture, FileCaptureConfig) else None
+    waits = pace == "fast" or isinstance(config.capture, StdinCaptureConfig)
     listener = Listener(
         config.name,
         capture(config, features.sample_rate_hz),
         ring,
         live=live,
         waits=waits,
-        no_data_s=config.no_data_s,
+        no_data_s=math.inf if pace == "fast" else config.no_data_s,
         retry_s=config.retry_s,
     )
     return Line(machine, listener, ring, session, features.sample_rate_hz)

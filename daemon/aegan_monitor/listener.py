@@ -28,7 +28,8 @@ class Listener:
     """Owns the capture and the thread that reads it.
 
     A live capture (a microphone) is reopened for ever, waiting a little longer each time; nothing waits for the reader
-    of the ring. Any other (recordings, a pipe) waits until the ring has room, and its first error is final.
+    of the ring. Any other (recordings, a pipe) waits until the ring has room, and its first error is final. Whichever it is,
+    no sample for `no_data_s` (infinity for what is not paced by the world) is `stalled`.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Listener:
         self._no_data_s, self._retry_s, self._clock = no_data_s, retry_s, clock
         self._first_retry_s = min(first_retry_s, retry_s)
         self._state = SensorState("starting")
+        self._ended = False
         self._last_news_s: float | None = None  # when it was started, or gave its last block
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"capture {name}", daemon=True)
@@ -66,9 +68,10 @@ class Listener:
 
     def sensor(self) -> SensorState:
         """What can be said of the input now (any thread)."""
-        waits_for_samples = self._live and self._state.state in ("starting", "ok")
+        waits_for_samples = self._state.state in ("starting", "ok") and not self._ended
         if waits_for_samples and self._last_news_s is not None and self._clock() - self._last_news_s > self._no_data_s:
-            detail = f"no samples for {self._no_data_s:g} s from {self._capture.describe()}; check its cable and the sound server"
+            remedy = "check its cable and the sound server" if self._live else "check what delivers them"
+            detail = f"no samples for {self._no_data_s:g} s from {self._capture.describe()}; {remedy}"
             return SensorState("stalled", detail)
         return self._state
 
@@ -106,11 +109,15 @@ class Listener:
         while not self._stopping.is_set():
             block = self._capture.read()
             if block is None:
+                self._ended = True
                 self._ring.end()
                 return
+            if len(block.samples) == 0:
+                continue
+            self._last_news_s = self._clock()
             while self._waits and not self._ring.wait_for_room(len(block.samples), ROOM_TIMEOUT_S):
+                self._last_news_s = self._clock()  # it is we who keep it waiting
                 if self._stopping.is_set():
                     return
             self._ring.write(block)
-            self._last_news_s = self._clock()
             self._state = SensorState("ok")

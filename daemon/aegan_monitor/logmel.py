@@ -35,6 +35,22 @@ class FeatureParameters:
     floor_power: float = 1e-10
     top_db: float | None = None
 
+    def problems(self) -> list[str]:
+        """What does not fit together, one line each; empty when all is well."""
+        fits = {
+            "sample_rate_hz, n_fft, hop_samples, n_bands: expected over 0": min(
+                self.sample_rate_hz, self.n_fft, self.hop_samples, self.n_bands
+            )
+            > 0,
+            "hop_samples: expected up to n_fft": self.hop_samples <= self.n_fft,
+            "f_min_hz, f_max_hz: expected to rise from 0 or more to at most half the sample rate": (
+                0 <= self.f_min_hz < self.f_max_hz <= self.sample_rate_hz / 2
+            ),
+            "floor_power: expected over 0": self.floor_power > 0,
+            "top_db: expected over 0, or null": self.top_db is None or self.top_db > 0,
+        }
+        return [problem for problem, holds in fits.items() if not holds]
+
     @property
     def hop_s(self) -> float:
         """Seconds from frame to frame."""

@@ -20,7 +20,7 @@ class AlarmSettings:
 
     quantile: float = 0.99
     margin: float = 2.0
-    on_delay_s: float = 5.0
+    on_delay_s: float = 12.0
     off_delay_s: float = 10.0
 
 

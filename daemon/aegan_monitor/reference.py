@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aegan_monitor.arrays import load_arrays
 from aegan_monitor.errors import BundleError
 from aegan_monitor.types import DoubleArray, FloatArray
 
@@ -51,14 +52,10 @@ class ReferenceSet:
         Raises:
             BundleError: It cannot be read, or an array is missing.
         """
-        names = [field.name for field in fields(ReferenceSet)]
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return ReferenceSet(**{name: arrays[name] for name in names})
-        except KeyError as error:
-            raise BundleError(f"{path}: array missing: {error.args[0]}; export the bundle again") from error
-        except (OSError, ValueError) as error:
-            raise BundleError(f"{path}: cannot be read: {error}; export the bundle again") from error
+            return ReferenceSet(**load_arrays(path, [field.name for field in fields(ReferenceSet)]))
+        except ValueError as error:
+            raise BundleError(f"{error}; export the bundle again") from error
 
 
 def unit(vectors: DoubleArray) -> DoubleArray:

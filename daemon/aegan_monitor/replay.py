@@ -1,15 +1,18 @@
 """Recordings through the same line as live sound: as one stream, or each as a clip of its own."""
 
 import contextlib
+import errno
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aegan_monitor.bundle import Bundle
+from aegan_monitor.bundle import Bundle, BundleFields
 from aegan_monitor.capture.file import FileCapture, read_recording
 from aegan_monitor.decision import make_threshold
-from aegan_monitor.errors import AeganError, BundleError
+from aegan_monitor.errors import AeganError, CaptureError
+from aegan_monitor.line import require_streamable
 from aegan_monitor.machine import AlarmSettings, Judge
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.session import Session
@@ -48,7 +51,7 @@ class Replay:
             n_clips += 1
             n_exceeded += exceeded
             tell(f"{scores[self.score]:10.4g}  {'exceeded' if exceeded else 'normal':<8}  {path}")
-            record(json.dumps({"file": str(path), "scores": scores, "exceeded": exceeded}))
+            record(json.dumps({"file": str(path), "scores": scores, "exceeded": exceeded}, allow_nan=False))
         tell(f"{n_exceeded} of {n_clips} clips exceeded the threshold")
 
     def stream(self, paths: list[Path], tell: Write, record: Write) -> None:
@@ -61,11 +64,10 @@ class Replay:
 
         Raises:
             BundleError: The bundle's features need whole clips.
-            CaptureError: A recording is not what the bundle was trained on.
+            CaptureError: A recording is not what the bundle was trained on, or all are too short for one decision.
         """
         fields = self.bundle.record
-        if fields.features.top_db is not None:
-            raise BundleError(f"{self.bundle.folder}: trained with top_db, which needs whole clips; use replay --clips")
+        require_streamable(self.bundle)
         rate = fields.features.sample_rate_hz
         pipeline = Pipeline(fields, self.bundle.reference, self.session)
         judge = Judge(fields, self.score, self.alarm)
@@ -95,16 +97,30 @@ class Replay:
                         "level_dbfs": clip.level_dbfs,
                         "state": judge.alarm.state,
                     }
-                    record(json.dumps(line))
+                    record(json.dumps(line, allow_nan=False))
         finally:
             capture.close()
+        if n_decisions == 0:
+            least_s = first_decision_samples(fields) / rate
+            raise CaptureError(
+                f"{capture.describe()}: expected at least {least_s:.2f} s for one decision, found {n_samples / rate:.2f} s; "
+                "name more recordings, or use --clips"
+            )
         counts = f"{n_decisions} decisions, {n_exceeded} exceeded, {n_alarms} alarms"
         tell(f"{n_samples / rate:.1f} s of sound, {counts}; ends {judge.alarm.state}")
 
 
+def first_decision_samples(fields: BundleFields) -> int:
+    """Samples of a stream up to its first decision."""
+    n_frames = fields.clip.segment_frames + (fields.clip.n_segments - 1) * fields.clip.segment_hop_frames
+    return fields.features.n_fft // 2 + (n_frames - 1) * fields.features.hop_samples
+
+
 @contextlib.contextmanager
 def open_lines(path: Path | None) -> Iterator[Callable[[str], object]]:
-    """A function that writes lines to `path`; the file appears when all of them are there. Without a path they go nowhere.
+    """A function that writes lines to `path`; a file appears when all of them are there. Without a path they go nowhere.
+
+    A pipe or device takes each line as it comes, and a link stays one.
 
     Raises:
         AeganError: The file cannot be written.
@@ -112,14 +128,20 @@ def open_lines(path: Path | None) -> Iterator[Callable[[str], object]]:
     if path is None:
         yield lambda _: None
         return
-    partial = path.with_name(path.name + ".tmp")
+    target = path.resolve()
+    is_stream = target.exists() and not target.is_file() and not target.is_dir()
+    written = target if is_stream else target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        file = partial.open("w", encoding="utf-8")
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        file = written.open("w", encoding="utf-8", buffering=1 if is_stream else -1)
     except OSError as error:
         raise AeganError(f"{path}: cannot be written: {error.strerror}; choose another --jsonl") from error
     try:
         with file:
             yield lambda line: file.write(line + "\n")
-        partial.replace(path)
+        if not is_stream:
+            written.replace(target)
     finally:
-        partial.unlink(missing_ok=True)
+        if not is_stream:
+            written.unlink(missing_ok=True)

@@ -14,6 +14,10 @@ class Scaling:
     min_db: float
     max_db: float
 
+    def problems(self) -> list[str]:
+        """What is wrong, one line each; empty when all is well."""
+        return [] if self.max_db > self.min_db else [f"max_db {self.max_db:g} is not over min_db {self.min_db:g}"]
+
     def apply(self, db: FloatArray) -> FloatArray:
         """`(x - centre) / half_range`, float32."""
         centre, half_range = (self.max_db + self.min_db) / 2, (self.max_db - self.min_db) / 2
@@ -49,6 +53,8 @@ class ClipParameters:
     def problems(self) -> list[str]:
         """What does not fit together, one line each; empty when all is well."""
         found = []
+        if self.decision_hop_frames < 1:
+            return [f"decision_hop_frames {self.decision_hop_frames} is not 1 or more"]
         if not 0 < self.segment_hop_frames <= self.segment_frames:
             return [f"segment_hop_frames {self.segment_hop_frames} is not from 1 to segment_frames {self.segment_frames}"]
         if self.clip_frames < self.segment_frames:

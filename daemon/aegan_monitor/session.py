@@ -85,8 +85,6 @@ class OrtSession:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = n_threads
         options.log_severity_level = ORT_ERROR_LEVEL
-        if policy == "require" and "cpu" not in providers:
-            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         self._sessions = {graph: self._load(runtime, bundle.graph_path(graph), options, policy) for graph in graphs}
         in_use = {self._provider_of(session) for session in self._sessions.values()}
         self.provider = next(name for name in reversed(RUNTIME_PROVIDERS) if name in in_use)  # the slowest one in use

@@ -5,16 +5,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from aegan_export.graph import make_modules, write_graphs
 from aegan_export.parity import OutputParity, check_parity
-from aegan_monitor.bundle import GOLDEN, PAYLOAD, RECORD, REFERENCE, BundleRecord, FileRecord, load_bundle, sha256_of
+from aegan_monitor.arrays import load_arrays
+from aegan_monitor.bundle import GOLDEN, PAYLOAD, RECORD, REFERENCE, load_bundle, write_record
 from aegan_monitor.errors import DataError
 from aegan_monitor.golden import StageCheck, check_golden, require_golden
 from aegan_monitor.session import OrtSession
-from aegan_train.checkpoint import load_checkpoint
+from aegan_monitor.types import FloatArray
+from aegan_train.checkpoint import load_trained
 from aegan_train.evaluate import load_fields
 from aegan_train.finish import SEGMENTS
 
@@ -28,7 +29,7 @@ def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageC
         BundleError: The golden check fails on the written bundle.
     """
     fields = load_fields(run)
-    training = load_checkpoint(run, torch.device("cpu"))
+    training = load_trained(run, torch.device("cpu"))
     if out.exists() and not (out / RECORD).exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(f"{out}: exists and is no bundle; remove it, or choose another --out")
     segments = load_segments(run / SEGMENTS)
@@ -42,9 +43,7 @@ def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageC
         parity = check_parity(modules, partial, segments)
         for name in (REFERENCE, GOLDEN):
             copy_file(run / name, partial / name)
-        files = {name: FileRecord(sha256=sha256_of(partial / name), n_bytes=(partial / name).stat().st_size) for name in PAYLOAD}
-        record = BundleRecord(**dict(fields), format=1, files=files)
-        (partial / RECORD).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        write_record(partial, fields)
         bundle = load_bundle(partial)
         session = OrtSession(bundle)
         require_golden(bundle, session)
@@ -58,18 +57,17 @@ def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageC
     return parity, checks
 
 
-def load_segments(path: Path) -> "np.ndarray[tuple[int, int, int, int], np.dtype[np.float32]]":
-    """The real segments of a run, for the parity gate.
+def load_segments(path: Path) -> FloatArray:
+    """The real segments of a run, float32 `[n, 1, n_bands, segment_frames]`, for the parity gate.
 
     Raises:
         DataError: They cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            segments: np.ndarray[tuple[int, int, int, int], np.dtype[np.float32]] = arrays["segments"]
-            return segments
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path}: cannot be read: {error}; train again") from error
+        segments: FloatArray = load_arrays(path, ["segments"])["segments"]
+    except ValueError as error:
+        raise DataError(f"{error}; train again") from error
+    return segments
 
 
 def copy_file(source: Path, target: Path) -> None:

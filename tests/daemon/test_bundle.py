@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from aegan_monitor.bundle import PAYLOAD, load_bundle
+from aegan_monitor.bundle import DIGEST_KEY, PAYLOAD, digest_of, load_bundle
 from aegan_monitor.errors import BundleError
+from aegan_monitor.reference import ReferenceSet
 
 
 @pytest.fixture
@@ -50,10 +51,10 @@ def test_a_missing_or_cut_file_is_found(copy: Path, name: str) -> None:
 
 
 def change(copy: Path, edit: Callable[[dict[str, object]], object]) -> None:
-    """Edit the record of a bundle."""
+    """Edit the record of a bundle as whoever made it might have, with a digest that fits."""
     record = json.loads((copy / "bundle.json").read_text())
     edit(record)
-    (copy / "bundle.json").write_text(json.dumps(record))
+    (copy / "bundle.json").write_text(json.dumps({**record, DIGEST_KEY: digest_of(record)}))
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,13 @@ def change(copy: Path, edit: Callable[[dict[str, object]], object]) -> None:
         (lambda r: r["features"].update(hop="x"), "features.hop: "),
         (lambda r: r["clip"].update(decision_hop_frames=33), "decision_hop_frames 33 is no multiple of segment_hop_frames 16"),
         (lambda r: r["calibration"]["quantiles"].pop("D_lof"), "calibration or normalisation lacks D_lof"),
+        (lambda r: r["normalisation"]["D_maha"].update(std=0), "normalisation.D_maha.std: "),
+        (lambda r: r["normalisation"]["D_maha"].update(mean=float("nan")), "normalisation.D_maha.mean: "),
+        (lambda r: r["scaling"].update(max_db=-200), "max_db -200 is not over min_db "),
+        (lambda r: r["features"].update(hop_samples=0), "hop_samples, n_bands: expected over 0"),
+        (lambda r: r["clip"].update(decision_hop_frames=0), "decision_hop_frames 0 is not 1 or more"),
+        (lambda r: r["calibration"]["probabilities"].pop(), "calibration.quantiles.D_maha: expected 102 that do not fall, found 103"),
+        (lambda r: r["calibration"]["quantiles"]["D_cos"].reverse(), "calibration.quantiles.D_cos: expected 103 that do not fall"),
         (lambda r: r["network"].update(n_embedding=9), "embedding_mean: expected shape (9,), found (128,)"),
     ],
 )
@@ -74,6 +82,34 @@ def test_a_wrong_record_is_told(copy: Path, edit: Callable[[dict[str, object]], 
     with pytest.raises(BundleError, match=re.escape(line)) as caught:
         load_bundle(copy)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace('"max_db": ', '"max_db": 9'),
+        lambda text: text.replace('"D_maha"', '"D_knn"', 1),
+        lambda text: text.replace("record_sha256", "record_sha265"),
+    ],
+)
+def test_a_changed_number_in_the_record_is_found(copy: Path, edit: Callable[[str], str]) -> None:
+    """No other check would see that a threshold or a scale is another."""
+    path = copy / "bundle.json"
+    path.write_text(edit(path.read_text()))
+    with pytest.raises(BundleError, match=r"bundle\.json: is not as it was written \(its sha256 does not fit\): it was changed; copy"):
+        load_bundle(copy)
+
+
+def test_a_cut_archive_is_one_line(tmp_path: Path, bundle_folder: Path) -> None:
+    """However much of it is left."""
+    content = (bundle_folder / "reference.npz").read_bytes()
+    for n_bytes in (0, 1, 100, len(content) // 2, len(content) - 1):
+        (tmp_path / "cut.npz").write_bytes(content[:n_bytes])
+        with pytest.raises(BundleError, match=r"cut\.npz: cannot be read as arrays \(.*\); export the bundle again$"):
+            ReferenceSet.load(tmp_path / "cut.npz")
+    (tmp_path / "text.npz").write_text("no arrays")
+    with pytest.raises(BundleError, match=r"text\.npz: cannot be read as arrays"):
+        ReferenceSet.load(tmp_path / "text.npz")
 
 
 def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:

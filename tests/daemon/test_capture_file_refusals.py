@@ -125,7 +125,7 @@ def not_a_number(path: Path) -> str:
     samples = noise(20_000)
     samples[16_008] = np.nan
     write(path, samples, subtype="FLOAT")
-    return "expected finite samples, found NaN or infinity at sample 16008 (1.000 s); cut it out or record it again"
+    return "expected samples from -1 to 1, found nan at sample 16008 (1.000 s); cut it out, scale it or record it again"
 
 
 def infinite(path: Path) -> str:
@@ -133,10 +133,16 @@ def infinite(path: Path) -> str:
     samples = noise(100)
     samples[0] = -np.inf
     write(path, samples, subtype="FLOAT")
-    return "expected finite samples, found NaN or infinity at sample 0 (0.000 s); cut it out or record it again"
+    return "expected samples from -1 to 1, found -inf at sample 0 (0.000 s); cut it out, scale it or record it again"
 
 
-BAD_SAMPLES: list[Make] = [not_a_number, infinite]
+def integers(path: Path) -> str:
+    """Sixteen-bit values written as floats."""
+    write(path, noise(20_000) * 0 + 12_000.0, subtype="FLOAT")
+    return "expected samples from -1 to 1, found 12000 at sample 0 (0.000 s); cut it out, scale it or record it again"
+
+
+BAD_SAMPLES: list[Make] = [not_a_number, infinite, integers]
 
 
 @pytest.mark.parametrize("make", [*BAD_HEADERS, *BAD_SAMPLES])

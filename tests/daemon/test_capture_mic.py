@@ -24,6 +24,7 @@ class FalseStream:
     n_channels: int
     overflows: bool = False
     read_available: int = 2000
+    value: float = 0.0  # added to every sample
 
     def start(self) -> None:
         """Nothing to do."""
@@ -34,7 +35,7 @@ class FalseStream:
     def read(self, n_samples: int) -> tuple[FloatArray, bool]:
         """What was asked for, and whether something before it was lost."""
         overflowed, self.overflows = self.overflows, False
-        return np.tile(np.arange(self.n_channels, dtype=np.float32), (n_samples, 1)), overflowed
+        return np.tile(np.arange(self.n_channels, dtype=np.float32) + np.float32(self.value), (n_samples, 1)), overflowed
 
 
 @dataclass
@@ -160,6 +161,21 @@ def test_refused_device_can_be_opened_later(portaudio: FalsePortAudio) -> None:
     portaudio.plugged.append(gone)
     other.open()
     other.close()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 32_767.0])
+def test_what_is_no_sound_is_a_fault(portaudio: FalsePortAudio, value: float) -> None:
+    """A driver that gives NaN or integers is told, and nothing of it gets into the line."""
+    capture = MicrophoneCapture(None, 0, RATE_HZ)
+    capture.open()
+    portaudio.streams[0].value = value
+    with pytest.raises(CaptureError) as caught:
+        capture.read()
+    assert str(caught.value) == (
+        f"microphone 'USB Mic: Audio (hw:1,0)': expected samples from -1 to 1, found {value:g}; "
+        "check the device's driver and the sound server"
+    )
+    capture.close()
 
 
 @pytest.mark.parametrize("action", ["list_devices()", "MicrophoneCapture(None, 0, 16000).open()"])

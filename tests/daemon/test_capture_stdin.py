@@ -1,7 +1,10 @@
 """Raw samples on a pipe."""
 
-import io
-from typing import BinaryIO
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,42 +18,38 @@ from aegan_monitor.types import Block
 RATE_HZ = 16_000
 
 
-class Trickle(io.RawIOBase):
-    """A pipe whose writer sends its bytes in pieces of any size."""
+@contextlib.contextmanager
+def open_pipe(content: bytes, sizes: list[int] | None = None) -> Iterator[int]:
+    """The reading end of a pipe whose writer sends `content` in pieces of these sizes, and then closes it."""
+    reading, writing = os.pipe()
 
-    def __init__(self, content: bytes, sizes: list[int]) -> None:
-        """Store."""
-        self._content = content
-        self._sizes = sizes
+    def write() -> None:
+        rest, pieces = content, iter(sizes or [])
+        with os.fdopen(writing, "wb", buffering=0) as pipe, contextlib.suppress(BrokenPipeError):
+            while rest:
+                rest = rest[pipe.write(rest[: next(pieces, len(rest))]) :]
 
-    def readable(self) -> bool:
-        """A pipe is there to be read."""
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """The next piece, 0 bytes at the end."""
-        n_bytes = min(len(buffer), len(self._content), self._sizes.pop(0) if self._sizes else 1_000_000)
-        buffer[:n_bytes], self._content = self._content[:n_bytes], self._content[n_bytes:]
-        return n_bytes
-
-
-class Broken(io.RawIOBase):
-    """A pipe that cannot be read."""
-
-    def readable(self) -> bool:
-        """It claims to be one."""
-        return True
-
-    def readinto(self, _: memoryview) -> int:  # type: ignore[override]
-        """Fail as the system does."""
-        raise OSError(5, "Input/output error")
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        writer.join()
 
 
-def open_capture(stream: BinaryIO | io.RawIOBase, sample_format: SampleFormat, block_samples: int = 100) -> StdinCapture:
+def open_capture(descriptor: int, sample_format: SampleFormat, block_samples: int = 100) -> StdinCapture:
     """A capture that has begun."""
-    capture = StdinCapture(stream, RATE_HZ, sample_format, block_samples)  # type: ignore[arg-type]
+    capture = StdinCapture(descriptor, RATE_HZ, sample_format, block_samples, wait_s=10)
     capture.open()
     return capture
+
+
+@pytest.fixture
+def pipe_of() -> Iterator[Callable[[bytes], int]]:
+    """Makes pipes with a content."""
+    with contextlib.ExitStack() as pipes:
+        yield lambda content: pipes.enter_context(open_pipe(content))
 
 
 def read_all(capture: StdinCapture) -> list[Block]:
@@ -61,16 +60,16 @@ def read_all(capture: StdinCapture) -> list[Block]:
     return blocks
 
 
-def test_s16le_is_scaled_to_full_scale() -> None:
+def test_s16le_is_scaled_to_full_scale(pipe_of: Callable[[bytes], int]) -> None:
     """16 bits become float32 from -1 up to just under 1."""
-    blocks = read_all(open_capture(io.BytesIO(np.array([-32768, 0, 1, 32767], "<i2").tobytes()), "s16le"))
+    blocks = read_all(open_capture(pipe_of(np.array([-32768, 0, 1, 32767], "<i2").tobytes()), "s16le"))
     assert blocks[0].samples.dtype == np.float32
     assert [block.samples.tolist() for block in blocks] == [[-1.0, 0.0, 1 / 32768, 32767 / 32768]]
 
 
-def test_f32le_is_taken_as_it_is() -> None:
+def test_f32le_is_taken_as_it_is(pipe_of: Callable[[bytes], int]) -> None:
     """Floats are not changed, not even beyond full scale."""
-    blocks = read_all(open_capture(io.BytesIO(np.array([-1.5, 0.25], "<f4").tobytes()), "f32le"))
+    blocks = read_all(open_capture(pipe_of(np.array([-1.5, 0.25], "<f4").tobytes()), "f32le"))
     assert [block.samples.tolist() for block in blocks] == [[-1.5, 0.25]]
 
 
@@ -78,7 +77,8 @@ def test_f32le_is_taken_as_it_is() -> None:
 def test_every_split_joins_to_the_same_samples(n_samples: int, block_samples: int, sizes: list[int]) -> None:
     """However the writer's pieces fall, blocks are full but the last, and nothing is lost."""
     values = np.arange(n_samples, dtype="<i2")
-    blocks = read_all(open_capture(Trickle(values.tobytes(), sizes), "s16le", block_samples))
+    with open_pipe(values.tobytes(), sizes) as descriptor:
+        blocks = read_all(open_capture(descriptor, "s16le", block_samples))
     joined = np.concatenate([np.zeros(0, np.float32), *(block.samples for block in blocks)])
     np.testing.assert_array_equal(joined * 32768, values)
     assert [block.start_sample for block in blocks] == list(range(0, n_samples, block_samples))
@@ -89,9 +89,9 @@ def test_every_split_joins_to_the_same_samples(n_samples: int, block_samples: in
     ("sample_format", "n_bytes", "expected"),
     [("s16le", 7, "expected 2 bytes for s16le, found 1"), ("f32le", 15, "expected 4 bytes for f32le, found 3")],
 )
-def test_end_within_a_sample_is_refused(sample_format: SampleFormat, n_bytes: int, expected: str) -> None:
+def test_end_within_a_sample_is_refused(pipe_of: Callable[[bytes], int], sample_format: SampleFormat, n_bytes: int, expected: str) -> None:
     """Whole samples still come; then the rest that is none is told, once."""
-    capture = open_capture(io.BytesIO(bytes(n_bytes)), sample_format)
+    capture = open_capture(pipe_of(bytes(n_bytes)), sample_format)
     block = capture.read()
     assert block is not None
     assert len(block.samples) == 3
@@ -101,25 +101,25 @@ def test_end_within_a_sample_is_refused(sample_format: SampleFormat, n_bytes: in
     assert capture.read() is None
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_no_number_is_refused(value: float) -> None:
-    """NaN and infinity are told with their place in the stream."""
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 32768.0])
+def test_what_is_no_sound_is_refused(pipe_of: Callable[[bytes], int], value: float) -> None:
+    """NaN, infinity and integers taken for floats are told with their place in the stream."""
     samples = np.zeros(250, "<f4")
     samples[123] = value
-    capture = open_capture(io.BytesIO(samples.tobytes()), "f32le")
+    capture = open_capture(pipe_of(samples.tobytes()), "f32le")
     capture.read()
     with pytest.raises(CaptureError) as caught:
         capture.read()
     assert str(caught.value) == (
-        "standard input: expected finite samples, found NaN or infinity at sample 123; check that the writer sends f32le"
+        f"standard input: expected samples from -1 to 1, found {value:g} at sample 123; check that the writer sends f32le"
     )
 
 
-def test_opened_again_goes_on_behind_the_loss() -> None:
+def test_opened_again_goes_on_behind_the_loss(pipe_of: Callable[[bytes], int]) -> None:
     """After a refused block the index counts its samples, and the next block is marked."""
     samples = np.zeros(250, "<f4")
     samples[123] = np.nan
-    capture = open_capture(io.BytesIO(samples.tobytes()), "f32le")
+    capture = open_capture(pipe_of(samples.tobytes()), "f32le")
     capture.read()
     with pytest.raises(CaptureError):
         capture.read()
@@ -130,13 +130,32 @@ def test_opened_again_goes_on_behind_the_loss() -> None:
     assert (block.start_sample, len(block.samples), block.overflowed) == (200, 50, True)
 
 
-def test_broken_pipe_is_told() -> None:
-    """What the system says of the pipe is passed on."""
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """What the system says of the descriptor is passed on."""
+    folder = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(CaptureError) as caught:
-        open_capture(Broken(), "s16le").read()
-    assert str(caught.value) == "standard input: cannot be read (Input/output error); check the program that writes to it"
+        open_capture(folder, "s16le").read()
+    os.close(folder)
+    assert str(caught.value) == "standard input: cannot be read (Is a directory); check the program that writes to it"
 
 
 def test_describe_tells_what_is_expected() -> None:
     """A person sees which bytes the writer has to send."""
-    assert StdinCapture(io.BytesIO(), RATE_HZ, "s16le").describe() == "standard input (s16le, 16000 Hz, 1 channel)"
+    assert StdinCapture(0, RATE_HZ, "s16le").describe() == "standard input (s16le, 16000 Hz, 1 channel)"
+
+
+def test_a_silent_writer_gives_blocks_without_samples() -> None:
+    """So that whoever reads can stop; what came before is not held back, and nothing is lost."""
+    reading, writing = os.pipe()
+    capture = StdinCapture(reading, RATE_HZ, "s16le", 100, wait_s=0.01)
+    capture.open()
+    os.write(writing, bytes(5))
+    found = [capture.read(), capture.read()]
+    assert [len(block.samples) for block in found if block] == [2, 0]
+    os.write(writing, bytes(3))
+    os.close(writing)
+    found = [capture.read(), capture.read()]
+    assert found[0] is not None
+    assert (found[0].start_sample, len(found[0].samples), found[0].overflowed) == (2, 2, False)
+    assert found[1] is None
+    os.close(reading)

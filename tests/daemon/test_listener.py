@@ -1,5 +1,6 @@
 """The listener: reopens what breaks, for ever; waits for room where nothing may be lost; names what is wrong."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -147,4 +148,38 @@ def test_a_fault_of_the_driver_does_not_end_the_listening(caplog: pytest.LogCapt
     assert ring.read(10.0) is not None
     assert "ZeroDivisionError: driver" in caplog.text
     assert "reading it failed (ZeroDivisionError: driver); trying again" in caplog.text
+    listener.stop()
+
+
+@pytest.mark.parametrize(("no_data_s", "state"), [(5.0, "stalled"), (math.inf, "starting")])
+def test_a_silent_pipe_is_a_sensor_fault(no_data_s: float, state: str) -> None:
+    """Its blocks without samples are no news; what the world does not pace is never late."""
+    clock = [0.0]
+
+    class SilentCapture(ScriptedCapture):
+        def read(self) -> Block | None:
+            time.sleep(0.001)
+            return block(0, 0)
+
+    listener = Listener(
+        "pump", SilentCapture([[]]), Ring(1024, 512), live=False, waits=True, no_data_s=no_data_s, retry_s=1, clock=lambda: clock[0]
+    )
+    listener.start()
+    clock[0] = 5.1
+    assert listener.sensor().state == state
+    if state == "stalled":
+        assert listener.sensor().detail == "no samples for 5 s from a scripted capture; check what delivers them"
+    listener.stop()
+
+
+def test_what_has_ended_is_not_stalled() -> None:
+    """The last state stays."""
+    clock = [0.0]
+    ring = Ring(1024, 512)
+    listener = Listener("pump", ScriptedCapture([[block(0)]]), ring, live=False, waits=True, no_data_s=5, retry_s=1, clock=lambda: clock[0])
+    listener.start()
+    assert ring.read(1.0) is not None
+    wait_until(lambda: ring.ended)
+    clock[0] = 5.1
+    assert listener.sensor().state == "ok"
     listener.stop()

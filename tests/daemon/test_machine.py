@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from aegan_monitor import messages
@@ -49,6 +50,18 @@ def test_a_fault_raises_one_alarm_and_its_end_clears_it(machine: Machine) -> Non
     assert raised.score > raised.threshold
     states = [payload.state for payload in published if isinstance(payload, messages.Alarm)]
     assert states == ["pending", "alarm", "clearing", "normal"]
+
+
+def test_one_bang_raises_no_alarm() -> None:
+    """A clip holds it for 9.7 s; the on-delay that stands in the configuration is longer."""
+    bundle = load_bundle(bundle_path())
+    judge = Judge(bundle.record, bundle.record.score, AlarmSettings())
+    machine = Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge)
+    sound = Pump(21).read(40 * RATE_HZ)
+    sound[20 * RATE_HZ : 20 * RATE_HZ + 3200] += np.random.default_rng(0).normal(0, 0.5, 3200).astype(np.float32)
+    published = hear(machine, sound)
+    assert sum(payload.exceeded for payload in published if isinstance(payload, messages.Score)) >= 8
+    assert not [payload for payload in published if isinstance(payload, messages.Event)]
 
 
 def test_an_event_goes_before_the_state_that_names_it(machine: Machine) -> None:

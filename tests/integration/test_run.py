@@ -1,6 +1,8 @@
 """`aegan-monitor run` as its users meet it: bad input, missing parts, and the order in which it stops."""
 
+import dataclasses
 import json
+import os
 import re
 import shutil
 import signal
@@ -12,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aegan_monitor.bundle import load_bundle, write_record
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
 from broker import Mosquitto, Subscriber, find_free_port
@@ -104,8 +107,6 @@ def test_a_missing_microphone_is_published_and_tried_again(broker: Mosquitto, tm
 
 def without_portaudio(folder: Path) -> dict[str, str]:
     """An environment in which importing sounddevice fails as it does without PortAudio."""
-    import os
-
     (folder / "stub").mkdir()
     (folder / "stub" / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
     return {**os.environ, "PYTHONPATH": str(folder / "stub")}
@@ -161,7 +162,7 @@ def test_a_required_gpu_that_is_missing_ends_run(tmp_path: Path) -> None:
         ("stereo", np.zeros((16_000, 2)), 16_000, "expected 1 channel at 16000 Hz, found 2 at 16000 Hz; .*"),
         ("rate", np.zeros(44_100), 44_100, "expected 1 channel at 16000 Hz, found 1 at 44100 Hz; .*"),
         ("empty", np.zeros(0), 16_000, "expected sound, found 0 samples; .*"),
-        ("nan", np.full(160_000, np.nan, np.float32), 16_000, ".*NaN.*"),
+        ("nan", np.full(160_000, np.nan, np.float32), 16_000, "expected samples from -1 to 1, found nan at sample 0 .*"),
         ("short", np.zeros(16_000), 16_000, r"expected at least 4\.06 s, found 1\.00 s; .*"),
     ],
 )
@@ -181,6 +182,81 @@ def test_a_truncated_recording_ends_replay(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-50_000])
     done = aegan_monitor("replay", "--bundle", bundle_path(), path)
     assert_one_line(done, 1, rf"{re.escape(str(path))}: .*")
+
+
+def test_a_recording_too_short_for_a_decision_ends_replay(tmp_path: Path) -> None:
+    """It must not end as `normal`: nothing was decided."""
+    path = write_wav(tmp_path / "short.wav", Pump(1).read(6 * RATE_HZ))
+    done = aegan_monitor("replay", "--bundle", bundle_path(), path)
+    line = r"expected at least 9\.76 s for one decision, found 6\.00 s; name more recordings, or use --clips"
+    assert_one_line(done, 1, rf"{re.escape(str(path))}: {line}")
+    assert done.stdout == ""
+
+
+def test_replay_trusts_no_bundle_that_computes_something_else(tmp_path: Path) -> None:
+    """A golden recording that does not fit ends it, like `run`."""
+    bundle = shutil.copytree(bundle_path(), tmp_path / "bundle")
+    with np.load(bundle / "golden.npz") as arrays:
+        golden = {name: arrays[name] for name in arrays}
+    np.savez(bundle / "golden.npz", **{**golden, "embedding": golden["embedding"] * 2})
+    write_record(bundle, load_bundle(bundle_path()).record)
+    sound = write_wav(tmp_path / "pump.wav", Pump(1).read(12 * RATE_HZ))
+    assert_one_line(aegan_monitor("replay", "--bundle", bundle, sound), 78, ".*: golden check failed at embedding: .*")
+
+
+def spoil_top_db(folder: Path) -> Path:
+    """A bundle that was trained with `top_db`."""
+    bundle = shutil.copytree(bundle_path(), folder / "bundle")
+    record = load_bundle(bundle_path()).record
+    write_record(bundle, record.model_copy(update={"features": dataclasses.replace(record.features, top_db=80.0)}))
+    return bundle
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_bundle_that_cannot_be_streamed_is_refused(tmp_path: Path, command: str) -> None:
+    """By `check` as by `run`: what passes here must start there."""
+    spoil_top_db(tmp_path)
+    config = tmp_path / "monitor.yaml"
+    config.write_text("machines: [{name: pump, bundle: bundle}]\n")
+    done = aegan_monitor(command, "--config", config)
+    assert_one_line(done, 78, ".*: trained with top_db 80, which needs whole clips and cannot be streamed; .*")
+
+
+def test_lines_go_into_a_pipe_and_a_link_stays_one(tmp_path: Path) -> None:
+    """--jsonl writes where it is told; a folder is refused."""
+    sound = write_wav(tmp_path / "pump.wav", Pump(1).read(10 * RATE_HZ))
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE, text=True) as reader:
+        assert aegan_monitor("replay", "--bundle", bundle_path(), "--clips", "--jsonl", tmp_path / "pipe", sound).returncode == 0
+        assert json.loads(reader.communicate(timeout=20)[0])["file"] == str(sound)
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "target" / "out.jsonl")
+    assert aegan_monitor("replay", "--bundle", bundle_path(), "--clips", "--jsonl", tmp_path / "link", sound).returncode == 0
+    assert (tmp_path / "link").is_symlink()
+    assert [path.name for path in (tmp_path / "target").iterdir()] == ["out.jsonl"]
+    done = aegan_monitor("replay", "--bundle", bundle_path(), "--clips", "--jsonl", ".", sound, cwd=tmp_path)
+    assert_one_line(done, 1, r"\.: cannot be written: Is a directory; choose another --jsonl")
+
+
+@pytest.mark.broker
+def test_a_silent_pipe_is_told_and_does_not_hold_up_the_end(broker: Mosquitto, tmp_path: Path) -> None:
+    """A writer that hangs is `stalled`; SIGTERM ends the daemon all the same, with `offline`."""
+    path = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", broker.port)
+    path.write_text(path.read_text().replace("name: pump,", "name: pump, no_data_s: 0.5,"))
+    command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(path)]
+    with (
+        Subscriber(broker.port, "aegan/box/#") as subscriber,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+    ):
+        sensor = subscriber.wait_for(lambda m: m.topic == "aegan/box/pump/sensor").json()
+        assert (sensor["state"], "check what delivers them" in sensor["detail"]) == ("stalled", True)
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        log = process.stderr.read()
+        assert process.wait(20) == 0, log
+        subscriber.wait_for(lambda m: m.topic == "aegan/box/status" and m.payload == "offline")
+    assert b"Fatal" not in log
 
 
 def test_check_proves_the_built_in_bundle() -> None:

@@ -2,7 +2,11 @@
 
 from typing import Protocol
 
-from aegan_monitor.types import Block
+import numpy as np
+
+from aegan_monitor.types import Block, FloatArray
+
+LARGEST_SAMPLE = 1000.0  # 60 dB over full scale: integers taken for floats, or a broken driver
 
 
 class Capture(Protocol):
@@ -29,9 +33,17 @@ class Capture(Protocol):
     def read(self) -> Block | None:
         """Wait for the next block; None at the end of a finite capture.
 
+        A block without samples says that none came for a moment: whoever reads may want to stop.
+
         Raises:
             CaptureError: It broke; what follows can only be had by opening it again.
         """
 
     def close(self) -> None:
         """Let go of the device or file; harmless when it is not open."""
+
+
+def find_bad_sample(samples: FloatArray) -> int | None:
+    """Index of the first sample that is no sound: NaN, infinite, or over LARGEST_SAMPLE; None when there is none."""
+    good = np.abs(samples) <= LARGEST_SAMPLE  # false for NaN
+    return None if good.all() else int(np.argmin(good))

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import soundfile
 
+from aegan_monitor.capture import find_bad_sample
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import Block, FloatArray
 
@@ -74,13 +74,13 @@ class FileCapture:
         """The next block, at `realtime` pace when its last sample is due; None behind the last recording.
 
         Raises:
-            CaptureError: A recording is damaged, or holds NaN or infinity.
+            CaptureError: A recording is damaged, or holds NaN or what is far beyond full scale.
         """
         while self._recording is not None:
             path, at = self._paths[self._place], self._recording.tell()
             samples = _read(self._recording, path, self._block_samples)
             if len(samples):
-                _check_finite(samples, path, at, self.sample_rate_hz)
+                _check_samples(samples, path, at, self.sample_rate_hz)
                 return self._deliver(samples)
             self._begin(self._place + 1)
         return None
@@ -111,11 +111,11 @@ def read_recording(path: Path, sample_rate_hz: int) -> FloatArray:
     """A whole recording, float32 `[n_samples]`.
 
     Raises:
-        CaptureError: It is missing, damaged, cut off, empty, no WAV or FLAC, not mono at that rate, or holds NaN or infinity.
+        CaptureError: It is missing, damaged, cut off, empty, no WAV or FLAC, not mono at that rate, or holds what is no sound.
     """
     with _open(path, sample_rate_hz) as recording:
         samples = _read(recording, path, recording.frames)
-    _check_finite(samples, path, 0, sample_rate_hz)
+    _check_samples(samples, path, 0, sample_rate_hz)
     return samples
 
 
@@ -178,13 +178,13 @@ def _read(recording: soundfile.SoundFile, path: Path, n_samples: int) -> FloatAr
     return samples
 
 
-def _check_finite(samples: FloatArray, path: Path, at: int, sample_rate_hz: int) -> None:
-    finite = np.isfinite(samples)
-    if not finite.all():
-        bad = at + int(np.argmin(finite))
+def _check_samples(samples: FloatArray, path: Path, at: int, sample_rate_hz: int) -> None:
+    place = find_bad_sample(samples)
+    if place is not None:
+        bad = at + place
         raise CaptureError(
-            f"{path}: expected finite samples, found NaN or infinity at sample {bad} ({bad / sample_rate_hz:.3f} s); "
-            "cut it out or record it again"
+            f"{path}: expected samples from -1 to 1, found {samples[place]:g} at sample {bad} ({bad / sample_rate_hz:.3f} s); "
+            "cut it out, scale it or record it again"
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from aegan_monitor.capture import find_bad_sample
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import Block
 
@@ -104,7 +105,7 @@ class MicrophoneCapture:
         """What has arrived, after waiting for it; never None.
 
         Raises:
-            CaptureError: The device is gone, or gave nothing for `stall_s`.
+            CaptureError: The device is gone, gave nothing for `stall_s`, or gave NaN or what is far beyond full scale.
         """
         deadline_s = self._clock() + self._stall_s
         portaudio_error = _import_sounddevice().PortAudioError
@@ -120,7 +121,12 @@ class MicrophoneCapture:
         except portaudio_error as error:
             raise CaptureError(f"{self.describe()}: stopped ({_first_line(error)}); check that it is plugged in") from error
         self._left_s = self._clock()
-        block = Block(channels[:, self._channel].copy(), self._next_sample, overflowed or self._resumed)
+        samples = channels[:, self._channel].copy()
+        if (bad := find_bad_sample(samples)) is not None:
+            raise CaptureError(
+                f"{self.describe()}: expected samples from -1 to 1, found {samples[bad]:g}; check the device's driver and the sound server"
+            )
+        block = Block(samples, self._next_sample, overflowed or self._resumed)
         self._next_sample += n_samples
         self._resumed = False
         return block

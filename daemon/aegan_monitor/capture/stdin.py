@@ -1,9 +1,12 @@
 """Raw samples from a pipe, such as `arecord -t raw` or `ffmpeg -f s16le -`."""
 
-from typing import BinaryIO, Literal
+import os
+import select
+from typing import Literal
 
 import numpy as np
 
+from aegan_monitor.capture import find_bad_sample
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import Block, FloatArray
 
@@ -13,16 +16,22 @@ _DTYPE_AND_FULL_SCALE: dict[SampleFormat, tuple[str, int]] = {"s16le": ("<i2", 3
 
 
 class StdinCapture:
-    """One channel of headerless PCM; the rate is whatever the writer uses, and cannot be checked."""
+    """One channel of headerless PCM; the rate is whatever the writer uses, and cannot be checked.
 
-    def __init__(self, stream: BinaryIO, sample_rate_hz: int, sample_format: SampleFormat, block_samples: int = 1600) -> None:
-        """Store; a block is full unless the stream ends (1600 samples are 0.1 s at 16 kHz)."""
+    It reads the descriptor itself: a thread that waits inside Python's own standard input could not be left behind at exit.
+    """
+
+    def __init__(
+        self, descriptor: int, sample_rate_hz: int, sample_format: SampleFormat, block_samples: int = 1600, wait_s: float = 0.25
+    ) -> None:
+        """Store; a block holds up to `block_samples` (1600 are 0.1 s at 16 kHz), and none when nothing came for `wait_s`."""
         self.sample_rate_hz = sample_rate_hz
-        self._stream = stream
+        self._descriptor = descriptor
         self._sample_format = sample_format
         dtype, self._full_scale = _DTYPE_AND_FULL_SCALE[sample_format]
         self._dtype = np.dtype(dtype)
         self._block_samples = block_samples
+        self._wait_s = wait_s
         self._rest = b""
         self._next_sample = 0
         self._resumed = False
@@ -39,13 +48,13 @@ class StdinCapture:
         """The next block; None when the writer has closed the pipe.
 
         Raises:
-            CaptureError: The pipe broke, ended within a sample, or gave NaN or infinity.
+            CaptureError: The pipe broke, ended within a sample, or gave NaN or what is far beyond full scale.
         """
         width = self._dtype.itemsize
-        content = self._read_bytes(self._block_samples * width)
+        content, ended = self._read_bytes(self._block_samples * width)
         n_whole = len(content) // width
         self._rest = content[n_whole * width :]
-        if n_whole:
+        if n_whole or not ended:
             return self._deliver(np.frombuffer(content, self._dtype, n_whole).astype(np.float32) / np.float32(self._full_scale))
         if self._rest:
             n_bytes, self._rest = len(self._rest), b""
@@ -56,25 +65,29 @@ class StdinCapture:
         return None
 
     def close(self) -> None:
-        """Nothing to let go of: the stream belongs to whoever gave it."""
+        """Nothing to let go of: the descriptor belongs to whoever gave it."""
 
-    def _read_bytes(self, n_bytes: int) -> bytes:
-        parts, n_missing = [self._rest], n_bytes - len(self._rest)
+    def _read_bytes(self, n_bytes: int) -> tuple[bytes, bool]:
+        """What has come, up to `n_bytes`, and whether the writer has closed the pipe."""
+        content, ended = self._rest, False
         try:
-            while n_missing and (part := self._stream.read(n_missing)):
-                parts.append(part)
-                n_missing -= len(part)
+            while len(content) < n_bytes and select.select([self._descriptor], [], [], self._wait_s)[0]:
+                part = os.read(self._descriptor, n_bytes - len(content))
+                content += part
+                if not part:
+                    ended = True
+                    break
         except OSError as error:
             raise CaptureError(f"standard input: cannot be read ({error.strerror}); check the program that writes to it") from error
-        return b"".join(parts)
+        return content, ended
 
     def _deliver(self, samples: FloatArray) -> Block:
         start, self._next_sample = self._next_sample, self._next_sample + len(samples)
-        if not np.isfinite(samples).all():
-            bad = start + int(np.argmin(np.isfinite(samples)))
+        if (bad := find_bad_sample(samples)) is not None:
             raise CaptureError(
-                f"standard input: expected finite samples, found NaN or infinity at sample {bad}; "
+                f"standard input: expected samples from -1 to 1, found {samples[bad]:g} at sample {start + bad}; "
                 f"check that the writer sends {self._sample_format}"
             )
-        overflowed, self._resumed = self._resumed, False
+        overflowed = self._resumed and len(samples) > 0
+        self._resumed = self._resumed and not overflowed
         return Block(samples, start, overflowed)

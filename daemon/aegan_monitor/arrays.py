@@ -1,0 +1,27 @@
+"""Named arrays in a `.npz` file, nothing pickled."""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def load_arrays(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    """The arrays `names` of the file.
+
+    Raises:
+        ValueError: With one line: the file cannot be read, or lacks an array.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in names if name in arrays}
+    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:  # as damage has it
+        reason = str(error).partition("\n")[0] or "nothing in it"
+        raise ValueError(f"{path}: cannot be read as arrays ({type(error).__name__}: {reason})") from error
+    lacking = [name for name in names if name not in found]
+    if lacking:
+        raise ValueError(f"{path}: array missing: {lacking[0]}")
+    return found
