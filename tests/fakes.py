@@ -31,14 +31,15 @@ class ArithmeticSession:
 def make_fields(clip: ClipParameters | None = None) -> BundleFields:
     """What a pipeline reads of a bundle's record."""
     return BundleFields.model_construct(
-        features=FeatureParameters(), scaling=Scaling(-80.0, 20.0), clip=clip or ClipParameters(segment_hop_frames=16)
+        fusion=[], features=FeatureParameters(), scaling=Scaling(-80.0, 20.0), clip=clip or ClipParameters(segment_hop_frames=16)
     )
 
 
 def make_reference() -> ReferenceSet:
     """A reference set of random normal embeddings."""
     embeddings = np.random.default_rng(1).normal(size=(20, N_EMBEDDING))
-    return fit_reference(embeddings, make_filterbank(FeatureParameters()), np.zeros((128, 304), np.float32))[0]
+    controls = np.random.default_rng(2).normal(-40, 10, size=(20, 2, 128))
+    return fit_reference(embeddings, embeddings[:0], controls, make_filterbank(FeatureParameters()), np.zeros((128, 304), np.float32))[0]
 
 
 class ScriptedCapture:

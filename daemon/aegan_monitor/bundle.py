@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
+from aegan_monitor.controls import CONTROL_SCALES, N_CONTROL_BANDS
 from aegan_monitor.errors import BundleError
 from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.reference import ReferenceSet
-from aegan_monitor.scores import SCORE_IDS
+from aegan_monitor.scores import FUSION, SCORE_IDS
 from aegan_monitor.segments import ClipParameters, Scaling
 from aegan_monitor.session import GRAPHS, Graph
 
-FORMAT = 1
+FORMAT = 2
 RECORD = "bundle.json"
 DIGEST_KEY = "record_sha256"
 WEIGHTS = "weights.bin"
@@ -55,10 +56,11 @@ class Normalisation(BaseModel):
 
 
 class ReferenceRecord(BaseModel):
-    """How the reference set was fitted."""
+    """How the reference set was fitted: on so many clips, the covariance also on copies of each with other backgrounds."""
 
     model_config = _STRICT
     n_clips: PositiveInt
+    n_backgrounds: NonNegativeInt
     covariance: str
     shrinkage: float
 
@@ -85,7 +87,13 @@ class FileRecord(BaseModel):
 
 
 class BundleFields(BaseModel):
-    """What training knows: `bundle.json` without format and files."""
+    """What training knows: `bundle.json` without format and files.
+
+    Attributes:
+        score: The score that decides.
+        fusion: The scores that `F_mean` is made of; none, and there is no such score.
+        choice: Why this score, in one sentence for people.
+    """
 
     model_config = _STRICT
     machine_type: str
@@ -94,6 +102,8 @@ class BundleFields(BaseModel):
     clip: ClipParameters
     network: NetworkRecord
     score: str
+    fusion: list[str]
+    choice: str
     precision: Literal["fp32", "fp16"]
     reference: ReferenceRecord
     normalisation: dict[str, Normalisation]
@@ -104,7 +114,7 @@ class BundleFields(BaseModel):
 class BundleRecord(BundleFields):
     """`bundle.json`, the only carrier of numeric truth; `record_sha256` is that of all its other keys (`digest_of`)."""
 
-    format: Literal[1]
+    format: Literal[2]
     files: dict[str, FileRecord]
     record_sha256: str
 
@@ -191,10 +201,13 @@ def _read_record(folder: Path) -> BundleRecord:
 
 
 def _find_score_problems(record: BundleRecord) -> list[str]:
-    if record.score not in SCORE_IDS:
-        return [f"score: {record.score!r} is none of {', '.join(SCORE_IDS)}"]
+    if unknown := [name for name in record.fusion if name not in SCORE_IDS]:
+        return [f"fusion: {unknown[0]!r} is none of {', '.join(SCORE_IDS)}"]
+    names = [*SCORE_IDS, *([FUSION] if record.fusion else [])]
+    if record.score not in names:
+        return [f"score: {record.score!r} is none of {', '.join(names)}"]
     probabilities, quantiles = record.calibration.probabilities, record.calibration.quantiles
-    lacking = [name for name in SCORE_IDS if name not in quantiles or name not in record.normalisation]
+    lacking = [name for name in names if name not in quantiles or name not in record.normalisation]
     found = [f"calibration or normalisation lacks {name}" for name in lacking]
     if len(probabilities) < 2 or probabilities != sorted(set(probabilities)):
         found.append("calibration.probabilities: expected two and more that rise")
@@ -229,6 +242,8 @@ def _check_shapes(folder: Path, record: BundleRecord, reference: ReferenceSet) -
         "embedding_directions": (n_clips, n_embedding),
         "lof_distance": (n_clips,),
         "lof_density": (n_clips,),
+        "control_clips": (n_clips, len(CONTROL_SCALES), N_CONTROL_BANDS),
+        "control_std": (len(CONTROL_SCALES), N_CONTROL_BANDS),
     }
     for name, shape in expected.items():
         found = getattr(reference, name).shape

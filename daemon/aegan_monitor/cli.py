@@ -29,7 +29,7 @@ def make_parser() -> argparse.ArgumentParser:
     source.add_argument("--bundle", type=Path, metavar="DIR")
     source.add_argument("--config", type=Path, metavar="FILE", help="bundle, score and alarm of its first machine")
     replay.add_argument("--clips", action="store_true", help="each file is a clip of its own")
-    replay.add_argument("--jsonl", type=Path, metavar="OUT", help="write one object a decision (or a clip), with all 19 scores")
+    replay.add_argument("--jsonl", type=Path, metavar="OUT", help="write one object a decision (or a clip), with all scores")
     replay.add_argument("files", type=Path, nargs="+", metavar="FILE")
     replay.set_defaults(action=run_replay)
 

@@ -8,10 +8,10 @@ import numpy as np
 from aegan_monitor.arrays import load_arrays
 from aegan_monitor.bundle import Bundle, BundleFields
 from aegan_monitor.errors import BundleError, InferenceRunError
+from aegan_monitor.fusion import score_names
 from aegan_monitor.logmel import LogMel
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.reference import ReferenceSet
-from aegan_monitor.scores import SCORE_IDS
 from aegan_monitor.segments import Segmenter
 from aegan_monitor.session import Session
 from aegan_monitor.types import DoubleArray, FloatArray, SegmentOutputs
@@ -45,15 +45,15 @@ def golden_samples(fields: BundleFields) -> int:
 def compute_stages(
     fields: BundleFields, reference: ReferenceSet, session: Session, samples: FloatArray
 ) -> dict[str, FloatArray | DoubleArray]:
-    """Every stage of the stream `samples`, by name; `scores` is float64 `[2, 19]`, NaN where the network gave nothing finite."""
+    """Every stage of the stream `samples`, by name; `scores` is float64 `[2, n_scores]`, NaN where the network gave nothing finite."""
     frames = LogMel(fields.features, reference.filterbank).push(samples)
     segments = Segmenter(fields.features.n_bands, fields.clip, fields.scaling).push(frames.db)
     outputs = session.infer(segments)
     try:
         clips = Pipeline(fields, reference, session).push(samples)
-        scores = np.array([[clip.scores[name] for name in SCORE_IDS] for clip in clips])
+        scores = np.array([list(clip.scores.values()) for clip in clips])
     except InferenceRunError:
-        scores = np.full((2, len(SCORE_IDS)), np.nan)  # an earlier stage shows why
+        scores = np.full((2, len(score_names(fields))), np.nan)  # an earlier stage shows why
     return {"db": frames.db, "segments": segments, **{name: getattr(outputs, name) for name in SegmentOutputs.FIELDS}, "scores": scores}
 
 

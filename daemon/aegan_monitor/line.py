@@ -14,12 +14,12 @@ from aegan_monitor.capture.mic import MicrophoneCapture
 from aegan_monitor.capture.stdin import StdinCapture
 from aegan_monitor.config import FileCaptureConfig, InferenceConfig, MachineConfig, MicCaptureConfig, StdinCaptureConfig
 from aegan_monitor.errors import BundleError, ConfigError
+from aegan_monitor.fusion import needed_graphs, score_names
 from aegan_monitor.golden import require_golden
 from aegan_monitor.listener import Listener
 from aegan_monitor.machine import AlarmSettings, Judge, Machine
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.ring import Ring
-from aegan_monitor.scores import SCORE_IDS
 from aegan_monitor.session import GRAPHS, Graph, OrtSession
 
 log = logging.getLogger(__name__)
@@ -45,8 +45,9 @@ def choose_score(machine: MachineConfig, bundle: Bundle) -> str:
         ConfigError: There is no such score.
     """
     score = machine.score or bundle.record.score
-    if score not in SCORE_IDS:
-        raise ConfigError(f"machine {machine.name}: score: {score!r} is none of {', '.join(SCORE_IDS)}")
+    names = score_names(bundle.record)
+    if score not in names:
+        raise ConfigError(f"machine {machine.name}: score: {score!r} is none of {', '.join(names)}")
     return score
 
 
@@ -70,7 +71,7 @@ def require_streamable(bundle: Bundle) -> None:
 
 
 def open_session(bundle: Bundle, inference: InferenceConfig, score: str) -> OrtSession:
-    """A session with the one graph that `score` needs, once the golden recording has passed on all of them.
+    """A session with the graphs that `score` needs, once the golden recording has passed on all of them.
 
     Raises:
         InferenceError: No runtime, or a required provider is not in use.
@@ -82,7 +83,7 @@ def open_session(bundle: Bundle, inference: InferenceConfig, score: str) -> OrtS
         return OrtSession(bundle, graphs, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
 
     require_golden(bundle, load(GRAPHS))
-    return load([SCORE_IDS[score].graph])
+    return load(needed_graphs(bundle.record, score))
 
 
 def make_capture(machine: MachineConfig, sample_rate_hz: int) -> Capture:
@@ -114,11 +115,11 @@ class Sessions:
 
     def __init__(self, inference: InferenceConfig) -> None:
         self._inference = inference
-        self._open: dict[tuple[Path, Graph], OrtSession] = {}
+        self._open: dict[tuple[Path, tuple[Graph, ...]], OrtSession] = {}
 
     def open(self, bundle: Bundle, score: str) -> OrtSession:
         """The session for `score`; raises as `open_session`."""
-        key = (bundle.folder, SCORE_IDS[score].graph)
+        key = (bundle.folder, needed_graphs(bundle.record, score))
         if key not in self._open:
             self._open[key] = open_session(bundle, self._inference, score)
             requested = ", ".join(self._inference.providers)
@@ -136,7 +137,7 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     features = bundle.record.features
     score = choose_score(config, bundle)
     session = sessions.open(bundle, score)
-    pipeline = Pipeline(bundle.record, bundle.reference, session, [SCORE_IDS[score]])
+    pipeline = Pipeline(bundle.record, bundle.reference, session, [score])
     machine = Machine(config.name, pipeline, Judge(bundle.record, score, alarm_settings(config)))
     ring = Ring(round(RING_S * features.sample_rate_hz), features.hop_samples)
     live = isinstance(config.capture, MicCaptureConfig)

@@ -95,10 +95,12 @@ class LogMel:
     frames, without looking ahead. Differs from librosa (`top_db=None`) by under 1e-4 dB.
     """
 
-    def __init__(self, features: FeatureParameters, filterbank: FloatArray) -> None:
-        """Store; `filterbank` is float32 `[n_bands, n_fft / 2 + 1]`, as the bundle carries it."""
+    def __init__(self, features: FeatureParameters, filterbank: FloatArray, control_filterbank: FloatArray | None = None) -> None:
+        """Store; `filterbank` is float32 `[n_bands, n_fft / 2 + 1]`, as the bundle carries it; the controls' bands cost a little more."""
         self.features = features
-        self._filterbank = np.ascontiguousarray(filterbank.T)
+        self._n_bands = len(filterbank)
+        parts = [filterbank] if control_filterbank is None else [filterbank, control_filterbank]
+        self._filterbank = np.ascontiguousarray(np.concatenate(parts).T)
         ramp = np.arange(features.n_fft) / features.n_fft
         self._window = (0.5 - 0.5 * np.cos(2 * np.pi * ramp)).astype(np.float32)  # periodic Hann
         self._window_power = float(np.sum(self._window.astype(np.float64) ** 2))
@@ -114,7 +116,8 @@ class LogMel:
         self._pending = np.concatenate([self._pending, samples])
         n_frames = max(0, (len(self._pending) - n_fft) // hop + 1)
         if n_frames == 0:
-            return Frames(np.zeros((self.features.n_bands, 0), np.float32), np.zeros(0))
+            none = np.zeros((self._filterbank.shape[1], 0), np.float32)
+            return Frames(none[: self._n_bands], np.zeros(0), none[self._n_bands :])
         windows = np.lib.stride_tricks.sliding_window_view(self._pending, n_fft)[: n_frames * hop : hop]
         self._pending = self._pending[n_frames * hop :]
         return self._transform(windows * self._window)
@@ -123,12 +126,23 @@ class LogMel:
         """The frames that n_fft / 2 zeros behind the end of a clip complete."""
         return self.push(np.zeros(self.features.n_fft // 2, np.float32))
 
+    def transform_clip(self, samples: FloatArray) -> Frames:
+        """All frames of a recording that is one clip of its own, with n_fft / 2 zeros at both ends; begins anew."""
+        self.reset()
+        body, end = self.push(samples), self.flush()
+        return Frames(
+            np.concatenate([body.db, end.db], axis=1),
+            np.concatenate([body.power, end.power]),
+            np.concatenate([body.control_db, end.control_db], axis=1),
+        )
+
     def _transform(self, windowed: FloatArray) -> Frames:
         spectrum = np.fft.rfft(windowed)
         power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
         bands = np.maximum(power @ self._filterbank, np.float32(self.features.floor_power))
         mean_square = np.einsum("ij,ij->i", windowed, windowed, dtype=np.float64) / self._window_power
-        return Frames((10.0 * np.log10(bands)).T, mean_square)
+        db = (10.0 * np.log10(bands)).T
+        return Frames(db[: self._n_bands], mean_square, db[self._n_bands :])
 
 
 def limit_range(db: FloatArray, top_db: float | None) -> FloatArray:

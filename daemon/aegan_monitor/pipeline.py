@@ -5,10 +5,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from aegan_monitor.bundle import BundleFields
+from aegan_monitor.controls import make_control_filterbank, mean_bands
 from aegan_monitor.errors import CaptureError
+from aegan_monitor.fusion import fuse, needed_ids, score_names
 from aegan_monitor.logmel import LogMel, limit_range
 from aegan_monitor.reference import ReferenceSet
-from aegan_monitor.scores import SCORE_IDS, ScoreId, evaluate_scores
+from aegan_monitor.scores import FUSION, ClipEvidence, evaluate_scores
 from aegan_monitor.segments import Segmenter, cut_segments
 from aegan_monitor.session import Session
 from aegan_monitor.types import ClipScore, DoubleArray, FloatArray, SegmentOutputs
@@ -23,14 +25,17 @@ class Pipeline:
     `push`, which does both. A recording as one clip of its own goes through `score_clip`.
     """
 
-    def __init__(
-        self, fields: BundleFields, reference: ReferenceSet, session: Session, score_ids: Iterable[ScoreId] = tuple(SCORE_IDS.values())
-    ) -> None:
+    def __init__(self, fields: BundleFields, reference: ReferenceSet, session: Session, names: Iterable[str] | None = None) -> None:
+        """Store; `names` are the scores that are wanted, all when None."""
         self.fields = fields
         self._reference = reference
         self._session = session
-        self._score_ids = tuple(score_ids)
-        self._logmel = LogMel(fields.features, reference.filterbank)
+        self._names = score_names(fields) if names is None else list(names)
+        self._score_ids = needed_ids(fields, self._names)
+        needs_controls = any(score.graph is None for score in self._score_ids)
+        controls = make_control_filterbank(fields.features) if needs_controls else None
+        self._n_control_bands = 0 if controls is None else len(controls)
+        self._logmel = LogMel(fields.features, reference.filterbank, controls)
         self._segmenter = Segmenter(fields.features.n_bands, fields.clip, fields.scaling)
         self.reset()
 
@@ -42,12 +47,14 @@ class Pipeline:
         self._n_segments = 0
         self._outputs: list[SegmentOutputs] = []
         self._power: DoubleArray = np.zeros(0)
+        self._control_db: FloatArray = np.zeros((self._n_control_bands, 0), np.float32)
         self._n_frames_forgotten = 0
 
     def take(self, samples: FloatArray) -> FloatArray:
         """The segments, float32 `[n, 1, n_bands, segment_frames]`, that `samples` float32 `[n_samples]` complete."""
         frames = self._logmel.push(samples)
         self._power = np.concatenate([self._power, frames.power])
+        self._control_db = np.concatenate([self._control_db, frames.control_db], axis=1)
         return self._segmenter.push(frames.db)
 
     def give(self, outputs: SegmentOutputs) -> list[ClipScore]:
@@ -65,7 +72,7 @@ class Pipeline:
         found = [self._score(known.rows(n_seen - first_known - clip.n_segments, n_seen - first_known), n_seen) for n_seen in due]
         self._n_segments += n_new
         self._outputs = [known.rows(max(0, len(known) - clip.n_segments), len(known))]
-        self._forget_power()
+        self._forget_frames()
         return found
 
     def push(self, samples: FloatArray) -> list[ClipScore]:
@@ -79,23 +86,26 @@ class Pipeline:
         Raises:
             CaptureError: It is shorter than one segment.
         """
-        segments = self.clip_segments(samples, name)
-        return evaluate_scores(self._session.infer(segments), self._reference, self.fields.clip.n_segments, self._score_ids)
+        segments, control_db = self._cut_clip(samples, name)
+        return self._evaluate(self._session.infer(segments), control_db)
 
     def clip_segments(self, samples: FloatArray, name: str = "the recording") -> FloatArray:
-        """The scaled segments of a recording that is one clip; begins anew.
+        """The scaled segments of a recording that is one clip.
 
         Raises:
             CaptureError: It is shorter than one segment.
         """
+        return self._cut_clip(samples, name)[0]
+
+    def _cut_clip(self, samples: FloatArray, name: str) -> tuple[FloatArray, FloatArray]:
         self.reset()
-        db = np.concatenate([self._logmel.push(samples).db, self._logmel.flush().db], axis=1)
-        segments = cut_segments(self.fields.scaling.apply(limit_range(db, self.fields.features.top_db)), self.fields.clip)
+        frames = self._logmel.transform_clip(samples)
+        segments = cut_segments(self.fields.scaling.apply(limit_range(frames.db, self.fields.features.top_db)), self.fields.clip)
         if not len(segments):
             least_s = (self.fields.clip.segment_frames - 1) * self.fields.features.hop_s
             found_s = len(samples) / self.fields.features.sample_rate_hz
             raise CaptureError(f"{name}: expected at least {least_s:.2f} s, found {found_s:.2f} s; record longer clips or remove it")
-        return np.ascontiguousarray(segments)
+        return np.ascontiguousarray(segments), frames.control_db
 
     def _score(self, outputs: SegmentOutputs, n_seen: int) -> ClipScore:
         features, clip = self.fields.features, self.fields.clip
@@ -104,12 +114,18 @@ class Pipeline:
         power = self._power[max(0, stop - clip.decision_hop_frames) : stop].mean()
         level_dbfs = 10 * float(np.log10(power)) if power > 0 else QUIETEST_DBFS
         end_sample = self._start_sample + features.n_fft // 2 + (n_frames - 1) * features.hop_samples
-        scores = evaluate_scores(outputs, self._reference, clip.n_segments, self._score_ids)
+        scores = self._evaluate(outputs, self._control_db[:, stop - clip.covered_frames : stop])
         return ClipScore(end_sample, scores, max(QUIETEST_DBFS, level_dbfs))
 
-    def _forget_power(self) -> None:
+    def _evaluate(self, outputs: SegmentOutputs, control_db: FloatArray) -> dict[str, float]:
+        bands = mean_bands(control_db) if len(control_db) else np.zeros(0)
+        found = evaluate_scores(ClipEvidence(outputs, bands), self._reference, self.fields.clip.n_segments, self._score_ids)
+        return {name: fuse(found, self.fields) if name == FUSION else found[name] for name in self._names}
+
+    def _forget_frames(self) -> None:
+        """Keep what the next clip will cover."""
         clip = self.fields.clip
-        done = clip.segment_frames + (self._n_segments - 1) * clip.segment_hop_frames - clip.decision_hop_frames
-        n_old = max(0, min(len(self._power), done - self._n_frames_forgotten))
-        self._power = self._power[n_old:]
+        next_clip = (self._n_segments + 1 - clip.n_segments) * clip.segment_hop_frames
+        n_old = max(0, min(len(self._power), next_clip - self._n_frames_forgotten))
+        self._power, self._control_db = self._power[n_old:], self._control_db[:, n_old:]
         self._n_frames_forgotten += n_old

@@ -30,6 +30,8 @@ class ReferenceSet:
         embedding_directions: float64 `[n_clips, n_embedding]`, the clips' embeddings at unit length.
         lof_distance: float64 `[n_clips]`, cosine distance of each clip to its 4th neighbour.
         lof_density: float64 `[n_clips]`, local reachability density.
+        control_clips: float64 `[n_clips, 2, 128]`, the clips' mean linear and mel bands in dB (`aegan_monitor.controls`).
+        control_std: float64 `[2, 128]`, their standard deviation over the clips.
     """
 
     filterbank: FloatArray
@@ -39,6 +41,8 @@ class ReferenceSet:
     embedding_directions: DoubleArray
     lof_distance: DoubleArray
     lof_density: DoubleArray
+    control_clips: DoubleArray
+    control_std: DoubleArray
 
     def save(self, path: Path) -> None:
         """Write as `.npz`, nothing pickled."""

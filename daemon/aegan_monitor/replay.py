@@ -35,7 +35,7 @@ class Replay:
         Args:
             paths: WAV or FLAC.
             tell: Takes lines for people.
-            record: Takes one JSON object a clip: `file`, `scores` keyed by the 19 ids, `exceeded`.
+            record: Takes one JSON object a clip: `file`, `scores` keyed by their ids, `exceeded`.
 
         Raises:
             CaptureError: A recording is not what the bundle was trained on.
@@ -60,7 +60,7 @@ class Replay:
         Args:
             paths: WAV or FLAC.
             tell: Takes lines for people.
-            record: Takes one JSON object a decision: sample time, the 19 `scores`, decision and alarm state.
+            record: Takes one JSON object a decision: sample time, all `scores`, decision and alarm state.
 
         Raises:
             BundleError: The bundle's features need whole clips.
@@ -112,8 +112,7 @@ class Replay:
 
 def first_decision_samples(fields: BundleFields) -> int:
     """Samples of a stream up to its first decision."""
-    n_frames = fields.clip.segment_frames + (fields.clip.n_segments - 1) * fields.clip.segment_hop_frames
-    return fields.features.n_fft // 2 + (n_frames - 1) * fields.features.hop_samples
+    return fields.features.n_fft // 2 + (fields.clip.covered_frames - 1) * fields.features.hop_samples
 
 
 @contextlib.contextmanager

@@ -46,6 +46,11 @@ class ClipParameters:
         return (self.clip_frames - self.segment_frames) // self.segment_hop_frames + 1
 
     @property
+    def covered_frames(self) -> int:
+        """Frames under a clip's segments: `clip_frames`, less what the hop leaves over."""
+        return self.segment_frames + (self.n_segments - 1) * self.segment_hop_frames
+
+    @property
     def segments_per_decision(self) -> int:
         """New segments from decision to decision."""
         return self.decision_hop_frames // self.segment_hop_frames

@@ -52,16 +52,16 @@ def import_runtime() -> Any:
     return onnxruntime
 
 
-def empty_outputs() -> dict[str, FloatArray]:
-    """Every field of SegmentOutputs, without rows."""
-    return {name: np.zeros((0, 0), np.float32) for name in SegmentOutputs.FIELDS}
+def empty_outputs(n: int) -> dict[str, FloatArray]:
+    """Every field of SegmentOutputs, `[n, 0]`."""
+    return {name: np.zeros((n, 0), np.float32) for name in SegmentOutputs.FIELDS}
 
 
 class OrtSession:
     """ONNX Runtime on a bundle's graphs; only the graphs that are asked for are loaded.
 
     Attributes:
-        provider: What every graph really runs on (`tensorrt`, `cuda` or `cpu`), as the created sessions tell it.
+        provider: What every graph really runs on (`tensorrt`, `cuda` or `cpu`), as the created sessions tell it; `none` without a graph.
         requested: The providers that were asked for, in order.
     """
 
@@ -87,8 +87,8 @@ class OrtSession:
         options.log_severity_level = ORT_ERROR_LEVEL
         self._sessions = {graph: self._load(runtime, bundle.graph_path(graph), options, policy) for graph in graphs}
         in_use = {self._provider_of(session) for session in self._sessions.values()}
-        self.provider = next(name for name in reversed(RUNTIME_PROVIDERS) if name in in_use)  # the slowest one in use
-        if self.provider != providers[0]:
+        self.provider = next((name for name in reversed(RUNTIME_PROVIDERS) if name in in_use), "none")  # the slowest one in use
+        if self._sessions and self.provider != providers[0]:
             wanted = (
                 f"provider {providers[0]} was asked for, but ONNX Runtime {runtime.__version__} runs {bundle.folder} on {self.provider} "
                 f"(this runtime offers {', '.join(self._offered(runtime))})"
@@ -126,7 +126,7 @@ class OrtSession:
         return SegmentOutputs.join([self._infer(segments[i : i + MAX_BATCH]) for i in range(0, len(segments), MAX_BATCH)])
 
     def _infer(self, batch: FloatArray) -> SegmentOutputs:
-        found = empty_outputs()
+        found = empty_outputs(len(batch))
         for graph, session in self._sessions.items():
             names = GRAPH_OUTPUTS[graph]
             try:

@@ -36,15 +36,22 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Spectrogram columns: `db` float32 `[n_bands, n_frames]`, `power` float64 `[n_frames]` (mean square, full scale 1)."""
+    """Spectrogram columns.
+
+    Attributes:
+        db: float32 `[n_bands, n_frames]`, what the network sees.
+        power: float64 `[n_frames]`, mean square, full scale 1.
+        control_db: float32 `[n_control_bands, n_frames]`, what the controls see; no bands where none was asked for.
+    """
 
     db: FloatArray
     power: DoubleArray
+    control_db: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentOutputs:
-    """What the network says of n segments; a field that was not asked for is empty (`[0]` or `[0, 0]`).
+    """What the network says of n segments; a field that was not asked for is `[n, 0]`.
 
     Attributes:
         embedding: float32 `[n, n_embedding]`, the discriminator's f(x).
@@ -62,7 +69,7 @@ class SegmentOutputs:
 
     def __len__(self) -> int:
         """Segments that these outputs are of."""
-        return max(len(getattr(self, name)) for name in SegmentOutputs.FIELDS)
+        return len(self.embedding)
 
     @staticmethod
     def join(parts: "list[SegmentOutputs]") -> "SegmentOutputs":

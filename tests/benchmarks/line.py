@@ -12,7 +12,6 @@ from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.logmel import LogMel
 from aegan_monitor.pipeline import Pipeline
-from aegan_monitor.scores import SCORE_IDS
 from aegan_monitor.session import OrtSession
 from aegan_monitor.types import FloatArray
 
@@ -41,8 +40,8 @@ def main() -> None:
     one, session = OrtSession(bundle, ["embedding"]), OrtSession(bundle)
     stages = {
         "log-mel": LogMel(record.features, reference.filterbank).push,
-        "pipeline, D_maha": Pipeline(record, reference, one, [SCORE_IDS["D_maha"]]).push,
-        "pipeline, all 19 scores": Pipeline(record, reference, session).push,
+        "pipeline, D_maha": Pipeline(record, reference, one, ["D_maha"]).push,
+        "pipeline, all scores": Pipeline(record, reference, session).push,
     }
     for name, work in stages.items():
         print(f"{name:<26}{SOUND_S / time_rounds(work, sound):8.0f} times real time")

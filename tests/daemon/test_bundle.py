@@ -60,8 +60,12 @@ def change(copy: Path, edit: Callable[[dict[str, object]], object]) -> None:
 @pytest.mark.parametrize(
     ("edit", "line"),
     [
-        (lambda r: r.update(format=2), "format: expected 1, found 2; update aegan-monitor"),
-        (lambda r: r.pop("format"), "format: expected 1, found None; export the bundle again"),
+        (lambda r: r.update(format=3), "format: expected 2, found 3; update aegan-monitor"),
+        (lambda r: r.update(format=1), "format: expected 2, found 1; export the bundle again"),
+        (lambda r: r.pop("format"), "format: expected 2, found None; export the bundle again"),
+        (lambda r: r.update(fusion=["D_maha", "C_liner"]), "fusion: 'C_liner' is none of D_maha, "),
+        (lambda r: r.update(fusion=["D_maha"]), "calibration or normalisation lacks F_mean"),
+        (lambda r: r.update(score="F_mean"), "score: 'F_mean' is none of D_maha, "),
         (lambda r: r.update(score="D_mahal"), "score: 'D_mahal' is none of D_maha, "),
         (lambda r: r["features"].update(hop="x"), "features.hop: "),
         (lambda r: r["clip"].update(decision_hop_frames=33), "decision_hop_frames 33 is no multiple of segment_hop_frames 16"),

@@ -6,11 +6,11 @@ import pytest
 from aegan_monitor.bundle import BundleFields
 from aegan_monitor.decision import Decider, make_threshold
 from aegan_monitor.scores import SCORE_IDS
-from aegan_train.statistics import calibrate
+from aegan_train.statistics import calibrate, normalise
 
 NORMAL = np.linspace(10, 20, 101)
-CALIBRATION, NORMALISATION = calibrate([dict.fromkeys(SCORE_IDS, float(value)) for value in NORMAL])
-FIELDS = BundleFields.model_construct(calibration=CALIBRATION, normalisation=NORMALISATION)
+SCORES = [dict.fromkeys(SCORE_IDS, float(value)) for value in NORMAL]
+FIELDS = BundleFields.model_construct(calibration=calibrate(SCORES), normalisation=normalise(SCORES))
 
 
 @pytest.mark.parametrize(("quantile", "margin", "on", "off"), [(0.99, 0.0, 19.9, 19.9), (1.0, 0.5, 22.5, 20.0), (0.9, 1.0, 23.0, 19.0)])

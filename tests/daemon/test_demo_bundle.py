@@ -4,8 +4,8 @@ from aegan_monitor.bundle import load_bundle
 from aegan_monitor.decision import make_threshold
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
+from aegan_monitor.fusion import needed_graphs
 from aegan_monitor.pipeline import Pipeline
-from aegan_monitor.scores import SCORE_IDS
 from aegan_monitor.session import OrtSession
 
 SECOND = 16_000
@@ -15,13 +15,13 @@ FAULTY = -2.0  # from before the beginning
 def test_the_built_in_bundle_hears_what_the_level_does_not() -> None:
     """Every clip of faulty sound lies above the threshold, normal sound below it, on days that were not trained on."""
     bundle = load_bundle(bundle_path())
-    score = SCORE_IDS[bundle.record.score]
-    session = OrtSession(bundle, [score.graph])
-    threshold = make_threshold(bundle.record, score.name, 0.99, 2.0).on
+    score = bundle.record.score
+    session = OrtSession(bundle, needed_graphs(bundle.record, score))
+    threshold = make_threshold(bundle.record, score, 0.99, 2.0).on
 
     def scores(pump: Pump) -> list[float]:
         pipeline = Pipeline(bundle.record, bundle.reference, session, [score])
-        return [clip.scores[score.name] for clip in pipeline.push(pump.read(30 * SECOND))]
+        return [clip.scores[score] for clip in pipeline.push(pump.read(30 * SECOND))]
 
     for seed in range(3):
         assert max(scores(Pump(seed))) < threshold

@@ -22,7 +22,8 @@ def frames_of(parts: list[np.ndarray]) -> Frames:
     """All frames of a clip that arrives in parts."""
     logmel = LogMel(FEATURES, FILTERBANK)
     found = [logmel.push(part.astype(np.float32)) for part in parts] + [logmel.flush()]
-    return Frames(np.concatenate([f.db for f in found], axis=1), np.concatenate([f.power for f in found]))
+    names = ("db", "power", "control_db")
+    return Frames(*(np.concatenate([getattr(f, name) for f in found], axis=-1) for name in names))
 
 
 def test_the_filterbank_is_librosas() -> None:

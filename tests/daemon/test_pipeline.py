@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aegan_monitor.controls import euclidean, make_control_filterbank, mean_bands
 from aegan_monitor.errors import CaptureError
+from aegan_monitor.logmel import FeatureParameters, LogMel
 from aegan_monitor.pipeline import Pipeline
+from aegan_monitor.scores import PUBLISHED_IDS
 from aegan_monitor.segments import ClipParameters
 from aegan_monitor.types import ClipScore
 from fakes import ArithmeticSession, make_fields, make_reference
@@ -37,7 +40,7 @@ WHOLE = make_pipeline().push(SOUND)
 @settings(max_examples=30, deadline=None)
 @given(cuts=st.lists(st.integers(0, len(SOUND)), max_size=15))
 def test_any_split_gives_the_same_scores(cuts: list[int]) -> None:
-    """Sample times, all 19 scores and the level do not depend on the blocks."""
+    """Sample times, all scores and the level do not depend on the blocks."""
     pipeline = make_pipeline()
     places = [0, *sorted(cuts), len(SOUND)]
     assert_same([clip for a, b in pairwise(places) for clip in pipeline.push(SOUND[a:b])], WHOLE)
@@ -63,12 +66,18 @@ def test_a_streams_clip_is_scored_as_that_clip_alone(clip: ClipParameters) -> No
     found = make_pipeline(clip).push(SOUND)
     n_frames = clip.clip_frames
     pipeline = make_pipeline(clip)
+    features = FeatureParameters()
+    frames = LogMel(features, make_control_filterbank(features)).push(SOUND).db
     for decision, start in zip(found, range(0, 10_000, clip.decision_hop_frames), strict=False):
         pipeline.reset()
         segments = pipeline.take(SOUND)
         first = start // clip.segment_hop_frames
         expected = pipeline.give(ArithmeticSession().infer(segments[first : first + clip.n_segments]))
-        assert decision.scores == pytest.approx(expected[-1].scores, rel=1e-5)
+        published = {name: value for name, value in expected[-1].scores.items() if name in PUBLISHED_IDS}
+        assert {name: decision.scores[name] for name in published} == pytest.approx(published, rel=1e-5)
+        bands = mean_bands(frames[:, start : start + clip.covered_frames])
+        assert decision.scores["C_mel_euclidean"] == pytest.approx(euclidean(bands, 1, REFERENCE), rel=1e-5)
+        assert decision.scores["C_linear_euclidean"] == pytest.approx(euclidean(bands, 0, REFERENCE), rel=1e-5)
         assert (n_frames - clip.segment_frames) // clip.segment_hop_frames + 1 == clip.n_segments
 
 
@@ -119,5 +128,8 @@ def test_a_long_stream_keeps_little() -> None:
     pipeline = make_pipeline()
     for _ in range(20):
         pipeline.push(SOUND)
-    held = sum(array.nbytes for array in (pipeline._power, *(getattr(pipeline._outputs[0], name) for name in pipeline._outputs[0].FIELDS)))
+    outputs = pipeline._outputs[0]
+    held = pipeline._power.nbytes + sum(getattr(outputs, name).nbytes for name in outputs.FIELDS)
+    one_clip = 256 * 304 * 4  # of control bands
     assert held < 20_000
+    assert pipeline._control_db.nbytes < 1.1 * one_clip

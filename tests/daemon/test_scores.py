@@ -1,14 +1,15 @@
-"""Each of the 19 scores against scikit-learn or plain PyTorch on the same inputs."""
+"""Each score against scikit-learn or plain PyTorch on the same inputs."""
 
 import numpy as np
 import pytest
 import torch
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics.pairwise import cosine_distances
-from sklearn.neighbors import LocalOutlierFactor
+from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
+from sklearn.preprocessing import StandardScaler
 
 from aegan_monitor.errors import InferenceRunError
-from aegan_monitor.scores import SCORE_IDS, evaluate_scores
+from aegan_monitor.scores import PUBLISHED_IDS, SCORE_IDS, ClipEvidence, evaluate_scores
 from aegan_monitor.types import SegmentOutputs
 from aegan_train.session import latent_errors, picture_errors
 from aegan_train.statistics import fit_reference
@@ -16,8 +17,11 @@ from tolerances import STATISTICS
 
 RNG = np.random.default_rng(3)
 N_EMBEDDING = 24
+EMPTY = np.zeros((1, 1), np.float32)
 NORMAL = RNG.normal(size=(40, N_EMBEDDING)) * np.linspace(0.1, 2, N_EMBEDDING) + 1
-REFERENCE, SHRINKAGE = fit_reference(NORMAL, np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
+CONTROL_CLIPS = RNG.normal(-40, 10, size=(40, 2, 128))
+BANDS = RNG.normal(-40, 10, size=(2, 128))
+REFERENCE, SHRINKAGE = fit_reference(NORMAL, NORMAL[:0], CONTROL_CLIPS, EMPTY, EMPTY)
 SEGMENTS = 7
 DEFINED_SEGMENTS = 12
 
@@ -38,7 +42,7 @@ def make_outputs(seed: int) -> tuple[SegmentOutputs, dict[str, torch.Tensor]]:
 
 
 def oracle(outputs: SegmentOutputs, raw: dict[str, torch.Tensor]) -> dict[str, float]:
-    """The 19 scores by scikit-learn and PyTorch."""
+    """All scores by scikit-learn and PyTorch."""
     mean = outputs.embedding.astype(np.float64).mean(0, keepdims=True)
     lof = LocalOutlierFactor(4, metric="cosine", novelty=True).fit(NORMAL)
     found = {
@@ -47,6 +51,11 @@ def oracle(outputs: SegmentOutputs, raw: dict[str, torch.Tensor]) -> dict[str, f
         "D_lof": float(-lof.score_samples(mean)[0]),
         "D_cos": float(cosine_distances(mean, NORMAL.mean(0, keepdims=True))[0, 0]),
     }
+    for place, scale in enumerate(("linear", "mel")):
+        whitened = StandardScaler().fit(CONTROL_CLIPS[:, place])
+        neighbours = NearestNeighbors(n_neighbors=2).fit(whitened.transform(CONTROL_CLIPS[:, place]))
+        found[f"C_{scale}_euclidean"] = float(neighbours.kneighbors(whitened.transform(BANDS[place : place + 1]))[0].mean())
+        found[f"C_{scale}_cosine"] = float(np.sort(cosine_distances(BANDS[place : place + 1], CONTROL_CLIPS[:, place])[0])[:2].mean())
     dx, dz = (raw["x"] - raw["recon"]).double().flatten(1), (raw["z"] - raw["zz"]).double()
     errors = {
         "x_2": (dx**2).sum(1),
@@ -65,10 +74,11 @@ def oracle(outputs: SegmentOutputs, raw: dict[str, torch.Tensor]) -> dict[str, f
 
 
 def test_there_are_19_scores() -> None:
-    """Four of the discriminator, fifteen of the generator, by the published names."""
+    """Four of the discriminator, fifteen of the generator, by the published names; and four controls beside them."""
     generator = {f"G_{kind}_{pool}" for kind in ("x_2", "x_1", "z_2", "z_1", "z_cos") for pool in ("sum", "min", "max")}
-    assert set(SCORE_IDS) == {"D_maha", "D_knn", "D_lof", "D_cos"} | generator
-    assert len(SCORE_IDS) == 19
+    assert set(PUBLISHED_IDS) == {"D_maha", "D_knn", "D_lof", "D_cos"} | generator
+    assert len(PUBLISHED_IDS) == 19
+    assert set(SCORE_IDS) - set(PUBLISHED_IDS) == {f"C_{scale}_{kind}" for scale in ("linear", "mel") for kind in ("euclidean", "cosine")}
 
 
 @pytest.mark.parametrize("name", sorted(SCORE_IDS))
@@ -76,22 +86,22 @@ def test_a_score_is_what_others_compute(name: str) -> None:
     """Each score equals scikit-learn's or plain PyTorch's on several clips."""
     for seed in range(5):
         outputs, raw = make_outputs(seed)
-        found = evaluate_scores(outputs, REFERENCE, DEFINED_SEGMENTS)[name]
-        tolerance = STATISTICS if name.startswith("D") else 2e-6  # errors are summed in float32 by the network
+        found = evaluate_scores(ClipEvidence(outputs, BANDS), REFERENCE, DEFINED_SEGMENTS)[name]
+        tolerance = 2e-6 if name.startswith("G") else STATISTICS  # errors are summed in float32 by the network
         assert found == pytest.approx(oracle(outputs, raw)[name], rel=tolerance)
 
 
 def test_lof_of_equal_embeddings_is_finite() -> None:
     """Duplicates among the normal clips do not divide by zero."""
     equal = np.repeat(NORMAL[:1], 10, axis=0)
-    reference, _ = fit_reference(equal + 0.0, np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
+    reference, _ = fit_reference(equal + 0.0, equal[:0], CONTROL_CLIPS[:10], EMPTY, EMPTY)
     outputs, _ = make_outputs(0)
-    assert np.isfinite(SCORE_IDS["D_lof"].evaluate(outputs, reference, 1))
+    assert np.isfinite(SCORE_IDS["D_lof"].evaluate(ClipEvidence(outputs, BANDS), reference, 1))
 
 
 def test_the_covariance_of_few_clips_is_shrunk_not_singular() -> None:
     """Ten clips in 24 dimensions have a usable precision matrix, and the shrinkage is told."""
-    reference, shrinkage = fit_reference(NORMAL[:10], np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
+    reference, shrinkage = fit_reference(NORMAL[:10], NORMAL[:0], CONTROL_CLIPS[:10], EMPTY, EMPTY)
     assert 0 < shrinkage <= 1
     assert np.linalg.cond(reference.embedding_precision) < 1e6
 
@@ -101,11 +111,11 @@ def test_nan_is_no_score() -> None:
     outputs, _ = make_outputs(0)
     spoiled = SegmentOutputs(outputs.embedding * np.nan, outputs.z, outputs.z_errors, outputs.x_errors)
     with pytest.raises(InferenceRunError, match="^D_maha: expected a finite score, found nan; "):
-        evaluate_scores(spoiled, REFERENCE, 1, [SCORE_IDS["D_maha"]])
+        evaluate_scores(ClipEvidence(spoiled, BANDS), REFERENCE, 1, [SCORE_IDS["D_maha"]])
 
 
 def test_only_what_is_asked_for_is_computed() -> None:
     """A discriminator score needs no output of the generator."""
     outputs, _ = make_outputs(0)
     bare = SegmentOutputs(outputs.embedding, *(np.zeros((0, 0), np.float32),) * 3)
-    assert list(evaluate_scores(bare, REFERENCE, 1, [SCORE_IDS["D_cos"]])) == ["D_cos"]
+    assert list(evaluate_scores(ClipEvidence(bare, BANDS), REFERENCE, 1, [SCORE_IDS["D_cos"]])) == ["D_cos"]

@@ -17,6 +17,9 @@ import numpy as np
 import pytest
 import torch
 
+from aegan_export.bundle import export_bundle
+from aegan_monitor.bundle import load_bundle
+from aegan_monitor.cli import main as monitor_main
 from aegan_train.checkpoint import load_checkpoint, load_trained
 from aegan_train.cli import main
 from aegan_train.config import PRESETS, load_config
@@ -24,6 +27,7 @@ from aegan_train.fit import FitRequest, fit
 from synthetic import write_dataset, write_wav
 
 CPU = torch.device("cpu")
+TINY = ("--preset", "tiny", "--recipe", "reference")
 
 
 def aegan_train(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -69,7 +73,7 @@ def test_a_resumed_run_is_the_run_that_never_stopped(dataset: Path, run_folder: 
 
 def test_a_run_is_not_overwritten_nor_continued_with_other_settings(dataset: Path, run_folder: Path) -> None:
     """Each is one line."""
-    base = ["fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--out", run_folder]
+    base = ["fit", "--data", dataset, "--machine-type", "pump", *TINY, "--out", run_folder]
     done = aegan_train(*base)
     assert done.returncode == 1
     assert done.stderr == f"aegan-train: {run_folder}: already holds a run; continue it with --resume, or choose another --out\n"
@@ -81,7 +85,20 @@ def test_a_run_is_not_overwritten_nor_continued_with_other_settings(dataset: Pat
 def test_ctrl_c_keeps_the_last_whole_epoch(dataset: Path, tmp_path: Path) -> None:
     """A run that was interrupted can be evaluated, exported and continued."""
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "aegan_train.cli", "fit", "--data", str(dataset), "--machine-type", "pump", "--preset", "tiny"]
+    command = [
+        sys.executable,
+        "-m",
+        "aegan_train.cli",
+        "fit",
+        "--data",
+        str(dataset),
+        "--machine-type",
+        "pump",
+        "--preset",
+        "tiny",
+        "--recipe",
+        "reference",
+    ]
     process = subprocess.Popen([*command, "--out", str(out), "--epochs", "500"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in process.stdout:
@@ -99,7 +116,20 @@ def test_ctrl_c_keeps_the_last_whole_epoch(dataset: Path, tmp_path: Path) -> Non
 def test_a_kill_leaves_a_whole_checkpoint(dataset: Path, tmp_path: Path) -> None:
     """kill -9 at any moment: the file that is there loads."""
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "aegan_train.cli", "fit", "--data", str(dataset), "--machine-type", "pump", "--preset", "tiny"]
+    command = [
+        sys.executable,
+        "-m",
+        "aegan_train.cli",
+        "fit",
+        "--data",
+        str(dataset),
+        "--machine-type",
+        "pump",
+        "--preset",
+        "tiny",
+        "--recipe",
+        "reference",
+    ]
     process = subprocess.Popen([*command, "--out", str(out), "--epochs", "500"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:
@@ -127,7 +157,7 @@ def test_a_bad_recording_is_one_line_and_nothing_is_written(tmp_path: Path, spoi
     path = data / "dev_data" / "pump" / "train" / "normal_id_00_00000004.wav"
     path.unlink()
     spoil(path)
-    done = aegan_train("fit", "--data", data, "--machine-type", "pump", "--preset", "tiny", "--out", tmp_path / "run")
+    done = aegan_train("fit", "--data", data, "--machine-type", "pump", *TINY, "--out", tmp_path / "run")
     assert done.returncode == 1
     assert re.fullmatch(rf"aegan-train: {re.escape(str(path))}{line}\n", done.stderr), done.stderr
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
@@ -136,7 +166,7 @@ def test_a_bad_recording_is_one_line_and_nothing_is_written(tmp_path: Path, spoi
 def test_a_folder_without_normal_clips_is_one_line(tmp_path: Path) -> None:
     """Anomalies alone teach nothing."""
     write_wav(tmp_path / "dev_data" / "pump" / "train" / "anomaly_id_00_00000000.wav", np.zeros(160_000))
-    done = aegan_train("fit", "--data", tmp_path, "--machine-type", "pump", "--preset", "tiny", "--out", tmp_path / "run")
+    done = aegan_train("fit", "--data", tmp_path, "--machine-type", "pump", *TINY, "--out", tmp_path / "run")
     assert done.returncode == 1
     assert done.stderr == f"aegan-train: {tmp_path}: no normal clip of pump in train; put recordings of normal sound there\n"
 
@@ -145,7 +175,19 @@ def test_a_wrong_configuration_is_told_at_once(tmp_path: Path, dataset: Path) ->
     """All problems, with suggestions, exit code 78."""
     (tmp_path / "c.yaml").write_text("n_epoch: 3\nbeta1: 2\n")
     done = aegan_train(
-        "fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--out", tmp_path / "run", "--config", tmp_path / "c.yaml"
+        "fit",
+        "--data",
+        dataset,
+        "--machine-type",
+        "pump",
+        "--preset",
+        "tiny",
+        "--recipe",
+        "reference",
+        "--out",
+        tmp_path / "run",
+        "--config",
+        tmp_path / "c.yaml",
     )
     assert done.returncode == 78
     assert "n_epoch: unknown key; did you mean n_epochs?" in done.stderr
@@ -154,16 +196,17 @@ def test_a_wrong_configuration_is_told_at_once(tmp_path: Path, dataset: Path) ->
 
 
 def test_evaluate_prints_all_scores_and_writes_lines(run_folder: Path, dataset: Path, tmp_path: Path) -> None:
-    """19 rows with AUC and pAUC, the oracle named so, one JSON object a clip."""
+    """The label-free choice first, all scores and controls with AUC and pAUC, the oracle named so, one JSON object a clip."""
     done = aegan_train("evaluate", run_folder, "--data", dataset, "--jsonl", tmp_path / "s.jsonl")
     assert done.returncode == 0, done.stderr
-    rows = [line.split() for line in done.stdout.splitlines() if re.match(r"[DG]_", line)]
-    assert len(rows) == 19
+    rows = [line.split() for line in done.stdout.splitlines() if re.match(r"[CDG]_", line)]
+    assert len(rows) == 23
+    assert re.match(r"label-free \(what the monitor decides by\): D_maha AUC [01]\.\d+ pAUC [01]\.\d+$", done.stdout.splitlines()[1])
     assert all(0 <= float(row[1]) <= 1 and 0 <= float(row[2]) <= 1 for row in rows)
     assert done.stdout.splitlines()[-1].startswith("oracle (the best by these labels, which nobody has in a plant): ")
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
     assert len(lines) == 8
-    assert all(len(line["scores"]) == 19 for line in lines)
+    assert all(len(line["scores"]) == 23 for line in lines)
 
 
 def test_evaluate_without_a_run_is_one_line(tmp_path: Path, dataset: Path) -> None:
@@ -185,7 +228,7 @@ def test_evaluate_without_a_run_is_one_line(tmp_path: Path, dataset: Path) -> No
 def test_settings_that_do_not_fit_are_told_before_training(tmp_path: Path, dataset: Path, setting: str, line: str) -> None:
     """78, and nothing is written."""
     (tmp_path / "c.yaml").write_text(setting + "\n")
-    base = ["fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--out", tmp_path / "run"]
+    base = ["fit", "--data", dataset, "--machine-type", "pump", *TINY, "--out", tmp_path / "run"]
     done = aegan_train(*base, "--config", tmp_path / "c.yaml")
     assert done.returncode == 78
     assert line in done.stderr
@@ -201,7 +244,21 @@ def test_a_training_that_diverges_keeps_the_last_good_epoch(tmp_path: Path, data
         state[adam]["param_groups"][0]["lr"] = 1e30
     torch.save(state, out / "checkpoint.pt")
     (tmp_path / "c.yaml").write_text("learning_rate: 1e30\n")
-    base = ["fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--out", out, "--config", tmp_path / "c.yaml"]
+    base = [
+        "fit",
+        "--data",
+        dataset,
+        "--machine-type",
+        "pump",
+        "--preset",
+        "tiny",
+        "--recipe",
+        "reference",
+        "--out",
+        out,
+        "--config",
+        tmp_path / "c.yaml",
+    ]
     done = aegan_train(*base, "--resume", "--epochs", "6")
     assert done.returncode == 1
     line = rf"aegan-train: training diverged in epoch 4 \(\w+ is (nan|inf|-inf)\); {out} keeps epoch 3: finish it with .*"
@@ -230,3 +287,49 @@ def test_a_damaged_run_is_one_line(tmp_path: Path, dataset: Path, run_folder: Pa
     done = aegan_train("evaluate", run, "--data", dataset)
     assert done.returncode == 1
     assert re.fullmatch(r"aegan-train: .*: is damaged: .*reference\.npz: cannot be read as arrays .*; finish it again .*\n", done.stderr)
+
+
+def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> None:
+    """Linear bands, a fused score with its reason, other backgrounds under the covariance: from fit to replay, the same numbers."""
+    run, bundle = tmp_path / "run", tmp_path / "bundle"
+    done = aegan_train("fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--epochs", "1", "--out", run)
+    assert done.returncode == 0, done.stderr
+    done = aegan_train("evaluate", run, "--data", dataset, "--jsonl", tmp_path / "evaluate.jsonl")
+    first, reason = done.stdout.splitlines()[1:3]
+    assert re.match(r"label-free \(what the monitor decides by\): F_mean AUC [01]\.\d+ pAUC [01]\.\d+$", first)
+    assert reason.strip() == (
+        "F_mean, the mean of D_maha and C_linear_euclidean in standard deviations of held-out normal sound; no fault was looked at"
+    )
+    export_bundle(run, bundle)
+    record = load_bundle(bundle).record
+    assert (record.features.band_scale, record.reference.n_backgrounds, record.score) == ("linear", 4, "F_mean")
+    clips = sorted((dataset / "dev_data" / "pump" / "test").glob("*.wav"))
+    arguments = ["replay", "--bundle", bundle, "--clips", "--jsonl", tmp_path / "replay.jsonl", *clips]
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert monitor_main([str(argument) for argument in arguments]) == 0
+    evaluated, replayed = (
+        [json.loads(line)["scores"] for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()] for name in ("evaluate", "replay")
+    )
+    for one, other in zip(evaluated, replayed, strict=True):
+        assert len(one) == 24
+        assert other == pytest.approx(one, rel=1e-4, abs=1e-4)  # F_mean passes through 0
+        members = [(one[name] - record.normalisation[name].mean) / record.normalisation[name].std for name in record.fusion]
+        assert one["F_mean"] == pytest.approx(np.mean(members))
+
+
+def test_a_stuck_generator_is_drawn_anew_and_then_told(tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One that learns nothing stays worse than the mean picture; after the draws that are allowed it is a warning, and remembered."""
+    config = load_config("tiny", None, n_epochs=2, batch_segments=2, learning_rate=1e-12, n_redraws=1)
+    fit(FitRequest(dataset, "pump", "tiny", config, tmp_path / "run", "cpu", 0))
+    out, err = capsys.readouterr()
+    assert (
+        len(
+            re.findall(
+                r"^the generator is stuck \(reconstruction error 0\.\d+, that of the mean picture 0\.\d+\); beginning anew", out, re.M
+            )
+        )
+        == 1
+    )
+    assert len(re.findall(r"^warning: the generator is stuck \(.*\); train with another --seed, or set n_redraws$", err, re.M)) == 1
+    training = load_checkpoint(tmp_path / "run", CPU)
+    assert (training.n_redrawn, len(training.history)) == (1, 2)

@@ -14,8 +14,9 @@ from aegan_train.config import TrainConfig
 from aegan_train.losses import LossParameters, Updater
 from aegan_train.networks import Discriminator, Generator
 
-FORMAT = 1
+FORMAT = 2
 CHECKPOINT = "checkpoint.pt"
+SEEDS_APART = 1_000_003  # between the draws of one seed
 
 
 @dataclass(slots=True)
@@ -24,6 +25,7 @@ class Training:
 
     Attributes:
         history: Mean losses of each whole epoch so far.
+        n_redrawn: How often the networks were drawn anew.
         rng: Draws phases, order and alphas; part of the checkpoint, so a resumed training goes on as if never stopped.
     """
 
@@ -36,6 +38,7 @@ class Training:
     updater: Updater
     rng: torch.Generator
     history: list[dict[str, float]] = field(default_factory=list)
+    n_redrawn: int = 0
 
     @property
     def generator(self) -> Generator:
@@ -52,7 +55,29 @@ def make_updater(config: TrainConfig, device: torch.device) -> Updater:
     """Fresh networks and optimisers on `device`, from PyTorch's global seed."""
     generator, discriminator = Generator(config.network).to(device), Discriminator(config.network).to(device)
     loss = LossParameters(config.match, config.match_weight)
-    return Updater(generator, discriminator, loss, learning_rate=config.learning_rate, beta1=config.beta1, n_critic=config.n_critic)
+    bf16 = config.arithmetic == "bf16" or (config.arithmetic == "auto" and has_bf16(device))
+    return Updater(
+        generator, discriminator, loss, learning_rate=config.learning_rate, beta1=config.beta1, n_critic=config.n_critic, bf16=bf16
+    )
+
+
+def draw_networks(training: Training, device: torch.device) -> None:
+    """Begin anew with other initial weights; the data goes on."""
+    training.n_redrawn += 1
+    torch.manual_seed(training.seed + training.n_redrawn * SEEDS_APART)
+    training.updater = make_updater(training.config, device)
+    training.history.clear()
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 by itself; emulated, it is slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def save_checkpoint(training: Training, run: Path) -> None:
@@ -67,6 +92,7 @@ def save_checkpoint(training: Training, run: Path) -> None:
         "scaling": asdict(training.scaling),
         "training_data_sha256": training.training_data_sha256,
         "history": training.history,
+        "n_redrawn": training.n_redrawn,
         "n_batches": updater.n_batches,
         "netG": updater.generator.state_dict(),
         "netD": updater.discriminator.state_dict(),
@@ -140,4 +166,5 @@ def load_checkpoint(run: Path, device: torch.device) -> Training:
         updater,
         rng,
         state["history"],
+        state["n_redrawn"],
     )

@@ -10,7 +10,7 @@ from typing import get_args
 from aegan_monitor import __version__
 from aegan_monitor.cli import parse_seed
 from aegan_monitor.errors import EXIT_INTERRUPTED, run_command
-from aegan_train.config import Preset, load_config
+from aegan_train.config import Preset, Recipe, load_config
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -23,6 +23,7 @@ def make_parser() -> argparse.ArgumentParser:
     fit.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder in DCASE layout, WAV or FLAC")
     fit.add_argument("--machine-type", required=True, metavar="NAME", help="folder name below dev_data")
     fit.add_argument("--preset", choices=get_args(Preset), required=True, help="size: paper (GPU), edge (small box), tiny")
+    fit.add_argument("--recipe", choices=get_args(Recipe), default="robust", help="robust (default), or reference: the method as published")
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the run")
     fit.add_argument("--config", type=Path, metavar="FILE", help="YAML with what differs from the preset")
     fit.add_argument("--epochs", type=int, metavar="N", help="passes over the clips, over preset and configuration")
@@ -31,10 +32,12 @@ def make_parser() -> argparse.ArgumentParser:
     fit.add_argument("--resume", action="store_true", help="continue the run in RUN from its last whole epoch")
     fit.set_defaults(run=run_fit)
 
-    evaluate = commands.add_parser("evaluate", help="all 19 scores with AUC and pAUC on the labelled clips of DIR/dev_data/NAME/test")
+    evaluate = commands.add_parser(
+        "evaluate", help="AUC and pAUC of all scores, and of controls without a network, on the clips of DIR/dev_data/NAME/test"
+    )
     evaluate.add_argument("run_folder", type=Path, metavar="RUN")
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR")
-    evaluate.add_argument("--jsonl", type=Path, metavar="FILE", help="write one object a clip, with its 19 scores")
+    evaluate.add_argument("--jsonl", type=Path, metavar="FILE", help="write one object a clip, with its scores")
     evaluate.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     evaluate.set_defaults(run=run_evaluate)
     return parser
@@ -43,7 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
 def run_fit(arguments: argparse.Namespace) -> int:
     """`aegan-train fit`."""
     overrides = {"n_epochs": arguments.epochs} if arguments.epochs is not None else {}
-    config = load_config(arguments.preset, arguments.config, **overrides)
+    config = load_config(arguments.preset, arguments.config, arguments.recipe, **overrides)
     from aegan_train.fit import FitRequest, fit  # noqa: PLC0415 - torch takes seconds to import; --help must not
 
     request = FitRequest(

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.problems import Settings, load_yaml, validate
-from aegan_monitor.scores import SCORE_IDS
+from aegan_monitor.scores import FUSION, SCORE_IDS
 from aegan_monitor.segments import ClipParameters
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Norm = Literal["ln", "bn", "in"]
 Match = Literal["mu", "mu+sigma"]
 Preset = Literal["paper", "edge", "tiny"]
+Recipe = Literal["reference", "robust"]
 
 
 class TrainConfig(Settings):
@@ -36,11 +37,22 @@ class TrainConfig(Settings):
     segment_hop_frames: int = Field(default=1, ge=1, description="frames from segment to segment, in training and in scoring")
     clip_frames: int = Field(default=313, ge=128, description="frames that one score covers in the field")
     decision_hop_frames: int = Field(default=32, ge=1, description="frames from decision to decision in the field")
+    band_scale: Literal["mel", "linear"] = Field(default="mel", description="bands of the picture that the network sees: mel or linear")
+    n_backgrounds: int = Field(
+        default=0, ge=0, description="copies of each training clip with another background that the covariance of D_maha also covers"
+    )
     top_db: float | None = Field(
         default=None, gt=0, description="range under each clip's own maximum; 80 for published tables, and then no streaming"
     )
     held_out: float = Field(default=0.125, gt=0, lt=1, description="part of the normal recordings kept for calibration")
-    score: str = Field(default="D_maha", description="the score that the daemon decides by", json_schema_extra={"enum": list(SCORE_IDS)})
+    score: str = Field(default="D_maha", description="the score that the daemon decides by")
+    fusion: list[str] = Field(default=[], description="scores whose mean distance from normal, in standard deviations, is F_mean")
+    n_redraws: int = Field(
+        default=0, ge=0, description="times that fresh networks may be drawn when a generator stays worse than the mean picture"
+    )
+    arithmetic: Literal["fp32", "bf16", "auto"] = Field(
+        default="fp32", description="of the convolutions while training; auto is bf16 where the device has instructions for it"
+    )
     precision: Literal["fp32", "fp16"] = Field(default="fp32", description="how weights are stored; fp16 rounds them once, after training")
 
     @model_validator(mode="after")
@@ -48,14 +60,27 @@ class TrainConfig(Settings):
         # One pass at batch_norm_momentum stands for the reference's two only where every batch has a generator step.
         if problems := self.clip.problems():
             raise ValueError(problems[0])
+        if unknown := [name for name in self.fusion if name not in SCORE_IDS]:
+            raise ValueError(f"fusion: {unknown[0]!r} is none of {', '.join(SCORE_IDS)}")
+        if self.score not in (names := [*SCORE_IDS, *([FUSION] if self.fusion else [])]):
+            raise ValueError(f"score: {self.score!r} is none of {', '.join(names)}")
         if self.n_critic > 1 and self.generator_norm == "bn":
             raise ValueError("n_critic over 1 goes with generator_norm ln or in; with bn its running statistics would not be the method's")
         return self
 
     @property
+    def choice(self) -> str:
+        """Why the score is what it is, for people who open a bundle."""
+        if self.score == FUSION:
+            return (
+                f"{FUSION}, the mean of {' and '.join(self.fusion)} in standard deviations of held-out normal sound; no fault was looked at"
+            )
+        return f"{self.score}, as the training's configuration says; no fault was looked at"
+
+    @property
     def features(self) -> FeatureParameters:
         """How sound becomes a picture."""
-        return FeatureParameters(top_db=self.top_db)
+        return FeatureParameters(band_scale=self.band_scale, top_db=self.top_db)
 
     @property
     def clip(self) -> ClipParameters:
@@ -79,12 +104,28 @@ PRESETS: dict[Preset, dict[str, object]] = {
 }
 
 
-def load_config(preset: Preset, path: Path | None, **overrides: object) -> TrainConfig:
-    """The preset's settings, those of the file at `path` over them, and `overrides` over both.
+# What each recipe changes of the method as published; docs/quality.md has the measurements.
+RECIPES: dict[Recipe, dict[str, object]] = {
+    "reference": {},
+    "robust": {
+        "arithmetic": "auto",
+        "band_scale": "linear",
+        "match_weight": 0.1,
+        "n_backgrounds": 4,
+        "n_epochs": 40,
+        "n_redraws": 5,
+        "score": FUSION,
+        "fusion": ["D_maha", "C_linear_euclidean"],
+    },
+}
+
+
+def load_config(preset: Preset, path: Path | None, recipe: Recipe = "reference", **overrides: object) -> TrainConfig:
+    """The settings of preset and recipe, those of the file at `path` over them, and `overrides` over all.
 
     Raises:
         ConfigError: With every problem of the file, one a line.
     """
     own = load_yaml(path) if path else {}
-    settings = {**PRESETS[preset], **(own if isinstance(own, dict) else {}), **overrides}
+    settings = {**PRESETS[preset], **RECIPES[recipe], **(own if isinstance(own, dict) else {}), **overrides}
     return validate(TrainConfig, settings, str(path or f"preset {preset}"))

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from aegan_monitor.capture.file import read_recording
+from aegan_monitor.controls import make_control_filterbank, mean_bands
 from aegan_monitor.errors import CaptureError, DataError
 from aegan_monitor.logmel import FeatureParameters, LogMel, limit_range, make_filterbank
 from aegan_monitor.segments import ClipParameters, Scaling
-from aegan_monitor.types import FloatArray
+from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.dcase import Clip
 
 LEAST_CLIPS = 8  # six for a reference set with its neighbours, two to calibrate on
@@ -62,10 +63,12 @@ class Spectrograms:
 
     Attributes:
         db: One float32 `[n_bands, n_frames]` a clip.
+        control_bands: float64 `[n_clips, 2, 128]`, each clip's mean linear and mel bands.
         sha256: Of all samples, in order.
     """
 
     db: list[FloatArray]
+    control_bands: DoubleArray
     sha256: str
 
 
@@ -77,21 +80,21 @@ def compute_spectrograms(
     Raises:
         CaptureError: A recording is damaged, of another format, or shorter than one segment.
     """
-    logmel = LogMel(features, make_filterbank(features))
+    logmel = LogMel(features, make_filterbank(features), make_control_filterbank(features))
     digest = hashlib.sha256()
-    found = []
+    found, control_bands = [], []
     for each in clips:
         samples = read_recording(each.path, features.sample_rate_hz)
         digest.update(samples.tobytes())
-        logmel.reset()
-        db = np.concatenate([logmel.push(samples).db, logmel.flush().db], axis=1)
-        if db.shape[1] < clip.segment_frames:
+        frames = logmel.transform_clip(samples)
+        if frames.db.shape[1] < clip.segment_frames:
             least_s = (clip.segment_frames - 1) * features.hop_s
             found_s = len(samples) / features.sample_rate_hz
             raise CaptureError(f"{each.path}: expected at least {least_s:.2f} s, found {found_s:.2f} s; record longer clips or remove it")
-        found.append(limit_range(db, features.top_db))
+        found.append(limit_range(frames.db, features.top_db))
+        control_bands.append(mean_bands(frames.control_db))
         on_clip()
-    return Spectrograms(found, digest.hexdigest())
+    return Spectrograms(found, np.stack(control_bands), digest.hexdigest())
 
 
 def find_scaling(db: Sequence[FloatArray]) -> Scaling:
@@ -118,6 +121,7 @@ class SegmentSampler:
         self._n_frames = [each.shape[1] for each in db]
         self._first_frame = np.cumsum([0, *self._n_frames[:-1]])
         self._frames = torch.from_numpy(scaling.apply(np.concatenate(db, axis=1))).to(device)
+        self.mean_picture_error = float(self._frames.var(dim=1, correction=0).mean())  # of each band's mean in place of G(x)
         self.n_segments = len(self._cut([0] * len(db)))
         self.batch_segments = min(batch_segments, self.n_segments)
 

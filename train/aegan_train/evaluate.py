@@ -17,7 +17,7 @@ from aegan_monitor.errors import BundleError, DataError
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.replay import open_lines
-from aegan_monitor.scores import SCORE_IDS
+from aegan_monitor.scores import CONTROL_IDS
 from aegan_train.checkpoint import load_trained
 from aegan_train.dcase import Clip, find_clips
 from aegan_train.finish import RUN_RECORD
@@ -52,7 +52,7 @@ def load_fields(run: Path) -> BundleFields:
 
 
 def score_clips(run: Path, clips: Sequence[Clip], device: torch.device) -> list[dict[str, float]]:
-    """The 19 scores of each clip.
+    """All scores of each clip.
 
     Raises:
         DataError: `run` is no finished run.
@@ -79,7 +79,7 @@ def compute_metrics(clips: Sequence[Clip], scores: Sequence[dict[str, float]]) -
     Raises:
         DataError: A machine id lacks normal or anomalous test clips.
     """
-    table = {name: np.array([clip[name] for clip in scores]) for name in SCORE_IDS}
+    table = {name: np.array([clip[name] for clip in scores]) for name in scores[0]}
     labels = np.array([clip.is_anomaly for clip in clips])
     sections = np.array([clip.section for clip in clips])
     for section in np.unique(sections):
@@ -108,15 +108,23 @@ def evaluate(run: Path, data: Path, jsonl: Path | None, device: torch.device) ->
         for clip, values in zip(clips, scores, strict=True):
             label = "anomaly" if clip.is_anomaly else "normal"
             record(json.dumps({"file": str(clip.path), "label": label, "scores": values}, allow_nan=False))
-    metrics = compute_metrics(clips, scores)
     n_anomalies = sum(clip.is_anomaly for clip in clips)
     n_normal, n_epochs = len(clips) - n_anomalies, fields.provenance.n_epochs
     print(f"{fields.machine_type}: {n_normal} normal and {n_anomalies} anomalous test clips, epoch {n_epochs}")
-    print(f"{'score':<14}{'AUC':>8}{'pAUC':>8}")
-    for name, each in metrics.items():
-        chosen = "   <- the run's score" if name == fields.score else ""
-        print(f"{name:<14}{each.auc:>8.4f}{each.pauc:>8.4f}{chosen}")
+    print_table(fields, compute_metrics(clips, scores))
+
+
+def print_table(fields: BundleFields, metrics: dict[str, Metrics]) -> None:
+    """What was chosen without labels first; then every score, the network's and the controls'; the oracle last."""
+
+    def figures(name: str) -> str:
+        return f"{name} AUC {metrics[name].auc:.4f} pAUC {metrics[name].pauc:.4f}"
+
+    control = max(CONTROL_IDS, key=lambda name: metrics[name].auc)
     best = max(metrics, key=lambda name: metrics[name].auc)
-    print(
-        f"oracle (the best by these labels, which nobody has in a plant): {best} AUC {metrics[best].auc:.4f} pAUC {metrics[best].pauc:.4f}"
-    )
+    print(f"label-free (what the monitor decides by): {figures(fields.score)}")
+    print(f"  {fields.choice}")
+    print(f"{'score':<20}{'AUC':>8}{'pAUC':>8}")
+    for name, each in metrics.items():
+        print(f"{name:<20}{each.auc:>8.4f}{each.pauc:>8.4f}{'   a control: no network, no training' if name in CONTROL_IDS else ''}")
+    print(f"oracle (the best by these labels, which nobody has in a plant): {figures(best)}; of the controls: {figures(control)}")

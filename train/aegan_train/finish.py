@@ -10,17 +10,20 @@ import torch
 from aegan_monitor import __version__
 from aegan_monitor.bundle import GOLDEN, REFERENCE, BundleFields, NetworkRecord, Provenance, ReferenceRecord
 from aegan_monitor.capture.file import read_recording
+from aegan_monitor.fusion import fuse
 from aegan_monitor.golden import compute_stages, golden_samples, write_golden
-from aegan_monitor.logmel import make_filterbank
+from aegan_monitor.logmel import LogMel, limit_range, make_filterbank
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.reference import ReferenceSet
-from aegan_monitor.segments import cut_segments
-from aegan_monitor.types import FloatArray
+from aegan_monitor.scores import FUSION
+from aegan_monitor.segments import ClipParameters, cut_segments
+from aegan_monitor.types import DoubleArray, FloatArray
+from aegan_train.background import change_background
 from aegan_train.checkpoint import Training, round_weights, write_atomically
 from aegan_train.dataset import Spectrograms
 from aegan_train.dcase import Clip
 from aegan_train.session import TorchSession
-from aegan_train.statistics import COVARIANCE, calibrate, fit_reference, mean_of_clips
+from aegan_train.statistics import COVARIANCE, calibrate, fit_reference, mean_of_clips, normalise
 
 RUN_RECORD = "run.json"
 SEGMENTS = "segments.npz"
@@ -42,11 +45,11 @@ def finish(
     round_weights(training)
     session = TorchSession(training.generator, training.discriminator, device)
     scaled = [training.scaling.apply(db) for db in pictures.db]
-    embeddings = np.stack([session.infer(cut_segments(db, config.clip)).embedding.mean(0, dtype=np.float64) for db in scaled])
+    embeddings = embed(session, scaled, config.clip)
+    varied = embed_backgrounds(training, session, fit_clips)
     mean_spectrogram = mean_of_clips(pictures.db, config.clip.clip_frames)
-    reference, shrinkage = fit_reference(embeddings, make_filterbank(config.features), mean_spectrogram)
+    reference, shrinkage = fit_reference(embeddings, varied, pictures.control_bands, make_filterbank(config.features), mean_spectrogram)
     scores, segments = score_held_out(training, reference, session, held_out)
-    calibration, normalisation = calibrate(scores)
     fields = BundleFields(
         machine_type=training.machine_type,
         features=config.features,
@@ -54,10 +57,12 @@ def finish(
         clip=config.clip,
         network=NetworkRecord(preset=training.preset, ndf=config.ndf, nz=config.nz, n_embedding=config.network.n_embedding),
         score=config.score,
+        fusion=config.fusion,
+        choice=config.choice,
         precision=config.precision,
-        reference=ReferenceRecord(n_clips=len(fit_clips), covariance=COVARIANCE, shrinkage=shrinkage),
-        normalisation=normalisation,
-        calibration=calibration,
+        reference=ReferenceRecord(n_clips=len(fit_clips), n_backgrounds=config.n_backgrounds, covariance=COVARIANCE, shrinkage=shrinkage),
+        normalisation=normalise(scores),
+        calibration=calibrate(scores),
         provenance=Provenance(
             version=__version__,
             commit=commit,
@@ -68,6 +73,9 @@ def finish(
             n_held_out_clips=len(held_out),
         ),
     )
+    if config.fusion:
+        scores = [{**clip, FUSION: fuse(clip, fields)} for clip in scores]
+        fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibrate(scores)})
     samples = join_samples(held_out, config.features.sample_rate_hz, golden_samples(fields))
     stages = compute_stages(fields, reference, session, samples)
     lines = [json.dumps({"file": clip.path.name, "scores": each}, allow_nan=False) for clip, each in zip(held_out, scores, strict=True)]
@@ -78,12 +86,33 @@ def finish(
     write_atomically(out / RUN_RECORD, lambda path: path.write_text(fields.model_dump_json(indent=1) + "\n", encoding="utf-8"))
 
 
+def embed(session: TorchSession, scaled: Sequence[FloatArray], clip: ClipParameters) -> DoubleArray:
+    """Mean embeddings `[n_clips, n_embedding]` of scaled spectrograms."""
+    found = [session.infer(cut_segments(each, clip)).embedding.mean(0, dtype=np.float64) for each in scaled]
+    return np.stack(found)
+
+
+def embed_backgrounds(training: Training, session: TorchSession, clips: Sequence[Clip]) -> DoubleArray:
+    """Mean embeddings `[n_clips n_backgrounds, n_embedding]` of the clips with other backgrounds; of none where none is asked for."""
+    config = training.config
+    rng = np.random.default_rng(training.seed)
+    logmel = LogMel(config.features, make_filterbank(config.features))
+    found = np.zeros((0, config.network.n_embedding))
+    for clip in clips:
+        samples = read_recording(clip.path, config.features.sample_rate_hz)
+        pictures = [logmel.transform_clip(change_background(samples, rng)).db for _ in range(config.n_backgrounds)]
+        if pictures:
+            scaled = [training.scaling.apply(limit_range(db, config.top_db)) for db in pictures]
+            found = np.concatenate([found, embed(session, scaled, config.clip)])
+    return found
+
+
 def score_held_out(
     training: Training, reference: ReferenceSet, session: TorchSession, held_out: Sequence[Clip]
 ) -> tuple[list[dict[str, float]], FloatArray]:
-    """The 19 scores of each held-out clip, and the first segments of them for the parity gate."""
+    """The scores of each held-out clip, and the first segments of them for the parity gate."""
     config = training.config
-    unfinished = BundleFields.model_construct(features=config.features, scaling=training.scaling, clip=config.clip)
+    unfinished = BundleFields.model_construct(features=config.features, scaling=training.scaling, clip=config.clip, fusion=[])
     probe = Pipeline(unfinished, reference, session)
     scores, segments = [], []
     for clip in held_out:

@@ -10,12 +10,13 @@ import torch
 from tqdm import tqdm
 
 from aegan_monitor.errors import DataError
-from aegan_train.checkpoint import CHECKPOINT, Training, load_checkpoint, make_updater, save_checkpoint
+from aegan_train.checkpoint import CHECKPOINT, Training, draw_networks, load_checkpoint, make_updater, save_checkpoint
 from aegan_train.config import TrainConfig
 from aegan_train.dataset import SegmentSampler, Spectrograms, compute_spectrograms, find_scaling, split_held_out
 from aegan_train.dcase import find_clips
 from aegan_train.finish import RUN_RECORD, finish
 
+SETTLED_BATCHES = 100  # by then a generator that learns at all beats the mean picture by far
 LOSS_NAMES = ("critic", "penalty", "recon", "matching")
 
 
@@ -112,10 +113,18 @@ def run_epochs(training: Training, pictures: Spectrograms, out: Path, device: to
     nominal = sampler.n_segments // sampler.batch_segments * sampler.batch_segments
     with tqdm(total=config.n_epochs * nominal, initial=n_done * nominal, unit="seg", desc="training", disable=None) as bar:
         try:
-            for epoch in range(n_done, config.n_epochs):
-                began_s = time.monotonic()
+            while (epoch := len(training.history)) < config.n_epochs:
+                began_s, n_batches_before = time.monotonic(), training.updater.n_batches
                 losses = run_epoch(training, sampler, device, bar)
                 refuse_divergence(losses, epoch, out)
+                if n_batches_before < SETTLED_BATCHES <= training.updater.n_batches and losses["recon"] > sampler.mean_picture_error:
+                    found = f"reconstruction error {losses['recon']:.4f}, that of the mean picture {sampler.mean_picture_error:.4f}"
+                    if training.n_redrawn < config.n_redraws:
+                        tqdm.write(f"the generator is stuck ({found}); beginning anew with other initial weights")
+                        draw_networks(training, device)
+                        bar.reset()
+                        continue
+                    tqdm.write(f"warning: the generator is stuck ({found}); train with another --seed, or set n_redraws", file=sys.stderr)
                 training.history.append(losses)
                 save_checkpoint(training, out)
                 bar.update((epoch + 1) * nominal - bar.n)
@@ -136,7 +145,7 @@ def run_epoch(training: Training, sampler: SegmentSampler, device: torch.device,
     for starts in batches:
         alpha = torch.rand(len(starts), 1, 1, 1, generator=training.rng).to(device)
         losses = training.updater.step(sampler.slice(starts), alpha)
-        totals += torch.stack([losses.critic, losses.penalty, losses.recon, losses.matching])
+        totals += torch.stack([each.float() for each in (losses.critic, losses.penalty, losses.recon, losses.matching)])
         if not bar.disable:
             bar.update(len(starts))
             bar.set_postfix(recon=f"{losses.recon:.4f}", critic=f"{losses.critic:.2f}", refresh=False)

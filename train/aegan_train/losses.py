@@ -87,11 +87,14 @@ class Updater:
         learning_rate: float = 2e-4,
         beta1: float = 0.5,
         n_critic: int = 1,
+        bf16: bool = False,
     ) -> None:
+        """Store; with `bf16` convolutions multiply in bfloat16 and add in float32, weights and Adam stay float32."""
         self.generator = generator
         self.discriminator = discriminator
         self.loss = loss
         self.n_critic = n_critic
+        self._bf16 = bf16
         self.n_batches = 0
         nothing = next(generator.parameters()).new_zeros(())
         self._last = (nothing, nothing)
@@ -101,6 +104,10 @@ class Updater:
 
     def step(self, x: Tensor, alpha: Tensor) -> BatchLosses:
         """Both updates on one batch; `alpha` as in `critic_loss`."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self._bf16):
+            return self._step(x, alpha)
+
+    def _step(self, x: Tensor, alpha: Tensor) -> BatchLosses:
         with_generator = self.n_batches % self.n_critic == 0
         self.n_batches += 1
         with torch.set_grad_enabled(with_generator):

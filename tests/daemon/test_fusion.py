@@ -1,0 +1,55 @@
+"""The fused score, and what each score needs of the network."""
+
+import numpy as np
+import pytest
+
+from aegan_monitor.bundle import BundleFields, Normalisation, load_bundle
+from aegan_monitor.demo import bundle_path
+from aegan_monitor.demo.pump import Pump
+from aegan_monitor.fusion import fuse, needed_graphs, needed_ids, score_names
+from aegan_monitor.pipeline import Pipeline
+from aegan_monitor.session import OrtSession
+
+MEMBERS = ["D_maha", "C_linear_euclidean"]
+FUSED = BundleFields.model_construct(
+    fusion=MEMBERS, normalisation={"D_maha": Normalisation(mean=10, std=2), "C_linear_euclidean": Normalisation(mean=4, std=0.5)}
+)
+PLAIN = BundleFields.model_construct(fusion=[])
+
+
+def test_the_fusion_is_the_mean_distance_from_normal() -> None:
+    """In standard deviations: normal sound gives 0, whatever the members' scales."""
+    assert fuse({"D_maha": 10, "C_linear_euclidean": 4}, FUSED) == 0
+    assert fuse({"D_maha": 14, "C_linear_euclidean": 3.5, "D_cos": 99}, FUSED) == pytest.approx((2 - 1) / 2)
+
+
+def test_a_score_needs_its_graphs_only() -> None:
+    """A control none, a fusion those of its members."""
+    assert needed_graphs(PLAIN, "D_lof") == ("embedding",)
+    assert needed_graphs(PLAIN, "G_z_1_max") == ("generator",)
+    assert needed_graphs(PLAIN, "C_mel_cosine") == ()
+    assert needed_graphs(FUSED, "F_mean") == ("embedding",)
+    assert [score.name for score in needed_ids(FUSED, ["F_mean", "D_maha"])] == MEMBERS
+    assert "F_mean" in score_names(FUSED)
+    assert "F_mean" not in score_names(PLAIN)
+
+
+@pytest.mark.parametrize("names", [["C_linear_euclidean"], ["F_mean"], ["F_mean", "G_x_2_min", "C_mel_cosine"]])
+def test_a_stream_gives_what_is_asked_for(names: list[str]) -> None:
+    """With no more of the network than that needs, the same numbers as with all of it."""
+    bundle = load_bundle(bundle_path())
+    fields = bundle.record.model_copy(update={"fusion": MEMBERS})
+    sound = Pump(3).read(16_000 * 12)
+    graphs = sorted({graph for name in names for graph in needed_graphs(fields, name)})
+    found = Pipeline(fields, bundle.reference, OrtSession(bundle, graphs), names).push(sound)
+    everything = Pipeline(fields, bundle.reference, OrtSession(bundle)).push(sound)
+    assert len(found) == len(everything) == 3
+    for one, other in zip(found, everything, strict=True):
+        assert list(one.scores) == names
+        assert one.scores == pytest.approx({name: other.scores[name] for name in names}, rel=1e-5)
+        assert np.isfinite(list(other.scores.values())).all()
+
+
+def test_controls_alone_need_no_graph() -> None:
+    """Nothing is loaded, and the provider says so."""
+    assert OrtSession(load_bundle(bundle_path()), ()).provider == "none"
