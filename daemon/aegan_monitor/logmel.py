@@ -71,16 +71,17 @@ def hz_from_mel(mel: DoubleArray) -> DoubleArray:
     return np.where(mel < 15.0, mel * 200 / 3, 1000.0 * np.exp((np.maximum(mel, 15.0) - 15.0) * np.log(6.4) / 27))
 
 
-def make_filterbank(features: FeatureParameters) -> FloatArray:
-    """Triangular bands of unit area (Slaney's norm), float32 `[n_bands, n_fft / 2 + 1]`.
-
-    Band i rises from edge i to edge i + 1 and falls to edge i + 2; the edges are equidistant on the band scale.
-    """
+def band_edges_hz(features: FeatureParameters) -> DoubleArray:
+    """Where the bands begin, peak and end, `[n_bands + 2]`: band i rises from edge i to edge i + 1 and falls to edge i + 2."""
     low, high = np.array(features.f_min_hz), np.array(features.f_max_hz)
     if features.band_scale == "mel":
-        edges = hz_from_mel(np.linspace(mel_from_hz(low), mel_from_hz(high), features.n_bands + 2))
-    else:
-        edges = np.linspace(low, high, features.n_bands + 2)
+        return hz_from_mel(np.linspace(mel_from_hz(low), mel_from_hz(high), features.n_bands + 2))
+    return np.linspace(low, high, features.n_bands + 2)
+
+
+def make_filterbank(features: FeatureParameters) -> FloatArray:
+    """Triangular bands of unit area (Slaney's norm) between `band_edges_hz`, float32 `[n_bands, n_fft / 2 + 1]`."""
+    edges = band_edges_hz(features)
     bins = np.fft.rfftfreq(features.n_fft, 1 / features.sample_rate_hz)
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]

@@ -100,11 +100,8 @@ class Pipeline:
     def _cut_clip(self, samples: FloatArray, name: str) -> tuple[FloatArray, FloatArray]:
         self.reset()
         frames = self._logmel.transform_clip(samples)
+        require_segment(self.fields, samples, frames.db, name)
         segments = cut_segments(self.fields.scaling.apply(limit_range(frames.db, self.fields.features.top_db)), self.fields.clip)
-        if not len(segments):
-            least_s = (self.fields.clip.segment_frames - 1) * self.fields.features.hop_s
-            found_s = len(samples) / self.fields.features.sample_rate_hz
-            raise CaptureError(f"{name}: expected at least {least_s:.2f} s, found {found_s:.2f} s; record longer clips or remove it")
         return np.ascontiguousarray(segments), frames.control_db
 
     def _score(self, outputs: SegmentOutputs, n_seen: int) -> ClipScore:
@@ -129,3 +126,15 @@ class Pipeline:
         n_old = max(0, min(len(self._power), next_clip - self._n_frames_forgotten))
         self._power, self._control_db = self._power[n_old:], self._control_db[:, n_old:]
         self._n_frames_forgotten += n_old
+
+
+def require_segment(fields: BundleFields, samples: FloatArray, db: FloatArray, name: str) -> None:
+    """Refuse a recording (`name` in errors) whose frames `db` do not fill one segment.
+
+    Raises:
+        CaptureError: It is too short.
+    """
+    if db.shape[1] < fields.clip.segment_frames:
+        least_s = (fields.clip.segment_frames - 1) * fields.features.hop_s
+        found_s = len(samples) / fields.features.sample_rate_hz
+        raise CaptureError(f"{name}: expected at least {least_s:.2f} s, found {found_s:.2f} s; record longer clips or remove it")

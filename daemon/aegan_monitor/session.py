@@ -127,17 +127,19 @@ class OrtSession:
 
     def _infer(self, batch: FloatArray) -> SegmentOutputs:
         found = empty_outputs(len(batch))
-        for graph, session in self._sessions.items():
+        for graph in self._sessions:
             names = GRAPH_OUTPUTS[graph]
-            try:
-                outputs = session.run(list(names), {"segments": batch})
-            except Exception as error:
-                raise InferenceRunError(f"{graph}.onnx: ONNX Runtime failed on {self.provider}: {error}") from error
-            found.update(zip(names, outputs, strict=True))
+            found.update(zip(names, self._run(graph, names, batch), strict=True))
         return SegmentOutputs(**found)
+
+    def _run(self, graph: Graph, names: Sequence[str], batch: FloatArray) -> Sequence[FloatArray]:
+        try:
+            outputs: Sequence[FloatArray] = self._sessions[graph].run(list(names), {"segments": batch})
+        except Exception as error:
+            raise InferenceRunError(f"{graph}.onnx: ONNX Runtime failed on {self.provider}: {error}") from error
+        return outputs
 
     def reconstruct(self, segments: FloatArray) -> FloatArray:
         """G(x), the shape of `segments`; needs the generator graph."""
         batches = [segments[i : i + MAX_BATCH] for i in range(0, len(segments), MAX_BATCH)]
-        session = self._sessions["generator"]
-        return np.concatenate([session.run(["recon"], {"segments": batch})[0] for batch in batches])
+        return np.concatenate([self._run("generator", ["recon"], batch)[0] for batch in batches])
