@@ -11,6 +11,7 @@ from aegan_monitor import __version__
 from aegan_monitor.errors import EXIT_FAILED, run_command
 
 LARGEST_SPEED = 100.0  # of the demo; a faster pump would outrun the network
+MAP_SUFFIXES = (".png", ".npz")
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
@@ -32,6 +33,18 @@ def make_parser() -> argparse.ArgumentParser:
     replay.add_argument("--jsonl", type=Path, metavar="OUT", help="write one object a decision (or a clip), with all scores")
     replay.add_argument("files", type=Path, nargs="+", metavar="FILE")
     replay.set_defaults(action=run_replay)
+
+    localize = commands.add_parser("localize", help="show where in a recording the unusual sound is: when, and at which frequencies")
+    localize.add_argument("bundle", type=Path, metavar="BUNDLE")
+    localize.add_argument("clip", type=Path, metavar="CLIP", help="WAV or FLAC")
+    localize.add_argument(
+        "--out",
+        type=parse_map_path,
+        required=True,
+        metavar="FILE",
+        help="map.png: picture, and map.npz with the arrays; map.npz: arrays only",
+    )
+    localize.set_defaults(action=run_localize)
 
     check = commands.add_parser("check", help="prove that this machine can monitor: configuration, bundle, provider, microphone")
     check.add_argument("--config", type=Path, metavar="FILE")
@@ -64,6 +77,13 @@ def parse_seed(text: str) -> int:
     if not (text.isdecimal() and int(text) < 2**32):
         raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {2**32 - 1}, found {text!r}")
     return int(text)
+
+
+def parse_map_path(text: str) -> Path:
+    """A path that ends in .png or .npz, as argparse wants it."""
+    if Path(text).suffix not in MAP_SUFFIXES:
+        raise argparse.ArgumentTypeError(f"expected a path that ends in {' or '.join(MAP_SUFFIXES)}, found {text!r}")
+    return Path(text)
 
 
 def run_run(arguments: argparse.Namespace) -> int:
@@ -104,6 +124,20 @@ def run_replay(arguments: argparse.Namespace) -> int:
     with open_lines(arguments.jsonl) as record:
         action = replay.clips if arguments.clips else replay.stream
         action(arguments.files, print, record)
+    return 0
+
+
+def run_localize(arguments: argparse.Namespace) -> int:
+    """`aegan-monitor localize`."""
+    from aegan_monitor.bundle import load_bundle  # noqa: PLC0415
+    from aegan_monitor.golden import require_golden  # noqa: PLC0415
+    from aegan_monitor.localize import localize  # noqa: PLC0415
+    from aegan_monitor.session import OrtSession  # noqa: PLC0415
+
+    bundle = load_bundle(arguments.bundle)
+    session = OrtSession(bundle)
+    require_golden(bundle, session)
+    localize(bundle, session, arguments.clip, arguments.out, print, lambda line: print(f"aegan-monitor: {line}", file=sys.stderr))
     return 0
 
 

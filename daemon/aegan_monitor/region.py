@@ -1,0 +1,139 @@
+"""Regions of a picture that stand out: bands and frames, and how far they are from what is usual there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aegan_monitor.types import FloatArray
+
+SHAPES = ((1, 13), (3, 5), (9, 3))  # bands x frames of the smoothing: a tone of 0.4 s, a blot, a bang
+REACH = (4, 6)  # bands and frames that a smoothing reaches to each side
+LEAST_EXCESS = 8.0  # the farthest place of a normal clip comes so far in 2 of 120 clips of the demo's pump
+LEAST_STEADY = 3.0  # in STEADY_SHARE of the time; the same pump on another day reaches 2
+STEADY_SHARE = 0.9
+MOST_REGIONS = 3  # of either kind
+LONGEST_GAP = 16  # frames (0.5 s): what comes again so soon is one event
+TINY = float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Part of a picture `[n_bands, n_frames]`.
+
+    Attributes:
+        bands, frames: Which rows and columns.
+        excess: At its peak (of a steady one: the median over time of its farthest band), in usual deviations; below 0 it is quieter.
+        is_steady: It lasts all the time.
+    """
+
+    bands: slice
+    frames: slice
+    excess: float
+    is_steady: bool
+
+
+def find_regions(excess: FloatArray) -> list[Region]:
+    """What stands out of `excess` (`measure`): first what lasts all the time, then what passes, each the farthest first.
+
+    `excess` is used up.
+    """
+    return [*find_steady(excess), *find_passing(excess)]
+
+
+def measure(deviation: FloatArray, normal: FloatArray) -> FloatArray:
+    """How far each place is from what is usual in its band, smoothed with each of SHAPES: `[n_shapes, n_bands, n_frames]`.
+
+    Both arguments are smoothed; each band of `deviation` `[n_bands, n_frames]` is then measured from the median of the band in
+    `normal` (the deviation of normal sound, `[n_bands, any]`) and in its standard deviations, or the median band's if those
+    are larger: so short a sample shows some bands calmer than they are.
+    """
+    found = np.empty((len(SHAPES), *deviation.shape), np.float32)
+    for plane, shape in zip(found, SHAPES, strict=True):
+        usual = smooth(normal, shape)
+        spread = usual.std(axis=1, keepdims=True)
+        spread = np.maximum(spread, max(float(np.median(spread)), TINY))
+        plane[:] = (smooth(deviation, shape) - np.median(usual, axis=1, keepdims=True)) / spread
+    return found
+
+
+def smooth(picture: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """The mean over `shape` (odd) cells around each, edges repeated."""
+    padded = np.pad(picture, [(side // 2, side // 2) for side in shape], mode="edge")
+    n_bands, n_frames = picture.shape
+    rows: FloatArray = np.zeros((n_bands, padded.shape[1]), np.float32)
+    for i in range(shape[0]):
+        rows += padded[i : i + n_bands]
+    total: FloatArray = np.zeros((n_bands, n_frames), np.float32)
+    for i in range(shape[1]):
+        total += rows[:, i : i + n_frames]
+    total /= np.float32(shape[0] * shape[1])
+    return total
+
+
+def farthest(planes: FloatArray) -> FloatArray:
+    """Of each place the value that is farthest from 0, `[n_bands, n_frames]`."""
+    high, low = planes.max(axis=0), planes.min(axis=0)
+    found: FloatArray = np.where(high > -low, high, low)
+    return found
+
+
+def find_steady(planes: FloatArray) -> list[Region]:
+    """Bands that deviate to one side nearly all the time; their median is taken away from `planes` `[n_shapes, n_bands, n_frames]`."""
+    low, middle, high = np.quantile(planes[0], [1 - STEADY_SHARE, 0.5, STEADY_SHARE], axis=1)
+    found = []
+    for sign, nearest in ((1, low), (-1, -high)):
+        bulk = runs(nearest >= LEAST_STEADY)
+        found += [Region(bands, slice(0, planes.shape[2]), sign * float(np.max(sign * middle[bands])), is_steady=True) for bands in bulk]
+        for bands in runs(sign * middle >= LEAST_STEADY / 2):  # with its flanks, which would come up as regions of their own
+            if np.any(nearest[bands] >= LEAST_STEADY):
+                planes[:, bands] -= np.median(planes[:, bands], axis=2, keepdims=True)
+    return sorted(found, key=lambda region: -abs(region.excess))[:MOST_REGIONS]
+
+
+def find_passing(planes: FloatArray) -> Iterator[Region]:
+    """Places that deviate for a while; each is blanked in `planes` before the next is looked for."""
+    for _ in range(MOST_REGIONS):
+        plane, band, frame = np.unravel_index(int(np.abs(planes).argmax()), planes.shape)
+        excess = float(planes[plane, band, frame])
+        if abs(excess) < LEAST_EXCESS:
+            return
+        picture = np.sign(excess) * planes[plane]
+        yield Region(*grow(picture, int(band), int(frame), abs(excess) / 2), excess, is_steady=False)
+        flanks = grow(picture, int(band), int(frame), LEAST_EXCESS / 3)
+        planes[:, *(slice(max(0, part.start - reach), part.stop + reach) for part, reach in zip(flanks, REACH, strict=True))] = 0
+
+
+def grow(picture: FloatArray, band: int, frame: int, level: float) -> tuple[slice, slice]:
+    """The box around a cell: all bands whose mean over its frames, and all frames whose mean over its bands, is over `level`."""
+    bands, frames = slice(band, band + 1), slice(frame, frame + 1)
+    while True:
+        before = bands, frames
+        frames = widen(frames, picture[bands].mean(axis=0) > level, LONGEST_GAP)
+        bands = widen(bands, picture[:, frames].mean(axis=1) > level, 0)
+        if before == (bands, frames):
+            return bands, frames
+
+
+def widen(part: slice, holds: NDArray[np.bool_], gap: int) -> slice:
+    """`part` with what holds on both sides of it, over gaps of at most `gap` cells."""
+    places = np.flatnonzero(holds)
+    before, behind = places[places < part.start][::-1], places[places >= part.stop]
+    n_before = count_reached(part.start - 1 - before, gap)
+    n_behind = count_reached(behind - part.stop, gap)
+    return slice(part.start - n_before, part.stop + n_behind)
+
+
+def count_reached(distances: NDArray[np.intp], gap: int) -> int:
+    """How many cells away the last of rising `distances` (0 is the next cell) is that can be got to without a wider gap."""
+    steps = np.diff(distances, prepend=-1) - 1
+    wide = np.flatnonzero(steps > gap)
+    n = int(wide[0]) if len(wide) else len(distances)
+    return int(distances[n - 1]) + 1 if n else 0
+
+
+def runs(holds: NDArray[np.bool_]) -> list[slice]:
+    """The runs of true values."""
+    steps = np.flatnonzero(np.diff(np.concatenate([[False], holds, [False]]).astype(np.int8)))
+    return [slice(int(start), int(stop)) for start, stop in zip(steps[::2], steps[1::2], strict=True)]
