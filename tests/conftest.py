@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from broker import Mosquitto
     from pulse import PulseServer
 
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="aegan-tests-")  # no test fills the user's cache
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two busy cores and spinning threads make a second a minute
 
 REQUIRE_ALL = os.environ.get("AEGAN_REQUIRE_ALL") == "1"

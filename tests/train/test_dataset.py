@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aegan_monitor.errors import DataError
 from aegan_monitor.segments import ClipParameters, Scaling
-from aegan_train.dataset import SegmentSampler, find_scaling, split_held_out
+from aegan_train.dataset import SegmentSampler, Spectrograms, find_mean_picture_error, find_scaling, split_held_out
 from aegan_train.dcase import Clip
 
 
@@ -68,7 +68,9 @@ SCALING = Scaling(0.0, 2.0)
 
 def make_sampler(clip: ClipParameters = CLIP, batch: int = 3) -> SegmentSampler:
     """A sampler of two clips of 20 and 31 frames."""
-    return SegmentSampler(DB, SCALING, clip, batch, torch.device("cpu"))
+    frames = np.concatenate([np.zeros((7, 5), np.float32), DB[0].T, DB[1].T])  # a clip that is not theirs comes first
+    pictures = Spectrograms(frames, [7, 27], [20, 31], np.zeros((2, 2, 128)), [], [])
+    return SegmentSampler(pictures, SCALING, clip, batch, torch.device("cpu"))
 
 
 def test_epochs_show_every_segment_in_time() -> None:
@@ -81,7 +83,7 @@ def test_epochs_show_every_segment_in_time() -> None:
         starts = torch.cat(batches).tolist()
         assert len(set(starts)) == len(starts)
         seen.update(starts)
-    assert seen == {*range(13), *range(20, 20 + 24)}
+    assert seen == {*range(7, 7 + 13), *range(27, 27 + 24)}
 
 
 def test_at_hop_1_every_epoch_has_every_segment() -> None:
@@ -89,12 +91,12 @@ def test_at_hop_1_every_epoch_has_every_segment() -> None:
     clip = ClipParameters(8, 1, 16, 4)
     starts = torch.cat(make_sampler(clip, 5).epoch(torch.Generator().manual_seed(1))).tolist()
     assert len(starts) == 35 == (13 + 24) // 5 * 5
-    assert set(starts) <= {*range(13), *range(20, 44)}
+    assert set(starts) <= {*range(7, 20), *range(27, 51)}
 
 
 def test_slices_are_the_scaled_frames() -> None:
-    """The segment that begins at frame 21 is column 1 to 8 of the second clip."""
-    (found,) = make_sampler().slice(torch.tensor([21])).numpy()
+    """The segment that begins at frame 28 is column 1 to 8 of the second clip."""
+    (found,) = make_sampler().slice(torch.tensor([28])).numpy()
     np.testing.assert_allclose(found[0], DB[1][:, 1:9] - 1.0)
 
 
@@ -103,3 +105,9 @@ def test_a_batch_is_at_most_what_there_is() -> None:
     sampler = make_sampler(batch=512)
     assert sampler.batch_segments == sampler.n_segments
     assert len(sampler.epoch(torch.Generator().manual_seed(0))) == 1
+
+
+def test_the_mean_picture_is_that_of_all_clips() -> None:
+    """Its error is the variance of each band, whatever the clips' lengths."""
+    whole = SCALING.apply(np.concatenate(DB, axis=1)).astype(np.float64)
+    assert find_mean_picture_error(DB, SCALING) == pytest.approx(whole.var(axis=1).mean(), rel=1e-9)

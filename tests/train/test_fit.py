@@ -1,6 +1,7 @@
 """Training as its users meet it: runs, resuming, stopping, and bad input."""
 
 import contextlib
+import csv
 import io
 import json
 import os
@@ -23,6 +24,7 @@ from aegan_monitor.cli import main as monitor_main
 from aegan_train.checkpoint import load_checkpoint, load_trained
 from aegan_train.cli import main
 from aegan_train.config import PRESETS, load_config
+from aegan_train.dcase import tell_skipped, write_skipped
 from aegan_train.fit import FitRequest, fit
 from synthetic import write_dataset, write_wav
 
@@ -140,27 +142,76 @@ def test_a_kill_leaves_a_whole_checkpoint(dataset: Path, tmp_path: Path) -> None
     assert len(load_checkpoint(out, CPU).history) >= 1
 
 
-@pytest.mark.parametrize(
-    ("spoil", "line"),
-    [
-        (lambda p: write_wav(p, np.zeros((16_000, 2))), r": expected 1 channel at 16000 Hz, found 2 at 16000 Hz; .*"),
-        (lambda p: write_wav(p, np.zeros(44_100), 44_100), r": expected 1 channel at 16000 Hz, found 1 at 44100 Hz; .*"),
-        (lambda p: write_wav(p, np.zeros(0)), r": expected sound, found 0 samples; .*"),
-        (lambda p: p.write_bytes(b"RIFF"), r": expected a WAV or FLAC recording, found .*"),
-        (lambda p: write_wav(p, np.zeros(16_000)), r": expected at least 4\.06 s, found 1\.00 s; record longer clips or remove it"),
-        (lambda p: write_wav(p, np.full(160_000, np.nan), subtype="FLOAT"), r": expected samples from -1 to 1, found nan at sample 0 .*"),
-    ],
-)
-def test_a_bad_recording_is_one_line_and_nothing_is_written(tmp_path: Path, spoil: Callable[[Path], object], line: str) -> None:
-    """Stereo, 44.1 kHz, empty, cut, short, NaN."""
+SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "stereo": (lambda p: write_wav(p, np.zeros((16_000, 2))), "expected 1 channel at 16000 Hz, found 2 at 16000 Hz; nothing is .*"),
+    "fast": (lambda p: write_wav(p, np.zeros(44_100), 44_100), "expected 1 channel at 16000 Hz, found 1 at 44100 Hz; nothing is .*"),
+    "empty": (lambda p: write_wav(p, np.zeros(0)), "expected sound, found 0 samples; record it again or remove it"),
+    "cut": (lambda p: p.write_bytes(b"RIFF"), "expected a WAV or FLAC recording, found .*"),
+    "short": (lambda p: write_wav(p, noise(16_000)), r"expected at least 4\.06 s, found 1\.00 s; record longer clips or remove it"),
+    "nan": (lambda p: write_wav(p, np.full(160_000, np.nan), subtype="FLOAT"), "expected samples from -1 to 1, found nan at sample 0 .*"),
+    "silent": (lambda p: write_wav(p, np.zeros(160_000)), "expected sound, found 160000 samples that all are 0; check the .*"),
+    "constant": (lambda p: write_wav(p, np.full(160_000, 0.25)), r"expected sound, found 160000 samples that all are 0\.25; check the .*"),
+    "copy": (
+        lambda p: shutil.copy(p.with_name("normal_id_00_00000000.wav"), p),
+        "the same samples as normal_id_00_00000000.wav; remove one of them",
+    ),
+}
+
+
+def noise(n: int) -> np.ndarray:
+    """White, at -20 dBFS."""
+    return 0.1 * np.random.default_rng(0).standard_normal(n)
+
+
+def test_bad_recordings_are_skipped_and_told(tmp_path: Path) -> None:
+    """Each with its reason, in the order of names, on stderr and in the run's list; the good ones are trained on."""
     data = write_dataset(tmp_path / "data", n_train=10, n_normal=0, n_anomaly=0)
-    path = data / "dev_data" / "pump" / "train" / "normal_id_00_00000004.wav"
-    path.unlink()
-    spoil(path)
-    done = aegan_train("fit", "--data", data, "--machine-type", "pump", *TINY, "--out", tmp_path / "run")
+    paths = {name: data / "dev_data" / "pump" / "train" / f"normal_id_00_{20 + i:08d}.wav" for i, name in enumerate(SPOILT)}
+    for name, (spoil, _) in SPOILT.items():
+        spoil(paths[name])
+    done = aegan_train("fit", "--data", data, "--machine-type", "pump", *TINY, "--epochs", "1", "--out", tmp_path / "run")
+    assert done.returncode == 0
+    told = done.stderr.splitlines()
+    assert told[0] == "9 files skipped:"
+    for line, (name, (_, reason)) in zip(told[1:10], SPOILT.items(), strict=True):
+        assert re.fullmatch(rf"  {re.escape(str(paths[name]))}: {reason}", line), line
+    with (tmp_path / "run" / "skipped.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["path", "reason"]
+    assert [f"  {path}: {reason}" for path, reason in rows[1:]] == told[1:10]
+    provenance = json.loads((tmp_path / "run" / "run.json").read_text())["provenance"]
+    assert provenance["n_training_clips"] + provenance["n_held_out_clips"] == 10
+
+
+def test_too_few_good_recordings_are_an_error(tmp_path: Path) -> None:
+    """The bad ones are listed before it, and nothing is written."""
+    data = write_dataset(tmp_path / "data", n_train=8, n_normal=0, n_anomaly=0)
+    train = data / "dev_data" / "pump" / "train"
+    command = ("fit", "--data", data, "--machine-type", "pump", *TINY, "--out", tmp_path / "run")
+    write_wav(train / "normal_id_00_00000004.wav", np.zeros(160_000))
+    done = aegan_train(*command)
     assert done.returncode == 1
-    assert re.fullmatch(rf"aegan-train: {re.escape(str(path))}{line}\n", done.stderr), done.stderr
-    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+    first, second, last = done.stderr.splitlines()
+    assert first == "1 file skipped:"
+    assert second.startswith(f"  {train}/normal_id_00_00000004.wav: expected sound, ")
+    assert last == f"aegan-train: {train}: expected at least 8 normal clips, found 7; record more normal sound"
+    for path in train.glob("*.wav"):
+        write_wav(path, np.zeros(160_000))
+    done = aegan_train(*command)
+    assert done.stderr.splitlines()[-1] == f"aegan-train: {data}: none of 8 normal clips is fit for training; record normal sound anew"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_long_list_is_cut_on_screen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Twenty lines and how many more; the file has all, and is removed when there is none."""
+    skipped = [(Path(f"{number}.wav"), "bad, very") for number in range(23)]
+    tell_skipped(skipped)
+    told = capsys.readouterr().err.splitlines()
+    assert (told[0], told[20], told[21:]) == ("23 files skipped:", "  19.wav: bad, very", ["  and 3 more"])
+    write_skipped(skipped, tmp_path / "skipped.csv")
+    assert (tmp_path / "skipped.csv").read_text().splitlines()[-1] == '22.wav,"bad, very"'
+    write_skipped([], tmp_path / "skipped.csv")
+    assert not (tmp_path / "skipped.csv").exists()
 
 
 def test_a_folder_without_normal_clips_is_one_line(tmp_path: Path) -> None:

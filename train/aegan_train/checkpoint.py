@@ -57,7 +57,14 @@ def make_updater(config: TrainConfig, device: torch.device) -> Updater:
     loss = LossParameters(config.match, config.match_weight)
     bf16 = config.arithmetic == "bf16" or (config.arithmetic == "auto" and has_bf16(device))
     return Updater(
-        generator, discriminator, loss, learning_rate=config.learning_rate, beta1=config.beta1, n_critic=config.n_critic, bf16=bf16
+        generator,
+        discriminator,
+        loss,
+        learning_rate=config.learning_rate,
+        beta1=config.beta1,
+        n_critic=config.n_critic,
+        penalty_part=config.penalty_part,
+        bf16=bf16,
     )
 
 

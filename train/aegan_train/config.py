@@ -32,6 +32,9 @@ class TrainConfig(Settings):
     beta1: float = Field(default=0.5, ge=0, lt=1, description="first beta of both Adams")
     learning_rate: float = Field(default=2e-4, gt=0, description="of both Adams")
     n_critic: int = Field(default=1, ge=1, description="critic steps for each generator step")
+    penalty_part: float = Field(
+        default=1.0, gt=0, le=1, description="part of each batch on which the critic's gradient penalty is measured; 1 is the method"
+    )
     batch_segments: int = Field(default=512, ge=2, description="segments in a batch; at most as many as there are")
     n_epochs: int = Field(default=50, ge=1, description="passes over the training clips")
     segment_hop_frames: int = Field(default=1, ge=1, description="frames from segment to segment, in training and in scoring")

@@ -2,21 +2,24 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from aegan_monitor.capture.file import read_recording
-from aegan_monitor.controls import make_control_filterbank, mean_bands
-from aegan_monitor.errors import CaptureError, DataError
-from aegan_monitor.logmel import FeatureParameters, LogMel, limit_range, make_filterbank
+from aegan_monitor.errors import DataError
+from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.segments import ClipParameters, Scaling
 from aegan_monitor.types import DoubleArray, FloatArray
-from aegan_train.dcase import Clip
+from aegan_train.cache import default_folder, open_pictures
+from aegan_train.dcase import Clip, Skipped
 
 LEAST_CLIPS = 8  # six for a reference set with its neighbours, two to calibrate on
+IntArray = NDArray[np.int64]
 N_HELD_OUT_RUNS = 4  # without a manifest, the held-out clips are this many runs of consecutive clips
 
 
@@ -59,42 +62,74 @@ def split_held_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[l
 
 @dataclass(frozen=True, slots=True)
 class Spectrograms:
-    """The clips of a data set, in dB.
+    """Clips that are fit for training, in dB, and those that are not.
 
     Attributes:
-        db: One float32 `[n_bands, n_frames]` a clip.
+        frames: float32 `[n_frames, n_bands]`, of these clips and others; from the cache it is mapped, not in memory.
+        first_frames: Where in `frames` each clip begins.
+        n_frames: How many each has.
         control_bands: float64 `[n_clips, 2, 128]`, each clip's mean linear and mel bands.
-        sha256: Of all samples, in order.
+        digests: SHA-256 of each clip's samples.
+        clips: Where they come from.
+        skipped: What is left out, and why.
     """
 
-    db: list[FloatArray]
+    frames: FloatArray
+    first_frames: Sequence[int]
+    n_frames: Sequence[int]
     control_bands: DoubleArray
-    sha256: str
+    digests: Sequence[str]
+    clips: Sequence[Clip]
+    skipped: Sequence[Skipped] = ()
+
+    @property
+    def db(self) -> list[FloatArray]:
+        """A view `[n_bands, n_frames]` of each clip."""
+        return [self.frames[first : first + n].T for first, n in zip(self.first_frames, self.n_frames, strict=True)]
+
+    @property
+    def sha256(self) -> str:
+        """Of all samples, in order."""
+        return hashlib.sha256("".join(self.digests).encode()).hexdigest()
+
+    def select(self, clips: Sequence[Clip]) -> "Spectrograms":
+        """Those of `clips` alone."""
+        wanted = set(clips)
+        places = [place for place, clip in enumerate(self.clips) if clip in wanted]
+        return replace(
+            self,
+            first_frames=[self.first_frames[place] for place in places],
+            n_frames=[self.n_frames[place] for place in places],
+            control_bands=self.control_bands[places],
+            digests=[self.digests[place] for place in places],
+            clips=[self.clips[place] for place in places],
+        )
 
 
 def compute_spectrograms(
-    clips: Sequence[Clip], features: FeatureParameters, clip: ClipParameters, on_clip: Callable[[], object] = lambda: None
+    clips: Sequence[Clip],
+    features: FeatureParameters,
+    clip: ClipParameters,
+    on_clip: Callable[[], object] = lambda: None,
+    cache: Path | None = None,
 ) -> Spectrograms:
-    """Read every clip; one that is not as it should be ends it.
+    """The spectrograms of all clips that are fit for training, from the cache (None: the user's) where it has them.
 
     Raises:
-        CaptureError: A recording is damaged, of another format, or shorter than one segment.
+        DataError: The cache cannot be written.
     """
-    logmel = LogMel(features, make_filterbank(features), make_control_filterbank(features))
-    digest = hashlib.sha256()
-    found, control_bands = [], []
-    for each in clips:
-        samples = read_recording(each.path, features.sample_rate_hz)
-        digest.update(samples.tobytes())
-        frames = logmel.transform_clip(samples)
-        if frames.db.shape[1] < clip.segment_frames:
-            least_s = (clip.segment_frames - 1) * features.hop_s
-            found_s = len(samples) / features.sample_rate_hz
-            raise CaptureError(f"{each.path}: expected at least {least_s:.2f} s, found {found_s:.2f} s; record longer clips or remove it")
-        found.append(limit_range(frames.db, features.top_db))
-        control_bands.append(mean_bands(frames.control_db))
-        on_clip()
-    return Spectrograms(found, np.stack(control_bands), digest.hexdigest())
+    paths = [each.path for each in clips]
+    found = open_pictures(cache or default_folder(), paths, features, clip.segment_frames, on_clip)
+    good = [(each, row) for each, row in zip(clips, found.rows, strict=True) if "n_frames" in row]
+    n_frames = [row["n_frames"] for _, row in good]
+    skipped = [
+        (path, row["reason"] if "reason" in row else f"the same samples as {paths[row['same_as']].name}; remove one of them")
+        for path, row in zip(paths, found.rows, strict=True)
+        if "n_frames" not in row
+    ]
+    first_frames = list(accumulate(n_frames[:-1], initial=0))
+    digests, chosen = [row["sha256"] for _, row in good], [each for each, _ in good]
+    return Spectrograms(found.frames, first_frames, n_frames, found.control_bands, digests, chosen, skipped)
 
 
 def find_scaling(db: Sequence[FloatArray]) -> Scaling:
@@ -114,33 +149,60 @@ class SegmentSampler:
 
     Each epoch cuts each clip at a fresh random phase, 0 to hop - 1 frames, and then every hop frames: after some epochs
     the network has seen every segment. At hop 1 that is the reference's procedure.
+
+    Frames stay where they are, in the cache's memory map, and each batch gathers and scales its own; a GPU gets all of them
+    once where they fit.
     """
 
-    def __init__(self, db: Sequence[FloatArray], scaling: Scaling, clip: ClipParameters, batch_segments: int, device: torch.device) -> None:
-        self._clip = clip
-        self._n_frames = [each.shape[1] for each in db]
-        self._first_frame = np.cumsum([0, *self._n_frames[:-1]])
-        self._frames = torch.from_numpy(scaling.apply(np.concatenate(db, axis=1))).to(device)
-        self.mean_picture_error = float(self._frames.var(dim=1, correction=0).mean())  # of each band's mean in place of G(x)
-        self.n_segments = len(self._cut([0] * len(db)))
+    def __init__(self, pictures: Spectrograms, scaling: Scaling, clip: ClipParameters, batch_segments: int, device: torch.device) -> None:
+        self._clip, self._scaling, self._device = clip, scaling, device
+        self._frames = pictures.frames
+        self._first_frames, self._n_frames = np.array(pictures.first_frames), np.array(pictures.n_frames)
+        self.mean_picture_error = find_mean_picture_error(pictures.db, scaling)
+        self._on_device = self._load(pictures.db) if device.type == "cuda" else None
+        self.n_segments = len(self._cut(np.zeros_like(self._n_frames)))
         self.batch_segments = min(batch_segments, self.n_segments)
 
-    def _cut(self, phases: Sequence[int]) -> Tensor:
-        last = [n - self._clip.segment_frames for n in self._n_frames]
+    def _load(self, db: Sequence[FloatArray]) -> Tensor | None:
+        """All scaled frames `[n_frames, n_bands]` on the device, or None where they would take more than half of what is free."""
+        n_frames, n_bands = int(self._n_frames.sum()), self._frames.shape[1]
+        if n_frames * n_bands * 4 > torch.cuda.mem_get_info(self._device)[0] // 2:
+            return None
+        frames = torch.empty(n_frames, n_bands, device=self._device)
+        self._first_frames = np.cumsum([0, *self._n_frames[:-1]])
+        for first, each in zip(self._first_frames.tolist(), db, strict=True):
+            frames[first : first + each.shape[1]] = torch.from_numpy(self._scaling.apply(each).T)
+        return frames
+
+    def _cut(self, phases: IntArray) -> Tensor:
+        last = self._n_frames - self._clip.segment_frames
         hop = self._clip.segment_hop_frames
-        starts = [first + np.arange(phase, end + 1, hop) for first, end, phase in zip(self._first_frame, last, phases, strict=True)]
+        starts = [first + np.arange(phase, end + 1, hop) for first, end, phase in zip(self._first_frames, last, phases, strict=True)]
         return torch.from_numpy(np.concatenate(starts))
 
     def epoch(self, rng: torch.Generator) -> list[Tensor]:
         """First frames of the segments of each batch, in random order; the last partial batch is dropped."""
-        hop = self._clip.segment_hop_frames
-        phases = torch.randint(hop, (len(self._n_frames),), generator=rng).tolist()
-        longest = [min(phase, n - self._clip.segment_frames) for phase, n in zip(phases, self._n_frames, strict=True)]
-        starts = self._cut(longest)
+        phases = torch.randint(self._clip.segment_hop_frames, (len(self._n_frames),), generator=rng).numpy()
+        starts = self._cut(np.minimum(phases, self._n_frames - self._clip.segment_frames))
         order = torch.randperm(len(starts), generator=rng)
         n_batches = max(1, len(starts) // self.batch_segments)
         return list(starts[order][: n_batches * self.batch_segments].split(self.batch_segments))
 
     def slice(self, starts: Tensor) -> Tensor:
         """The segments `[n, 1, n_bands, segment_frames]` that begin at these frames."""
-        return torch.stack([self._frames[None, :, start : start + self._clip.segment_frames] for start in starts.tolist()])
+        places = starts[:, None] + torch.arange(self._clip.segment_frames)
+        if self._on_device is not None:
+            return self._on_device[places.to(self._device)].transpose(1, 2)[:, None]
+        segments = self._frames[places.numpy()].transpose(0, 2, 1)
+        return torch.from_numpy(self._scaling.apply(segments))[:, None].to(self._device)
+
+
+def find_mean_picture_error(db: Sequence[FloatArray], scaling: Scaling) -> float:
+    """The mean squared error, scaled, of each band's mean in place of G(x); one clip in memory at a time."""
+    total, squares = np.zeros(db[0].shape[0]), np.zeros(db[0].shape[0])
+    for each in db:
+        scaled = scaling.apply(each)
+        total += scaled.sum(axis=1, dtype=np.float64)
+        squares += np.square(scaled).sum(axis=1, dtype=np.float64)
+    n_frames = sum(each.shape[1] for each in db)
+    return float(np.mean(squares / n_frames - np.square(total / n_frames)))

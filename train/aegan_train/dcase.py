@@ -5,6 +5,8 @@ Sources: DCASE 2020 and 2022 challenge, task 2, descriptions of their data sets.
 
 import csv
 import re
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +14,8 @@ from typing import Literal
 from aegan_monitor.errors import DataError
 
 Split = Literal["train", "test"]
+Skipped = tuple[Path, str]  # a file that is no clip here, and why
+MAX_TOLD = 20  # skipped files that are told one by one; the run's list has all
 SETS = ("dev_data", "eval_data")
 SUFFIXES = {".wav", ".flac"}
 NAME_2020 = re.compile(r"(?P<label>normal|anomaly)_id_(?P<section>\d+)_(?P<number>\d+)")
@@ -75,6 +79,24 @@ def find_clips(data: Path, machine_type: str, split: Split) -> list[Clip]:
     if not clips:
         raise DataError(f"{folders[0]}: no WAV or FLAC recording in it; put normal clips there, e.g. normal_id_00_00000000.wav")
     return clips
+
+
+def tell_skipped(skipped: Sequence[Skipped]) -> None:
+    """Count and list on stderr what is left out, a line each: nothing is dropped in silence."""
+    if skipped:
+        print(f"{len(skipped)} {'file' if len(skipped) == 1 else 'files'} skipped:", file=sys.stderr)
+    for path, reason in skipped[:MAX_TOLD]:
+        print(f"  {path}: {reason}", file=sys.stderr)
+    if len(skipped) > MAX_TOLD:
+        print(f"  and {len(skipped) - MAX_TOLD} more", file=sys.stderr)
+
+
+def write_skipped(skipped: Sequence[Skipped], path: Path) -> None:
+    """All of them as CSV; no file where there is none."""
+    path.unlink(missing_ok=True)
+    if skipped:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("path", "reason"), *skipped])
 
 
 def read_manifest(data: Path) -> dict[str, str]:

@@ -13,16 +13,18 @@ from aegan_monitor.errors import DataError
 from aegan_train.checkpoint import CHECKPOINT, Training, draw_networks, load_checkpoint, make_updater, save_checkpoint
 from aegan_train.config import TrainConfig
 from aegan_train.dataset import SegmentSampler, Spectrograms, compute_spectrograms, find_scaling, split_held_out
-from aegan_train.dcase import find_clips
+from aegan_train.dcase import find_clips, tell_skipped, write_skipped
 from aegan_train.finish import RUN_RECORD, finish
+from aegan_train.hardware import prepare
 
 SETTLED_BATCHES = 100  # by then a generator that learns at all beats the mean picture by far
+SKIPPED = "skipped.csv"
 LOSS_NAMES = ("critic", "penalty", "recon", "matching")
 
 
 @dataclass(frozen=True, slots=True)
 class FitRequest:
-    """What `aegan-train fit` was asked for."""
+    """What `aegan-train fit` was asked for; a `cache` of None is the user's."""
 
     data: Path
     machine_type: str
@@ -33,6 +35,7 @@ class FitRequest:
     seed: int = 0
     resume: bool = False
     commit: str | None = None
+    cache: Path | None = None
 
 
 def choose_device(name: str) -> torch.device:
@@ -51,8 +54,10 @@ def choose_device(name: str) -> torch.device:
 def fit(request: FitRequest) -> bool:
     """Train, and leave a whole run in `request.out`; False when Ctrl-C ended it early (the last whole epoch is kept).
 
+    Recordings that are not fit for training are skipped, told, and listed in `request.out`.
+
     Raises:
-        DataError, CaptureError: The recordings are not fit for training, `out` already holds a run, or the training diverged.
+        DataError: Too few recordings are fit for training, `out` already holds a run, or the training diverged.
     """
     device = choose_device(request.device)
     if (request.out / CHECKPOINT).exists() and not request.resume:
@@ -61,14 +66,19 @@ def fit(request: FitRequest) -> bool:
     clips = [clip for clip in find_clips(request.data, request.machine_type, "train") if not clip.is_anomaly]
     if not clips:
         raise DataError(f"{request.data}: no normal clip of {request.machine_type} in train; put recordings of normal sound there")
-    fit_clips, held_out = split_held_out(clips, config.held_out, request.seed)
+    with tqdm(total=len(clips), desc="features", unit="clip", disable=None, leave=False) as bar:
+        found = compute_spectrograms(clips, config.features, config.clip, bar.update, request.cache)
+    tell_skipped(found.skipped)
+    if not found.clips:
+        raise DataError(f"{request.data}: none of {len(clips)} normal clips is fit for training; record normal sound anew")
+    fit_clips, held_out = split_held_out(found.clips, config.held_out, request.seed)
     print(
         f"{request.machine_type}: {len(fit_clips)} normal clips to train on, {len(held_out)} held out; {device.type}, seed {request.seed}"
     )
-    with tqdm(total=len(clips), desc="features", unit="clip", disable=None, leave=False) as bar:
-        pictures = compute_spectrograms(fit_clips, config.features, config.clip, bar.update)
-        compute_spectrograms(held_out, config.features, config.clip, bar.update)  # a bad one is told now, not after hours
+    pictures = found.select(fit_clips)
     request.out.mkdir(parents=True, exist_ok=True)
+    write_skipped(found.skipped, request.out / SKIPPED)
+    prepare(device)
     training = begin(request, pictures, device)
     (request.out / RUN_RECORD).unlink(missing_ok=True)  # it goes with the weights of before; a run without it is unfinished
     whole = run_epochs(training, pictures, request.out, device)
@@ -108,7 +118,7 @@ def begin(request: FitRequest, pictures: Spectrograms, device: torch.device) -> 
 def run_epochs(training: Training, pictures: Spectrograms, out: Path, device: torch.device) -> bool:
     """Train to `config.n_epochs`, a checkpoint each; False on Ctrl-C, with `training` as the last checkpoint has it."""
     config = training.config
-    sampler = SegmentSampler(pictures.db, training.scaling, config.clip, config.batch_segments, device)
+    sampler = SegmentSampler(pictures, training.scaling, config.clip, config.batch_segments, device)
     n_done = len(training.history)
     nominal = sampler.n_segments // sampler.batch_segments * sampler.batch_segments
     with tqdm(total=config.n_epochs * nominal, initial=n_done * nominal, unit="seg", desc="training", disable=None) as bar:

@@ -4,6 +4,7 @@ Source: the method's paper; its README gives L_D and L_G. Squared norms there ar
 reference code.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from aegan_train.config import Match
+from aegan_train.folded import arrange, criticise, embed, fold, generate
 from aegan_train.networks import Discriminator, Generator
+from aegan_train.slope import slopes
 
 PENALTY_WEIGHT = 10.0  # lambda
 
@@ -29,36 +32,33 @@ def critic_loss(discriminator: Discriminator, x: Tensor, recon: Tensor, alpha: T
 
     Args:
         discriminator: D.
-        x: Real segments `[n, 1, 128, 128]`.
-        recon: G(x), detached.
-        alpha: Uniform on (0, 1), `[n, 1, 1, 1]`: where between x and G(x) the gradient is measured.
+        x: Real segments, folded, `[n, 64, 64, 4]`.
+        recon: G(x), detached and folded.
+        alpha: Uniform on (0, 1), `[m, 1, 1, 1]`: where between x and G(x) the gradient is measured, on the first m segments.
 
     Returns:
         `mean D(G(x)) - mean D(x)` and `mean (||grad D(xhat)||_2 - 1)^2`, scalars.
 
     Source: I. Gulrajani et al., Improved Training of Wasserstein GANs, 2017, equation 3.
     """
-    score_real, _ = discriminator(x)
-    score_recon, _ = discriminator(recon)
-    between = (alpha * x + (1 - alpha) * recon).requires_grad_(True)
-    score_between, _ = discriminator(between)
-    (gradient,) = torch.autograd.grad(score_between.sum(), between, create_graph=True)
-    penalty = ((gradient.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
-    return score_recon.mean() - score_real.mean(), penalty
+    difference = criticise(discriminator, recon).mean() - criticise(discriminator, x).mean()
+    between = alpha * x[: len(alpha)] + (1 - alpha) * recon[: len(alpha)]
+    lengths = slopes(discriminator, between).flatten(1).to(x.dtype).norm(2, dim=1)
+    return difference, ((lengths - 1) ** 2).mean()
 
 
 def generator_loss(discriminator: Discriminator, x: Tensor, recon: Tensor, loss: LossParameters) -> tuple[Tensor, Tensor]:
     """Reconstruction error and (unweighted) feature matching, scalars; there is no adversarial term.
 
-    The spread is the root of the mean squared deviation over the batch (no Bessel correction).
+    `x` and `recon` are folded. The spread is the root of the mean squared deviation over the batch (no Bessel correction).
     """
     with torch.no_grad():
-        real = discriminator.embed(x)
-    fake = discriminator.embed(recon)
+        real = embed(discriminator, x)
+    fake = embed(discriminator, recon)
     matching = mse_loss(fake.mean(0), real.mean(0))
     if loss.match == "mu+sigma":
         matching = matching + mse_loss(fake.std(0, correction=0), real.std(0, correction=0))
-    return mse_loss(recon, x), matching
+    return mse_loss(recon.to(x.dtype), x), matching
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Updater:
     """One critic step and, every `n_critic` batches, one generator step.
 
     G does not change between the two steps, so G(x) is computed once; D's weights need no gradient in the
-    generator's step. Both save work and leave the numbers as they are.
+    generator's step. Both save work and leave the numbers as they are. So do folded pictures and channels last (`folded.py`).
     """
 
     def __init__(
@@ -87,34 +87,42 @@ class Updater:
         learning_rate: float = 2e-4,
         beta1: float = 0.5,
         n_critic: int = 1,
+        penalty_part: float = 1.0,
         bf16: bool = False,
     ) -> None:
-        """Store; with `bf16` convolutions multiply in bfloat16 and add in float32, weights and Adam stay float32."""
+        """Store; with `bf16` convolutions multiply in bfloat16 and add in float32, weights and Adam stay float32.
+
+        With `penalty_part` under 1 the penalty is measured on that part of each batch: its mean stays, its spread grows.
+        """
         self.generator = generator
         self.discriminator = discriminator
         self.loss = loss
         self.n_critic = n_critic
+        self.penalty_part = penalty_part
         self._bf16 = bf16
         self.n_batches = 0
         nothing = next(generator.parameters()).new_zeros(())
         self._last = (nothing, nothing)
         betas = (beta1, 0.999)
-        self.generator_adam = torch.optim.Adam(generator.parameters(), lr=learning_rate, betas=betas)
-        self.discriminator_adam = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=betas)
+        for network in (generator, discriminator):
+            arrange(network)
+        self.generator_adam = torch.optim.Adam(generator.parameters(), lr=learning_rate, betas=betas, fused=True)
+        self.discriminator_adam = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=betas, fused=True)
 
     def step(self, x: Tensor, alpha: Tensor) -> BatchLosses:
-        """Both updates on one batch; `alpha` as in `critic_loss`."""
+        """Both updates on one batch of segments `[n, 1, 128, 128]`; `alpha` as in `critic_loss`."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self._bf16):
-            return self._step(x, alpha)
+            return self._step(fold(x), alpha)
 
     def _step(self, x: Tensor, alpha: Tensor) -> BatchLosses:
         with_generator = self.n_batches % self.n_critic == 0
         self.n_batches += 1
         with torch.set_grad_enabled(with_generator):
-            recon = self.generator(x)
+            recon = generate(self.generator, x)
 
         self.discriminator_adam.zero_grad(set_to_none=True)
-        critic, penalty = critic_loss(self.discriminator, x, recon.detach(), alpha)
+        n_penalised = math.ceil(self.penalty_part * len(x))
+        critic, penalty = critic_loss(self.discriminator, x, recon.detach(), alpha[:n_penalised])
         (critic + PENALTY_WEIGHT * penalty).backward()
         self.discriminator_adam.step()
 
