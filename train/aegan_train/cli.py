@@ -1,4 +1,4 @@
-"""aegan-train: fit a network to normal machine sound, and evaluate it on labelled test clips."""
+"""aegan-train: fit a network to normal machine sound, evaluate it on labelled test clips, reproduce what was published."""
 
 import argparse
 import subprocess
@@ -11,6 +11,9 @@ from aegan_monitor import __version__
 from aegan_monitor.cli import parse_seed
 from aegan_monitor.errors import EXIT_INTERRUPTED, run_command
 from aegan_train.config import Preset, Recipe, load_config
+from aegan_train.dcase import Naming
+
+NAMINGS = get_args(Naming)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -37,9 +40,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("run_folder", type=Path, metavar="RUN")
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR")
+    evaluate.add_argument("--protocol", choices=NAMINGS, help="how AUCs make a figure; by default as the clips are named")
     evaluate.add_argument("--jsonl", type=Path, metavar="FILE", help="write one object a clip, with its scores")
+    evaluate.add_argument("--csv", type=Path, metavar="FOLDER", help="write the files that the challenge's evaluator reads")
     evaluate.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     evaluate.set_defaults(run=run_evaluate)
+
     return parser
 
 
@@ -85,7 +91,8 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     from aegan_train.evaluate import evaluate  # noqa: PLC0415 - as above
     from aegan_train.fit import choose_device  # noqa: PLC0415
 
-    evaluate(arguments.run_folder, arguments.data, arguments.jsonl, choose_device(arguments.device))
+    device = choose_device(arguments.device)
+    evaluate(arguments.run_folder, arguments.data, device, protocol_name=arguments.protocol, jsonl=arguments.jsonl, csv=arguments.csv)
     return 0
 
 
