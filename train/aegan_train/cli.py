@@ -41,11 +41,22 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("run_folder", type=Path, metavar="RUN")
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR")
     evaluate.add_argument("--protocol", choices=NAMINGS, help="how AUCs make a figure; by default as the clips are named")
-    evaluate.add_argument("--jsonl", type=Path, metavar="FILE", help="write one object a clip, with its scores")
-    evaluate.add_argument("--csv", type=Path, metavar="FOLDER", help="write the files that the challenge's evaluator reads")
-    evaluate.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     evaluate.set_defaults(run=run_evaluate)
 
+    reproduce = commands.add_parser("reproduce", help="train and evaluate a row of the published tables, and print both figures")
+    reproduce.add_argument("protocol", choices=NAMINGS)
+    reproduce.add_argument("machine_type", metavar="NAME", help="fan, pump, ...")
+    reproduce.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the challenge's dev_data (and eval_data)")
+    reproduce.add_argument("--out", type=Path, metavar="RUN", help="folder for the run, which is continued (default: runs/PROTOCOL_NAME)")
+    reproduce.add_argument("--preset", choices=get_args(Preset), default="paper", help="another size than the paper's, for a trial")
+    reproduce.add_argument("--epochs", type=int, metavar="N", help="other than the row's, for a trial")
+    reproduce.add_argument("--seed", type=parse_seed, default=0, metavar="N")
+    reproduce.set_defaults(run=run_reproduce)
+
+    for command in (evaluate, reproduce):
+        command.add_argument("--jsonl", type=Path, metavar="FILE", help="write one object a clip, with its scores")
+        command.add_argument("--csv", type=Path, metavar="FOLDER", help="write the files that the challenge's evaluator reads")
+        command.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     return parser
 
 
@@ -94,6 +105,23 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     device = choose_device(arguments.device)
     evaluate(arguments.run_folder, arguments.data, device, protocol_name=arguments.protocol, jsonl=arguments.jsonl, csv=arguments.csv)
     return 0
+
+
+def run_reproduce(arguments: argparse.Namespace) -> int:
+    """`aegan-train reproduce`."""
+    from aegan_train.fit import FitRequest  # noqa: PLC0415 - as above
+    from aegan_train.published import find_published, find_row_config  # noqa: PLC0415
+    from aegan_train.reproduce import reproduce  # noqa: PLC0415
+
+    naming: Naming = arguments.protocol
+    preset: Preset = arguments.preset
+    machine_type = arguments.machine_type
+    find_published(naming, machine_type)
+    overrides = {"n_epochs": arguments.epochs} if arguments.epochs is not None else {}
+    config = load_config(preset, find_row_config(naming, machine_type), "reference", **overrides)
+    out = arguments.out or Path("runs", f"{naming}_{machine_type}")
+    request = FitRequest(arguments.data, machine_type, preset, config, out, arguments.device, arguments.seed, commit=find_commit())
+    return 0 if reproduce(request, naming, arguments.jsonl, arguments.csv) else EXIT_INTERRUPTED
 
 
 def main(argv: Sequence[str] | None = None) -> int:
