@@ -53,9 +53,18 @@ def make_parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--seed", type=parse_seed, default=0, metavar="N")
     reproduce.set_defaults(run=run_reproduce)
 
+    imported = commands.add_parser("import-checkpoint", help="make a run of a published .pth file and its training audio")
+    imported.add_argument("file", type=Path, metavar="FILE")
+    imported.add_argument("--config", type=Path, required=True, metavar="ROW", help="its row, e.g. configs/train/dcase2020_fan.yaml")
+    imported.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the audio that it was trained on")
+    imported.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the run")
+    imported.add_argument("--machine-type", metavar="NAME", help="folder name below dev_data (default: as in the name of ROW)")
+    imported.set_defaults(run=run_import)
+
     for command in (evaluate, reproduce):
         command.add_argument("--jsonl", type=Path, metavar="FILE", help="write one object a clip, with its scores")
         command.add_argument("--csv", type=Path, metavar="FOLDER", help="write the files that the challenge's evaluator reads")
+    for command in (evaluate, reproduce, imported):
         command.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     return parser
 
@@ -122,6 +131,18 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
     out = arguments.out or Path("runs", f"{naming}_{machine_type}")
     request = FitRequest(arguments.data, machine_type, preset, config, out, arguments.device, arguments.seed, commit=find_commit())
     return 0 if reproduce(request, naming, arguments.jsonl, arguments.csv) else EXIT_INTERRUPTED
+
+
+def run_import(arguments: argparse.Namespace) -> int:
+    """`aegan-train import-checkpoint`."""
+    from aegan_train.fit import choose_device  # noqa: PLC0415 - as above
+    from aegan_train.import_checkpoint import PRESET, ImportRequest, guess_machine_type, import_checkpoint  # noqa: PLC0415
+
+    config = load_config(PRESET, arguments.config, "reference")
+    machine_type = arguments.machine_type or guess_machine_type(arguments.config)
+    device = choose_device(arguments.device)
+    import_checkpoint(ImportRequest(arguments.file, arguments.data, machine_type, config, arguments.out, device, find_commit()))
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
