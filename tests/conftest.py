@@ -132,6 +132,22 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def dcase2020(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny data set of a fan in DCASE 2020 layout."""
+    from synthetic import write_dcase2020
+
+    return write_dcase2020(tmp_path_factory.mktemp("dcase2020"))
+
+
+@pytest.fixture(scope="session")
+def dcase2022(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny data set of a fan in DCASE 2022 layout."""
+    from synthetic import write_dcase2022
+
+    return write_dcase2022(tmp_path_factory.mktemp("dcase2022"))
+
+
+@pytest.fixture(scope="session")
 def run_folder(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny run of three epochs on `dataset`."""
     from aegan_train.config import load_config

@@ -1,5 +1,7 @@
 """Data sets and recordings that the tests make for themselves."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -37,3 +39,60 @@ def write_dataset(
         write("test", "anomaly", number, 300 + number, -1.0)
     (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
     return folder
+
+
+def write_clips(folder: Path, names: Iterable[str], clip_s: float = 5.0) -> Path:
+    """A synthesised pump of its own for each path below `folder`; faulty where the name says anomaly.
+
+    Names that say neither are faulty where their number is odd: as in a challenge, nobody is told.
+    """
+    for place, name in enumerate(names):
+        number = int(re.findall("[0-9]+", name)[-1])
+        faulty = "anomaly" in name or ("normal" not in name and number % 2 == 1)
+        write_wav(folder / name, Pump(1000 + place, RATE_HZ, -1.0 if faulty else None).read(round(clip_s * RATE_HZ)))
+    return folder
+
+
+def write_dcase2020(folder: Path) -> Path:
+    """Machine type fan in DCASE 2020 layout: ids 00 and 02 in dev_data, 01 without test labels in eval_data, more of it additional."""
+    dev, evaluation, additional = (f"{name}/fan" for name in ("dev_data", "eval_data", "additional_data"))
+    return write_clips(
+        folder,
+        [
+            *(f"{dev}/train/normal_id_{section}_{number:08d}.wav" for section in ("00", "02") for number in range(6)),
+            *(
+                f"{dev}/test/{label}_id_{section}_{number:08d}.wav"
+                for section in ("00", "02")
+                for label in ("normal", "anomaly")
+                for number in range(3)
+            ),
+            *(f"{evaluation}/train/normal_id_01_{number:08d}.wav" for number in range(4)),
+            *(f"{evaluation}/test/id_01_{number:08d}.wav" for number in range(4)),
+            *(f"{additional}/train/normal_id_01_{number:08d}.wav" for number in range(4, 6)),
+        ],
+    )
+
+
+def write_dcase2022(folder: Path) -> Path:
+    """Machine type fan in DCASE 2022 layout: sections 00 and 01 in dev_data, 03 in eval_data without test labels."""
+    dev, evaluation = "dev_data/fan", "eval_data/fan"
+    return write_clips(
+        folder,
+        [
+            *(
+                f"{dev}/train/section_{section}_{domain}_train_normal_{number:04d}_m-n_W.wav"
+                for section in ("00", "01")
+                for domain, n in (("source", 5), ("target", 1))
+                for number in range(n)
+            ),
+            *(
+                f"{dev}/test/section_{section}_{domain}_test_{label}_{number:04d}_m-n_W.wav"
+                for section in ("00", "01")
+                for domain in ("source", "target")
+                for label in ("normal", "anomaly")
+                for number in range(2)
+            ),
+            *(f"{evaluation}/train/section_03_source_train_normal_{number:04d}_m-n_X.wav" for number in range(4)),
+            *(f"{evaluation}/test/section_03_test_{number:04d}.wav" for number in range(4)),
+        ],
+    )

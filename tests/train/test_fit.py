@@ -219,7 +219,10 @@ def test_a_folder_without_normal_clips_is_one_line(tmp_path: Path) -> None:
     write_wav(tmp_path / "dev_data" / "pump" / "train" / "anomaly_id_00_00000000.wav", np.zeros(160_000))
     done = aegan_train("fit", "--data", tmp_path, "--machine-type", "pump", *TINY, "--out", tmp_path / "run")
     assert done.returncode == 1
-    assert done.stderr == f"aegan-train: {tmp_path}: no normal clip of pump in train; put recordings of normal sound there\n"
+    assert done.stderr == (
+        f"aegan-train: {tmp_path}/dev_data/pump/train: no normal clip of pump in it (1 skipped, the first anomaly_id_00_00000000.wav: "
+        "an anomaly among training clips); put recordings there, e.g. normal_id_00_00000000.wav\n"
+    )
 
 
 def test_a_wrong_configuration_is_told_at_once(tmp_path: Path, dataset: Path) -> None:

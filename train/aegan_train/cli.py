@@ -1,4 +1,4 @@
-"""aegan-train: fit a network to normal machine sound, and evaluate it on labelled test clips."""
+"""aegan-train: fit a network to normal machine sound, evaluate it on labelled test clips, reproduce what was published."""
 
 import argparse
 import subprocess
@@ -11,6 +11,9 @@ from aegan_monitor import __version__
 from aegan_monitor.cli import parse_seed
 from aegan_monitor.errors import EXIT_INTERRUPTED, run_command
 from aegan_train.config import Preset, Recipe, load_config
+from aegan_train.dcase import Naming
+
+NAMINGS = get_args(Naming)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -37,9 +40,32 @@ def make_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("run_folder", type=Path, metavar="RUN")
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR")
-    evaluate.add_argument("--jsonl", type=Path, metavar="FILE", help="write one object a clip, with its scores")
-    evaluate.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    evaluate.add_argument("--protocol", choices=NAMINGS, help="how AUCs make a figure; by default as the clips are named")
     evaluate.set_defaults(run=run_evaluate)
+
+    reproduce = commands.add_parser("reproduce", help="train and evaluate a row of the published tables, and print both figures")
+    reproduce.add_argument("protocol", choices=NAMINGS)
+    reproduce.add_argument("machine_type", metavar="NAME", help="fan, pump, ...")
+    reproduce.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the challenge's dev_data (and eval_data)")
+    reproduce.add_argument("--out", type=Path, metavar="RUN", help="folder for the run, which is continued (default: runs/PROTOCOL_NAME)")
+    reproduce.add_argument("--preset", choices=get_args(Preset), default="paper", help="another size than the paper's, for a trial")
+    reproduce.add_argument("--epochs", type=int, metavar="N", help="other than the row's, for a trial")
+    reproduce.add_argument("--seed", type=parse_seed, default=0, metavar="N")
+    reproduce.set_defaults(run=run_reproduce)
+
+    imported = commands.add_parser("import-checkpoint", help="make a run of a published .pth file and its training audio")
+    imported.add_argument("file", type=Path, metavar="FILE")
+    imported.add_argument("--config", type=Path, required=True, metavar="ROW", help="its row, e.g. configs/train/dcase2020_fan.yaml")
+    imported.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the audio that it was trained on")
+    imported.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the run")
+    imported.add_argument("--machine-type", metavar="NAME", help="folder name below dev_data (default: as in the name of ROW)")
+    imported.set_defaults(run=run_import)
+
+    for command in (evaluate, reproduce):
+        command.add_argument("--jsonl", type=Path, metavar="FILE", help="write one object a clip, with its scores")
+        command.add_argument("--csv", type=Path, metavar="FOLDER", help="write the files that the challenge's evaluator reads")
+    for command in (evaluate, reproduce, imported):
+        command.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     return parser
 
 
@@ -85,7 +111,37 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     from aegan_train.evaluate import evaluate  # noqa: PLC0415 - as above
     from aegan_train.fit import choose_device  # noqa: PLC0415
 
-    evaluate(arguments.run_folder, arguments.data, arguments.jsonl, choose_device(arguments.device))
+    device = choose_device(arguments.device)
+    evaluate(arguments.run_folder, arguments.data, device, protocol_name=arguments.protocol, jsonl=arguments.jsonl, csv=arguments.csv)
+    return 0
+
+
+def run_reproduce(arguments: argparse.Namespace) -> int:
+    """`aegan-train reproduce`."""
+    from aegan_train.fit import FitRequest  # noqa: PLC0415 - as above
+    from aegan_train.published import find_published, find_row_config  # noqa: PLC0415
+    from aegan_train.reproduce import reproduce  # noqa: PLC0415
+
+    naming: Naming = arguments.protocol
+    preset: Preset = arguments.preset
+    machine_type = arguments.machine_type
+    find_published(naming, machine_type)
+    overrides = {"n_epochs": arguments.epochs} if arguments.epochs is not None else {}
+    config = load_config(preset, find_row_config(naming, machine_type), "reference", **overrides)
+    out = arguments.out or Path("runs", f"{naming}_{machine_type}")
+    request = FitRequest(arguments.data, machine_type, preset, config, out, arguments.device, arguments.seed, commit=find_commit())
+    return 0 if reproduce(request, naming, arguments.jsonl, arguments.csv) else EXIT_INTERRUPTED
+
+
+def run_import(arguments: argparse.Namespace) -> int:
+    """`aegan-train import-checkpoint`."""
+    from aegan_train.fit import choose_device  # noqa: PLC0415 - as above
+    from aegan_train.import_checkpoint import PRESET, ImportRequest, guess_machine_type, import_checkpoint  # noqa: PLC0415
+
+    config = load_config(PRESET, arguments.config, "reference")
+    machine_type = arguments.machine_type or guess_machine_type(arguments.config)
+    device = choose_device(arguments.device)
+    import_checkpoint(ImportRequest(arguments.file, arguments.data, machine_type, config, arguments.out, device, find_commit()))
     return 0
 
 

@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
 from aegan_monitor.errors import DataError
 from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.segments import ClipParameters, Scaling
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.cache import default_folder, open_pictures
-from aegan_train.dcase import Clip, Skipped
+from aegan_train.config import TrainConfig
+from aegan_train.dcase import Clip, Skipped, find_clips, tell_skipped
 
 LEAST_CLIPS = 8  # six for a reference set with its neighbours, two to calibrate on
 IntArray = NDArray[np.int64]
@@ -130,6 +132,22 @@ def compute_spectrograms(
     first_frames = list(accumulate(n_frames[:-1], initial=0))
     digests, chosen = [row["sha256"] for _, row in good], [each for each, _ in good]
     return Spectrograms(found.frames, first_frames, n_frames, found.control_bands, digests, chosen, skipped)
+
+
+def gather_pictures(data: Path, machine_type: str, config: TrainConfig, cache: Path | None = None) -> Spectrograms:
+    """The spectrograms of all normal training clips in `data` that are fit for training; the others are told on stderr.
+
+    Raises:
+        DataError: There is none, or the cache cannot be written.
+    """
+    named = find_clips(data, machine_type, "train", config.sets)
+    with tqdm(total=len(named.clips), desc="features", unit="clip", disable=None, leave=False) as bar:
+        found = compute_spectrograms(named.clips, config.features, config.clip, bar.update, cache)
+    skipped = [*named.skipped, *found.skipped]
+    tell_skipped(skipped)
+    if not found.clips:
+        raise DataError(f"{data}: none of {len(named.clips)} normal clips is fit for training; record normal sound anew")
+    return replace(found, skipped=skipped)
 
 
 def find_scaling(db: Sequence[FloatArray]) -> Scaling:

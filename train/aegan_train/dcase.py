@@ -1,6 +1,6 @@
 """DCASE-style folders and file names: which clips there are, and what their names say.
 
-Sources: DCASE 2020 and 2022 challenge, task 2, descriptions of their data sets.
+Sources: DCASE challenge, task 2, descriptions of the data sets of 2020 to 2023; docs/training.md has what is accepted.
 """
 
 import csv
@@ -12,16 +12,28 @@ from pathlib import Path
 from typing import Literal
 
 from aegan_monitor.errors import DataError
+from aegan_train.config import SetName
 
 Split = Literal["train", "test"]
+Naming = Literal["dcase2020", "dcase2022"]
 Skipped = tuple[Path, str]  # a file that is no clip here, and why
+SKIPPED = "skipped.csv"  # in a run: all of them
 MAX_TOLD = 20  # skipped files that are told one by one; the run's list has all
-SETS = ("dev_data", "eval_data")
+
+SETS: dict[SetName, str] = {"dev": "dev_data", "eval": "eval_data", "additional": "additional_data"}
+SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("test", "source_test", "target_test")}  # the latter two in 2021
 SUFFIXES = {".wav", ".flac"}
-NAME_2020 = re.compile(r"(?P<label>normal|anomaly)_id_(?P<section>\d+)_(?P<number>\d+)")
-NAME_2022 = re.compile(
-    r"section_(?P<section>\d+)_(?P<domain>source|target)_(?:train|test)_(?P<label>normal|anomaly)_(?P<number>\d+)(?:_(?P<attributes>.*))?"
+NAMES: tuple[tuple[Naming, str], ...] = (
+    ("dcase2020", "(?P<label>normal|anomaly)_id_(?P<section>[0-9]+)_(?P<number>[0-9]+)"),
+    ("dcase2020", "id_(?P<section>[0-9]+)_(?P<number>[0-9]+)"),
+    (
+        "dcase2022",
+        "section_(?P<section>[0-9]+)_(?P<domain>source|target)_(?:train|test)_(?P<label>normal|anomaly)_(?P<number>[0-9]+)(?:_.*)?",
+    ),
+    ("dcase2022", "section_(?P<section>[0-9]+)_(?:(?P<domain>source|target)_)?test_(?P<number>[0-9]+)"),
+    ("dcase2022", "section_(?P<section>[0-9]+)_(?P<number>[0-9]+)"),
 )
+EXPECTED_NAME = "expected a name like normal_id_00_00000000.wav or section_00_source_train_normal_0000_x.wav; rename it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,53 +44,95 @@ class Clip:
         path: Where it lies.
         split: `train` or `test`.
         section: Machine id (2020) or section (2022), as in the name.
-        is_anomaly: Its label; only ever read by `evaluate`.
+        is_anomaly: Its label, only ever read by `evaluate`; None when the name has none (the challenge's own test clips).
         number: Running number in the name.
         recording: What it was cut from (a flight, a shift), or empty when the folder does not say.
+        domain: `source` or `target`, or empty when the name does not say.
+        naming: The scheme that the name follows.
     """
 
     path: Path
     split: Split
     section: str
-    is_anomaly: bool
+    is_anomaly: bool | None
     number: int
     recording: str = ""
+    domain: str = ""
+    naming: Naming = "dcase2020"
 
 
-def parse_name(path: Path, split: Split, recording: str = "") -> Clip:
-    """The clip that a file name stands for.
+@dataclass(frozen=True, slots=True)
+class FoundClips:
+    """What lies in the folders of a machine type: clips, and every file that is none, with the reason."""
+
+    clips: list[Clip]
+    skipped: list[Skipped]
+
+
+def parse_name(path: Path, split: Split, recording: str = "") -> Clip | None:
+    """The clip that a file name stands for; None when it follows no scheme."""
+    for naming, pattern in NAMES:
+        if match := re.fullmatch(pattern, path.stem):
+            said = match.groupdict()
+            is_anomaly = None if said.get("label") is None else said["label"] == "anomaly"
+            return Clip(path, split, said["section"], is_anomaly, int(said["number"]), recording, said.get("domain") or "", naming)
+    return None
+
+
+def find_folders(data: Path, machine_type: str, split: Split, name: SetName) -> list[Path]:
+    """The folders of one set that are there: as described, as the 2023 baseline unpacks, and (as `dev`) right in `data`."""
+    places = [data / SETS[name] / machine_type, data / SETS[name] / "raw" / machine_type, *([data / machine_type] if name == "dev" else [])]
+    return [folder for place in places for leaf in SPLITS[split] if (folder := place / leaf).is_dir()]
+
+
+def find_clips(data: Path, machine_type: str, split: Split, sets: Sequence[SetName] | None = None) -> FoundClips:
+    """The clips of a machine type, of `sets` or (None) of all sets that are there, in the order of sets and names.
+
+    In `train` only what is named normal is a clip: a machine is learned from normal sound alone.
 
     Raises:
-        DataError: The name follows neither scheme.
-    """
-    match = NAME_2020.fullmatch(path.stem) or NAME_2022.fullmatch(path.stem)
-    if not match:
-        raise DataError(
-            f"{path}: expected a name like normal_id_00_00000000.wav or section_00_source_train_normal_0000_x.wav, "
-            f"found {path.name}; rename or remove it"
-        )
-    return Clip(path, split, match["section"], match["label"] == "anomaly", int(match["number"]), recording)
-
-
-def find_clips(data: Path, machine_type: str, split: Split) -> list[Clip]:
-    """All clips of a machine type in `data`/{dev_data,eval_data}/`machine_type`/`split`, in the order of their names.
-
-    Raises:
-        DataError: There is no such folder, or no recording in it, or a name that says nothing.
+        DataError: There is no such folder, or a set of `sets` is missing, or no file in them is a clip.
     """
     if not data.is_dir():
         raise DataError(f"{data}: no such folder; --data takes the folder that holds dev_data/{machine_type}/train")
-    folders = [folder for name in SETS if (folder := data / name / machine_type / split).is_dir()]
-    if not folders:
-        types = sorted({path.name for name in SETS for path in (data / name).glob("*") if path.is_dir()})
-        hint = f"machine types there: {', '.join(types)}" if types else "there is neither dev_data nor eval_data in it"
-        raise DataError(f"{data}: no folder dev_data/{machine_type}/{split}; {hint}")
+    found = {name: find_folders(data, machine_type, split, name) for name in sets or SETS}
+    if lacking := [SETS[name] for name, folders in found.items() if not folders and (sets or not any(found.values()))]:
+        raise DataError(f"{data}: no folder {lacking[0]}/{machine_type}/{split}; {_hint(data, machine_type, split)}")
     recordings = read_manifest(data)
-    paths = [path for folder in folders for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES]
-    clips = [parse_name(path, split, recordings.get(path.relative_to(data).as_posix(), "")) for path in paths]
+    folders = [folder for each in found.values() for folder in each]
+    clips: list[Clip] = []
+    skipped: list[Skipped] = []
+    for path in (path for folder in folders for path in sorted(folder.iterdir()) if not path.name.startswith(".")):
+        clip = parse_name(path, split, recordings.get(path.relative_to(data).as_posix(), ""))
+        if reason := _refuse(path, clip, split):
+            skipped.append((path, reason))
+        elif clip:
+            clips.append(clip)
     if not clips:
-        raise DataError(f"{folders[0]}: no WAV or FLAC recording in it; put normal clips there, e.g. normal_id_00_00000000.wav")
-    return clips
+        kind = "normal clip" if split == "train" else "clip"
+        first = f" ({len(skipped)} skipped, the first {skipped[0][0].name}: {skipped[0][1]})" if skipped else ""
+        raise DataError(f"{folders[0]}: no {kind} of {machine_type} in it{first}; put recordings there, e.g. normal_id_00_00000000.wav")
+    return FoundClips(clips, skipped)
+
+
+def _refuse(path: Path, clip: Clip | None, split: Split) -> str:
+    """Why a file is no clip of this split; empty when it is one."""
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return "expected a WAV or FLAC recording"
+    if clip is None:
+        return EXPECTED_NAME
+    if split == "train" and clip.is_anomaly is not False:
+        return "an anomaly among training clips" if clip.is_anomaly else "expected a name that says normal among training clips"
+    return ""
+
+
+def _hint(data: Path, machine_type: str, split: Split) -> str:
+    """What is there instead of a folder that is not."""
+    if there := [SETS[name] for name in SETS if find_folders(data, machine_type, split, name)]:
+        return f"there is {' and '.join(there)}; add it, or take its set out of the configuration's sets"
+    places = [place for folder in SETS.values() for place in (data / folder, data / folder / "raw")]
+    types = sorted({path.parent.name for place in [data, *places] for path in place.glob("*/train")})
+    return f"machine types there: {', '.join(types)}" if types else f"there is none of {', '.join(SETS.values())} in it"
 
 
 def tell_skipped(skipped: Sequence[Skipped]) -> None:

@@ -1,37 +1,31 @@
-"""Every score of every test clip, and AUC and pAUC for each score."""
+"""Every score of every test clip: as metrics where the names tell labels, and as files."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from pydantic import ValidationError
-from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from aegan_monitor.bundle import REFERENCE, BundleFields
 from aegan_monitor.capture.file import read_recording
+from aegan_monitor.config import AlarmConfig
+from aegan_monitor.decision import make_threshold
 from aegan_monitor.errors import BundleError, DataError
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.replay import open_lines
-from aegan_monitor.scores import CONTROL_IDS
-from aegan_train.checkpoint import load_trained
-from aegan_train.dcase import Clip, find_clips
+from aegan_train.checkpoint import Training, load_trained
+from aegan_train.config import SetName
+from aegan_train.dcase import Clip, Naming, find_clips, tell_skipped
 from aegan_train.finish import RUN_RECORD
+from aegan_train.protocols import Metrics, find_protocol, lay_out, measure_all
+from aegan_train.report import print_report
+from aegan_train.score_files import write_score_files
 from aegan_train.session import TorchSession
 
-MAX_FALSE_POSITIVE_RATE = 0.1  # of pAUC
-
-
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """AUC and standardised partial AUC, the mean over machine ids."""
-
-    auc: float
-    pauc: float
+LABELS = {True: "anomaly", False: "normal", None: None}
 
 
 def load_fields(run: Path) -> BundleFields:
@@ -51,7 +45,7 @@ def load_fields(run: Path) -> BundleFields:
         raise DataError(f"{path}: cannot be read as this version's run record; train again") from error
 
 
-def score_clips(run: Path, clips: Sequence[Clip], device: torch.device) -> list[dict[str, float]]:
+def score_clips(run: Path, training: Training, clips: Sequence[Clip], device: torch.device) -> list[dict[str, float]]:
     """All scores of each clip.
 
     Raises:
@@ -59,7 +53,6 @@ def score_clips(run: Path, clips: Sequence[Clip], device: torch.device) -> list[
         CaptureError: A recording is not as it should be.
     """
     fields = load_fields(run)
-    training = load_trained(run, device)
     session = TorchSession(training.generator, training.discriminator, device)
     try:
         reference = ReferenceSet.load(run / REFERENCE)
@@ -73,58 +66,49 @@ def score_clips(run: Path, clips: Sequence[Clip], device: torch.device) -> list[
     ]
 
 
-def compute_metrics(clips: Sequence[Clip], scores: Sequence[dict[str, float]]) -> dict[str, Metrics]:
-    """AUC and pAUC (max FPR 0.1, standardised: D. McClish, 1989) of each score, the mean over machine ids.
+def evaluate(
+    run: Path,
+    data: Path,
+    device: torch.device,
+    *,
+    protocol_name: Naming | None = None,
+    sets: Sequence[SetName] | None = None,
+    jsonl: Path | None = None,
+    csv: Path | None = None,
+) -> dict[str, Metrics]:
+    """Score the test clips, print the tables, write one JSON object a clip to `jsonl` and the challenge's files to `csv`.
+
+    Clips without a label are scored and written, and are in no metric. The metrics of each score; none where no row has both
+    normal and anomalous clips.
 
     Raises:
-        DataError: A machine id lacks normal or anomalous test clips.
+        DataError, CaptureError: As `score_clips`, `find_clips` and `find_protocol`.
     """
-    table = {name: np.array([clip[name] for clip in scores]) for name in scores[0]}
-    labels = np.array([clip.is_anomaly for clip in clips])
-    sections = np.array([clip.section for clip in clips])
-    for section in np.unique(sections):
-        if len(np.unique(labels[sections == section])) < 2:
-            kind = "anomalous" if not labels[sections == section].any() else "normal"
-            raise DataError(f"id {section}: no {kind} test clip, so there is no AUC; --jsonl still writes the scores")
-    found = {}
-    for name, values in table.items():
-        each = [(labels[sections == s], values[sections == s]) for s in np.unique(sections)]
-        auc = float(np.mean([roc_auc_score(label, value) for label, value in each]))
-        pauc = float(np.mean([roc_auc_score(label, value, max_fpr=MAX_FALSE_POSITIVE_RATE) for label, value in each]))
-        found[name] = Metrics(auc, pauc)
-    return found
-
-
-def evaluate(run: Path, data: Path, jsonl: Path | None, device: torch.device) -> None:
-    """Print the table; write one JSON object a clip to `jsonl`.
-
-    Raises:
-        DataError, CaptureError: As `score_clips` and `compute_metrics`.
-    """
-    fields = load_fields(run)
-    clips = find_clips(data, fields.machine_type, "test")
-    scores = score_clips(run, clips, device)
+    fields, training = load_fields(run), load_trained(run, device)
+    found = find_clips(data, fields.machine_type, "test", sets)
+    clips = found.clips
+    tell_skipped(found.skipped)
+    protocol = find_protocol(clips, protocol_name)
+    scores = score_clips(run, training, clips, device)
     with open_lines(jsonl) as record:
         for clip, values in zip(clips, scores, strict=True):
-            label = "anomaly" if clip.is_anomaly else "normal"
-            record(json.dumps({"file": str(clip.path), "label": label, "scores": values}, allow_nan=False))
-    n_anomalies = sum(clip.is_anomaly for clip in clips)
-    n_normal, n_epochs = len(clips) - n_anomalies, fields.provenance.n_epochs
-    print(f"{fields.machine_type}: {n_normal} normal and {n_anomalies} anomalous test clips, epoch {n_epochs}")
-    print_table(fields, compute_metrics(clips, scores))
-
-
-def print_table(fields: BundleFields, metrics: dict[str, Metrics]) -> None:
-    """What was chosen without labels first; then every score, the network's and the controls'; the oracle last."""
-
-    def figures(name: str) -> str:
-        return f"{name} AUC {metrics[name].auc:.4f} pAUC {metrics[name].pauc:.4f}"
-
-    control = max(CONTROL_IDS, key=lambda name: metrics[name].auc)
-    best = max(metrics, key=lambda name: metrics[name].auc)
-    print(f"label-free (what the monitor decides by): {figures(fields.score)}")
-    print(f"  {fields.choice}")
-    print(f"{'score':<20}{'AUC':>8}{'pAUC':>8}")
-    for name, each in metrics.items():
-        print(f"{name:<20}{each.auc:>8.4f}{each.pauc:>8.4f}{'   a control: no network, no training' if name in CONTROL_IDS else ''}")
-    print(f"oracle (the best by these labels, which nobody has in a plant): {figures(best)}; of the controls: {figures(control)}")
+            record(json.dumps({"file": str(clip.path), "label": LABELS[clip.is_anomaly], "scores": values}, allow_nan=False))
+    n_normal, n_anomalous, n_unlabelled = ([clip.is_anomaly for clip in clips].count(label) for label in (False, True, None))
+    unlabelled = f" (and {n_unlabelled} without a label, in no AUC)" if n_unlabelled else ""
+    n_epochs = fields.provenance.n_epochs
+    trained = f"epoch {n_epochs}" if n_epochs else "imported weights"
+    print(f"{fields.machine_type}: {n_normal} normal and {n_anomalous} anomalous test clips{unlabelled}, {trained}, {protocol.name}")
+    if csv:
+        alarm = AlarmConfig()
+        threshold = make_threshold(fields, fields.score, alarm.quantile, alarm.margin).on
+        written = write_score_files(csv, protocol, fields.machine_type, clips, [clip[fields.score] for clip in scores], threshold)
+        print(f"{csv}: {len(written)} score files, by {fields.score}")
+    cells, left_out = lay_out(protocol, clips)
+    for reason in left_out:
+        print(reason)
+    if not cells:
+        print("no AUC: there is no row with labelled normal and anomalous test clips")
+        return {}
+    metrics = measure_all(protocol, cells, scores)
+    print_report(fields, training.config, protocol, metrics)
+    return metrics

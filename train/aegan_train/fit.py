@@ -12,13 +12,12 @@ from tqdm import tqdm
 from aegan_monitor.errors import DataError
 from aegan_train.checkpoint import CHECKPOINT, Training, draw_networks, load_checkpoint, make_updater, save_checkpoint
 from aegan_train.config import TrainConfig
-from aegan_train.dataset import SegmentSampler, Spectrograms, compute_spectrograms, find_scaling, split_held_out
-from aegan_train.dcase import find_clips, tell_skipped, write_skipped
+from aegan_train.dataset import SegmentSampler, Spectrograms, find_scaling, gather_pictures, split_held_out
+from aegan_train.dcase import SKIPPED, write_skipped
 from aegan_train.finish import RUN_RECORD, finish
 from aegan_train.hardware import prepare
 
 SETTLED_BATCHES = 100  # by then a generator that learns at all beats the mean picture by far
-SKIPPED = "skipped.csv"
 LOSS_NAMES = ("critic", "penalty", "recon", "matching")
 
 
@@ -63,14 +62,7 @@ def fit(request: FitRequest) -> bool:
     if (request.out / CHECKPOINT).exists() and not request.resume:
         raise DataError(f"{request.out}: already holds a run; continue it with --resume, or choose another --out")
     config = request.config
-    clips = [clip for clip in find_clips(request.data, request.machine_type, "train") if not clip.is_anomaly]
-    if not clips:
-        raise DataError(f"{request.data}: no normal clip of {request.machine_type} in train; put recordings of normal sound there")
-    with tqdm(total=len(clips), desc="features", unit="clip", disable=None, leave=False) as bar:
-        found = compute_spectrograms(clips, config.features, config.clip, bar.update, request.cache)
-    tell_skipped(found.skipped)
-    if not found.clips:
-        raise DataError(f"{request.data}: none of {len(clips)} normal clips is fit for training; record normal sound anew")
+    found = gather_pictures(request.data, request.machine_type, config, request.cache)
     fit_clips, held_out = split_held_out(found.clips, config.held_out, request.seed)
     print(
         f"{request.machine_type}: {len(fit_clips)} normal clips to train on, {len(held_out)} held out; {device.type}, seed {request.seed}"

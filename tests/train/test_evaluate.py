@@ -1,0 +1,94 @@
+"""Both layouts from recordings to figures, score files and bundles, as their users meet it."""
+
+import csv
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aegan_export.bundle import export_bundle
+from aegan_monitor.bundle import load_bundle
+from aegan_train.cli import main
+
+
+def read_scores(path: Path) -> dict[str, float]:
+    """A score file."""
+    with path.open(newline="") as file:
+        return {name: float(value) for name, value in csv.reader(file)}
+
+
+def count_auc(normal: list[float], anomalous: list[float]) -> float:
+    """By counting pairs."""
+    return float(np.mean([(one < other) + 0.5 * (one == other) for one in normal for other in anomalous]))
+
+
+def test_dcase2020_goes_from_fit_to_bundle(dcase2020: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All sets train; labelled clips make the table by id, all clips get into score files."""
+    data = shutil.copytree(dcase2020, tmp_path / "data")
+    (data / "dev_data" / "fan" / "train" / "fan 7.wav").touch()
+    run, scores = tmp_path / "run", tmp_path / "scores"
+    fit = ["fit", "--data", data, "--machine-type", "fan", "--preset", "tiny", "--recipe", "reference", "--epochs", "1", "--out", run]
+    assert main([str(each) for each in fit]) == 0
+    out, err = capsys.readouterr()
+    assert re.search(r"^fan: \d+ normal clips to train on, \d+ held out; cpu, seed 0$", out, re.MULTILINE)
+    assert sum(int(n) for n in re.findall(r"(\d+) (?:normal clips to|held)", out)) == 18
+    assert f"1 file skipped:\n  {data}/dev_data/fan/train/fan 7.wav: expected a name like" in err
+
+    assert main(["evaluate", str(run), "--data", str(data), "--csv", str(scores)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "fan: 6 normal and 6 anomalous test clips (and 4 without a label, in no AUC), epoch 1, dcase2020"
+    assert {path.name for path in scores.iterdir()} == {f"anomaly_score_fan_id_{section}.csv" for section in ("00", "01", "02")}
+    assert sorted(read_scores(scores / "anomaly_score_fan_id_01.csv")) == [f"id_01_{number:08d}.wav" for number in range(4)]
+    table = {" ".join(line.split()[:-2]): line.split()[-2:] for line in lines if re.match(r"id \d|mean (?!of)", line)}
+    assert list(table) == ["id 00", "id 02", "mean"]
+    for section in ("00", "02"):
+        each = read_scores(scores / f"anomaly_score_fan_id_{section}.csv")
+        kinds = [[value for name, value in each.items() if name.startswith(kind)] for kind in ("normal", "anomaly")]
+        assert table[f"id {section}"][0] == f"{count_auc(*kinds):.4f}"
+    assert sum(re.match(r"[CDG]_", line) is not None for line in lines) == 23
+    export_bundle(run, tmp_path / "bundle")
+    assert load_bundle(tmp_path / "bundle").record.score == "D_maha"
+
+
+def test_dcase2022_goes_from_fit_to_bundle(dcase2022: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table by section and domain, and its harmonic mean; score and decision files."""
+    run, scores = tmp_path / "run", tmp_path / "scores"
+    fit = ["fit", "--data", dcase2022, "--machine-type", "fan", "--preset", "tiny", "--epochs", "1", "--out", run]
+    assert main([str(each) for each in fit]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--data", str(dcase2022), "--protocol", "dcase2022", "--csv", str(scores)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {path.name for path in scores.iterdir()} == {
+        f"{kind}_fan_section_{section}.csv" for kind in ("anomaly_score", "decision_result") for section in ("00", "01", "03")
+    }
+    assert set(read_scores(scores / "decision_result_fan_section_03.csv").values()) <= {0.0, 1.0}
+    assert "by section, F_mean            AUC source  AUC target        pAUC" in lines
+    cells = []
+    for section in ("00", "01"):
+        each = read_scores(scores / f"anomaly_score_fan_section_{section}.csv")
+        anomalies = [value for name, value in each.items() if "anomaly" in name]
+        figures = next(line.split()[2:] for line in lines if line.startswith(f"section {section} "))
+        for figure, domain in zip(figures, ("source", "target"), strict=False):
+            assert figure == f"{count_auc([value for name, value in each.items() if f'{domain}_test_normal' in name], anomalies):.4f}"
+        cells += [float(figure) for figure in figures]
+    total = next(line for line in lines if line.startswith("hmean of all"))
+    assert float(total.split()[3]) == pytest.approx(len(cells) / sum(1 / cell for cell in cells), abs=2e-4)
+    export_bundle(run, tmp_path / "bundle")
+    assert main(["evaluate", str(run), "--data", str(dcase2022), "--protocol", "dcase2020"]) == 0
+    assert re.search(r"^by id, F_mean {10,}AUC +pAUC$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_clips_without_labels_are_scored_and_that_is_all(
+    dcase2022: Path, run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the challenge's participants have them: score files, no AUC, no error."""
+    (tmp_path / "eval_data").mkdir()
+    (tmp_path / "eval_data" / "pump").symlink_to(dcase2022 / "eval_data" / "fan")
+    assert main(["evaluate", str(run_folder), "--data", str(tmp_path), "--csv", str(tmp_path / "scores")]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "pump: 0 normal and 0 anomalous test clips (and 4 without a label, in no AUC), epoch 3, dcase2022",
+        f"{tmp_path}/scores: 2 score files, by D_maha",
+        "no AUC: there is no row with labelled normal and anomalous test clips",
+    ]
