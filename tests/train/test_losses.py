@@ -1,6 +1,7 @@
 """The losses against other formulations in float64, and the updates against a plain statement of the reference procedure."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -288,8 +289,8 @@ def test_twenty_updates_in_float32_are_those_of_pytorch(bf16: bool, tolerance: f
         updater.generator.load_state_dict(plain_networks[0].state_dict())
         updater.discriminator.load_state_dict(plain_networks[1].state_dict())
         if i:
-            updater.generator_adam.load_state_dict(plain_adams[0].state_dict())
-            updater.discriminator_adam.load_state_dict(plain_adams[1].state_dict())
+            updater.generator_adam.load_state_dict(deepcopy(plain_adams[0].state_dict()))  # which would share its moments
+            updater.discriminator_adam.load_state_dict(deepcopy(plain_adams[1].state_dict()))
         x, alpha = (each.float() for each in make_batch(40 + i, n=8))
         losses = updater.step(x, alpha)
         found = [losses.critic.item(), losses.penalty.item(), losses.recon.item(), losses.matching.item()]

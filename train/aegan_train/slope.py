@@ -63,8 +63,8 @@ class NormSlope(torch.autograd.Function):
         g = g.to(a.dtype).contiguous()
         exact, dtype = mean.dtype, a.dtype  # means are taken in float32 also where the pictures are bfloat16
 
-        def mean_of(product: Tensor) -> Tensor:
-            return product.mean((1, 2, 3), keepdim=True, dtype=exact)
+        def mean_of(product: Tensor) -> Tensor:  # by rows first: a sum of another type than its terms would copy them all
+            return product.flatten(2).sum(2).mean(1, dtype=exact)[:, None, None, None] / product[0, 0].numel()
 
         u = behind * weight.to(dtype)
         g_y = rstd * (mean_of(g * a) - mean * mean_of(g))
@@ -74,7 +74,7 @@ class NormSlope(torch.autograd.Function):
         along_a = norm_backward(along_y, a, mean, rstd, ones)
         stretch = rstd**2 * mean_of(g * before)
         along_a.addcmul_(a, (-stretch).to(dtype)).add_((stretch * mean).to(dtype))
-        along_weight = (behind * along_u).sum(0, dtype=weight.dtype)
+        along_weight = (behind * along_u).sum(0).to(weight.dtype)
         return along_u.mul_(weight.to(dtype)), along_a, along_weight, None, None
 
 
