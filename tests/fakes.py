@@ -8,7 +8,7 @@ from aegan_monitor.logmel import FeatureParameters, make_filterbank
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.segments import ClipParameters, Scaling
 from aegan_monitor.types import Block, FloatArray, SegmentOutputs
-from aegan_train.statistics import fit_reference
+from aegan_train.statistics import ClipStatistics, fit_reference
 
 N_EMBEDDING = 6
 
@@ -31,7 +31,10 @@ class ArithmeticSession:
 def make_fields(clip: ClipParameters | None = None) -> BundleFields:
     """What a pipeline reads of a bundle's record."""
     return BundleFields.model_construct(
-        fusion=[], features=FeatureParameters(), scaling=Scaling(-80.0, 20.0), clip=clip or ClipParameters(segment_hop_frames=16)
+        fusion={},
+        features=FeatureParameters(),
+        scaling=Scaling.from_extremes(-80.0, 20.0),
+        clip=clip or ClipParameters(segment_hop_frames=16),
     )
 
 
@@ -39,7 +42,8 @@ def make_reference() -> ReferenceSet:
     """A reference set of random normal embeddings."""
     embeddings = np.random.default_rng(1).normal(size=(20, N_EMBEDDING))
     controls = np.random.default_rng(2).normal(-40, 10, size=(20, 2, 128))
-    return fit_reference(embeddings, embeddings[:0], controls, make_filterbank(FeatureParameters()), np.zeros((128, 304), np.float32))[0]
+    clips = ClipStatistics(embeddings, controls, embeddings[:5] / 3, controls[:5] / 9)
+    return fit_reference(clips, make_filterbank(FeatureParameters()), np.zeros((128, 304), np.float32))[0]
 
 
 class ScriptedCapture:

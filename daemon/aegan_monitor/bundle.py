@@ -55,8 +55,16 @@ class Normalisation(BaseModel):
     std: float = Field(gt=0)
 
 
+class FusionTerm(BaseModel):
+    """One member of the fusion: its mean logarithm over held-out normal clips, and its RMS distance from that before other backgrounds."""
+
+    model_config = _STRICT
+    centre: float
+    scale: float = Field(gt=0)
+
+
 class ReferenceRecord(BaseModel):
-    """How the reference set was fitted: on so many clips, the covariance also on copies of each with other backgrounds."""
+    """How the reference set was fitted: on so many clips, with so many copies of each before other backgrounds for `D_near`."""
 
     model_config = _STRICT
     n_clips: PositiveInt
@@ -91,8 +99,9 @@ class BundleFields(BaseModel):
 
     Attributes:
         score: The score that decides.
-        fusion: The scores that `F_mean` is made of; none, and there is no such score.
+        fusion: The scores that `F_mean` is made of, and how each enters it; none, and there is no such score.
         choice: Why this score, in one sentence for people.
+        sensitivity: AUC of that score between altered held-out clips and plain ones, by alteration; empty where not tried.
     """
 
     model_config = _STRICT
@@ -102,8 +111,9 @@ class BundleFields(BaseModel):
     clip: ClipParameters
     network: NetworkRecord
     score: str
-    fusion: list[str]
+    fusion: dict[str, FusionTerm]
     choice: str
+    sensitivity: dict[str, float]
     precision: Literal["fp32", "fp16"]
     reference: ReferenceRecord
     normalisation: dict[str, Normalisation]
@@ -194,7 +204,12 @@ def _read_record(folder: Path) -> BundleRecord:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BundleError(f"{path}: {where}: {first['msg'].lower()}; export the bundle again") from error
-    problems = [*record.features.problems(), *record.scaling.problems(), *record.clip.problems(), *_find_score_problems(record)]
+    problems = [
+        *record.features.problems(),
+        *record.scaling.problems(record.features.n_bands),
+        *record.clip.problems(),
+        *_find_score_problems(record),
+    ]
     if problems:
         raise BundleError(f"{path}: {problems[0]}; export the bundle again")
     return record
@@ -239,11 +254,14 @@ def _check_shapes(folder: Path, record: BundleRecord, reference: ReferenceSet) -
         "mean_spectrogram": (record.features.n_bands, record.clip.clip_frames),
         "embedding_mean": (n_embedding,),
         "embedding_precision": (n_embedding, n_embedding),
-        "embedding_directions": (n_clips, n_embedding),
+        "embedding_clips": (n_clips, n_embedding),
+        "embedding_std": (n_embedding,),
+        "embedding_near": (n_embedding, n_embedding),
         "lof_distance": (n_clips,),
         "lof_density": (n_clips,),
         "control_clips": (n_clips, len(CONTROL_SCALES), N_CONTROL_BANDS),
         "control_std": (len(CONTROL_SCALES), N_CONTROL_BANDS),
+        "control_near": (len(CONTROL_SCALES), N_CONTROL_BANDS, N_CONTROL_BANDS),
     }
     for name, shape in expected.items():
         found = getattr(reference, name).shape

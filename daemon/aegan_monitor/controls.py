@@ -9,12 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from aegan_monitor.logmel import BandScale, FeatureParameters, make_filterbank
-from aegan_monitor.reference import ReferenceSet, cosine_distances, unit
+from aegan_monitor.reference import N_NEAREST, ReferenceSet, cosine_distances, nearest_mean, unit
 from aegan_monitor.types import DoubleArray, FloatArray
 
 CONTROL_SCALES: tuple[BandScale, ...] = ("linear", "mel")
 N_CONTROL_BANDS = 128
-N_NEAREST = 2
 
 
 def make_control_filterbank(features: FeatureParameters) -> FloatArray:
@@ -31,9 +30,7 @@ def mean_bands(db: FloatArray) -> DoubleArray:
 
 def euclidean(bands: DoubleArray, place: int, reference: ReferenceSet) -> float:
     """Mean Euclidean distance to the two nearest normal clips, each band in standard deviations of the normal clips."""
-    differences = (reference.control_clips[:, place] - bands[place]) / reference.control_std[place]
-    distances: DoubleArray = np.linalg.norm(differences, axis=1)
-    return float(np.sort(distances)[:N_NEAREST].mean())
+    return nearest_mean((reference.control_clips[:, place] - bands[place]) / reference.control_std[place])
 
 
 def cosine(bands: DoubleArray, place: int, reference: ReferenceSet) -> float:
@@ -41,8 +38,13 @@ def cosine(bands: DoubleArray, place: int, reference: ReferenceSet) -> float:
     return float(np.sort(cosine_distances(bands[place], unit(reference.control_clips[:, place])))[:N_NEAREST].mean())
 
 
+def near(bands: DoubleArray, place: int, reference: ReferenceSet) -> float:
+    """The Euclidean distance where directions in which a changed background moves normal clips count less."""
+    return nearest_mean((reference.control_clips[:, place] - bands[place]) @ reference.control_near[place])
+
+
 CONTROLS: dict[str, tuple[Callable[[DoubleArray, int, ReferenceSet], float], int]] = {
     f"{scale}_{name}": (distance, place)
     for place, scale in enumerate(CONTROL_SCALES)
-    for name, distance in (("euclidean", euclidean), ("cosine", cosine))
+    for name, distance in (("euclidean", euclidean), ("cosine", cosine), ("near", near))
 }

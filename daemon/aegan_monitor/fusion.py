@@ -1,10 +1,13 @@
-"""The fused score: several scores, each put on the scale of normal sound, as one; and which parts of the network a score needs."""
+"""The fused score: several scores on the scale of what a changed background does to each; and what of the network a score needs."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 from aegan_monitor.bundle import BundleFields
 from aegan_monitor.scores import FUSION, SCORE_IDS, ScoreId
 from aegan_monitor.session import GRAPHS, Graph
+
+LEAST_SCORE = 1e-12
 
 
 def score_names(fields: BundleFields) -> list[str]:
@@ -25,10 +28,17 @@ def needed_graphs(fields: BundleFields, name: str) -> tuple[Graph, ...]:
 
 
 def fuse(scores: Mapping[str, float], fields: BundleFields) -> float:
-    """Mean over the bundle's fusion of each score's distance from normal, in standard deviations of held-out normal sound.
+    """Mean over the bundle's fusion of `(log score - centre) / scale`: 0 for normal sound, about 1 where a strange background stands.
 
-    Source: score normalisation as in T-norm (R. Auckenthaler et al., 2000), with normal clips in place of a cohort; the plain
-    mean needs no weight that would have to be learned from faults.
+    The logarithm keeps one member that grows without bound from drowning the others; the scale, what a changed background does
+    to normal sound, keeps those down that cannot tell a background from a fault. No weight is learned, so no fault is needed.
+
+    Source: score normalisation as in T-norm (R. Auckenthaler et al., 2000), with normal clips before other backgrounds as cohort.
     """
-    normal = fields.normalisation
-    return sum((scores[name] - normal[name].mean) / normal[name].std for name in fields.fusion) / len(fields.fusion)
+    terms = fields.fusion.items()
+    return sum((log_score(scores[name]) - term.centre) / term.scale for name, term in terms) / len(terms)
+
+
+def log_score(score: float) -> float:
+    """The natural logarithm; of 0 that of LEAST_SCORE (a clip that is itself in the reference set)."""
+    return math.log(max(score, LEAST_SCORE))

@@ -1,4 +1,4 @@
-"""The scores of a clip: a table of the 19 published ones and the training-free controls, and one function that evaluates rows of it."""
+"""The scores of a clip: a table of the 19 published ones, our own and the training-free controls, and what evaluates rows of it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 
 from aegan_monitor.controls import CONTROLS
 from aegan_monitor.errors import InferenceRunError
-from aegan_monitor.reference import DISTANCES, ReferenceSet
+from aegan_monitor.reference import OWN_DISTANCES, PUBLISHED_DISTANCES, ReferenceSet
 from aegan_monitor.session import Graph
 from aegan_monitor.types import DoubleArray, SegmentOutputs
 
@@ -16,6 +16,7 @@ POOLS: dict[str, Callable[[DoubleArray, int], float]] = {
     "min": lambda errors, _: float(errors.min()),
     "max": lambda errors, _: float(errors.max()),
 }
+DISTANCES = {**PUBLISHED_DISTANCES, **OWN_DISTANCES}
 ERRORS = {"x_2": ("x_errors", 0), "x_1": ("x_errors", 1), "z_2": ("z_errors", 0), "z_1": ("z_errors", 1), "z_cos": ("z_errors", 2)}
 
 
@@ -37,7 +38,7 @@ class ScoreId:
     """One score: a distance of the clip's mean embedding, a pooled error of its segments, or a control without a network.
 
     Attributes:
-        name: As published, e.g. `D_maha` or `G_z_cos_min`; controls are `C_...`.
+        name: As published, e.g. `D_maha` or `G_z_cos_min`; our own are `D_euclidean` and `D_near`, controls `C_...`.
         graph: The graph that it needs; None for a control.
         kind: Key of DISTANCES (D), of ERRORS (G) or of CONTROLS (C).
         pool: Key of POOLS (G), or empty.
@@ -68,12 +69,13 @@ class ScoreId:
 PUBLISHED_IDS: dict[str, ScoreId] = {
     score.name: score
     for score in [
-        *(ScoreId(f"D_{kind}", "embedding", kind) for kind in DISTANCES),
+        *(ScoreId(f"D_{kind}", "embedding", kind) for kind in PUBLISHED_DISTANCES),
         *(ScoreId(f"G_{kind}_{pool}", "generator", kind, pool) for kind in ERRORS for pool in POOLS),
     ]
 }
 CONTROL_IDS: dict[str, ScoreId] = {f"C_{kind}": ScoreId(f"C_{kind}", None, kind) for kind in CONTROLS}
-SCORE_IDS: dict[str, ScoreId] = {**PUBLISHED_IDS, **CONTROL_IDS}
+OWN_IDS: dict[str, ScoreId] = {f"D_{kind}": ScoreId(f"D_{kind}", "embedding", kind) for kind in OWN_DISTANCES}
+SCORE_IDS: dict[str, ScoreId] = {**PUBLISHED_IDS, **OWN_IDS, **CONTROL_IDS}
 FUSION = "F_mean"  # of several of these; the bundle says which (`aegan_monitor.fusion`)
 
 

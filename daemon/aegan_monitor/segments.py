@@ -9,19 +9,35 @@ from aegan_monitor.types import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Maps dB to about [-1, 1] by the extremes of the training set; field data may lie outside and is not clipped."""
+    """Maps dB to about [-1, 1] by numbers of the training set; field data may lie outside and is not clipped.
 
-    min_db: float
-    max_db: float
+    Attributes:
+        centre_db: What becomes 0: one number for all bands, or one a band.
+        half_range_db: How far from it 1 and -1 lie, likewise.
+    """
 
-    def problems(self) -> list[str]:
+    centre_db: tuple[float, ...]
+    half_range_db: tuple[float, ...]
+
+    @staticmethod
+    def from_extremes(min_db: float, max_db: float) -> "Scaling":
+        """`min_db` becomes -1 and `max_db` 1, in all bands."""
+        return Scaling(((max_db + min_db) / 2,), ((max_db - min_db) / 2,))
+
+    def problems(self, n_bands: int) -> list[str]:
         """What is wrong, one line each; empty when all is well."""
-        return [] if self.max_db > self.min_db else [f"max_db {self.max_db:g} is not over min_db {self.min_db:g}"]
+        found = []
+        for name, values in (("centre_db", self.centre_db), ("half_range_db", self.half_range_db)):
+            if len(values) not in (1, n_bands):
+                found.append(f"{name}: expected 1 number or {n_bands}, found {len(values)}")
+        if not all(value > 0 for value in self.half_range_db):
+            found.append("half_range_db: expected over 0")
+        return found
 
     def apply(self, db: FloatArray) -> FloatArray:
-        """`(x - centre) / half_range`, float32."""
-        centre, half_range = (self.max_db + self.min_db) / 2, (self.max_db - self.min_db) / 2
-        return ((db - np.float32(centre)) / np.float32(half_range)).astype(np.float32)
+        """`(db - centre) / half_range`, float32, of `[..., n_bands, n_frames]`."""
+        centre, half_range = (np.array(values, np.float32)[:, None] for values in (self.centre_db, self.half_range_db))
+        return ((db - centre) / half_range).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,7 +247,7 @@ def test_an_inline_password_is_refused_and_not_repeated(tmp_path: Path) -> None:
 
 FOREIGN = (
     "sample_rate_hz sample_rate n_fft hop hop_samples hop_length n_mels n_bands band_scale f_min_hz f_max_hz floor_power top_db "
-    "segment_frames segment_hop_frames clip_frames decision_hop_frames min_db max_db"
+    "segment_frames segment_hop_frames clip_frames decision_hop_frames centre_db half_range_db"
 )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics.pairwise import cosine_distances
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
@@ -12,7 +13,7 @@ from aegan_monitor.errors import InferenceRunError
 from aegan_monitor.scores import PUBLISHED_IDS, SCORE_IDS, ClipEvidence, evaluate_scores
 from aegan_monitor.types import SegmentOutputs
 from aegan_train.session import latent_errors, picture_errors
-from aegan_train.statistics import fit_reference
+from aegan_train.statistics import BACKGROUND_WEIGHT, ClipStatistics, compensate, fit_reference
 from tolerances import STATISTICS
 
 RNG = np.random.default_rng(3)
@@ -21,7 +22,9 @@ EMPTY = np.zeros((1, 1), np.float32)
 NORMAL = RNG.normal(size=(40, N_EMBEDDING)) * np.linspace(0.1, 2, N_EMBEDDING) + 1
 CONTROL_CLIPS = RNG.normal(-40, 10, size=(40, 2, 128))
 BANDS = RNG.normal(-40, 10, size=(2, 128))
-REFERENCE, SHRINKAGE = fit_reference(NORMAL, NORMAL[:0], CONTROL_CLIPS, EMPTY, EMPTY)
+EMBEDDING_CHANGES = RNG.normal(size=(90, N_EMBEDDING)) * np.linspace(3, 0, N_EMBEDDING)
+BAND_CHANGES = RNG.normal(0, 5, size=(90, 2, 128))
+REFERENCE, SHRINKAGE = fit_reference(ClipStatistics(NORMAL, CONTROL_CLIPS, EMBEDDING_CHANGES, BAND_CHANGES), EMPTY, EMPTY)
 SEGMENTS = 7
 DEFINED_SEGMENTS = 12
 
@@ -41,6 +44,22 @@ def make_outputs(seed: int) -> tuple[SegmentOutputs, dict[str, torch.Tensor]]:
     return outputs, raw
 
 
+def near_oracle(clips: np.ndarray, changes: np.ndarray, found: np.ndarray) -> float:
+    """Mean Mahalanobis distance to the two nearest clips, under their variances and what changes with the background, by SciPy."""
+    variances = clips.var(axis=0)
+    moment = changes.T @ changes / len(changes)
+    moment *= BACKGROUND_WEIGHT * len(variances) / np.trace(moment / np.sqrt(np.outer(variances, variances)))
+    distances = cdist(found[None], clips, "mahalanobis", VI=np.linalg.inv(np.diag(variances) + moment))[0]
+    return float(np.sort(distances)[:2].mean())
+
+
+def euclidean_oracle(clips: np.ndarray, found: np.ndarray) -> float:
+    """Mean distance to the two nearest clips after scikit-learn's standardisation."""
+    scaler = StandardScaler().fit(clips)
+    neighbours = NearestNeighbors(n_neighbors=2).fit(scaler.transform(clips))
+    return float(neighbours.kneighbors(scaler.transform(found[None]))[0].mean())
+
+
 def oracle(outputs: SegmentOutputs, raw: dict[str, torch.Tensor]) -> dict[str, float]:
     """All scores by scikit-learn and PyTorch."""
     mean = outputs.embedding.astype(np.float64).mean(0, keepdims=True)
@@ -50,11 +69,12 @@ def oracle(outputs: SegmentOutputs, raw: dict[str, torch.Tensor]) -> dict[str, f
         "D_knn": float(np.sort(cosine_distances(mean, NORMAL)[0])[:2].sum()),
         "D_lof": float(-lof.score_samples(mean)[0]),
         "D_cos": float(cosine_distances(mean, NORMAL.mean(0, keepdims=True))[0, 0]),
+        "D_euclidean": euclidean_oracle(NORMAL, mean[0]),
+        "D_near": near_oracle(NORMAL, EMBEDDING_CHANGES, mean[0]),
     }
     for place, scale in enumerate(("linear", "mel")):
-        whitened = StandardScaler().fit(CONTROL_CLIPS[:, place])
-        neighbours = NearestNeighbors(n_neighbors=2).fit(whitened.transform(CONTROL_CLIPS[:, place]))
-        found[f"C_{scale}_euclidean"] = float(neighbours.kneighbors(whitened.transform(BANDS[place : place + 1]))[0].mean())
+        found[f"C_{scale}_euclidean"] = euclidean_oracle(CONTROL_CLIPS[:, place], BANDS[place])
+        found[f"C_{scale}_near"] = near_oracle(CONTROL_CLIPS[:, place], BAND_CHANGES[:, place], BANDS[place])
         found[f"C_{scale}_cosine"] = float(np.sort(cosine_distances(BANDS[place : place + 1], CONTROL_CLIPS[:, place])[0])[:2].mean())
     dx, dz = (raw["x"] - raw["recon"]).double().flatten(1), (raw["z"] - raw["zz"]).double()
     errors = {
@@ -74,11 +94,12 @@ def oracle(outputs: SegmentOutputs, raw: dict[str, torch.Tensor]) -> dict[str, f
 
 
 def test_there_are_19_scores() -> None:
-    """Four of the discriminator, fifteen of the generator, by the published names; and four controls beside them."""
+    """Four of the discriminator, fifteen of the generator, by the published names; two of our own and six controls beside them."""
     generator = {f"G_{kind}_{pool}" for kind in ("x_2", "x_1", "z_2", "z_1", "z_cos") for pool in ("sum", "min", "max")}
     assert set(PUBLISHED_IDS) == {"D_maha", "D_knn", "D_lof", "D_cos"} | generator
     assert len(PUBLISHED_IDS) == 19
-    assert set(SCORE_IDS) - set(PUBLISHED_IDS) == {f"C_{scale}_{kind}" for scale in ("linear", "mel") for kind in ("euclidean", "cosine")}
+    controls = {f"C_{scale}_{kind}" for scale in ("linear", "mel") for kind in ("euclidean", "cosine", "near")}
+    assert set(SCORE_IDS) - set(PUBLISHED_IDS) == controls | {"D_euclidean", "D_near"}
 
 
 @pytest.mark.parametrize("name", sorted(SCORE_IDS))
@@ -94,16 +115,33 @@ def test_a_score_is_what_others_compute(name: str) -> None:
 def test_lof_of_equal_embeddings_is_finite() -> None:
     """Duplicates among the normal clips do not divide by zero."""
     equal = np.repeat(NORMAL[:1], 10, axis=0)
-    reference, _ = fit_reference(equal + 0.0, equal[:0], CONTROL_CLIPS[:10], EMPTY, EMPTY)
+    reference, _ = fit_reference(ClipStatistics(equal + 0.0, CONTROL_CLIPS[:10], equal[:0], BAND_CHANGES[:0]), EMPTY, EMPTY)
     outputs, _ = make_outputs(0)
     assert np.isfinite(SCORE_IDS["D_lof"].evaluate(ClipEvidence(outputs, BANDS), reference, 1))
 
 
 def test_the_covariance_of_few_clips_is_shrunk_not_singular() -> None:
     """Ten clips in 24 dimensions have a usable precision matrix, and the shrinkage is told."""
-    reference, shrinkage = fit_reference(NORMAL[:10], NORMAL[:0], CONTROL_CLIPS[:10], EMPTY, EMPTY)
+    clips = ClipStatistics(NORMAL[:10], CONTROL_CLIPS[:10], NORMAL[:0], BAND_CHANGES[:0])
+    reference, shrinkage = fit_reference(clips, EMPTY, EMPTY)
     assert 0 < shrinkage <= 1
     assert np.linalg.cond(reference.embedding_precision) < 1e6
+
+
+def test_what_a_background_does_counts_less() -> None:
+    """Along the direction of the changes a distance shrinks by the weight they are granted; across it, it stays."""
+    changes = np.array([[3.0, 0, 0, 0], [-3, 0, 0, 0]])
+    found = compensate(np.ones(4), changes)
+    assert np.linalg.norm(np.array([1.0, 0, 0, 0]) @ found) == pytest.approx(1 / np.sqrt(1 + 4 * BACKGROUND_WEIGHT))
+    assert np.linalg.norm(np.array([0, 0.6, 0, 0.8]) @ found) == pytest.approx(1)
+
+
+def test_without_copies_near_is_euclidean() -> None:
+    """A recipe without backgrounds loses nothing but the compensation."""
+    reference, _ = fit_reference(ClipStatistics(NORMAL, CONTROL_CLIPS, NORMAL[:0], BAND_CHANGES[:0]), EMPTY, EMPTY)
+    found = evaluate_scores(ClipEvidence(make_outputs(0)[0], BANDS), reference, 1)
+    for prefix in ("D", "C_linear", "C_mel"):
+        assert found[f"{prefix}_near"] == pytest.approx(found[f"{prefix}_euclidean"])
 
 
 def test_nan_is_no_score() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aegan_monitor.segments import ClipParameters, Scaling, Segmenter, cut_segments
 
 CLIP = ClipParameters(segment_frames=16, segment_hop_frames=4, clip_frames=32, decision_hop_frames=8)
-SCALING = Scaling(min_db=-80.0, max_db=20.0)
+SCALING = Scaling.from_extremes(-80.0, 20.0)
 FRAMES = np.random.default_rng(1).uniform(-80, 20, (5, 103)).astype(np.float32)
 
 
@@ -40,7 +40,18 @@ def test_reset_forgets_the_frames_before() -> None:
 
 def test_extremes_of_the_training_set_map_to_one_and_what_is_louder_is_not_clipped() -> None:
     """Scaling is affine."""
-    np.testing.assert_allclose(SCALING.apply(np.array([-80.0, -30.0, 20.0, 70.0], np.float32)), [-1, 0, 1, 2])
+    np.testing.assert_allclose(SCALING.apply(np.array([[-80.0, -30.0, 20.0, 70.0]], np.float32)), [[-1, 0, 1, 2]])
+
+
+def test_each_band_may_have_a_scale_of_its_own() -> None:
+    """In a picture and in a stack of segments alike."""
+    scaling = Scaling((-30.0, 0.0), (10.0, 5.0))
+    picture = np.array([[-30.0, -20.0], [-5.0, 10.0]], np.float32)
+    np.testing.assert_allclose(scaling.apply(picture), [[0, 1], [-1, 2]])
+    np.testing.assert_allclose(scaling.apply(np.stack([picture, picture])[:, None])[1, 0], scaling.apply(picture))
+    assert scaling.problems(2) == []
+    assert scaling.problems(3) == ["centre_db: expected 1 number or 3, found 2", "half_range_db: expected 1 number or 3, found 2"]
+    assert Scaling((0.0,), (0.0,)).problems(128) == ["half_range_db: expected over 0"]
 
 
 def test_too_few_frames_are_no_segment() -> None:

@@ -1,4 +1,4 @@
-"""Streaming is offline: replay, evaluate and an independent oracle agree on all scores, the 19 and the controls.
+"""Streaming is offline: replay, evaluate and an independent oracle agree on all scores: the 19, our own and the controls.
 
 The oracle uses librosa, strided slices, plain PyTorch and scikit-learn. Of ours it uses the trained weights alone:
 nothing of the pipeline, the features, the segments or the scores.
@@ -78,10 +78,14 @@ class Oracle:
             "D_lof": -lof.score_samples(mean)[0],
             "D_cos": 1 - cosine_similarity(mean, self.normal.mean(0, keepdims=True))[0, 0],
         }
-        for name, normal, bands in zip(("linear", "mel"), self.bands, mean_bands(path), strict=True):
+        spectra = zip(("C_linear", "C_mel"), self.bands, mean_bands(path), strict=True)
+        for name, normal, vector in (("D", self.normal, mean[0]), *spectra):
             scaler = StandardScaler().fit(normal)
-            near = NearestNeighbors(n_neighbors=2).fit(scaler.transform(normal)).kneighbors(scaler.transform(bands[None]))[0]
-            found |= {f"C_{name}_euclidean": near.mean(), f"C_{name}_cosine": np.sort(cosine_distances(bands[None], normal)[0])[:2].mean()}
+            near = NearestNeighbors(n_neighbors=2).fit(scaler.transform(normal)).kneighbors(scaler.transform(vector[None]))[0]
+            # Without copies before other backgrounds, nothing is compensated.
+            found |= {f"{name}_euclidean": near.mean(), f"{name}_near": near.mean()}
+            if name != "D":
+                found[f"{name}_cosine"] = np.sort(cosine_distances(vector[None], normal)[0])[:2].mean()
         z = encode(x, self.generator)
         recon = decode(z, self.generator)
         zz = encode(recon, self.generator)

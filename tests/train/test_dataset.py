@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from aegan_monitor.errors import DataError
 from aegan_monitor.segments import ClipParameters, Scaling
-from aegan_train.dataset import SegmentSampler, Spectrograms, find_mean_picture_error, find_scaling, split_held_out
+from aegan_train.dataset import SegmentSampler, Spectrograms, find_scaling, split_held_out
 from aegan_train.dcase import Clip
+
+RNG = np.random.default_rng(0)
 
 
 def make_clips(recordings: list[str]) -> list[Clip]:
@@ -61,9 +63,26 @@ def test_silence_cannot_be_scaled() -> None:
         find_scaling([np.full((4, 200), -100.0, np.float32)])
 
 
+def test_scaling_by_extremes_or_by_band() -> None:
+    """The loudest and the quietest cell become 1 and -1; or each band's mean 0 and three of its standard deviations 1."""
+    pictures = [RNG.normal([[-60.0], [-20.0]], [[5.0], [2.0]], size=(2, n)).astype(np.float32) for n in (30, 50)]
+    joined = np.concatenate(pictures, axis=1)
+    scaled = find_scaling(pictures).apply(joined)
+    assert (scaled.min(), scaled.max()) == pytest.approx((-1, 1), abs=1e-5)
+    scaled = find_scaling(pictures, "bands").apply(joined)
+    np.testing.assert_allclose(scaled.mean(axis=1), 0, atol=1e-5)
+    np.testing.assert_allclose(scaled.std(axis=1), 1 / 3, rtol=1e-5)
+
+
+def test_a_band_that_hardly_moves_is_not_blown_up() -> None:
+    """Its noise stays small."""
+    pictures = [np.stack([RNG.normal(-40, 5, 50), RNG.normal(-100, 0.001, 50)]).astype(np.float32)]
+    assert find_scaling(pictures, "bands").half_range_db[1] == pytest.approx(0.9)
+
+
 CLIP = ClipParameters(segment_frames=8, segment_hop_frames=4, clip_frames=16, decision_hop_frames=4)
 DB = [np.arange(5 * n, dtype=np.float32).reshape(5, n) + 1000 * place for place, n in enumerate((20, 31))]
-SCALING = Scaling(0.0, 2.0)
+SCALING = Scaling.from_extremes(0.0, 2.0)
 
 
 def make_sampler(clip: ClipParameters = CLIP, batch: int = 3) -> SegmentSampler:
@@ -110,4 +129,4 @@ def test_a_batch_is_at_most_what_there_is() -> None:
 def test_the_mean_picture_is_that_of_all_clips() -> None:
     """Its error is the variance of each band, whatever the clips' lengths."""
     whole = SCALING.apply(np.concatenate(DB, axis=1)).astype(np.float64)
-    assert find_mean_picture_error(DB, SCALING) == pytest.approx(whole.var(axis=1).mean(), rel=1e-9)
+    assert make_sampler().mean_picture_error == pytest.approx(whole.var(axis=1).mean(), rel=1e-6)

@@ -254,13 +254,13 @@ def test_evaluate_prints_all_scores_and_writes_lines(run_folder: Path, dataset: 
     done = aegan_train("evaluate", run_folder, "--data", dataset, "--jsonl", tmp_path / "s.jsonl")
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if re.match(r"[CDG]_", line)]
-    assert len(rows) == 23
+    assert len(rows) == 27
     assert re.match(r"label-free \(what the monitor decides by\): D_maha AUC [01]\.\d+ pAUC [01]\.\d+$", done.stdout.splitlines()[1])
     assert all(0 <= float(row[1]) <= 1 and 0 <= float(row[2]) <= 1 for row in rows)
     assert done.stdout.splitlines()[-1].startswith("oracle (the best by these labels, which nobody has in a plant): ")
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
     assert len(lines) == 8
-    assert all(len(line["scores"]) == 23 for line in lines)
+    assert all(len(line["scores"]) == 27 for line in lines)
 
 
 def test_evaluate_without_a_run_is_one_line(tmp_path: Path, dataset: Path) -> None:
@@ -352,7 +352,8 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
     first, reason = done.stdout.splitlines()[1:3]
     assert re.match(r"label-free \(what the monitor decides by\): F_mean AUC [01]\.\d+ pAUC [01]\.\d+$", first)
     assert reason.strip() == (
-        "F_mean, the mean of D_maha and C_linear_euclidean in standard deviations of held-out normal sound; no fault was looked at"
+        "F_mean, the mean of D_near, C_linear_euclidean: each as log ratio to held-out normal sound, in "
+        "units of what other backgrounds do to it; no fault was looked at"
     )
     export_bundle(run, bundle)
     record = load_bundle(bundle).record
@@ -365,9 +366,9 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
         [json.loads(line)["scores"] for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()] for name in ("evaluate", "replay")
     )
     for one, other in zip(evaluated, replayed, strict=True):
-        assert len(one) == 24
+        assert len(one) == 28
         assert other == pytest.approx(one, rel=1e-4, abs=1e-4)  # F_mean passes through 0
-        members = [(one[name] - record.normalisation[name].mean) / record.normalisation[name].std for name in record.fusion]
+        members = [(np.log(one[name]) - term.centre) / term.scale for name, term in record.fusion.items()]
         assert one["F_mean"] == pytest.approx(np.mean(members))
 
 

@@ -1,5 +1,6 @@
 """What a training is asked to do: a preset, and a file with only what differs from it."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -18,6 +19,7 @@ Match = Literal["mu", "mu+sigma"]
 Preset = Literal["paper", "edge", "tiny"]
 Recipe = Literal["reference", "robust"]
 SetName = Literal["dev", "eval", "additional"]
+ScalingKind = Literal["extremes", "bands"]
 
 
 class TrainConfig(Settings):
@@ -35,6 +37,9 @@ class TrainConfig(Settings):
     match_weight: float = Field(default=1.0, ge=0, description="weight of that matching ('eff')")
     beta1: float = Field(default=0.5, ge=0, lt=1, description="first beta of both Adams")
     learning_rate: float = Field(default=2e-4, gt=0, description="of both Adams")
+    schedule: Literal["constant", "cosine"] = Field(
+        default="constant", description="learning rate over the epochs; cosine falls to nothing, so that no last epoch is a matter of luck"
+    )
     n_critic: int = Field(default=1, ge=1, description="critic steps for each generator step")
     penalty_part: float = Field(
         default=1.0, gt=0, le=1, description="part of each batch on which the critic's gradient penalty is measured; 1 is the method"
@@ -45,8 +50,11 @@ class TrainConfig(Settings):
     clip_frames: int = Field(default=313, ge=128, description="frames that one score covers in the field")
     decision_hop_frames: int = Field(default=32, ge=1, description="frames from decision to decision in the field")
     band_scale: Literal["mel", "linear"] = Field(default="mel", description="bands of the picture that the network sees: mel or linear")
+    scaling: ScalingKind = Field(
+        default="extremes", description="what becomes -1 and 1 in the picture: extremes of the whole set, or each band's own spread (bands)"
+    )
     n_backgrounds: int = Field(
-        default=0, ge=0, description="copies of each training clip with another background that the covariance of D_maha also covers"
+        default=0, ge=0, description="copies of each clip before another background, from which D_near and the fusion learn what one does"
     )
     top_db: float | None = Field(
         default=None, gt=0, description="range under each clip's own maximum; 80 for published tables, and then no streaming"
@@ -56,7 +64,7 @@ class TrainConfig(Settings):
     score_by_labels: bool = Field(
         default=False, description="whether that score was chosen by labelled faults, as in the published tables; told wherever it is named"
     )
-    fusion: list[str] = Field(default=[], description="scores whose mean distance from normal, in standard deviations, is F_mean")
+    fusion: list[str] = Field(default=[], description="scores that F_mean joins, each in units of what other backgrounds do to it")
     n_redraws: int = Field(
         default=0, ge=0, description="times that fresh networks may be drawn when a generator stays worse than the mean picture"
     )
@@ -78,12 +86,22 @@ class TrainConfig(Settings):
             raise ValueError("n_critic over 1 goes with generator_norm ln or in; with bn its running statistics would not be the method's")
         return self
 
+    def learning_rate_in(self, epoch: int) -> float:
+        """Of the epoch behind `epoch` whole ones.
+
+        Source: I. Loshchilov, F. Hutter, SGDR, 2017, equation 5, without restarts.
+        """
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / self.n_epochs))
+
     @property
     def choice(self) -> str:
         """Why the score is what it is, for people who open a bundle."""
         if self.score == FUSION:
             return (
-                f"{FUSION}, the mean of {' and '.join(self.fusion)} in standard deviations of held-out normal sound; no fault was looked at"
+                f"{FUSION}, the mean of {', '.join(self.fusion)}: each as log ratio to held-out normal sound, in units of what other "
+                "backgrounds do to it; no fault was looked at"
             )
         if self.score_by_labels:
             return f"{self.score}, as published: it was chosen there by the labels of test clips with faults"
@@ -122,12 +140,14 @@ RECIPES: dict[Recipe, dict[str, object]] = {
     "robust": {
         "arithmetic": "auto",
         "band_scale": "linear",
+        "scaling": "bands",
+        "schedule": "cosine",
         "match_weight": 0.1,
         "n_backgrounds": 4,
-        "n_epochs": 40,
+        "n_epochs": 20,
         "n_redraws": 5,
         "score": FUSION,
-        "fusion": ["D_maha", "C_linear_euclidean"],
+        "fusion": ["D_near", "C_linear_euclidean"],
     },
 }
 

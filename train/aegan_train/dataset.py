@@ -1,7 +1,7 @@
 """Normal recordings as spectrograms, split by recording, and the segments of an epoch."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -17,9 +17,11 @@ from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.segments import ClipParameters, Scaling
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.cache import default_folder, open_pictures
-from aegan_train.config import TrainConfig
+from aegan_train.config import ScalingKind, TrainConfig
 from aegan_train.dcase import Clip, Skipped, find_clips, tell_skipped
 
+BAND_STDS = 3.0  # nearly all of a band then lies in [-1, 1], where the generator can follow
+LEAST_BAND_STD_DB = 0.3  # a band that hardly moves (silence behind a low-pass) is not blown up
 LEAST_CLIPS = 8  # six for a reference set with its neighbours, two to calibrate on
 IntArray = NDArray[np.int64]
 N_HELD_OUT_RUNS = 4  # without a manifest, the held-out clips are this many runs of consecutive clips
@@ -150,16 +152,31 @@ def gather_pictures(data: Path, machine_type: str, config: TrainConfig, cache: P
     return replace(found, skipped=skipped)
 
 
-def find_scaling(db: Sequence[FloatArray]) -> Scaling:
-    """Extremes of the whole training set.
+def find_scaling(db: Sequence[FloatArray], kind: ScalingKind = "extremes") -> Scaling:
+    """Extremes of the whole training set; or (`bands`) the mean of each band, and BAND_STDS standard deviations of it.
 
     Raises:
         DataError: It is digital silence, or one constant.
     """
-    scaling = Scaling(float(min(each.min() for each in db)), float(max(each.max() for each in db)))
-    if scaling.max_db - scaling.min_db < 1.0:
+    min_db, max_db = float(min(each.min() for each in db)), float(max(each.max() for each in db))
+    if max_db - min_db < 1.0:
         raise DataError("the training clips hold no sound (all bands are equally loud); check the recordings")
-    return scaling
+    if kind == "extremes":
+        return Scaling.from_extremes(min_db, max_db)
+    mean, variance = find_moments(db)
+    half_range = BAND_STDS * np.maximum(np.sqrt(variance), LEAST_BAND_STD_DB)
+    return Scaling(tuple(mean.tolist()), tuple(half_range.tolist()))
+
+
+def find_moments(pictures: Iterable[FloatArray]) -> tuple[DoubleArray, DoubleArray]:
+    """Mean and variance of each band over all frames of pictures `[n_bands, n_frames]`, one of them in memory at a time."""
+    n_frames, total, squares = 0, np.zeros(1), np.zeros(1)
+    for each in pictures:
+        n_frames += each.shape[1]
+        total = total + each.sum(axis=1, dtype=np.float64)
+        squares = squares + np.square(each, dtype=np.float64).sum(axis=1)
+    mean: DoubleArray = total / n_frames
+    return mean, squares / n_frames - np.square(mean)
 
 
 class SegmentSampler:
@@ -176,7 +193,8 @@ class SegmentSampler:
         self._clip, self._scaling, self._device = clip, scaling, device
         self._frames = pictures.frames
         self._first_frames, self._n_frames = np.array(pictures.first_frames), np.array(pictures.n_frames)
-        self.mean_picture_error = find_mean_picture_error(pictures.db, scaling)
+        variance = find_moments(pictures.db)[1]  # scaled, the mean squared error of each band's mean in place of G(x)
+        self.mean_picture_error = float(np.mean(variance / np.square(scaling.half_range_db)))
         self._on_device = self._load(pictures.db) if device.type == "cuda" else None
         self.n_segments = len(self._cut(np.zeros_like(self._n_frames)))
         self.batch_segments = min(batch_segments, self.n_segments)
@@ -213,14 +231,3 @@ class SegmentSampler:
             return self._on_device[places.to(self._device)].transpose(1, 2)[:, None]
         segments = self._frames[places.numpy()].transpose(0, 2, 1)
         return torch.from_numpy(self._scaling.apply(segments))[:, None].to(self._device)
-
-
-def find_mean_picture_error(db: Sequence[FloatArray], scaling: Scaling) -> float:
-    """The mean squared error, scaled, of each band's mean in place of G(x); one clip in memory at a time."""
-    total, squares = np.zeros(db[0].shape[0]), np.zeros(db[0].shape[0])
-    for each in db:
-        scaled = scaling.apply(each)
-        total += scaled.sum(axis=1, dtype=np.float64)
-        squares += np.square(scaled).sum(axis=1, dtype=np.float64)
-    n_frames = sum(each.shape[1] for each in db)
-    return float(np.mean(squares / n_frames - np.square(total / n_frames)))

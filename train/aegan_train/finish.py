@@ -1,7 +1,7 @@
 """What a run holds beside its checkpoint, so that export needs no audio and no data set."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from aegan_monitor import __version__
 from aegan_monitor.bundle import GOLDEN, REFERENCE, BundleFields, NetworkRecord, Provenance, ReferenceRecord
 from aegan_monitor.capture.file import read_recording
+from aegan_monitor.controls import make_control_filterbank, mean_bands
 from aegan_monitor.fusion import fuse
 from aegan_monitor.golden import compute_stages, golden_samples, write_golden
 from aegan_monitor.logmel import LogMel, limit_range, make_filterbank
@@ -22,13 +23,15 @@ from aegan_train.background import change_background
 from aegan_train.checkpoint import Training, round_weights, write_atomically
 from aegan_train.dataset import Spectrograms
 from aegan_train.dcase import Clip
+from aegan_train.sensitivity import try_alterations
 from aegan_train.session import TorchSession
-from aegan_train.statistics import COVARIANCE, calibrate, fit_reference, mean_of_clips, normalise
+from aegan_train.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
 
 RUN_RECORD = "run.json"
 SEGMENTS = "segments.npz"
 HELD_OUT = "held_out.jsonl"
 N_PARITY_SEGMENTS = 32
+N_VARIED = 256  # clips that get copies before other backgrounds; four of each outnumber the embedding's dimensions
 
 
 def finish(
@@ -39,17 +42,19 @@ def finish(
     out: Path,
     device: torch.device,
     commit: str | None,
-) -> None:
-    """Fit the reference set, calibrate on `held_out`, and write run.json, reference.npz, golden.npz, segments.npz, held_out.jsonl."""
+) -> BundleFields:
+    """Fit the reference set, calibrate on `held_out`, and write run.json, reference.npz, golden.npz, segments.npz, held_out.jsonl.
+
+    Returns:
+        What is in run.json.
+    """
     config = training.config
     round_weights(training)
     session = TorchSession(training.generator, training.discriminator, device)
-    scaled = [training.scaling.apply(db) for db in pictures.db]
-    embeddings = embed(session, scaled, config.clip)
-    varied = embed_backgrounds(training, session, fit_clips)
+    statistics = gather_statistics(training, session, fit_clips, pictures)
     mean_spectrogram = mean_of_clips(pictures.db, config.clip.clip_frames)
-    reference, shrinkage = fit_reference(embeddings, varied, pictures.control_bands, make_filterbank(config.features), mean_spectrogram)
-    scores, segments = score_held_out(training, reference, session, held_out)
+    reference, shrinkage = fit_reference(statistics, make_filterbank(config.features), mean_spectrogram)
+    scores, varied, segments = score_held_out(training, reference, session, held_out)
     fields = BundleFields(
         machine_type=training.machine_type,
         features=config.features,
@@ -57,8 +62,9 @@ def finish(
         clip=config.clip,
         network=NetworkRecord(preset=training.preset, ndf=config.ndf, nz=config.nz, n_embedding=config.network.n_embedding),
         score=config.score,
-        fusion=config.fusion,
+        fusion=scale_fusion(config.fusion, scores, varied),
         choice=config.choice,
+        sensitivity={},
         precision=config.precision,
         reference=ReferenceRecord(n_clips=len(fit_clips), n_backgrounds=config.n_backgrounds, covariance=COVARIANCE, shrinkage=shrinkage),
         normalisation=normalise(scores),
@@ -76,6 +82,8 @@ def finish(
     if config.fusion:
         scores = [{**clip, FUSION: fuse(clip, fields)} for clip in scores]
         fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibrate(scores)})
+    found = try_alterations(fields, reference, session, held_out, training.seed)
+    fields = fields.model_copy(update={"sensitivity": found})
     samples = join_samples(held_out, config.features.sample_rate_hz, golden_samples(fields))
     stages = compute_stages(fields, reference, session, samples)
     lines = [json.dumps({"file": clip.path.name, "scores": each}, allow_nan=False) for clip, each in zip(held_out, scores, strict=True)]
@@ -84,42 +92,46 @@ def finish(
     write_atomically(out / SEGMENTS, lambda path: save_segments(path, segments))
     write_atomically(out / HELD_OUT, lambda path: path.write_text("\n".join(lines) + "\n", encoding="utf-8"))
     write_atomically(out / RUN_RECORD, lambda path: path.write_text(fields.model_dump_json(indent=1) + "\n", encoding="utf-8"))
+    return fields
 
 
-def embed(session: TorchSession, scaled: Sequence[FloatArray], clip: ClipParameters) -> DoubleArray:
+def embed(session: TorchSession, scaled: Iterable[FloatArray], clip: ClipParameters) -> DoubleArray:
     """Mean embeddings `[n_clips, n_embedding]` of scaled spectrograms."""
     found = [session.infer(cut_segments(each, clip)).embedding.mean(0, dtype=np.float64) for each in scaled]
     return np.stack(found)
 
 
-def embed_backgrounds(training: Training, session: TorchSession, clips: Sequence[Clip]) -> DoubleArray:
-    """Mean embeddings `[n_clips n_backgrounds, n_embedding]` of the clips with other backgrounds; of none where none is asked for."""
+def gather_statistics(training: Training, session: TorchSession, clips: Sequence[Clip], pictures: Spectrograms) -> ClipStatistics:
+    """Embeddings and control bands of the clips, and what other backgrounds change in at most N_VARIED of them."""
     config = training.config
+    embeddings = embed(session, (training.scaling.apply(db) for db in pictures.db), config.clip)
     rng = np.random.default_rng(training.seed)
-    logmel = LogMel(config.features, make_filterbank(config.features))
-    found = np.zeros((0, config.network.n_embedding))
-    for clip in clips:
-        samples = read_recording(clip.path, config.features.sample_rate_hz)
-        pictures = [logmel.transform_clip(change_background(samples, rng)).db for _ in range(config.n_backgrounds)]
-        if pictures:
-            scaled = [training.scaling.apply(limit_range(db, config.top_db)) for db in pictures]
-            found = np.concatenate([found, embed(session, scaled, config.clip)])
-    return found
+    logmel = LogMel(config.features, make_filterbank(config.features), make_control_filterbank(config.features))
+    embedding_changes, band_changes = [np.zeros((0, config.network.n_embedding))], [np.zeros((0, *pictures.control_bands.shape[1:]))]
+    for place in np.linspace(0, len(clips) - 1, min(len(clips), N_VARIED)).astype(int) if config.n_backgrounds else ():
+        samples = read_recording(clips[place].path, config.features.sample_rate_hz)
+        copies = [logmel.transform_clip(change_background(samples, rng)) for _ in range(config.n_backgrounds)]
+        scaled = [training.scaling.apply(limit_range(copy.db, config.top_db)) for copy in copies]
+        embedding_changes.append(embed(session, scaled, config.clip) - embeddings[place])
+        band_changes.append(np.stack([mean_bands(copy.control_db) for copy in copies]) - pictures.control_bands[place])
+    return ClipStatistics(embeddings, pictures.control_bands, np.concatenate(embedding_changes), np.concatenate(band_changes))
 
 
 def score_held_out(
     training: Training, reference: ReferenceSet, session: TorchSession, held_out: Sequence[Clip]
-) -> tuple[list[dict[str, float]], FloatArray]:
-    """The scores of each held-out clip, and the first segments of them for the parity gate."""
+) -> tuple[list[dict[str, float]], list[dict[str, float]], FloatArray]:
+    """The scores of each held-out clip, those of its copies before other backgrounds, and first segments for the parity gate."""
     config = training.config
-    unfinished = BundleFields.model_construct(features=config.features, scaling=training.scaling, clip=config.clip, fusion=[])
+    unfinished = BundleFields.model_construct(features=config.features, scaling=training.scaling, clip=config.clip, fusion={})
     probe = Pipeline(unfinished, reference, session)
-    scores, segments = [], []
+    rng = np.random.default_rng(training.seed)
+    scores, varied, segments = [], [], []
     for clip in held_out:
-        samples = read_recording(clip.path, training.config.features.sample_rate_hz)
+        samples = read_recording(clip.path, config.features.sample_rate_hz)
         scores.append(probe.score_clip(samples))
+        varied += [probe.score_clip(change_background(samples, rng)) for _ in range(config.n_backgrounds)]
         segments.append(probe.clip_segments(samples))
-    return scores, np.concatenate(segments)[:N_PARITY_SEGMENTS]
+    return scores, varied, np.concatenate(segments)[:N_PARITY_SEGMENTS]
 
 
 def join_samples(clips: Sequence[Clip], sample_rate_hz: int, n_samples: int) -> FloatArray:

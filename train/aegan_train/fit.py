@@ -76,7 +76,10 @@ def fit(request: FitRequest) -> bool:
     whole = run_epochs(training, pictures, request.out, device)
     if not training.history:
         return False
-    finish(training, fit_clips, held_out, pictures, request.out, device, request.commit)
+    fields = finish(training, fit_clips, held_out, pictures, request.out, device, request.commit)
+    print(f"decides by {fields.choice}")
+    tried = ", ".join(f"{name} {auc:.2f}" for name, auc in fields.sensitivity.items())
+    print(f"altered held-out clips against plain ones, AUC (0.5 is unnoticed): {tried}")
     print(f"{request.out}: run of {len(training.history)} epochs; next: aegan-train evaluate, or aegan-export {request.out} --out BUNDLE")
     return whole
 
@@ -103,7 +106,7 @@ def begin(request: FitRequest, pictures: Spectrograms, device: torch.device) -> 
     torch.manual_seed(request.seed)
     updater = make_updater(request.config, device)
     rng = torch.Generator().manual_seed(request.seed)
-    scaling = find_scaling(pictures.db)
+    scaling = find_scaling(pictures.db, request.config.scaling)
     return Training(request.machine_type, request.preset, request.config, request.seed, scaling, pictures.sha256, updater, rng)
 
 
@@ -117,6 +120,7 @@ def run_epochs(training: Training, pictures: Spectrograms, out: Path, device: to
         try:
             while (epoch := len(training.history)) < config.n_epochs:
                 began_s, n_batches_before = time.monotonic(), training.updater.n_batches
+                training.updater.set_learning_rate(config.learning_rate_in(epoch))
                 losses = run_epoch(training, sampler, device, bar)
                 refuse_divergence(losses, epoch, out)
                 if n_batches_before < SETTLED_BATCHES <= training.updater.n_batches and losses["recon"] > sampler.mean_picture_error:

@@ -109,6 +109,12 @@ class Updater:
         self.generator_adam = torch.optim.Adam(generator.parameters(), lr=learning_rate, betas=betas, fused=True)
         self.discriminator_adam = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=betas, fused=True)
 
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Of both Adams, from the next step on."""
+        for adam in (self.generator_adam, self.discriminator_adam):
+            for group in adam.param_groups:
+                group["lr"] = learning_rate
+
     def step(self, x: Tensor, alpha: Tensor) -> BatchLosses:
         """Both updates on one batch of segments `[n, 1, 128, 128]`; `alpha` as in `critic_loss`."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self._bf16):

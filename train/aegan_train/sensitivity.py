@@ -1,0 +1,41 @@
+"""What the deciding score would notice, as far as that can be tried without a fault: altered normal sound against the same sound plain."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from aegan_monitor.bundle import BundleFields
+from aegan_monitor.capture.file import read_recording
+from aegan_monitor.pipeline import Pipeline
+from aegan_monitor.reference import ReferenceSet
+from aegan_monitor.types import FloatArray
+from aegan_train.alterations import ALTERATIONS, alter
+from aegan_train.background import change_background
+from aegan_train.dcase import Clip
+from aegan_train.session import TorchSession
+
+
+def try_alterations(
+    fields: BundleFields, reference: ReferenceSet, session: TorchSession, held_out: Sequence[Clip], seed: int
+) -> dict[str, float]:
+    """AUC of the deciding score between altered held-out clips and plain ones, by alteration.
+
+    Where the run knows other backgrounds (`n_backgrounds`), each clip of both kinds stands before one of its own: else what is told
+    apart may be no more than two recordings.
+    """
+    rate_hz = fields.features.sample_rate_hz
+    rng = np.random.default_rng(seed)
+    pipeline = Pipeline(fields, reference, session, [fields.score])
+
+    def score(samples: FloatArray) -> float:
+        heard = change_background(samples, rng) if fields.reference.n_backgrounds else samples
+        return pipeline.score_clip(heard)[fields.score]
+
+    recordings = [read_recording(clip.path, rate_hz) for clip in held_out]
+    plain = [score(samples) for samples in recordings]
+    found = {}
+    for name in ALTERATIONS:
+        altered = [score(alter(samples, name, rate_hz, rng)) for samples in recordings]
+        found[name] = float(roc_auc_score([0] * len(plain) + [1] * len(altered), plain + altered))
+    return found
