@@ -39,10 +39,18 @@ class NetworkRecord(BaseModel):
 
 
 class Calibration(BaseModel):
-    """Scores of held-out normal clips: their quantiles at `probabilities`, for every score id."""
+    """Scores of held-out normal clips, and of their copies before other backgrounds: quantiles at `probabilities`, for every score id.
+
+    Attributes:
+        n_copies: Copies among them, beside the `n_clips`.
+        quantile, margin: What they advise for the alarm (`aegan_monitor.decision.make_threshold`), where the configuration says nothing.
+    """
 
     model_config = _STRICT
     n_clips: PositiveInt
+    n_copies: NonNegativeInt = 0
+    quantile: float = Field(default=0.99, ge=0.5, le=1)
+    margin: float = Field(default=2.0, ge=0)
     probabilities: list[float]
     quantiles: dict[str, list[float]]
 

@@ -135,13 +135,14 @@ Capture = Annotated[MicCaptureConfig | FileCaptureConfig | StdinCaptureConfig, F
 class AlarmConfig(Settings):
     """When a score becomes an alarm."""
 
-    quantile: float = Field(
-        default=0.99, ge=0.5, le=1, description="Quantile of the bundle's normal scores that the threshold starts from."
+    quantile: float | None = Field(
+        default=None, ge=0.5, le=1, description="Quantile of the bundle's normal scores that the threshold starts from; null: its advice."
     )
-    margin: float = Field(
-        default=2.0,
+    margin: float | None = Field(
+        default=None,
         ge=0,
-        description="The threshold lies this many times further from the median of the normal scores than their quantile does.",
+        description="The threshold lies this many times further from the median of the normal scores than their quantile does; "
+        "null: the bundle's advice.",
     )
     on_delay_s: float = Field(
         default=12.0,

@@ -15,17 +15,19 @@ class Threshold:
     off: float
 
 
-def make_threshold(fields: BundleFields, score: str, quantile: float, margin: float) -> Threshold:
-    """`off` is the quantile of the held-out normal scores; `on` lies `margin` times further from their median.
+def make_threshold(fields: BundleFields, score: str, quantile: float | None = None, margin: float | None = None) -> Threshold:
+    """`off` is the quantile of the calibration's normal scores; `on` lies `margin` times further from their median.
 
     Args:
         fields: The bundle's record.
         score: A score id.
-        quantile: Of the held-out normal clips' scores, 0.5 to 1.
-        margin: 0 makes the two thresholds one; 2 sets `on` three times as far from the median as the quantile: of a few
-            dozen clips that is the edge of what was heard, not of what is normal.
+        quantile: Of those scores, 0.5 to 1; None is the bundle's advice.
+        margin: 0 makes the two thresholds one; 2 sets `on` three times as far from the median as the quantile; None is the bundle's
+            advice.
     """
     calibration = fields.calibration
+    quantile = calibration.quantile if quantile is None else quantile
+    margin = calibration.margin if margin is None else margin
     median, off = np.interp([0.5, quantile], calibration.probabilities, calibration.quantiles[score])
     return Threshold(float(off + margin * (off - median)), float(off))
 
@@ -50,7 +52,7 @@ class Decision:
 class Decider:
     """Decides about one machine's scores, one after the other."""
 
-    def __init__(self, fields: BundleFields, score: str, quantile: float, margin: float) -> None:
+    def __init__(self, fields: BundleFields, score: str, quantile: float | None = None, margin: float | None = None) -> None:
         self._threshold = make_threshold(fields, score, quantile, margin)
         self._normal = fields.normalisation[score]
 

@@ -16,10 +16,10 @@ from aegan_monitor.types import ClipScore, Run
 
 @dataclass(frozen=True, slots=True)
 class AlarmSettings:
-    """The configuration's `alarm` section."""
+    """The configuration's `alarm` section; None is what the bundle advises."""
 
-    quantile: float = 0.99
-    margin: float = 2.0
+    quantile: float | None = None
+    margin: float | None = None
     on_delay_s: float = 12.0
     off_delay_s: float = 10.0
 

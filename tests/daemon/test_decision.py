@@ -20,6 +20,17 @@ def test_the_threshold_is_the_widened_quantile(quantile: float, margin: float, o
     assert (threshold.on, threshold.off) == pytest.approx((on, off))
 
 
+def test_where_the_configuration_says_nothing_the_bundle_advises() -> None:
+    """Far over few clips; at the upper end of copies before other backgrounds, which have shown what a new place does."""
+    assert make_threshold(FIELDS, "D_maha") == make_threshold(FIELDS, "D_maha", 0.99, 2.0)
+    copies = [dict.fromkeys(SCORE_IDS, float(value)) for value in NORMAL + 30]
+    fields = BundleFields.model_construct(calibration=calibrate(SCORES, copies))
+    assert fields.calibration.n_copies == len(copies)
+    assert make_threshold(fields, "D_maha") == make_threshold(fields, "D_maha", 0.95, 0.1)
+    assert 48 < make_threshold(fields, "D_maha").on < 55
+    assert make_threshold(fields, "D_maha", quantile=0.5).on < 40
+
+
 def test_hysteresis() -> None:
     """Only an active alarm has the lower threshold; one that is pending must stay above the one that raises it."""
     decider = Decider(FIELDS, "D_maha", 1.0, 0.5)

@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from aegan_monitor.bundle import REFERENCE, BundleFields
 from aegan_monitor.capture.file import read_recording
-from aegan_monitor.config import AlarmConfig
 from aegan_monitor.decision import make_threshold
 from aegan_monitor.errors import BundleError, DataError
 from aegan_monitor.pipeline import Pipeline
@@ -99,8 +98,7 @@ def evaluate(
     trained = f"epoch {n_epochs}" if n_epochs else "imported weights"
     print(f"{fields.machine_type}: {n_normal} normal and {n_anomalous} anomalous test clips{unlabelled}, {trained}, {protocol.name}")
     if csv:
-        alarm = AlarmConfig()
-        threshold = make_threshold(fields, fields.score, alarm.quantile, alarm.margin).on
+        threshold = make_threshold(fields, fields.score).on
         written = write_score_files(csv, protocol, fields.machine_type, clips, [clip[fields.score] for clip in scores], threshold)
         print(f"{csv}: {len(written)} score files, by {fields.score}")
     cells, left_out = lay_out(protocol, clips)

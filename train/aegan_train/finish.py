@@ -68,7 +68,7 @@ def finish(
         precision=config.precision,
         reference=ReferenceRecord(n_clips=len(fit_clips), n_backgrounds=config.n_backgrounds, covariance=COVARIANCE, shrinkage=shrinkage),
         normalisation=normalise(scores),
-        calibration=calibrate(scores),
+        calibration=calibrate(scores, varied),
         provenance=Provenance(
             version=__version__,
             commit=commit,
@@ -80,8 +80,8 @@ def finish(
         ),
     )
     if config.fusion:
-        scores = [{**clip, FUSION: fuse(clip, fields)} for clip in scores]
-        fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibrate(scores)})
+        scores, varied = ([{**clip, FUSION: fuse(clip, fields)} for clip in each] for each in (scores, varied))
+        fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibrate(scores, varied)})
     found = try_alterations(fields, reference, session, held_out, training.seed)
     fields = fields.model_copy(update={"sensitivity": found})
     samples = join_samples(held_out, config.features.sample_rate_hz, golden_samples(fields))

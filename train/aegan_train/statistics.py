@@ -101,10 +101,16 @@ def normalise(scores: Sequence[Mapping[str, float]]) -> dict[str, Normalisation]
     return {name: Normalisation(mean=float(v.mean()), std=max(LEAST_STD, float(v.std()))) for name, v in table.items()}
 
 
-def calibrate(scores: Sequence[Mapping[str, float]]) -> Calibration:
-    """Quantiles of every score over held-out normal clips."""
+def calibrate(normal: Sequence[Mapping[str, float]], varied: Sequence[Mapping[str, float]] = ()) -> Calibration:
+    """Quantiles of every score over held-out normal clips and their copies before other backgrounds, and what they advise.
+
+    With copies the calibration has seen what a new place does, and its upper end is the threshold; without, a few dozen clips
+    show the edge of what was heard and not of what is normal, so that the threshold lies well over it.
+    """
+    scores = [*normal, *varied]
     quantiles = {name: [float(q) for q in np.quantile([clip[name] for clip in scores], PROBABILITIES)] for name in scores[0]}
-    return Calibration(n_clips=len(scores), probabilities=PROBABILITIES, quantiles=quantiles)
+    advice = {"quantile": 0.95, "margin": 0.1} if varied else {}
+    return Calibration(n_clips=len(normal), n_copies=len(varied), probabilities=PROBABILITIES, quantiles=quantiles, **advice)
 
 
 def mean_of_clips(db: Sequence[FloatArray], n_frames: int) -> FloatArray:
