@@ -33,7 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     replay.add_argument("files", type=Path, nargs="+", metavar="FILE")
     replay.set_defaults(action=run_replay)
 
-    check = commands.add_parser("check", help="prove that this machine can monitor: configuration, bundle, provider, microphone")
+    check = commands.add_parser("check", help="prove that this machine can monitor: configuration, bundle, provider, microphone, broker")
     check.add_argument("--config", type=Path, metavar="FILE")
     check.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE")
     check.set_defaults(action=run_check)

@@ -1,0 +1,156 @@
+"""Real daemons, a real broker and a subscriber with a session of its own, while both ends are killed at random: nothing is lost."""
+
+import contextlib
+import json
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from aegan_monitor.demo import bundle_path
+from alternating import ALARM, SCORE, AlternatingSound
+from broker import Mosquitto, Received, Subscriber, wait_until
+
+N_EVENTS, N_BROKER_KILLS, N_DAEMON_KILLS = 500, 20, 10
+EVENTS_PER_S = 12.0
+SEED = 4
+CLIP_HOPS = 10  # before the first decision
+EVENT_TOPIC, ALARM_TOPIC = "aegan/box/pump/event", "aegan/box/pump/alarm"
+
+
+class Daemon:
+    """`aegan-monitor run` on a pipe, fed by a thread at many times real time; every decision is an event."""
+
+    def __init__(self, config: Path, sound: AlternatingSound) -> None:
+        """Start."""
+        command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=False)
+        self._sound = sound
+        self._ending = threading.Event()
+        self._log: list[str] = []
+        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._feed, self._read)]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def n_logged(self) -> int:
+        """Events that it has told in its log."""
+        return sum(" pump: alarm " in line for line in list(self._log))
+
+    @property
+    def log(self) -> str:
+        """What it has logged."""
+        return "".join(self._log)
+
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self._process.kill()
+        self._finish()
+
+    def end(self) -> int:
+        """End its sound; the exit code."""
+        self._ending.set()
+        return self._finish()
+
+    def _finish(self) -> int:
+        code = self._process.wait(60.0)
+        self._ending.set()
+        for thread in self._threads:
+            thread.join(10.0)
+        return code
+
+    def _feed(self) -> None:
+        """Two events a turn, at a pace that spreads them over the kills."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
+            pipe.write(self._sound.pcm * (CLIP_HOPS // 2))
+            while not self._ending.wait(2 / EVENTS_PER_S):
+                pipe.write(self._sound.pcm)
+                pipe.flush()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as lines:
+            self._log += (line.decode() for line in lines)
+
+
+def write_config(folder: Path, port: int) -> Path:
+    """Short waits, so that thirty kills fit into a minute."""
+    path = folder / "monitor.yaml"
+    path.write_text(
+        f"node: box\nmqtt: {{host: 127.0.0.1, port: {port}, keepalive_s: 5, retry_s: 1}}\noutbox: {{path: outbox.sqlite}}\n"
+        f"machines: [{{name: pump, bundle: {bundle_path()}, score: {SCORE}, alarm: {ALARM}, "
+        "capture: {kind: stdin, sample_format: s16le}}]\n"
+    )
+    return path
+
+
+def stored_last_event(path: Path) -> dict[str, object]:
+    """The last event that the journal of an ended daemon remembers."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        [(payload,)] = connection.execute("SELECT payload FROM last_events WHERE topic = ?", (EVENT_TOPIC,)).fetchall()
+    found: dict[str, object] = json.loads(payload)
+    return found
+
+
+def sequences(messages: list[Received]) -> list[int]:
+    """The numbers of events, as they arrived."""
+    return [message.json()["sequence"] for message in messages]
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_while_broker_and_daemon_are_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every event arrives, numbered without a gap, in order of first arrival, and the retained state is that of the last event."""
+    random_numbers = random.Random(SEED)
+    kills = ["broker"] * N_BROKER_KILLS + ["daemon"] * N_DAEMON_KILLS
+    random_numbers.shuffle(kills)
+    sound = AlternatingSound()
+    broker = Mosquitto(tmp_path / "mosquitto", persistent=True)
+    broker.start()
+    config = write_config(tmp_path, broker.port)
+    began_s = time.monotonic()
+    n_logged = 0
+    with Subscriber(broker.port, "aegan/box/#", session="witness") as subscriber:
+        daemon = Daemon(config, sound)
+        for kill in kills:
+            if kill == "broker":
+                time.sleep(random_numbers.uniform(0.2, 2.0))  # at any moment, a start of the daemon included
+                broker.kill()
+                time.sleep(random_numbers.uniform(0.0, 0.5))
+                broker.start()
+            else:
+                wait_until(lambda daemon=daemon: daemon.n_logged > 0, "the first event of this daemon", 60.0)  # type: ignore[misc]
+                time.sleep(random_numbers.uniform(0.2, 2.0))
+                daemon.kill()
+                n_logged += daemon.n_logged
+                daemon = Daemon(config, sound)
+        wait_until(lambda: len(set(sequences(subscriber.received(EVENT_TOPIC)))) >= N_EVENTS, f"{N_EVENTS} events", 120.0)
+        code = daemon.end()
+        assert code == 0, daemon.log
+        n_logged += daemon.n_logged
+        last = stored_last_event(tmp_path / "outbox.sqlite")
+        wait_until(lambda: last["sequence"] in sequences(subscriber.received(EVENT_TOPIC)), "the last event")
+        took_s = time.monotonic() - began_s
+        arrived = [(message.json()["sequence"], message.json()["id"]) for message in subscriber.received(EVENT_TOPIC)]
+        with Subscriber(broker.port, ALARM_TOPIC) as later:
+            state = later.wait_for(lambda message: message.retained).json()
+    broker.stop()
+    first = list(dict.fromkeys(arrived))
+    times = Counter(arrived)
+    with capsys.disabled():
+        print(
+            f"\n  {len(first)} events of {n_logged} logged, {N_BROKER_KILLS} + {N_DAEMON_KILLS} kills, {took_s:.0f} s; "
+            f"{len(arrived) - len(first)} duplicates, one event came {max(times.values())} times at most"
+        )
+    assert [sequence for sequence, _ in first] == list(range(1, len(first) + 1)), "a gap, a number given twice, or not in order"
+    assert len({event_id for _, event_id in first}) == len(first)
+    assert first[-1] == (last["sequence"], last["id"])
+    assert n_logged - N_DAEMON_KILLS * 3 <= len(first) <= n_logged + N_DAEMON_KILLS  # of a killed one: not yet written, or not yet logged
+    assert (state["event_id"], state["active"]) == (last["id"], last["kind"] == "raised")
