@@ -215,10 +215,16 @@ class Subscriber:
     """`mosquitto_sub` on some topics, collecting what comes; a context manager. It connects again by itself."""
 
     def __init__(
-        self, port: int, topic: str = "#", user: tuple[str, str] | None = None, session: str | None = None, host: str = "127.0.0.1"
+        self,
+        port: int,
+        topic: str = "#",
+        user: tuple[str, str] | None = None,
+        session: str | None = None,
+        host: str = "127.0.0.1",
+        through: Sequence[str] = (),
     ) -> None:
         """Store; `user` is name and password, `session` the client id under which the broker keeps what comes while we are away."""
-        self._command = ["stdbuf", "-oL", "mosquitto_sub", "-d", "-h", host, "-p", str(port), "-q", "1", "-t", topic, "-F", "%j"]
+        self._command = [*through, "stdbuf", "-oL", "mosquitto_sub", "-d", "-h", host, "-p", str(port), "-q", "1", "-t", topic, "-F", "%j"]
         if user is not None:
             self._command += ["-u", user[0], "-P", user[1]]
         if session is not None:

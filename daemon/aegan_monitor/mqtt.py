@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
 MAX_IN_FLIGHT = 16  # brokers allow 20 and more; what waits beyond that waits in the outbox, not in paho
 N_SHORT_SUSPECT = 3  # not every broker says why it closes: so many short connections look like two clients with one id
-SILENCE_KEEPALIVES = 1.4  # paho asks after one keep-alive; with the answer still out then, the network is cut
+SILENCE_KEEPALIVES = 1.3  # paho asks after one keep-alive; with the answer still out then, the network is cut
 LARGEST_PACKET_BYTES = 268_435_460
 PACKET_OVERHEAD_BYTES = 16  # of a PUBLISH beside topic and payload, at most
 

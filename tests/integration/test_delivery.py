@@ -4,91 +4,18 @@ import contextlib
 import json
 import random
 import sqlite3
-import subprocess
-import sys
-import threading
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from aegan_monitor.demo import bundle_path
-from alternating import ALARM, SCORE, AlternatingSound
+from alternating import AlternatingSound
 from broker import Mosquitto, Received, Subscriber, wait_until
+from running import ALARM_TOPIC, EVENT_TOPIC, Daemon, write_config
 
 N_EVENTS, N_BROKER_KILLS, N_DAEMON_KILLS = 500, 20, 10
-EVENTS_PER_S = 12.0
 SEED = 4
-CLIP_HOPS = 10  # before the first decision
-EVENT_TOPIC, ALARM_TOPIC = "aegan/box/pump/event", "aegan/box/pump/alarm"
-
-
-class Daemon:
-    """`aegan-monitor run` on a pipe, fed by a thread at many times real time; every decision is an event."""
-
-    def __init__(self, config: Path, sound: AlternatingSound) -> None:
-        """Start."""
-        command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=False)
-        self._sound = sound
-        self._ending = threading.Event()
-        self._log: list[str] = []
-        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._feed, self._read)]
-        for thread in self._threads:
-            thread.start()
-
-    @property
-    def n_logged(self) -> int:
-        """Events that it has told in its log."""
-        return sum(" pump: alarm " in line for line in list(self._log))
-
-    @property
-    def log(self) -> str:
-        """What it has logged."""
-        return "".join(self._log)
-
-    def kill(self) -> None:
-        """End it as a power cut does."""
-        self._process.kill()
-        self._finish()
-
-    def end(self) -> int:
-        """End its sound; the exit code."""
-        self._ending.set()
-        return self._finish()
-
-    def _finish(self) -> int:
-        code = self._process.wait(60.0)
-        self._ending.set()
-        for thread in self._threads:
-            thread.join(10.0)
-        return code
-
-    def _feed(self) -> None:
-        """Two events a turn, at a pace that spreads them over the kills."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
-            pipe.write(self._sound.pcm * (CLIP_HOPS // 2))
-            while not self._ending.wait(2 / EVENTS_PER_S):
-                pipe.write(self._sound.pcm)
-                pipe.flush()
-
-    def _read(self) -> None:
-        assert self._process.stderr is not None
-        with self._process.stderr as lines:
-            self._log += (line.decode() for line in lines)
-
-
-def write_config(folder: Path, port: int) -> Path:
-    """Short waits, so that thirty kills fit into a minute."""
-    path = folder / "monitor.yaml"
-    path.write_text(
-        f"node: box\nmqtt: {{host: 127.0.0.1, port: {port}, keepalive_s: 5, retry_s: 1}}\noutbox: {{path: outbox.sqlite}}\n"
-        f"machines: [{{name: pump, bundle: {bundle_path()}, score: {SCORE}, alarm: {ALARM}, "
-        "capture: {kind: stdin, sample_format: s16le}}]\n"
-    )
-    return path
 
 
 def stored_last_event(path: Path) -> dict[str, object]:
