@@ -51,12 +51,13 @@ class Mosquitto:
         more: Sequence[str] = (),
         address: str = "127.0.0.1",
         persistent: bool = False,
+        quiet: bool = False,
         through: Sequence[str] = (),
     ) -> None:
         """Store.
 
         With `users` (name to password) nobody else may connect; `acl` is the text of an acl_file. A `persistent` one writes every
-        change to its disk, soon after it has acknowledged it. `through` is a command that runs it somewhere else.
+        change to its disk soon after it has acknowledged it, a `quiet` one logs little. `through` is a command that runs it somewhere else.
         """
         self.port = find_free_port()
         self.more = more
@@ -64,6 +65,7 @@ class Mosquitto:
         self._users = users
         self._acl = acl
         self._address, self._persistent, self._through = address, persistent, through
+        self._verbose = [] if quiet else ["-v"]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -76,7 +78,9 @@ class Mosquitto:
         program = shutil.which("mosquitto", path=PATH) or "mosquitto"
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "mosquitto.log").open("ab") as log:
-            self._process = subprocess.Popen([*self._through, program, "-v", "-c", str(self._write_config())], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [*self._through, program, *self._verbose, "-c", str(self._write_config())], stdout=log, stderr=log
+            )
         wait_until(self._listens, f"mosquitto on port {self.port}")
 
     def stop(self) -> None:

@@ -1,6 +1,8 @@
 """`aegan-monitor run` as a process of its own that hears alternating sound through a pipe: an event a decision."""
 
 import contextlib
+import json
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -99,3 +101,11 @@ def write_config(folder: Path, port: int, *, host: str = "127.0.0.1", keepalive_
         "capture: {kind: stdin, sample_format: s16le}}]\n"
     )
     return path
+
+
+def stored_last_event(path: Path) -> dict[str, object]:
+    """The last event that the journal of an ended daemon remembers."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        [(payload,)] = connection.execute("SELECT payload FROM last_events WHERE topic = ?", (EVENT_TOPIC,)).fetchall()
+    found: dict[str, object] = json.loads(payload)
+    return found

@@ -1,9 +1,6 @@
 """Real daemons, a real broker and a subscriber with a session of its own, while both ends are killed at random: nothing is lost."""
 
-import contextlib
-import json
 import random
-import sqlite3
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,18 +9,10 @@ import pytest
 
 from alternating import AlternatingSound
 from broker import Mosquitto, Received, Subscriber, wait_until
-from running import ALARM_TOPIC, EVENT_TOPIC, Daemon, write_config
+from running import ALARM_TOPIC, EVENT_TOPIC, Daemon, stored_last_event, write_config
 
 N_EVENTS, N_BROKER_KILLS, N_DAEMON_KILLS = 500, 20, 10
 SEED = 4
-
-
-def stored_last_event(path: Path) -> dict[str, object]:
-    """The last event that the journal of an ended daemon remembers."""
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        [(payload,)] = connection.execute("SELECT payload FROM last_events WHERE topic = ?", (EVENT_TOPIC,)).fetchall()
-    found: dict[str, object] = json.loads(payload)
-    return found
 
 
 def sequences(messages: list[Received]) -> list[int]:
