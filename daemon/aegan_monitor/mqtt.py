@@ -16,7 +16,8 @@ from aegan_monitor.client import ADVICE, WHERE_ADVICE, Protocol, SocketTrouble, 
 from aegan_monitor.connection import Connection, explain
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.messages import Message, Topics
-from aegan_monitor.outbox import Outbox, Row
+from aegan_monitor.outbox import Outbox
+from aegan_monitor.row import Row
 from aegan_monitor.telling import Telling
 
 if TYPE_CHECKING:

@@ -1,46 +1,17 @@
 """Messages on their way to the broker: what is kept, in which order it goes out, and what goes when there is no room."""
 
-import heapq
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
+from aegan_monitor.events import Events
 from aegan_monitor.gates import Gates
-from aegan_monitor.messages import Kind, Message
+from aegan_monitor.live import Live
+from aegan_monitor.messages import Message
+from aegan_monitor.row import Row
 
-LATE: frozenset[Kind] = frozenset({"score"})  # live: worth nothing a little later
-LATE_S = 10.0
 KEEP_S = 60.0  # an acknowledged event is kept so long: brokers write to their disk when they like
-ROW_OVERHEAD_BYTES = 100  # what a row costs beside topic and payload, roughly
-
-
-@dataclass(slots=True)
-class Row:
-    """A message in the outbox.
-
-    Attributes:
-        number: Its place in the order.
-        message: What goes out.
-        put_s: When it was put, on the outbox's clock.
-        written: It is in the journal, or there is no journal to wait for.
-        state: `parked` is what the broker will never take.
-        acknowledged_s: When a broker that may still have it took it first.
-    """
-
-    number: int
-    message: Message
-    put_s: float
-    written: bool = True
-    state: Literal["waiting", "flying", "kept", "parked"] = "waiting"
-    acknowledged_s: float | None = None
-
-    @property
-    def n_bytes(self) -> int:
-        """What it counts for."""
-        return len(self.message.topic) + len(self.message.payload) + ROW_OVERHEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,44 +52,42 @@ class Outbox:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Store; `durable` means that somebody writes `changes` to a journal and says `written`."""
-        self.dropped_total = 0
-        self.late_total = 0
-        self._durable, self._max_bytes, self._max_age_s, self._keep_s, self._clock = durable, max_bytes, max_age_s, keep_s, clock
+        self._durable, self._clock = durable, clock
         self._lock = threading.Lock()
-        self._gates = Gates()
         self._next_number = 1
-        self._events: dict[int, Row] = {}  # all there are, oldest first
-        self._queues: dict[str, list[int]] = {}  # numbers of those that wait, a heap a topic; one that waits no more is skipped
-        self._kept: deque[Row] = deque()
-        self._events_bytes = 0
-        self._live: dict[str, Row] = {}  # the newest of each other topic that the broker has not
+        self._events = Events(durable=durable, max_bytes=max_bytes, max_age_s=max_age_s, keep_s=keep_s)
+        self._live = Live()
+        self._gates = Gates()
         self._flying: dict[int, Row] = {}
-        self._retained: dict[str, Message] = {}
         self._last: dict[str, bytes] = {}  # payload of the last event of each topic, delivered or not
-        self._unwritten: dict[int, Row] = {}
-        self._removed: list[int] = []
+
+    @property
+    def dropped_total(self) -> int:
+        """Events that went undelivered, for want of room or because they were too old."""
+        return self._events.dropped_total
+
+    @property
+    def late_total(self) -> int:
+        """Scores that were not sent because they were late."""
+        return self._live.late_total
 
     @property
     def depth(self) -> int:
         """Messages that the broker has not acknowledged, in flight or not."""
         return self.measure().total
 
-    def measure(self) -> Depth:
-        """How full it is."""
-        with self._lock:
-            open_rows = [row for row in self._events.values() if row.acknowledged_s is None]
-            blocked = {"unheard": 0, "refused": 0}
-            for row in open_rows:
-                gate = "refused" if row.state == "parked" else self._gates.state(row.message.topic)
-                if gate in blocked:
-                    blocked[gate] += 1
-            return Depth(len(open_rows) + len(self._live), blocked["unheard"], blocked["refused"], self._events_bytes)
-
     @property
     def is_written(self) -> bool:
         """The journal has all that was put, or could not be written."""
         with self._lock:
-            return not self._unwritten
+            return not self._events.unwritten
+
+    def measure(self) -> Depth:
+        """How full it is."""
+        with self._lock:
+            rows = [row for row in self._events if row.acknowledged_s is None]
+            blocked = ["refused" if row.state == "parked" else self._gates.state(row.message.topic) for row in rows]
+            return Depth(len(rows) + len(self._live), blocked.count("unheard"), blocked.count("refused"), self._events.n_bytes)
 
     def last_event(self, topic: str) -> bytes | None:
         """The payload of the last event that was ever put on a topic, as far as the journal remembers."""
@@ -128,14 +97,14 @@ class Outbox:
     def put(self, message: Message) -> None:
         """Add a message; never blocks, never raises."""
         with self._lock:
-            if message.retained:
-                self._retained[message.topic] = message
-            if message.kind == "event":
+            row = self._make_row(message)
+            if row.is_event:
                 self._last[message.topic] = message.payload
-                self._add_event(Row(self._take_number(), message, self._clock(), written=not self._durable))
-                self._tidy()
+                row.written = not self._durable
+                self._events.add(row)
+                self._events.tidy(self._clock())
             else:
-                self._put_live(message)
+                self._live.put(row)
 
     def restore(self, rows: list[Row], last: dict[str, bytes]) -> None:
         """What the journal holds of an earlier run; whether the broker has it, nobody knows. It goes before all that was put since."""
@@ -143,55 +112,50 @@ class Outbox:
             self._last = {**last, **self._last}
             newest = max((row.number for row in rows), default=0)
             shift = newest if self._next_number > 1 else 0  # numbers were given before this came: it takes those below
-            for row in rows:
-                self._add_event(replace(row, number=row.number - shift))
-            self._events = dict(sorted(self._events.items()))
+            self._events.restore([replace(row, number=row.number - shift) for row in rows])
             self._next_number = max(self._next_number, newest - shift + 1)
-            self._tidy()
+            self._events.tidy(self._clock())
 
     def next(self) -> Row | None:
         """The row that goes out now, if any: the first of those that may."""
         with self._lock:
-            self._tidy()
-            candidates = [row for topic in self._queues if (row := self._next_event(topic))]
-            candidates += [row for row in self._live.values() if row.state == "waiting" and not self._is_held(row)]
+            now_s = self._clock()
+            self._events.tidy(now_s)
+            self._live.tidy(now_s)
+            candidates = [row for topic in self._events.topics() if (row := self._next_event(topic, now_s))]
+            candidates += [row for row in self._live.waiting() if not self._is_held(row, now_s)]
             return min(candidates, key=lambda row: row.number, default=None)
 
     def pending(self) -> list[Message]:
         """All messages that are not in flight and not acknowledged, oldest first, whether they may go out now or not."""
         with self._lock:
-            rows = [row for row in (*self._events.values(), *self._live.values()) if row.state == "waiting"]
+            rows = [*(row for row in self._events if row.state == "waiting"), *self._live.waiting()]
             return [row.message for row in sorted(rows, key=lambda row: row.number)]
 
     def sent(self, row: Row) -> None:
         """The row is on the wire: at QoS 0 that is all, at QoS 1 it waits for an answer."""
         with self._lock:
             if row.message.qos == 0:
-                self._forget_live(row)
-            elif row.number in self._events or self._live.get(row.message.topic) is row:
+                self._live.forget(row)
+            elif row in self._events or row in self._live:
                 row.state = "flying"
                 self._flying[row.number] = row
-                if row.message.kind == "event":
+                if row.is_event:
                     self._gates.sent(row.message.topic)
 
     def acknowledged(self, number: int) -> None:
         """The broker has the row."""
         with self._lock:
-            if (row := self._land(number)) is None:
-                return
-            self._gates.heard(row.message.topic)
-            if row.number in self._events:
-                row.acknowledged_s = self._clock() if row.acknowledged_s is None else row.acknowledged_s
-                row.state = "kept"
-                self._kept.append(row)
-                self._tidy()
+            if row := self._land(number):
+                self._gates.heard(row.message.topic)
+                self._events.keep(row, self._clock())
 
     def unheard(self, number: int) -> None:
         """The broker has the row but no subscriber for it: an event is offered again later, and those behind it wait."""
         with self._lock:
             if row := self._land(number):
                 self._gates.unheard(row.message.topic, self._clock())
-                self._wait_again(row)
+                self._events.wait(row)
 
     def refused(self, number: int, *, for_good: bool) -> None:
         """The broker does not take the row: not on this connection (and then no event of its topic), or never."""
@@ -201,15 +165,15 @@ class Outbox:
                 if for_good:
                     row.state = "parked"
                 else:
-                    self._wait_again(row)
+                    self._events.wait(row)
 
     def connection_lost(self) -> None:
         """What was in flight may or may not have arrived, what the broker took of late it may lose: all that waits again."""
         with self._lock:
-            for row in [*self._flying.values(), *(row for row in self._kept if row.number in self._events)]:
-                self._wait_again(row)
+            for row in self._flying.values():
+                self._events.wait(row)
             self._flying.clear()
-            self._kept.clear()
+            self._events.doubt()
 
     def connected(self, *, same_broker: bool) -> None:
         """A connection begins: every retained topic's newest message is repeated, every topic has a new chance.
@@ -219,105 +183,49 @@ class Outbox:
         with self._lock:
             self._gates.reset()
             if not same_broker:
-                for row in self._events.values():
+                for row in self._events:
                     row.acknowledged_s = None
-            for message in self._retained.values():
-                if message.topic not in self._live:
-                    self._put_live(message)
+            for message in self._live.missing():
+                self._live.put(self._make_row(message))
 
     def changes(self) -> Changes:
         """What is to be written to the journal; say `written` afterwards, whether it could be or not."""
         with self._lock:
-            removed, self._removed = self._removed, []
-            return Changes([replace(row) for row in self._unwritten.values()], removed)
+            self._events.tidy(self._clock())
+            removed, self._events.removed = self._events.removed, []
+            return Changes([replace(row) for row in self._events.unwritten.values()], removed)
 
     def written(self, rows: list[Row]) -> None:
         """These may go out."""
         with self._lock:
             for row in rows:
-                if waiting := self._unwritten.pop(row.number, None):
-                    waiting.written = True
-                else:  # it has gone while it was written
-                    self._removed.append(row.number)
+                self._events.written(row)
 
     def everything(self) -> tuple[list[Row], dict[str, bytes]]:
         """All that a new journal has to hold: the events, and the last event of each topic."""
         with self._lock:
-            self._removed.clear()
-            return [replace(row) for row in self._events.values()], dict(self._last)
+            return self._events.copies(), dict(self._last)
 
-    def _take_number(self) -> int:
+    def _make_row(self, message: Message) -> Row:
         self._next_number += 1
-        return self._next_number - 1
-
-    def _put_live(self, message: Message) -> None:
-        self._live[message.topic] = Row(self._take_number(), message, self._clock())
-
-    def _forget_live(self, row: Row) -> None:
-        if self._live.get(row.message.topic) is row:  # else a newer one has taken its place
-            del self._live[row.message.topic]
-
-    def _add_event(self, row: Row) -> None:
-        self._events[row.number] = row
-        self._events_bytes += row.n_bytes
-        if not row.written:
-            self._unwritten[row.number] = row
-        self._wait_again(row)
-
-    def _wait_again(self, row: Row) -> None:
-        row.state = "waiting"
-        if row.number in self._events:
-            heapq.heappush(self._queues.setdefault(row.message.topic, []), row.number)
+        return Row(self._next_number - 1, message, self._clock())
 
     def _land(self, number: int) -> Row | None:
         """The event that was in flight; of any other kind the answer is the end: a state is retained, and repeated."""
         row = self._flying.pop(number, None)
-        if row is None or row.message.kind == "event":
+        if row is None or row.is_event:
             return row
-        self._forget_live(row)
+        self._live.forget(row)
         return None
 
-    def _first(self, topic: str) -> Row | None:
-        queue = self._queues[topic]
-        while queue:
-            row = self._events.get(queue[0])
-            if row and row.state == "waiting":
-                return row
-            heapq.heappop(queue)
-        return None
+    def _next_event(self, topic: str, now_s: float) -> Row | None:
+        row = self._events.first(topic)
+        return row if row and row.written and self._gates.is_open(topic, now_s) else None
 
-    def _next_event(self, topic: str) -> Row | None:
-        row = self._first(topic)
-        return row if row and row.written and self._gates.is_open(topic, self._clock()) else None
-
-    def _is_held(self, row: Row) -> bool:
+    def _is_held(self, row: Row, now_s: float) -> bool:
         """A state waits for the earlier events of its machine, as long as those can go out."""
         if row.message.qos == 0:
             return False
         topic = f"{row.message.topic.rpartition('/')[0]}/event"
-        event = self._first(topic) if topic in self._queues else None
-        return event is not None and event.number < row.number and not self._gates.is_shut(topic, self._clock())
-
-    def _tidy(self) -> None:
-        """Forget what is past: late scores, events that were kept long enough, and the oldest of too many."""
-        now_s = self._clock()
-        for row in [row for row in self._live.values() if row.message.kind in LATE and now_s - row.put_s > LATE_S]:
-            self._forget_live(row)
-            self.late_total += 1
-        while self._kept and (self._kept[0].acknowledged_s or 0.0) <= now_s - self._keep_s:
-            self._remove(self._kept.popleft())
-        while self._events and (oldest := next(iter(self._events.values()))).put_s < now_s - self._max_age_s:
-            self._drop(oldest)
-        while self._events_bytes > self._max_bytes:
-            self._drop(self._kept.popleft() if self._kept else next(iter(self._events.values())))
-
-    def _drop(self, row: Row) -> None:
-        self.dropped_total += row.number in self._events and row.acknowledged_s is None
-        self._remove(row)
-
-    def _remove(self, row: Row) -> None:
-        if self._events.pop(row.number, None) is None:
-            return
-        self._events_bytes -= row.n_bytes
-        if self._unwritten.pop(row.number, None) is None and self._durable:
-            self._removed.append(row.number)
+        event = self._events.first(topic)
+        return event is not None and event.number < row.number and not self._gates.is_shut(topic, now_s)

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.journal import DamagedJournalError, Journal, JournalError, StoredEvent
-from aegan_monitor.outbox import Outbox, Row
+from aegan_monitor.outbox import Outbox
+from aegan_monitor.row import Row
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from aegan_monitor.gates import FIRST_OFFER_S
+from aegan_monitor.live import LATE_S
 from aegan_monitor.messages import QOS_AND_RETAINED, Kind, Message
-from aegan_monitor.outbox import LATE_S, Outbox, Row
+from aegan_monitor.outbox import Outbox
+from aegan_monitor.row import Row
 
 LIVE: tuple[Kind, ...] = ("score", "health", "alarm", "sensor", "status")
 ROW_BYTES = 130  # more than one event of these tests, less than two
