@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 STEP_DEADLINE_S = 10.0
 PATH = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"  # where Debian puts mosquitto
@@ -34,6 +34,9 @@ def find_free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+SAVES = {"at once": ("autosave_on_changes true", "autosave_interval 1"), "late": ("autosave_interval 1800",)}  # the latter is its default
+
+
 class Mosquitto:
     """A broker on a free loopback port that it keeps when it is started again; it remembers nothing over a restart.
 
@@ -50,21 +53,22 @@ class Mosquitto:
         *,
         more: Sequence[str] = (),
         address: str = "127.0.0.1",
-        persistent: bool = False,
+        saves: Literal["at once", "late"] | None = None,
         quiet: bool = False,
         through: Sequence[str] = (),
     ) -> None:
         """Store.
 
-        With `users` (name to password) nobody else may connect; `acl` is the text of an acl_file. A `persistent` one writes every
-        change to its disk soon after it has acknowledged it, a `quiet` one logs little. `through` is a command that runs it somewhere else.
+        With `users` (name to password) nobody else may connect; `acl` is the text of an acl_file. What it has acknowledged it `saves`
+        to its disk right afterwards, or so late that a kill loses it, or never; a `quiet` one logs little. `through` is a command that
+        runs it somewhere else.
         """
         self.port = find_free_port()
         self.more = more
         self._folder = folder
         self._users = users
         self._acl = acl
-        self._address, self._persistent, self._through = address, persistent, through
+        self._address, self._saves, self._through = address, saves, through
         self._verbose = [] if quiet else ["-v"]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -123,9 +127,9 @@ class Mosquitto:
 
     def _write_config(self) -> Path:
         lines = [f"listener {self.port} {self._address}", *self.more, f"allow_anonymous {'false' if self._users else 'true'}"]
-        if self._persistent:
-            lines += [f"persistence_location {self._folder}/", "autosave_interval 1", "autosave_on_changes true", "max_queued_messages 0"]
-        lines.append(f"persistence {str(self._persistent).lower()}")
+        if self._saves is not None:
+            lines += [f"persistence_location {self._folder}/", "max_queued_messages 0", *SAVES[self._saves]]
+        lines.append(f"persistence {str(self._saves is not None).lower()}")
         if os.geteuid() == 0:
             lines.append("user root")  # else it could not read a folder that is root's alone
         if self._users:
