@@ -15,7 +15,7 @@ import pytest
 
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
-from broker import Mosquitto, Subscriber, wait_until
+from broker import Mosquitto, Subscriber, find_free_port, wait_until
 from certificates import Authority
 from synthetic import write_wav
 
@@ -202,7 +202,7 @@ def test_health_tells_what_was_wrong_once_it_can(tmp_path: Path, files: dict[str
         broker.stop()
         broker.more = [line.replace(str(files["expired"]), str(files["good"])) for line in broker.more]
         broker.more = [line.replace(str(files["expired key"]), str(files["good key"])) for line in broker.more]
-        plain = 1 + broker.port  # a listener of its own for the subscriber, who has no certificate
+        plain = find_free_port()  # a listener of its own for the subscriber, who has no certificate
         broker.more = [*broker.more, f"listener {plain} 127.0.0.1"]
         broker.start()
         with Subscriber(plain, "aegan/box/health", (USER, PASSWORD)) as subscriber:
