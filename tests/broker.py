@@ -9,10 +9,10 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 STEP_DEADLINE_S = 10.0
 PATH = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"  # where Debian puts mosquitto
@@ -34,19 +34,42 @@ def find_free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+SAVES = {"at once": ("autosave_on_changes true", "autosave_interval 1"), "late": ("autosave_interval 1800",)}  # the latter is its default
+
+
 class Mosquitto:
     """A broker on a free loopback port that it keeps when it is started again; it remembers nothing over a restart.
 
     Attributes:
         port: Where it listens; known before `start`.
+        more: Further lines of its configuration; those of its listener come first.
     """
 
-    def __init__(self, folder: Path, users: Mapping[str, str] | None = None, acl: str | None = None) -> None:
-        """Store; with `users` (name to password) nobody else may connect, `acl` is the text of an acl_file."""
+    def __init__(
+        self,
+        folder: Path,
+        users: Mapping[str, str] | None = None,
+        acl: str | None = None,
+        *,
+        more: Sequence[str] = (),
+        address: str = "127.0.0.1",
+        saves: Literal["at once", "late"] | None = None,
+        quiet: bool = False,
+        through: Sequence[str] = (),
+    ) -> None:
+        """Store.
+
+        With `users` (name to password) nobody else may connect; `acl` is the text of an acl_file. What it has acknowledged it `saves`
+        to its disk right afterwards, or so late that a kill loses it, or never; a `quiet` one logs little. `through` is a command that
+        runs it somewhere else.
+        """
         self.port = find_free_port()
+        self.more = more
         self._folder = folder
         self._users = users
         self._acl = acl
+        self._address, self._saves, self._through = address, saves, through
+        self._verbose = [] if quiet else ["-v"]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,7 +82,9 @@ class Mosquitto:
         program = shutil.which("mosquitto", path=PATH) or "mosquitto"
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "mosquitto.log").open("ab") as log:
-            self._process = subprocess.Popen([program, "-v", "-c", str(self._write_config())], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [*self._through, program, *self._verbose, "-c", str(self._write_config())], stdout=log, stderr=log
+            )
         wait_until(self._listens, f"mosquitto on port {self.port}")
 
     def stop(self) -> None:
@@ -98,10 +123,13 @@ class Mosquitto:
         assert self._process is not None
         assert self._process.poll() is None, self.log
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+            return probe.connect_ex((self._address, self.port)) == 0
 
     def _write_config(self) -> Path:
-        lines = [f"listener {self.port} 127.0.0.1", "persistence false", f"allow_anonymous {'false' if self._users else 'true'}"]
+        lines = [f"listener {self.port} {self._address}", *self.more, f"allow_anonymous {'false' if self._users else 'true'}"]
+        if self._saves is not None:
+            lines += [f"persistence_location {self._folder}/", "max_queued_messages 0", *SAVES[self._saves]]
+        lines.append(f"persistence {str(self._saves is not None).lower()}")
         if os.geteuid() == 0:
             lines.append("user root")  # else it could not read a folder that is root's alone
         if self._users:
@@ -194,11 +222,21 @@ class Received:
 class Subscriber:
     """`mosquitto_sub` on some topics, collecting what comes; a context manager. It connects again by itself."""
 
-    def __init__(self, port: int, topic: str = "#", user: tuple[str, str] | None = None) -> None:
-        """Store; `user` is name and password."""
-        self._command = ["stdbuf", "-oL", "mosquitto_sub", "-d", "-h", "127.0.0.1", "-p", str(port), "-q", "1", "-t", topic, "-F", "%j"]
+    def __init__(
+        self,
+        port: int,
+        topic: str = "#",
+        user: tuple[str, str] | None = None,
+        session: str | None = None,
+        host: str = "127.0.0.1",
+        through: Sequence[str] = (),
+    ) -> None:
+        """Store; `user` is name and password, `session` the client id under which the broker keeps what comes while we are away."""
+        self._command = [*through, "stdbuf", "-oL", "mosquitto_sub", "-d", "-h", host, "-p", str(port), "-q", "1", "-t", topic, "-F", "%j"]
         if user is not None:
             self._command += ["-u", user[0], "-P", user[1]]
+        if session is not None:
+            self._command += ["-c", "-i", session]
         self._received: list[Received] = []
         self._subscribed = threading.Event()
 

@@ -49,6 +49,13 @@ def lacking_microphone() -> str | None:
     return None if done.returncode == 0 else f"sounddevice: {done.stderr.strip().splitlines()[-1]}"
 
 
+def lacking_namespaces() -> str | None:
+    """Why no network can be made here."""
+    from network import lacking_namespaces as try_it
+
+    return lacking_programs("ip") or try_it()
+
+
 def lacking_gpu() -> str | None:
     """Why no GPU can be used here; only a session tells what a runtime really uses."""
     try:
@@ -67,6 +74,7 @@ LACKING: dict[str, Callable[[], str | None]] = {
     "mic": lacking_microphone,
     "systemd": lambda: lacking_programs("systemd-analyze"),
     "browser": lambda: lacking_programs("chromium", "chromedriver"),
+    "netns": lacking_namespaces,
     "gpu": lacking_gpu,
     "dataset": lambda: None if find_recordings() else "no recordings: set AEGAN_DATA to a folder with quadcopter_mixed",
 }

@@ -7,9 +7,12 @@ import numpy as np
 
 from aegan_monitor.bundle import Bundle, load_bundle
 from aegan_monitor.config import InferenceConfig, MachineConfig, load_config
+from aegan_monitor.connection import make_connection
 from aegan_monitor.errors import BundleError, CaptureError
 from aegan_monitor.golden import check_golden
-from aegan_monitor.line import choose_score, make_capture, read_password, require_streamable
+from aegan_monitor.line import choose_score, make_capture, require_streamable
+from aegan_monitor.messages import Topics
+from aegan_monitor.probe import BrokerProbe
 from aegan_monitor.session import OrtSession
 
 Tell = Callable[[str], object]
@@ -44,19 +47,21 @@ def check_bundle(folder: Path, inference: InferenceConfig, tell: Tell) -> Bundle
 
 
 def check_configuration(path: Path, tell: Tell) -> None:
-    """Check a configuration, its bundles, and its captures.
+    """Check a configuration, its bundles, its captures, and the way to its broker.
 
     Raises:
-        ConfigError, BundleError, InferenceError, CaptureError: The first thing that does not hold.
+        ConfigError, BundleError, InferenceError, CaptureError, PublishError: The first thing that does not hold.
     """
     config = load_config(path)
-    read_password(config.mqtt.password_file)
+    connection = make_connection(config.mqtt, config.node)
     tell(f"{path}: configuration is right: node {config.node}, {len(config.machines)} machine(s)")
     for machine in config.machines:
         bundle = check_bundle(machine.bundle, config.inference, tell)
         require_streamable(bundle)
         choose_score(machine, bundle)
         check_capture(machine, bundle.record.features.sample_rate_hz, tell)
+    topic = Topics(config.mqtt.base_topic, config.node).of_node("check")
+    BrokerProbe(connection, config.mqtt.protocol, topic).run(tell)
 
 
 def check_capture(machine: MachineConfig, sample_rate_hz: int, tell: Tell) -> None:

@@ -46,7 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     localize.set_defaults(action=run_localize)
 
-    check = commands.add_parser("check", help="prove that this machine can monitor: configuration, bundle, provider, microphone")
+    check = commands.add_parser("check", help="prove that this machine can monitor: configuration, bundle, provider, microphone, broker")
     check.add_argument("--config", type=Path, metavar="FILE")
     check.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE")
     check.set_defaults(action=run_check)

@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aegan_monitor.bundle import Bundle, load_bundle
 from aegan_monitor.capture import Capture
@@ -21,6 +21,9 @@ from aegan_monitor.machine import AlarmSettings, Judge, Machine
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.ring import Ring
 from aegan_monitor.session import GRAPHS, Graph, OrtSession
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -94,20 +97,6 @@ def make_capture(machine: MachineConfig, sample_rate_hz: int) -> Capture:
     if isinstance(capture, FileCaptureConfig):
         return FileCapture(capture.paths, sample_rate_hz, capture.pace, loop=capture.loop)
     return StdinCapture(sys.stdin.fileno(), sample_rate_hz, capture.sample_format)
-
-
-def read_password(path: Path | None) -> str | None:
-    """The first line of the password file.
-
-    Raises:
-        ConfigError: It cannot be read.
-    """
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8").split("\n", 1)[0]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"mqtt.password_file: {path}: cannot be read ({type(error).__name__}); check path and permissions") from error
 
 
 class Sessions:

@@ -66,9 +66,19 @@ class Machine:
         """The alarm's state."""
         return self._judge.alarm.state
 
-    def begin(self, time: datetime) -> messages.Alarm:
-        """The alarm's state before the first decision."""
-        return messages.Alarm(state=self.state, active=False, since=time, score=0.0, threshold=0.0, event_id=None)
+    def begin(self, time: datetime, last: messages.LastEvent | None = None) -> list[messages.Payload]:
+        """The alarm's state before the first decision.
+
+        Every start begins normal: what was heard before is not remembered. An alarm that was active when the daemon ended
+        (`last`, the last event that anybody was told of) is cleared, and comes again after the on-delay if the fault is still there.
+        """
+        found: list[messages.Payload] = []
+        if last is not None:
+            self._sequence, self._last_event_id = last.sequence, last.id
+            if last.kind == "raised":
+                found.append(self._clear_after_restart(last, time))
+        alarm = messages.Alarm(state=self.state, active=False, since=time, score=0.0, threshold=0.0, event_id=self._last_event_id)
+        return [*found, alarm]
 
     def hear(self, run: Run, time: datetime) -> list[messages.Payload]:
         """Score a run that ended at wall time `time`; nothing is scored across a gap."""
@@ -116,17 +126,36 @@ class Machine:
             )
         return found
 
-    def _event(self, transition: Transition, kind: messages.EventKind, outcome: Outcome, time: datetime) -> messages.Event:
-        decision, score = outcome.decision, self._judge.score
+    def _number_event(self) -> tuple[str, int]:
         self._sequence += 1
         self._last_event_id = self._new_id()
+        return self._last_event_id, self._sequence
+
+    def _clear_after_restart(self, last: messages.LastEvent, time: datetime) -> messages.Event:
+        event_id, sequence = self._number_event()
+        return messages.Event(
+            id=event_id,
+            sequence=sequence,
+            kind="cleared",
+            time=time,
+            sample=0,
+            cause="restarted: the monitor has started anew, and nothing is known of the alarm that was active before",
+            score_id=self._judge.score,
+            score=0.0,
+            threshold=0.0,
+            duration_s=max(0.0, (time - last.time).total_seconds()),
+        )
+
+    def _event(self, transition: Transition, kind: messages.EventKind, outcome: Outcome, time: datetime) -> messages.Event:
+        decision, score = outcome.decision, self._judge.score
+        event_id, sequence = self._number_event()
         relation = "above" if kind == "raised" else "back below"
         if kind == "raised":
             self._raised_sample = transition.sample
         duration_s = None if kind == "raised" else (transition.sample - self._raised_sample) / self._judge.sample_rate_hz
         return messages.Event(
-            id=self._last_event_id,
-            sequence=self._sequence,
+            id=event_id,
+            sequence=sequence,
             kind=kind,
             time=time,
             sample=transition.sample,

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+)
 
 Kind: TypeAlias = Literal["status", "health", "score", "alarm", "event", "sensor"]
 AlarmState: TypeAlias = Literal["normal", "pending", "alarm", "clearing"]
@@ -66,8 +76,13 @@ class Health(Payload):
     providers_requested: tuple[str, ...]
     machines: dict[str, MachineHealth]
     outbox_depth: NonNegativeInt = Field(description="Messages that the broker has not acknowledged.")
-    outbox_dropped_total: NonNegativeInt = Field(description="Messages lost because the outbox was full.")
+    outbox_unheard: NonNegativeInt = Field(default=0, description="Of these, events that wait for a subscriber (seen under MQTT 5 only).")
+    outbox_parked: NonNegativeInt = Field(default=0, description="Of these, events that the broker refuses (seen under MQTT 5 only).")
+    outbox_dropped_total: NonNegativeInt = Field(description="Events lost because the outbox was full, or because they waited too long.")
+    outbox_late_total: NonNegativeInt = Field(default=0, description="Scores that were not sent because they were late.")
+    outbox_problem: str = Field(default="", description="Why events are not on disk but in memory alone; empty if they are on disk.")
     refused_total: NonNegativeInt = Field(default=0, description="Messages that the broker refused (seen under MQTT 5 only).")
+    broker_problem: str = Field(default="", description="The last trouble with the broker since the start; empty if there was none.")
     rss_bytes: NonNegativeInt
 
 
@@ -107,7 +122,7 @@ class Event(Payload):
     KIND = "event"
     schema_: Literal["aegan.event/1"] = Field(default="aegan.event/1", alias="schema")
     id: str = Field(min_length=1, description="A UUID; a message that arrives twice carries the same one.")
-    sequence: NonNegativeInt = Field(description="Counts the events of one machine since the daemon started, without a hole.")
+    sequence: NonNegativeInt = Field(description="Counts the events of one machine, without a hole, over restarts of the daemon too.")
     kind: EventKind
     time: UtcTime
     sample: NonNegativeInt
@@ -116,6 +131,23 @@ class Event(Payload):
     score: float
     threshold: float
     duration_s: NonNegativeFloat | None = Field(description="How long the alarm was active; null for `raised`.")
+
+
+class LastEvent(BaseModel):
+    """What a start of the daemon has to know of the last event of a machine; reads any version that says so much."""
+
+    id: str
+    sequence: NonNegativeInt
+    kind: str
+    time: AwareDatetime
+
+
+def read_last_event(payload: bytes | None) -> LastEvent | None:
+    """The last event, unless there was none or its payload says something else."""
+    try:
+        return None if payload is None else LastEvent.model_validate_json(payload)
+    except ValidationError:
+        return None
 
 
 class Sensor(Payload):
@@ -151,7 +183,11 @@ class Topics:
 
     def name(self, kind: Kind, machine: str | None = None) -> str:
         """The topic of one kind of message."""
-        return "/".join(part for part in (self.base, self.node, machine, kind) if part is not None)
+        return self.of_node(kind) if machine is None else self.of_node(f"{machine}/{kind}")
+
+    def of_node(self, rest: str) -> str:
+        """A topic below the node's."""
+        return f"{self.base}/{self.node}/{rest}"
 
     def status(self, online: bool) -> Message:
         """`online` or `offline`, in plain text."""

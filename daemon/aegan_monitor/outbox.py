@@ -1,90 +1,231 @@
-"""Messages on their way to the broker, kept in memory until it has them."""
+"""Messages on their way to the broker: what is kept, in which order it goes out, and what goes when there is no room."""
 
 import threading
-from itertools import islice
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from aegan_monitor.messages import Kind, Message
+from aegan_monitor.events import Events
+from aegan_monitor.gates import Gates
+from aegan_monitor.live import Live
+from aegan_monitor.messages import Message
+from aegan_monitor.row import Row
 
-NEWEST_ONLY: frozenset[Kind] = frozenset({"score", "health"})
-STATES: frozenset[Kind] = frozenset({"status", "alarm", "sensor"})
+KEEP_S = 60.0  # an acknowledged event is kept so long: brokers write to their disk when they like
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the journal does not know yet."""
+
+    added: list[Row]
+    removed: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many messages wait, and for what; `events_bytes` counts the events that were delivered and are still kept, too."""
+
+    total: int
+    unheard: int
+    parked: int
+    events_bytes: int
 
 
 class Outbox:
-    """Rows in the order in which they were put; any thread may call anything.
+    """Rows in the order in which they were put; any thread may call anything, and nothing here waits for disk or network.
 
-    Events are all kept. Of every other kind the broker needs the newest message of each topic only, so a new one takes
-    the place of the one before. When `max_rows` is reached, scores and health go first, then the oldest event;
-    a state (there is one a topic) goes last. `dropped_total` counts these; what a newer message replaced is not lost.
+    Events are all kept, until `keep_s` after the broker took them, and go out in the order of their topic. A row that is not yet
+    in the journal does not go out: a number that a subscriber has seen is never given twice. Of every other kind the broker needs
+    the newest message of each topic only, so a new one takes the place of the one before; a state never overtakes an event of
+    its machine, unless nobody listens to that or the broker refuses it. Over `max_bytes` or `max_age_s` the oldest events go,
+    those that were delivered first; `dropped_total` counts the others.
     """
 
-    def __init__(self, max_rows: int = 10_000) -> None:
-        self.dropped_total = 0
-        self._max_rows = max_rows
+    def __init__(
+        self,
+        *,
+        durable: bool = False,
+        max_bytes: int = 10_000_000,
+        max_age_s: float = 7 * 86_400.0,
+        keep_s: float = KEEP_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Store; `durable` means that somebody writes `changes` to a journal and says `written`."""
+        self._durable, self._clock = durable, clock
         self._lock = threading.Lock()
-        self._rows: dict[int, Message] = {}  # in order: a row's number only grows
-        self._in_flight: set[int] = set()
-        self._row_of_topic: dict[str, int] = {}
-        self._retained: dict[str, Message] = {}
-        self._next_row = 1
+        self._next_number = 1
+        self._events = Events(durable=durable, max_bytes=max_bytes, max_age_s=max_age_s, keep_s=keep_s)
+        self._live = Live()
+        self._gates = Gates()
+        self._flying: dict[int, Row] = {}
+        self._last: dict[str, bytes] = {}  # payload of the last event of each topic, delivered or not
+
+    @property
+    def dropped_total(self) -> int:
+        """Events that went undelivered, for want of room or because they were too old."""
+        return self._events.dropped_total
+
+    @property
+    def late_total(self) -> int:
+        """Scores that were not sent because they were late."""
+        return self._live.late_total
 
     @property
     def depth(self) -> int:
-        """Rows that the broker has not acknowledged, in flight or not."""
+        """Messages that the broker has not acknowledged, in flight or not."""
+        return self.measure().total
+
+    @property
+    def is_written(self) -> bool:
+        """The journal has all that was put, or could not be written."""
         with self._lock:
-            return len(self._rows)
+            return not self._events.unwritten
+
+    def measure(self) -> Depth:
+        """How full it is."""
+        with self._lock:
+            rows = [row for row in self._events if row.acknowledged_s is None]
+            blocked = ["refused" if row.state == "parked" else self._gates.state(row.message.topic) for row in rows]
+            return Depth(len(rows) + len(self._live), blocked.count("unheard"), blocked.count("refused"), self._events.n_bytes)
+
+    def last_event(self, topic: str) -> bytes | None:
+        """The payload of the last event that was ever put on a topic, as far as the journal remembers."""
+        with self._lock:
+            return self._last.get(topic)
 
     def put(self, message: Message) -> None:
         """Add a message; never blocks, never raises."""
         with self._lock:
-            if message.retained:
-                self._retained[message.topic] = message
-            self._add(message)
-
-    def pending(self, limit: int | None = None) -> list[tuple[int, Message]]:
-        """The first rows that are not in flight, oldest first."""
-        with self._lock:
-            return list(islice(((row, message) for row, message in self._rows.items() if row not in self._in_flight), limit))
-
-    def sent(self, row: int) -> None:
-        """The row is on the wire: at QoS 0 that is all, at QoS 1 it waits for `acknowledged`."""
-        with self._lock:
-            if row in self._rows and self._rows[row].qos > 0:
-                self._in_flight.add(row)
+            row = self._make_row(message)
+            if row.is_event:
+                self._last[message.topic] = message.payload
+                row.written = not self._durable
+                self._events.add(row)
+                self._events.tidy(self._clock())
             else:
-                self._remove(row)
+                self._live.put(row)
 
-    def acknowledged(self, row: int) -> None:
-        """The broker has the row, or has refused it for good."""
+    def restore(self, rows: list[Row], last: dict[str, bytes]) -> None:
+        """What the journal holds of an earlier run; whether the broker has it, nobody knows. It goes before all that was put since."""
         with self._lock:
-            self._remove(row)
+            self._last = {**last, **self._last}
+            newest = max((row.number for row in rows), default=0)
+            shift = newest if self._next_number > 1 else 0  # numbers were given before this came: it takes those below
+            self._events.restore([replace(row, number=row.number - shift) for row in rows])
+            self._next_number = max(self._next_number, newest - shift + 1)
+            self._events.tidy(self._clock())
+
+    def next(self) -> Row | None:
+        """The row that goes out now, if any: the first of those that may."""
+        with self._lock:
+            now_s = self._clock()
+            self._events.tidy(now_s)
+            self._live.tidy(now_s)
+            candidates = [row for topic in self._events.topics() if (row := self._next_event(topic, now_s))]
+            candidates += [row for row in self._live.waiting() if not self._is_held(row, now_s)]
+            return min(candidates, key=lambda row: row.number, default=None)
+
+    def pending(self) -> list[Message]:
+        """All messages that are not in flight and not acknowledged, oldest first, whether they may go out now or not."""
+        with self._lock:
+            rows = [*(row for row in self._events if row.state == "waiting"), *self._live.waiting()]
+            return [row.message for row in sorted(rows, key=lambda row: row.number)]
+
+    def sent(self, row: Row) -> None:
+        """The row is on the wire: at QoS 0 that is all, at QoS 1 it waits for an answer."""
+        with self._lock:
+            if row.message.qos == 0:
+                self._live.forget(row)
+            elif row in self._events or row in self._live:
+                row.state = "flying"
+                self._flying[row.number] = row
+                if row.is_event:
+                    self._gates.sent(row.message.topic)
+
+    def acknowledged(self, number: int) -> None:
+        """The broker has the row."""
+        with self._lock:
+            if row := self._land(number):
+                self._gates.heard(row.message.topic)
+                self._events.keep(row, self._clock())
+
+    def unheard(self, number: int) -> None:
+        """The broker has the row but no subscriber for it: an event is offered again later, and those behind it wait."""
+        with self._lock:
+            if row := self._land(number):
+                self._gates.unheard(row.message.topic, self._clock())
+                self._events.wait(row)
+
+    def refused(self, number: int, *, for_good: bool) -> None:
+        """The broker does not take the row: not on this connection (and then no event of its topic), or never."""
+        with self._lock:
+            if row := self._land(number):
+                self._gates.refused(row.message.topic, for_good=for_good)
+                if for_good:
+                    row.state = "parked"
+                else:
+                    self._events.wait(row)
 
     def connection_lost(self) -> None:
-        """What was in flight may or may not have arrived: it is pending again, in its old place."""
+        """What was in flight may or may not have arrived, what the broker took of late it may lose: all that waits again."""
         with self._lock:
-            self._in_flight.clear()
+            for row in self._flying.values():
+                self._events.wait(row)
+            self._flying.clear()
+            self._events.doubt()
 
-    def repeat_retained(self) -> None:
-        """Make the newest message of every retained topic pending: a broker that died may have an older one, or none."""
+    def connected(self, *, same_broker: bool) -> None:
+        """A connection begins: every retained topic's newest message is repeated, every topic has a new chance.
+
+        A broker without our session has been started anew and knows nothing of what the one before has acknowledged.
+        """
         with self._lock:
-            for message in list(self._retained.values()):
-                if self._row_of_topic.get(message.topic) not in self._rows:
-                    self._add(message)
+            self._gates.reset()
+            if not same_broker:
+                for row in self._events:
+                    row.acknowledged_s = None
+            for message in self._live.missing():
+                self._live.put(self._make_row(message))
 
-    def _add(self, message: Message) -> None:
-        if message.kind != "event":
-            self._remove(self._row_of_topic.get(message.topic, 0))
-            self._row_of_topic[message.topic] = self._next_row
-        self._rows[self._next_row] = message
-        self._next_row += 1
-        if len(self._rows) > self._max_rows:
-            self._remove(self._least_needed())
-            self.dropped_total += 1
+    def changes(self) -> Changes:
+        """What is to be written to the journal; say `written` afterwards, whether it could be or not."""
+        with self._lock:
+            self._events.tidy(self._clock())
+            removed, self._events.removed = self._events.removed, []
+            return Changes([replace(row) for row in self._events.unwritten.values()], removed)
 
-    def _least_needed(self) -> int:
-        newest_only = (row for row, message in self._rows.items() if message.kind in NEWEST_ONLY)
-        events = (row for row, message in self._rows.items() if message.kind not in STATES)
-        return next(newest_only, None) or next(events, None) or next(iter(self._rows))
+    def written(self, rows: list[Row]) -> None:
+        """These may go out."""
+        with self._lock:
+            for row in rows:
+                self._events.written(row)
 
-    def _remove(self, row: int) -> None:
-        self._rows.pop(row, None)
-        self._in_flight.discard(row)
+    def everything(self) -> tuple[list[Row], dict[str, bytes]]:
+        """All that a new journal has to hold: the events, and the last event of each topic."""
+        with self._lock:
+            return self._events.copies(), dict(self._last)
+
+    def _make_row(self, message: Message) -> Row:
+        self._next_number += 1
+        return Row(self._next_number - 1, message, self._clock())
+
+    def _land(self, number: int) -> Row | None:
+        """The event that was in flight; of any other kind the answer is the end: a state is retained, and repeated."""
+        row = self._flying.pop(number, None)
+        if row is None or row.is_event:
+            return row
+        self._live.forget(row)
+        return None
+
+    def _next_event(self, topic: str, now_s: float) -> Row | None:
+        row = self._events.first(topic)
+        return row if row and row.written and self._gates.is_open(topic, now_s) else None
+
+    def _is_held(self, row: Row, now_s: float) -> bool:
+        """A state waits for the earlier events of its machine, as long as those can go out."""
+        if row.message.qos == 0:
+            return False
+        topic = f"{row.message.topic.rpartition('/')[0]}/event"
+        event = self._events.first(topic)
+        return event is not None and event.number < row.number and not self._gates.is_shut(topic, now_s)

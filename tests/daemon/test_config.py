@@ -23,7 +23,9 @@ from aegan_monitor.config import (
     MicCaptureConfig,
     MonitorConfig,
     MqttConfig,
+    OutboxConfig,
     StdinCaptureConfig,
+    TlsConfig,
     load_config,
     make_name,
     schema_text,
@@ -45,7 +47,11 @@ FULL: Data = {
         "client_id": "c",
         "username": "u",
         "keepalive_s": 9,
+        "retry_s": 5,
+        "websocket_path": "/mqtt",
+        "tls": {"ca_file": "/ca.pem", "certificate_file": "/c.pem", "key_file": "/k.pem", "verify": True},
     },
+    "outbox": {"path": "/o.sqlite", "max_mb": 1, "max_age_h": 2},
     "inference": {"providers": ["cuda", "cpu"], "policy": "require", "n_threads": 2},
     "log_level": "debug",
     "health_interval_s": 5,
@@ -103,6 +109,20 @@ def test_a_password_file_begins_in_the_folder_too(tmp_path: Path) -> None:
     assert settled.mqtt.password_file == tmp_path / "secret"
 
 
+def test_a_credential_of_systemd_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the service finds it; elsewhere the line says who hands it over."""
+    data = {"mqtt": {"username_file": "credential:user", "password_file": "credential:pass"}, "machines": [MACHINE]}
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x")
+    mqtt = settle(tmp_path, data).mqtt
+    assert (mqtt.username_file, mqtt.password_file) == (Path("/run/credentials/x/user"), Path("/run/credentials/x/pass"))
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    told = "credential:pass is there in a systemd service alone, with LoadCredential=pass:FILE in its unit"
+    assert f"m.yaml: mqtt.password_file: {told}" in problems(tmp_path, data)
+    data["mqtt"] = {"username": "u", "password_file": "credential:../x"}
+    told = "expected credential:NAME, with the name that LoadCredential= gives"
+    assert problems(tmp_path, data) == [f"m.yaml: mqtt.password_file: {told}"]
+
+
 @pytest.mark.parametrize(
     ("host", "node"),
     [("pump-1", "pump-1"), ("pump.example.org", "pump-example-org"), ("--a", "a"), ("grün/+#", "gr-n---"), ("...", "node")],
@@ -133,8 +153,8 @@ HOST = "a host name or address, without scheme and port"
         ({"mqtt": {"host": "mqtt://broker"}}, f"mqtt.host: expected {HOST}, found 'mqtt://broker'"),
         ({"mqtt": {"host": "broker:1883"}}, f"mqtt.host: expected {HOST}, found 'broker:1883'"),
         ({"mqtt": {"host": "me:secret@broker"}}, f"mqtt.host: expected {HOST}, found '...@broker'"),
-        ({"mqtt": {"port": "abc"}}, "mqtt.port: expected a whole number from 1 to 65535, found 'abc'"),
-        ({"mqtt": {"port": 0}}, "mqtt.port: expected a whole number from 1 to 65535, found 0"),
+        ({"mqtt": {"port": "abc"}}, "mqtt.port: expected a whole number from 1 to 65535 or null, found 'abc'"),
+        ({"mqtt": {"port": 0}}, "mqtt.port: expected a whole number from 1 to 65535 or null, found 0"),
         ({"mqtt": {"protocol": 4}}, "mqtt.protocol: expected 5 or 3.1.1, found '4'"),
         ({"mqtt": {"protocol": True}}, "mqtt.protocol: expected 5 or 3.1.1, found true"),
         ({"mqtt": {"base_topic": "a/#"}}, f"mqtt.base_topic: expected levels with / between them, each of {NAME}, found 'a/#'"),
@@ -142,6 +162,13 @@ HOST = "a host name or address, without scheme and port"
         ({"mqtt": {"client_id": ""}}, "mqtt.client_id: expected text or null, found ''"),
         ({"mqtt": {"keepalive_s": 65536}}, "mqtt.keepalive_s: expected a whole number from 1 to 65535, found 65536"),
         ({"mqtt": {"password_file": "p"}}, "mqtt.password_file: a password is sent with a user name only; set username too"),
+        ({"mqtt": {"username": "u", "username_file": "f"}}, "mqtt.username_file: username stands here already; keep one"),
+        ({"mqtt": {"websocket_path": "mqtt"}}, "mqtt.websocket_path: expected a path that begins with / or null, found 'mqtt'"),
+        ({"mqtt": {"retry_s": 0}}, "mqtt.retry_s: expected a number over 0, found 0"),
+        ({"mqtt": {"tls": True}}, "mqtt.tls: expected keys and values or null, found true or false"),
+        ({"mqtt": {"tls": {"cafile": "x"}}}, "mqtt.tls.cafile: unknown key; did you mean ca_file?"),
+        ({"mqtt": {"tls": {"key_file": "k"}}}, "mqtt.tls.key_file: a key is of use with its certificate only; set certificate_file too"),
+        ({"outbox": {"max_mb": 0}}, "outbox.max_mb: expected a number over 0, found 0"),
         ({"mqtt": None}, "mqtt: expected keys and values, found nothing"),
         ({"inference": {"providers": []}}, "inference.providers: expected a list of 1 or more, found an empty list"),
         ({"inference": {"providers": ["gpu"]}}, "inference.providers[0]: expected tensorrt, cuda or cpu, found 'gpu'"),
@@ -154,7 +181,7 @@ HOST = "a host name or address, without scheme and port"
         ({"health_interval_s": 0}, "health_interval_s: expected a number over 0, found 0"),
         ({"machines": []}, "machines: expected a list of 1 or more, found an empty list"),
         ({"machines": "pump"}, "machines: expected a list of 1 or more, found text"),
-        ({"hots": 1}, "hots: unknown key; known here: node, mqtt, inference, log_level, health_interval_s, machines"),
+        ({"hots": 1}, "hots: unknown key; known here: node, mqtt, outbox, inference, log_level, health_interval_s, machines"),
     ],
 )
 def test_each_wrong_value_has_one_line(tmp_path: Path, section: Data, line: str) -> None:
@@ -204,7 +231,7 @@ machines:
 lgo_level: info
 """
     assert problems(tmp_path, text) == [
-        "m.yaml: mqtt.port: expected a whole number from 1 to 65535, found 'abc'",
+        "m.yaml: mqtt.port: expected a whole number from 1 to 65535 or null, found 'abc'",
         "m.yaml: mqtt.passwrd: unknown key; did you mean password_file?",
         f"m.yaml: mqtt.n_mels: {OWNED}",
         "m.yaml: machines[0].capture.sample_format: missing key; expected s16le or f32le",
@@ -325,11 +352,14 @@ def test_the_example_has_every_key_at_its_default(repository: Path, example: str
     load_config(path)
     data = yaml.safe_load(example)
     (node,) = commented(example, "node")
+    (tls,) = commented(example, "tls")
     files, stdin = commented(example, "capture")
     machine = data["machines"][0]
     written: list[tuple[type[BaseModel], Data]] = [
         (MonitorConfig, {"node": node, **data}),
         (MqttConfig, data["mqtt"]),
+        (TlsConfig, tls),
+        (OutboxConfig, data["outbox"]),
         (InferenceConfig, data["inference"]),
         (MachineConfig, machine),
         (AlarmConfig, machine["alarm"]),

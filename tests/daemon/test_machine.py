@@ -1,6 +1,6 @@
 """One machine: what it publishes, in which order, with which numbers."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +87,37 @@ def test_nothing_is_scored_across_a_gap(machine: Machine) -> None:
     assert hear(machine, sound[: 9 * RATE_HZ]) == []
     published = hear(machine, sound[20 * RATE_HZ : 30 * RATE_HZ], 20 * RATE_HZ, after_gap=True)
     assert [payload.sample for payload in published if isinstance(payload, messages.Score)] == [20 * RATE_HZ + 1024 + 303 * 512]
+
+
+def last_event(kind: str) -> messages.LastEvent:
+    """What an earlier run left."""
+    return messages.LastEvent(id="id-old", sequence=41, kind=kind, time=NOW - timedelta(minutes=5))
+
+
+def test_an_alarm_that_was_active_is_cleared_by_a_restart(machine: Machine) -> None:
+    """Numbers go on; whoever waits for the end of the alarm hears of it, with the reason."""
+    cleared, state = machine.begin(NOW, last_event("raised"))
+    assert isinstance(cleared, messages.Event)
+    assert isinstance(state, messages.Alarm)
+    assert (cleared.kind, cleared.sequence, cleared.id, cleared.duration_s) == ("cleared", 42, "id-0", 300.0)
+    assert cleared.cause == "restarted: the monitor has started anew, and nothing is known of the alarm that was active before"
+    assert (state.state, state.active, state.event_id) == ("normal", False, "id-0")
+
+
+def test_numbers_go_on_over_a_restart(machine: Machine) -> None:
+    """Where nothing was active only the state is told; the next event follows on the last."""
+    [state] = machine.begin(NOW, last_event("cleared"))
+    assert isinstance(state, messages.Alarm)
+    assert (state.state, state.active, state.event_id) == ("normal", False, "id-old")
+    events = [payload for payload in hear(machine, Pump(22, fault_from_s=-2.0).read(30 * RATE_HZ)) if isinstance(payload, messages.Event)]
+    assert [event.sequence for event in events] == [42]
+
+
+def test_a_first_start_begins_at_one(machine: Machine) -> None:
+    """With the state alone."""
+    [state] = machine.begin(NOW)
+    assert isinstance(state, messages.Alarm)
+    assert state.event_id is None
 
 
 def test_the_sensor_is_told_when_it_is_news(machine: Machine) -> None:

@@ -18,6 +18,7 @@ from aegan_monitor.messages import (
     Event,
     Health,
     Kind,
+    LastEvent,
     MachineHealth,
     Message,
     Payload,
@@ -25,6 +26,7 @@ from aegan_monitor.messages import (
     Sensor,
     Topics,
     format_time,
+    read_last_event,
     schema_texts,
 )
 
@@ -149,6 +151,17 @@ def test_a_field_that_the_schema_lacks_is_refused() -> None:
     """A misspelt field is an error here, not a surprise there."""
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         Score.model_validate({**fields(SCORE), "treshold": 1.0})
+
+
+def test_the_last_event_is_read_whatever_else_it_says() -> None:
+    """A start needs number, kind, time and id of any version; what says less is no event."""
+    read = read_last_event(TOPICS.message(EVENT, "pump").payload)
+    assert read == LastEvent(id=EVENT.id, sequence=3, kind="cleared", time=TIME)
+    assert (
+        read_last_event(b'{"schema":"aegan.event/2","id":"x","sequence":7,"kind":"new","time":"2026-01-31T08:15:00Z","more":1}') is not None
+    )
+    for payload in (None, b"", b"\xff", b"{}", b"[]", b'{"id":"x","sequence":-1,"kind":"raised","time":"2026-01-31T08:15:00Z"}'):
+        assert read_last_event(payload) is None
 
 
 def test_payloads_are_frozen() -> None:

@@ -33,7 +33,7 @@ def write_config(folder: Path, capture: str, port: int, more: str = "") -> Path:
     """A configuration with the built-in bundle."""
     path = folder / "monitor.yaml"
     machine = f"{{name: pump, bundle: {bundle_path()}, capture: {capture}}}"
-    path.write_text(f"node: box\nmqtt: {{host: 127.0.0.1, port: {port}}}\nmachines: [{machine}]\n{more}")
+    path.write_text(f"node: box\nmqtt: {{host: 127.0.0.1, port: {port}}}\noutbox: {{path: outbox.sqlite}}\nmachines: [{machine}]\n{more}")
     return path
 
 
@@ -109,7 +109,7 @@ def without_portaudio(folder: Path) -> dict[str, str]:
     """An environment in which importing sounddevice fails as it does without PortAudio."""
     (folder / "stub").mkdir()
     (folder / "stub" / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
-    return {**os.environ, "PYTHONPATH": str(folder / "stub")}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder / "stub"), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def test_check_and_devices_fail_without_a_microphone(tmp_path: Path) -> None:

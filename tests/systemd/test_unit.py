@@ -45,6 +45,11 @@ def test_it_is_hardened(unit: Path) -> None:
     assert assessed.returncode == 0, assessed.stdout
 
 
+def test_it_has_a_folder_for_its_outbox(unit: Path) -> None:
+    """systemd makes it, and names it to the daemon."""
+    assert "\nStateDirectory=aegan-monitor\n" in unit.read_text()
+
+
 def test_a_wrong_configuration_does_not_restart(unit: Path) -> None:
     """The exit code that stands for it is the one on which systemd does not try again."""
     assert f"\nRestartPreventExitStatus={EXIT_CONFIG}\n" in unit.read_text()

@@ -3,9 +3,11 @@
 import logging
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from aegan_monitor.config import MachineConfig, MonitorConfig
 from aegan_monitor.demo import bundle_path
@@ -59,12 +61,13 @@ class PumpCapture:
         """Nothing to let go of."""
 
 
-def make_config(port: int) -> MonitorConfig:
+def make_config(port: int, folder: Path) -> MonitorConfig:
     """The demonstration's configuration: what `monitor.yaml` would say."""
     return MonitorConfig.model_validate(
         {
             "node": "demo",
             "mqtt": {"host": "127.0.0.1", "port": port, "protocol": "3.1.1"},
+            "outbox": {"path": folder / "outbox.sqlite"},
             "machines": [{"name": "pump", "bundle": bundle_path(), "alarm": {"on_delay_s": ON_DELAY_S}}],
         }
     )
@@ -81,10 +84,10 @@ def run_show(seed: int, speed: float = 1.0) -> int:
     print(
         f"A pump runs; its bearing fails at {FAULT_FROM_S:g} s, at the same loudness. The monitor has heard only normal pumps.", flush=True
     )
-    with run_broker() as port:
+    with run_broker() as port, tempfile.TemporaryDirectory() as folder:
         subscriber = start_subscriber(port)
         try:
-            monitor = Monitor(make_config(port), capture=make_capture)
+            monitor = Monitor(make_config(port, Path(folder)), capture=make_capture)
             worker = threading.Thread(target=monitor.run, name="monitor")
             worker.start()
             try:

@@ -1,0 +1,77 @@
+"""How the daemon fares, gathered from its parts: for the health topic, and in one line for systemd."""
+
+import os
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from aegan_monitor import __version__, messages
+from aegan_monitor.line import Line
+from aegan_monitor.mqtt import MqttPublisher
+from aegan_monitor.outbox import Outbox
+from aegan_monitor.scribe import Scribe
+
+
+class HealthReport:
+    """Asks the parts; any thread may ask it."""
+
+    def __init__(
+        self, lines: Sequence[Line], outbox: Outbox, scribe: Scribe, publisher: MqttPublisher, providers_requested: Sequence[str]
+    ) -> None:
+        """Store; the time since start counts from here."""
+        self._lines, self._outbox, self._scribe, self._publisher = lines, outbox, scribe, publisher
+        self._providers_requested = tuple(providers_requested)
+        self._started_s = time.monotonic()
+
+    def make(self, now: datetime) -> messages.Health:
+        """The payload of the health topic."""
+        uptime_s = time.monotonic() - self._started_s
+        depth = self._outbox.measure()
+        return messages.Health(
+            time=now,
+            version=__version__,
+            uptime_s=round(uptime_s, 3),
+            provider=self._provider,
+            providers_requested=self._providers_requested,
+            machines={line.machine.name: _machine_health(line, uptime_s) for line in self._lines},
+            outbox_depth=depth.total,
+            outbox_unheard=depth.unheard,
+            outbox_parked=depth.parked,
+            outbox_dropped_total=self._outbox.dropped_total,
+            outbox_late_total=self._outbox.late_total,
+            outbox_problem=self._scribe.problem,
+            refused_total=self._publisher.refused_total,
+            broker_problem=self._publisher.problem,
+            rss_bytes=resident_bytes(),
+        )
+
+    def tell(self) -> str:
+        """One line for `systemctl status`."""
+        states = ", ".join(f"{line.machine.name} {line.machine.state} (sensor {line.listener.sensor().state})" for line in self._lines)
+        broker = "connected" if self._publisher.connected else self._publisher.problem or "not connected yet"
+        disk = f"; outbox: {self._scribe.problem}" if self._scribe.problem else ""
+        return f"{states}; inference on {self._provider}; broker: {broker}{disk}"
+
+    @property
+    def _provider(self) -> str:
+        return ", ".join(sorted({line.session.provider for line in self._lines}))
+
+
+def _machine_health(line: Line, uptime_s: float) -> messages.MachineHealth:
+    heard_s = line.machine.n_samples_scored / line.sample_rate_hz
+    return messages.MachineHealth(
+        state=line.machine.state,
+        sensor=line.listener.sensor().state,
+        coverage_percent=round(min(100.0, 100 * heard_s / max(uptime_s, 1e-3)), 2),
+        dropped_samples_total=line.ring.dropped_samples_total,
+        gaps_total=line.ring.gaps_total,
+    )
+
+
+def resident_bytes() -> int:
+    """Memory in use, as the kernel counts it."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # not Linux
+        return 0

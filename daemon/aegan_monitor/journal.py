@@ -1,0 +1,169 @@
+"""The outbox's file: events and their last numbers in SQLite. The only place that knows SQLite."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aegan_monitor.errors import ConfigError, PublishError
+from aegan_monitor.messages import QOS_AND_RETAINED, Message
+
+VERSION = 1  # of the tables
+BUSY_S = 3.0  # how long another process may hold the file: one that is just ending
+N_SET_ASIDE = 3  # so many damaged files are kept
+WAL_LIMIT_BYTES = 1_000_000  # what the log may leave behind on the disk after a burst
+
+# FULL: a commit is on the disk when it returns. A row that goes may come back after a power cut; a row that comes may not go.
+TABLES = """
+CREATE TABLE rows (row INTEGER PRIMARY KEY, put_at REAL NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL);
+CREATE TABLE last_events (topic TEXT PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+
+class JournalError(PublishError):
+    """The file cannot be written now: the disk is full, read-only, or gone."""
+
+
+class DamagedJournalError(PublishError):
+    """The file is not what was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event in the file; `put_at` in seconds since 1970, as the wall clock had it."""
+
+    number: int
+    put_at: float
+    message: Message
+
+
+def find_path(configured: Path | None, node: str, environment: Mapping[str, str]) -> Path:
+    """Where the file lies: as configured, in systemd's StateDirectory, or where XDG keeps the state of programs."""
+    if configured is not None:
+        return configured
+    if given := environment.get("STATE_DIRECTORY"):
+        return Path(given.split(":", 1)[0]) / f"outbox-{node}.sqlite"
+    state = environment.get("XDG_STATE_HOME") or Path(environment.get("HOME") or "~").expanduser() / ".local" / "state"
+    return Path(state) / "aegan-monitor" / f"outbox-{node}.sqlite"
+
+
+class Journal:
+    """One file; one thread at a time."""
+
+    def __init__(self, path: Path, max_pages: int | None = None) -> None:
+        """Store; `max_pages` bounds the file, in pages of 4096 bytes."""
+        self.path = path
+        self._max_pages = max_pages
+        self._connection: sqlite3.Connection | None = None
+
+    def open(self) -> tuple[list[StoredEvent], dict[str, bytes]]:
+        """The events in the file, oldest first, and the last event of each topic; makes the file where there is none.
+
+        Raises:
+            ConfigError: Another process has it.
+            JournalError: It cannot be opened or made now.
+            DamagedJournalError: It is not ours, or damaged; `set_aside` makes room for another.
+        """
+        self.close()
+        with self._translated():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+            self._prepare(self._connection)
+            rows = self._connection.execute("SELECT row, put_at, topic, payload FROM rows ORDER BY row").fetchall()
+            last = dict(self._connection.execute("SELECT topic, payload FROM last_events").fetchall())
+        qos, retained = QOS_AND_RETAINED["event"]
+        return [StoredEvent(row, put_at, Message(topic, payload, qos, retained, "event")) for row, put_at, topic, payload in rows], last
+
+    def write(self, added: Iterable[StoredEvent], removed: Iterable[int], last: Mapping[str, bytes], *, anew: bool = False) -> None:
+        """Add and remove, all or nothing; on the disk when it returns if anything is added. `anew` forgets all else first.
+
+        Raises:
+            JournalError: It cannot be written now; the file is as it was.
+            DamagedJournalError: It is damaged.
+        """
+        if self._connection is None:
+            raise JournalError(f"{self.path}: not open")
+        added = list(added)
+        with self._translated():
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if added or last else 'NORMAL'}")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                if anew:
+                    self._connection.execute("DELETE FROM rows")
+                self._connection.executemany("DELETE FROM rows WHERE row = ?", [(number,) for number in removed])
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
+                    [(row.number, row.put_at, row.message.topic, row.message.payload) for row in added],
+                )
+                self._connection.executemany("INSERT OR REPLACE INTO last_events VALUES (?, ?)", list(last.items()))
+                self._connection.execute("COMMIT")
+            except sqlite3.Error:
+                if self._connection.in_transaction:  # SQLite itself has undone what a full disk broke
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def set_aside(self, now: datetime) -> Path:
+        """Rename the damaged file, with its log, so that a new one can be made; returns where it is now.
+
+        Raises:
+            JournalError: It cannot be renamed.
+        """
+        self.close()
+        stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+        aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
+        with self._translated():
+            for ending in ("", "-wal", "-shm", "-journal"):
+                with contextlib.suppress(FileNotFoundError):
+                    Path(f"{self.path}{ending}").rename(f"{aside}{ending}")
+            older = sorted(path for path in self.path.parent.glob(f"{self.path.name}.damaged-*Z"))[:-N_SET_ASIDE]
+            for path in [other for old in older for other in old.parent.glob(f"{old.name}*")]:
+                path.unlink(missing_ok=True)
+        return aside
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # one daemon a file, and no shared memory
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+        if self._max_pages is not None:
+            connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version not in (0, VERSION):
+            raise DamagedJournalError(f"{self.path}: expected an outbox of version {VERSION}, found {version}")
+        if version == 0:
+            connection.executescript(f"BEGIN IMMEDIATE;{TABLES}PRAGMA user_version = {VERSION};COMMIT;")
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise DamagedJournalError(f"{self.path}: damaged ({' '.join(str(found).split())})")
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise JournalError(f"{self.path}: {error.strerror or error}") from error
+        except sqlite3.OperationalError as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise ConfigError(
+                    f"outbox.path: {self.path}: another process has this file; end it, or give each its own node or outbox.path"
+                ) from error
+            if code == sqlite3.SQLITE_ERROR:  # a table is missing: not our file
+                raise DamagedJournalError(f"{self.path}: damaged ({error})") from error
+            raise JournalError(f"{self.path}: {error}{self._tell_folder(code)}") from error
+        except sqlite3.DatabaseError as error:
+            raise DamagedJournalError(f"{self.path}: damaged ({error})") from error
+
+    def _tell_folder(self, code: int) -> str:
+        folder = self.path.parent
+        lacking = code == sqlite3.SQLITE_CANTOPEN and not os.access(folder, os.W_OK)
+        return f" ({folder} may not be written)" if lacking else ""

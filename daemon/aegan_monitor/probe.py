@@ -1,0 +1,143 @@
+"""Tries the way to the broker stage by stage, as `aegan-monitor check` does; nothing that a subscriber waits for is published."""
+
+import contextlib
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.reasoncodes import ReasonCode
+
+from aegan_monitor.client import ADVICE, WHERE_ADVICE, Protocol, connect, make_client
+from aegan_monitor.connection import Connection, explain
+from aegan_monitor.errors import PublishError
+
+TIMEOUT_S = 5.0
+OK = "ok"
+
+
+class BrokerProbe:
+    """One visit to the broker, under a client id of its own: a daemon that runs is not thrown out."""
+
+    def __init__(self, connection: Connection, protocol: Protocol, topic: str, timeout_s: float = TIMEOUT_S) -> None:
+        """Store; `topic` is what permission to publish is tried on."""
+        self._connection = replace(connection, client_id=f"{connection.client_id}-check")
+        self._protocol, self._topic, self._timeout_s = protocol, topic, timeout_s
+
+    def run(self, tell: Callable[[str], object]) -> None:
+        """Tell each stage's verdict, up to the first that fails.
+
+        Raises:
+            PublishError: A stage failed: which, and why.
+        """
+        where = f"MQTT broker {self._connection.host}:{self._connection.port}"
+        if self._connection.warning:
+            tell(f"warning: {self._connection.warning}")
+        for name, stage in self._stages():
+            try:
+                verdict = stage()
+            except PublishError as error:
+                raise PublishError(f"{where}: {name}: {error}") from error
+            except OSError as error:
+                raise PublishError(f"{where}: {name}: {explain(error, self._connection.host)}") from error
+            tell(f"{where}: {name}: {verdict}")
+
+    def _stages(self) -> Iterator[tuple[str, Callable[[], str]]]:
+        yield "DNS", self._resolve
+        yield "TCP", self._reach
+        if self._connection.tls is not None:
+            yield "TLS", self._shake_hands
+        with contextlib.closing(_Visit(self._connection, self._protocol, self._timeout_s)) as visit:
+            yield "MQTT", visit.connect
+            yield "permission to publish", lambda: visit.publish(self._topic)
+
+    def _resolve(self) -> str:
+        found = socket.getaddrinfo(self._connection.host, self._connection.port, type=socket.SOCK_STREAM)
+        return ", ".join(dict.fromkeys(str(address[0]) for *_, address in found))
+
+    def _reach(self) -> str:
+        with self._open():
+            return OK
+
+    def _shake_hands(self) -> str:
+        context = self._connection.make_tls_context()
+        assert context is not None  # noqa: S101 - `_stages` asks only where TLS is configured
+        with self._open() as plain, context.wrap_socket(plain, server_hostname=self._connection.host) as sock:
+            return f"{sock.version()}, {self._read_alert(sock)}"
+
+    def _read_alert(self, sock: ssl.SSLSocket) -> str:
+        """Under TLS 1.3 the broker judges our certificate after the handshake; it has nothing else to say before we speak."""
+        sock.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            sock.recv(1)
+        return OK if self._connection.tls is not None and self._connection.tls.verify else "its certificate was not verified"
+
+    def _open(self) -> socket.socket:
+        return socket.create_connection((self._connection.host, self._connection.port), self._timeout_s)
+
+
+class _Visit:
+    """One MQTT connection, made and used step by step."""
+
+    def __init__(self, connection: Connection, protocol: Protocol, timeout_s: float) -> None:
+        self._connection, self._protocol, self._timeout_s = connection, protocol, timeout_s
+        self._client: Client | None = None
+        self._reasons: dict[str, ReasonCode] = {}
+
+    def connect(self) -> str:
+        """Log in."""
+        self._client, trouble = make_client(self._connection, self._protocol, self._timeout_s)
+        self._client.on_connect, self._client.on_disconnect, self._client.on_publish = self._on_connect, self._on_end, self._on_publish
+        connect(self._client, self._connection, round(2 * self._timeout_s), lasting=False)
+        reason = self._wait("connect")
+        if reason is None and "end" in self._reasons:
+            raise PublishError(trouble.explain() or f"the connection ended before an answer: is it an MQTT {self._protocol} broker?")
+        if reason is None:
+            raise PublishError(f"no answer within {self._timeout_s:g} s: {WHERE_ADVICE}")
+        if reason.is_failure:
+            raise PublishError(f"refused client {self._connection.client_id!r} ({reason}): {ADVICE.get(str(reason), 'see its log')}")
+        return f"{OK}, version {self._protocol}"
+
+    def publish(self, topic: str) -> str:
+        """Say a word on a topic that nobody needs."""
+        assert self._client is not None  # noqa: S101 - `connect` came before
+        self._client.publish(topic, b"", qos=1)
+        reason = self._wait("publish")
+        if reason is None:
+            raise PublishError(f"no answer within {self._timeout_s:g} s to a message on {topic}")
+        if reason.is_failure:
+            raise PublishError(
+                f"a message on {topic} was refused ({reason}); the ACL must let this user write {topic.rpartition('/')[0]}/#"
+            )
+        unknown = f"unknown on {topic}: MQTT 3.1.1 acknowledges what an ACL throws away"
+        return f"{OK}, tried on {topic}" if self._protocol == "5" else unknown
+
+    def close(self) -> None:
+        """Part well."""
+        if self._client is not None:
+            self._client.disconnect()
+
+    def _wait(self, what: str) -> ReasonCode | None:
+        """Serve the connection until the answer is there, it ends, or time is up."""
+        client = self._client
+        deadline_s = time.monotonic() + self._timeout_s
+        while client is not None and what not in self._reasons and time.monotonic() < deadline_s:
+            sock = client.socket()
+            if sock is None:
+                break
+            select.select([sock], [sock] if client.want_write() else [], [], 0.05)
+            client.loop_read()
+            client.loop_write()
+        return self._reasons.get(what)
+
+    def _on_connect(self, _client: Client, _userdata: object, _flags: ConnectFlags, reason: ReasonCode, _: object) -> None:
+        self._reasons["connect"] = reason
+
+    def _on_end(self, _client: Client, _userdata: object, _flags: DisconnectFlags, reason: ReasonCode, _: object) -> None:
+        self._reasons["end"] = reason
+
+    def _on_publish(self, _client: Client, _userdata: object, _mid: int, reason: ReasonCode, _: object) -> None:
+        self._reasons["publish"] = reason

@@ -1,0 +1,155 @@
+"""Writes the outbox's events to its journal, in a thread of its own: the disk holds up nobody but the events themselves."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from aegan_monitor.errors import ConfigError
+from aegan_monitor.journal import DamagedJournalError, Journal, JournalError, StoredEvent
+from aegan_monitor.outbox import Outbox
+from aegan_monitor.row import Row
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 10.0
+TURN_S = 1.0  # so late is what was delivered removed at most
+CLOCK_SET_FROM = datetime(2025, 1, 1, tzinfo=UTC).timestamp()  # a board without a battery begins in 1970 and tells no age
+
+
+class Scribe:
+    """Keeps the journal as the outbox is.
+
+    While the journal cannot be written, events go out from memory alone, `problem` says why, and every `retry_s` all
+    that the outbox holds is written anew. A damaged journal is set aside, and another takes its place.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        journal: Journal,
+        wake: Callable[[], object] = lambda: None,
+        retry_s: float = RETRY_S,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Store; `wake` is called when events may go out."""
+        self.problem = ""
+        self._outbox, self._journal, self._wake, self._retry_s = outbox, journal, wake, retry_s
+        self._clock, self._wall_clock = clock, wall_clock
+        self._news = threading.Event()
+        self._settled = threading.Condition()
+        self._stopping = False
+        self._is_loaded = self._is_stale = False  # stale: the journal lacks something that the outbox has
+        self._retry_at_s = 0.0
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+
+    def start(self) -> None:
+        """Bring what the journal holds into the outbox, and begin to write.
+
+        Raises:
+            ConfigError: Another process has the file.
+        """
+        try:
+            self._open()
+        except JournalError as error:
+            self._fail(error)
+        self._thread.start()
+
+    def notify(self) -> None:
+        """Say that the outbox has something new; never blocks."""
+        self._news.set()
+
+    def settle(self, timeout_s: float = 1.0) -> None:
+        """Wait until all that was put before is written, or cannot be."""
+        self.notify()
+        with self._settled:
+            self._settled.wait_for(lambda: self._outbox.is_written, timeout_s)
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Write what is left, and end; harmless when it does not run."""
+        self._stopping = True
+        self._news.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            self._journal.close()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._news.wait(TURN_S)
+            self._write()
+        self._write()
+
+    def _write(self) -> None:
+        """One transaction with all that is new."""
+        self._news.clear()
+        rows: list[Row] = []
+        try:
+            changes = self._outbox.changes()
+            rows = changes.added
+            if self._is_stale:
+                self._write_anew()
+            elif changes.added or changes.removed:
+                last = {row.message.topic: row.message.payload for row in changes.added}
+                self._journal.write(map(self._stored, changes.added), changes.removed, last)
+        except DamagedJournalError as error:
+            self._is_stale = True
+            self._replace(error)
+        except (JournalError, ConfigError) as error:
+            self._fail(error)
+        except Exception:
+            log.exception("%s: please report this; events go out from memory", self._journal.path)
+            self._is_stale = True
+        self._outbox.written(rows)
+        if rows:
+            self._wake()
+        with self._settled:
+            self._settled.notify_all()
+
+    def _write_anew(self) -> None:
+        if self._clock() < self._retry_at_s and not self._stopping:
+            return
+        self._open()
+        events, last = self._outbox.everything()
+        self._journal.write(map(self._stored, events), [], last, anew=True)
+        self._is_stale = False
+        log.warning("%s: can be written again; it has %d event(s)", self._journal.path, len(events))
+        self.problem = ""
+
+    def _open(self) -> None:
+        """Open the journal; the first time, what it holds goes into the outbox."""
+        try:
+            events, last = self._journal.open()
+        except DamagedJournalError as error:
+            self._replace(error)
+            events, last = self._journal.open()
+        if not self._is_loaded:
+            self._outbox.restore([self._restored(event) for event in events], last)
+            self._is_loaded = True
+            if events:
+                log.info("%s: %d event(s) of an earlier run, which the broker may not have", self._journal.path, len(events))
+
+    def _replace(self, error: DamagedJournalError) -> None:
+        """Set a damaged journal aside."""
+        try:
+            aside = self._journal.set_aside(datetime.fromtimestamp(self._wall_clock(), UTC))
+            log.error("%s; it is kept as %s, and numbers of events begin anew unless they are in memory", error, aside.name)
+        except JournalError as worse:
+            self._fail(worse)
+
+    def _fail(self, error: JournalError | ConfigError) -> None:
+        self._is_stale = True
+        self._retry_at_s = self._clock() + self._retry_s
+        if self.problem != str(error):
+            self.problem = str(error)
+            log.error("%s: events are kept in memory alone; trying again every %g s", error, self._retry_s)
+
+    def _stored(self, row: Row) -> StoredEvent:
+        return StoredEvent(row.number, self._wall_clock() - (self._clock() - row.put_s), row.message)
+
+    def _restored(self, event: StoredEvent) -> Row:
+        now_at = self._wall_clock()
+        age_s = now_at - event.put_at if CLOCK_SET_FROM < event.put_at <= now_at else 0.0
+        return Row(event.number, event.message, self._clock() - age_s)

@@ -1,0 +1,84 @@
+"""Real daemons, a real broker and a subscriber with a session of its own, while both ends are killed at random: nothing is lost."""
+
+import contextlib
+import random
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from alternating import AlternatingSound
+from broker import Mosquitto, Received, Subscriber, wait_until
+from running import ALARM_TOPIC, EVENT_TOPIC, Daemon, stored_last_event, write_config
+
+N_EVENTS, N_BROKER_KILLS, N_DAEMON_KILLS = 500, 20, 10
+SEED = 4
+
+
+def sequences(messages: list[Received]) -> list[int]:
+    """The numbers of events, as they arrived."""
+    return [message.json()["sequence"] for message in messages]
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("saves", ["at once", "late"])
+def test_nothing_is_lost_while_broker_and_daemon_are_killed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], saves: Literal["at once", "late"]
+) -> None:
+    """Every event arrives, numbered without a gap, in order of first arrival, and the retained state is that of the last event."""
+    random_numbers = random.Random(SEED)
+    kills = ["broker"] * N_BROKER_KILLS + ["daemon"] * N_DAEMON_KILLS
+    random_numbers.shuffle(kills)
+    sound = AlternatingSound()
+    broker = Mosquitto(tmp_path / "mosquitto", saves=saves)
+    broker.start()
+    config = write_config(tmp_path, broker.port)
+    began_s = time.monotonic()
+    n_logged = 0
+    with contextlib.ExitStack() as ends, Subscriber(broker.port, "aegan/box/#", session="witness") as subscriber:
+        ends.callback(broker.stop)
+        daemon = ends.enter_context(Daemon(config, sound))
+        for kill in kills:
+            if kill == "broker":
+                time.sleep(random_numbers.uniform(0.2, 2.0))  # at any moment, a start of the daemon included
+                broker.kill()
+                time.sleep(random_numbers.uniform(0.0, 0.5))
+                broker.start()
+            else:
+                wait_until(lambda daemon=daemon: daemon.n_logged > 0, "the first event of this daemon", 60.0)  # type: ignore[misc]
+                time.sleep(random_numbers.uniform(0.2, 2.0))
+                daemon.kill()
+                n_logged += daemon.n_logged
+                daemon = ends.enter_context(Daemon(config, sound))
+        wait_until(lambda: len(set(sequences(subscriber.received(EVENT_TOPIC)))) >= N_EVENTS, f"{N_EVENTS} events", 120.0)
+        code = daemon.end()
+        assert code == 0, daemon.log
+        n_logged += daemon.n_logged
+        last = stored_last_event(tmp_path / "outbox.sqlite")
+        wait_until(lambda: last["sequence"] in sequences(subscriber.received(EVENT_TOPIC)), "the last event")
+        took_s = time.monotonic() - began_s
+        events = [message.json() for message in subscriber.received(EVENT_TOPIC)]
+        with Subscriber(broker.port, ALARM_TOPIC) as later:
+            state = later.wait_for(lambda message: message.retained).json()
+    arrived = [(event["sequence"], event["id"]) for event in events]
+    kinds = {event["sequence"]: event["kind"] for event in events}
+    n_restarted = len({event["id"] for event in events if event["cause"].startswith("restarted")})
+    first = list(dict.fromkeys(arrived))
+    times = Counter(arrived)
+    with capsys.disabled():
+        print(
+            f"\n  {len(first)} events of {n_logged} logged, {N_BROKER_KILLS} + {N_DAEMON_KILLS} kills, {took_s:.0f} s; "
+            f"{n_restarted} alarms ended by a restart; "
+            f"{len(arrived) - len(first)} duplicates, one event came {max(times.values())} times at most"
+        )
+    assert [sequence for sequence, _ in first] == list(range(1, len(first) + 1)), "a gap, a number given twice, or not in order"
+    assert len({event_id for _, event_id in first}) == len(first)
+    assert all(kinds[sequence] == ("raised" if sequence % 2 else "cleared") for sequence in kinds), (
+        "two alarms at once, or an end without one"
+    )
+    assert first[-1] == (last["sequence"], last["id"])
+    assert n_logged - N_DAEMON_KILLS * 3 <= len(first) <= n_logged + N_DAEMON_KILLS  # of a killed one: not yet written, or not yet logged
+    assert (state["event_id"], state["active"]) == (last["id"], last["kind"] == "raised")

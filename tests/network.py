@@ -1,0 +1,63 @@
+"""A network of two hosts, this one and a namespace, whose cable can be pulled: packets are lost, and nobody says so."""
+
+import itertools
+import os
+import subprocess
+from typing import Self
+
+_numbers = itertools.count(os.getpid() * 4 % 16_000)
+
+
+class Cable:
+    """A pair of interfaces; a context manager. Needs the right to make network namespaces.
+
+    Attributes:
+        address: Of the other host.
+        through: What runs a command there.
+    """
+
+    def __init__(self) -> None:
+        """Choose names and addresses that no other test has."""
+        number = next(_numbers)
+        self._name = f"aegan{number}"
+        block = f"198.18.{number // 64 % 256}"  # RFC 2544: for benchmarks of networks, never routed
+        self._here, self.address = (f"{block}.{number % 64 * 4 + place}" for place in (1, 2))
+        self.through = ("ip", "netns", "exec", self._name)
+
+    def __enter__(self) -> Self:
+        """Lay it."""
+        ip("netns", "add", self._name)
+        ip("link", "add", self._name, "type", "veth", "peer", "name", "far", "netns", self._name)
+        ip("address", "add", f"{self._here}/30", "dev", self._name)
+        ip("-n", self._name, "address", "add", f"{self.address}/30", "dev", "far")
+        ip("link", "set", self._name, "up")
+        for interface in ("far", "lo"):
+            ip("-n", self._name, "link", "set", interface, "up")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take it away."""
+        ip("netns", "delete", self._name)
+
+    def pull(self) -> None:
+        """Nothing arrives any more, in either direction."""
+        ip("-n", self._name, "link", "set", "far", "down")
+
+    def plug(self) -> None:
+        """All is as before."""
+        ip("-n", self._name, "link", "set", "far", "up")
+
+
+def ip(*arguments: str) -> None:
+    """The ip program."""
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def lacking_namespaces() -> str | None:
+    """Why no network namespace can be made here."""
+    try:
+        with Cable():
+            return None
+    except (AssertionError, FileNotFoundError) as error:
+        return str(error).strip()
