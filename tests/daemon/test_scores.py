@@ -48,7 +48,7 @@ def near_oracle(clips: np.ndarray, changes: np.ndarray, found: np.ndarray) -> fl
     """Mean Mahalanobis distance to the two nearest clips, under their variances and what changes with the background, by SciPy."""
     variances = clips.var(axis=0)
     moment = changes.T @ changes / len(changes)
-    moment *= BACKGROUND_WEIGHT * len(variances) / np.trace(moment / np.sqrt(np.outer(variances, variances)))
+    moment *= BACKGROUND_WEIGHT / (np.prod(1 + np.diag(moment) / variances) ** (1 / len(variances)) - 1)
     distances = cdist(found[None], clips, "mahalanobis", VI=np.linalg.inv(np.diag(variances) + moment))[0]
     return float(np.sort(distances)[:2].mean())
 
@@ -132,8 +132,18 @@ def test_what_a_background_does_counts_less() -> None:
     """Along the direction of the changes a distance shrinks by the weight they are granted; across it, it stays."""
     changes = np.array([[3.0, 0, 0, 0], [-3, 0, 0, 0]])
     found = compensate(np.ones(4), changes)
-    assert np.linalg.norm(np.array([1.0, 0, 0, 0]) @ found) == pytest.approx(1 / np.sqrt(1 + 4 * BACKGROUND_WEIGHT))
+    granted = BACKGROUND_WEIGHT * 9 / (10 ** (1 / 4) - 1)
+    assert np.linalg.norm(np.array([1.0, 0, 0, 0]) @ found) == pytest.approx(1 / np.sqrt(1 + granted))
     assert np.linalg.norm(np.array([0, 0.6, 0, 0.8]) @ found) == pytest.approx(1)
+
+
+def test_calm_dimensions_do_not_use_up_the_compensation() -> None:
+    """Where a quarter of the bands are silent, so that any background is enormous in them, it still counts little in the others."""
+    changes = RNG.normal(size=(500, 128)) * np.concatenate([np.full(96, 4.0), np.full(32, 400.0)])
+    move = np.concatenate([np.full(96, 4.0), np.zeros(32)])
+    lively, whole = (np.linalg.norm(m @ compensate(np.ones(len(m)), c)) for m, c in ((move[:96], changes[:, :96]), (move, changes)))
+    assert lively < whole < 1.1 * np.linalg.norm(move)
+    assert whole < 0.98 * np.linalg.norm(move)
 
 
 def test_without_copies_near_is_euclidean() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aegan_monitor.errors import DataError
 from aegan_monitor.segments import ClipParameters, Scaling
-from aegan_train.dataset import SegmentSampler, Spectrograms, find_scaling, split_held_out
+from aegan_train.dataset import SegmentSampler, Spectrograms, find_scaling, group_by_recording, split_held_out
 from aegan_train.dcase import Clip
 
 RNG = np.random.default_rng(0)
@@ -45,6 +45,26 @@ def test_without_a_manifest_neighbours_stay_together() -> None:
     numbers = sorted(clip.number for clip in held_out)
     assert len(numbers) == 16
     assert all(numbers[place + 1] == numbers[place] + 1 for place in range(15) if place % 4 != 3)
+
+
+def test_even_few_clips_are_held_out_in_runs_and_none_spans_two_sections() -> None:
+    """Twelve clips: a pair of neighbours; sections of three clips never share a run."""
+    _, held_out = split_held_out(make_clips([""] * 12), 0.125, 0)
+    first, second = sorted(clip.number for clip in held_out)
+    assert second == first + 1
+    clips = [Clip(Path(f"d/{number}.wav"), "train", f"{number // 3:02d}", False, number) for number in range(12)]
+    assert {tuple(clip.section for clip in run) for run in group_by_recording(clips, 8)} == {
+        (f"{section:02d}",) * length for section in range(4) for length in (1, 2)
+    }
+
+
+def test_the_spread_of_constant_bands_is_a_number() -> None:
+    """Rounding must not make it the root of something below 0."""
+    pictures = [
+        np.concatenate([RNG.normal(-40, 5, (8, n)), np.repeat(RNG.normal(-90, 5, (120, 1)), n, axis=1)]).astype(np.float32)
+        for n in (1000, 2130)
+    ]
+    assert np.isfinite(find_scaling(pictures, "bands").half_range_db).all()
 
 
 def test_too_few_clips_or_recordings_are_refused() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from aegan_monitor.errors import DataError
 from aegan_train.dcase import EXPECTED_NAME, Clip, find_clips, parse_name, read_manifest, tell_skipped
+from synthetic import write_dcase2020
 
 # (name, section, is_anomaly, number, domain, naming): the forms that the official data sets have
 FORMS = [
@@ -181,3 +182,15 @@ def test_a_manifest_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_bytes("path,flight\nl\xfcfter.wav,f1\n".encode("latin-1"))
     with pytest.raises(DataError, match=r"manifest\.csv: expected CSV in UTF-8, with commas: .*; save it again as such$"):
         read_manifest(tmp_path)
+
+
+def test_a_manifest_that_names_no_clip_is_told(tmp_path: Path) -> None:
+    """Other slashes and a leading ./ are understood; other paths are an error, not silence."""
+    data = write_dcase2020(tmp_path / "data")
+    path = find_clips(data, "fan", "train").clips[0].path.relative_to(data).as_posix()
+    for spelt in (path, f"./{path}", path.replace("/", "\\")):
+        (data / "manifest.csv").write_text(f"path,flight\n{spelt},one\n")
+        assert find_clips(data, "fan", "train").clips[0].recording == "one"
+    (data / "manifest.csv").write_text(f"path,flight\n/elsewhere/{path},one\n")
+    with pytest.raises(DataError, match=r"manifest\.csv: names a flight for none of \d+ training clips; its column path begins at "):
+        find_clips(data, "fan", "train")

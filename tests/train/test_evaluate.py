@@ -47,7 +47,7 @@ def test_dcase2020_goes_from_fit_to_bundle(dcase2020: Path, tmp_path: Path, caps
         each = read_scores(scores / f"anomaly_score_fan_id_{section}.csv")
         kinds = [[value for name, value in each.items() if name.startswith(kind)] for kind in ("normal", "anomaly")]
         assert table[f"id {section}"][0] == f"{count_auc(*kinds):.4f}"
-    assert sum(re.match(r"[CDG]_", line) is not None for line in lines) == 23
+    assert sum(re.match(r"[CDG]_", line) is not None for line in lines) == 27
     export_bundle(run, tmp_path / "bundle")
     assert load_bundle(tmp_path / "bundle").record.score == "D_maha"
 

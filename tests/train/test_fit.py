@@ -353,7 +353,7 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
     assert re.match(r"label-free \(what the monitor decides by\): F_mean AUC [01]\.\d+ pAUC [01]\.\d+$", first)
     assert reason.strip() == (
         "F_mean, the mean of D_near, C_linear_euclidean: each as log ratio to held-out normal sound, in "
-        "units of what other backgrounds do to it; no fault was looked at"
+        "units of what other backgrounds do to it; no fault of this machine was looked at"
     )
     export_bundle(run, bundle)
     record = load_bundle(bundle).record
@@ -388,3 +388,46 @@ def test_a_stuck_generator_is_drawn_anew_and_then_told(tmp_path: Path, dataset: 
     assert len(re.findall(r"^warning: the generator is stuck \(.*\); train with another --seed, or set n_redraws$", err, re.M)) == 1
     training = load_checkpoint(tmp_path / "run", CPU)
     assert (training.n_redrawn, len(training.history)) == (1, 2)
+
+
+def test_a_cosine_run_keeps_its_length(tmp_path: Path, dataset: Path) -> None:
+    """Its rate has fallen to nothing at the end: more epochs would be another training, fewer are no continuation."""
+    base = ["fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--out", tmp_path / "run"]
+    assert aegan_train(*base, "--epochs", "2").returncode == 0
+    for epochs, reason in (("1", "has 2 epochs, more than 1"), ("4", "a learning rate that falls over 2 epochs, now 4")):
+        done = aegan_train(*base, "--epochs", epochs, "--resume")
+        assert done.returncode == 1
+        assert done.stderr == f"aegan-train: {tmp_path}/run: --resume: the run was begun with {reason}; choose another --out\n"
+    assert aegan_train(*base, "--epochs", "2", "--resume").returncode == 0
+
+
+def test_a_checkpoint_of_another_version_is_one_line(tmp_path: Path, dataset: Path, run_folder: Path) -> None:
+    """A setting that this version does not know, or one that is missing."""
+    for key, line in (("config", "ValidationError"), ("rng", "KeyError")):
+        run = shutil.copytree(run_folder, tmp_path / key)
+        state = torch.load(run / "checkpoint.pt", weights_only=True)
+        if key == "config":
+            state["config"]["unheard_of"] = 1
+        else:
+            del state[key]
+        torch.save(state, run / "checkpoint.pt")
+        done = aegan_train("evaluate", run, "--data", dataset)
+        assert done.returncode == 1
+        assert done.stderr == f"aegan-train: {run}/checkpoint.pt: is of another version ({line}); train again with this one\n"
+
+
+def test_evaluate_skips_and_tells_what_it_cannot_hear(tmp_path: Path, dataset: Path, run_folder: Path) -> None:
+    """The other clips are scored; with none left it is an error."""
+    data = tmp_path / "data"
+    shutil.copytree(dataset, data)
+    test = data / "dev_data" / "pump" / "test"
+    (test / "normal_id_00_00000001.wav").write_bytes(b"RIFF")
+    done = aegan_train("evaluate", run_folder, "--data", data)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("1 file skipped:\n")
+    assert "3 normal and 4 anomalous test clips" in done.stdout
+    for path in test.iterdir():
+        path.write_bytes(b"RIFF")
+    done = aegan_train("evaluate", run_folder, "--data", data)
+    assert done.returncode == 1
+    assert done.stderr.startswith("aegan-train: none of 8 test clips can be scored; the first, ")

@@ -6,6 +6,7 @@ from aegan_monitor.types import FloatArray
 
 LEVEL_DB = (-15.0, 5.0)  # of the background's spectrum, against the geometric mean of the recording's
 KNOT_DB = 8.0  # standard deviation of the background's spectrum at its knots
+FITTED, CALIBRATED, TRIED = 1, 2, 3  # streams of random numbers: what is fitted on some backgrounds is measured on others
 N_KNOTS = (3, 7)  # least and most; between them the spectrum is straight in dB
 PERIODOGRAM_BIAS_DB = 10 / np.log(10) * np.euler_gamma  # the mean logarithm of a periodogram lies this much under the spectrum's
 

@@ -154,6 +154,14 @@ def load_checkpoint(run: Path, device: torch.device) -> Training:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         found = state.get("format") if isinstance(state, dict) else type(state).__name__
         raise DataError(f"{path}: format: expected {FORMAT}, found {found}; train again with this version")
+    try:
+        return restore(state, device)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{path}: is of another version ({type(error).__name__}); train again with this one") from error
+
+
+def restore(state: dict[str, Any], device: torch.device) -> Training:
+    """The training that `save_checkpoint` wrote; raises whatever does not fit."""
     config = TrainConfig(**state["config"])
     updater = make_updater(config, device)
     updater.generator.load_state_dict(state["netG"])

@@ -100,12 +100,12 @@ class TrainConfig(Settings):
         """Why the score is what it is, for people who open a bundle."""
         if self.score == FUSION:
             return (
-                f"{FUSION}, the mean of {', '.join(self.fusion)}: each as log ratio to held-out normal sound, in units of what other "
-                "backgrounds do to it; no fault was looked at"
+                f"{FUSION}, the mean of {', '.join(self.fusion)}: each as log ratio to held-out normal sound, in units of "
+                f"{'what other backgrounds do to it' if self.n_backgrounds else 'its spread there'}; no fault of this machine was looked at"
             )
         if self.score_by_labels:
             return f"{self.score}, as published: it was chosen there by the labels of test clips with faults"
-        return f"{self.score}, as the training's configuration says; no fault was looked at"
+        return f"{self.score}, as the training's configuration says; no fault of this machine was looked at"
 
     @property
     def features(self) -> FeatureParameters:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, groupby
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,11 @@ from aegan_train.cache import default_folder, open_pictures
 from aegan_train.config import ScalingKind, TrainConfig
 from aegan_train.dcase import Clip, Skipped, find_clips, tell_skipped
 
+LEAST_BAND_STD_DB = 0.3  # of a band that hardly moves (silence behind a low-pass): it is not blown up
 BAND_STDS = 3.0  # nearly all of a band then lies in [-1, 1], where the generator can follow
-LEAST_BAND_STD_DB = 0.3  # a band that hardly moves (silence behind a low-pass) is not blown up
 LEAST_CLIPS = 8  # six for a reference set with its neighbours, two to calibrate on
 IntArray = NDArray[np.int64]
+LEAST_RUN_CLIPS = 2  # fewer would hold out single clips of a recording whose others are fitted
 N_HELD_OUT_RUNS = 4  # without a manifest, the held-out clips are this many runs of consecutive clips
 
 
@@ -33,9 +34,12 @@ def group_by_recording(clips: Sequence[Clip], n_held_out: int) -> list[list[Clip
     for clip in clips:
         if clip.recording:
             known.setdefault(clip.recording, []).append(clip)
-    unknown = [clip for clip in clips if not clip.recording]
-    length = max(1, n_held_out // N_HELD_OUT_RUNS)
-    return [*known.values(), *(unknown[i : i + length] for i in range(0, len(unknown), length))]
+    length = max(LEAST_RUN_CLIPS, n_held_out // N_HELD_OUT_RUNS)
+    runs: list[list[Clip]] = []
+    for _, each in groupby((clip for clip in clips if not clip.recording), key=lambda clip: (clip.path.parent, clip.section, clip.domain)):
+        neighbours = list(each)
+        runs += [neighbours[i : i + length] for i in range(0, len(neighbours), length)]
+    return [*known.values(), *runs]
 
 
 def split_held_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[Clip], list[Clip]]:
@@ -176,7 +180,7 @@ def find_moments(pictures: Iterable[FloatArray]) -> tuple[DoubleArray, DoubleArr
         total = total + each.sum(axis=1, dtype=np.float64)
         squares = squares + np.square(each, dtype=np.float64).sum(axis=1)
     mean: DoubleArray = total / n_frames
-    return mean, squares / n_frames - np.square(mean)
+    return mean, np.maximum(0.0, squares / n_frames - np.square(mean))  # rounding takes that of a constant band below 0
 
 
 class SegmentSampler:

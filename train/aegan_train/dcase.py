@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from aegan_monitor.errors import DataError
@@ -23,6 +23,7 @@ MAX_TOLD = 20  # skipped files that are told one by one; the run's list has all
 SETS: dict[SetName, str] = {"dev": "dev_data", "eval": "eval_data", "additional": "additional_data"}
 SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("test", "source_test", "target_test")}  # the latter two in 2021
 SUFFIXES = {".wav", ".flac"}
+MANIFEST = "manifest.csv"
 NAMES: tuple[tuple[Naming, str], ...] = (
     ("dcase2020", "(?P<label>normal|anomaly)_id_(?P<section>[0-9]+)_(?P<number>[0-9]+)"),
     ("dcase2020", "id_(?P<section>[0-9]+)_(?P<number>[0-9]+)"),
@@ -112,6 +113,12 @@ def find_clips(data: Path, machine_type: str, split: Split, sets: Sequence[SetNa
         kind = "normal clip" if split == "train" else "clip"
         first = f" ({len(skipped)} skipped, the first {skipped[0][0].name}: {skipped[0][1]})" if skipped else ""
         raise DataError(f"{folders[0]}: no {kind} of {machine_type} in it{first}; put recordings there, e.g. normal_id_00_00000000.wav")
+    n_known = sum(bool(clip.recording) for clip in clips)
+    if recordings and split == "train" and not n_known:
+        raise DataError(
+            f"{data / MANIFEST}: names a flight for none of {len(clips)} training clips; its column path begins at {data}, as in "
+            f"{clips[0].path.relative_to(data).as_posix()}; mend it, or remove the file"
+        )
     return FoundClips(clips, skipped)
 
 
@@ -159,7 +166,7 @@ def read_manifest(data: Path) -> dict[str, str]:
     Raises:
         DataError: The file lacks a column, or is no CSV in UTF-8.
     """
-    path = data / "manifest.csv"
+    path = data / MANIFEST
     if not path.is_file():
         return {}
     try:
@@ -168,6 +175,6 @@ def read_manifest(data: Path) -> dict[str, str]:
             lacking = {"path", "flight"} - set(rows.fieldnames or ())
             if lacking:
                 raise DataError(f"{path}: column missing: {', '.join(sorted(lacking))}; expected path and flight")
-            return {row["path"]: row["flight"] or "" for row in rows}
+            return {PurePosixPath((row["path"] or "").replace("\\", "/")).as_posix(): row["flight"] or "" for row in rows}
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: expected CSV in UTF-8, with commas: {error}; save it again as such") from error

@@ -11,13 +11,13 @@ from tqdm import tqdm
 from aegan_monitor.bundle import REFERENCE, BundleFields
 from aegan_monitor.capture.file import read_recording
 from aegan_monitor.decision import make_threshold
-from aegan_monitor.errors import BundleError, DataError
+from aegan_monitor.errors import BundleError, CaptureError, DataError
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.replay import open_lines
 from aegan_train.checkpoint import Training, load_trained
 from aegan_train.config import SetName
-from aegan_train.dcase import Clip, Naming, find_clips, tell_skipped
+from aegan_train.dcase import Clip, Naming, Skipped, find_clips, tell_skipped
 from aegan_train.finish import RUN_RECORD
 from aegan_train.protocols import Metrics, find_protocol, lay_out, measure_all
 from aegan_train.report import print_report
@@ -44,12 +44,13 @@ def load_fields(run: Path) -> BundleFields:
         raise DataError(f"{path}: cannot be read as this version's run record; train again") from error
 
 
-def score_clips(run: Path, training: Training, clips: Sequence[Clip], device: torch.device) -> list[dict[str, float]]:
-    """All scores of each clip.
+def score_clips(
+    run: Path, training: Training, clips: Sequence[Clip], device: torch.device
+) -> tuple[list[Clip], list[dict[str, float]], list[Skipped]]:
+    """The clips that can be heard, all scores of each, and the clips that cannot, with the reason.
 
     Raises:
-        DataError: `run` is no finished run.
-        CaptureError: A recording is not as it should be.
+        DataError: `run` is no finished run, or no clip can be heard.
     """
     fields = load_fields(run)
     session = TorchSession(training.generator, training.discriminator, device)
@@ -59,10 +60,18 @@ def score_clips(run: Path, training: Training, clips: Sequence[Clip], device: to
         raise DataError(f"{run}: is damaged: {error.__cause__}; finish it again with: aegan-train fit ... --resume") from error
     pipeline = Pipeline(fields, reference, session)
     rate = fields.features.sample_rate_hz
-    return [
-        pipeline.score_clip(read_recording(clip.path, rate), str(clip.path))
-        for clip in tqdm(clips, desc="scoring", unit="clip", disable=None, leave=False)
-    ]
+    heard: list[Clip] = []
+    scores: list[dict[str, float]] = []
+    skipped: list[Skipped] = []
+    for clip in tqdm(clips, desc="scoring", unit="clip", disable=None, leave=False):
+        try:
+            scores.append(pipeline.score_clip(read_recording(clip.path, rate), str(clip.path)))
+            heard.append(clip)
+        except CaptureError as error:
+            skipped.append((clip.path, str(error).removeprefix(f"{clip.path}: ")))
+    if not heard:
+        raise DataError(f"none of {len(clips)} test clips can be scored; the first, {skipped[0][0]}: {skipped[0][1]}")
+    return heard, scores, skipped
 
 
 def evaluate(
@@ -81,14 +90,13 @@ def evaluate(
     normal and anomalous clips.
 
     Raises:
-        DataError, CaptureError: As `score_clips`, `find_clips` and `find_protocol`.
+        DataError: As `score_clips`, `find_clips` and `find_protocol`.
     """
     fields, training = load_fields(run), load_trained(run, device)
     found = find_clips(data, fields.machine_type, "test", sets)
-    clips = found.clips
-    tell_skipped(found.skipped)
-    protocol = find_protocol(clips, protocol_name)
-    scores = score_clips(run, training, clips, device)
+    protocol = find_protocol(found.clips, protocol_name)
+    clips, scores, unheard = score_clips(run, training, found.clips, device)
+    tell_skipped([*found.skipped, *unheard])
     with open_lines(jsonl) as record:
         for clip, values in zip(clips, scores, strict=True):
             record(json.dumps({"file": str(clip.path), "label": LABELS[clip.is_anomaly], "scores": values}, allow_nan=False))

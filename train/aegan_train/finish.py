@@ -19,7 +19,7 @@ from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.scores import FUSION
 from aegan_monitor.segments import ClipParameters, cut_segments
 from aegan_monitor.types import DoubleArray, FloatArray
-from aegan_train.background import change_background
+from aegan_train.background import CALIBRATED, FITTED, change_background
 from aegan_train.checkpoint import Training, round_weights, write_atomically
 from aegan_train.dataset import Spectrograms
 from aegan_train.dcase import Clip
@@ -105,7 +105,7 @@ def gather_statistics(training: Training, session: TorchSession, clips: Sequence
     """Embeddings and control bands of the clips, and what other backgrounds change in at most N_VARIED of them."""
     config = training.config
     embeddings = embed(session, (training.scaling.apply(db) for db in pictures.db), config.clip)
-    rng = np.random.default_rng(training.seed)
+    rng = np.random.default_rng([training.seed, FITTED])
     logmel = LogMel(config.features, make_filterbank(config.features), make_control_filterbank(config.features))
     embedding_changes, band_changes = [np.zeros((0, config.network.n_embedding))], [np.zeros((0, *pictures.control_bands.shape[1:]))]
     for place in np.linspace(0, len(clips) - 1, min(len(clips), N_VARIED)).astype(int) if config.n_backgrounds else ():
@@ -124,14 +124,15 @@ def score_held_out(
     config = training.config
     unfinished = BundleFields.model_construct(features=config.features, scaling=training.scaling, clip=config.clip, fusion={})
     probe = Pipeline(unfinished, reference, session)
-    rng = np.random.default_rng(training.seed)
-    scores, varied, segments = [], [], []
+    rng = np.random.default_rng([training.seed, CALIBRATED])
+    scores, varied, segments = [], [], np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
     for clip in held_out:
         samples = read_recording(clip.path, config.features.sample_rate_hz)
         scores.append(probe.score_clip(samples))
         varied += [probe.score_clip(change_background(samples, rng)) for _ in range(config.n_backgrounds)]
-        segments.append(probe.clip_segments(samples))
-    return scores, varied, np.concatenate(segments)[:N_PARITY_SEGMENTS]
+        if len(segments) < N_PARITY_SEGMENTS:
+            segments = np.concatenate([segments, probe.clip_segments(samples)])[:N_PARITY_SEGMENTS]
+    return scores, varied, segments
 
 
 def join_samples(clips: Sequence[Clip], sample_rate_hz: int, n_samples: int) -> FloatArray:

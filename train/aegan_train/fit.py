@@ -99,6 +99,11 @@ def begin(request: FitRequest, pictures: Spectrograms, device: torch.device) -> 
             differing.append(f"seed {training.seed}, now {request.seed}")
         if training.training_data_sha256 != pictures.sha256:
             differing.append("other recordings")
+        n_done, n_wanted = len(training.history), request.config.n_epochs
+        if n_wanted < n_done:
+            differing.append(f"has {n_done} epochs, more than {n_wanted}")
+        elif request.config.schedule == "cosine" and n_wanted not in (n_done, training.config.n_epochs):
+            differing.append(f"a learning rate that falls over {training.config.n_epochs} epochs, now {n_wanted}")
         if differing:
             raise DataError(f"{request.out}: --resume: the run was begun with {'; '.join(differing)}; choose another --out")
         training.config = request.config

@@ -69,8 +69,8 @@ def import_checkpoint(request: ImportRequest) -> None:
     training = Training(request.machine_type, PRESET, config, request.seed, scaling, pictures.sha256, updater, rng)
     request.out.mkdir(parents=True, exist_ok=True)
     write_skipped(found.skipped, request.out / SKIPPED)
-    save_checkpoint(training, request.out)
     finish(training, fit_clips, held_out, pictures, request.out, request.device, request.commit)
+    save_checkpoint(training, request.out)  # last: what was cut off can be imported again
     if checkpoint.figure is not None:
         print(f"{request.file}: its epoch was chosen by a figure of {100 * checkpoint.figure:.2f}, by the labels of test clips")
     print(f"{request.out}: run of imported weights; next: aegan-train evaluate, or aegan-export {request.out} --out BUNDLE")

@@ -11,7 +11,7 @@ from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.types import FloatArray
 from aegan_train.alterations import ALTERATIONS, alter
-from aegan_train.background import change_background
+from aegan_train.background import TRIED, change_background
 from aegan_train.dcase import Clip
 from aegan_train.session import TorchSession
 
@@ -25,7 +25,7 @@ def try_alterations(
     apart may be no more than two recordings.
     """
     rate_hz = fields.features.sample_rate_hz
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, TRIED])
     pipeline = Pipeline(fields, reference, session, [fields.score])
 
     def score(samples: FloatArray) -> float:

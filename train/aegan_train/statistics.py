@@ -16,7 +16,7 @@ COVARIANCE = "ledoit-wolf"
 PROBABILITIES = [*(round(i / 100, 2) for i in range(100)), 0.995, 0.999, 1.0]
 LEAST_STD = 1e-12
 BACKGROUND_WEIGHT = 1.0  # variance that a changed background is granted, in all dimensions together, against that of normal clips
-LEAST_BAND_STD_DB = 0.01  # of a band that is as good as constant: digital silence behind a low-pass
+LEAST_CONTROL_STD_DB = 0.01  # of a band that is as good as constant: digital silence behind a low-pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def fit_reference(clips: ClipStatistics, filterbank: FloatArray, mean_spectrogra
     covariance = LedoitWolf().fit(embeddings)
     lof = LocalOutlierFactor(min(N_LOF_NEIGHBOURS, len(embeddings) - 1), metric="cosine", algorithm="brute", novelty=True).fit(embeddings)
     distances, neighbours = lof.kneighbors()
-    embedding_std, control_std = np.maximum(embeddings.std(axis=0), LEAST_STD), np.maximum(bands.std(axis=0), LEAST_BAND_STD_DB)
+    embedding_std, control_std = np.maximum(embeddings.std(axis=0), LEAST_STD), np.maximum(bands.std(axis=0), LEAST_CONTROL_STD_DB)
     reference = ReferenceSet(
         filterbank=filterbank,
         mean_spectrogram=mean_spectrogram,
@@ -68,7 +68,7 @@ def compensate(std: DoubleArray, changes: DoubleArray) -> DoubleArray:
     """A matrix `[n, n]` after which a difference's length counts less along what a changed background does.
 
     Lengths are those under the covariance `diag(std^2) + N`. N is the second moment of `changes` `[n_copies, n]` (which may be
-    none: then it is no more than division by `std` `[n]`), scaled so that in units of `std` its mean variance is
+    none: then it is no more than division by `std` `[n]`), scaled so that in units of `std` its typical variance is
     BACKGROUND_WEIGHT: how loud the next background will be nobody knows, in which directions it moves a clip one can try out.
 
     Source: within-class covariance normalisation (A. Hatch et al., 2006), with synthetic backgrounds as the class's spread.
@@ -77,8 +77,9 @@ def compensate(std: DoubleArray, changes: DoubleArray) -> DoubleArray:
     if len(changes):
         in_std = changes / std
         moment = in_std.T @ in_std / len(in_std)
-        mean_variance = float(np.trace(moment)) / len(std)
-        whole += moment * (BACKGROUND_WEIGHT / max(mean_variance, LEAST_STD))
+        # A geometric mean: a plain one would be that of the few calmest dimensions, in which any background is enormous.
+        typical_variance = float(np.expm1(np.log1p(np.diag(moment)).mean()))
+        whole += moment * (BACKGROUND_WEIGHT / max(typical_variance, LEAST_STD))
     found: DoubleArray = np.linalg.cholesky(np.linalg.inv(whole)) / std[:, None]
     return found
 
