@@ -31,6 +31,7 @@ RUN_RECORD = "run.json"
 SEGMENTS = "segments.npz"
 HELD_OUT = "held_out.jsonl"
 N_PARITY_SEGMENTS = 32
+LEAST_COPIES = 128  # of held-out clips before other backgrounds: the upper end of fewer is a matter of luck
 N_VARIED = 256  # clips that get copies before other backgrounds; four of each outnumber the embedding's dimensions
 
 
@@ -125,11 +126,12 @@ def score_held_out(
     unfinished = BundleFields.model_construct(features=config.features, scaling=training.scaling, clip=config.clip, fusion={})
     probe = Pipeline(unfinished, reference, session)
     rng = np.random.default_rng([training.seed, CALIBRATED])
+    n_copies = max(config.n_backgrounds, -(-LEAST_COPIES // len(held_out))) if config.n_backgrounds else 0
     scores, varied, segments = [], [], np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
     for clip in held_out:
         samples = read_recording(clip.path, config.features.sample_rate_hz)
         scores.append(probe.score_clip(samples))
-        varied += [probe.score_clip(change_background(samples, rng)) for _ in range(config.n_backgrounds)]
+        varied += [probe.score_clip(change_background(samples, rng)) for _ in range(n_copies)]
         if len(segments) < N_PARITY_SEGMENTS:
             segments = np.concatenate([segments, probe.clip_segments(samples)])[:N_PARITY_SEGMENTS]
     return scores, varied, segments
