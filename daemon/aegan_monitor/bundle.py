@@ -4,17 +4,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
 from aegan_monitor.controls import CONTROL_SCALES, N_CONTROL_BANDS
 from aegan_monitor.errors import BundleError
-from aegan_monitor.logmel import FeatureParameters
+from aegan_monitor.record import BundleFields, BundleRecord, FileRecord
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.scores import FUSION, SCORE_IDS
-from aegan_monitor.segments import ClipParameters, Scaling
 from aegan_monitor.session import GRAPHS, Graph
 
 FORMAT = 2
@@ -24,117 +23,6 @@ WEIGHTS = "weights.bin"
 REFERENCE = "reference.npz"
 GOLDEN = "golden.npz"
 PAYLOAD = (*(f"{graph}.onnx" for graph in GRAPHS), WEIGHTS, REFERENCE, GOLDEN)
-
-_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class NetworkRecord(BaseModel):
-    """Sizes of the network's outputs."""
-
-    model_config = _STRICT
-    preset: str
-    ndf: PositiveInt
-    nz: PositiveInt
-    n_embedding: PositiveInt
-
-
-class Calibration(BaseModel):
-    """Scores of held-out normal clips, and of their copies before other backgrounds: quantiles at `probabilities`, for every score id.
-
-    Attributes:
-        n_copies: Copies among them, beside the `n_clips`.
-        quantile, margin: What they advise for the alarm (`aegan_monitor.decision.make_threshold`), where the configuration says nothing.
-    """
-
-    model_config = _STRICT
-    n_clips: PositiveInt
-    n_copies: NonNegativeInt = 0
-    quantile: float = Field(default=0.99, ge=0.5, le=1)
-    margin: float = Field(default=2.0, ge=0)
-    probabilities: list[float]
-    quantiles: dict[str, list[float]]
-
-
-class Normalisation(BaseModel):
-    """Mean and standard deviation of one score over the held-out normal clips."""
-
-    model_config = _STRICT
-    mean: float
-    std: float = Field(gt=0)
-
-
-class FusionTerm(BaseModel):
-    """One member of the fusion: its mean logarithm over held-out normal clips, and its RMS distance from that before other backgrounds."""
-
-    model_config = _STRICT
-    centre: float
-    scale: float = Field(gt=0)
-
-
-class ReferenceRecord(BaseModel):
-    """How the reference set was fitted: on so many clips, with so many copies of each before other backgrounds for `D_near`."""
-
-    model_config = _STRICT
-    n_clips: PositiveInt
-    n_backgrounds: NonNegativeInt
-    covariance: str
-    shrinkage: float
-
-
-class Provenance(BaseModel):
-    """Where the bundle comes from."""
-
-    model_config = _STRICT
-    version: str
-    commit: str | None
-    seed: int
-    n_epochs: int
-    training_data_sha256: str
-    n_training_clips: int
-    n_held_out_clips: int
-
-
-class FileRecord(BaseModel):
-    """One file of the bundle."""
-
-    model_config = _STRICT
-    sha256: str
-    n_bytes: int
-
-
-class BundleFields(BaseModel):
-    """What training knows: `bundle.json` without format and files.
-
-    Attributes:
-        score: The score that decides.
-        fusion: The scores that `F_mean` is made of, and how each enters it; none, and there is no such score.
-        choice: Why this score, in one sentence for people.
-        sensitivity: AUC of that score between altered held-out clips and plain ones, by alteration; empty where not tried.
-    """
-
-    model_config = _STRICT
-    machine_type: str
-    features: FeatureParameters
-    scaling: Scaling
-    clip: ClipParameters
-    network: NetworkRecord
-    score: str
-    fusion: dict[str, FusionTerm]
-    choice: str
-    sensitivity: dict[str, float]
-    precision: Literal["fp32", "fp16"]
-    reference: ReferenceRecord
-    normalisation: dict[str, Normalisation]
-    calibration: Calibration
-    provenance: Provenance
-
-
-class BundleRecord(BundleFields):
-    """`bundle.json`, the only carrier of numeric truth; `record_sha256` is that of all its other keys (`digest_of`)."""
-
-    format: Literal[2]
-    files: dict[str, FileRecord]
-    record_sha256: str
 
 
 @validated(frozen=True, config=ConfigDict(arbitrary_types_allowed=True))

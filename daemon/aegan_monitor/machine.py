@@ -7,10 +7,10 @@ from datetime import datetime
 
 from aegan_monitor import messages
 from aegan_monitor.alarm import ACTIVE, Alarm, Transition
-from aegan_monitor.bundle import BundleFields
 from aegan_monitor.decision import Decider, Decision
 from aegan_monitor.listener import SensorState
 from aegan_monitor.pipeline import Pipeline
+from aegan_monitor.record import BundleFields
 from aegan_monitor.types import ClipScore, Run
 
 

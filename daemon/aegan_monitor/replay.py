@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aegan_monitor.bundle import Bundle, BundleFields
+from aegan_monitor.bundle import Bundle
 from aegan_monitor.capture.file import FileCapture, read_recording
 from aegan_monitor.decision import make_threshold
 from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.line import require_streamable
 from aegan_monitor.machine import AlarmSettings, Judge
 from aegan_monitor.pipeline import Pipeline
+from aegan_monitor.record import BundleFields
 from aegan_monitor.session import Session
 
 Write = Callable[[str], object]
