@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aegan_monitor.config import MqttConfig, TlsConfig
+from aegan_monitor.broker_config import MqttConfig, TlsConfig
 from aegan_monitor.errors import ConfigError
 
 PORT, TLS_PORT = 1883, 8883

@@ -12,7 +12,8 @@ from aegan_monitor.capture import Capture
 from aegan_monitor.capture.file import FileCapture
 from aegan_monitor.capture.mic import MicrophoneCapture
 from aegan_monitor.capture.stdin import StdinCapture
-from aegan_monitor.config import FileCaptureConfig, InferenceConfig, MachineConfig, MicCaptureConfig, StdinCaptureConfig
+from aegan_monitor.capture_config import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
+from aegan_monitor.config import InferenceConfig, MachineConfig
 from aegan_monitor.errors import BundleError, ConfigError
 from aegan_monitor.fusion import needed_graphs, score_names
 from aegan_monitor.golden import require_golden

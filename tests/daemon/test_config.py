@@ -14,23 +14,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from aegan_monitor import config
-from aegan_monitor.config import (
-    AlarmConfig,
-    FileCaptureConfig,
-    InferenceConfig,
-    MachineConfig,
-    MicCaptureConfig,
-    MonitorConfig,
-    MqttConfig,
-    OutboxConfig,
-    StdinCaptureConfig,
-    TlsConfig,
-    load_config,
-    make_name,
-    schema_text,
-)
+from aegan_monitor import broker_config, capture_config, config
+from aegan_monitor.broker_config import MqttConfig, OutboxConfig, TlsConfig
+from aegan_monitor.capture_config import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
+from aegan_monitor.config import AlarmConfig, InferenceConfig, MachineConfig, MonitorConfig, load_config, schema_text
 from aegan_monitor.errors import ConfigError
+from aegan_monitor.names import make_name
 from aegan_monitor.problems import Settings
 
 Data = dict[str, Any]
@@ -367,7 +356,8 @@ def test_the_example_has_every_key_at_its_default(repository: Path, example: str
         (FileCaptureConfig, files),
         (StdinCaptureConfig, stdin),
     ]
-    models = {value for value in vars(config).values() if isinstance(value, type) and issubclass(value, Settings)}
+    values = [value for module in (config, broker_config, capture_config) for value in vars(module).values()]
+    models = {value for value in values if isinstance(value, type) and issubclass(value, Settings)}
     assert {model for model, _ in written} == models - {Settings}
     for model, section in written:
         assert list(section) == list(model.model_fields), model

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aegan_monitor.config import MqttConfig, TlsConfig
+from aegan_monitor.broker_config import MqttConfig, TlsConfig
 from aegan_monitor.connection import Connection, explain, make_connection
 from aegan_monitor.errors import ConfigError
 from certificates import Authority

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aegan_monitor.config import TlsConfig
+from aegan_monitor.broker_config import TlsConfig
 from aegan_monitor.connection import Connection
 from aegan_monitor.errors import PublishError
 from aegan_monitor.probe import BrokerProbe

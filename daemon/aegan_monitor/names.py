@@ -1,0 +1,19 @@
+"""What may stand as a name in a configuration, and as a level of a topic."""
+
+import re
+from typing import Annotated
+
+from pydantic import Field
+
+from aegan_monitor.problems import Expected
+
+_NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"
+_NAME_WORDS = "letters, digits, - and _, the first a letter or digit"
+Name = Annotated[str, Field(pattern=f"^{_NAME}$"), Expected(_NAME_WORDS)]
+Topic = Annotated[str, Field(pattern=f"^{_NAME}(/{_NAME})*$"), Expected(f"levels with / between them, each of {_NAME_WORDS}")]
+Text = Annotated[str, Field(min_length=1), Expected("text")]
+
+
+def make_name(text: str) -> str:
+    """`text` as a level of a topic: what may not stand there becomes `-`."""
+    return re.sub("[^A-Za-z0-9_-]", "-", text).lstrip("-_") or "node"
