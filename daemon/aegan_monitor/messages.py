@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
     AwareDatetime,
@@ -29,6 +29,9 @@ QOS_AND_RETAINED: dict[Kind, tuple[int, bool]] = {
     "event": (1, False),
     "sensor": (1, True),
 }
+UNMODELLED: dict[Kind, tuple[str, str]] = {  # topic and meaning of each kind whose payload is no model of ours
+    "status": ("<base>/status", "`online` or `offline`, plain text; `offline` is also the last will"),
+}
 
 
 def format_time(moment: datetime) -> str:
@@ -36,7 +39,12 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-_TIME_SCHEMA = {"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
+_TIME_SCHEMA = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+    "examples": ["2026-01-31T08:15:00.250Z"],
+}
 UtcTime = Annotated[AwareDatetime, PlainSerializer(format_time), WithJsonSchema(_TIME_SCHEMA, mode="serialization")]
 
 
@@ -49,32 +57,45 @@ class Model(BaseModel):
 
 
 class Payload(Model):
-    """What all JSON payloads have in common: `schema` comes first and names the form and its version."""
+    """What all JSON payloads have in common: `schema` comes first and names the form and its version.
+
+    `docs/mqtt.md` is made of the docstrings, descriptions and examples; where a field has no example, one is made of its default or type.
+    """
 
     KIND: ClassVar[Kind]
+    OF_MACHINE: ClassVar[bool] = True  # health alone is the node's
+
+
+SCHEMA_WORDS = "Names this form and its version."
+_ID = "5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e"
 
 
 class MachineHealth(Model):
     """How the line of one machine fares."""
 
-    state: AlarmState
-    sensor: str = Field(description="As in the sensor topic: `ok` or the fault.")
-    coverage_percent: float = Field(ge=0, le=100, description="Part of the time since start that a score covers.")
-    dropped_samples_total: NonNegativeInt
-    gaps_total: NonNegativeInt
+    state: AlarmState = Field(description="State of its alarm.")
+    sensor: str = Field(description="As in the sensor topic: `ok` or the fault.", examples=["ok"])
+    coverage_percent: float = Field(
+        ge=0, le=100, description="Part of the time since the daemon's start that was heard, in percent.", examples=[99.9]
+    )
+    dropped_samples_total: NonNegativeInt = Field(description="Samples that were overwritten before they could be scored.")
+    gaps_total: NonNegativeInt = Field(description="Interruptions of the sound; nothing is scored across one.")
 
 
 class Health(Payload):
     """How the daemon fares."""
 
     KIND = "health"
-    schema_: Literal["aegan.health/1"] = Field(default="aegan.health/1", alias="schema")
-    time: UtcTime
-    version: str
-    uptime_s: NonNegativeFloat
-    provider: str = Field(description="ONNX Runtime's provider that is actually in use.")
-    providers_requested: tuple[str, ...]
-    machines: dict[str, MachineHealth]
+    OF_MACHINE = False
+    schema_: Literal["aegan.health/1"] = Field(default="aegan.health/1", alias="schema", description=SCHEMA_WORDS)
+    time: UtcTime = Field(description="When this was found.")
+    version: str = Field(description="The daemon's.", examples=["0.1.0"])
+    uptime_s: NonNegativeFloat = Field(description="Seconds since the daemon's start.", examples=[3600.0])
+    provider: str = Field(description="ONNX Runtime's provider that is actually in use.", examples=["cpu"])
+    providers_requested: tuple[str, ...] = Field(
+        description="Those that the configuration asks for, the favourite first.", examples=[["cuda", "cpu"]]
+    )
+    machines: dict[str, MachineHealth] = Field(description="By the machine's name.")
     outbox_depth: NonNegativeInt = Field(description="Messages that the broker has not acknowledged.")
     outbox_unheard: NonNegativeInt = Field(default=0, description="Of these, events that wait for a subscriber (seen under MQTT 5 only).")
     outbox_parked: NonNegativeInt = Field(default=0, description="Of these, events that the broker refuses (seen under MQTT 5 only).")
@@ -83,54 +104,67 @@ class Health(Payload):
     outbox_problem: str = Field(default="", description="Why events are not on disk but in memory alone; empty if they are on disk.")
     refused_total: NonNegativeInt = Field(default=0, description="Messages that the broker refused (seen under MQTT 5 only).")
     broker_problem: str = Field(default="", description="The last trouble with the broker since the start; empty if there was none.")
-    rss_bytes: NonNegativeInt
+    rss_bytes: NonNegativeInt = Field(description="Memory in use, in bytes.", examples=[94_371_840])
 
 
 class Score(Payload):
-    """One decision of one machine."""
+    """Each decision."""
 
     KIND = "score"
-    schema_: Literal["aegan.score/1"] = Field(default="aegan.score/1", alias="schema")
-    time: UtcTime
-    sample: NonNegativeInt = Field(description="Index of the sample after the last that the score saw.")
-    stream_s: NonNegativeFloat = Field(description="The same in seconds since the capture opened.")
-    score_id: str
-    score: float
-    normalised: float = Field(description="The score on the scale of normal sound that the bundle carries.")
-    threshold: float
-    exceeded: bool
-    level_dbfs: float
-    state: AlarmState
+    schema_: Literal["aegan.score/1"] = Field(default="aegan.score/1", alias="schema", description=SCHEMA_WORDS)
+    time: UtcTime = Field(description="When it fell, by the wall clock.")
+    sample: NonNegativeInt = Field(description="Index of the sample after the last that the score saw.", examples=[160_000])
+    stream_s: NonNegativeFloat = Field(description="The same in seconds since the capture opened.", examples=[10.0])
+    score_id: str = Field(description="Which of the bundle's scores decides.", examples=["D_maha"])
+    score: float = Field(description="Its value, without a unit; higher is less normal.", examples=[1.5])
+    normalised: float = Field(
+        description="The same on the scale of normal sound that the bundle carries: standard deviations above its mean.", examples=[0.25]
+    )
+    threshold: float = Field(
+        description="What the score is held against, on its own scale; while an alarm is active, where it may clear.", examples=[2.0]
+    )
+    exceeded: bool = Field(description="Whether the score is over the threshold.")
+    level_dbfs: float = Field(description="Level (RMS) of the sound that the score saw, in dB relative to full scale.", examples=[-31.5])
+    state: AlarmState = Field(description="State of the alarm after this decision.")
 
 
 class Alarm(Payload):
     """The alarm's present state."""
 
     KIND = "alarm"
-    schema_: Literal["aegan.alarm/1"] = Field(default="aegan.alarm/1", alias="schema")
-    state: AlarmState
-    active: bool = Field(description="True from `raised` to `cleared`: in the states alarm and clearing.")
-    since: UtcTime
-    score: float
-    threshold: float
-    event_id: str | None = Field(description="The id of the last event, null before the first.")
+    schema_: Literal["aegan.alarm/1"] = Field(default="aegan.alarm/1", alias="schema", description=SCHEMA_WORDS)
+    state: AlarmState = Field(
+        description="`pending`: over the threshold, within the on-delay; `clearing`: under it again, within the off-delay.",
+        examples=["alarm"],
+    )
+    active: bool = Field(description="True from `raised` to `cleared`: in the states alarm and clearing.", examples=[True])
+    since: UtcTime = Field(description="When this state began.")
+    score: float = Field(description="The score that led to it; 0 before the first decision.", examples=[2.5])
+    threshold: float = Field(description="Its threshold then; 0 before the first decision.", examples=[2.0])
+    event_id: str | None = Field(description="The id of the last event, null before the first.", examples=[_ID])
 
 
 class Event(Payload):
-    """One transition of the alarm that somebody must hear of."""
+    """Each `raised` and `cleared`."""
 
     KIND = "event"
-    schema_: Literal["aegan.event/1"] = Field(default="aegan.event/1", alias="schema")
-    id: str = Field(min_length=1, description="A UUID; a message that arrives twice carries the same one.")
-    sequence: NonNegativeInt = Field(description="Counts the events of one machine, without a hole, over restarts of the daemon too.")
-    kind: EventKind
-    time: UtcTime
-    sample: NonNegativeInt
-    cause: str = Field(description="One short sentence for people.")
-    score_id: str
-    score: float
-    threshold: float
-    duration_s: NonNegativeFloat | None = Field(description="How long the alarm was active; null for `raised`.")
+    schema_: Literal["aegan.event/1"] = Field(default="aegan.event/1", alias="schema", description=SCHEMA_WORDS)
+    id: str = Field(min_length=1, description="A UUID; a message that arrives twice carries the same one.", examples=[_ID])
+    sequence: NonNegativeInt = Field(
+        description="Counts the events of one machine, without a hole, over restarts of the daemon too.", examples=[1]
+    )
+    kind: EventKind = Field(description="What happened.")
+    time: UtcTime = Field(description="When it happened, by the wall clock.")
+    sample: NonNegativeInt = Field(
+        description="Index of the sample at which it happened, since the capture opened; 0 if it happened by a restart.", examples=[160_000]
+    )
+    cause: str = Field(description="One short sentence for people.", examples=["D_maha 2.5 is above its threshold 2"])
+    score_id: str = Field(description="The score that decided.", examples=["D_maha"])
+    score: float = Field(description="Its value then, without a unit.", examples=[2.5])
+    threshold: float = Field(description="What it was held against.", examples=[2.0])
+    duration_s: NonNegativeFloat | None = Field(
+        description="How long the alarm was active, in seconds; null for `raised`.", examples=[None]
+    )
 
 
 class LastEvent(BaseModel):
@@ -154,10 +188,15 @@ class Sensor(Payload):
     """Whether the machine can be heard."""
 
     KIND = "sensor"
-    schema_: Literal["aegan.sensor/1"] = Field(default="aegan.sensor/1", alias="schema")
-    state: str = Field(pattern="^[a-z][a-z_]*$", description="`ok`, or a fault such as `missing` or `stalled`; others may join.")
-    detail: str = Field(description="One line for people: what is wrong and what to do; empty for `ok`.")
-    since: UtcTime
+    schema_: Literal["aegan.sensor/1"] = Field(default="aegan.sensor/1", alias="schema", description=SCHEMA_WORDS)
+    state: str = Field(
+        pattern="^[a-z][a-z_]*$", description="`ok`, or a fault such as `missing` or `stalled`; others may join.", examples=["missing"]
+    )
+    detail: str = Field(
+        description="One line for people: what is wrong and what to do; empty for `ok`.",
+        examples=["no such device: mic; list them with aegan-monitor devices"],
+    )
+    since: UtcTime = Field(description="When this began.")
 
 
 PAYLOADS: tuple[type[Payload], ...] = (Health, Score, Alarm, Event, Sensor)
@@ -204,9 +243,9 @@ class Topics:
 
 def schema_texts() -> dict[str, str]:
     """The JSON Schema of every payload, keyed by its file's name in `docs/schemas`."""
-    return {f"{payload.KIND}.json": _schema_text(payload) for payload in PAYLOADS}
+    return {f"{payload.KIND}.json": json.dumps(make_schema(payload), indent=2) + "\n" for payload in PAYLOADS}
 
 
-def _schema_text(payload: type[Payload]) -> str:
-    schema = payload.model_json_schema(mode="serialization")
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
+def make_schema(payload: type[Payload]) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a payload."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **payload.model_json_schema(mode="serialization")}
