@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ from aegan_monitor.errors import EXIT_FAILED, run_command
 
 LARGEST_SPEED = 100.0  # of the demo; a faster pump would outrun the network
 MAP_SUFFIXES = (".png", ".npz")
-LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -89,10 +89,11 @@ def parse_map_path(text: str) -> Path:
 def run_run(arguments: argparse.Namespace) -> int:
     """`aegan-monitor run`."""
     from aegan_monitor.config import load_config  # noqa: PLC0415 - each command loads only what it needs
+    from aegan_monitor.logs import make_handler  # noqa: PLC0415
     from aegan_monitor.monitor import Monitor  # noqa: PLC0415
 
     config = load_config(arguments.config)
-    logging.basicConfig(level=config.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+    logging.basicConfig(level=config.log_level.upper(), handlers=[make_handler(sys.stderr, os.environ)])
     monitor = Monitor(config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: monitor.stop())

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import ClassVar
 
+from aegan_monitor.logs import print_error
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_CONFIG = 78  # sysexits.h EX_CONFIG; the unit does not restart on it
@@ -59,7 +61,7 @@ def run_command(program: str, command: Callable[[], int]) -> int:
         return command()
     except AeganError as error:
         for line in str(error).splitlines():
-            print(f"{program}: {line}", file=sys.stderr)
+            print_error(f"{program}: {line}")
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -68,5 +70,5 @@ def run_command(program: str, command: Callable[[], int]) -> int:
         return EXIT_FAILED
     except OSError as error:  # a folder that may not be written, a full disk
         place = f"{error.filename}: " if error.filename else ""
-        print(f"{program}: {place}{error.strerror or error}", file=sys.stderr)
+        print_error(f"{program}: {place}{error.strerror or error}")
         return EXIT_FAILED

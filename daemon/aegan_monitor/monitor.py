@@ -119,7 +119,8 @@ class Monitor:
             if isinstance(payload, messages.Event):
                 log.warning("%s: alarm %s: %s", line.machine.name, payload.kind, payload.cause)
             if isinstance(payload, messages.Sensor):
-                log.info("%s: sensor %s%s", line.machine.name, payload.state, f": {payload.detail}" if payload.detail else "")
+                level = logging.INFO if payload.state == "ok" else logging.WARNING
+                log.log(level, "%s: sensor %s%s", line.machine.name, payload.state, f": {payload.detail}" if payload.detail else "")
             self._outbox.put(self._topics.message(payload, line.machine.name))
 
     def _publish_health(self) -> None:
