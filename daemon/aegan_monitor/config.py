@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 from pydantic.json_schema import GenerateJsonSchema
 
-from aegan_monitor.broker_config import MqttConfig, OutboxConfig
+from aegan_monitor.broker_config import Host, MqttConfig, OutboxConfig
 from aegan_monitor.capture_config import Capture, MicCaptureConfig
 from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.names import Name, Text, make_name
@@ -84,6 +84,13 @@ class MachineConfig(Settings):
     retry_s: float = Field(default=30.0, gt=0, description="Longest wait, in seconds, between two attempts to open the capture again.")
 
 
+class MetricsConfig(Settings):
+    """An endpoint for Prometheus."""
+
+    host: Host = Field(default="127.0.0.1", description="Address to listen on; there is neither password nor encryption.")
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(default=None, description="TCP port to listen on; null is no endpoint.")
+
+
 class MonitorConfig(Settings):
     """Configuration of aegan-monitor."""
 
@@ -93,6 +100,7 @@ class MonitorConfig(Settings):
     mqtt: MqttConfig = Field(default=MqttConfig(), description="The broker.")
     outbox: OutboxConfig = Field(default=OutboxConfig(), description="Events on their way, kept over an outage and a restart.")
     inference: InferenceConfig = Field(default=InferenceConfig(), description="Where the networks run.")
+    metrics: MetricsConfig = Field(default=MetricsConfig(), description="How the daemon fares, for Prometheus.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least important messages that are logged."
     )

@@ -5,12 +5,20 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from aegan_monitor import __version__, messages
 from aegan_monitor.line import Line
 from aegan_monitor.mqtt import MqttPublisher
 from aegan_monitor.outbox import Outbox
 from aegan_monitor.scribe import Scribe
+
+
+class Reading(NamedTuple):
+    """What there is to tell of a machine beside its health; `score` is the last decision, none while it cannot be heard."""
+
+    heard_s: float
+    score: messages.Score | None
 
 
 class HealthReport:
@@ -46,10 +54,19 @@ class HealthReport:
             rss_bytes=resident_bytes(),
         )
 
+    def readings(self) -> dict[str, Reading]:
+        """By the machine's name."""
+        return {line.machine.name: _read(line) for line in self._lines}
+
+    @property
+    def connected(self) -> bool:
+        """The broker has accepted the connection, and it has not been seen to end."""
+        return self._publisher.connected
+
     def tell(self) -> str:
         """One line for `systemctl status`."""
         states = ", ".join(f"{line.machine.name} {line.machine.state} (sensor {line.listener.sensor().state})" for line in self._lines)
-        broker = "connected" if self._publisher.connected else self._publisher.problem or "not connected yet"
+        broker = "connected" if self.connected else self._publisher.problem or "not connected yet"
         disk = f"; outbox: {self._scribe.problem}" if self._scribe.problem else ""
         return f"{states}; inference on {self._provider}; broker: {broker}{disk}"
 
@@ -59,14 +76,21 @@ class HealthReport:
 
 
 def _machine_health(line: Line, uptime_s: float) -> messages.MachineHealth:
-    heard_s = line.machine.n_samples_scored / line.sample_rate_hz
     return messages.MachineHealth(
         state=line.machine.state,
         sensor=line.listener.sensor().state,
-        coverage_percent=round(min(100.0, 100 * heard_s / max(uptime_s, 1e-3)), 2),
+        coverage_percent=round(min(100.0, 100 * _heard_s(line) / max(uptime_s, 1e-3)), 2),
         dropped_samples_total=line.ring.dropped_samples_total,
         gaps_total=line.ring.gaps_total,
     )
+
+
+def _read(line: Line) -> Reading:
+    return Reading(_heard_s(line), line.machine.last_score if line.listener.sensor().state == "ok" else None)
+
+
+def _heard_s(line: Line) -> float:
+    return line.machine.n_samples_scored / line.sample_rate_hz
 
 
 def resident_bytes() -> int:

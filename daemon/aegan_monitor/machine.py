@@ -50,11 +50,12 @@ class Judge:
 
 
 class Machine:
-    """Scores runs of samples, and says what happened as payloads. It belongs to the worker thread."""
+    """Scores runs of samples, and says what happened as payloads. It belongs to the worker thread; others may read its attributes."""
 
     def __init__(self, name: str, pipeline: Pipeline, judge: Judge, new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
         self.name = name
         self.n_samples_scored = 0
+        self.last_score: messages.Score | None = None
         self._pipeline, self._judge, self._new_id = pipeline, judge, new_id
         self._sequence = 0
         self._raised_sample = 0
@@ -97,20 +98,19 @@ class Machine:
 
     def _publish(self, outcome: Outcome, time: datetime) -> list[messages.Payload]:
         clip, decision = outcome.clip, outcome.decision
-        found: list[messages.Payload] = [
-            messages.Score(
-                time=time,
-                sample=clip.end_sample,
-                stream_s=clip.end_sample / self._judge.sample_rate_hz,
-                score_id=self._judge.score,
-                score=decision.score,
-                normalised=decision.normalised,
-                threshold=decision.threshold,
-                exceeded=decision.exceeded,
-                level_dbfs=clip.level_dbfs,
-                state=self.state,
-            )
-        ]
+        self.last_score = messages.Score(
+            time=time,
+            sample=clip.end_sample,
+            stream_s=clip.end_sample / self._judge.sample_rate_hz,
+            score_id=self._judge.score,
+            score=decision.score,
+            normalised=decision.normalised,
+            threshold=decision.threshold,
+            exceeded=decision.exceeded,
+            level_dbfs=clip.level_dbfs,
+            state=self.state,
+        )
+        found: list[messages.Payload] = [self.last_score]
         for transition in outcome.transitions:
             if transition.event:
                 found.append(self._event(transition, transition.event, outcome, time))

@@ -14,6 +14,7 @@ from aegan_monitor.connection import make_connection
 from aegan_monitor.health import HealthReport
 from aegan_monitor.journal import Journal, find_path
 from aegan_monitor.line import Line, Sessions, make_capture, make_line
+from aegan_monitor.metrics import MetricsServer
 from aegan_monitor.mqtt import FIRST_RETRY_S, MqttPublisher
 from aegan_monitor.notify import Notifier
 from aegan_monitor.outbox import KEEP_S, Outbox
@@ -65,6 +66,8 @@ class Monitor:
         sessions = Sessions(config.inference)
         self._lines = [make_line(machine, sessions, capture) for machine in config.machines]
         self._health = HealthReport(self._lines, self._outbox, self._scribe, self._publisher, config.inference.providers)
+        metrics = config.metrics
+        self._metrics = None if metrics.port is None else MetricsServer(metrics.host, metrics.port, self._health)
 
     def stop(self) -> None:
         """Ask `run` to end; safe in a signal handler."""
@@ -83,11 +86,15 @@ class Monitor:
         self._publisher.start()
         for line in self._lines:
             line.listener.start()
+        if self._metrics:
+            self._metrics.start()
         self._notifier.ready()
         try:
             self._work()
         finally:
             self._notifier.stopping()
+            if self._metrics:
+                self._metrics.stop()
             for line in reversed(self._lines):
                 line.listener.stop()
             self._publish_health()

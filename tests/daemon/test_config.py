@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from aegan_monitor import broker_config, capture_config, config
 from aegan_monitor.broker_config import MqttConfig, OutboxConfig, TlsConfig
 from aegan_monitor.capture_config import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
-from aegan_monitor.config import AlarmConfig, InferenceConfig, MachineConfig, MonitorConfig, load_config, schema_text
+from aegan_monitor.config import AlarmConfig, InferenceConfig, MachineConfig, MetricsConfig, MonitorConfig, load_config, schema_text
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.names import make_name
 from aegan_monitor.problems import Settings
@@ -42,6 +42,7 @@ FULL: Data = {
     },
     "outbox": {"path": "/o.sqlite", "max_mb": 1, "max_age_h": 2},
     "inference": {"providers": ["cuda", "cpu"], "policy": "require", "n_threads": 2},
+    "metrics": {"host": "::1", "port": 9877},
     "log_level": "debug",
     "health_interval_s": 5,
     "machines": [
@@ -170,7 +171,7 @@ HOST = "a host name or address, without scheme and port"
         ({"health_interval_s": 0}, "health_interval_s: expected a number over 0, found 0"),
         ({"machines": []}, "machines: expected a list of 1 or more, found an empty list"),
         ({"machines": "pump"}, "machines: expected a list of 1 or more, found text"),
-        ({"hots": 1}, "hots: unknown key; known here: node, mqtt, outbox, inference, log_level, health_interval_s, machines"),
+        ({"hots": 1}, "hots: unknown key; known here: node, mqtt, outbox, inference, metrics, log_level, health_interval_s, machines"),
     ],
 )
 def test_each_wrong_value_has_one_line(tmp_path: Path, section: Data, line: str) -> None:
@@ -350,6 +351,7 @@ def test_the_example_has_every_key_at_its_default(repository: Path, example: str
         (TlsConfig, tls),
         (OutboxConfig, data["outbox"]),
         (InferenceConfig, data["inference"]),
+        (MetricsConfig, data["metrics"]),
         (MachineConfig, machine),
         (AlarmConfig, machine["alarm"]),
         (MicCaptureConfig, machine["capture"]),

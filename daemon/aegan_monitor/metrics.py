@@ -1,0 +1,164 @@
+"""The Prometheus endpoint: what the health topic says and each machine's last score, made anew at every scrape."""
+
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from socketserver import ThreadingTCPServer
+from typing import NamedTuple, Protocol
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import MetricsHandler
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from aegan_monitor import messages
+from aegan_monitor.alarm import ACTIVE
+from aegan_monitor.health import Reading
+from aegan_monitor.telling import Telling
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 10.0
+_TURN_S = 0.2  # so late `stop` may be noticed
+_REQUEST_TIMEOUT_S = 5.0  # who connects and says nothing holds no thread for longer
+
+
+class Report(Protocol):
+    """Who can tell how the daemon fares, from any thread."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted the connection."""
+
+    def make(self, now: datetime) -> messages.Health:
+        """The payload of the health topic."""
+
+    def readings(self) -> Mapping[str, Reading]:
+        """By the machine's name."""
+
+
+class Row(NamedTuple):
+    """One metric: a name that ends in `_total` is a counter, any other a gauge. `find` gives None where there is nothing to tell."""
+
+    name: str
+    words: str
+    find: Callable[..., float | None]
+
+
+OF_NODE: tuple[Row, ...] = (  # of (health, connected)
+    Row("aegan_uptime_seconds", "Time since the daemon's start.", lambda health, _: health.uptime_s),
+    Row("aegan_broker_connected", "Whether the MQTT broker has accepted the connection.", lambda _, connected: connected),
+    Row("aegan_outbox_messages", "Messages that the broker has not acknowledged.", lambda health, _: health.outbox_depth),
+    Row("aegan_outbox_unheard_events", "Events that wait for a subscriber.", lambda health, _: health.outbox_unheard),
+    Row("aegan_outbox_parked_events", "Events that the broker refuses.", lambda health, _: health.outbox_parked),
+    Row("aegan_outbox_on_disk", "Whether events are on disk, and not in memory alone.", lambda health, _: not health.outbox_problem),
+    Row("aegan_dropped_events_total", "Events lost in a full outbox, or too old.", lambda health, _: health.outbox_dropped_total),
+    Row("aegan_late_scores_total", "Scores not sent because they were late.", lambda health, _: health.outbox_late_total),
+    Row("aegan_refused_messages_total", "Messages that the broker refused.", lambda health, _: health.refused_total),
+    Row("aegan_resident_memory_bytes", "Memory in use.", lambda health, _: health.rss_bytes),
+)
+OF_MACHINE: tuple[Row, ...] = (  # of (machine's health, reading)
+    Row("aegan_alarm_active", "Whether the alarm is raised.", lambda health, _: health.state in ACTIVE),
+    Row("aegan_sensor_ok", "Whether the machine can be heard.", lambda health, _: health.sensor == "ok"),
+    Row("aegan_heard_seconds_total", "Sound that was heard and scored.", lambda _, reading: reading.heard_s),
+    Row(
+        "aegan_coverage_ratio", "Part of the time since the daemon's start that was heard.", lambda health, _: health.coverage_percent / 100
+    ),
+    Row("aegan_dropped_samples_total", "Samples overwritten before they were scored.", lambda health, _: health.dropped_samples_total),
+    Row("aegan_gaps_total", "Interruptions of the sound.", lambda health, _: health.gaps_total),
+    Row("aegan_score", "Score of the last decision.", lambda _, reading: reading.score and reading.score.score),
+    Row("aegan_threshold", "What that score is held against.", lambda _, reading: reading.score and reading.score.threshold),
+    Row(
+        "aegan_score_normalised", "The score in deviations of normal sound.", lambda _, reading: reading.score and reading.score.normalised
+    ),
+    Row("aegan_level_dbfs", "Level of the sound.", lambda _, reading: reading.score and reading.score.level_dbfs),
+)
+
+
+class HealthCollector(Collector):
+    """Asks the report at every scrape; it keeps nothing."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric."""
+        health, readings, connected = self._report.make(datetime.now(UTC)), self._report.readings(), self._report.connected
+        yield InfoMetricFamily("aegan_build", "The daemon.", value={"version": health.version, "provider": health.provider})
+        for row in OF_NODE:
+            yield _make_metric(row, (), {(): row.find(health, connected)})
+        for row in OF_MACHINE:
+            values: dict[tuple[str, ...], float | None] = {
+                (name,): row.find(health.machines[name], reading) for name, reading in readings.items()
+            }
+            yield _make_metric(row, ("machine",), values)
+
+
+def _make_metric(row: Row, labels: tuple[str, ...], values: Mapping[tuple[str, ...], float | None]) -> Metric:
+    family = CounterMetricFamily if row.name.endswith("_total") else GaugeMetricFamily
+    metric = family(row.name, row.words, labels=labels)
+    for names, value in values.items():
+        if value is not None:
+            metric.add_metric(names, float(value))
+    return metric
+
+
+class _Handler(MetricsHandler):
+    """The library's, without its patience."""
+
+    timeout = _REQUEST_TIMEOUT_S
+
+
+class _Server(ThreadingTCPServer):
+    """Unlike http.server's, it asks no DNS for its own name, which may take its time where there is none."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    timeout = _TURN_S
+
+    def __init__(self, host: str, port: int, collector: Collector) -> None:
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(collector)
+        ((self.address_family, *_, address), *_) = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        super().__init__((str(address[0]), port), _Handler.factory(registry))
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the base's signature
+        """A client that went away is no news; anything else is a fault of ours, and Prometheus sees it too."""
+        error = sys.exc_info()[1]
+        log.log(logging.DEBUG if isinstance(error, OSError) else logging.ERROR, "metrics: a scrape failed", exc_info=error)
+
+
+class MetricsServer:
+    """Answers scrapes, in threads of its own, until it is stopped. An address that cannot be had is told once, and tried again."""
+
+    def __init__(self, host: str, port: int, report: Report, retry_s: float = RETRY_S) -> None:
+        self._host, self._port, self._collector, self._retry_s = host, port, HealthCollector(report), retry_s
+        self._telling = Telling(f"metrics on {host}:{port}:", log)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen, in the background."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 1.0) -> None:
+        """End it."""
+        self._stopping.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._serve()
+            except OSError as error:
+                remedy = f"set metrics.host and metrics.port to an address that is free; trying again every {self._retry_s:g} s"
+                self._telling.bad(f"cannot listen there ({error.strerror or error}); {remedy}")
+                self._stopping.wait(self._retry_s)
+
+    def _serve(self) -> None:
+        with _Server(self._host, self._port, self._collector) as server:
+            self._telling.good("listening")
+            while not self._stopping.is_set():
+                server.handle_request()

@@ -1,0 +1,104 @@
+"""Prometheus itself, with the configuration in configs/examples: scrapes a daemon, and alerts when it should."""
+
+import json
+import shutil
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from alternating import AlternatingSound
+from broker import find_free_port, wait_until
+from running import Daemon, write_config
+
+pytestmark = pytest.mark.prometheus
+
+LABELS = 'instance="localhost:9877", job="aegan-monitor"'
+PUMP = f'{{{LABELS}, machine="pump"}}'
+FINE = {
+    f"up{{{LABELS}}}": "1x10",
+    f"aegan_alarm_active{PUMP}": "0x10",
+    f"aegan_sensor_ok{PUMP}": "1x10",
+    f"aegan_heard_seconds_total{PUMP}": "0+60x10",
+}
+
+
+MONITOR = "monitor localhost:9877"
+NOT_HEARD = f"pump is not heard ({MONITOR}): see its sensor topic or its log"
+
+
+@pytest.mark.parametrize(
+    ("changes", "alert", "summary"),
+    [
+        ({}, None, ""),
+        ({f"aegan_alarm_active{PUMP}": "0 0 0 1x7"}, "AeganMachineSoundsWrong", f"pump sounds wrong ({MONITOR})"),
+        ({f"aegan_sensor_ok{PUMP}": "1 1 0x8"}, "AeganMonitorDeaf", NOT_HEARD),
+        ({f"aegan_heard_seconds_total{PUMP}": "0 60 120x8"}, "AeganMonitorDeaf", NOT_HEARD),
+        ({f"up{{{LABELS}}}": "1 1 0x8"}, "AeganMonitorGone", f"{MONITOR} does not answer"),
+    ],
+)
+def test_the_example_alerts_when_it_should(
+    repository: Path, tmp_path: Path, changes: dict[str, str], alert: str | None, summary: str
+) -> None:
+    """An alarm, a sensor that says so, sound that stops without a word, a daemon that is gone; and nothing while all is well."""
+    rules = repository / "configs" / "examples" / "prometheus" / "rules.yml"
+    names = [rule["alert"] for rule in yaml.safe_load(rules.read_text(encoding="utf-8"))["groups"][0]["rules"]]
+    labels = {"instance": "localhost:9877", "job": "aegan-monitor"} | ({"machine": "pump"} if "pump" in summary else {})
+    told = [{"exp_labels": labels, "exp_annotations": {"summary": summary}}]
+    expected = [{"alertname": name, "eval_time": "8m", "exp_alerts": told if name == alert else []} for name in names]
+    series = [{"series": name, "values": values} for name, values in {**FINE, **changes}.items()]
+    case = {"interval": "1m", "input_series": series, "alert_rule_test": expected}
+    (tmp_path / "test.yml").write_text(json.dumps({"rule_files": [str(rules)], "evaluation_interval": "15s", "tests": [case]}))
+    done = subprocess.run(["promtool", "test", "rules", str(tmp_path / "test.yml")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@contextmanager
+def prometheus(folder: Path, port: int) -> Iterator[None]:
+    """Prometheus with the configuration in that folder."""
+    command = ["prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--web.listen-address=127.0.0.1:{port}"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([*command, f"--storage.tsdb.path={folder / 'data'}"], stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def ask(port: int, path: str, **query: str) -> Any:
+    """Its answer to a question; none while it starts."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=5) as answer:
+            return json.load(answer)["data"]
+    except OSError:
+        return None
+
+
+def test_a_daemon_is_scraped(repository: Path, tmp_path: Path) -> None:
+    """The example, with ports of the test's own and no patience: the sound that was heard, and the alarm, arrive."""
+    endpoint, port = find_free_port(), find_free_port()
+    folder = shutil.copytree(repository / "configs" / "examples" / "prometheus", tmp_path / "prometheus")
+    text = (folder / "prometheus.yml").read_text(encoding="utf-8")
+    (folder / "prometheus.yml").write_text(text.replace("9877", str(endpoint)).replace("15s", "1s"), encoding="utf-8")
+    config = write_config(tmp_path, find_free_port(), more=f"metrics: {{port: {endpoint}}}\n")
+    with Daemon(config, AlternatingSound()) as daemon, prometheus(folder, port):
+
+        def value(expression: str) -> float:
+            found = ask(port, "query", query=expression)
+            return float(found["result"][0]["value"][1]) if found and found["result"] else 0.0
+
+        wait_until(lambda: value("aegan_heard_seconds_total") > 10, "sound in Prometheus", 30)
+        wait_until(lambda: value("max_over_time(aegan_alarm_active[1m])") == 1, "the alarm in Prometheus", 30)
+        assert value("up") == 1
+        assert value("aegan_broker_connected") == 0
+        (group,) = ask(port, "rules")["groups"]
+        assert [(rule["name"], rule["health"]) for rule in group["rules"] if rule["health"] != "ok"] == []
+        assert daemon.end() == 0
+    assert f"metrics on 127.0.0.1:{endpoint}: listening" in daemon.log
