@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from published import find_fault
+
 STEP_DEADLINE_S = 10.0
 PATH = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"  # where Debian puts mosquitto
 
@@ -220,7 +222,10 @@ class Received:
 
 
 class Subscriber:
-    """`mosquitto_sub` on some topics, collecting what comes; a context manager. It connects again by itself."""
+    """`mosquitto_sub` on some topics, collecting what comes; a context manager. It connects again by itself.
+
+    In the end every message that came is judged by its schema (`published.find_fault`), whatever the test is about.
+    """
 
     def __init__(
         self,
@@ -250,9 +255,11 @@ class Subscriber:
             raise AssertionError(f"not within {STEP_DEADLINE_S:g} s: mosquitto_sub's subscription")
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        """Stop, and judge."""
         self.stop()
+        faults = [fault for message in self._received if (fault := find_fault(message.topic, message.payload))]
+        assert error is not None or not faults, faults
 
     def stop(self) -> None:
         """End the process."""

@@ -15,6 +15,7 @@ from aegan_monitor.machine import AlarmSettings, Judge, Machine
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.session import OrtSession
 from aegan_monitor.types import FloatArray, Run
+from published import checked
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 RATE_HZ = 16_000
@@ -33,7 +34,7 @@ def hear(machine: Machine, sound: FloatArray, start: int = 0, after_gap: bool = 
     """Everything published about `sound`, which arrives in half seconds."""
     found = []
     for place in range(0, len(sound), 8000):
-        found += machine.hear(Run(sound[place : place + 8000], start + place, after_gap and place == 0), NOW)
+        found += checked(machine.hear(Run(sound[place : place + 8000], start + place, after_gap and place == 0), NOW))
     return found
 
 
@@ -96,7 +97,7 @@ def last_event(kind: str) -> messages.LastEvent:
 
 def test_an_alarm_that_was_active_is_cleared_by_a_restart(machine: Machine) -> None:
     """Numbers go on; whoever waits for the end of the alarm hears of it, with the reason."""
-    cleared, state = machine.begin(NOW, last_event("raised"))
+    cleared, state = checked(machine.begin(NOW, last_event("raised")))
     assert isinstance(cleared, messages.Event)
     assert isinstance(state, messages.Alarm)
     assert (cleared.kind, cleared.sequence, cleared.id, cleared.duration_s) == ("cleared", 42, "id-0", 300.0)
@@ -106,7 +107,7 @@ def test_an_alarm_that_was_active_is_cleared_by_a_restart(machine: Machine) -> N
 
 def test_numbers_go_on_over_a_restart(machine: Machine) -> None:
     """Where nothing was active only the state is told; the next event follows on the last."""
-    [state] = machine.begin(NOW, last_event("cleared"))
+    [state] = checked(machine.begin(NOW, last_event("cleared")))
     assert isinstance(state, messages.Alarm)
     assert (state.state, state.active, state.event_id) == ("normal", False, "id-old")
     events = [payload for payload in hear(machine, Pump(22, fault_from_s=-2.0).read(30 * RATE_HZ)) if isinstance(payload, messages.Event)]
@@ -115,7 +116,7 @@ def test_numbers_go_on_over_a_restart(machine: Machine) -> None:
 
 def test_a_first_start_begins_at_one(machine: Machine) -> None:
     """With the state alone."""
-    [state] = machine.begin(NOW)
+    [state] = checked(machine.begin(NOW))
     assert isinstance(state, messages.Alarm)
     assert state.event_id is None
 
@@ -123,7 +124,7 @@ def test_a_first_start_begins_at_one(machine: Machine) -> None:
 def test_the_sensor_is_told_when_it_is_news(machine: Machine) -> None:
     """Once each; a capture that is only starting is no news."""
     states = [SensorState("starting"), SensorState("ok"), SensorState("ok"), SensorState("missing", "gone"), SensorState("ok")]
-    told = [payload for state in states for payload in machine.sense(state, NOW)]
+    told = [payload for state in states for payload in checked(machine.sense(state, NOW))]
     assert [(payload.state, payload.detail) for payload in told if isinstance(payload, messages.Sensor)] == [
         ("ok", ""),
         ("missing", "gone"),

@@ -1,6 +1,5 @@
 """The publisher against a real broker: what arrives, what is sent again, and what is logged when nothing can."""
 
-import json
 import logging
 import os
 import signal
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from aegan_monitor.client import Protocol
 from aegan_monitor.connection import Connection
@@ -179,8 +177,8 @@ def test_online_comes_first_and_offline_last(broker: Mosquitto, make: Make, prot
 
 @pytest.mark.broker
 @both
-def test_every_kind_arrives_as_its_schema_says(broker: Mosquitto, make: Make, protocol: Protocol, repository: Path) -> None:
-    """The bytes, QoS and retain flag that subscribers see are those of the outbox, and obey docs/schemas."""
+def test_every_kind_arrives_as_its_schema_says(broker: Mosquitto, make: Make, protocol: Protocol) -> None:
+    """The bytes, QoS and retain flag that subscribers see are those of the outbox (and obey docs/schemas, as the subscriber watches)."""
     outbox = Outbox()
     publisher = make(broker.port, outbox, protocol=protocol)
     publisher.start()
@@ -193,8 +191,6 @@ def test_every_kind_arrives_as_its_schema_says(broker: Mosquitto, make: Make, pr
             topic = message.topic
             arrived = subscriber.wait_for(lambda received, topic=topic: received.topic == topic)  # type: ignore[misc]
             assert (arrived.payload.encode(), arrived.qos, arrived.retained) == (message.payload, message.qos, False)
-            schema = json.loads((repository / "docs" / "schemas" / f"{message.kind}.json").read_text(encoding="utf-8"))
-            Draft202012Validator(schema).validate(arrived.json())
     wait_until(lambda: outbox.depth == 0, "every acknowledgement")
     with Subscriber(broker.port) as later:
         later.wait_for(lambda message: message.topic.endswith("alarm"))

@@ -1,0 +1,44 @@
+"""The judge of published messages lets nothing pass that a subscriber could stumble over."""
+
+import json
+from typing import Any
+
+import pytest
+
+from aegan_monitor.message_doc import make_example
+from aegan_monitor.messages import Sensor
+from published import checked, find_fault
+
+SENSOR = make_example(Sensor)
+
+
+def test_what_is_right_passes() -> None:
+    """A payload on its topic, a status, a cleared state, discovery, and what is not ours."""
+    assert checked([Sensor.model_validate(SENSOR)])
+    assert find_fault("aegan/box/pump/sensor", json.dumps(SENSOR)) is None
+    assert find_fault("aegan/box/status", "online") is None
+    assert find_fault("aegan/box/pump/alarm", "") is None
+    assert find_fault("homeassistant/sensor/box_pump/score/config", "") is None
+    assert find_fault("homeassistant/sensor/box_pump/score/config", '{"name": "Score"}') is None
+    assert find_fault("aegan/box/pump/command", "\x00") is None
+    assert find_fault("aegan/box/check", "") is None
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "fault"),
+    [
+        ("aegan/box/pump/sensor", {**SENSOR, "more": 1}, "$: Additional properties are not allowed ('more' was unexpected)"),
+        ("aegan/box/pump/sensor", {**SENSOR, "state": "Missing"}, "$.state: 'Missing' does not match '^[a-z][a-z_]*$'"),
+        ("aegan/box/pump/sensor", {**SENSOR, "schema": "aegan.sensor/2"}, "$.schema: 'aegan.sensor/1' was expected"),
+        ("aegan/box/pump/event", "", "no JSON: ''"),
+        ("aegan/box/pump/sensor", "NaN", "$: nan is not of type 'object'"),
+        ("aegan/box/status", "on", "neither online nor offline: 'on'"),
+        ("aegan/box/pump/sensors", SENSOR, "no such kind of message"),
+        ("homeassistant/sensor/box_pump/score/config", "{", "no JSON: '{'"),
+    ],
+)
+def test_what_is_wrong_is_told(topic: str, payload: Any, fault: str) -> None:
+    """A wrong field, a wrong form, a kind that nobody knows."""
+    text = payload if isinstance(payload, str) else json.dumps(payload)
+    found = find_fault(topic, text)
+    assert found == f"{topic}: {fault}"
