@@ -72,6 +72,7 @@ def lacking_gpu() -> str | None:
 LACKING: dict[str, Callable[[], str | None]] = {
     "broker": lambda: lacking_programs("mosquitto", "mosquitto_sub", "mosquitto_pub"),
     "mic": lacking_microphone,
+    "nodered": lambda: lacking_programs("node-red"),
     "prometheus": lambda: lacking_programs("prometheus", "promtool"),
     "systemd": lambda: lacking_programs("systemd-analyze"),
     "browser": lambda: lacking_programs("chromium", "chromedriver"),

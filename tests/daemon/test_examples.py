@@ -1,0 +1,35 @@
+"""Examples for programs that cannot be installed here: that they name what the messages hold."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aegan_monitor.message_doc import make_example
+from aegan_monitor.messages import PAYLOADS, QOS_AND_RETAINED, Payload
+
+FIELD_TYPES = {float: "float", int: "int", str: "string"}
+
+
+def consumers(repository: Path) -> list[dict[str, Any]]:
+    """The inputs of Telegraf's configuration."""
+    text = (repository / "configs" / "examples" / "telegraf" / "telegraf.conf").read_text(encoding="utf-8")
+    found: list[dict[str, Any]] = tomllib.loads(text)["inputs"]["mqtt_consumer"]
+    return found
+
+
+@pytest.mark.parametrize("payload", [payload for payload in PAYLOADS if payload.KIND in {"score", "event", "health"}])
+def test_telegraf_is_told_fields_that_exist(repository: Path, payload: type[Payload]) -> None:
+    """Each path is a field of the payload, of the type that it says; topic, QoS and tags fit."""
+    example, topic = make_example(payload), f"aegan/+{'/+' if payload.OF_MACHINE else ''}/{payload.KIND}"
+    (consumer,) = [consumer for consumer in consumers(repository) if consumer["topics"] == [topic]]
+    assert consumer["qos"] == QOS_AND_RETAINED[payload.KIND][0]
+    (parsing,) = consumer["topic_parsing"]
+    assert parsing == {"topic": topic, "tags": "_/node/machine/_" if payload.OF_MACHINE else "_/node/_"}
+    (parser,) = consumer["json_v2"]
+    assert parser["timestamp_path"] in example
+    assert {field["path"]: field["type"] for field in parser["field"]}.items() <= {
+        name: FIELD_TYPES.get(type(value), "") for name, value in example.items()
+    }.items()
+    assert {tag["path"] for tag in parser.get("tag", [])} <= set(example)

@@ -1,0 +1,98 @@
+"""Node-RED itself, with the flow in configs/examples: it tells of alarms, and its button sends a command."""
+
+import json
+import shutil
+import subprocess
+import threading
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from alternating import AlternatingSound
+from broker import Mosquitto, Subscriber, find_free_port, wait_until
+from running import Daemon, write_config
+
+START_S = 60.0  # on a busy machine
+SETTINGS = 'module.exports = {uiHost: "127.0.0.1", flowFile: "flow.json", telemetry: {enabled: false}}\n'
+
+
+class NodeRed:
+    """Node-RED with a flow, in a folder of its own; a context manager."""
+
+    def __init__(self, folder: Path, flow: list[dict[str, Any]]) -> None:
+        folder.mkdir()
+        (folder / "flow.json").write_text(json.dumps(flow))
+        (folder / "settings.js").write_text(SETTINGS)
+        self._port = find_free_port()
+        program = shutil.which("node-red") or "node-red"
+        self._command = [program, "--userDir", str(folder), "--settings", str(folder / "settings.js"), "--port", str(self._port)]
+        self.lines: list[str] = []
+
+    def __enter__(self) -> Self:
+        """Start, and wait until it is connected to the broker."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        wait_until(lambda: self.told("Connected to broker"), "Node-RED's connection to the broker", START_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self._process.terminate()
+        self._process.wait(20)
+        self._reader.join(10)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def told(self, text: str) -> list[str]:
+        """The lines with that text."""
+        return [line for line in list(self.lines) if text in line]
+
+    def press(self, button: str) -> None:
+        """Press an inject node's button."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/inject/{button}", data=b"", timeout=10) as answer:
+            assert answer.status == 200
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        self.lines.extend(iter(self._process.stdout.readline, ""))
+
+
+@pytest.fixture
+def flow(repository: Path, broker: Mosquitto) -> list[dict[str, Any]]:
+    """The example, with this broker's address."""
+    nodes: list[dict[str, Any]] = json.loads((repository / "configs" / "examples" / "node-red" / "flow.json").read_text(encoding="utf-8"))
+    (server,) = [node for node in nodes if node["type"] == "mqtt-broker"]
+    server.update(broker="127.0.0.1", port=str(broker.port))
+    return nodes
+
+
+@pytest.mark.broker
+@pytest.mark.nodered
+def test_the_example_flow_tells_of_alarms_and_acknowledges(broker: Mosquitto, tmp_path: Path, flow: list[dict[str, Any]]) -> None:
+    """A real daemon's alarm is told, raised and cleared; so is its end; the button's command is on the machine's topic, not retained."""
+    with Subscriber(broker.port, "aegan/box/pump/command") as subscriber, NodeRed(tmp_path / "node-red", flow) as node_red:
+        with Daemon(write_config(tmp_path, broker.port), AlternatingSound()) as daemon:
+            wait_until(lambda: node_red.told("ALARM on aegan/box/pump/event: C_linear_euclidean "), "the alarm in Node-RED", START_S)
+            wait_until(lambda: node_red.told("all clear on aegan/box/pump/event: "), "its end in Node-RED", START_S)
+            node_red.press("aegan-acknowledge")
+            command = subscriber.wait_for(bool)
+            assert (command.json(), command.qos, command.retained) == ({"command": "acknowledge"}, 1, False)
+            daemon.end()
+        wait_until(lambda: node_red.told("the monitor is gone: aegan/box/status"), "the monitor's end in Node-RED")
+    assert not node_red.told("[error]")
+
+
+@pytest.mark.broker
+@pytest.mark.nodered
+def test_events_wait_for_node_red(broker: Mosquitto, tmp_path: Path, flow: list[dict[str, Any]]) -> None:
+    """What comes while it is away is told when it is back."""
+    with NodeRed(tmp_path / "before", flow):
+        pass
+    with Daemon(write_config(tmp_path, broker.port), AlternatingSound()) as daemon:
+        wait_until(lambda: daemon.n_logged, "an event", START_S)
+        daemon.end()
+    with NodeRed(tmp_path / "after", flow) as node_red:
+        wait_until(lambda: node_red.told("ALARM on aegan/box/pump/event: "), "the alarm in Node-RED", START_S)
