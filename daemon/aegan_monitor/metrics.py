@@ -86,7 +86,8 @@ class HealthCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every metric."""
         health, readings, connected = self._report.make(datetime.now(UTC)), self._report.readings(), self._report.connected
-        yield InfoMetricFamily("aegan_build", "The daemon.", value={"version": health.version, "provider": health.provider})
+        build = {"version": health.version, "provider": health.provider}
+        yield InfoMetricFamily("aegan_build", "Version of the daemon, and the provider in use.", value=build)
         for row in OF_NODE:
             yield _make_metric(row, (), {(): row.find(health, connected)})
         for row in OF_MACHINE:
