@@ -17,7 +17,7 @@ from aegan_monitor.scribe import Scribe
 class Reading(NamedTuple):
     """What there is to tell of a machine beside its health; `score` is the last decision, none while it cannot be heard."""
 
-    heard_s: float
+    scored_s: float
     score: messages.Score | None
 
 
@@ -79,17 +79,17 @@ def _machine_health(line: Line, uptime_s: float) -> messages.MachineHealth:
     return messages.MachineHealth(
         state=line.machine.state,
         sensor=line.listener.sensor().state,
-        coverage_percent=round(min(100.0, 100 * _heard_s(line) / max(uptime_s, 1e-3)), 2),
+        coverage_percent=round(min(100.0, 100 * _scored_s(line) / max(uptime_s, 1e-3)), 2),
         dropped_samples_total=line.ring.dropped_samples_total,
         gaps_total=line.ring.gaps_total,
     )
 
 
 def _read(line: Line) -> Reading:
-    return Reading(_heard_s(line), line.machine.last_score if line.listener.sensor().state == "ok" else None)
+    return Reading(_scored_s(line), line.machine.last_score if line.listener.sensor().state == "ok" else None)
 
 
-def _heard_s(line: Line) -> float:
+def _scored_s(line: Line) -> float:
     return line.machine.n_samples_scored / line.sample_rate_hz
 
 

@@ -50,7 +50,11 @@ class Judge:
 
 
 class Machine:
-    """Scores runs of samples, and says what happened as payloads. It belongs to the worker thread; others may read its attributes."""
+    """Scores runs of samples, and says what happened as payloads. It belongs to the worker thread.
+
+    Attributes:
+        last_score: The last decision, for any thread to read.
+    """
 
     def __init__(self, name: str, pipeline: Pipeline, judge: Judge, new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
         self.name = name

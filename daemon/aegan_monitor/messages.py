@@ -76,7 +76,7 @@ class MachineHealth(Model):
     state: AlarmState = Field(description="State of its alarm.")
     sensor: str = Field(description="As in the sensor topic: `ok` or the fault.", examples=["ok"])
     coverage_percent: float = Field(
-        ge=0, le=100, description="Part of the time since the daemon's start that was heard, in percent.", examples=[99.9]
+        ge=0, le=100, description="Part of the time since the daemon's start that a score covers, in percent.", examples=[99.9]
     )
     dropped_samples_total: NonNegativeInt = Field(description="Samples that were overwritten before they could be scored.")
     gaps_total: NonNegativeInt = Field(description="Interruptions of the sound; nothing is scored across one.")

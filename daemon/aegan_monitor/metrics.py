@@ -62,9 +62,11 @@ OF_NODE: tuple[Row, ...] = (  # of (health, connected)
 OF_MACHINE: tuple[Row, ...] = (  # of (machine's health, reading)
     Row("aegan_alarm_active", "Whether the alarm is raised.", lambda health, _: health.state in ACTIVE),
     Row("aegan_sensor_ok", "Whether the machine can be heard.", lambda health, _: health.sensor == "ok"),
-    Row("aegan_heard_seconds_total", "Sound that was heard and scored.", lambda _, reading: reading.heard_s),
+    Row("aegan_scored_seconds_total", "Sound that was scored.", lambda _, reading: reading.scored_s),
     Row(
-        "aegan_coverage_ratio", "Part of the time since the daemon's start that was heard.", lambda health, _: health.coverage_percent / 100
+        "aegan_coverage_ratio",
+        "Part of the time since the daemon's start that a score covers.",
+        lambda health, _: health.coverage_percent / 100,
     ),
     Row("aegan_dropped_samples_total", "Samples overwritten before they were scored.", lambda health, _: health.dropped_samples_total),
     Row("aegan_gaps_total", "Interruptions of the sound.", lambda health, _: health.gaps_total),

@@ -93,7 +93,7 @@ def test_a_scrape_tells_what_the_daemon_knows(serve: Serve) -> None:
             ("aegan_resident_memory_bytes", ""): 94_371_840,
             ("aegan_alarm_active", "pump"): 0,
             ("aegan_sensor_ok", "pump"): 1,
-            ("aegan_heard_seconds_total", "pump"): 12.5,
+            ("aegan_scored_seconds_total", "pump"): 12.5,
             ("aegan_coverage_ratio", "pump"): 0.999,
             ("aegan_dropped_samples_total", "pump"): 0,
             ("aegan_gaps_total", "pump"): 0,

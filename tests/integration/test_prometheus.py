@@ -25,7 +25,7 @@ FINE = {
     f"up{{{LABELS}}}": "1x10",
     f"aegan_alarm_active{PUMP}": "0x10",
     f"aegan_sensor_ok{PUMP}": "1x10",
-    f"aegan_heard_seconds_total{PUMP}": "0+60x10",
+    f"aegan_scored_seconds_total{PUMP}": "0+60x10",
 }
 
 
@@ -39,7 +39,7 @@ NOT_HEARD = f"pump is not heard ({MONITOR}): see its sensor topic or its log"
         ({}, None, ""),
         ({f"aegan_alarm_active{PUMP}": "0 0 0 1x7"}, "AeganMachineSoundsWrong", f"pump sounds wrong ({MONITOR})"),
         ({f"aegan_sensor_ok{PUMP}": "1 1 0x8"}, "AeganMonitorDeaf", NOT_HEARD),
-        ({f"aegan_heard_seconds_total{PUMP}": "0 60 120x8"}, "AeganMonitorDeaf", NOT_HEARD),
+        ({f"aegan_scored_seconds_total{PUMP}": "0 60 120x8"}, "AeganMonitorDeaf", NOT_HEARD),
         ({f"up{{{LABELS}}}": "1 1 0x8"}, "AeganMonitorGone", f"{MONITOR} does not answer"),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_daemon_is_scraped(repository: Path, tmp_path: Path) -> None:
             found = ask(port, "query", query=expression)
             return float(found["result"][0]["value"][1]) if found and found["result"] else 0.0
 
-        wait_until(lambda: value("aegan_heard_seconds_total") > 10, "sound in Prometheus", 30)
+        wait_until(lambda: value("aegan_scored_seconds_total") > 10, "sound in Prometheus", 30)
         wait_until(lambda: value("max_over_time(aegan_alarm_active[1m])") == 1, "the alarm in Prometheus", 30)
         assert value("up") == 1
         assert value("aegan_broker_connected") == 0
