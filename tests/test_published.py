@@ -1,12 +1,16 @@
 """The judge of published messages lets nothing pass that a subscriber could stumble over."""
 
+import contextlib
 import json
+import re
+import subprocess
 from typing import Any
 
 import pytest
 
 from aegan_monitor.message_doc import make_example
 from aegan_monitor.messages import Sensor
+from broker import Mosquitto, Subscriber
 from published import checked, find_fault
 
 SENSOR = make_example(Sensor)
@@ -42,3 +46,15 @@ def test_what_is_wrong_is_told(topic: str, payload: Any, fault: str) -> None:
     text = payload if isinstance(payload, str) else json.dumps(payload)
     found = find_fault(topic, text)
     assert found == f"{topic}: {fault}"
+
+
+@pytest.mark.broker
+def test_no_subscriber_lets_it_pass(broker: Mosquitto) -> None:
+    """Whatever a test looks at, a wrong message fails it in the end."""
+    fault = "aegan/box/pump/sensor: no JSON: 'x'"
+    ends = contextlib.ExitStack()
+    subscriber = ends.enter_context(Subscriber(broker.port))
+    subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-t", "aegan/box/pump/sensor", "-m", "x"], check=True)
+    assert subscriber.wait_for(bool).payload == "x"
+    with pytest.raises(AssertionError, match=re.escape(fault)):
+        ends.close()
