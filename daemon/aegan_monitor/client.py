@@ -11,6 +11,7 @@ from aegan_monitor.connection import Connection, explain_tls
 
 Protocol: TypeAlias = Literal["5", "3.1.1"]
 PAHO_PROTOCOLS: dict[Protocol, MQTTProtocolVersion] = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
+MAX_PACKET_BYTES = 65_536  # larger ones the broker does not send us (MQTT 5): nothing that we hear is nearly as large
 SESSION_S = 3600  # how long the broker remembers us: whether it does tells whether it is still the same
 
 WHERE_ADVICE = "check mqtt.host, mqtt.port, mqtt.protocol and mqtt.tls"
@@ -72,6 +73,6 @@ def connect(client: Client, connection: Connection, keepalive_s: int, *, lasting
     more: dict[str, Any] = {}
     if lasting and client.protocol == MQTTProtocolVersion.MQTTv5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own
-        properties.SessionExpiryInterval = SESSION_S
+        properties.SessionExpiryInterval, properties.MaximumPacketSize = SESSION_S, MAX_PACKET_BYTES
         more = {"clean_start": False, "properties": properties}
     client.connect(connection.host, connection.port, keepalive_s, **more)

@@ -8,6 +8,8 @@ import socket
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from paho.mqtt.enums import MQTTErrorCode
@@ -17,7 +19,9 @@ from aegan_monitor.connection import Connection, explain
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.messages import Message, Topics
 from aegan_monitor.outbox import Outbox
+from aegan_monitor.received import Hear
 from aegan_monitor.row import Row
+from aegan_monitor.subscriptions import Subscriptions
 from aegan_monitor.telling import Telling
 
 if TYPE_CHECKING:
@@ -52,19 +56,20 @@ class MqttPublisher:
         protocol: Protocol,
         topics: Topics,
         outbox: Outbox,
+        listeners: Mapping[str, Hear] = MappingProxyType({}),
         keepalive_s: int = 30,
         retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S),
         settled_s: float = 10.0,
         answer_timeout_s: float = 5.0,
     ) -> None:
-        """Store.
+        """Store; `listeners`, by topic filter, hear what others publish.
 
         The wait before an attempt grows from `retry_s[0]` to `retry_s[1]`, with jitter; once a connection is older than
         `settled_s` it starts small again. `answer_timeout_s` is for the connection, and again for the broker's answer to it.
         """
         self.refused_total = 0
         self._connection, self._protocol, self._keepalive_s = connection, protocol, keepalive_s
-        self._topics, self._outbox = topics, outbox
+        self._topics, self._outbox, self._listeners = topics, outbox, listeners
         self._retry_s, self._settled_s, self._answer_timeout_s = retry_s, settled_s, answer_timeout_s
 
         self._thread: threading.Thread | None = None
@@ -73,7 +78,7 @@ class MqttPublisher:
         self._n_short = 0  # connections in a row that ended before they settled
         self._telling = Telling(f"MQTT broker {connection.host}:{connection.port}", log)
         self._retrying = f"; retrying every {retry_s[0]:g} to {retry_s[1]:g} s"
-        self._refused_topics: set[str] = set()
+        self._refused_already: set[str] = set()
         self._forget_connection()
 
     @property
@@ -207,7 +212,7 @@ class MqttPublisher:
         self._statuses.append(self._topics.status(online=False))
         return False
 
-    def _on_connect(self, _client: "Client", _userdata: object, flags: "ConnectFlags", reason: "ReasonCode", properties: object) -> None:
+    def _on_connect(self, client: "Client", _userdata: object, flags: "ConnectFlags", reason: "ReasonCode", properties: object) -> None:
         self._answered = True
         if reason.is_failure:
             self._warn(f"refused client {self._connection.client_id!r} ({reason}): {ADVICE.get(str(reason), 'see the log of the broker')}")
@@ -217,6 +222,7 @@ class MqttPublisher:
         self._max_packet_bytes = getattr(properties, "MaximumPacketSize", LARGEST_PACKET_BYTES)
         self._statuses.append(self._topics.status(online=True))
         self._outbox.connected(same_broker=flags.session_present)
+        Subscriptions(self._listeners, self._refuse_subscription).subscribe(client, properties)
         self._telling.good(f"accepted client {self._connection.client_id!r} (MQTT {self._protocol})")
 
     def _on_disconnect(self, _client: "Client", _userdata: object, flags: "DisconnectFlags", reason: "ReasonCode", _: object) -> None:
@@ -241,7 +247,7 @@ class MqttPublisher:
         row = self._in_flight.pop(mid, None)
         if row is None:
             if reason.is_failure:
-                self._tell_refusal(self._topics.name("status"), str(reason))
+                self._refuse_message(self._topics.name("status"), str(reason))
         elif reason.is_failure:
             self._refuse(row, str(reason), for_good=reason.value in FOR_GOOD)
         elif reason.value == NO_SUBSCRIBERS:
@@ -251,14 +257,20 @@ class MqttPublisher:
 
     def _refuse(self, row: Row, reason: str, *, for_good: bool) -> None:
         self._outbox.refused(row.number, for_good=for_good)
-        self._tell_refusal(row.message.topic, reason)
+        self._refuse_message(row.message.topic, reason)
 
-    def _tell_refusal(self, topic: str, reason: str) -> None:
+    def _refuse_message(self, topic: str, reason: str) -> None:
+        remedy = "raise its limit" if reason == TOO_LARGE else "check the broker's ACL"
+        self._tell_refusal(f"a message on {topic}", f"({reason}): it is not sent again on this connection; {remedy}")
+
+    def _refuse_subscription(self, topic: str, reason: str) -> None:
+        self._tell_refusal(f"the subscription to {topic}", f"({reason}): nothing is heard from there; its ACL must let this user read it")
+
+    def _tell_refusal(self, what: str, because: str) -> None:
         self.refused_total += 1
-        if topic not in self._refused_topics:
-            self._refused_topics.add(topic)
-            remedy = "raise its limit" if reason == TOO_LARGE else "check the broker's ACL"
-            self._telling.note(f"refused a message on {topic} ({reason}): it is not sent again on this connection; {remedy}")
+        if what not in self._refused_already:
+            self._refused_already.add(what)
+            self._telling.note(f"refused {what} {because}")
 
     def _settle(self) -> None:
         self._settled = True

@@ -689,7 +689,7 @@ def test_the_session_outlives_the_connection(make: Make) -> None:
             peer.sendall(ACCEPTED)
             publisher.stop(timeout_s=0.0)
     assert not body[7] & 0x02  # clean start
-    assert body[10:16] == b"\x05\x11\x00\x00\x0e\x10"  # session expiry interval: 3600 s
+    assert body[10:21] == b"\x0a\x11\x00\x00\x0e\x10\x27\x00\x01\x00\x00"  # session expiry interval: 3600 s; maximum packet: 64 KiB
 
 
 @pytest.mark.broker

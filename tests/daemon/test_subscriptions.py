@@ -1,0 +1,183 @@
+"""What the daemon hears from a real broker: from now, from before, and nothing at all where the broker does not let it."""
+
+import contextlib
+import logging
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
+
+import pytest
+
+from aegan_monitor.client import Protocol
+from aegan_monitor.connection import Connection
+from aegan_monitor.messages import Topics
+from aegan_monitor.mqtt import MqttPublisher
+from aegan_monitor.outbox import Outbox
+from aegan_monitor.received import Hear, Received
+from broker import Link, Mosquitto, wait_until
+
+PUMP, FAN = "aegan/hall/pump/command", "aegan/hall/fan/command"
+BOTH: tuple[Protocol, ...] = ("5", "3.1.1")
+CONNACK = b"\x20\x03\x00\x00\x00"
+NO_IDENTIFIERS = b"\x20\x05\x00\x00\x02\x29\x00"  # CONNACK: subscription identifiers are not available
+
+
+def publish(broker: Mosquitto, topic: str, payload: str, *more: str) -> None:
+    """As a person would."""
+    subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-t", topic, "-s", *more], input=payload, text=True, check=True)
+
+
+@contextlib.contextmanager
+def listening(port: int, listeners: Mapping[str, Hear], protocol: Protocol = "5") -> Iterator[MqttPublisher]:
+    """A publisher that has connected and subscribed, as far as can be seen from here."""
+    connection = Connection("127.0.0.1", port, "aegan-hall")
+    topics, outbox = Topics("aegan", "hall"), Outbox()
+    publisher = MqttPublisher(
+        connection=connection, protocol=protocol, topics=topics, outbox=outbox, listeners=listeners, retry_s=(0.05, 0.2)
+    )
+    publisher.start()
+    try:
+        yield publisher
+    finally:
+        publisher.stop()
+
+
+def wait_for_subscription(broker: Mosquitto, n: int = 1) -> None:
+    """The broker has answered the nth SUBSCRIBE."""
+    wait_until(lambda: broker.log.count("Sending SUBACK to aegan-hall") == n, "the subscription")
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("protocol", BOTH)
+def test_what_is_published_is_heard(broker: Mosquitto, protocol: Protocol) -> None:
+    """Each listener hears its own topics, in order, and they are of now."""
+    pump: list[Received] = []
+    any_machine: list[Received] = []
+    with listening(broker.port, {PUMP: pump.append, "aegan/hall/+/command": any_machine.append}, protocol):
+        wait_for_subscription(broker)
+        publish(broker, PUMP, "one")
+        publish(broker, FAN, "two")
+        wait_until(lambda: any(each.topic == FAN for each in any_machine), "the second")
+    assert {each.payload for each in pump} == {b"one"}
+    assert all(not each.retained and not each.late for each in any_machine)
+
+
+@pytest.mark.broker
+def test_what_waited_for_a_connection_is_late(broker: Mosquitto) -> None:
+    """The session outlives the connection, so the broker keeps what comes meanwhile; the next is of now again."""
+    heard: list[Received] = []
+    link = Link(broker.port)
+    link.join()
+    with listening(link.port, {PUMP: heard.append}):
+        wait_for_subscription(broker)
+        link.cut()
+        publish(broker, PUMP, "meanwhile")
+        link.join()
+        wait_for_subscription(broker, 2)
+        publish(broker, PUMP, "now")
+        wait_until(lambda: len(heard) == 2, "both")
+    link.cut()
+    assert heard == [Received(PUMP, b"meanwhile", retained=False, late=True), Received(PUMP, b"now", retained=False, late=False)]
+
+
+@pytest.mark.broker
+def test_what_waited_for_a_new_start_is_late(broker: Mosquitto) -> None:
+    """A daemon that comes back within the hour finds its session, too."""
+    with listening(broker.port, {PUMP: lambda _: None}):
+        wait_for_subscription(broker)
+    publish(broker, PUMP, "meanwhile")
+    heard: list[Received] = []
+    with listening(broker.port, {PUMP: heard.append}):
+        wait_until(lambda: heard, "the message")
+    assert heard == [Received(PUMP, b"meanwhile", retained=False, late=True)]
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("protocol", BOTH)
+def test_what_was_stored_is_retained(broker: Mosquitto, protocol: Protocol) -> None:
+    """The broker says so."""
+    publish(broker, PUMP, "stored", "-r")
+    heard: list[Received] = []
+    with listening(broker.port, {PUMP: heard.append}, protocol):
+        wait_until(lambda: heard, "the message")
+    assert heard == [Received(PUMP, b"stored", retained=True, late=False)]
+
+
+@pytest.mark.broker
+def test_a_listener_that_fails_costs_nothing_else(broker: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
+    """It is told; other listeners, the connection and the next message have nothing to do with it."""
+    heard: list[Received] = []
+
+    def fail(_: Received) -> None:
+        raise RuntimeError("disk on fire")
+
+    with listening(broker.port, {"aegan/hall/+/command": fail, PUMP: heard.append}) as publisher:
+        wait_for_subscription(broker)
+        for word in ("one", "two"):
+            publish(broker, PUMP, word)
+        wait_until(lambda: {each.payload for each in heard} == {b"one", b"two"}, "both")
+        assert publisher.connected
+        assert publisher.problem == ""
+    assert f"a message on {PUMP}: please report this" in caplog.messages
+    assert "disk on fire" in caplog.text
+
+
+@pytest.mark.broker
+def test_what_is_far_too_large_is_not_even_sent_to_us(broker: Mosquitto) -> None:
+    """A megabyte stays at the broker; what follows arrives."""
+    heard: list[Received] = []
+    with listening(broker.port, {PUMP: heard.append}):
+        wait_for_subscription(broker)
+        publish(broker, PUMP, "x" * 1_000_000)
+        publish(broker, PUMP, "small")
+        wait_until(lambda: heard, "the message")
+    assert [each.payload for each in heard] == [b"small"]
+
+
+def read_packet(stream: BinaryIO) -> tuple[int, bytes]:
+    """The next short MQTT packet: its first byte, and what follows its length."""
+    first, length = stream.read(2)
+    return first, stream.read(length)
+
+
+def read_subscribe(stream: BinaryIO) -> bytes:
+    """The body of the first SUBSCRIBE."""
+    while True:
+        first, body = read_packet(stream)
+        if first == 0x82:
+            return body
+
+
+def test_a_refused_subscription_is_told_with_its_remedy(caplog: pytest.LogCaptureFixture) -> None:
+    """Which one, in one line; the connection goes on with the others."""
+    caplog.set_level(logging.WARNING, "aegan_monitor")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with listening(port, {PUMP: lambda _: None, FAN: lambda _: None}) as publisher:
+            peer, _ = server.accept()
+            with peer, peer.makefile("rb") as stream:
+                read_packet(stream)
+                peer.sendall(CONNACK)
+                body = read_subscribe(stream)
+                peer.sendall(b"\x90\x05" + body[:2] + b"\x00\x87\x01")  # SUBACK: not authorized, granted
+                wait_until(lambda: publisher.problem, "the refusal")
+                assert publisher.connected
+                told = (
+                    f"refused the subscription to {PUMP} (Not authorized): nothing is heard from there; its ACL must let this user read it"
+                )
+                assert (publisher.problem, publisher.refused_total) == (told, 1)
+                publisher.stop(timeout_s=0.0)
+    assert caplog.messages == [f"MQTT broker 127.0.0.1:{port} {told}"]
+
+
+def test_a_broker_without_identifiers_is_not_asked_to_keep_anything() -> None:
+    """Without them nobody can tell what is late: at QoS 0 there is nothing late."""
+    with socket.create_server(("127.0.0.1", 0)) as server, listening(server.getsockname()[1], {PUMP: lambda _: None}) as publisher:
+        peer, _ = server.accept()
+        with peer, peer.makefile("rb") as stream:
+            read_packet(stream)
+            peer.sendall(NO_IDENTIFIERS)
+            body = read_subscribe(stream)
+            publisher.stop(timeout_s=0.0)
+    assert body[2:] == b"\x00" + len(PUMP).to_bytes(2) + PUMP.encode() + b"\x00"  # no property, QoS 0
