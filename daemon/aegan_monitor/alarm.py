@@ -1,4 +1,4 @@
-"""The alarm of one machine: on-delay and off-delay around the decisions, as a table.
+"""The alarm of one machine: on-delay and off-delay around the decisions, as a table; `annunciation.py` has what is told of it.
 
 Words: ANSI/ISA-18.2, Management of Alarm Systems for the Process Industries.
 """
@@ -6,7 +6,7 @@ Words: ANSI/ISA-18.2, Management of Alarm Systems for the Process Industries.
 from dataclasses import dataclass
 from typing import Literal
 
-from aegan_monitor.messages import AlarmState, EventKind
+from aegan_monitor.messages import AlarmState
 
 Signal = Literal["exceeded", "within", "elapsed"]
 TRANSITIONS: dict[tuple[AlarmState, Signal], AlarmState] = {
@@ -29,8 +29,8 @@ class Transition:
     sample: int
 
     @property
-    def event(self) -> EventKind | None:
-        """What people must hear of, if anything."""
+    def event(self) -> Literal["raised", "cleared"] | None:
+        """What people must hear of, if anything and if they have not shelved it."""
         if (self.before in ACTIVE) == (self.after in ACTIVE):
             return None
         return "raised" if self.after in ACTIVE else "cleared"

@@ -66,6 +66,14 @@ class TlsConfig(Settings):
     verify: bool = Field(default=True, description="False believes whoever answers; for a first try on a bench only.")
 
 
+class CommandsConfig(Settings):
+    """Commands from others: acknowledge, shelve, unshelve."""
+
+    enabled: bool = Field(default=True, description="False listens to nobody: there is no subscription.")
+    max_bytes: int = Field(default=4096, ge=64, le=32_768, description="The largest command that is looked at, in bytes.")
+    max_per_s: float = Field(default=1.0, gt=0, description="Commands a second for one machine; ten times as many at once.")
+
+
 class MqttConfig(Settings):
     """The broker, and who we are there."""
 
@@ -97,6 +105,9 @@ class MqttConfig(Settings):
         default=None, description="Path of the broker's WebSocket; null speaks MQTT without one."
     )
     tls: TlsConfig | None = Field(default=None, description="Encryption; null is plain text, {} is TLS with the system's authorities.")
+    commands: CommandsConfig = Field(
+        default=CommandsConfig(), description="Commands on <base>/<machine>/command; who may write there may shelve an alarm."
+    )
 
 
 class OutboxConfig(Settings):

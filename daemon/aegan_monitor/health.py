@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aegan_monitor import __version__, messages
+from aegan_monitor.inbox import Inbox
 from aegan_monitor.line import Line
 from aegan_monitor.mqtt import MqttPublisher
 from aegan_monitor.outbox import Outbox
@@ -25,10 +26,16 @@ class HealthReport:
     """Asks the parts; any thread may ask it."""
 
     def __init__(
-        self, lines: Sequence[Line], outbox: Outbox, scribe: Scribe, publisher: MqttPublisher, providers_requested: Sequence[str]
+        self,
+        lines: Sequence[Line],
+        outbox: Outbox,
+        scribe: Scribe,
+        publisher: MqttPublisher,
+        inbox: Inbox,
+        providers_requested: Sequence[str],
     ) -> None:
         """Store; the time since start counts from here."""
-        self._lines, self._outbox, self._scribe, self._publisher = lines, outbox, scribe, publisher
+        self._lines, self._outbox, self._scribe, self._publisher, self._inbox = lines, outbox, scribe, publisher, inbox
         self._providers_requested = tuple(providers_requested)
         self._started_s = time.monotonic()
 
@@ -50,6 +57,7 @@ class HealthReport:
             outbox_late_total=self._outbox.late_total,
             outbox_problem=self._scribe.problem,
             refused_total=self._publisher.refused_total,
+            commands_refused_total=self._inbox.refused_total,
             broker_problem=self._publisher.problem,
             rss_bytes=resident_bytes(),
         )
@@ -78,6 +86,7 @@ class HealthReport:
 def _machine_health(line: Line, uptime_s: float) -> messages.MachineHealth:
     return messages.MachineHealth(
         state=line.machine.state,
+        active=line.machine.active,
         sensor=line.listener.sensor().state,
         coverage_percent=round(min(100.0, 100 * _scored_s(line) / max(uptime_s, 1e-3)), 2),
         dropped_samples_total=line.ring.dropped_samples_total,

@@ -1,20 +1,20 @@
-"""Messages of which the newest of each topic is all that the broker needs: states, health, scores."""
+"""Messages that live in memory alone: states, health and scores, of each topic the newest; results, all of them."""
 
+import math
 from collections.abc import Iterator
 
 from aegan_monitor.messages import Kind, Message
 from aegan_monitor.row import Row
 
-LATE: frozenset[Kind] = frozenset({"score"})  # worth nothing a little later
-LATE_S = 10.0
+LATE_S: dict[Kind, float] = {"score": 10.0, "result": 60.0}  # worth nothing later than that
 
 
 class Live:
-    """At most one row a topic; it belongs to the outbox, under whose lock it is used."""
+    """The rows; it belongs to the outbox, under whose lock it is used."""
 
     def __init__(self) -> None:
         self.late_total = 0
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[tuple[str, int], Row] = {}
         self._retained: dict[str, Message] = {}
 
     def __len__(self) -> int:
@@ -22,19 +22,19 @@ class Live:
         return len(self._rows)
 
     def __contains__(self, row: Row) -> bool:
-        """The row is still its topic's newest, and not done with."""
-        return self._rows.get(row.message.topic) is row
+        """The row was not replaced, and is not done with."""
+        return self._rows.get(_place(row)) is row
 
     def put(self, row: Row) -> None:
         """It takes the place of the one before."""
-        self._rows[row.message.topic] = row
+        self._rows[_place(row)] = row
         if row.message.retained:
             self._retained[row.message.topic] = row.message
 
     def forget(self, row: Row) -> None:
         """It is done with; harmless when a newer one has taken its place."""
         if row in self:
-            del self._rows[row.message.topic]
+            del self._rows[_place(row)]
 
     def waiting(self) -> Iterator[Row]:
         """Those that are not in flight."""
@@ -42,10 +42,15 @@ class Live:
 
     def missing(self) -> list[Message]:
         """The newest message of every retained topic that is not here any more."""
-        return [message for topic, message in self._retained.items() if topic not in self._rows]
+        return [message for topic, message in self._retained.items() if (topic, 0) not in self._rows]
 
     def tidy(self, now_s: float) -> None:
         """Forget what is too late."""
-        for row in [row for row in self._rows.values() if row.message.kind in LATE and now_s - row.put_s > LATE_S]:
+        for row in [row for row in self._rows.values() if now_s - row.put_s > LATE_S.get(row.message.kind, math.inf)]:
             self.forget(row)
             self.late_total += 1
+
+
+def _place(row: Row) -> tuple[str, int]:
+    """Rows with the same one replace each other; somebody waits for each result."""
+    return (row.message.topic, row.number if row.message.kind == "result" else 0)

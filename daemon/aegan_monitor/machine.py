@@ -7,6 +7,8 @@ from datetime import datetime
 
 from aegan_monitor import messages
 from aegan_monitor.alarm import ACTIVE, Alarm, Transition
+from aegan_monitor.announcer import Announcer
+from aegan_monitor.commands import Refusal, make_result
 from aegan_monitor.decision import Decider, Decision
 from aegan_monitor.listener import SensorState
 from aegan_monitor.pipeline import Pipeline
@@ -60,30 +62,29 @@ class Machine:
         self.name = name
         self.n_samples_scored = 0
         self.last_score: messages.Score | None = None
-        self._pipeline, self._judge, self._new_id = pipeline, judge, new_id
-        self._sequence = 0
-        self._raised_sample = 0
+        self._pipeline, self._judge = pipeline, judge
+        self._announcer = Announcer(judge.score, judge.sample_rate_hz, new_id)
+        self._end_sample = 0  # of what was heard
         self._sensor: SensorState | None = None
-        self._last_event_id: str | None = None
 
     @property
     def state(self) -> messages.AlarmState:
         """The alarm's state."""
         return self._judge.alarm.state
 
+    @property
+    def active(self) -> bool:
+        """The alarm is active: shelved it is not, whatever its state."""
+        return self._announcer.active
+
     def begin(self, time: datetime, last: messages.LastEvent | None = None) -> list[messages.Payload]:
         """The alarm's state before the first decision.
 
         Every start begins normal: what was heard before is not remembered. An alarm that was active when the daemon ended
         (`last`, the last event that anybody was told of) is cleared, and comes again after the on-delay if the fault is still there.
+        A shelf is forgotten, too.
         """
-        found: list[messages.Payload] = []
-        if last is not None:
-            self._sequence, self._last_event_id = last.sequence, last.id
-            if last.kind == "raised":
-                found.append(self._clear_after_restart(last, time))
-        alarm = messages.Alarm(state=self.state, active=False, since=time, score=0.0, threshold=0.0, event_id=self._last_event_id)
-        return [*found, alarm]
+        return self._announcer.begin(time, last)
 
     def hear(self, run: Run, time: datetime) -> list[messages.Payload]:
         """Score a run that ended at wall time `time`; nothing is scored across a gap."""
@@ -91,7 +92,15 @@ class Machine:
             self._pipeline.reset(run.start_sample)
             self._judge.alarm.hold()
         self.n_samples_scored += len(run.samples)
+        self._end_sample = run.start_sample + len(run.samples)
         return [payload for clip in self._pipeline.push(run.samples) for payload in self._publish(self._judge.judge(clip), time)]
+
+    def obey(self, command: messages.Command | Refusal, time: datetime) -> list[messages.Payload]:
+        """What follows from a command that came at wall time `time`, or why nothing does; the answer is the last."""
+        reason = command.reason if isinstance(command, Refusal) else self._announcer.refusal(command)
+        if isinstance(command, Refusal) or reason:
+            return [make_result(command, reason, time)]
+        return [*self._announcer.obey(command, self._end_sample, time), make_result(command, reason, time)]
 
     def sense(self, sensor: SensorState, time: datetime) -> list[messages.Payload]:
         """The input's state, if it is news."""
@@ -114,58 +123,4 @@ class Machine:
             level_dbfs=clip.level_dbfs,
             state=self.state,
         )
-        found: list[messages.Payload] = [self.last_score]
-        for transition in outcome.transitions:
-            if transition.event:
-                found.append(self._event(transition, transition.event, outcome, time))
-            found.append(
-                messages.Alarm(
-                    state=transition.after,
-                    active=transition.after in ACTIVE,
-                    since=time,
-                    score=decision.score,
-                    threshold=decision.threshold,
-                    event_id=self._last_event_id,
-                )
-            )
-        return found
-
-    def _number_event(self) -> tuple[str, int]:
-        self._sequence += 1
-        self._last_event_id = self._new_id()
-        return self._last_event_id, self._sequence
-
-    def _clear_after_restart(self, last: messages.LastEvent, time: datetime) -> messages.Event:
-        event_id, sequence = self._number_event()
-        return messages.Event(
-            id=event_id,
-            sequence=sequence,
-            kind="cleared",
-            time=time,
-            sample=0,
-            cause="restarted: the monitor has started anew, and nothing is known of the alarm that was active before",
-            score_id=self._judge.score,
-            score=0.0,
-            threshold=0.0,
-            duration_s=max(0.0, (time - last.time).total_seconds()),
-        )
-
-    def _event(self, transition: Transition, kind: messages.EventKind, outcome: Outcome, time: datetime) -> messages.Event:
-        decision, score = outcome.decision, self._judge.score
-        event_id, sequence = self._number_event()
-        relation = "above" if kind == "raised" else "back below"
-        if kind == "raised":
-            self._raised_sample = transition.sample
-        duration_s = None if kind == "raised" else (transition.sample - self._raised_sample) / self._judge.sample_rate_hz
-        return messages.Event(
-            id=event_id,
-            sequence=sequence,
-            kind=kind,
-            time=time,
-            sample=transition.sample,
-            cause=f"{score} {decision.score:.3g} is {relation} its threshold {decision.threshold:.3g}",
-            score_id=score,
-            score=decision.score,
-            threshold=decision.threshold,
-            duration_s=duration_s,
-        )
+        return [self.last_score, *self._announcer.follow(outcome.transitions, decision, clip.end_sample, time)]

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import (
     AwareDatetime,
@@ -15,11 +15,13 @@ from pydantic import (
     PlainSerializer,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 
-Kind: TypeAlias = Literal["status", "health", "score", "alarm", "event", "sensor"]
+Kind: TypeAlias = Literal["status", "health", "score", "alarm", "event", "sensor", "command", "result"]
 AlarmState: TypeAlias = Literal["normal", "pending", "alarm", "clearing"]
-EventKind: TypeAlias = Literal["raised", "cleared"]
+EventKind: TypeAlias = Literal["raised", "cleared", "acknowledged", "shelved", "unshelved"]
+CommandName: TypeAlias = Literal["acknowledge", "shelve", "unshelve"]
 
 QOS_AND_RETAINED: dict[Kind, tuple[int, bool]] = {
     "status": (1, True),
@@ -28,6 +30,8 @@ QOS_AND_RETAINED: dict[Kind, tuple[int, bool]] = {
     "alarm": (1, True),
     "event": (1, False),
     "sensor": (1, True),
+    "command": (1, False),
+    "result": (1, False),
 }
 UNMODELLED: dict[Kind, tuple[str, str]] = {  # topic and meaning of each kind whose payload is no model of ours
     "status": ("<base>/status", "`online` or `offline`, plain text; `offline` is also the last will"),
@@ -64,6 +68,7 @@ class Payload(Model):
 
     KIND: ClassVar[Kind]
     OF_MACHINE: ClassVar[bool] = True  # health alone is the node's
+    OURS: ClassVar[bool] = True  # a command alone is what others say: fields with a default may be left out
 
 
 SCHEMA_WORDS = "Names this form and its version."
@@ -74,6 +79,7 @@ class MachineHealth(Model):
     """How the line of one machine fares."""
 
     state: AlarmState = Field(description="State of its alarm.")
+    active: bool = Field(default=False, description="Whether it is active: shelved it is not, whatever its state.")
     sensor: str = Field(description="As in the sensor topic: `ok` or the fault.", examples=["ok"])
     coverage_percent: float = Field(
         ge=0, le=100, description="Part of the time since the daemon's start that a score covers, in percent.", examples=[99.9]
@@ -100,9 +106,10 @@ class Health(Payload):
     outbox_unheard: NonNegativeInt = Field(default=0, description="Of these, events that wait for a subscriber (seen under MQTT 5 only).")
     outbox_parked: NonNegativeInt = Field(default=0, description="Of these, events that the broker refuses (seen under MQTT 5 only).")
     outbox_dropped_total: NonNegativeInt = Field(description="Events lost because the outbox was full, or because they waited too long.")
-    outbox_late_total: NonNegativeInt = Field(default=0, description="Scores that were not sent because they were late.")
+    outbox_late_total: NonNegativeInt = Field(default=0, description="Scores and results that were not sent because they were late.")
     outbox_problem: str = Field(default="", description="Why events are not on disk but in memory alone; empty if they are on disk.")
     refused_total: NonNegativeInt = Field(default=0, description="Messages that the broker refused (seen under MQTT 5 only).")
+    commands_refused_total: NonNegativeInt = Field(default=0, description="Commands that were not obeyed, answered or not.")
     broker_problem: str = Field(default="", description="The last trouble with the broker since the start; empty if there was none.")
     rss_bytes: NonNegativeInt = Field(description="Memory in use, in bytes.", examples=[94_371_840])
 
@@ -137,15 +144,21 @@ class Alarm(Payload):
         description="`pending`: over the threshold, within the on-delay; `clearing`: under it again, within the off-delay.",
         examples=["alarm"],
     )
-    active: bool = Field(description="True from `raised` to `cleared`: in the states alarm and clearing.", examples=[True])
+    active: bool = Field(
+        description="True from `raised` to `cleared`: in the states alarm and clearing, unless it is shelved.", examples=[True]
+    )
     since: UtcTime = Field(description="When this state began.")
     score: float = Field(description="The score that led to it; 0 before the first decision.", examples=[2.5])
     threshold: float = Field(description="Its threshold then; 0 before the first decision.", examples=[2.0])
     event_id: str | None = Field(description="The id of the last event, null before the first.", examples=[_ID])
+    acknowledged: bool = Field(default=False, description="Somebody has acknowledged the active alarm; the next one begins without.")
+    shelved_until: UtcTime | None = Field(
+        default=None, description="Until then it is shelved: `state` goes on, `active` stays false; null if it is not.", examples=[None]
+    )
 
 
 class Event(Payload):
-    """Each `raised` and `cleared`."""
+    """Each `raised` and `cleared`, and what people did about it."""
 
     KIND = "event"
     schema_: Literal["aegan.event/1"] = Field(default="aegan.event/1", alias="schema", description=SCHEMA_WORDS)
@@ -153,17 +166,21 @@ class Event(Payload):
     sequence: NonNegativeInt = Field(
         description="Counts the events of one machine, without a hole, over restarts of the daemon too.", examples=[1]
     )
-    kind: EventKind = Field(description="What happened.")
+    kind: EventKind = Field(description="What happened. An active alarm ends with `cleared` or `shelved`.")
+    active: bool = Field(default=False, description="Whether an alarm is active after it.", examples=[True])
     time: UtcTime = Field(description="When it happened, by the wall clock.")
     sample: NonNegativeInt = Field(
         description="Index of the sample at which it happened, since the capture opened; 0 if it happened by a restart.", examples=[160_000]
     )
-    cause: str = Field(description="One short sentence for people.", examples=["D_maha 2.5 is above its threshold 2"])
-    score_id: str = Field(description="The score that decided.", examples=["D_maha"])
+    cause: str = Field(
+        description="One short sentence for people; by whom and why, if a command said so.",
+        examples=["D_maha 2.5 is above its threshold 2"],
+    )
+    score_id: str = Field(description="The score that decides.", examples=["D_maha"])
     score: float = Field(description="Its value then, without a unit.", examples=[2.5])
     threshold: float = Field(description="What it was held against.", examples=[2.0])
     duration_s: NonNegativeFloat | None = Field(
-        description="How long the alarm was active, in seconds; null for `raised`.", examples=[None]
+        description="How long the alarm that ends with it was active, in seconds; null if none does, or nobody knows.", examples=[None]
     )
 
 
@@ -174,6 +191,17 @@ class LastEvent(BaseModel):
     sequence: NonNegativeInt
     kind: str
     time: AwareDatetime
+    active: bool | None = None  # older ones do not say
+
+    @property
+    def left_active(self) -> bool:
+        """An alarm was active after it."""
+        return self.kind == "raised" if self.active is None else self.active
+
+    @property
+    def left_shelved(self) -> bool:
+        """The alarm was shelved after it: while it is, nothing but the end of the shelf is an event."""
+        return self.kind == "shelved"
 
 
 def read_last_event(payload: bytes | None) -> LastEvent | None:
@@ -199,7 +227,52 @@ class Sensor(Payload):
     since: UtcTime = Field(description="When this began.")
 
 
-PAYLOADS: tuple[type[Payload], ...] = (Health, Score, Alarm, Event, Sensor)
+MAX_SHELF_S = 7 * 86_400.0
+DEFAULT_SHELF_S = 3600.0
+
+
+class Command(Payload):
+    """What others ask of one machine's alarm; `{"command": "acknowledge"}` is enough."""
+
+    model_config = ConfigDict(strict=True)
+    KIND = "command"
+    OURS = False
+    schema_: Literal["aegan.command/1"] = Field(default="aegan.command/1", alias="schema", description=SCHEMA_WORDS)
+    command: CommandName = Field(
+        description="`acknowledge` the active alarm, `shelve` the alarm (it is raised no more until the shelf ends), or `unshelve` it.",
+        examples=["shelve"],
+    )
+    id: str | None = Field(default=None, max_length=64, description="Comes back in the result.", examples=["42"])
+    duration_s: float | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_SHELF_S,
+        description="For `shelve` alone: how long, in seconds, at most 7 days; null is an hour.",
+        examples=[1800.0],
+    )
+    by: str = Field(default="", max_length=64, description="Who says so, for the event.", examples=["Anna"])
+    reason: str = Field(default="", max_length=200, description="Why, for the event.", examples=["the bearing is ordered"])
+
+    @model_validator(mode="after")
+    def _shelve_alone_lasts(self) -> Self:
+        if self.duration_s is not None and self.command != "shelve":
+            raise ValueError("duration_s belongs to shelve alone")
+        return self
+
+
+class Result(Payload):
+    """The answer to a command."""
+
+    KIND = "result"
+    schema_: Literal["aegan.result/1"] = Field(default="aegan.result/1", alias="schema", description=SCHEMA_WORDS)
+    time: UtcTime = Field(description="When it was obeyed or refused.")
+    command: CommandName | None = Field(description="Which command; null if that could not be read.", examples=["shelve"])
+    id: str | None = Field(max_length=64, description="The command's own; null if it had none, or it could not be read.", examples=["42"])
+    accepted: bool = Field(description="Whether it was obeyed.", examples=[True])
+    reason: str = Field(description="Why not; empty if it was obeyed.")
+
+
+PAYLOADS: tuple[type[Payload], ...] = (Health, Score, Alarm, Event, Sensor, Command, Result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,4 +321,5 @@ def schema_texts() -> dict[str, str]:
 
 def make_schema(payload: type[Payload]) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a payload."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **payload.model_json_schema(mode="serialization")}
+    schema = payload.model_json_schema(mode="serialization" if payload.OURS else "validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

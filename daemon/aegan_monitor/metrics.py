@@ -14,7 +14,6 @@ from prometheus_client.exposition import MetricsHandler
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from aegan_monitor import messages
-from aegan_monitor.alarm import ACTIVE
 from aegan_monitor.health import Reading
 from aegan_monitor.telling import Telling
 
@@ -57,10 +56,11 @@ OF_NODE: tuple[Row, ...] = (  # of (health, connected)
     Row("aegan_dropped_events_total", "Events lost in a full outbox, or too old.", lambda health, _: health.outbox_dropped_total),
     Row("aegan_late_scores_total", "Scores not sent because they were late.", lambda health, _: health.outbox_late_total),
     Row("aegan_refused_messages_total", "Messages that the broker refused.", lambda health, _: health.refused_total),
+    Row("aegan_refused_commands_total", "Commands that were not obeyed.", lambda health, _: health.commands_refused_total),
     Row("aegan_resident_memory_bytes", "Memory in use.", lambda health, _: health.rss_bytes),
 )
 OF_MACHINE: tuple[Row, ...] = (  # of (machine's health, reading)
-    Row("aegan_alarm_active", "Whether the alarm is raised.", lambda health, _: health.state in ACTIVE),
+    Row("aegan_alarm_active", "Whether the alarm is raised, and not shelved.", lambda health, _: health.active),
     Row("aegan_sensor_ok", "Whether the machine can be heard.", lambda health, _: health.sensor == "ok"),
     Row("aegan_scored_seconds_total", "Sound that was scored.", lambda _, reading: reading.scored_s),
     Row(

@@ -12,6 +12,7 @@ from aegan_monitor.capture import Capture
 from aegan_monitor.config import MachineConfig, MonitorConfig
 from aegan_monitor.connection import make_connection
 from aegan_monitor.health import HealthReport
+from aegan_monitor.inbox import Inbox
 from aegan_monitor.journal import Journal, find_path
 from aegan_monitor.line import Line, Sessions, make_capture, make_line
 from aegan_monitor.metrics import MetricsServer
@@ -53,11 +54,15 @@ class Monitor:
             max_age_s=config.outbox.max_age_h * 3600,
             keep_s=KEEP_S + 1.5 * config.mqtt.keepalive_s,  # so late may the end of a connection be noticed
         )
+        commands = config.mqtt.commands
+        self._inbox = Inbox(commands.max_bytes, commands.max_per_s)
+        heard = config.machines if commands.enabled else []
         self._publisher = MqttPublisher(
             connection=connection,
             protocol=config.mqtt.protocol,
             topics=self._topics,
             outbox=self._outbox,
+            listeners={self._topics.name("command", machine.name): self._inbox.listener(machine.name) for machine in heard},
             keepalive_s=config.mqtt.keepalive_s,
             retry_s=(min(FIRST_RETRY_S, config.mqtt.retry_s), config.mqtt.retry_s),
         )
@@ -65,7 +70,7 @@ class Monitor:
         self._scribe = Scribe(self._outbox, Journal(path), self._publisher.flush)
         sessions = Sessions(config.inference)
         self._lines = [make_line(machine, sessions, capture) for machine in config.machines]
-        self._health = HealthReport(self._lines, self._outbox, self._scribe, self._publisher, config.inference.providers)
+        self._health = HealthReport(self._lines, self._outbox, self._scribe, self._publisher, self._inbox, config.inference.providers)
         metrics = config.metrics
         self._metrics = None if metrics.port is None else MetricsServer(metrics.host, metrics.port, self._health)
 
@@ -107,7 +112,10 @@ class Monitor:
 
     def _work(self) -> None:
         next_health_s = time.monotonic()
+        lines = {line.machine.name: line for line in self._lines}
         while not self._stopping.is_set():
+            for name, command in self._inbox.take():
+                self._publish(lines[name], lines[name].machine.obey(command, now()))
             for line in self._lines:
                 run = line.ring.read(TURN_S / len(self._lines))
                 self._publish(line, line.machine.sense(line.listener.sensor(), now()))

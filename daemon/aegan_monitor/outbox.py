@@ -36,10 +36,11 @@ class Outbox:
     """Rows in the order in which they were put; any thread may call anything, and nothing here waits for disk or network.
 
     Events are all kept, until `keep_s` after the broker took them, and go out in the order of their topic. A row that is not yet
-    in the journal does not go out: a number that a subscriber has seen is never given twice. Of every other kind the broker needs
-    the newest message of each topic only, so a new one takes the place of the one before; a state never overtakes an event of
-    its machine, unless nobody listens to that or the broker refuses it. Over `max_bytes` or `max_age_s` the oldest events go,
-    those that were delivered first; `dropped_total` counts the others.
+    in the journal does not go out: a number that a subscriber has seen is never given twice. Results are all kept, too, but for a
+    minute and in memory. Of every other kind the broker needs the newest message of each topic only, so a new one takes the place
+    of the one before; a state or result never overtakes an event of its machine, unless nobody listens to that or the broker
+    refuses it. Over `max_bytes` or `max_age_s` the oldest events go, those that were delivered first; `dropped_total` counts the
+    others.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Outbox:
 
     @property
     def late_total(self) -> int:
-        """Scores that were not sent because they were late."""
+        """Scores and results that were not sent because they were late."""
         return self._live.late_total
 
     @property
@@ -223,7 +224,7 @@ class Outbox:
         return row if row and row.written and self._gates.is_open(topic, now_s) else None
 
     def _is_held(self, row: Row, now_s: float) -> bool:
-        """A state waits for the earlier events of its machine, as long as those can go out."""
+        """A state or result waits for the earlier events of its machine, as long as those can go out."""
         if row.message.qos == 0:
             return False
         topic = f"{row.message.topic.rpartition('/')[0]}/event"

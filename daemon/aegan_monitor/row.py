@@ -30,7 +30,7 @@ class Row:
 
     @property
     def is_event(self) -> bool:
-        """It is kept until it is delivered; of anything else the newest alone matters."""
+        """It is kept until it is delivered; anything else lives in memory, and for a while."""
         return self.message.kind == "event"
 
     @property

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from aegan_monitor import broker_config, capture_config, config
-from aegan_monitor.broker_config import MqttConfig, OutboxConfig, TlsConfig
+from aegan_monitor.broker_config import CommandsConfig, MqttConfig, OutboxConfig, TlsConfig
 from aegan_monitor.capture_config import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
 from aegan_monitor.config import AlarmConfig, InferenceConfig, MachineConfig, MetricsConfig, MonitorConfig, load_config, schema_text
 from aegan_monitor.errors import ConfigError
@@ -349,6 +349,7 @@ def test_the_example_has_every_key_at_its_default(repository: Path, example: str
         (MonitorConfig, {"node": node, **data}),
         (MqttConfig, data["mqtt"]),
         (TlsConfig, tls),
+        (CommandsConfig, data["mqtt"]["commands"]),
         (OutboxConfig, data["outbox"]),
         (InferenceConfig, data["inference"]),
         (MetricsConfig, data["metrics"]),

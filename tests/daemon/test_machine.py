@@ -8,6 +8,7 @@ import pytest
 
 from aegan_monitor import messages
 from aegan_monitor.bundle import load_bundle
+from aegan_monitor.commands import Refusal
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.listener import SensorState
@@ -136,3 +137,22 @@ def test_the_demo_bundle_is_where_it_says() -> None:
     """In the package."""
     assert (bundle_path() / "bundle.json").is_file()
     assert isinstance(bundle_path(), Path)
+
+
+def test_a_command_is_answered_behind_what_it_led_to(machine: Machine) -> None:
+    """Event, state, answer; a refused one gets its answer alone."""
+    machine.begin(NOW)
+    hear(machine, Pump(22, fault_from_s=-2.0).read(30 * RATE_HZ))
+    event, state, result = checked(machine.obey(messages.Command(command="shelve", id="7", duration_s=60.0), NOW))
+    assert isinstance(event, messages.Event)
+    assert isinstance(state, messages.Alarm)
+    assert isinstance(result, messages.Result)
+    assert (event.kind, event.sequence, event.sample) == ("shelved", 2, 30 * RATE_HZ)
+    assert (state.active, machine.active, state.shelved_until) == (False, False, NOW + timedelta(seconds=60))
+    assert (result.command, result.id, result.accepted, result.reason) == ("shelve", "7", True, "")
+    [result] = checked(machine.obey(Refusal("late", "shelve", "8"), NOW))
+    assert isinstance(result, messages.Result)
+    assert (result.command, result.id, result.accepted, result.reason) == ("shelve", "8", False, "late")
+    [result] = checked(machine.obey(messages.Command(command="acknowledge"), NOW))
+    assert isinstance(result, messages.Result)
+    assert (result.id, result.accepted, result.reason) == (None, False, "the alarm is shelved: none is active")

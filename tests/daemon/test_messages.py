@@ -16,12 +16,14 @@ from aegan_monitor.messages import (
     QOS_AND_RETAINED,
     UNMODELLED,
     Alarm,
+    Command,
     Event,
     Health,
     LastEvent,
     MachineHealth,
     Message,
     Payload,
+    Result,
     Score,
     Sensor,
     Topics,
@@ -70,7 +72,9 @@ HEALTH = Health(
     outbox_dropped_total=0,
     rss_bytes=90_000_000,
 )
-EXAMPLES: list[Payload] = [HEALTH, SCORE, ALARM, EVENT, SENSOR]
+COMMAND = Command(command="shelve", id="42", duration_s=60.0, by="Anna", reason="the bearing is ordered")
+RESULT = Result(time=TIME, command="shelve", id="42", accepted=False, reason="late")
+EXAMPLES: list[Payload] = [HEALTH, SCORE, ALARM, EVENT, SENSOR, COMMAND, RESULT]
 FLOATS = [(example, name) for example in EXAMPLES for name, value in example if isinstance(value, float)]
 
 
@@ -106,6 +110,8 @@ def test_a_score_is_these_bytes_on_this_topic() -> None:
         (ALARM, "pump", "aegan/hall/pump/alarm", 1, True),
         (EVENT, "pump", "aegan/hall/pump/event", 1, False),
         (SENSOR, "pump", "aegan/hall/pump/sensor", 1, True),
+        (COMMAND, "pump", "aegan/hall/pump/command", 1, False),
+        (RESULT, "pump", "aegan/hall/pump/result", 1, False),
     ],
     ids=named,
 )
@@ -135,7 +141,7 @@ def test_schema_comes_first_and_the_payload_keeps_it(payload: Payload, repositor
     schema = json.loads((repository / "docs" / "schemas" / f"{payload.KIND}.json").read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     Draft202012Validator(schema).validate(parsed)
-    assert set(schema["required"]) == set(parsed)
+    assert set(schema["required"]) == (set(parsed) if payload.OURS else {"command"})
     assert not Draft202012Validator(schema).is_valid({**parsed, "more": 1})
 
 
@@ -156,12 +162,28 @@ def test_a_field_that_the_schema_lacks_is_refused() -> None:
 def test_the_last_event_is_read_whatever_else_it_says() -> None:
     """A start needs number, kind, time and id of any version; what says less is no event."""
     read = read_last_event(TOPICS.message(EVENT, "pump").payload)
-    assert read == LastEvent(id=EVENT.id, sequence=3, kind="cleared", time=TIME)
+    assert read == LastEvent(id=EVENT.id, sequence=3, kind="cleared", time=TIME, active=False)
     assert (
         read_last_event(b'{"schema":"aegan.event/2","id":"x","sequence":7,"kind":"new","time":"2026-01-31T08:15:00Z","more":1}') is not None
     )
     for payload in (None, b"", b"\xff", b"{}", b"[]", b'{"id":"x","sequence":-1,"kind":"raised","time":"2026-01-31T08:15:00Z"}'):
         assert read_last_event(payload) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "active", "left_active", "left_shelved"),
+    [
+        ("raised", None, True, False),  # as older versions tell it
+        ("cleared", None, False, False),
+        ("acknowledged", True, True, False),
+        ("shelved", False, False, True),
+        ("a later kind", True, True, False),
+    ],
+)
+def test_a_start_knows_what_the_last_event_left(kind: str, active: bool | None, left_active: bool, left_shelved: bool) -> None:
+    """Whether an alarm was active, and whether it was shelved."""
+    last = LastEvent(id="x", sequence=7, kind=kind, time=TIME, active=active)
+    assert (last.left_active, last.left_shelved) == (left_active, left_shelved)
 
 
 def test_payloads_are_frozen() -> None:

@@ -90,6 +90,7 @@ def test_a_scrape_tells_what_the_daemon_knows(serve: Serve) -> None:
             ("aegan_dropped_events_total", ""): 0,
             ("aegan_late_scores_total", ""): 0,
             ("aegan_refused_messages_total", ""): 0,
+            ("aegan_refused_commands_total", ""): 0,
             ("aegan_resident_memory_bytes", ""): 94_371_840,
             ("aegan_alarm_active", "pump"): 0,
             ("aegan_sensor_ok", "pump"): 1,
@@ -107,7 +108,7 @@ def test_a_scrape_tells_what_the_daemon_knows(serve: Serve) -> None:
 
 def test_what_is_not_heard_has_no_score(serve: Serve) -> None:
     """An old score would look like a quiet machine; alarm and sensor are told all the same."""
-    machine = HEALTH.machines["pump"].model_copy(update={"sensor": "missing", "state": "clearing"})
+    machine = HEALTH.machines["pump"].model_copy(update={"sensor": "missing", "state": "clearing", "active": True})
     health = HEALTH.model_copy(update={"machines": {"pump": machine}})
     found = values(scrape(serve(replace(ToldReport(), health=health, told={"pump": Reading(12.5, None)}))))
     assert (found["aegan_sensor_ok", "pump"], found["aegan_alarm_active", "pump"]) == (0, 1)

@@ -185,9 +185,29 @@ def test_a_late_score_is_not_sent() -> None:
     """Nobody needs to know now what was heard then; it is counted, and a state is never late."""
     clock = Clock()
     outbox = filled(make_message("score", "s"), make_message("health", "h"), clock=clock)  # type: ignore[arg-type]
-    clock.now_s += LATE_S + 0.1
+    clock.now_s += LATE_S["score"] + 0.1
     assert deliver(outbox) == ["h"]
     assert (outbox.late_total, outbox.depth) == (1, 0)
+
+
+def test_results_are_all_kept_for_a_while_whether_anybody_hears_them() -> None:
+    """Each answers a command, behind the event that the command led to; none is written to the journal, or told as the last event."""
+    clock = Clock()
+    outbox = Outbox(durable=True, clock=clock)
+    for message in (make_message("event", "e"), make_message("result", "one"), make_message("result", "two")):
+        outbox.put(message)
+    assert deliver(outbox) == []
+    outbox.written(outbox.changes().added)
+    event, one, two = take(outbox), take(outbox), take(outbox)
+    assert [row.message.payload for row in (event, one, two)] == [b"e", b"one", b"two"]
+    outbox.unheard(one.number)
+    outbox.connection_lost()
+    assert texts(outbox) == ["e", "two"]
+    assert [row.message.payload for row in outbox.everything()[0]] == [b"e"]
+    assert outbox.last_event("aegan/hall/pump/result") is None
+    clock.now_s += LATE_S["result"] + 0.1
+    outbox.connected(same_broker=True)
+    assert (take(outbox).message.payload, outbox.late_total, outbox.depth) == (b"e", 1, 1)
 
 
 def test_without_a_subscriber_an_event_waits_and_those_behind_it_too() -> None:

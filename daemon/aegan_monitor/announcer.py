@@ -1,0 +1,124 @@
+"""Tells of one machine's alarm: its state and its events, numbered, as decisions and commands change them."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+from aegan_monitor import messages
+from aegan_monitor.alarm import ACTIVE, Transition
+from aegan_monitor.annunciation import Annunciation, Occasion
+from aegan_monitor.decision import Decision
+
+RESTARTED = "restarted: the monitor has started anew, and nothing is known of the alarm that was"
+
+
+class Announcer:
+    """Makes the payloads; each event goes before the state that names it."""
+
+    def __init__(self, score_id: str, sample_rate_hz: int, new_id: Callable[[], str]) -> None:
+        self._score_id, self._sample_rate_hz, self._new_id = score_id, sample_rate_hz, new_id
+        self._annunciation = Annunciation()
+        self._sequence = 0
+        self._raised_sample = 0
+        self._score = self._threshold = 0.0  # of the last decision
+        self._state = _make_state(datetime.fromtimestamp(0, UTC), None)  # until `begin`
+
+    @property
+    def active(self) -> bool:
+        """An alarm is announced."""
+        return self._annunciation.active
+
+    def begin(self, time: datetime, last: messages.LastEvent | None) -> list[messages.Payload]:
+        """What a start tells, when `last` was the last event before it; numbers go on from there."""
+        self._state = _make_state(time, last.id if last else None)
+        found: list[messages.Payload] = []
+        if last is not None:
+            self._sequence = last.sequence
+            if last.left_active:
+                duration_s = max(0.0, (time - last.time).total_seconds()) if last.kind == "raised" else None
+                found.append(self._make_event("cleared", f"{RESTARTED} active before", 0, time, duration_s))
+            if last.left_shelved:
+                found.append(self._make_event("unshelved", f"{RESTARTED} shelved before", 0, time, None))
+        return [*found, self._state]
+
+    def follow(self, transitions: Iterable[Transition], decision: Decision, sample: int, time: datetime) -> list[messages.Payload]:
+        """What follows from a decision at `sample`, and from the end of a shelf."""
+        self._score, self._threshold = decision.score, decision.threshold
+        found: list[messages.Payload] = []
+        for transition in transitions:
+            if transition.event:
+                relation = "above" if transition.event == "raised" else "back below"
+                cause = f"{self._score_id} {self._score:.3g} is {relation} its threshold {self._threshold:.3g}"
+                found += self._announce(transition.event, cause, transition.sample, time)
+            changes = {"state": transition.after, "since": time, "score": self._score, "threshold": self._threshold}
+            found.append(self._tell_state(**changes))
+        if self._annunciation.is_over(sample):
+            found += self._unshelve("its time is up", sample, time)
+        return found
+
+    def refusal(self, command: messages.Command) -> str:
+        """Why a command is not obeyed now; empty if it is."""
+        return self._annunciation.refusal(command.command)
+
+    def obey(self, command: messages.Command, sample: int, time: datetime) -> list[messages.Payload]:
+        """What follows from a command that is not refused; `sample` is the end of what was heard before it."""
+        cause = _tell_cause(command)
+        if command.command == "unshelve":
+            return self._unshelve(cause, sample, time)
+        if command.command == "acknowledge":
+            return [*self._announce("acknowledge", cause, sample, time), self._tell_state()]
+        duration_s = messages.DEFAULT_SHELF_S if command.duration_s is None else command.duration_s
+        end_sample = sample + round(duration_s * self._sample_rate_hz)
+        found = self._announce("shelve", f"for {duration_s:g} s {cause}", sample, time, end_sample)
+        return [*found, self._tell_state(shelved_until=time + timedelta(seconds=duration_s))]
+
+    def _unshelve(self, cause: str, sample: int, time: datetime) -> list[messages.Payload]:
+        found = self._announce("unshelve", cause, sample, time)
+        if self._state.state in ACTIVE:
+            still = f"{self._score_id} {self._score:.3g}, threshold {self._threshold:.3g}: the machine sounds wrong as the shelf ends"
+            found += self._announce("raised", still, sample, time)
+        return [*found, self._tell_state(shelved_until=None)]
+
+    def _announce(
+        self, occasion: Occasion, cause: str, sample: int, time: datetime, shelve_until_sample: int | None = None
+    ) -> list[messages.Payload]:
+        was_active = self.active
+        kind = self._annunciation.take(occasion, shelve_until_sample)
+        if kind is None:
+            return []
+        if self.active and not was_active:
+            self._raised_sample = sample
+        duration_s = max(0, sample - self._raised_sample) / self._sample_rate_hz if was_active and not self.active else None
+        return [self._make_event(kind, cause, sample, time, duration_s)]
+
+    def _make_event(self, kind: messages.EventKind, cause: str, sample: int, time: datetime, duration_s: float | None) -> messages.Event:
+        self._sequence += 1
+        event = messages.Event(
+            id=self._new_id(),
+            sequence=self._sequence,
+            kind=kind,
+            active=self.active,
+            time=time,
+            sample=sample,
+            cause=cause,
+            score_id=self._score_id,
+            score=self._score,
+            threshold=self._threshold,
+            duration_s=duration_s,
+        )
+        self._state = self._state.model_copy(update={"event_id": event.id})
+        return event
+
+    def _tell_state(self, **changes: object) -> messages.Alarm:
+        standing = self._annunciation.standing
+        self._state = self._state.model_copy(update={**changes, "active": self.active, "acknowledged": standing == "acknowledged"})
+        return self._state
+
+
+def _make_state(since: datetime, event_id: str | None) -> messages.Alarm:
+    return messages.Alarm(state="normal", active=False, since=since, score=0.0, threshold=0.0, event_id=event_id)
+
+
+def _tell_cause(command: messages.Command) -> str:
+    """By whom and why, on one line: others have written it."""
+    text = f"by {command.by or 'command'}" + (f": {command.reason}" if command.reason else "")
+    return "".join(letter if letter.isprintable() else " " for letter in text)

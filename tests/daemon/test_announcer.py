@@ -1,0 +1,164 @@
+"""What is published about an alarm, as decisions and commands come: events in one sequence, each before the state that names it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from aegan_monitor import messages
+from aegan_monitor.alarm import Alarm
+from aegan_monitor.announcer import Announcer
+from aegan_monitor.decision import Decision
+from aegan_monitor.messages import Command, CommandName
+from published import checked
+
+NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
+RATE_HZ = 100
+
+
+class Story:
+    """An alarm without delays, a decision a second; `told` is what was published since it was read last."""
+
+    def __init__(self, last: messages.LastEvent | None = None) -> None:
+        ids = iter(f"id-{number}" for number in range(100))
+        self.announcer = Announcer("z", RATE_HZ, lambda: next(ids))
+        self.now_s = 0
+        self._alarm = Alarm(0, 0)
+        self._told = checked(self.announcer.begin(NOW, last))
+
+    def decide(self, exceeded: bool, after_s: int = 1) -> None:
+        """The next decision."""
+        self.now_s += after_s
+        sample = self.now_s * RATE_HZ
+        decision = Decision(2.5 if exceeded else 1.5, 0.0, 2.0, exceeded)
+        self._told += checked(self.announcer.follow(self._alarm.update(exceeded, sample), decision, sample, self._time))
+
+    def say(self, command: CommandName, **fields: float | str) -> str:
+        """A command; why it was refused."""
+        said = Command.model_validate({"command": command, **fields})
+        if not (refusal := self.announcer.refusal(said)):
+            self._told += checked(self.announcer.obey(said, self.now_s * RATE_HZ, self._time))
+        return refusal
+
+    def events(self) -> list[tuple[str, bool, str, float | None]]:
+        """What the events said; the state is as the last event has left it."""
+        told, self._told = self._told, []
+        found = [payload for payload in told if isinstance(payload, messages.Event)]
+        state = told[-1]
+        assert isinstance(state, messages.Alarm)
+        if found:
+            assert (state.event_id, state.active) == (found[-1].id, found[-1].active)
+        self.state = state
+        return [(event.kind, event.active, event.cause, event.duration_s) for event in found]
+
+    @property
+    def _time(self) -> datetime:
+        return NOW + timedelta(seconds=self.now_s)
+
+
+@pytest.fixture
+def active() -> Story:
+    """An alarm that has been active for two seconds."""
+    story = Story()
+    story.decide(True)
+    assert story.events() == [("raised", True, "z 2.5 is above its threshold 2", None)]
+    story.decide(True)
+    story.decide(True)
+    return story
+
+
+def test_an_acknowledged_alarm_says_so_until_it_is_cleared(active: Story) -> None:
+    """By whom and why; the next alarm begins without."""
+    assert active.say("acknowledge", by="Anna", reason="the bearing\nis ordered") == ""
+    assert active.events() == [("acknowledged", True, "by Anna: the bearing is ordered", None)]
+    assert (active.state.acknowledged, active.state.state, active.state.since) == (True, "alarm", NOW + timedelta(seconds=1))
+    active.decide(False)
+    assert active.events() == [("cleared", False, "z 1.5 is back below its threshold 2", 3.0)]
+    assert not active.state.acknowledged
+    active.decide(True)
+    assert [event[0] for event in active.events()] == ["raised"]
+    assert not active.state.acknowledged
+
+
+def test_to_acknowledge_twice_is_one_event(active: Story) -> None:
+    """A command may arrive twice."""
+    assert active.say("acknowledge") == ""
+    assert active.events() == [("acknowledged", True, "by command", None)]
+    assert active.say("acknowledge") == ""
+    assert (active.events(), active.state.acknowledged) == ([], True)
+
+
+def test_what_cannot_be_done_is_refused() -> None:
+    """With the reason, and nothing changes."""
+    story = Story()
+    assert story.say("acknowledge") == "no alarm is active"
+    assert story.say("unshelve") == "the alarm is not shelved"
+    story.say("shelve")
+    assert story.say("acknowledge") == "the alarm is shelved: none is active"
+
+
+def test_a_shelved_alarm_ends_and_its_state_goes_on(active: Story) -> None:
+    """Until the shelf ends by itself; what is wrong then is raised then."""
+    assert active.say("shelve", duration_s=4, by="Anna") == ""
+    assert active.events() == [("shelved", False, "for 4 s by Anna", 2.0)]
+    assert (active.state.state, active.state.shelved_until) == ("alarm", NOW + timedelta(seconds=7))
+    for exceeded in (True, False, True):
+        active.decide(exceeded)
+    assert active.events() == []
+    assert (active.state.state, active.state.active, active.state.shelved_until) == ("alarm", False, NOW + timedelta(seconds=7))
+    active.decide(True)
+    assert active.events() == [
+        ("unshelved", False, "its time is up", None),
+        ("raised", True, "z 2.5, threshold 2: the machine sounds wrong as the shelf ends", None),
+    ]
+    assert (active.state.state, active.state.active, active.state.shelved_until) == ("alarm", True, None)
+
+
+def test_a_shelf_that_ends_in_silence_raises_nothing() -> None:
+    """By command, too; the default is an hour."""
+    story = Story()
+    story.say("shelve")
+    assert story.events() == [("shelved", False, "for 3600 s by command", None)]
+    assert story.say("unshelve", by="Bert") == ""
+    assert story.events() == [("unshelved", False, "by Bert", None)]
+    assert (story.state.state, story.state.shelved_until) == ("normal", None)
+
+
+def test_to_shelve_again_sets_another_end() -> None:
+    """A later or an earlier one."""
+    story = Story()
+    story.say("shelve", duration_s=100)
+    story.say("shelve", duration_s=2)
+    assert [event[0] for event in story.events()] == ["shelved", "shelved"]
+    story.decide(False, after_s=2)
+    assert [event[0] for event in story.events()] == ["unshelved"]
+
+
+def test_a_gap_does_not_make_a_shelf_longer() -> None:
+    """The sample count runs on while nothing is heard: the first decision afterwards ends it."""
+    story = Story()
+    story.say("shelve", duration_s=10)
+    story.decide(True)
+    assert [event[0] for event in story.events()] == ["shelved"]
+    story.decide(True, after_s=500)
+    assert [event[0] for event in story.events()] == ["unshelved", "raised"]
+
+
+RESTARTED = "restarted: the monitor has started anew, and nothing is known of the alarm that was"
+
+
+@pytest.mark.parametrize(
+    ("kind", "active", "told"),
+    [
+        ("raised", True, [("cleared", False, f"{RESTARTED} active before", 300.0)]),
+        ("acknowledged", True, [("cleared", False, f"{RESTARTED} active before", None)]),
+        ("shelved", False, [("unshelved", False, f"{RESTARTED} shelved before", None)]),
+        ("unshelved", False, []),
+    ],
+)
+def test_a_restart_forgets(kind: str, active: bool, told: list[tuple[str, bool, str, float | None]]) -> None:
+    """What was active is cleared, what was shelved is not any more: the alarm comes again if the fault is still there."""
+    story = Story(messages.LastEvent(id="id-old", sequence=41, kind=kind, time=NOW - timedelta(minutes=5), active=active))
+    assert story.events() == told
+    assert (story.state.state, story.state.shelved_until, story.state.acknowledged) == ("normal", None, False)
+    story.decide(True)
+    assert [event[0] for event in story.events()] == ["raised"]
