@@ -60,8 +60,9 @@ def check_configuration(path: Path, tell: Tell) -> None:
         require_streamable(bundle)
         choose_score(machine, bundle)
         check_capture(machine, bundle.record.features.sample_rate_hz, tell)
-    topic = Topics(config.mqtt.base_topic, config.node).of_node("check")
-    BrokerProbe(connection, config.mqtt.protocol, topic).run(tell)
+    topics = Topics(config.mqtt.base_topic, config.node)
+    command_topic = topics.name("command", config.machines[0].name) if config.mqtt.commands.enabled else None
+    BrokerProbe(connection, config.mqtt.protocol, topics.of_node("check"), command_topic).run(tell)
 
 
 def check_capture(machine: MachineConfig, sample_rate_hz: int, tell: Tell) -> None:

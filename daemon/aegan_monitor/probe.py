@@ -1,4 +1,4 @@
-"""Tries the way to the broker stage by stage, as `aegan-monitor check` does; nothing that a subscriber waits for is published."""
+"""Tries the way to the broker stage by stage, as `aegan-monitor check` does; nothing that anybody waits for is published."""
 
 import contextlib
 import select
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.reasoncodes import ReasonCode
 
 from aegan_monitor.client import ADVICE, WHERE_ADVICE, Protocol, connect, make_client
@@ -22,10 +22,12 @@ OK = "ok"
 class BrokerProbe:
     """One visit to the broker, under a client id of its own: a daemon that runs is not thrown out."""
 
-    def __init__(self, connection: Connection, protocol: Protocol, topic: str, timeout_s: float = TIMEOUT_S) -> None:
-        """Store; `topic` is what permission to publish is tried on."""
+    def __init__(
+        self, connection: Connection, protocol: Protocol, topic: str, command_topic: str | None, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        """Store: what permission to publish is tried on, and what permission to subscribe, if the daemon subscribes at all."""
         self._connection = replace(connection, client_id=f"{connection.client_id}-check")
-        self._protocol, self._topic, self._timeout_s = protocol, topic, timeout_s
+        self._protocol, self._topic, self._command_topic, self._timeout_s = protocol, topic, command_topic, timeout_s
 
     def run(self, tell: Callable[[str], object]) -> None:
         """Tell each stage's verdict, up to the first that fails.
@@ -53,6 +55,8 @@ class BrokerProbe:
         with contextlib.closing(_Visit(self._connection, self._protocol, self._timeout_s)) as visit:
             yield "MQTT", visit.connect
             yield "permission to publish", lambda: visit.publish(self._topic)
+            if (topic := self._command_topic) is not None:
+                yield "permission to subscribe", lambda: visit.subscribe(topic)
 
     def _resolve(self) -> str:
         found = socket.getaddrinfo(self._connection.host, self._connection.port, type=socket.SOCK_STREAM)
@@ -86,11 +90,13 @@ class _Visit:
         self._connection, self._protocol, self._timeout_s = connection, protocol, timeout_s
         self._client: Client | None = None
         self._reasons: dict[str, ReasonCode] = {}
+        self._heard = False
 
     def connect(self) -> str:
         """Log in."""
         self._client, trouble = make_client(self._connection, self._protocol, self._timeout_s)
         self._client.on_connect, self._client.on_disconnect, self._client.on_publish = self._on_connect, self._on_end, self._on_publish
+        self._client.on_subscribe, self._client.on_message = self._on_subscribe, self._on_message
         connect(self._client, self._connection, round(2 * self._timeout_s), lasting=False)
         reason = self._wait("connect")
         if reason is None and "end" in self._reasons:
@@ -103,9 +109,7 @@ class _Visit:
 
     def publish(self, topic: str) -> str:
         """Say a word on a topic that nobody needs."""
-        assert self._client is not None  # noqa: S101 - `connect` came before
-        self._client.publish(topic, b"", qos=1)
-        reason = self._wait("publish")
+        reason = self._publish(topic)
         if reason is None:
             raise PublishError(f"no answer within {self._timeout_s:g} s to a message on {topic}")
         if reason.is_failure:
@@ -115,23 +119,53 @@ class _Visit:
         unknown = f"unknown on {topic}: MQTT 3.1.1 acknowledges what an ACL throws away"
         return f"{OK}, tried on {topic}" if self._protocol == "5" else unknown
 
+    def subscribe(self, topic: str) -> str:
+        """Listen, and say a word there that is no command: some brokers grant a subscription and deliver nothing."""
+        assert self._client is not None  # noqa: S101 - `connect` came before
+        self._client.subscribe(topic, qos=1)
+        reason = self._wait("subscribe")
+        if reason is None:
+            raise PublishError(f"no answer within {self._timeout_s:g} s to the subscription to {topic}")
+        if reason.is_failure:
+            raise PublishError(f"the subscription to {topic} was refused ({reason}); the ACL must let this user read it")
+        said = self._publish(topic)
+        if self._serve(lambda: self._heard or said is None or said.is_failure) and self._heard:
+            return f"{OK}, tried on {topic}"
+        if said is not None and said.is_failure:
+            return f"granted on {topic}, but not tried: this user may not write there, and need not"
+        if self._protocol == "5":
+            raise PublishError(f"the subscription to {topic} was granted, but nothing is delivered; the ACL must let this user read it")
+        return f"unknown on {topic}: what was said there did not come back, and MQTT 3.1.1 does not say why"
+
     def close(self) -> None:
         """Part well."""
         if self._client is not None:
             self._client.disconnect()
 
+    def _publish(self, topic: str) -> ReasonCode | None:
+        """An empty message: nobody takes it for anything."""
+        assert self._client is not None  # noqa: S101 - `connect` came before
+        self._reasons.pop("publish", None)
+        self._client.publish(topic, b"", qos=1)
+        return self._wait("publish")
+
     def _wait(self, what: str) -> ReasonCode | None:
-        """Serve the connection until the answer is there, it ends, or time is up."""
+        """The answer, none if the connection ends or time is up before it is there."""
+        self._serve(lambda: what in self._reasons)
+        return self._reasons.get(what)
+
+    def _serve(self, until: Callable[[], bool]) -> bool:
+        """Serve the connection until something holds, it ends, or time is up; whether it holds."""
         client = self._client
         deadline_s = time.monotonic() + self._timeout_s
-        while client is not None and what not in self._reasons and time.monotonic() < deadline_s:
+        while client is not None and not until() and time.monotonic() < deadline_s:
             sock = client.socket()
             if sock is None:
                 break
             select.select([sock], [sock] if client.want_write() else [], [], 0.05)
             client.loop_read()
             client.loop_write()
-        return self._reasons.get(what)
+        return until()
 
     def _on_connect(self, _client: Client, _userdata: object, _flags: ConnectFlags, reason: ReasonCode, _: object) -> None:
         self._reasons["connect"] = reason
@@ -141,3 +175,9 @@ class _Visit:
 
     def _on_publish(self, _client: Client, _userdata: object, _mid: int, reason: ReasonCode, _: object) -> None:
         self._reasons["publish"] = reason
+
+    def _on_subscribe(self, _client: Client, _userdata: object, _mid: int, reasons: list[ReasonCode], _: object) -> None:
+        self._reasons["subscribe"] = reasons[0]
+
+    def _on_message(self, _client: Client, _userdata: object, _message: MQTTMessage) -> None:
+        self._heard = True

@@ -12,15 +12,15 @@ from aegan_monitor.errors import PublishError
 from aegan_monitor.probe import BrokerProbe
 from broker import Mosquitto, Subscriber, find_free_port
 
-TOPIC = "aegan/hall/check"
+TOPIC, COMMAND_TOPIC = "aegan/hall/check", "aegan/hall/pump/command"
 
 
-def probe(connection: Connection, protocol: str = "5") -> tuple[list[str], str]:
+def probe(connection: Connection, protocol: str = "5", command_topic: str | None = None) -> tuple[list[str], str]:
     """The stages' verdicts, and the one that failed, without the broker's name."""
     told: list[str] = []
     failure = ""
     try:
-        BrokerProbe(connection, protocol, TOPIC, timeout_s=1.0).run(told.append)  # type: ignore[arg-type]
+        BrokerProbe(connection, protocol, TOPIC, command_topic, timeout_s=1.0).run(told.append)  # type: ignore[arg-type]
     except PublishError as error:
         failure = str(error)
     where = f"MQTT broker {connection.host}:{connection.port}: "
@@ -42,6 +42,57 @@ def test_all_is_well(broker: Mosquitto, protocol: str, last: str) -> None:
     assert "aegan-hall-check" in broker.log
     with Subscriber(broker.port) as subscriber:
         assert subscriber.received() == []
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(
+    ("protocol", "acl", "verdict", "failure"),
+    [
+        ("5", "topic readwrite #", f"ok, tried on {COMMAND_TOPIC}", ""),
+        ("3.1.1", "topic readwrite #", f"ok, tried on {COMMAND_TOPIC}", ""),
+        ("5", "topic write #", None, "was granted, but nothing is delivered; the ACL must let this user read it"),
+        (
+            *("3.1.1", "topic write #"),
+            f"unknown on {COMMAND_TOPIC}: what was said there did not come back, and MQTT 3.1.1 does not say why",
+            "",
+        ),
+        (
+            *("5", f"topic write {TOPIC}\ntopic read {COMMAND_TOPIC}"),
+            f"granted on {COMMAND_TOPIC}, but not tried: this user may not write there, and need not",
+            "",
+        ),
+    ],
+)
+def test_permission_to_subscribe(tmp_path: Path, protocol: str, acl: str, verdict: str | None, failure: str) -> None:
+    """Mosquitto grants every subscription and keeps what its ACL forbids for itself: only a word that comes back tells."""
+    broker = Mosquitto(tmp_path / "mosquitto", acl=acl + "\n")
+    broker.start()
+    told, failed = probe(Connection("127.0.0.1", broker.port, "aegan-hall"), protocol, COMMAND_TOPIC)
+    broker.stop()
+    assert failed == (failure and f"permission to subscribe: the subscription to {COMMAND_TOPIC} {failure}")
+    assert told[4:] == ([f"permission to subscribe: {verdict}"] if verdict else [])
+
+
+def test_a_refused_subscription() -> None:
+    """Other brokers say so at once."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            server.accept()[0].close()  # the stage TCP
+            peer, _ = server.accept()
+            with peer:
+                for reply in (b"\x20\x03\x00\x00\x00", b"\x40\x02\x00\x01", b"\x90\x04\x00\x02\x00\x87"):
+                    peer.recv(4096)
+                    peer.sendall(reply)
+                peer.recv(4096)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        failure = probe(Connection("127.0.0.1", server.getsockname()[1], "c"), "5", COMMAND_TOPIC)[1]
+        thread.join(5.0)
+    assert failure == (
+        f"permission to subscribe: the subscription to {COMMAND_TOPIC} was refused (Not authorized); the ACL must let this user read it"
+    )
 
 
 def test_no_such_name() -> None:

@@ -60,6 +60,12 @@ CASES = {
         acl=f"user {USER}\ntopic write aegan/box/health\ntopic write aegan/box/status\n",
         check_line="a message on aegan/box/check was refused (Not authorized); the ACL must let this user write aegan/box/#",
     ),
+    "ACL of subscriptions": Case(
+        "accepted client 'aegan-box' (MQTT 5)",
+        "permission to subscribe",
+        acl=f"user {USER}\ntopic write #\n",
+        check_line="the subscription to aegan/box/pump/command was granted, but nothing is delivered; the ACL must let this user read it",
+    ),
 }
 
 
@@ -164,7 +170,7 @@ def test_each_way_has_its_line(
     where = f"MQTT broker 127.0.0.1:{broker.port}"
     environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
     with run_daemon(config, environment) as daemon:
-        told = "broker: connected" if name in ("good", "ACL") else case.line
+        told = "broker: connected" if name == "good" or "ACL" in name else case.line
         wait_until(lambda: any(told in status for status in manager.statuses()), told, 60.0)
         arguments = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()
         check = subprocess.run([*DAEMON, "check", "--config", str(config)], capture_output=True, text=True, check=False, timeout=100)
@@ -178,12 +184,13 @@ def test_each_way_has_its_line(
         assert check.stderr == f"aegan-monitor: {where}: {case.stage}: {case.check_line or case.line}\n"
     else:
         assert (check.returncode, check.stderr) == (0, "")
-        assert [line.removeprefix(f"{where}: ") for line in check.stdout.splitlines()[-5:]] == [
+        assert [line.removeprefix(f"{where}: ") for line in check.stdout.splitlines()[-6:]] == [
             "DNS: 127.0.0.1",
             "TCP: ok",
             "TLS: TLSv1.3, ok",
             "MQTT: ok, version 5",
             "permission to publish: ok, tried on aegan/box/check",
+            "permission to subscribe: ok, tried on aegan/box/pump/command",
         ]
     everything = log + check.stdout + check.stderr + arguments.decode() + "".join(manager.heard)
     assert PASSWORD not in everything
@@ -217,7 +224,7 @@ def test_health_tells_what_was_wrong_once_it_can(tmp_path: Path, files: dict[str
 def test_the_example_broker_takes_a_node_and_no_other(
     tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto], repository: Path
 ) -> None:
-    """configs/examples/mosquitto, with its paths moved: a user may write below the node of that name, and nowhere else."""
+    """configs/examples/mosquitto, with its paths moved: a user may write below the node of that name, and hear its commands."""
     example = repository / "configs" / "examples" / "mosquitto"
     text = (example / "mosquitto.conf").read_text(encoding="utf-8")
     for name, path in (("ca.pem", "good authority"), ("broker.pem", "good"), ("broker.key", "good key")):
@@ -229,10 +236,14 @@ def test_the_example_broker_takes_a_node_and_no_other(
     brokers.append(broker)
     broker.start()
     config = write_config(tmp_path, files, CASES["good"], broker.port)
-    where = f"MQTT broker 127.0.0.1:{broker.port}: permission to publish"
+    where = f"MQTT broker 127.0.0.1:{broker.port}: permission to"
     for user, code, told in (
-        ("box", 0, f"{where}: ok, tried on aegan/box/check\n"),
-        ("other", 1, f"{where}: a message on aegan/box/check was refused (Not authorized); the ACL must let this user write aegan/box/#\n"),
+        ("box", 0, f"{where} publish: ok, tried on aegan/box/check\n{where} subscribe: ok, tried on aegan/box/pump/command\n"),
+        (
+            "other",
+            1,
+            f"{where} publish: a message on aegan/box/check was refused (Not authorized); the ACL must let this user write aegan/box/#\n",
+        ),
     ):
         config.write_text(
             config.read_text().replace(f"username: {USER}", f"username: {user}").replace("username: box", f"username: {user}")
