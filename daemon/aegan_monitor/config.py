@@ -80,7 +80,7 @@ class MachineConfig(Settings):
     capture: Capture = Field(default=MicCaptureConfig(), description="Where its sound comes from; a mapping without kind is a mic.")
     score: Text | None = Field(default=None, description="Id of the score that is watched; null is the bundle's choice.")
     alarm: AlarmConfig = Field(default=AlarmConfig(), description="When a score becomes an alarm.")
-    no_data_s: float = Field(default=5.0, gt=0, description="Seconds without a sample after which the sensor is stalled.")
+    no_data_s: float = Field(default=1.5, gt=0, description="Seconds without a sample after which the sensor is stalled.")
     retry_s: float = Field(default=30.0, gt=0, description="Longest wait, in seconds, between two attempts to open the capture again.")
 
 

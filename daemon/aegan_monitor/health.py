@@ -76,12 +76,14 @@ class HealthReport:
 
 
 def _machine_health(line: Line, uptime_s: float) -> messages.MachineHealth:
+    deviation_ppm = line.listener.rate_deviation_ppm
     return messages.MachineHealth(
         state=line.machine.state,
         sensor=line.listener.sensor().state,
         coverage_percent=round(min(100.0, 100 * _scored_s(line) / max(uptime_s, 1e-3)), 2),
         dropped_samples_total=line.ring.dropped_samples_total,
         gaps_total=line.ring.gaps_total,
+        rate_deviation_ppm=None if deviation_ppm is None else round(deviation_ppm, 1),
     )
 
 

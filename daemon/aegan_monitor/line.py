@@ -94,7 +94,7 @@ def make_capture(machine: MachineConfig, sample_rate_hz: int) -> Capture:
     """The machine's capture, not yet open."""
     capture = machine.capture
     if isinstance(capture, MicCaptureConfig):
-        return MicrophoneCapture(capture.device, capture.channel, sample_rate_hz, stall_s=2 * machine.no_data_s)
+        return MicrophoneCapture(capture.device, capture.channel, sample_rate_hz, stall_s=machine.no_data_s)
     if isinstance(capture, FileCaptureConfig):
         return FileCapture(capture.paths, sample_rate_hz, capture.pace, loop=capture.loop)
     return StdinCapture(sys.stdin.fileno(), sample_rate_hz, capture.sample_format)
@@ -139,7 +139,7 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
         ring,
         live=live,
         waits=waits,
-        no_data_s=math.inf if pace == "fast" else config.no_data_s,
+        no_data_s=math.inf if pace == "fast" else 2 * config.no_data_s if live else config.no_data_s,  # a microphone tells by itself
         retry_s=config.retry_s,
     )
     return Line(machine, listener, ring, session, features.sample_rate_hz)

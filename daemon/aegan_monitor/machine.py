@@ -53,12 +53,14 @@ class Machine:
     """Scores runs of samples, and says what happened as payloads. It belongs to the worker thread.
 
     Attributes:
+        n_samples_scored: Samples that a score has covered; what was heard between two gaps too short for a clip is none of them.
         last_score: The last decision, for any thread to read.
     """
 
     def __init__(self, name: str, pipeline: Pipeline, judge: Judge, new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
         self.name = name
         self.n_samples_scored = 0
+        self._scored_until = 0  # the sample after the last of them
         self.last_score: messages.Score | None = None
         self._pipeline, self._judge, self._new_id = pipeline, judge, new_id
         self._sequence = 0
@@ -90,8 +92,12 @@ class Machine:
         if run.after_gap:
             self._pipeline.reset(run.start_sample)
             self._judge.alarm.hold()
-        self.n_samples_scored += len(run.samples)
-        return [payload for clip in self._pipeline.push(run.samples) for payload in self._publish(self._judge.judge(clip), time)]
+            self._scored_until = run.start_sample
+        clips = self._pipeline.push(run.samples)
+        for clip in clips:
+            self.n_samples_scored += clip.end_sample - self._scored_until
+            self._scored_until = clip.end_sample
+        return [payload for clip in clips for payload in self._publish(self._judge.judge(clip), time)]
 
     def sense(self, sensor: SensorState, time: datetime) -> list[messages.Payload]:
         """The input's state, if it is news."""

@@ -80,6 +80,11 @@ class MachineHealth(Model):
     )
     dropped_samples_total: NonNegativeInt = Field(description="Samples that were overwritten before they could be scored.")
     gaps_total: NonNegativeInt = Field(description="Interruptions of the sound; nothing is scored across one.")
+    rate_deviation_ppm: float | None = Field(
+        default=None,
+        description="How much faster the microphone's clock is than it says, in millionths; null until it is known.",
+        examples=[-18.4],
+    )
 
 
 class Health(Payload):

@@ -136,3 +136,16 @@ def test_the_demo_bundle_is_where_it_says() -> None:
     """In the package."""
     assert (bundle_path() / "bundle.json").is_file()
     assert isinstance(bundle_path(), Path)
+
+
+def test_only_what_a_score_covers_is_scored(machine: Machine) -> None:
+    """Sound between gaps that are closer than a clip is heard, but counts for nothing."""
+    sound = Pump(21).read(20 * RATE_HZ)
+    hear(machine, sound)
+    until = machine.n_samples_scored
+    assert 18.9 * RATE_HZ < until <= 20 * RATE_HZ
+    for number in range(1, 4):
+        hear(machine, sound[: 8 * RATE_HZ], number * 100 * RATE_HZ, after_gap=True)
+    assert machine.n_samples_scored == until
+    hear(machine, sound, 1000 * RATE_HZ, after_gap=True)
+    assert machine.n_samples_scored == 2 * until
