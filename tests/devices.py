@@ -1,5 +1,6 @@
 """A sound server and a PortAudio without either: what they list is set by the test, and so is what their streams give."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,13 +30,18 @@ class FalseStream:
     sample_rate_hz: int = 16_000
     n_channels: int = 2
     closed: bool = False
+    passed_s: float = 0.0  # while what was given sounded
 
     def read(self, timeout_s: float) -> Chunk | None:
         """The next item; an error is raised."""
         assert not self.closed
-        item = self.items.pop(0) if self.items and timeout_s else None
+        item = self.items.pop(0) if self.items else None
         if isinstance(item, CaptureError):
             raise item
+        if item is None:
+            time.sleep(min(timeout_s, 0.01))
+        else:
+            self.passed_s += len(item.samples) / self.sample_rate_hz
         return item
 
     def close(self) -> None:

@@ -24,16 +24,22 @@ class Lab:
     def __init__(self, *openings: list[Item], wanted: str | None = None, channel: int = 0, device_rate_hz: int = RATE_HZ) -> None:
         self.now_s = 100.0
         self.openings = list(openings)
+        self.stream: FalseStream | None = None
         self.rate_hz = device_rate_hz
         self.server = FalseServer(make_source("usb", "USB Mic", default=True), stream=self.open_stream)
         devices = Devices(self.server, AlsaCards(Path("/nonexistent")), FalsePortAudio())
         self.capture = MicrophoneCapture(
-            wanted, channel, RATE_HZ, stall_s=5.0, clock=lambda: self.now_s, devices=devices, microphones=Microphones()
+            wanted, channel, RATE_HZ, stall_s=5.0, clock=lambda: self.now_s, devices=devices, microphones=Microphones(self.tell_time)
         )
 
     def open_stream(self, _: str) -> FalseStream:
         """The next opening."""
-        return FalseStream(self.openings.pop(0) if self.openings else [], self.rate_hz)
+        self.stream = FalseStream(self.openings.pop(0) if self.openings else [], self.rate_hz)
+        return self.stream
+
+    def tell_time(self) -> float:
+        """By the device's clock, so that its rate is right."""
+        return self.stream.passed_s if self.stream else 0.0
 
     def read(self, n_blocks: int = 1) -> list[Block]:
         """Blocks with samples."""
@@ -182,6 +188,23 @@ def test_the_rate_becomes_the_bundles(device_rate_hz: int) -> None:
     spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
     assert np.argmax(spectrum) == pytest.approx(1000 * len(heard) / RATE_HZ, abs=1)
     assert np.sqrt(np.mean(heard**2)) == pytest.approx(np.sqrt(0.5), rel=1e-3)
+
+
+def test_a_wrong_rate_must_prove_itself_right() -> None:
+    """Opened again, nothing is delivered until the rate was right for five seconds; then it is as ever."""
+    lab = Lab([CaptureError("too fast", "wrong_rate")], [ramp(800, 100) for _ in range(90)])
+    lab.capture.open()
+    assert lab.fail().fault == "wrong_rate"
+    lab.capture.close()
+    lab.capture.open()
+    for _ in range(90):
+        block = lab.capture.read()
+        assert block is not None
+        assert len(block.samples) == 0
+    assert lab.stream is not None
+    lab.stream.items += [ramp(800, 100) for _ in range(90)]
+    lab.read()
+    lab.capture.close()
 
 
 def test_a_hanging_server_is_no_news() -> None:

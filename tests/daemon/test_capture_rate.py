@@ -67,3 +67,13 @@ def test_a_busy_moment_is_no_loss() -> None:
     feed(meter, RATE_HZ, 60)
     assert meter.add(61 * RATE_HZ, 61.0) == 0
     assert feed(meter, RATE_HZ, 30, start_s=61, n_before=61 * RATE_HZ) == 0
+
+
+def test_a_device_without_a_clock_is_refused_at_once() -> None:
+    """It gives as many samples as are taken; so few of them come that they make no score."""
+    meter = RateMeter("mic", RATE_HZ)
+    meter.add(RATE_HZ, 100.0)
+    meter.add(2 * RATE_HZ, 100.01)
+    with pytest.raises(CaptureError, match="mic: expected 48000 samples a second, found ") as caught:
+        meter.add(4 * RATE_HZ, 100.02)
+    assert caught.value.fault == "wrong_rate"

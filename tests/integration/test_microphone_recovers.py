@@ -1,5 +1,6 @@
 """Capture that recovers: sources and sound servers go, hang and come back, and nothing but the right microphone is ever heard."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import pytest
 
 import pulse
 from aegan_monitor.capture.devices import Devices
+from aegan_monitor.capture.hardware import COMMAND, PortAudio
 from aegan_monitor.capture.mic import MicrophoneCapture
 from aegan_monitor.capture.pulse import PulseServer
 from aegan_monitor.capture.shared import Microphones
@@ -32,14 +34,15 @@ RECOVERED_S = 3.0  # and so soon after its end the microphone is heard
 class Machine:
     """A machine's capture, listener and ring as the daemon has them, without the rest of the line."""
 
-    server: pulse.PulseServer
+    server: pulse.PulseServer | None
     device: str | None
     channel: int = 0
     microphones: Microphones = field(default_factory=Microphones)
+    devices: Devices | None = None
 
     def __post_init__(self) -> None:
         """Nothing listens yet."""
-        devices = Devices(PulseServer(self.server.address, {}))
+        devices = self.devices or Devices(PulseServer(self.server.address if self.server else None, {}))
         self.capture = MicrophoneCapture(self.device, self.channel, RATE_HZ, devices=devices, microphones=self.microphones)
         self.ring = Ring(30 * RATE_HZ, 512)
         self.listener = Listener("pump", self.capture, self.ring, live=True, waits=False, no_data_s=3.0, retry_s=30.0)
@@ -88,6 +91,11 @@ def wait_until(holds: Callable[[], bool], within_s: float, tell: Callable[[], st
         time.sleep(0.01)
 
 
+def count_descriptors() -> int:
+    """Of this process."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def level_at(samples: FloatArray, frequency_hz: float) -> float:
     """Amplitude of a tone in `samples`, seen through a Hann window."""
     window = np.hanning(len(samples))
@@ -120,6 +128,7 @@ def test_a_source_goes_and_comes_back_20_times(server: pulse.PulseServer, device
     """By its identity or as the default: each time the fault is told, each time it is back within 3 s, and no sample is the other's."""
     with listening(Machine(server, device)) as machine:
         machine.wait_for("ok")
+        n_threads, n_descriptors = threading.active_count(), count_descriptors()
         for _ in range(20 if device else 3):
             server.remove("machine")
             assert machine.wait_for("missing", NOTICED_S)
@@ -128,6 +137,7 @@ def test_a_source_goes_and_comes_back_20_times(server: pulse.PulseServer, device
             assert_only_right(machine.read_all())
         machine.hear(0.5)
         assert machine.ring.gaps_total >= 3
+        assert (threading.active_count(), count_descriptors()) == (n_threads, n_descriptors)
 
 
 def test_another_default_is_not_taken(server: pulse.PulseServer) -> None:
@@ -227,27 +237,55 @@ def test_a_device_is_heard_at_its_own_rate(server: pulse.PulseServer, device_rat
 
 
 def test_four_machines_share_eight_channels(pulse: pulse.PulseServer, tmp_path: Path) -> None:
-    """One stream for all; each hears its own channel, two may hear the same, and the last one closes the device."""
+    """One stream for all; each hears its own channel, two may hear the same, a dead one disturbs nobody, the last one closes the device."""
     pulse.add_sink("interface", 48_000, 8)
     tones_hz = [500 + 250 * channel for channel in range(8)]
     times_s = np.arange(20 * 48_000) / 48_000
-    sound = write_wav(tmp_path / "eight.wav", np.stack([0.3 * np.sin(2 * np.pi * f * times_s) for f in tones_hz], axis=1), 48_000)
+    tones = np.stack([0.3 * np.sin(2 * np.pi * f * times_s) for f in tones_hz], axis=1)
+    tones[:, 5] = 0
+    sound = write_wav(tmp_path / "eight.wav", tones, 48_000)
     microphones = Microphones()
     machines = [Machine(pulse, "pulse:interface.monitor", channel, microphones) for channel in (7, 0, 3, 3)]
+    dead = Machine(pulse, "pulse:interface.monitor", 5, microphones)
     with pulse.start_playing(sound, "interface") as player:
-        for machine in machines:
+        for machine in (*machines, dead):
             machine.listener.start()
         for machine in machines:
             machine.wait_for("ok")
+        dead.wait_for("silent")
         assert len(pulse.control("list", "short", "source-outputs").splitlines()) == 1
         for machine in machines:
             heard = machine.hear(0.5)[-8000:]
             levels = [level_at(heard, frequency_hz) for frequency_hz in tones_hz]
             assert [channel for channel, level in enumerate(levels) if level > 0.2] == [machine.channel]
             assert sorted(levels)[-2] < 0.01
-        for machine in machines[:-1]:
+            assert machine.ring.gaps_total == 0
+        assert dead.read_all() == []
+        for machine in (dead, *machines[:-1]):
             machine.listener.stop()
         machines[-1].hear(0.5)
         machines[-1].listener.stop()
         assert pulse.control("list", "short", "source-outputs") == ""
         player.terminate()
+
+
+@pytest.mark.parametrize(
+    ("pcm", "states"),
+    [
+        ("type file slave.pcm null file /dev/null infile {noise} format raw", {"wrong_rate"}),
+        ("type null", {"silent", "wrong_rate"}),  # it is both
+    ],
+)
+def test_a_real_portaudio_may_have_a_device_that_lies(tmp_path: Path, pcm: str, states: set[str]) -> None:
+    """ALSA's null device gives as much as is taken, noise or zeros: never enough for a score."""
+    noise = tmp_path / "noise"
+    noise.write_bytes(np.random.default_rng(0).normal(0, 0.1, 500_000).astype("<f4").tobytes())
+    (tmp_path / ".asoundrc").write_text(f'pcm.liar {{ {pcm.format(noise=noise)} hint {{ show on description "liar" }} }}\n')
+    devices = Devices(PulseServer("unix:/nonexistent"), portaudio=PortAudio(["env", f"HOME={tmp_path}", *COMMAND]))
+    assert "liar" in [device.identity for device in devices.list_all()]
+    with listening(Machine(None, "liar", devices=devices)) as machine:
+        wait_until(lambda: machine.listener.sensor().state in states, NOTICED_S, lambda: f"found {machine.listener.sensor()}")
+        time.sleep(3.0)  # in which it is opened again and again
+        assert machine.listener.sensor().state in states
+        runs = machine.read_all()
+    assert sum(len(run.samples) for run in runs) < 5 * RATE_HZ

@@ -139,7 +139,13 @@ class Devices:
         if len(found) > 1:
             places = ", ".join(device.identity for device in found)
             raise CaptureError(f"several devices are {identity}: {places}; name one of these")
-        return InputDevice(f"{found[0].name} ({identity})", "ALSA", 0, 0.0, False, identity, f"(hw:{found[0].card},{found[0].device})")
+        card = found[0]
+        return InputDevice(f"{card.name} ({identity})", "ALSA", 0, 0.0, False, card.identity, f"(hw:{card.card},{card.device})")
+
+
+def is_identity(wanted: str | None) -> bool:
+    """Whether it means one device and no other, wherever and whenever it is looked for."""
+    return _find_kind(wanted) != ""
 
 
 def _find_kind(wanted: str | None) -> str:

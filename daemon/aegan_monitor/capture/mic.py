@@ -7,7 +7,7 @@ import numpy as np
 import soxr
 
 from aegan_monitor.capture import find_bad_sample
-from aegan_monitor.capture.devices import Devices, InputDevice
+from aegan_monitor.capture.devices import Devices, InputDevice, is_identity
 from aegan_monitor.capture.flat import FLAT_S, FlatWatch
 from aegan_monitor.capture.shared import Microphones, Seat
 from aegan_monitor.errors import CaptureError
@@ -139,11 +139,12 @@ class MicrophoneCapture:
         """Listen no more."""
         if self._seat is not None:
             self._seat.leave()
-            self._seat = None
+            self._seat = self._resampler = None
 
     @property
     def _identity(self) -> str | None:
-        return self._heard.identity if self._heard else self._wanted
+        """What is looked for: as it was asked for, or if that may mean something else tomorrow, what was heard first."""
+        return self._heard.identity if self._heard and not is_identity(self._wanted) else self._wanted
 
     def _begin(self, device_rate_hz: int, *, alive: bool = False) -> None:
         """Forget what came before: nothing of it may be heard together with what follows."""

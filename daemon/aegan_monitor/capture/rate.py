@@ -12,6 +12,7 @@ from aegan_monitor.errors import CaptureError
 GROSS = 0.02  # of the rate: no clock is so wrong, so the device is not what it says
 JITTER_S = 0.2  # as late as a busy machine may be for one bucket after the other
 LOSS_S = 0.5  # later than that, twice: samples were lost without a word
+EARLY_S = 2.0  # so many samples too many at once are no jitter, and too few for a score
 BUCKET_S = 0.5
 N_GROSS = 120  # buckets, a minute
 N_FINE = 1200  # buckets, ten minutes
@@ -27,10 +28,10 @@ class _Bucket:
 
 
 class RateMeter:
-    """Fed with how many samples have come whenever none is left waiting: being late is then the device's doing, or its jitter.
+    """Compares how many samples have come with the time that has passed.
 
-    Of each half second only the earliest moment counts, since jitter can only delay. The rate is the slope of a line through
-    these (least squares); where it is grossly wrong or samples are lost, a few of them tell.
+    Of each half second only the moment counts at which the samples were least late, since jitter can only delay. The rate is the
+    slope of a line through these (least squares); where it is grossly wrong or samples are lost, a few of them tell.
     """
 
     def __init__(self, name: str, sample_rate_hz: int) -> None:
@@ -56,6 +57,8 @@ class RateMeter:
         if self._start_s is None:
             self._start_s = now_s - n_total / self._rate_hz
         late_s = now_s - self._start_s - n_total / self._rate_hz
+        if late_s < (self._recent[-1].late_s if self._recent else 0.0) - EARLY_S:
+            raise self._wrong(n_total / max(now_s - self._start_s, 1e-3))
         lost_s = 0.0
         if now_s >= self._bucket_ends_s:
             if self._best is not None:
@@ -83,11 +86,13 @@ class RateMeter:
         passed_s, later_s = buckets[-1].time_s - buckets[0].time_s, buckets[-1].late_s - buckets[0].late_s
         slope = statistics.median((b.late_s - a.late_s) / (b.time_s - a.time_s) for a, b in pairwise(buckets))
         if abs(later_s) > GROSS * passed_s + JITTER_S and abs(slope) > GROSS and slope * later_s > 0:
-            found_hz = self._rate_hz * (1 - later_s / passed_s)
-            raise CaptureError(
-                f"{self._name}: expected {self._rate_hz} samples a second, found {found_hz:.0f}; check the device's driver and settings",
-                "wrong_rate",
-            )
+            raise self._wrong(self._rate_hz * (1 - later_s / passed_s))
+
+    def _wrong(self, found_hz: float) -> CaptureError:
+        return CaptureError(
+            f"{self._name}: expected {self._rate_hz} samples a second, found {found_hz:.0f}; check the device's driver and settings",
+            "wrong_rate",
+        )
 
     def _find_loss(self) -> float:
         """A step that stays, where a wrong rate would go on."""

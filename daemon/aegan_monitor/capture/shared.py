@@ -116,20 +116,16 @@ class _Session:
                 seat.fail(error)
 
     def _read(self) -> None:
-        n_samples, last_s, lost = 0, self._clock(), False
+        n_samples, last_s = 0, self._clock()
         while not self._over:
-            chunk = self._stream.read(0.0)
-            if chunk is None:
-                if n_samples:
-                    lost |= self.meter.add(n_samples, last_s) > 0
-                chunk = self._stream.read(TURN_S)
+            chunk = self._stream.read(TURN_S)
             if chunk is None or len(chunk.samples) == 0:
                 self._check_news(last_s)
                 continue
             last_s = self._clock()
             n_samples += len(chunk.samples)
-            if lost:
-                chunk, lost = Chunk(chunk.samples, overflowed=True), False
+            if self.meter.add(n_samples, last_s):
+                chunk = Chunk(chunk.samples, overflowed=True)
             for seat in self._seats:
                 seat.give(chunk)
 
