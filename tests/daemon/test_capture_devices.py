@@ -63,8 +63,9 @@ def test_names_are_those_of_the_sound_server(tmp_path: Path, wanted: str | None,
         (
             "loud",
             (
-                "no input device matches 'loud'; available: 'Pump microphone', 'Pump microphone (right)', 'Monitor of loudspeaker', "
-                "see aegan-monitor devices"
+                "no input device matches 'loud'; available: "
+                "'Pump microphone' (pulse:usb-left), 'Pump microphone (right)' (pulse:usb-right), "
+                "'Monitor of loudspeaker' (pulse:pci.monitor), see aegan-monitor devices"
             ),
         ),
         ("alsa:PCH", "no sound card is alsa:PCH; available: none; plug it in, or see aegan-monitor devices"),
@@ -91,7 +92,8 @@ def test_cards_are_named_without_their_numbers(tmp_path: Path) -> None:
         "give the identity of one, see aegan-monitor devices"
     )
     assert refusal(devices, "hw:1") == (
-        "no input device matches 'hw:1'; available: 'USB Mic: Audio', 'USB Mic: Audio', 'default', see aegan-monitor devices"
+        "no input device matches 'hw:1'; available: 'USB Mic: Audio' (usb:1-1.4), 'USB Mic: Audio' (usb:1-1.2), 'default' (default), "
+        "see aegan-monitor devices"
     )
     assert devices.find(None).identity == "usb:1-1.4"
     devices.open(devices.find("usb:1-1.2"))

@@ -54,11 +54,14 @@ def test_played_samples_are_heard_bit_by_bit(pulse: RealServer, tmp_path: Path) 
     np.testing.assert_array_equal(np.concatenate(heard)[: len(played) - 10], played[10:] / np.float32(32768))
 
 
+NULL = "'Monitor of Null Output' (pulse:mic.monitor)"
+
+
 @pytest.mark.parametrize(
     ("device", "channel", "message"),
     [
-        ("bathtub", 0, "no input device matches 'bathtub'; available: 'Monitor of Null Output', see aegan-monitor devices"),
-        ("null", 0, "no input device matches 'null'; available: 'Monitor of Null Output', see aegan-monitor devices"),
+        ("bathtub", 0, f"no input device matches 'bathtub'; available: {NULL}, see aegan-monitor devices"),
+        ("null", 0, f"no input device matches 'null'; available: {NULL}, see aegan-monitor devices"),
         ("pulse:bathtub", 0, "the sound server has no source 'bathtub'; available: 'mic.monitor'; plug the microphone in"),
         ("mic.monitor", 1, "microphone 'Monitor of Null Output': expected a channel from 0 to 0, found 1; choose one of these"),
     ],

@@ -102,3 +102,20 @@ def test_faults_are_told_and_nothing_else_is_heard(pulse: PulseServer, broker: M
     for player in players:
         player.kill()
         player.wait()
+
+
+@pytest.mark.mic
+@pytest.mark.broker
+def test_a_hanging_server_does_not_hold_up_the_end(pulse: PulseServer, broker: Mosquitto, tmp_path: Path) -> None:
+    """Nor the start: two machines begin while it hangs, say so, and stop as they are told, with `offline` published."""
+    config = tmp_path / "monitor.yaml"
+    machines = [
+        f"{{name: {name}, bundle: {bundle_path()}, capture: {{device: {device}}}}}" for name, device in (("pump", "null"), ("fan", "x"))
+    ]
+    config.write_text(f"node: box\nmqtt: {{port: {broker.port}}}\noutbox: {{path: outbox.sqlite}}\nmachines: [{', '.join(machines)}]\n")
+    pulse.pause()
+    with Subscriber(broker.port, "aegan/box/#") as subscriber:
+        with running(config, pulse.env):
+            wait_for_sensor(subscriber, {"stalled"}, 20.0)
+        subscriber.wait_for(lambda m: m.topic == "aegan/box/status" and m.payload == "offline")
+    pulse.resume()

@@ -85,7 +85,7 @@ class Devices:
         matches = [device for device in devices if device.is_default] if wanted is None else _match(wanted, devices)
         if not matches:
             missing = "there is no default input device" if wanted is None else f"no input device matches {wanted!r}"
-            raise CaptureError(f"{missing}; available: {_names(devices)}, {_SEE}")
+            raise CaptureError(f"{missing}; available: {_identities(devices)}, {_SEE}")
         if len(matches) > 1:
             raise CaptureError(f"several input devices match {wanted!r}: {_identities(matches)}; give the identity of one, {_SEE}")
         return matches[0]
@@ -194,9 +194,5 @@ def _match(wanted: str, devices: list[InputDevice]) -> list[InputDevice]:
     return exact or [device for device, both in names if not device.is_monitor and any(part in name.casefold() for name in both)]
 
 
-def _names(devices: list[InputDevice]) -> str:
-    return ", ".join(repr(device.name) for device in devices) or "none"
-
-
 def _identities(devices: list[InputDevice]) -> str:
-    return ", ".join(f"{device.name!r} ({device.identity})" for device in devices)
+    return ", ".join(f"{device.name!r} ({device.identity})" for device in devices) or "none"
