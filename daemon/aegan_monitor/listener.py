@@ -106,15 +106,16 @@ class Listener:
                     return
             finally:
                 self._capture.close()
-            self._wait(wait_s)
-            wait_s = min(2 * wait_s, self._retry_s)
+            has_news = self._wait(wait_s)
+            wait_s = self._first_retry_s if has_news else min(2 * wait_s, self._retry_s)
 
-    def _wait(self, wait_s: float) -> None:
-        """Wait for the next attempt; shorter where a device has come."""
+    def _wait(self, wait_s: float) -> bool:
+        """Wait for the next attempt; not as long, and True, where a device has come: it may need a moment until it opens."""
         until_s = time.monotonic() + wait_s
         while (left_s := until_s - time.monotonic()) > 0 and not self._stopping.wait(min(left_s, LOOK_S)):
             if self._device and self._device.has_news():
-                return
+                return True
+        return False
 
     def _as_capture_error(self, fault: Exception) -> CaptureError:
         if isinstance(fault, CaptureError):

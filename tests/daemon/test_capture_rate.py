@@ -61,6 +61,13 @@ def test_samples_lost_in_silence_are_noticed() -> None:
     assert feed(meter, RATE_HZ, 10, start_s=131, n_before=130 * RATE_HZ) == pytest.approx(1.0, abs=0.1)
 
 
+def test_samples_lost_on_a_fast_device_are_no_wrong_rate() -> None:
+    """It is many seconds early by then, and that is no jump."""
+    meter, true_rate_hz = RateMeter("mic", RATE_HZ), RATE_HZ * 1.01
+    feed(meter, true_rate_hz, 600 / 1.01)
+    assert feed(meter, true_rate_hz, 10, start_s=600 / 1.01 / 1.01 + 1, n_before=round(600 / 1.01) * RATE_HZ) > 0.5
+
+
 def test_a_busy_moment_is_no_loss() -> None:
     """Everything comes after a second in which nobody had time."""
     meter = RateMeter("mic", RATE_HZ)

@@ -223,6 +223,21 @@ def test_a_device_that_has_come_is_not_kept_waiting() -> None:
     listener.stop()
 
 
+def test_a_device_that_has_come_may_need_a_moment() -> None:
+    """After a long outage the attempts are close together again: the first comes before anybody may open it."""
+    gone = CaptureError("gone")
+    capture = PluggableCapture([[gone], [gone], [gone], [gone], [gone], [CaptureError("not yet")], [block(0), block(512)]])
+    ring = Ring(4096, 512)
+    listener = Listener("pump", capture, ring, live=True, waits=False, no_data_s=5, retry_s=1000, first_retry_s=0.1)
+    listener.start()
+    wait_until(lambda: len(capture._script) == 2)
+    capture.news = True  # now, in a wait of 1.6 s; the next would be of 3.2 s
+    wait_until(lambda: len(capture._script) == 1)
+    capture.news = False
+    assert ring.read(1.0) is not None
+    listener.stop()
+
+
 def test_the_clock_is_the_devices() -> None:
     """A recording has none."""
     captures = [PluggableCapture([]), ScriptedCapture([])]

@@ -109,7 +109,8 @@ class PulseStream:
         spec = SampleSpec(_FLOAT32_LE, source.n_channels, source.sample_rate_hz)
         n_fragment_bytes = max(1, round(FRAGMENT_S * source.sample_rate_hz)) * source.n_channels * 4
         # no_remap, no_remix, fix_format, fix_rate, fix_channels, dont_move, variable_rate; then peak_detect, adjust_latency
-        flags = (False, True, False, True, True, True, False, False, True)
+        # (not fixed, but asked for as the source has them: PipeWire takes "fixed" for its own rate and two channels)
+        flags = (False, True, False, False, False, True, False, False, True)
         properties = {"media.name": b"machine sound\0", "node.dont-reconnect": b"true\0", "node.dont-fallback": b"true\0"}
         answer: list[Any] = connection.request(
             _CREATE_RECORD_STREAM,

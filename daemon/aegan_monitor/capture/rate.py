@@ -74,8 +74,9 @@ class RateMeter:
         self._refuse_gross()
         lost_s = self._find_loss()
         if lost_s:
-            self._recent.clear()
-            self._steady.clear()
+            for buckets in (self._recent, self._steady):
+                buckets.clear()
+                buckets.append(best)
         self._measure()
         return lost_s
 
