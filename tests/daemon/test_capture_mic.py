@@ -132,6 +132,21 @@ def test_the_lost_time_is_in_the_sample_index() -> None:
     lab.capture.close()
 
 
+def test_the_lost_time_counts_once_though_the_resampler_is_late() -> None:
+    """Its first chunks give nothing; the index of the first sample is still that of the clock."""
+    lab = Lab([ramp(4800), CaptureError("unplugged")], [ramp(10, start) for start in range(1, 5000, 10)], device_rate_hz=48_000)
+    lab.capture.open()
+    [before] = lab.read()
+    lab.fail()
+    lab.capture.close()
+    lab.now_s += 7.0
+    lab.capture.open()
+    [after] = lab.read()
+    lab.capture.close()
+    assert after.overflowed
+    assert after.start_sample + len(after.samples) == before.start_sample + len(before.samples) + 7 * RATE_HZ
+
+
 @pytest.mark.parametrize(("value", "fault"), [(0.0, "silent"), (0.3, "constant")])
 def test_a_dead_channel_is_told_and_opened_again(value: float, fault: str) -> None:
     """After a second; opened again it is listened to for longer and longer, and nothing of it is delivered until it lives."""

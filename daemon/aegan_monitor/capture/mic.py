@@ -119,7 +119,6 @@ class MicrophoneCapture:
             return self._deliver([])
         if chunk.overflowed:
             self._begin(seat.session.sample_rate_hz, alive=self._watch.alive)
-            self._after_gap = self._left_s is not None
         samples = np.ascontiguousarray(chunk.samples[:, self._channel])
         if (bad := find_bad_sample(samples)) is not None:
             raise CaptureError(
@@ -153,20 +152,19 @@ class MicrophoneCapture:
         self._after_gap = self._left_s is not None
 
     def _deliver(self, living: list[FloatArray]) -> Block:
-        if not living:
-            return Block(np.zeros(0, np.float32), self._next_sample)
-        samples = np.concatenate(living)
-        if self._resampler is not None:
+        samples = np.concatenate([np.zeros(0, np.float32), *living])
+        if self._resampler is not None and living:
             samples = self._resampler.resample_chunk(samples)
+        if len(samples) == 0:
+            return Block(samples, self._next_sample)
         now_s = self._clock()
         if self._after_gap and self._left_s is not None:
             lost = round((now_s - self._left_s) * self.sample_rate_hz) - len(samples)
             self._next_sample += max(0, lost)
         block = Block(samples, self._next_sample, self._after_gap)
-        if len(samples):
-            self._next_sample += len(samples)
-            self._left_s, self._after_gap = now_s, False
-            self._heard, self._patience_s = self._heard or self._found, FLAT_S
+        self._next_sample += len(samples)
+        self._left_s, self._after_gap = now_s, False
+        self._heard, self._patience_s = self._heard or self._found, FLAT_S
         return block
 
 
