@@ -15,7 +15,7 @@ def test_cards_are_listed_by_what_stays(tmp_path: Path) -> None:
     plug(tmp_path, 10, "Device", usb_path="1-1.4", serial="A17")
     found = AlsaCards(tmp_path).list_devices()
     assert [(device.card, device.device, device.identity) for device in found] == [
-        (0, 0, "alsa:PCH"),
+        (0, 0, "alsa:PCH,0"),
         (0, 2, "alsa:PCH,2"),
         (10, 0, "usb:1-1.4"),
     ]

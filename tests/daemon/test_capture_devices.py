@@ -107,8 +107,10 @@ def test_an_ambiguous_identity_is_refused(tmp_path: Path) -> None:
     plug(tmp_path, 3, "C", devices=(0, 1))
     devices = Devices(no_server(), AlsaCards(tmp_path), FalsePortAudio())
     assert refusal(devices, "usb:0001") == "several devices are usb:0001: usb:1-1, usb:1-2; name one of these"
-    assert refusal(devices, "alsa:C") == "several devices are alsa:C: alsa:C, alsa:C,1; name one of these"
+    assert refusal(devices, "alsa:C") == "several devices are alsa:C: alsa:C,0, alsa:C,1; name one of these"
     assert devices.find("alsa:C,1").place == "(hw:3,1)"
+    for device in AlsaCards(tmp_path).list_devices():
+        assert devices.find(device.identity).place == f"(hw:{device.card},{device.device})"
 
 
 def test_a_card_that_changes_its_number_is_not_mistaken(tmp_path: Path) -> None:

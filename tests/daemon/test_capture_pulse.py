@@ -5,11 +5,14 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from aegan_monitor.capture.pulse import PulseServer
-from aegan_monitor.capture.pulse_connection import ANSWER_S, find_address, read_cookie
+from aegan_monitor.capture.pulse import PulseServer, PulseStream
+from aegan_monitor.capture.pulse_connection import ANSWER_S, CONTROL, PulseConnection, find_address, read_cookie
+from aegan_monitor.capture.tagstruct import ChannelMap, SampleSpec, Value, pack
 from aegan_monitor.errors import CaptureError
+from devices import make_source
 
 
 @pytest.mark.parametrize(
@@ -91,3 +94,58 @@ def test_what_is_no_sound_server_is_told(tmp_path: Path, answer: bytes | None, f
         ended.set()
         thread.join()
     assert (error.fault, str(error)) == (fault, f"the sound server at unix:{tmp_path / 'native'} {message}")
+
+
+CHANNEL = 3
+SOUND = np.arange(6, dtype="<f4")
+
+
+class FalseConnection(PulseConnection):
+    """A server that begins a stream of two channels, of the source `heard`, and then sends these packets."""
+
+    def __init__(self, heard: str, packets: list[tuple[int, bytes]]) -> None:
+        self._address, self._heard, self._packets = "unix:/nowhere", heard, packets
+
+    def request(self, command: int, *values: Value) -> list[Value]:
+        assert (command, "usb" in values) == (5, True)
+        return [CHANNEL, 17, 0, 0, SampleSpec(5, 2, 48_000), ChannelMap(b"\1\2"), 9, self._heard, False, 0]
+
+    def receive(self, timeout_s: float) -> tuple[int, bytes] | None:
+        assert timeout_s >= 0
+        return self._packets.pop(0) if self._packets else None
+
+    def close(self) -> None:
+        """Nothing to hang up."""
+
+
+def tell(command: int, channel: int, *values: Value) -> tuple[int, bytes]:
+    """A packet that the server sends unasked."""
+    return CONTROL, pack(command, CONTROL, channel, *values)
+
+
+@pytest.mark.parametrize(
+    ("packet", "fault", "message"),
+    [
+        (tell(65, CHANNEL), "missing", "microphone 'usb': is gone; plug it in again"),
+        (tell(79, CHANNEL, 4, "hdmi", False), "moved", "microphone 'usb': the sound server gave 'hdmi' in its place; plug in the first"),
+    ],
+)
+def test_what_the_server_says_of_the_stream_is_heard(packet: tuple[int, bytes], fault: str, message: str) -> None:
+    """Killed, or moved though it must not be: what came before is given, nothing of what follows."""
+    harmless = [tell(77, CHANNEL, True), tell(65, CHANNEL + 1), tell(79, CHANNEL, 4, "usb", False), (CHANNEL + 1, SOUND.tobytes())]
+    packets = [(CHANNEL, SOUND.tobytes()), *harmless, packet, (CHANNEL, SOUND.tobytes())]
+    stream = PulseStream(FalseConnection("usb", packets), make_source("usb"))
+    assert (stream.sample_rate_hz, stream.n_channels) == (48_000, 2)
+    chunk = stream.read(0.0)
+    assert chunk is not None
+    np.testing.assert_array_equal(chunk.samples, [[0, 1], [2, 3], [4, 5]])
+    with pytest.raises(CaptureError) as caught:
+        stream.read(0.0)
+    assert (caught.value.fault, str(caught.value)) == (fault, message)
+
+
+def test_another_source_from_the_start_is_refused() -> None:
+    """A server may take any other for one that has just gone."""
+    with pytest.raises(CaptureError) as caught:
+        PulseStream(FalseConnection("hdmi", []), make_source("usb"))
+    assert caught.value.fault == "moved"

@@ -16,6 +16,7 @@ class AlsaDevice:
         card_id: The kernel's name of the card (`/proc/asound/card1/id`); of two equal cards it depends on which came first.
         usb_path: Where it is plugged in (`1-1.4`: bus and ports); empty where it is no USB device.
         usb_serial: Its serial number; empty where it has none.
+        is_alone: The card has no other capture device.
     """
 
     card: int
@@ -24,12 +25,13 @@ class AlsaDevice:
     name: str
     usb_path: str
     usb_serial: str
+    is_alone: bool
 
     @property
     def identity(self) -> str:
         """As `capture.device` names it: by its place on the USB, which does not depend on what else is plugged in, or by the card's id."""
         card = f"usb:{self.usb_path}" if self.usb_path else f"alsa:{self.card_id}"
-        return f"{card},{self.device}" if self.device else card
+        return card if self.is_alone else f"{card},{self.device}"
 
 
 class AlsaCards:
@@ -60,7 +62,7 @@ class AlsaCards:
         usb_path, usb_serial = self._find_usb(card)
         devices = sorted(int(match[1]) for entry in path.glob("pcm*c") if (match := _CAPTURE_DEVICE.match(entry.name)))
         return [
-            AlsaDevice(card, device, card_id, _read_field(path / f"pcm{device}c" / "info", "name"), usb_path, usb_serial)
+            AlsaDevice(card, device, card_id, _read_field(path / f"pcm{device}c" / "info", "name"), usb_path, usb_serial, len(devices) == 1)
             for device in devices
         ]
 
