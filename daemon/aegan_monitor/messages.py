@@ -195,7 +195,9 @@ class Sensor(Payload):
     KIND = "sensor"
     schema_: Literal["aegan.sensor/1"] = Field(default="aegan.sensor/1", alias="schema", description=SCHEMA_WORDS)
     state: str = Field(
-        pattern="^[a-z][a-z_]*$", description="`ok`, or a fault such as `missing` or `stalled`; others may join.", examples=["missing"]
+        pattern="^[a-z][a-z_]*$",
+        description="`ok`, or a fault such as `missing`, `stalled` or `silent`; others may join.",
+        examples=["missing"],
     )
     detail: str = Field(
         description="One line for people: what is wrong and what to do; empty for `ok`.",
