@@ -284,7 +284,8 @@ def test_a_real_portaudio_may_have_a_device_that_lies(tmp_path: Path, pcm: str, 
     devices = Devices(PulseServer("unix:/nonexistent"), portaudio=PortAudio(["env", f"HOME={tmp_path}", *COMMAND]))
     assert "liar" in [device.identity for device in devices.list_all()]
     with listening(Machine(None, "liar", devices=devices)) as machine:
-        wait_until(lambda: machine.listener.sensor().state in states, NOTICED_S, lambda: f"found {machine.listener.sensor()}")
+        # two children have to start first, on a busy machine
+        wait_until(lambda: machine.listener.sensor().state in states, 10.0, lambda: f"found {machine.listener.sensor()}")
         time.sleep(3.0)  # in which it is opened again and again
         assert machine.listener.sensor().state in states
         runs = machine.read_all()
