@@ -216,12 +216,15 @@ def run_devices(arguments: argparse.Namespace) -> int:
 
 def run_record(arguments: argparse.Namespace) -> int:
     """`aegan-monitor record`."""
-    from aegan_monitor.logs import make_handler  # noqa: PLC0415
+    from aegan_monitor.logs import PLAIN_FORMAT, make_handler  # noqa: PLC0415
     from aegan_monitor.record_request import RecordRequest, make_recorder  # noqa: PLC0415
 
     given = {name: getattr(arguments, name) for name in RecordRequest.__dataclass_fields__}
-    logging.basicConfig(level=logging.INFO, handlers=[make_handler(sys.stderr, os.environ)])
-    recorder = make_recorder(RecordRequest(**given), shows=sys.stdout.isatty())
+    shows, handler = sys.stdout.isatty(), make_handler(sys.stderr, os.environ)
+    if shows and sys.stderr.isatty():
+        handler.setFormatter(logging.Formatter(f"\r\x1b[K{PLAIN_FORMAT}"))  # over the line that shows the level now
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    recorder = make_recorder(RecordRequest(**given), shows=shows)
     stop_on_signals(recorder.stop)
     return recorder.run()
 

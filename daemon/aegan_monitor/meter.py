@@ -1,6 +1,7 @@
 """`aegan-monitor devices`: which microphones there are, and how loud each of them is now."""
 
 import math
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from aegan_monitor.ring import Ring
 
 DEFAULT_CHANNELS = 2  # sound servers offer 32, of which most are copies or empty
 BAR_FLOOR_DB = -60.0
-BAR_LENGTH = 30
+BAR_LENGTH = 20  # with it a line fits 80 columns
 _UP = "\x1b[{}A"  # cursor up so many lines
 _CLEAR_LINE = "\x1b[K"
 
@@ -105,13 +106,15 @@ class Meter:
         until_s = self._clock() + duration_s
         for channel in self._channels:
             channel.listener.start()
-        width = max(len(channel.label) for channel in self._channels)
+        label_length = max(len(channel.label) for channel in self._channels)
         first = True
         try:
             while self._clock() < until_s and not self._stopping.wait(min(self._interval_s, max(0.0, until_s - self._clock()))):
-                lines = [f"{channel.label:<{width}}  {self._show(channel)}" for channel in self._channels]
+                lines = [f"{channel.label:<{label_length}}  {self._show(channel)}" for channel in self._channels]
                 if self._redraws:
-                    lines = [f"{'' if first or place else _UP.format(len(lines))}{line}{_CLEAR_LINE}" for place, line in enumerate(lines)]
+                    width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be redrawn
+                    up = "" if first else _UP.format(len(lines))
+                    lines = [f"{'' if place else up}{line[:width]}{_CLEAR_LINE}" for place, line in enumerate(lines)]
                 for line in lines:
                     self._tell(line)
                 first = False
@@ -128,4 +131,4 @@ class Meter:
             sensor = channel.listener.sensor()
             return sensor.detail or "no sound yet"
         level = measure_level(np.concatenate(heard))
-        return str(level) if level.is_constant else f"{draw_bar(level.rms_dbfs)} {level}"
+        return str(level) if level.is_constant else f"{level}  {draw_bar(level.rms_dbfs)}"

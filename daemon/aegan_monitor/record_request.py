@@ -1,5 +1,6 @@
 """What `aegan-monitor record` was asked for, and the recorder that does it."""
 
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def make_recorder(request: RecordRequest, *, shows: bool) -> Recorder:
         print(f"{clear}{line}", flush=True)
 
     def show(line: str) -> None:
-        sys.stdout.write(f"{clear}{line}")
+        sys.stdout.write(f"{clear}{line[: shutil.get_terminal_size().columns - 1]}")  # a line that wraps could not be cleared
         sys.stdout.flush()
 
     return Recorder(listener, ring, ClipFolder(request.out, machine.name, rate_hz), rate_hz, quota, tell, show if shows else None)

@@ -83,11 +83,9 @@ class Recorder:
         if mended := str(self._folder.open()):
             self._tell(f"{self._folder.folder}: an earlier recording was cut off: {mended}")
         self._started_s, self._session = self._clock(), format_time(self._now())
-        self._listener.start()
         try:
-            reason = self._record()
+            reason = self._lack_room(0) or self._listen()
         finally:
-            self._listener.stop()
             self._folder.close()
         if self._listener.error and not self._stopping.is_set():
             self._tell(self.summarise())
@@ -121,6 +119,13 @@ class Recorder:
         if self._cutter.n_gaps:
             parts.append(f"{self._cutter.n_gaps} gap(s), {self._cutter.thrown_samples_total / self._rate_hz:.1f} s thrown away at them")
         return f"recorded: {', '.join(parts)}"
+
+    def _listen(self) -> str:
+        self._listener.start()
+        try:
+            return self._record()
+        finally:
+            self._listener.stop()
 
     def _record(self) -> str:
         """Until the end; why it ended, or empty where nobody has to be told."""
