@@ -161,6 +161,7 @@ def test_what_a_kill_leaves_is_mended(tmp_path: Path, cut: Callable[[Path], obje
     lines = record(tmp_path, [Block(noise(10), 0)])[1]
     assert lines[0] == f"{tmp_path / KEY}: an earlier recording was cut off: {told}"
     assert (tmp_path / "manifest.csv").read_text() == before
+    assert assert_whole(tmp_path) == 2
 
 
 def test_somebodys_manifest_keeps_its_columns(tmp_path: Path) -> None:
