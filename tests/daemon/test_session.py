@@ -1,6 +1,7 @@
 """ONNX Runtime: what a session really uses is checked, and a missing GPU is never silent."""
 
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +81,16 @@ def test_no_runtime_is_one_line(bundle_folder: Path) -> None:
     assert done.returncode == 78
     assert done.stderr.startswith("aegan-monitor: ONNX Runtime is not installed: pip install 'aegan-monitor[cpu]'")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_runtime_tells_nobody_what_runs_here(tmp_path: Path) -> None:
+    """Its telemetry is off: where it is on, it leaves a device id and a queue of what is to be sent in the user's cache."""
+    code = (
+        "from aegan_monitor.bundle import load_bundle; from aegan_monitor.demo import bundle_path; "
+        "from aegan_monitor.session import OrtSession; OrtSession(load_bundle(bundle_path()))"
+    )
+    # In what it takes for CI, it keeps still by itself.
+    inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    environment = {**inherited, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []
