@@ -124,8 +124,8 @@ class Mosquitto:
     def _listens(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.log
-        with socket.socket() as probe:
-            return probe.connect_ex((self._address, self.port)) == 0
+        probe = f"exec 3<>/dev/tcp/{self._address}/{self.port}"
+        return subprocess.run([*self._through, "bash", "-c", probe], capture_output=True, check=False).returncode == 0
 
     def _write_config(self) -> Path:
         lines = [f"listener {self.port} {self._address}", *self.more, f"allow_anonymous {'false' if self._users else 'true'}"]

@@ -56,6 +56,13 @@ def lacking_namespaces() -> str | None:
     return lacking_programs("ip") or try_it()
 
 
+def lacking_boot() -> str | None:
+    """Why no systemd can be booted here."""
+    from booted import lacking_boot as try_it
+
+    return try_it()
+
+
 def lacking_gpu() -> str | None:
     """Why no GPU can be used here; only a session tells what a runtime really uses."""
     try:
@@ -74,7 +81,7 @@ LACKING: dict[str, Callable[[], str | None]] = {
     "mic": lacking_microphone,
     "nodered": lambda: lacking_programs("node-red"),
     "prometheus": lambda: lacking_programs("prometheus", "promtool"),
-    "systemd": lambda: lacking_programs("systemd-analyze"),
+    "systemd": lacking_boot,
     "browser": lambda: lacking_programs("chromium", "chromedriver"),
     "netns": lacking_namespaces,
     "gpu": lacking_gpu,
