@@ -1,6 +1,8 @@
 """A systemd that really boots: on a copy of this system that writes into memory, in namespaces of its own, as root."""
 
+import contextlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -130,6 +132,15 @@ class BootedSystem:
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         return subprocess.run([*enter, *command], text=True, timeout=timeout_s, check=False, **streams)  # type: ignore[call-overload,no-any-return]
 
+    def outside_pid(self, pid: int) -> int:
+        """What we call the process that it calls `pid`."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                fields = (process / "status").read_text()
+                if self._cgroup.name in (process / "cgroup").read_text() and re.search(rf"^NSpid:\t\d+\t{pid}$", fields, re.MULTILINE):
+                    return int(process.name)
+        raise AssertionError(f"no process {pid}")
+
     def path(self, inside: str) -> Path:
         """Where a file of it is from outside."""
         return Path(f"/proc/{self._pid}/root") / inside.lstrip("/")
@@ -160,12 +171,10 @@ class BootedSystem:
     def _find_systemd(self) -> int:
         """The process id of its first process, 0 while there is none."""
         for process in Path("/proc").glob("[0-9]*"):
-            try:
+            with contextlib.suppress(OSError):  # it has ended meanwhile
                 is_ours = self._cgroup.name in (process / "cgroup").read_text()
                 if is_ours and (process / "cmdline").read_bytes().startswith(b"/lib/systemd/systemd\0--log-target"):
                     return int(process.name)
-            except OSError:  # it has ended meanwhile
-                continue
         return 0
 
 

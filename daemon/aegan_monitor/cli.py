@@ -1,6 +1,7 @@
 """aegan-monitor: listens to machines and says over MQTT when one sounds wrong."""
 
 import argparse
+import faulthandler
 import logging
 import math
 import os
@@ -14,6 +15,7 @@ from aegan_monitor.errors import run_command
 
 LARGEST_SPEED = 100.0  # of the demo; a faster pump would outrun the network
 MAP_SUFFIXES = (".png", ".npz")
+RELOAD_TIMEOUT_S = 300.0  # TimeoutStartSec of the unit
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -25,6 +27,10 @@ def make_parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="monitor until stopped")
     run.add_argument("--config", type=Path, required=True, metavar="FILE")
     run.set_defaults(action=run_run)
+
+    reload = commands.add_parser("reload", help="let a daemon read its configuration anew, and tell what came of it")
+    reload.add_argument("pid", type=int, metavar="PID", help="of the daemon; systemctl reload aegan-monitor does the same")
+    reload.set_defaults(action=run_reload)
 
     replay = commands.add_parser("replay", help="score recordings: as one stream, or each as a clip")
     source = replay.add_mutually_exclusive_group(required=True)
@@ -136,9 +142,25 @@ def run_run(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config)
     logging.basicConfig(level=config.log_level.upper(), handlers=[make_handler(sys.stderr, os.environ)])
-    monitor = Monitor(config)
+    faulthandler.enable()  # where each thread was, in the log, when it crashes or systemd's watchdog ends it
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # too early: what it would read is being read
+    monitor = Monitor(config, read_again=lambda: load_config(arguments.config))
     stop_on_signals(monitor.stop)
+    signal.signal(signal.SIGHUP, lambda *_: monitor.reload())
     monitor.run()
+    return 0
+
+
+def run_reload(arguments: argparse.Namespace) -> int:
+    """`aegan-monitor reload`."""
+    from aegan_monitor.reload_answer import find_answer_path, request_reload, send_hangup  # noqa: PLC0415
+
+    path = find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
+    if path is None:
+        send_hangup(arguments.pid)
+        print(f"aegan-monitor: asked process {arguments.pid}; its log tells what came of it")
+    else:
+        request_reload(arguments.pid, path, RELOAD_TIMEOUT_S)
     return 0
 
 

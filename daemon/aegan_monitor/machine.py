@@ -13,6 +13,9 @@ from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.record import BundleFields
 from aegan_monitor.types import ClipScore, Run
 
+RESTARTED = "restarted: the monitor has started anew, and nothing is known of the alarm that was active before"
+RECONFIGURED = "reconfigured: a reload has changed or removed the machine, and ended the alarm that was active before"
+
 
 @dataclass(frozen=True, slots=True)
 class AlarmSettings:
@@ -83,9 +86,13 @@ class Machine:
         if last is not None:
             self._sequence, self._last_event_id = last.sequence, last.id
             if last.kind == "raised":
-                found.append(self._clear_after_restart(last, time))
+                found.append(self._clear(last, time, RESTARTED))
         alarm = messages.Alarm(state=self.state, active=False, since=time, score=0.0, threshold=0.0, event_id=self._last_event_id)
         return [*found, alarm]
+
+    def end(self, time: datetime, last: messages.LastEvent | None) -> list[messages.Payload]:
+        """What is to be told when a reload takes the machine out of service: an alarm that is active (`last` as in `begin`) ends."""
+        return [self._clear(last, time, RECONFIGURED)] if last is not None and last.kind == "raised" else []
 
     def hear(self, run: Run, time: datetime) -> list[messages.Payload]:
         """Score a run that ended at wall time `time`; nothing is scored across a gap."""
@@ -141,7 +148,7 @@ class Machine:
         self._last_event_id = self._new_id()
         return self._last_event_id, self._sequence
 
-    def _clear_after_restart(self, last: messages.LastEvent, time: datetime) -> messages.Event:
+    def _clear(self, last: messages.LastEvent, time: datetime, cause: str) -> messages.Event:
         event_id, sequence = self._number_event()
         return messages.Event(
             id=event_id,
@@ -149,7 +156,7 @@ class Machine:
             kind="cleared",
             time=time,
             sample=0,
-            cause="restarted: the monitor has started anew, and nothing is known of the alarm that was active before",
+            cause=cause,
             score_id=self._judge.score,
             score=0.0,
             threshold=0.0,

@@ -33,6 +33,8 @@ UNMODELLED: dict[Kind, tuple[str, str]] = {  # topic and meaning of each kind wh
     "status": ("<base>/status", "`online` or `offline`, plain text; `offline` is also the last will"),
 }
 
+MACHINE_STATES: tuple[Kind, ...] = ("alarm", "sensor")  # what a broker keeps of a machine
+
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, as in `2026-01-31T08:15:00.250Z`."""
@@ -108,6 +110,7 @@ class Health(Payload):
     outbox_late_total: NonNegativeInt = Field(default=0, description="Scores that were not sent because they were late.")
     outbox_problem: str = Field(default="", description="Why events are not on disk but in memory alone; empty if they are on disk.")
     refused_total: NonNegativeInt = Field(default=0, description="Messages that the broker refused (seen under MQTT 5 only).")
+    reload_problem: str = Field(default="", description="Why the last reload changed nothing; empty if it did, or if there was none.")
     broker_problem: str = Field(default="", description="The last trouble with the broker since the start; empty if there was none.")
     rss_bytes: NonNegativeInt = Field(description="Memory in use, in bytes.", examples=[94_371_840])
 
@@ -242,6 +245,10 @@ class Topics:
     def message(self, payload: Payload, machine: str | None = None) -> Message:
         """The payload as compact JSON on its topic; health alone belongs to no machine."""
         return self._message(payload.KIND, machine, payload.model_dump_json().encode())
+
+    def forget(self, machine: str) -> list[Message]:
+        """Takes what the broker keeps of a machine away from it: an empty payload is how MQTT says so."""
+        return [self._message(kind, machine, b"") for kind in MACHINE_STATES]
 
     def _message(self, kind: Kind, machine: str | None, payload: bytes) -> Message:
         qos, retained = QOS_AND_RETAINED[kind]

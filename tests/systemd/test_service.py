@@ -1,7 +1,10 @@
 """The service as its users have it: installed by `make install`, in a systemd that really boots, with real parts around it."""
 
 import contextlib
+import itertools
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +27,8 @@ BUNDLE = "/usr/local/lib/aegan-monitor/demo-bundle"
 PASSWORD = "correct horse"
 RATE_HZ = 16_000
 START_S, STOP_S = 5.0, 2.0
+WATCHDOG_S = 2.0
+DECISION_SAMPLES = 32 * 512
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +151,55 @@ def test_one_that_dies_is_started_again(system: BootedSystem, broker: Mosquitto,
         system.run("systemctl", "kill", "--kill-whom=main", f"--signal={signal}", UNIT)
         wait_for_restart(system, before)
         wait_until(lambda: [m.payload for m in subscriber.received() if not m.retained] == ["online", "offline", "online"], "online again")
+
+
+@pytest.mark.parametrize("what", ["process", "worker"])
+def test_one_that_hangs_is_started_again(system: BootedSystem, broker: Mosquitto, repository: Path, what: str) -> None:
+    """The whole process, or its worker while every other thread goes on; the watchdog was fed until then."""
+    system.write(CONFIG, config(broker.port, machine()))
+    system.write(f"{DROP_IN}/watchdog.conf", f"[Service]\nWatchdogSec={WATCHDOG_S:g}\n")
+    system.run("systemctl", "daemon-reload")
+    system.run("systemctl", "start", UNIT)
+    before = main_pid(system)
+    time.sleep(2 * WATCHDOG_S)  # in which it must not be ended
+    assert main_pid(system) == before
+    with contextlib.ExitStack() as ends:
+        if what == "process":
+            system.run("systemctl", "kill", "--kill-whom=main", "--signal=SIGSTOP", UNIT)
+        else:
+            command = [sys.executable, str(repository / "tests" / "hang.py"), str(system.outside_pid(before))]
+            hanging = ends.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            assert hanging.stdout is not None
+            assert hanging.stdout.readline() == "hangs\n"
+        wait_for_restart(system, before)
+    log = system.journal(UNIT)
+    assert "aegan-monitor.service: Watchdog timeout (limit 2s)!" in log
+    if what == "worker":
+        assert "Fatal Python error: Aborted" in log
+        assert "in _work" in log  # where it hung
+
+
+def test_reloads_good_and_bad(system: BootedSystem, broker: Mosquitto) -> None:
+    """`systemctl reload` waits until the new configuration is in use, and fails if the old one stays; what did not change decides on."""
+    system.write(CONFIG, config(broker.port, machine(), machine("fan")))
+    with Subscriber(broker.port, "aegan/box/pump/score", through=system.network) as subscriber:
+        system.run("systemctl", "start", UNIT)
+        before = main_pid(system)
+        subscriber.wait_for(bool, 20.0)
+        system.write(CONFIG, config(broker.port, machine(), machine("fan", ", no_data_s: 7")))
+        system.run("systemctl", "reload", UNIT)
+        assert "reloaded: pump runs on, fan replaced\n" in system.journal(UNIT)
+        system.write(CONFIG, config(broker.port, machine(), machine("fan", ", no_dato_s: 7")))
+        assert system.attempt("systemctl", "reload", UNIT).returncode != 0
+        reason = f"the configuration from before stays in use: {CONFIG}: machines[1].no_dato_s: unknown key; did you mean no_data_s?\n"
+        assert f"aegan-monitor: reload: {reason}" in system.journal(UNIT)
+        told = f"reload failed, the configuration from before is in use: {CONFIG}: machines[1].no_dato_s"
+        assert told in system.run("systemctl", "status", "--no-pager", "--full", UNIT)
+        n_before = len(subscriber.received())
+        wait_until(lambda: len(subscriber.received()) >= n_before + 2, "decisions afterwards")
+        assert (system.show(UNIT, "ActiveState"), main_pid(system), system.show(UNIT, "NRestarts")) == ("active", before, "0")
+        samples = [message.json()["sample"] for message in subscriber.received()]
+    assert {later - sooner for sooner, later in itertools.pairwise(samples)} == {DECISION_SAMPLES}
 
 
 def test_a_wrong_configuration_stays_down(system: BootedSystem) -> None:
