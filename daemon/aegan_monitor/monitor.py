@@ -14,6 +14,7 @@ from aegan_monitor.delivery import Delivery
 from aegan_monitor.health import HealthReport
 from aegan_monitor.journal import Journal, find_path
 from aegan_monitor.line import Line, make_capture
+from aegan_monitor.memory import give_back_memory
 from aegan_monitor.metrics import MetricsServer
 from aegan_monitor.mqtt import FIRST_RETRY_S, MqttPublisher
 from aegan_monitor.notify import Notifier, watchdog_interval_s
@@ -165,6 +166,7 @@ class Monitor:
             log.error("reload failed, the configuration from before stays in use: %s", self._reloader.problem)
         else:
             self._adopt(setup)
+        give_back_memory()
         self._publish_health()
         self._tell_status()
         self._notifier.ready()
