@@ -97,6 +97,7 @@ class Monitor:
             self._listen(line)
         if self._metrics:
             self._metrics.start()
+        give_back_memory()
         self._tell_status()
         self._notifier.ready()
         try:
