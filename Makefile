@@ -43,7 +43,7 @@ generate: $(DEV_STAMP)  ## schemas from code
 
 install:  ## as root: the daemon as a service of systemd
 	@test "$$(id -u)" = 0 || { echo "make install: needs root: sudo make install" >&2; exit 1; }
-	@case "$$($(SYSTEM_PYTHON) -c 'import sys; print(sys.base_prefix)')" in /root*|/home*) \
+	@case "$$($(SYSTEM_PYTHON) -c 'import sys; print(sys.base_prefix)')" in /root/*|/home/*) \
 	  echo "make install: SYSTEM_PYTHON=$(SYSTEM_PYTHON) lies in a home, where no service can read it: name another" >&2; exit 1;; esac
 	umask 022 && $(SYSTEM_PYTHON) -m venv $(LIB)
 	@# Two runtimes in one environment overwrite each other.
@@ -52,18 +52,21 @@ install:  ## as root: the daemon as a service of systemd
 	install -d $(PREFIX)/bin $(UNIT_DIR) $(CONFIG_DIR)
 	ln -sfn $(LIB)/bin/aegan-monitor $(PREFIX)/bin/aegan-monitor
 	ln -sfn "$$($(LIB)/bin/python -c 'from aegan_monitor.demo import bundle_path; print(bundle_path())')" $(LIB)/demo-bundle
-	for unit in $(UNITS); do sed 's|/usr/local/lib/aegan-monitor|$(LIB)|' systemd/$$unit >$(UNIT_DIR)/$$unit; done
+	for unit in $(UNITS); do \
+	  sed 's|/usr/local/lib/aegan-monitor|$(LIB)|' systemd/$$unit | install -m 644 /dev/stdin $(UNIT_DIR)/$$unit; done
 	install -m 644 configs/monitor.schema.json $(CONFIG_DIR)
 	test -e $(CONFIG_DIR)/monitor.yaml || sed -e 's|name: pump  |name: demo  |' \
 	  -e 's|bundle: /var/lib.*|bundle: $(LIB)/demo-bundle  # knows the demo'"'"'s pump alone: put your own machine'"'"'s here|' \
-	  configs/monitor.yaml >$(CONFIG_DIR)/monitor.yaml
+	  configs/monitor.yaml | install -m 644 /dev/stdin $(CONFIG_DIR)/monitor.yaml
 	$(SYSTEMCTL) daemon-reload
 	@echo "Installed. Edit $(CONFIG_DIR)/monitor.yaml, then: systemctl enable --now aegan-monitor (one that runs: systemctl restart aegan-monitor)"
 
 uninstall:  ## as root: all that install made, but not configuration and state
 	@test "$$(id -u)" = 0 || { echo "make uninstall: needs root: sudo make uninstall" >&2; exit 1; }
 	@test ! -e $(LIB) || test -e $(LIB)/pyvenv.cfg || { echo "make uninstall: $(LIB) is no environment of make install" >&2; exit 1; }
-	-$(SYSTEMCTL) disable --quiet --now aegan-monitor.service 'aegan-monitor@*.service'
+	@# A pattern matches what is there, so nothing to stop is no error.
+	$(SYSTEMCTL) stop 'aegan-monitor[.]service' 'aegan-monitor@*.service'
+	-$(SYSTEMCTL) disable --quiet $(UNITS)
 	rm -rf $(LIB)
 	rm -f $(PREFIX)/bin/aegan-monitor $(addprefix $(UNIT_DIR)/,$(UNITS))
 	$(SYSTEMCTL) daemon-reload

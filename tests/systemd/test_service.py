@@ -34,7 +34,7 @@ DECISION_SAMPLES = 32 * 512
 @pytest.fixture(scope="module")
 def system(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BootedSystem]:
     """It has the service installed, and recordings of a pump in `/shared`."""
-    with BootedSystem(tmp_path_factory.mktemp("system"), repository, "make install") as booted:
+    with BootedSystem(tmp_path_factory.mktemp("system"), repository, "umask 077; make install") as booted:
         for seed, name in enumerate(("pump", "fan")):
             write_wav(booted.shared / f"{name}.wav", Pump(41 + seed).read(30 * RATE_HZ)).chmod(0o644)
         yield booted
@@ -255,11 +255,14 @@ def test_real_time_priority(system: BootedSystem, broker: Mosquitto, repository:
 def test_uninstalled(system: BootedSystem, broker: Mosquitto) -> None:
     """What runs is stopped, what was installed goes, configuration and state stay; with PURGE they go, too."""
     system.write(CONFIG, config(broker.port, machine()))
-    system.run("systemctl", "start", UNIT)
+    system.write("/etc/aegan-monitor/hall.yaml", config(broker.port, machine()).replace("node: box", "node: hall"))
+    both = (UNIT, "aegan-monitor@hall.service")
+    system.run("systemctl", "enable", "--now", *both)
     told = system.run("make", "--no-print-directory", "-C", "/source", "uninstall")
-    assert system.show(UNIT, "LoadState") == "not-found"
+    assert "rror" not in told
+    assert [system.show(unit, name) for unit in both for name in ("LoadState", "ActiveState")] == ["not-found", "inactive"] * 2
     assert "Left as they are: /etc/aegan-monitor, /var/lib/aegan-monitor*" in told
-    assert system.run("find", "/usr/local", "-name", "*aegan*") == ""
+    assert system.run("find", "/usr/local", "/etc/systemd", "-name", "*aegan*") == ""
     assert system.path(CONFIG).exists()
     system.run("make", "-C", "/source", "uninstall", "PURGE=1")
     assert system.run("find", "/etc", "/var/lib", "-name", "*aegan*") == ""
