@@ -33,8 +33,6 @@ UNMODELLED: dict[Kind, tuple[str, str]] = {  # topic and meaning of each kind wh
     "status": ("<base>/status", "`online` or `offline`, plain text; `offline` is also the last will"),
 }
 
-MACHINE_STATES: tuple[Kind, ...] = ("alarm", "sensor")  # what a broker keeps of a machine
-
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, as in `2026-01-31T08:15:00.250Z`."""
@@ -248,7 +246,8 @@ class Topics:
 
     def forget(self, machine: str) -> list[Message]:
         """Takes what the broker keeps of a machine away from it: an empty payload is how MQTT says so."""
-        return [self._message(kind, machine, b"") for kind in MACHINE_STATES]
+        kinds = [payload.KIND for payload in PAYLOADS if payload.OF_MACHINE]
+        return [self._message(kind, machine, b"") for kind in kinds if QOS_AND_RETAINED[kind][1]]
 
     def _message(self, kind: Kind, machine: str | None, payload: bytes) -> Message:
         qos, retained = QOS_AND_RETAINED[kind]

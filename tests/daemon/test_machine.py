@@ -149,3 +149,15 @@ def test_only_what_a_score_covers_is_scored(machine: Machine) -> None:
     assert machine.n_samples_scored == until
     hear(machine, sound, 1000 * RATE_HZ, after_gap=True)
     assert machine.n_samples_scored == 2 * until
+
+
+def test_a_reload_ends_an_alarm_that_is_active(machine: Machine) -> None:
+    """With an event that says so, under the next number; where none is active there is nothing to tell."""
+    before = messages.LastEvent(id="before", sequence=7, kind="raised", time=NOW - timedelta(seconds=90))
+    machine.begin(NOW, before.model_copy(update={"kind": "cleared"}))
+    [event] = machine.end(NOW, before)
+    assert isinstance(event, messages.Event)
+    assert (event.kind, event.sequence, event.duration_s) == ("cleared", 8, 90.0)
+    assert event.cause == "reconfigured: a reload has changed or removed the machine, and ended the alarm that was active before"
+    assert machine.end(NOW, before.model_copy(update={"kind": "cleared"})) == []
+    assert machine.end(NOW, None) == []

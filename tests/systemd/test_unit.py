@@ -59,6 +59,16 @@ def test_a_wrong_configuration_does_not_restart(unit: Path) -> None:
     assert f"\nRestartPreventExitStatus={EXIT_CONFIG}\n" in unit.read_text()
 
 
+def test_it_starts_again_for_ever(unit: Path) -> None:
+    """Restarts come too slowly to reach the limit of starts, after which systemd would give up."""
+    text = unit.read_text()
+    pause_s, interval_s, burst = (
+        int(re.findall(rf"(?m)^{key}=(\d+)$", text)[0]) for key in ("RestartSec", "StartLimitIntervalSec", "StartLimitBurst")
+    )
+    assert "\nRestart=always\n" in text
+    assert interval_s / pause_s < burst
+
+
 def test_the_template_is_the_unit(repository: Path) -> None:
     """Line by line, but for the name of the instance."""
     unit, template = ((repository / "systemd" / name).read_text().splitlines() for name in ("aegan-monitor.service", TEMPLATE))
