@@ -16,7 +16,7 @@ import numpy as np
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
 from alternating import HOP_SAMPLES
-from broker import Mosquitto, Subscriber
+from broker import Mosquitto, Subscriber, wait_until
 from running import EVENT_TOPIC
 from synthetic import RATE_HZ, write_wav
 
@@ -89,6 +89,8 @@ def soak(folder: Path, broker: Mosquitto, sound_h: float, tell: Callable[[Readin
             process.send_signal(signal.SIGTERM)
             process.wait(30.0)
             status.wait_for(lambda message: message.payload == "offline")
+            n_told = (folder / "log").read_text().count(" pump: alarm ")
+            wait_until(lambda: len(events.received()) >= n_told, f"{n_told} events")
         finally:
             process.kill()
             process.wait()

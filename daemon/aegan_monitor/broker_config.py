@@ -11,7 +11,9 @@ from aegan_monitor.problems import ConfigPath, Expected, Settings
 
 _CREDENTIAL = "credential:"
 Host = Annotated[  # no colon, or the two and more of an IPv6 address
-    str, Field(pattern=r"^[^\s/@:]+$|^[^\s/@:]*:[^\s/@:]*:[^\s/@]*$"), Expected("a host name or address, without scheme and port")
+    str,
+    Field(max_length=253, pattern=r"^[^\s/@:]+$|^[^\s/@:]*:[^\s/@:]*:[^\s/@]*$"),
+    Expected("a host name or address, without scheme and port"),
 ]
 
 

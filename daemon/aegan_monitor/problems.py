@@ -19,6 +19,7 @@ _WORDS: dict[object, str] = {int: "a whole number", float: "a number", str: "tex
 _LIMITS = {"ge": " of {} or more", "gt": " over {}", "le": " up to {}", "lt": " under {}", "min_length": " of {} or more"}
 _SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)  # keys whose values no message repeats
 _MAX_ECHO = 60  # characters of a wrong value that a message repeats
+_LONGEST_PATH = 1000  # no file system takes 4096, with the folder before it
 
 
 class Settings(BaseModel):
@@ -36,6 +37,8 @@ class Expected(NamedTuple):
 def _refuse_nameless(value: object) -> object:
     if isinstance(value, str) and (not value.strip() or "\0" in value):
         raise ValueError("expected a path, found text that names no file")
+    if isinstance(value, str) and len(value) > _LONGEST_PATH:
+        raise ValueError(f"expected a path of at most {_LONGEST_PATH} characters, found {len(value)}")
     return value
 
 
@@ -159,8 +162,9 @@ def _tell(model: type[BaseModel], details: ErrorDetails, refused: Mapping[str, s
         return f"{path}: unknown key; " + (f"did you mean {close[0]}?" if close else f"known here: {', '.join(place.siblings)}")
     if kind == "missing":
         return f"{path}: missing key; expected {_expect(place.annotation, place.marks)}"
-    if kind == "value_error":
-        return f"{path}: {details['ctx']['error']}"
+    if kind in ("value_error", "string_too_long"):
+        ours = details["ctx"].get("error") or f"expected at most {details['ctx']['max_length']} characters, found {len(found)}"
+        return f"{path}: {ours}"
     if kind == "union_tag_invalid":
         key, tags = (re.findall("'([^']*)'", details["ctx"][name]) for name in ("discriminator", "expected_tags"))
         return f"{path}.{key[0]}: expected {_join_or(tags)}, found {_show(found[key[0]])}"
@@ -227,7 +231,12 @@ def _show(value: object) -> str:
     """A wrong value as a message may repeat it: on one line, short, without a user and password of a URL."""
     if isinstance(value, bool | int | float):
         return str(value).lower()[:_MAX_ECHO]
-    return repr(re.sub(r"\S*@", "...@", value)[:_MAX_ECHO]) if isinstance(value, str) else _name_kind(value)
+    return repr(re.sub(r"\S+", _hide_user, value)[:_MAX_ECHO]) if isinstance(value, str) else _name_kind(value)
+
+
+def _hide_user(word: re.Match[str]) -> str:
+    before, at, after = word[0].rpartition("@")
+    return f"...@{after}" if at else before + after
 
 
 def _name_kind(value: object) -> str:

@@ -26,6 +26,7 @@ class Outer(Settings):
     at_most: float = Field(1.0, le=2)
     mixed: int | bool = 0
     word: str = "a"
+    short: str = Field("a", max_length=5)
     flag: bool = False
     place: ConfigPath | None = None
     choice: Literal["fast", "slow"] = "fast"
@@ -67,6 +68,8 @@ def complaint(path: Path) -> str:
         ("place", 3, "place: expected a path or null, found 3"),
         ("place", " ", "place: expected a path, found text that names no file"),
         ("place", "a\0b", "place: expected a path, found text that names no file"),
+        ("place", "a" * 1001, "place: expected a path of at most 1000 characters, found 1001"),
+        ("short", "abcdef", "short: expected at most 5 characters, found 6"),
         ("choice", "fsat", "choice: expected fast or slow, found 'fsat'"),
         ("sections", "a", "sections: expected a list, found text"),
         ("sections", [{}, {"share": 1.0}], "sections[1].share: expected a number over 0 and under 1, found 1.0"),
@@ -100,7 +103,7 @@ def test_what_the_caller_has_found_is_enough_to_refuse() -> None:
 
 def test_keys_that_are_no_text_are_unknown() -> None:
     """YAML reads a bare `on` as true and a bare number as a number."""
-    known = "known here: count, at_most, mixed, word, flag, place, choice, api_token, sections, optional_section"
+    known = "known here: count, at_most, mixed, word, short, flag, place, choice, api_token, sections, optional_section"
     assert problems({True: 1, 4: 2}) == [f"x.yaml: true: unknown key; {known}", f"x.yaml: 4: unknown key; {known}"]
 
 
@@ -126,6 +129,8 @@ def test_values_and_keys_are_repeated_short_and_on_one_line() -> None:
     """A message stays one line whatever a value holds, and leaves out who logs in where."""
     (line,) = problems({"choice": "a\nb" + 100 * "c"})
     assert line == "x.yaml: choice: expected fast or slow, found " + repr("a\nb" + 57 * "c")
+    assert problems({"choice": "at" * 100_000 + "@host"}) == ["x.yaml: choice: expected fast or slow, found '...@host'"]
+    assert problems({"choice": "a@b@c at d@e"}) == ["x.yaml: choice: expected fast or slow, found '...@c at ...@e'"]
     assert problems({"choice": "mqtt://me:secret@host"}) == ["x.yaml: choice: expected fast or slow, found '...@host'"]
     (line,) = problems({"password:abc\n": None})
     assert line.startswith("x.yaml: password...: unknown key;")
