@@ -75,6 +75,8 @@ def change(copy: Path, edit: Callable[[dict[str, object]], object]) -> None:
         (lambda r: r["calibration"]["quantiles"].pop("D_lof"), "calibration or normalisation lacks D_lof"),
         (lambda r: r["normalisation"]["D_maha"].update(std=0), "normalisation.D_maha.std: "),
         (lambda r: r["normalisation"]["D_maha"].update(mean=float("nan")), "normalisation.D_maha.mean: "),
+        (lambda r: r["normalisation"]["D_maha"].update(std=1e-300), "normalisation.D_maha.std: "),
+        (lambda r: r["calibration"]["quantiles"]["D_cos"].append(1e16), "calibration.quantiles.D_cos.103: "),
         (lambda r: r["scaling"].update(half_range_db=[0]), "half_range_db: expected over 0"),
         (lambda r: r["scaling"].update(centre_db=[1, 2, 3]), "centre_db: expected 1 number or 128, found 3"),
         (lambda r: r["features"].update(hop_samples=0), "hop_samples, n_bands: expected over 0"),

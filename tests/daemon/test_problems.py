@@ -60,6 +60,7 @@ def complaint(path: Path) -> str:
         ("count", True, "count: expected a whole number of 1 or more, found true"),
         ("count", None, "count: expected a whole number of 1 or more, found nothing"),
         ("count", [1], "count: expected a whole number of 1 or more, found a list"),
+        pytest.param("count", -(10**5000), "count: expected a whole number of 1 or more, found a number of very many digits", id="digits"),
         ("at_most", float("nan"), "at_most: expected a number up to 2, found nan"),
         ("mixed", "x", "mixed: expected a whole number or true or false, found 'x'"),
         ("word", 7, "word: expected text, found 7; put it in quotes"),
@@ -184,6 +185,7 @@ def test_merged_keys_are_not_said_twice(tmp_path: Path) -> None:
         (b"password: *hunter2\n", "not YAML: line 1, column 11: found undefined alias"),
         (b'password: "hunter2\n', "not YAML: line 2, column 1: while scanning a quoted scalar, found unexpected end of stream"),
         (b"[" * 5000, "not YAML: nested too deeply"),
+        pytest.param(b"a" * 1_000_001, "expected at most 1000000 bytes, found more; is it a configuration?", id="large"),
         (b"a: 1\na: 1\n", "line 2: key a stands twice (first in line 1); keep one"),
     ],
 )

@@ -17,7 +17,7 @@ from synthetic import RATE_HZ, write_wav
 
 N_MUTANTS = {"config": 300, "bundle": 200}
 N_REAL = 10  # of those that run, and of those that are refused
-LONGEST_S, LONGEST_LINE = 5.0, 1200
+LONGEST_S, LONGEST_LINE = 10.0, 1200
 MOST_BYTES = 600_000_000
 RUN_S = 5.0  # a configuration may have been changed to one that never ends
 
