@@ -1,5 +1,6 @@
 """Six hours of sound in every run of the tests; `tests/benchmarks/soak.py` does the same with a week."""
 
+import statistics
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from soak import soak
 
 SOUND_H, WARM_UP_H = 6.0, 0.5
 LARGEST_GROWTH = 1.05
+N_READINGS, MOST_OPEN_FOR_A_MOMENT = 40, 4
 
 
 @pytest.mark.broker
@@ -34,7 +36,9 @@ def test_six_hours_leave_no_trace(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert soaked.count_rounds() >= SOUND_H * 12
     assert soaked.log.count(" pump: alarm ") == len(soaked.events)
     assert max(rss) <= LARGEST_GROWTH * rss[0], [round(value / 1e6, 1) for value in rss]
-    assert {reading.n_files for reading in warm} == {last.n_files}
+    files = [reading.n_files for reading in warm]
+    assert statistics.mode(files[:N_READINGS]) == statistics.mode(files[-N_READINGS:]), files
+    assert max(files) <= statistics.mode(files) + MOST_OPEN_FOR_A_MOMENT, files
     assert {reading.n_threads for reading in warm} == {last.n_threads}
     assert (machine["dropped_samples_total"], machine["gaps_total"], machine["coverage_percent"]) == (0, 0, 100.0)
     lost = {name: soaked.health[name] for name in ("outbox_dropped_total", "outbox_late_total", "refused_total", "outbox_parked")}
