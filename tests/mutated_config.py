@@ -18,6 +18,7 @@ mqtt: {host: 127.0.0.1, port: 9, protocol: "5", base_topic: aegan, client_id: nu
   password_file: password, keepalive_s: 5, retry_s: 1.0, websocket_path: null,
   tls: {ca_file: null, certificate_file: null, key_file: null, verify: true}}
 outbox: {path: outbox.sqlite, max_mb: 10.0, max_age_h: 168.0}
+metrics: {host: 127.0.0.1, port: null}
 inference: {providers: [cpu], policy: prefer, n_threads: 1}
 log_level: error
 health_interval_s: 30.0

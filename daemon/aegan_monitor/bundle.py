@@ -19,6 +19,7 @@ from aegan_monitor.session import GRAPHS, Graph
 FORMAT = 2
 RECORD = "bundle.json"
 DIGEST_KEY = "record_sha256"
+LONGEST_PLACE = 100  # characters of a key that a message repeats
 WEIGHTS = "weights.bin"
 REFERENCE = "reference.npz"
 GOLDEN = "golden.npz"
@@ -100,7 +101,7 @@ def _read_record(folder: Path) -> BundleRecord:
         record = BundleRecord.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"])[:LONGEST_PLACE]
         raise BundleError(f"{path}: {where}: {first['msg'].lower()}; export the bundle again") from error
     problems = [
         *record.features.problems(),
