@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two busy cores and spinning thr
 
 REQUIRE_ALL = os.environ.get("AEGAN_REQUIRE_ALL") == "1"
 NEVER_REQUIRED = {"gpu", "dataset"}  # no machine of ours has to have them
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)  # where Debian puts it
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 settings.register_profile("steady", deadline=None)  # a busy machine is no counterexample
@@ -84,6 +85,7 @@ LACKING: dict[str, Callable[[], str | None]] = {
     "systemd": lacking_boot,
     "browser": lambda: lacking_programs("chromium", "chromedriver"),
     "netns": lacking_namespaces,
+    "faketime": lambda: None if FAKETIME else "not installed: libfaketime",
     "gpu": lacking_gpu,
     "dataset": lambda: None if find_recordings() else "no recordings: set AEGAN_DATA to a folder with quadcopter_mixed",
 }

@@ -12,6 +12,7 @@ from aegan_monitor.listener import SensorState
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.record import BundleFields
 from aegan_monitor.types import ClipScore, Run
+from aegan_monitor.wall_clock import elapsed_s
 
 RESTARTED = "restarted: the monitor has started anew, and nothing is known of the alarm that was active before"
 RECONFIGURED = "reconfigured: a reload has changed or removed the machine, and ended the alarm that was active before"
@@ -160,7 +161,7 @@ class Machine:
             score_id=self._judge.score,
             score=0.0,
             threshold=0.0,
-            duration_s=max(0.0, (time - last.time).total_seconds()),
+            duration_s=elapsed_s(last.time.timestamp(), time.timestamp()),
         )
 
     def _event(self, transition: Transition, kind: messages.EventKind, outcome: Outcome, time: datetime) -> messages.Event:
