@@ -7,7 +7,17 @@ RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
 SOURCES := pyproject.toml constraints.txt
 
-.PHONY: demo test check wheel clean demo-bundle generate
+# The service: see docs/operating.md. EXTRA=gpu for CUDA and TensorRT; PURGE=1 lets uninstall forget configuration and state.
+PREFIX ?= /usr/local
+EXTRA ?= cpu
+SYSTEM_PYTHON ?= /usr/bin/python3
+UNIT_DIR ?= /usr/local/lib/systemd/system
+CONFIG_DIR := /etc/aegan-monitor
+LIB := $(PREFIX)/lib/aegan-monitor
+UNITS := aegan-monitor.service aegan-monitor@.service
+SYSTEMCTL := $(if $(wildcard /run/systemd/system),systemctl,@true)
+
+.PHONY: demo test check wheel clean demo-bundle generate install uninstall
 .DELETE_ON_ERROR:
 
 demo: $(RUN_STAMP)  ## the main job on embedded parts, to the subscriber's alarm
@@ -30,6 +40,41 @@ demo-bundle: $(DEV_STAMP)  ## train the built-in bundle again
 
 generate: $(DEV_STAMP)  ## schemas from code
 	$(BIN)/python -m aegan_monitor.generated
+
+install:  ## as root: the daemon as a service of systemd
+	@test "$$(id -u)" = 0 || { echo "make install: needs root: sudo make install" >&2; exit 1; }
+	@case "$$($(SYSTEM_PYTHON) -c 'import sys; print(sys.base_prefix)')" in /root/*|/home/*) \
+	  echo "make install: SYSTEM_PYTHON=$(SYSTEM_PYTHON) lies in a home, where no service can read it: name another" >&2; exit 1;; esac
+	umask 022 && $(SYSTEM_PYTHON) -m venv $(LIB)
+	@# Two runtimes in one environment overwrite each other.
+	@$(LIB)/bin/python -m pip uninstall --quiet --yes $(if $(filter gpu,$(EXTRA)),onnxruntime,onnxruntime-gpu) 2>/dev/null
+	umask 022 && $(LIB)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[$(EXTRA)]'
+	install -d $(PREFIX)/bin $(UNIT_DIR) $(CONFIG_DIR)
+	ln -sfn $(LIB)/bin/aegan-monitor $(PREFIX)/bin/aegan-monitor
+	ln -sfn "$$($(LIB)/bin/python -c 'from aegan_monitor.demo import bundle_path; print(bundle_path())')" $(LIB)/demo-bundle
+	for unit in $(UNITS); do \
+	  sed 's|/usr/local/lib/aegan-monitor|$(LIB)|' systemd/$$unit | install -m 644 /dev/stdin $(UNIT_DIR)/$$unit; done
+	install -m 644 configs/monitor.schema.json $(CONFIG_DIR)
+	test -e $(CONFIG_DIR)/monitor.yaml || sed -e 's|name: pump  |name: demo  |' \
+	  -e 's|bundle: /var/lib.*|bundle: $(LIB)/demo-bundle  # knows the demo'"'"'s pump alone: put your own machine'"'"'s here|' \
+	  configs/monitor.yaml | install -m 644 /dev/stdin $(CONFIG_DIR)/monitor.yaml
+	$(SYSTEMCTL) daemon-reload
+	@echo "Installed. Edit $(CONFIG_DIR)/monitor.yaml, then: systemctl enable --now aegan-monitor (one that runs: systemctl restart aegan-monitor)"
+
+uninstall:  ## as root: all that install made, but not configuration and state
+	@test "$$(id -u)" = 0 || { echo "make uninstall: needs root: sudo make uninstall" >&2; exit 1; }
+	@test ! -e $(LIB) || test -e $(LIB)/pyvenv.cfg || { echo "make uninstall: $(LIB) is no environment of make install" >&2; exit 1; }
+	@# A pattern matches what is there, so nothing to stop is no error.
+	$(SYSTEMCTL) stop 'aegan-monitor[.]service' 'aegan-monitor@*.service'
+	-$(SYSTEMCTL) disable --quiet $(UNITS)
+	rm -rf $(LIB)
+	rm -f $(PREFIX)/bin/aegan-monitor $(addprefix $(UNIT_DIR)/,$(UNITS))
+	$(SYSTEMCTL) daemon-reload
+ifdef PURGE
+	rm -rf $(CONFIG_DIR) /var/lib/aegan-monitor* /var/lib/private/aegan-monitor*
+else
+	@echo "Uninstalled. Left as they are: $(CONFIG_DIR), /var/lib/aegan-monitor* (make uninstall PURGE=1 removes them too)"
+endif
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -84,6 +84,7 @@ class Mosquitto:
         program = shutil.which("mosquitto", path=PATH) or "mosquitto"
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "mosquitto.log").open("ab") as log:
+            self._n_logged = log.tell()
             self._process = subprocess.Popen(
                 [*self._through, program, *self._verbose, "-c", str(self._write_config())], stdout=log, stderr=log
             )
@@ -124,8 +125,7 @@ class Mosquitto:
     def _listens(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.log
-        with socket.socket() as probe:
-            return probe.connect_ex((self._address, self.port)) == 0
+        return " running\n" in self.log[self._n_logged :]  # said once all its listeners are open
 
     def _write_config(self) -> Path:
         lines = [f"listener {self.port} {self._address}", *self.more, f"allow_anonymous {'false' if self._users else 'true'}"]
@@ -290,6 +290,6 @@ class Subscriber:
         for line in self._process.stdout:
             if line.startswith("{"):
                 fields = json.loads(line)
-                self._received.append(Received(fields["topic"], fields["payload"], fields["qos"], bool(fields["retain"])))
+                self._received.append(Received(fields["topic"], fields["payload"] or "", fields["qos"], bool(fields["retain"])))
             elif line.startswith("Subscribed"):
                 self._subscribed.set()

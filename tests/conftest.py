@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two busy cores and spinning thr
 
 REQUIRE_ALL = os.environ.get("AEGAN_REQUIRE_ALL") == "1"
 NEVER_REQUIRED = {"gpu", "dataset"}  # no machine of ours has to have them
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)  # where Debian puts it
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 settings.register_profile("steady", deadline=None)  # a busy machine is no counterexample
@@ -56,6 +57,13 @@ def lacking_namespaces() -> str | None:
     return lacking_programs("ip") or try_it()
 
 
+def lacking_boot() -> str | None:
+    """Why no systemd can be booted here."""
+    from booted import lacking_boot as try_it
+
+    return try_it()
+
+
 def lacking_gpu() -> str | None:
     """Why no GPU can be used here; only a session tells what a runtime really uses."""
     try:
@@ -74,9 +82,10 @@ LACKING: dict[str, Callable[[], str | None]] = {
     "mic": lacking_microphone,
     "nodered": lambda: lacking_programs("node-red"),
     "prometheus": lambda: lacking_programs("prometheus", "promtool"),
-    "systemd": lambda: lacking_programs("systemd-analyze"),
+    "systemd": lacking_boot,
     "browser": lambda: lacking_programs("chromium", "chromedriver"),
     "netns": lacking_namespaces,
+    "faketime": lambda: None if FAKETIME else "not installed: libfaketime",
     "gpu": lacking_gpu,
     "dataset": lambda: None if find_recordings() else "no recordings: set AEGAN_DATA to a folder with quadcopter_mixed",
 }

@@ -1,6 +1,7 @@
 """A microphone without hardware: a PulseAudio of our own, whose null sink is heard sample for sample."""
 
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ class PulseServer:
     """A private server under `folder`; what is played to its sink is what the default microphone hears.
 
     Attributes:
+        address: Where it listens.
         env: The environment in which a child hears (and plays to) this server, and no other.
     """
 
@@ -27,9 +29,9 @@ class PulseServer:
         self._folder = folder
         self._sample_rate_hz = sample_rate_hz
         self._process: subprocess.Popen[bytes] | None = None
-        self._server = f"unix:{folder / 'native'}"
+        self.address = f"unix:{folder / 'native'}"
         home = folder / "home"
-        own = {"HOME": str(home), "XDG_RUNTIME_DIR": str(folder / "run"), "PULSE_SERVER": self._server}
+        own = {"HOME": str(home), "XDG_RUNTIME_DIR": str(folder / "run"), "PULSE_SERVER": self.address}
         self.env = {**{name: value for name, value in os.environ.items() if not name.startswith(("PULSE_", "XDG_"))}, **own}
 
     def __enter__(self) -> Self:
@@ -60,16 +62,48 @@ class PulseServer:
     def stop(self) -> None:
         """End the server; harmless when it does not run."""
         if self._process is not None:
+            self.resume()
             self._process.terminate()
             self._process.wait(STEP_DEADLINE_S)
             self._process = None
 
-    def add_sink(self, name: str) -> str:
+    def kill(self) -> None:
+        """End the server as a crash does."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(STEP_DEADLINE_S)
+        self._process = None
+
+    def pause(self) -> None:
+        """Make the server hang."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def add_sink(self, name: str, sample_rate_hz: int | None = None, n_channels: int = 1) -> str:
         """Add a null sink, whose monitor is a source; returns the module's number, for `control("unload-module", ...)`."""
+        rate_hz = sample_rate_hz or self._sample_rate_hz
         # norewinds: a null sink that rewinds is not heard sample for sample
         return self.control(
-            "load-module", "module-null-sink", f"sink_name={name}", f"rate={self._sample_rate_hz}", "channels=1", "norewinds=1"
+            "load-module", "module-null-sink", f"sink_name={name}", f"rate={rate_hz}", f"channels={n_channels}", "norewinds=1"
         )
+
+    def add_tone(self, name: str, frequency_hz: int, sample_rate_hz: int | None = None) -> None:
+        """Add a source `<name>.monitor` that sounds by itself."""
+        # not module-sine-source: it gives its samples once in two seconds
+        self.add_sink(name, sample_rate_hz)
+        self.control("load-module", "module-sine", f"sink={name}", f"frequency={frequency_hz}")
+
+    def remove(self, name: str) -> None:
+        """Unplug a sink or tone of that name, its source first."""
+        for argument in (f"sink_name={name} ", f"sink={name} "):
+            rows = [line.split("\t") for line in self.control("list", "short", "modules").splitlines()]
+            for number in [row[0] for row in rows if argument in f"{row[2]} "]:
+                self.control("unload-module", number)
 
     def control(self, *arguments: str) -> str:
         """Run pactl and return what it says."""
@@ -80,9 +114,9 @@ class PulseServer:
         """Play a recording to the sink, to its end."""
         subprocess.run(["paplay", f"--device={SINK}", str(path)], env=self.env, check=True)
 
-    def start_playing(self, path: Path) -> subprocess.Popen[bytes]:
+    def start_playing(self, path: Path, sink: str = SINK) -> subprocess.Popen[bytes]:
         """Play a recording while the test goes on; the caller waits for the process."""
-        return subprocess.Popen(["paplay", f"--device={SINK}", str(path)], env=self.env)
+        return subprocess.Popen(["paplay", f"--device={sink}", str(path)], env=self.env, stderr=subprocess.DEVNULL)
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + STEP_DEADLINE_S

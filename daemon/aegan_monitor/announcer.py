@@ -7,8 +7,10 @@ from aegan_monitor import messages
 from aegan_monitor.alarm import ACTIVE, Transition
 from aegan_monitor.annunciation import Annunciation, Occasion
 from aegan_monitor.decision import Decision
+from aegan_monitor.wall_clock import elapsed_s
 
 RESTARTED = "restarted: the monitor has started anew, and nothing is known of the alarm that was"
+RECONFIGURED = "reconfigured: a reload has changed or removed the machine, and ended the alarm that was"
 
 
 class Announcer:
@@ -30,15 +32,22 @@ class Announcer:
     def begin(self, time: datetime, last: messages.LastEvent | None) -> list[messages.Payload]:
         """What a start tells, when `last` was the last event before it; numbers go on from there."""
         self._state = _make_state(time, last.id if last else None)
-        found: list[messages.Payload] = []
-        if last is not None:
-            self._sequence = last.sequence
-            if last.left_active:
-                duration_s = max(0.0, (time - last.time).total_seconds()) if last.kind == "raised" else None
-                found.append(self._make_event("cleared", f"{RESTARTED} active before", 0, time, duration_s))
-            if last.left_shelved:
-                found.append(self._make_event("unshelved", f"{RESTARTED} shelved before", 0, time, None))
-        return [*found, self._state]
+        self._sequence = 0 if last is None else last.sequence
+        return [*self._forget(last, time, RESTARTED), self._state]
+
+    def end(self, time: datetime, last: messages.LastEvent | None) -> list[messages.Payload]:
+        """What a reload tells that takes the machine out of service, when `last` was the last event."""
+        return self._forget(last, time, RECONFIGURED)
+
+    def _forget(self, last: messages.LastEvent | None, time: datetime, why: str) -> list[messages.Payload]:
+        self._annunciation = Annunciation()
+        self._score = self._threshold = 0.0
+        if last is not None and last.left_active:
+            duration_s = elapsed_s(last.time.timestamp(), time.timestamp()) if last.kind == "raised" else None
+            return [self._make_event("cleared", f"{why} active before", 0, time, duration_s)]
+        if last is not None and last.left_shelved:
+            return [self._make_event("unshelved", f"{why} shelved before", 0, time, None)]
+        return []
 
     def follow(self, transitions: Iterable[Transition], decision: Decision, sample: int, time: datetime) -> list[messages.Payload]:
         """What follows from a decision at `sample`, and from the end of a shelf."""

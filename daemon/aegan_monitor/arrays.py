@@ -8,20 +8,28 @@ from typing import Any
 
 import numpy as np
 
+_DAMAGE = (  # what NumPy and zipfile raise, by what was damaged or promised
+    *(OSError, EOFError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
 
 def load_arrays(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    """The arrays `names` of the file.
+    """The arrays `names` of the file, all of floating-point numbers.
 
     Raises:
-        ValueError: With one line: the file cannot be read, or lacks an array.
+        ValueError: With one line: the file cannot be read, lacks an array, or has one of something else.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in names if name in arrays}
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:  # as damage has it
+    except _DAMAGE as error:  # as damage has it
         reason = str(error).partition("\n")[0] or "nothing in it"
         raise ValueError(f"{path}: cannot be read as arrays ({type(error).__name__}: {reason})") from error
     lacking = [name for name in names if name not in found]
     if lacking:
         raise ValueError(f"{path}: array missing: {lacking[0]}")
+    for name, array in found.items():
+        if not np.issubdtype(array.dtype, np.floating):
+            raise ValueError(f"{path}: {name}: expected floating-point numbers, found {array.dtype}")
     return found

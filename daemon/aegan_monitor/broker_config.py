@@ -11,7 +11,9 @@ from aegan_monitor.problems import ConfigPath, Expected, Settings
 
 _CREDENTIAL = "credential:"
 Host = Annotated[  # no colon, or the two and more of an IPv6 address
-    str, Field(pattern=r"^[^\s/@:]+$|^[^\s/@:]*:[^\s/@:]*:[^\s/@]*$"), Expected("a host name or address, without scheme and port")
+    str,
+    Field(max_length=253, pattern=r"^[^\s/@:]+$|^[^\s/@:]*:[^\s/@:]*:[^\s/@]*$"),
+    Expected("a host name or address, without scheme and port"),
 ]
 
 
@@ -100,7 +102,9 @@ class MqttConfig(Settings):
         le=65535,
         description="Seconds of silence before the connection is probed; after 1.5 times as many both sides give it up.",
     )
-    retry_s: float = Field(default=30.0, gt=0, description="Longest wait, in seconds, between two attempts to connect; the first is 1.")
+    retry_s: float = Field(
+        default=30.0, gt=0, le=86_400, description="Longest wait, in seconds, between two attempts to connect; the first is 1."
+    )
     websocket_path: Annotated[str, Field(pattern="^/"), Expected("a path that begins with /")] | None = Field(
         default=None, description="Path of the broker's WebSocket; null speaks MQTT without one."
     )
@@ -117,5 +121,7 @@ class OutboxConfig(Settings):
         default=None,
         description="SQLite file; null is outbox-<node>.sqlite in systemd's StateDirectory, else in $XDG_STATE_HOME/aegan-monitor.",
     )
-    max_mb: float = Field(default=10.0, gt=0, description="Size of the events that are kept, in megabytes; then the oldest goes.")
-    max_age_h: float = Field(default=168.0, gt=0, description="Hours that an event waits for the broker or a subscriber.")
+    max_mb: float = Field(
+        default=10.0, gt=0, le=1_000_000, description="Size of the events that are kept, in megabytes; then the oldest goes."
+    )
+    max_age_h: float = Field(default=168.0, gt=0, le=1_000_000, description="Hours that an event waits for the broker or a subscriber.")

@@ -19,6 +19,7 @@ from aegan_monitor.session import GRAPHS, Graph
 FORMAT = 2
 RECORD = "bundle.json"
 DIGEST_KEY = "record_sha256"
+LONGEST_PLACE = 100  # characters of a key that a message repeats
 WEIGHTS = "weights.bin"
 REFERENCE = "reference.npz"
 GOLDEN = "golden.npz"
@@ -81,11 +82,13 @@ def _read_record(folder: Path) -> BundleRecord:
     path = folder / RECORD
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such bundle folder; make one with: aegan-export RUN --out {folder}")
+    if path.exists() and not path.is_file():  # a pipe would never end
+        raise BundleError(f"{path}: is no file, so {folder} is no bundle; make one with: aegan-export RUN --out FOLDER")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BundleError(f"{path}: file missing, so {folder} is no bundle; make one with: aegan-export RUN --out FOLDER") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path}: cannot be read: {error}; export the bundle again") from error
     found = raw.get("format") if isinstance(raw, dict) else None
     if found != FORMAT:
@@ -98,7 +101,7 @@ def _read_record(folder: Path) -> BundleRecord:
         record = BundleRecord.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"])[:LONGEST_PLACE]
         raise BundleError(f"{path}: {where}: {first['msg'].lower()}; export the bundle again") from error
     problems = [
         *record.features.problems(),

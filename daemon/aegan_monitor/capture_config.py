@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from aegan_monitor.capture.devices import KINDS
 from aegan_monitor.names import Text
 from aegan_monitor.problems import ConfigPath, Settings
 
@@ -12,13 +13,21 @@ def _assume_mic(value: object) -> object:
     return {"kind": "mic", **value} if isinstance(value, dict) else value
 
 
+def _refuse_empty_identity(value: str) -> str:
+    kind, colon, rest = value.partition(":")
+    if kind in KINDS and colon and not rest.strip():
+        raise ValueError(f"expected {kind}:<which>, found {value!r}; aegan-monitor devices lists them")
+    return value
+
+
 class MicCaptureConfig(Settings):
     """One channel of a microphone."""
 
     kind: Literal["mic"] = Field(default="mic", description="A sound device.")
-    device: Text | None = Field(
+    device: Annotated[Text, AfterValidator(_refuse_empty_identity)] | None = Field(
         default=None,
-        description="Name of the device, or a part that only it has (aegan-monitor devices lists them); null is the system's default.",
+        description="Which device: alsa:<card id>, usb:<path or serial number>, pulse:<source of the sound server>, its name, or a part "
+        "of the name that only it has (aegan-monitor devices lists them); null is the system's default.",
     )
     channel: int = Field(default=0, ge=0, description="Channel of the device, from 0.")
 

@@ -16,7 +16,7 @@ from aegan_monitor.probe import BrokerProbe
 from aegan_monitor.session import OrtSession
 
 Tell = Callable[[str], object]
-LISTEN_BLOCKS = 10
+LISTEN_S = 1.0
 
 
 def check_bundle(folder: Path, inference: InferenceConfig, tell: Tell) -> Bundle:
@@ -61,28 +61,29 @@ def check_configuration(path: Path, tell: Tell) -> None:
         choose_score(machine, bundle)
         check_capture(machine, bundle.record.features.sample_rate_hz, tell)
     topics = Topics(config.mqtt.base_topic, config.node)
-    command_topic = topics.name("command", config.machines[0].name) if config.mqtt.commands.enabled else None
-    BrokerProbe(connection, config.mqtt.protocol, topics.of_node("check"), command_topic).run(tell)
+    commands = (topics.name("command", "+"), topics.name("command", config.machines[0].name)) if config.mqtt.commands.enabled else None
+    BrokerProbe(connection, config.mqtt.protocol, topics.of_node("check"), commands).run(tell)
 
 
 def check_capture(machine: MachineConfig, sample_rate_hz: int, tell: Tell) -> None:
     """Open the machine's capture and tell its level.
 
     Raises:
-        CaptureError: It cannot be had, or gives digital silence.
+        CaptureError: It cannot be had, or gives digital silence or one value only.
     """
     if machine.capture.kind == "stdin":
         tell(f"{machine.name}: capture is standard input, which is not read here")
         return
     capture = make_capture(machine, sample_rate_hz)
+    heard = np.zeros(0, np.float32)
     capture.open()
     try:
-        blocks = [block.samples for _ in range(LISTEN_BLOCKS) if (block := capture.read()) is not None]
+        while len(heard) < LISTEN_S * sample_rate_hz and (block := capture.read()) is not None:
+            heard = np.concatenate([heard, block.samples])
     finally:
         capture.close()
-    peak = max((float(np.abs(block).max()) for block in blocks), default=0.0)
+    peak = float(np.abs(heard).max(initial=0.0))
     if peak == 0.0:
-        remedy = "is the microphone muted?" if machine.capture.kind == "mic" else "record it again"
-        raise CaptureError(f"{machine.name}: {capture.describe()}: expected sound, found only zeros; {remedy}")
-    rms = float(np.sqrt(np.mean(np.concatenate(blocks).astype(np.float64) ** 2)))
+        raise CaptureError(f"{machine.name}: {capture.describe()}: expected sound, found only zeros; record it again")
+    rms = float(np.sqrt(np.mean(heard.astype(np.float64) ** 2)))
     tell(f"{machine.name}: hears {capture.describe()}, level {20 * np.log10(rms):.1f} dBFS, peak {20 * np.log10(peak):.1f} dBFS")

@@ -1,18 +1,21 @@
 """aegan-monitor: listens to machines and says over MQTT when one sounds wrong."""
 
 import argparse
+import faulthandler
 import logging
+import math
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aegan_monitor import __version__
-from aegan_monitor.errors import EXIT_FAILED, run_command
+from aegan_monitor.errors import run_command
 
 LARGEST_SPEED = 100.0  # of the demo; a faster pump would outrun the network
 MAP_SUFFIXES = (".png", ".npz")
+RELOAD_TIMEOUT_S = 300.0  # TimeoutStartSec of the unit
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -24,6 +27,10 @@ def make_parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="monitor until stopped")
     run.add_argument("--config", type=Path, required=True, metavar="FILE")
     run.set_defaults(action=run_run)
+
+    reload = commands.add_parser("reload", help="let a daemon read its configuration anew, and tell what came of it")
+    reload.add_argument("pid", type=int, metavar="PID", help="of the daemon; systemctl reload aegan-monitor does the same")
+    reload.set_defaults(action=run_reload)
 
     replay = commands.add_parser("replay", help="score recordings: as one stream, or each as a clip")
     source = replay.add_mutually_exclusive_group(required=True)
@@ -51,8 +58,31 @@ def make_parser() -> argparse.ArgumentParser:
     check.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE")
     check.set_defaults(action=run_check)
 
-    devices = commands.add_parser("devices", help="list microphones")
+    devices = commands.add_parser("devices", help="list microphones, and how loud they are")
+    devices.add_argument("device", nargs="?", metavar="NAME", help="name, or part of it (default: all)")
+    devices.add_argument("--meter", action="store_true", help="show level, peak and clipping until Ctrl-C")
+    devices.add_argument("--seconds", type=parse_positive, default=math.inf, metavar="N", help="end the meter after so long")
+    devices.add_argument(
+        "--channels", type=parse_count, default=2, metavar="N", help="the meter shows the first N of each device (default: 2)"
+    )
     devices.set_defaults(action=run_devices)
+
+    record = commands.add_parser("record", help="record normal sound as 10 s clips that aegan-train fit takes as they are")
+    record.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="clips go to DIR/dev_data/MACHINE/train, continuing what is there"
+    )
+    record.add_argument("--machine", metavar="NAME", help="what the folder is called; with --config one of its machines")
+    record.add_argument("--config", type=Path, metavar="FILE", help="take capture and sample rate from there, instead of:")
+    record.add_argument("--device", metavar="NAME", help="microphone, as aegan-monitor devices lists it (default: the system's)")
+    record.add_argument("--channel", type=int, default=None, metavar="N", help="of the device, from 0 (default: 0)")
+    record.add_argument("--bundle", type=Path, metavar="DIR", help="take its sample rate (default: 16 kHz)")
+    record.add_argument("--hours", type=parse_positive, default=math.inf, metavar="H", help="end after so many hours of clips")
+    record.add_argument("--clips", type=parse_count, default=math.inf, metavar="N", help="end after so many clips")
+    record.add_argument("--max-mb", type=parse_positive, default=math.inf, metavar="MB", help="end before the machine's clips take more")
+    record.add_argument(
+        "--keep-free-mb", type=parse_positive, default=500.0, metavar="MB", help="end before less is free on the disk (default: 500)"
+    )
+    record.set_defaults(action=run_record)
 
     demo = commands.add_parser("demo", help="listen to a synthesised pump until its bearing fails")
     demo.add_argument("--seed", type=parse_seed, metavar="N", default=0, help="the pump on another day (default: 0)")
@@ -70,6 +100,24 @@ def parse_speed(text: str) -> float:
     if not 0 < number <= LARGEST_SPEED:
         raise argparse.ArgumentTypeError(f"expected a number over 0 and up to {LARGEST_SPEED:g}, found {text!r}")
     return number
+
+
+def parse_positive(text: str) -> float:
+    """A number over 0, as argparse wants it."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number over 0, found {text!r}")
+    return number
+
+
+def parse_count(text: str) -> int:
+    """A whole number of 1 or more, as argparse wants it."""
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found {text!r}")
+    return int(text)
 
 
 def parse_seed(text: str) -> int:
@@ -94,10 +142,25 @@ def run_run(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config)
     logging.basicConfig(level=config.log_level.upper(), handlers=[make_handler(sys.stderr, os.environ)])
-    monitor = Monitor(config)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: monitor.stop())
+    faulthandler.enable()  # where each thread was, in the log, when it crashes or systemd's watchdog ends it
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # too early: what it would read is being read
+    monitor = Monitor(config, read_again=lambda: load_config(arguments.config))
+    stop_on_signals(monitor.stop)
+    signal.signal(signal.SIGHUP, lambda *_: monitor.reload())
     monitor.run()
+    return 0
+
+
+def run_reload(arguments: argparse.Namespace) -> int:
+    """`aegan-monitor reload`."""
+    from aegan_monitor.reload_answer import find_answer_path, request_reload, send_hangup  # noqa: PLC0415
+
+    path = find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
+    if path is None:
+        send_hangup(arguments.pid)
+        print(f"aegan-monitor: asked process {arguments.pid}; its log tells what came of it")
+    else:
+        request_reload(arguments.pid, path, RELOAD_TIMEOUT_S)
     return 0
 
 
@@ -156,18 +219,42 @@ def run_check(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_devices(_: argparse.Namespace) -> int:
+def run_devices(arguments: argparse.Namespace) -> int:
     """`aegan-monitor devices`."""
     from aegan_monitor.capture.mic import list_devices  # noqa: PLC0415
+    from aegan_monitor.meter import Meter, choose_devices, describe_device  # noqa: PLC0415
 
-    found = list_devices()
+    found = choose_devices(list_devices(), arguments.device)
     for device in found:
-        default = "  (default)" if device.is_default else ""
-        print(f"{device.name}: {device.n_channels} channel(s), {device.default_sample_rate_hz:g} Hz, {device.host_api}{default}")
-    if not found:
-        print("aegan-monitor: no microphone found; plug one in, or check the sound server", file=sys.stderr)
-        return EXIT_FAILED
+        print(describe_device(device), flush=True)
+    if arguments.meter or arguments.seconds < math.inf:
+        redraws = sys.stdout.isatty()
+        logging.getLogger("aegan_monitor").setLevel(logging.CRITICAL)  # what a listener logs stands in its device's line
+        meter = Meter(found, arguments.channels, lambda line: print(line, flush=True), redraws=redraws, interval_s=0.2 if redraws else 1.0)
+        stop_on_signals(meter.stop)
+        meter.run(arguments.seconds)
     return 0
+
+
+def run_record(arguments: argparse.Namespace) -> int:
+    """`aegan-monitor record`."""
+    from aegan_monitor.logs import PLAIN_FORMAT, make_handler  # noqa: PLC0415
+    from aegan_monitor.record_request import RecordRequest, make_recorder  # noqa: PLC0415
+
+    given = {name: getattr(arguments, name) for name in RecordRequest.__dataclass_fields__}
+    shows, handler = sys.stdout.isatty(), make_handler(sys.stderr, os.environ)
+    if shows and sys.stderr.isatty():
+        handler.setFormatter(logging.Formatter(f"\r\x1b[K{PLAIN_FORMAT}"))  # over the line that shows the level now
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    recorder = make_recorder(RecordRequest(**given), shows=shows)
+    stop_on_signals(recorder.stop)
+    return recorder.run()
+
+
+def stop_on_signals(stop: Callable[[], object]) -> None:
+    """Ctrl-C and SIGTERM call `stop`."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop())
 
 
 def run_demo(arguments: argparse.Namespace) -> int:

@@ -17,6 +17,8 @@ from aegan_monitor.names import Name, Text, make_name
 from aegan_monitor.problems import ConfigPath, Settings, load_yaml, validate
 from aegan_monitor.segments import ClipParameters, Scaling
 
+DAY_S = 86_400
+
 _OWNED_BY_BUNDLE = {
     *(field.name for owner in (FeatureParameters, ClipParameters, Scaling) for field in dataclasses.fields(owner)),
     *("features", "sample_rate", "samplerate", "n_mels", "hop", "hop_length", "win_length", "fmin", "fmax", "f_min", "f_max", "n_segments"),
@@ -48,7 +50,7 @@ class InferenceConfig(Settings):
     policy: Literal["prefer", "require"] = Field(
         default="prefer", description="When the favourite is missing: prefer takes the next and says so, require refuses to start."
     )
-    n_threads: int = Field(default=1, ge=1, description="CPU threads of the runtime.")
+    n_threads: int = Field(default=1, ge=1, le=256, description="CPU threads of the runtime.")
 
 
 class AlarmConfig(Settings):
@@ -60,16 +62,18 @@ class AlarmConfig(Settings):
     margin: float | None = Field(
         default=None,
         ge=0,
+        le=1000,
         description="The threshold lies this many times further from the median of the normal scores than their quantile does; "
         "null: the bundle's advice.",
     )
     on_delay_s: float = Field(
         default=12.0,
         ge=0,
+        le=DAY_S,
         description="Seconds that the score must stay over the threshold before the alarm comes; "
         "a single bang keeps it there for as long as a clip (9.7 s).",
     )
-    off_delay_s: float = Field(default=10.0, ge=0, description="Seconds that the score must stay under it before the alarm goes.")
+    off_delay_s: float = Field(default=10.0, ge=0, le=DAY_S, description="Seconds that the score must stay under it before the alarm goes.")
 
 
 class MachineConfig(Settings):
@@ -80,8 +84,10 @@ class MachineConfig(Settings):
     capture: Capture = Field(default=MicCaptureConfig(), description="Where its sound comes from; a mapping without kind is a mic.")
     score: Text | None = Field(default=None, description="Id of the score that is watched; null is the bundle's choice.")
     alarm: AlarmConfig = Field(default=AlarmConfig(), description="When a score becomes an alarm.")
-    no_data_s: float = Field(default=5.0, gt=0, description="Seconds without a sample after which the sensor is stalled.")
-    retry_s: float = Field(default=30.0, gt=0, description="Longest wait, in seconds, between two attempts to open the capture again.")
+    no_data_s: float = Field(default=1.5, gt=0, le=DAY_S, description="Seconds without a sample after which the sensor is stalled.")
+    retry_s: float = Field(
+        default=30.0, gt=0, le=DAY_S, description="Longest wait, in seconds, between two attempts to open the capture again."
+    )
 
 
 class MetricsConfig(Settings):
@@ -104,7 +110,7 @@ class MonitorConfig(Settings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least important messages that are logged."
     )
-    health_interval_s: float = Field(default=30.0, gt=0, description="Seconds from one health message to the next.")
+    health_interval_s: float = Field(default=30.0, gt=0, le=DAY_S, description="Seconds from one health message to the next.")
     machines: list[MachineConfig] = Field(min_length=1, description="The machines that are listened to; one is the normal case.")
 
 

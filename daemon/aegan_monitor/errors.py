@@ -32,7 +32,11 @@ class BundleError(AeganError):
 
 
 class CaptureError(AeganError):
-    """Audio cannot be had, or is not the audio that the bundle was trained on."""
+    """Audio cannot be had, or is not the audio that the bundle was trained on; `fault` is what the sensor topic calls it."""
+
+    def __init__(self, message: str, fault: str = "missing") -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class InferenceError(AeganError):

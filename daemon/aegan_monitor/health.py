@@ -2,16 +2,17 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from aegan_monitor import __version__, messages
+from aegan_monitor.delivery import Delivery
 from aegan_monitor.inbox import Inbox
 from aegan_monitor.line import Line
-from aegan_monitor.mqtt import MqttPublisher
 from aegan_monitor.outbox import Outbox
+from aegan_monitor.reload import Reloader
 from aegan_monitor.scribe import Scribe
 
 
@@ -27,63 +28,67 @@ class HealthReport:
 
     def __init__(
         self,
-        lines: Sequence[Line],
+        lines: Callable[[], Sequence[Line]],
         outbox: Outbox,
         scribe: Scribe,
-        publisher: MqttPublisher,
+        delivery: Delivery,
         inbox: Inbox,
-        providers_requested: Sequence[str],
+        reloader: Reloader,
     ) -> None:
-        """Store; the time since start counts from here."""
-        self._lines, self._outbox, self._scribe, self._publisher, self._inbox = lines, outbox, scribe, publisher, inbox
-        self._providers_requested = tuple(providers_requested)
+        """Store; `lines` gives those that run now. The time since start counts from here."""
+        self._lines, self._outbox, self._scribe, self._delivery = lines, outbox, scribe, delivery
+        self._inbox, self._reloader = inbox, reloader
         self._started_s = time.monotonic()
 
     def make(self, now: datetime) -> messages.Health:
         """The payload of the health topic."""
-        uptime_s = time.monotonic() - self._started_s
+        lines, now_s = self._lines(), time.monotonic()
         depth = self._outbox.measure()
         return messages.Health(
             time=now,
             version=__version__,
-            uptime_s=round(uptime_s, 3),
-            provider=self._provider,
-            providers_requested=self._providers_requested,
-            machines={line.machine.name: _machine_health(line, uptime_s) for line in self._lines},
+            uptime_s=round(now_s - self._started_s, 3),
+            provider=_provider(lines),
+            providers_requested=lines[0].session.requested,
+            machines={line.machine.name: _machine_health(line, now_s - line.made_s) for line in lines},
             outbox_depth=depth.total,
             outbox_unheard=depth.unheard,
             outbox_parked=depth.parked,
             outbox_dropped_total=self._outbox.dropped_total,
             outbox_late_total=self._outbox.late_total,
             outbox_problem=self._scribe.problem,
-            refused_total=self._publisher.refused_total,
+            reload_problem=self._reloader.problem,
+            refused_total=self._delivery.refused_total,
             commands_refused_total=self._inbox.refused_total,
-            broker_problem=self._publisher.problem,
+            broker_problem=self._delivery.problem,
             rss_bytes=resident_bytes(),
         )
 
     def readings(self) -> dict[str, Reading]:
         """By the machine's name."""
-        return {line.machine.name: _read(line) for line in self._lines}
+        return {line.machine.name: _read(line) for line in self._lines()}
 
     @property
     def connected(self) -> bool:
         """The broker has accepted the connection, and it has not been seen to end."""
-        return self._publisher.connected
+        return self._delivery.connected
 
     def tell(self) -> str:
         """One line for `systemctl status`."""
-        states = ", ".join(f"{line.machine.name} {line.machine.state} (sensor {line.listener.sensor().state})" for line in self._lines)
-        broker = "connected" if self.connected else self._publisher.problem or "not connected yet"
+        lines = self._lines()
+        states = ", ".join(f"{line.machine.name} {line.machine.state} (sensor {line.listener.sensor().state})" for line in lines)
+        broker = "connected" if self.connected else self._delivery.problem or "not connected yet"
         disk = f"; outbox: {self._scribe.problem}" if self._scribe.problem else ""
-        return f"{states}; inference on {self._provider}; broker: {broker}{disk}"
+        reload = f"; reload failed, the configuration from before is in use: {self._reloader.problem}" if self._reloader.problem else ""
+        return f"{states}; inference on {_provider(lines)}; broker: {broker}{disk}{reload}"
 
-    @property
-    def _provider(self) -> str:
-        return ", ".join(sorted({line.session.provider for line in self._lines}))
+
+def _provider(lines: Sequence[Line]) -> str:
+    return ", ".join(sorted({line.session.provider for line in lines}))
 
 
 def _machine_health(line: Line, uptime_s: float) -> messages.MachineHealth:
+    deviation_ppm = line.listener.rate_deviation_ppm
     return messages.MachineHealth(
         state=line.machine.state,
         active=line.machine.active,
@@ -91,6 +96,7 @@ def _machine_health(line: Line, uptime_s: float) -> messages.MachineHealth:
         coverage_percent=round(min(100.0, 100 * _scored_s(line) / max(uptime_s, 1e-3)), 2),
         dropped_samples_total=line.ring.dropped_samples_total,
         gaps_total=line.ring.gaps_total,
+        rate_deviation_ppm=None if deviation_ppm is None else round(deviation_ppm, 1),
     )
 
 

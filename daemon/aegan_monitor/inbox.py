@@ -3,11 +3,13 @@
 import logging
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
+from aegan_monitor.broker_config import CommandsConfig
 from aegan_monitor.commands import Refusal, TokenBucket, parse, refuse
 from aegan_monitor.messages import Command
-from aegan_monitor.received import Hear, Received
+from aegan_monitor.received import Received
 
 log = logging.getLogger(__name__)
 
@@ -16,50 +18,70 @@ BURST_S = 10.0  # of the commands for so long, all may come at once
 LATE = "late: it was sent before the daemon was connected; send it again"
 
 
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Of one machine: what its commands may be, and how many, and how often it is told that they were too many."""
+
+    max_bytes: int
+    commands: TokenBucket
+    complaints: TokenBucket
+    too_many: str
+
+
 class Inbox:
-    """One thread puts (the listeners run in the MQTT thread), another takes; nothing here blocks.
+    """The MQTT thread puts (`hear`), the worker takes; nothing here blocks.
 
     Attributes:
-        refused_total: Commands that were malformed, late, retained or too many; not those that the alarm refused.
+        refused_total: Commands that were malformed, late, retained, too many or for no machine; not those that the alarm refused.
     """
 
-    def __init__(self, max_bytes: int, max_per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Store; `max_per_s` is for each machine."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Store; nothing is heard before `configure`."""
         self.refused_total = 0
-        self._max_bytes, self._max_per_s, self._clock = max_bytes, max_per_s, clock
+        self._clock = clock
+        self._limits: dict[str, _Limits] = {}
         self._waiting: queue.Queue[tuple[str, Command | Refusal]] = queue.Queue(MAX_WAITING)
 
-    def listener(self, machine: str) -> Hear:
-        """What hears the commands for one machine."""
-        n_burst = max(1.0, BURST_S * self._max_per_s)
-        commands = TokenBucket(n_burst, self._max_per_s, self._clock)
-        complaints = TokenBucket(1, 1, self._clock)
-        too_many = f"more than {n_burst:g} at once or {self._max_per_s:g} a second; this answer stands for all that were too many"
+    def configure(self, settings: CommandsConfig, machines: Iterable[str]) -> None:
+        """From now on these machines are heard."""
+        self._limits = {machine: self._make_limits(settings) for machine in machines}
 
-        def hear(received: Received) -> None:
-            if not received.payload:
-                return  # what clears a retained message, and what `check` says
-            if received.retained:
-                self.refused_total += 1
+    def hear(self, received: Received) -> None:
+        """A message on `<base>/<machine>/command`."""
+        machine = received.topic.split("/")[-2]
+        limits = self._limits.get(machine)
+        if not received.payload:
+            return  # what clears a retained message, and what `check` says
+        if limits is None or received.retained:
+            self.refused_total += 1
+            if limits is not None:
                 log.warning("a retained command on %s is ignored; publish an empty retained message there to remove it", received.topic)
-            elif commands.take():
-                command = parse(received.payload, self._max_bytes)
-                self._put(machine, refuse(command, LATE) if received.late else command)
-            else:
-                refusal = refuse(parse(received.payload, self._max_bytes), too_many) if complaints.take() else None
-                self._put(machine, refusal)
-
-        return hear
+        elif limits.commands.take():
+            command = parse(received.payload, limits.max_bytes)
+            self._put(machine, refuse(command, LATE) if received.late else command)
+        elif limits.complaints.take():
+            self._put(machine, refuse(parse(received.payload, limits.max_bytes), limits.too_many))
+        else:
+            self.refused_total += 1
 
     def take(self) -> list[tuple[str, Command | Refusal]]:
         """All that wait, each with its machine's name, in order."""
         return [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]  # nobody else takes
 
-    def _put(self, machine: str, command: Command | Refusal | None) -> None:
-        """To the worker, where there is something to obey or to answer."""
-        self.refused_total += not isinstance(command, Command)
-        if command is not None:
-            try:
-                self._waiting.put_nowait((machine, command))
-            except queue.Full:  # a worker that takes nothing
-                self.refused_total += isinstance(command, Command)
+    def _put(self, machine: str, command: Command | Refusal) -> None:
+        """To the worker; what does not fit, because that takes nothing, is refused without an answer."""
+        refused = isinstance(command, Refusal)
+        try:
+            self._waiting.put_nowait((machine, command))
+        except queue.Full:
+            refused = True
+        self.refused_total += refused
+
+    def _make_limits(self, settings: CommandsConfig) -> _Limits:
+        n_burst = max(1.0, BURST_S * settings.max_per_s)
+        return _Limits(
+            settings.max_bytes,
+            TokenBucket(n_burst, settings.max_per_s, self._clock),
+            TokenBucket(1, 1, self._clock),
+            f"more than {n_burst:g} at once or {settings.max_per_s:g} a second; this answer stands for all that were too many",
+        )

@@ -3,9 +3,10 @@
 import logging
 import math
 import sys
+import time
+import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 from aegan_monitor.bundle import Bundle, load_bundle
 from aegan_monitor.capture import Capture
@@ -23,23 +24,32 @@ from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.ring import Ring
 from aegan_monitor.session import GRAPHS, Graph, OrtSession
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 log = logging.getLogger(__name__)
 
 RING_S = 30.0
+SLACK_S = 20.0  # of a machine's deadline: the ring may hold what a busy processor has not come to yet
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Line:
-    """One machine with the thread that listens for it."""
+    """One machine with the thread that listens for it, and what it was made from."""
 
     machine: Machine
     listener: Listener
     ring: Ring
     session: OrtSession
     sample_rate_hz: int
+    config: MachineConfig
+    bundle: Bundle
+    made_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def deadline_s(self) -> float:
+        """Seconds within which it has decided, or its sensor is `stalled`: a whole clip, after as long as a sensor may be silent."""
+        record = self.bundle.record
+        clip_s = record.clip.clip_frames * record.features.hop_s
+        silence_s = 2 * self.config.no_data_s if math.isfinite(self.config.no_data_s) else 0.0  # as in make_listener
+        return silence_s + clip_s + SLACK_S
 
 
 def choose_score(machine: MachineConfig, bundle: Bundle) -> str:
@@ -94,27 +104,28 @@ def make_capture(machine: MachineConfig, sample_rate_hz: int) -> Capture:
     """The machine's capture, not yet open."""
     capture = machine.capture
     if isinstance(capture, MicCaptureConfig):
-        return MicrophoneCapture(capture.device, capture.channel, sample_rate_hz, stall_s=2 * machine.no_data_s)
+        return MicrophoneCapture(capture.device, capture.channel, sample_rate_hz, stall_s=machine.no_data_s)
     if isinstance(capture, FileCaptureConfig):
         return FileCapture(capture.paths, sample_rate_hz, capture.pace, loop=capture.loop)
     return StdinCapture(sys.stdin.fileno(), sample_rate_hz, capture.sample_format)
 
 
 class Sessions:
-    """Machines that share a bundle (and what they need of it) share one session."""
+    """Machines that share a bundle (and what they need of it) share one session, which goes with the last of them."""
 
     def __init__(self, inference: InferenceConfig) -> None:
         self._inference = inference
-        self._open: dict[tuple[Path, tuple[Graph, ...]], OrtSession] = {}
+        self._open: weakref.WeakValueDictionary[tuple[str, tuple[Graph, ...]], OrtSession] = weakref.WeakValueDictionary()
 
     def open(self, bundle: Bundle, score: str) -> OrtSession:
         """The session for `score`; raises as `open_session`."""
-        key = (bundle.folder, needed_graphs(bundle.record, score))
-        if key not in self._open:
-            self._open[key] = open_session(bundle, self._inference, score)
+        key = (bundle.record.record_sha256, needed_graphs(bundle.record, score))
+        session = self._open.get(key)
+        if session is None:
+            session = self._open[key] = open_session(bundle, self._inference, score)
             requested = ", ".join(self._inference.providers)
-            log.info("%s: golden check passed; inference on %s (asked for: %s)", bundle.folder, self._open[key].provider, requested)
-        return self._open[key]
+            log.info("%s: golden check passed; inference on %s (asked for: %s)", bundle.folder, session.provider, requested)
+        return session
 
 
 def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[MachineConfig, int], Capture] = make_capture) -> Line:
@@ -130,16 +141,14 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     pipeline = Pipeline(bundle.record, bundle.reference, session, [score])
     machine = Machine(config.name, pipeline, Judge(bundle.record, score, alarm_settings(config)))
     ring = Ring(round(RING_S * features.sample_rate_hz), features.hop_samples)
+    listener = make_listener(config, ring, capture(config, features.sample_rate_hz))
+    return Line(machine, listener, ring, session, features.sample_rate_hz, config, bundle)
+
+
+def make_listener(config: MachineConfig, ring: Ring, capture: Capture) -> Listener:
+    """The thread that listens for a machine, not yet started."""
     live = isinstance(config.capture, MicCaptureConfig)
     pace = config.capture.pace if isinstance(config.capture, FileCaptureConfig) else None
     waits = pace == "fast" or isinstance(config.capture, StdinCaptureConfig)
-    listener = Listener(
-        config.name,
-        capture(config, features.sample_rate_hz),
-        ring,
-        live=live,
-        waits=waits,
-        no_data_s=math.inf if pace == "fast" else config.no_data_s,
-        retry_s=config.retry_s,
-    )
-    return Line(machine, listener, ring, session, features.sample_rate_hz)
+    no_data_s = math.inf if pace == "fast" else 2 * config.no_data_s if live else config.no_data_s  # a microphone tells by itself
+    return Listener(config.name, capture, ring, live=live, waits=waits, no_data_s=no_data_s, retry_s=config.retry_s)

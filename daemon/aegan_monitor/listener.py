@@ -1,18 +1,20 @@
 """The first thread of the line: reads one capture into its ring, and opens it again when it breaks."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from aegan_monitor.capture import Capture
+from aegan_monitor.capture import Capture, DeviceCapture
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.ring import Ring
 
 log = logging.getLogger(__name__)
 
-FIRST_RETRY_S = 1.0
+FIRST_RETRY_S = 0.25
+LOOK_S = 0.5  # between two looks at what is plugged in
 ROOM_TIMEOUT_S = 0.5
 
 
@@ -27,9 +29,9 @@ class SensorState:
 class Listener:
     """Owns the capture and the thread that reads it.
 
-    A live capture (a microphone) is reopened for ever, waiting a little longer each time; nothing waits for the reader
-    of the ring. Any other (recordings, a pipe) waits until the ring has room, and its first error is final. Whichever it is,
-    no sample for `no_data_s` (infinity for what is not paced by the world) is `stalled`.
+    A live capture (a microphone) is reopened for ever, waiting a little longer each time, but at once when a device has come;
+    nothing waits for the reader of the ring. Any other (recordings, a pipe) waits until the ring has room, and its first error
+    is final. Whichever it is, no sample for `no_data_s` (infinity for what is not paced by the world) is `stalled`.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Listener:
     ) -> None:
         self.error: CaptureError | None = None
         self._name, self._capture, self._ring = name, capture, ring
+        self._device = capture if isinstance(capture, DeviceCapture) else None
         self._live, self._waits = live, waits
         self._no_data_s, self._retry_s, self._clock = no_data_s, retry_s, clock
         self._first_retry_s = min(first_retry_s, retry_s)
@@ -75,29 +78,44 @@ class Listener:
             return SensorState("stalled", detail)
         return self._state
 
+    @property
+    def rate_deviation_ppm(self) -> float | None:
+        """How much faster the device is than it says, in millionths; None where there is none, or until it is known (any thread)."""
+        return self._device.rate_deviation_ppm if self._device else None
+
     def _run(self) -> None:
         wait_s = self._first_retry_s
         while not self._stopping.is_set():
+            opened_s = math.inf
             try:
                 self._capture.open()
-                log.info("%s: listening to %s", self._name, self._capture.describe())
+                opened_s = self._clock()
                 self._read_all()
                 return
-            except Exception as fault:  # noqa: BLE001 - whatever ends this thread in silence leaves a monitor that is running but deaf
-                error = self._as_capture_error(fault)
-                if self._state.state == "ok":
+            except Exception as failure:  # noqa: BLE001 - whatever ends this thread in silence leaves a monitor that is running but deaf
+                error = self._as_capture_error(failure)
+                if self._state.state == "ok" or self._clock() - opened_s > wait_s:  # a new trouble
                     wait_s = self._first_retry_s
-                if self._state != SensorState("missing", str(error)):
+                fault = SensorState(error.fault, str(error))
+                if self._state != fault:
                     log.error("%s: %s%s", self._name, error, "; trying again" if self._live else "")
-                self._state = SensorState("missing", str(error))
+                self._state = fault
                 if not self._live:
                     self.error = error
                     self._ring.end()
                     return
             finally:
                 self._capture.close()
-            self._stopping.wait(wait_s)
-            wait_s = min(2 * wait_s, self._retry_s)
+            has_news = self._wait(wait_s)
+            wait_s = self._first_retry_s if has_news else min(2 * wait_s, self._retry_s)
+
+    def _wait(self, wait_s: float) -> bool:
+        """Wait for the next attempt; not as long, and True, where a device has come: it may need a moment until it opens."""
+        until_s = time.monotonic() + wait_s
+        while (left_s := until_s - time.monotonic()) > 0 and not self._stopping.wait(min(left_s, LOOK_S)):
+            if self._device and self._device.has_news():
+                return True
+        return False
 
     def _as_capture_error(self, fault: Exception) -> CaptureError:
         if isinstance(fault, CaptureError):
@@ -120,4 +138,6 @@ class Listener:
                 if self._stopping.is_set():
                     return
             self._ring.write(block)
+            if self._state.state != "ok":
+                log.info("%s: listening to %s", self._name, self._capture.describe())
             self._state = SensorState("ok")

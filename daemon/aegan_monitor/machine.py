@@ -55,12 +55,14 @@ class Machine:
     """Scores runs of samples, and says what happened as payloads. It belongs to the worker thread.
 
     Attributes:
+        n_samples_scored: Samples that a score has covered; what was heard between two gaps too short for a clip is none of them.
         last_score: The last decision, for any thread to read.
     """
 
     def __init__(self, name: str, pipeline: Pipeline, judge: Judge, new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
         self.name = name
         self.n_samples_scored = 0
+        self._scored_until = 0  # the sample after the last of them
         self.last_score: messages.Score | None = None
         self._pipeline, self._judge = pipeline, judge
         self._announcer = Announcer(judge.score, judge.sample_rate_hz, new_id)
@@ -86,14 +88,22 @@ class Machine:
         """
         return self._announcer.begin(time, last)
 
+    def end(self, time: datetime, last: messages.LastEvent | None) -> list[messages.Payload]:
+        """What is to be told when a reload takes the machine out of service: an alarm that is active (`last` as in `begin`) ends."""
+        return self._announcer.end(time, last)
+
     def hear(self, run: Run, time: datetime) -> list[messages.Payload]:
         """Score a run that ended at wall time `time`; nothing is scored across a gap."""
         if run.after_gap:
             self._pipeline.reset(run.start_sample)
             self._judge.alarm.hold()
-        self.n_samples_scored += len(run.samples)
+            self._scored_until = run.start_sample
         self._end_sample = run.start_sample + len(run.samples)
-        return [payload for clip in self._pipeline.push(run.samples) for payload in self._publish(self._judge.judge(clip), time)]
+        clips = self._pipeline.push(run.samples)
+        for clip in clips:
+            self.n_samples_scored += clip.end_sample - self._scored_until
+            self._scored_until = clip.end_sample
+        return [payload for clip in clips for payload in self._publish(self._judge.judge(clip), time)]
 
     def obey(self, command: messages.Command | Refusal, time: datetime) -> list[messages.Payload]:
         """What follows from a command that came at wall time `time`, or why nothing does; the answer is the last."""

@@ -86,6 +86,11 @@ class MachineHealth(Model):
     )
     dropped_samples_total: NonNegativeInt = Field(description="Samples that were overwritten before they could be scored.")
     gaps_total: NonNegativeInt = Field(description="Interruptions of the sound; nothing is scored across one.")
+    rate_deviation_ppm: float | None = Field(
+        default=None,
+        description="How much faster the microphone's clock is than it says, in millionths; null until it is known.",
+        examples=[-18.4],
+    )
 
 
 class Health(Payload):
@@ -109,7 +114,10 @@ class Health(Payload):
     outbox_late_total: NonNegativeInt = Field(default=0, description="Scores and results that were not sent because they were late.")
     outbox_problem: str = Field(default="", description="Why events are not on disk but in memory alone; empty if they are on disk.")
     refused_total: NonNegativeInt = Field(default=0, description="Messages that the broker refused (seen under MQTT 5 only).")
-    commands_refused_total: NonNegativeInt = Field(default=0, description="Commands that were not obeyed, answered or not.")
+    commands_refused_total: NonNegativeInt = Field(
+        default=0, description="Commands that were malformed, late, retained or too many, answered or not."
+    )
+    reload_problem: str = Field(default="", description="Why the last reload changed nothing; empty if it did, or if there was none.")
     broker_problem: str = Field(default="", description="The last trouble with the broker since the start; empty if there was none.")
     rss_bytes: NonNegativeInt = Field(description="Memory in use, in bytes.", examples=[94_371_840])
 
@@ -218,7 +226,9 @@ class Sensor(Payload):
     KIND = "sensor"
     schema_: Literal["aegan.sensor/1"] = Field(default="aegan.sensor/1", alias="schema", description=SCHEMA_WORDS)
     state: str = Field(
-        pattern="^[a-z][a-z_]*$", description="`ok`, or a fault such as `missing` or `stalled`; others may join.", examples=["missing"]
+        pattern="^[a-z][a-z_]*$",
+        description="`ok`, or a fault such as `missing`, `stalled` or `silent`; others may join.",
+        examples=["missing"],
     )
     detail: str = Field(
         description="One line for people: what is wrong and what to do; empty for `ok`.",
@@ -308,6 +318,11 @@ class Topics:
     def message(self, payload: Payload, machine: str | None = None) -> Message:
         """The payload as compact JSON on its topic; health alone belongs to no machine."""
         return self._message(payload.KIND, machine, payload.model_dump_json().encode())
+
+    def forget(self, machine: str) -> list[Message]:
+        """Takes what the broker keeps of a machine away from it: an empty payload is how MQTT says so."""
+        kinds = [payload.KIND for payload in PAYLOADS if payload.OF_MACHINE]
+        return [self._message(kind, machine, b"") for kind in kinds if QOS_AND_RETAINED[kind][1]]
 
     def _message(self, kind: Kind, machine: str | None, payload: bytes) -> Message:
         qos, retained = QOS_AND_RETAINED[kind]

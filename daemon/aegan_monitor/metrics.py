@@ -70,6 +70,7 @@ OF_MACHINE: tuple[Row, ...] = (  # of (machine's health, reading)
     ),
     Row("aegan_dropped_samples_total", "Samples overwritten before they were scored.", lambda health, _: health.dropped_samples_total),
     Row("aegan_gaps_total", "Interruptions of the sound.", lambda health, _: health.gaps_total),
+    Row("aegan_rate_deviation_ppm", "How much faster the microphone's clock is than it says.", lambda health, _: health.rate_deviation_ppm),
     Row("aegan_score", "Score of the last decision.", lambda _, reading: reading.score and reading.score.score),
     Row("aegan_threshold", "What that score is held against.", lambda _, reading: reading.score and reading.score.threshold),
     Row(

@@ -10,20 +10,27 @@ from datetime import UTC, datetime
 from aegan_monitor import messages
 from aegan_monitor.capture import Capture
 from aegan_monitor.config import MachineConfig, MonitorConfig
-from aegan_monitor.connection import make_connection
+from aegan_monitor.delivery import Delivery
 from aegan_monitor.health import HealthReport
 from aegan_monitor.inbox import Inbox
 from aegan_monitor.journal import Journal, find_path
-from aegan_monitor.line import Line, Sessions, make_capture, make_line
+from aegan_monitor.line import Line, make_capture
+from aegan_monitor.memory import give_back_memory
 from aegan_monitor.metrics import MetricsServer
 from aegan_monitor.mqtt import FIRST_RETRY_S, MqttPublisher
-from aegan_monitor.notify import Notifier
+from aegan_monitor.notify import Notifier, watchdog_interval_s
 from aegan_monitor.outbox import KEEP_S, Outbox
+from aegan_monitor.reload import Reloader
+from aegan_monitor.reload_answer import Answer, find_answer_path, write_answer
 from aegan_monitor.scribe import Scribe
+from aegan_monitor.setup import Setup, build
+from aegan_monitor.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 TURN_S = 0.1  # how long one turn of the worker waits for samples
+STATUS_S = 1.0  # so late does systemd learn how the line fares
+FEEDS = 4  # of systemd's watchdog, in its interval
 
 
 class Monitor:
@@ -33,50 +40,51 @@ class Monitor:
         self,
         config: MonitorConfig,
         *,
+        read_again: Callable[[], MonitorConfig] | None = None,
         capture: Callable[[MachineConfig, int], Capture] = make_capture,
         notifier: Notifier | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Load and prove every bundle; nothing runs yet.
+
+        `read_again` gives what a reload applies, and raises what is wrong with it; without it a reload proves the bundles anew.
 
         Raises:
             ConfigError, BundleError, InferenceError: As the parts tell.
         """
-        self._config = config
         self._stopping = threading.Event()
+        self._clock = clock
         self._notifier = notifier or Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._topics = messages.Topics(config.mqtt.base_topic, config.node)
-        connection = make_connection(config.mqtt, config.node)
-        if connection.warning:
-            log.warning(connection.warning)
+        self._setup = build(config, capture)
+        self._reloader = Reloader(lambda before: build(read_again() if read_again else config, capture, before))
+        self._answer, self._answer_path = Answer(), find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
         self._outbox = Outbox(
             durable=True,
             max_bytes=round(config.outbox.max_mb * 1e6),
             max_age_s=config.outbox.max_age_h * 3600,
             keep_s=KEEP_S + 1.5 * config.mqtt.keepalive_s,  # so late may the end of a connection be noticed
         )
-        commands = config.mqtt.commands
-        self._inbox = Inbox(commands.max_bytes, commands.max_per_s)
-        heard = config.machines if commands.enabled else []
-        self._publisher = MqttPublisher(
-            connection=connection,
-            protocol=config.mqtt.protocol,
-            topics=self._topics,
-            outbox=self._outbox,
-            listeners={self._topics.name("command", machine.name): self._inbox.listener(machine.name) for machine in heard},
-            keepalive_s=config.mqtt.keepalive_s,
-            retry_s=(min(FIRST_RETRY_S, config.mqtt.retry_s), config.mqtt.retry_s),
-        )
+        self._inbox = Inbox()
+        self._inbox.configure(config.mqtt.commands, [machine.name for machine in config.machines])
+        self._delivery = Delivery(self._make_publisher(self._setup))
         path = find_path(config.outbox.path, config.node, os.environ)
-        self._scribe = Scribe(self._outbox, Journal(path), self._publisher.flush)
-        sessions = Sessions(config.inference)
-        self._lines = [make_line(machine, sessions, capture) for machine in config.machines]
-        self._health = HealthReport(self._lines, self._outbox, self._scribe, self._publisher, self._inbox, config.inference.providers)
+        self._scribe = Scribe(self._outbox, Journal(path), self._delivery.flush)
+        self._health = HealthReport(lambda: self._setup.lines, self._outbox, self._scribe, self._delivery, self._inbox, self._reloader)
+        self._status = ""
+        self._watchdog, self._late = Watchdog(), frozenset[str]()
+        interval_s = watchdog_interval_s(os.environ, os.getpid())
+        self._feed_every_s = None if interval_s is None else interval_s / FEEDS
         metrics = config.metrics
         self._metrics = None if metrics.port is None else MetricsServer(metrics.host, metrics.port, self._health)
 
     def stop(self) -> None:
         """Ask `run` to end; safe in a signal handler."""
         self._stopping.set()
+
+    def reload(self) -> None:
+        """Read the configuration and the bundles anew, soon; safe in a signal handler."""
+        self._reloader.request()
 
     def run(self) -> None:
         """Monitor until `stop`, or until every finite capture has ended.
@@ -85,14 +93,15 @@ class Monitor:
             CaptureError: A finite capture failed; everything else was shut down in order first.
         """
         self._scribe.start()
-        for line in self._lines:
-            last = messages.read_last_event(self._outbox.last_event(self._topics.name("event", line.machine.name)))
-            self._publish(line, line.machine.begin(now(), last))
-        self._publisher.start()
-        for line in self._lines:
-            line.listener.start()
+        for line in self._setup.lines:
+            self._publish(line, line.machine.begin(now(), self._last_event(line)))
+        self._delivery.start()
+        for line in self._setup.lines:
+            self._listen(line)
         if self._metrics:
             self._metrics.start()
+        give_back_memory()
+        self._tell_status()
         self._notifier.ready()
         try:
             self._work()
@@ -100,34 +109,127 @@ class Monitor:
             self._notifier.stopping()
             if self._metrics:
                 self._metrics.stop()
-            for line in reversed(self._lines):
+            for line in reversed(self._setup.lines):
                 line.listener.stop()
             self._publish_health()
+            self._reloader.stop()
             self._scribe.settle()
-            self._publisher.stop()
+            self._delivery.stop()
             self._scribe.stop()
-        failed = [line.listener.error for line in self._lines if line.listener.error]
+        failed = [line.listener.error for line in self._setup.lines if line.listener.error]
         if failed:
             raise failed[0]
 
     def _work(self) -> None:
-        next_health_s = time.monotonic()
-        lines = {line.machine.name: line for line in self._lines}
+        next_health_s = next_feed_s = next_status_s = time.monotonic()
         while not self._stopping.is_set():
-            for name, command in self._inbox.take():
-                self._publish(lines[name], lines[name].machine.obey(command, now()))
-            for line in self._lines:
-                run = line.ring.read(TURN_S / len(self._lines))
-                self._publish(line, line.machine.sense(line.listener.sensor(), now()))
-                if run is not None:
-                    self._publish(line, line.machine.hear(run, now()))
-            if time.monotonic() >= next_health_s:
+            self._obey()
+            for line in self._setup.lines:
+                self._turn(line)
+            now_s = time.monotonic()
+            if now_s >= next_health_s:
                 self._publish_health()
-                next_health_s += self._config.health_interval_s
+                next_health_s = now_s + self._setup.config.health_interval_s
+            if now_s >= next_status_s:
+                self._tell_status()
+                next_status_s = now_s + STATUS_S
+            if self._is_alive() and self._feed_every_s is not None and now_s >= next_feed_s:
+                self._notifier.watchdog()
+                next_feed_s = now_s + self._feed_every_s
             self._scribe.notify()
-            self._publisher.flush()
-            if all(line.ring.ended for line in self._lines):
+            self._delivery.flush()
+            self._reload()
+            if all(line.ring.ended for line in self._setup.lines):
                 return
+
+    def _obey(self) -> None:
+        """Apply and answer the commands that have come; one for a machine that a reload has removed meanwhile is nobody's."""
+        lines = {line.machine.name: line for line in self._setup.lines}
+        for name, command in self._inbox.take():
+            if line := lines.get(name):
+                self._publish(line, line.machine.obey(command, now()))
+
+    def _turn(self, line: Line) -> None:
+        """Take what has been heard of one machine."""
+        run = line.ring.read(TURN_S / len(self._setup.lines))
+        sensor = line.listener.sensor()
+        self._publish(line, line.machine.sense(sensor, now()))
+        payloads = [] if run is None else line.machine.hear(run, now())
+        self._publish(line, payloads)
+        decided = any(isinstance(payload, messages.Score) for payload in payloads)
+        self._watchdog.see(line.machine.name, self._clock(), decided=decided, sensor=sensor.state, ended=line.ring.ended)
+
+    def _is_alive(self) -> bool:
+        """Whether every machine is judged or its sensor's fault told in time; one that is not is logged once."""
+        late = self._watchdog.find_late(self._clock())
+        for name in late.keys() - self._late:
+            log.error("%s: its sensor is well, but nothing was decided for %.0f s; systemd's watchdog is not fed", name, late[name])
+        self._late = frozenset(late)
+        return not late
+
+    def _reload(self) -> None:
+        """Begin a reload that was asked for, and apply one that is ready."""
+        if self._reloader.begin(self._setup):
+            self._notifier.reloading()
+        ended, setup = self._reloader.finish()
+        if not ended:
+            return
+        if setup is None:
+            log.error("reload failed, the configuration from before stays in use: %s", self._reloader.problem)
+        else:
+            self._adopt(setup)
+        give_back_memory()
+        self._publish_health()
+        self._tell_status()
+        self._notifier.ready()
+        self._answer = Answer(self._answer.n_reloads + 1, self._reloader.problem)
+        if self._answer_path is not None:
+            try:
+                write_answer(self._answer_path, self._answer)
+            except OSError as error:  # who asked waits in vain, and we go on
+                log.warning("%s: cannot be written (%s)", self._answer_path, error.strerror)
+
+    def _adopt(self, setup: Setup) -> None:
+        """Go over to another setup: lines that are in both run on, untouched."""
+        before, self._setup = self._setup, setup
+        self._inbox.configure(setup.config.mqtt.commands, [line.machine.name for line in setup.lines])
+        names = {line.machine.name for line in setup.lines}
+        gone = [line for line in before.lines if line not in setup.lines]
+        new = [line for line in setup.lines if line not in before.lines]
+        for line in gone:
+            line.listener.stop()
+            self._watchdog.forget(line.machine.name)
+            self._publish(line, line.machine.end(now(), self._last_event(line)))
+            if line.machine.name not in names:
+                for message in self._topics.forget(line.machine.name):
+                    self._outbox.put(message)
+        for line in new:
+            self._publish(line, line.machine.begin(now(), self._last_event(line)))
+            self._listen(line)
+        if not setup.has_broker_of(before):
+            self._delivery.hand_over(self._make_publisher(setup))
+        logging.getLogger().setLevel(setup.config.log_level.upper())
+        log.info("reloaded: %s", setup.tell_changes(before))
+
+    def _listen(self, line: Line) -> None:
+        self._watchdog.watch(line.machine.name, line.deadline_s, self._clock())
+        line.listener.start()
+
+    def _make_publisher(self, setup: Setup) -> MqttPublisher:
+        mqtt = setup.config.mqtt
+        listeners = {self._topics.name("command", "+"): self._inbox.hear} if mqtt.commands.enabled else {}
+        return MqttPublisher(
+            connection=setup.connection,
+            protocol=mqtt.protocol,
+            topics=self._topics,
+            outbox=self._outbox,
+            listeners=listeners,
+            keepalive_s=mqtt.keepalive_s,
+            retry_s=(min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s),
+        )
+
+    def _last_event(self, line: Line) -> messages.LastEvent | None:
+        return messages.read_last_event(self._outbox.last_event(self._topics.name("event", line.machine.name)))
 
     def _publish(self, line: Line, payloads: list[messages.Payload]) -> None:
         for payload in payloads:
@@ -140,7 +242,12 @@ class Monitor:
 
     def _publish_health(self) -> None:
         self._outbox.put(self._topics.message(self._health.make(now())))
-        self._notifier.status(self._health.tell())
+
+    def _tell_status(self) -> None:
+        """One line for `systemctl status`, if it is news."""
+        if (status := self._health.tell()) != self._status:
+            self._status = status
+            self._notifier.status(status)
 
 
 def now() -> datetime:

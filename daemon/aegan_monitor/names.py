@@ -7,11 +7,14 @@ from pydantic import Field
 
 from aegan_monitor.problems import Expected
 
+_LONGEST_NAME, _LONGEST_TEXT = 200, 1000  # characters: MQTT takes no more than 65,535 bytes, and people read less
 _NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"
 _NAME_WORDS = "letters, digits, - and _, the first a letter or digit"
-Name = Annotated[str, Field(pattern=f"^{_NAME}$"), Expected(_NAME_WORDS)]
-Topic = Annotated[str, Field(pattern=f"^{_NAME}(/{_NAME})*$"), Expected(f"levels with / between them, each of {_NAME_WORDS}")]
-Text = Annotated[str, Field(min_length=1), Expected("text")]
+Name = Annotated[str, Field(max_length=_LONGEST_NAME, pattern=f"^{_NAME}$"), Expected(_NAME_WORDS)]
+Topic = Annotated[
+    str, Field(max_length=_LONGEST_NAME, pattern=f"^{_NAME}(/{_NAME})*$"), Expected(f"levels with / between them, each of {_NAME_WORDS}")
+]
+Text = Annotated[str, Field(min_length=1, max_length=_LONGEST_TEXT), Expected("text")]
 
 
 def make_name(text: str) -> str:

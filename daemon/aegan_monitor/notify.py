@@ -2,6 +2,8 @@
 
 import logging
 import socket
+import time
+from collections.abc import Mapping
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +23,10 @@ class Notifier:
     def ready(self) -> None:
         """The service has started."""
         self._send("READY=1")
+
+    def reloading(self) -> None:
+        """The configuration is read again; `ready` says that this is over. systemd 253 and newer want to know since when."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def status(self, text: str) -> None:
         """One line for `systemctl status`."""
@@ -44,3 +50,16 @@ class Notifier:
                 sender.sendto(text.encode(), address)
         except OSError as error:  # telling is a courtesy: the monitor goes on without it
             log.debug("systemd's socket %s cannot be written (%s)", self._address, error)
+
+
+def watchdog_interval_s(environment: Mapping[str, str], pid: int) -> float | None:
+    """Seconds within which systemd wants to hear `watchdog`; None where it does not, or means another process.
+
+    Source: sd_watchdog_enabled(3).
+    """
+    try:
+        interval_s = int(environment["WATCHDOG_USEC"]) / 1e6
+        is_meant = int(environment.get("WATCHDOG_PID", pid)) == pid
+    except (KeyError, ValueError):
+        return None
+    return interval_s if is_meant and interval_s > 0 else None

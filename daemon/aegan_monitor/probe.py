@@ -23,11 +23,11 @@ class BrokerProbe:
     """One visit to the broker, under a client id of its own: a daemon that runs is not thrown out."""
 
     def __init__(
-        self, connection: Connection, protocol: Protocol, topic: str, command_topic: str | None, timeout_s: float = TIMEOUT_S
+        self, connection: Connection, protocol: Protocol, topic: str, commands: tuple[str, str] | None, timeout_s: float = TIMEOUT_S
     ) -> None:
-        """Store: what permission to publish is tried on, and what permission to subscribe, if the daemon subscribes at all."""
+        """Store; permission to publish is tried on `topic`; `commands`, if the daemon hears any: what it subscribes to, and one of it."""
         self._connection = replace(connection, client_id=f"{connection.client_id}-check")
-        self._protocol, self._topic, self._command_topic, self._timeout_s = protocol, topic, command_topic, timeout_s
+        self._protocol, self._topic, self._commands, self._timeout_s = protocol, topic, commands, timeout_s
 
     def run(self, tell: Callable[[str], object]) -> None:
         """Tell each stage's verdict, up to the first that fails.
@@ -55,8 +55,8 @@ class BrokerProbe:
         with contextlib.closing(_Visit(self._connection, self._protocol, self._timeout_s)) as visit:
             yield "MQTT", visit.connect
             yield "permission to publish", lambda: visit.publish(self._topic)
-            if (topic := self._command_topic) is not None:
-                yield "permission to subscribe", lambda: visit.subscribe(topic)
+            if (commands := self._commands) is not None:
+                yield "permission to subscribe", lambda: visit.subscribe(*commands)
 
     def _resolve(self) -> str:
         found = socket.getaddrinfo(self._connection.host, self._connection.port, type=socket.SOCK_STREAM)
@@ -119,22 +119,22 @@ class _Visit:
         unknown = f"unknown on {topic}: MQTT 3.1.1 acknowledges what an ACL throws away"
         return f"{OK}, tried on {topic}" if self._protocol == "5" else unknown
 
-    def subscribe(self, topic: str) -> str:
-        """Listen, and say a word there that is no command: some brokers grant a subscription and deliver nothing."""
+    def subscribe(self, topics: str, topic: str) -> str:
+        """Listen to `topics`, and say a word there that is no command: some brokers grant a subscription and deliver nothing."""
         assert self._client is not None  # noqa: S101 - `connect` came before
-        self._client.subscribe(topic, qos=1)
+        self._client.subscribe(topics, qos=1)
         reason = self._wait("subscribe")
         if reason is None:
-            raise PublishError(f"no answer within {self._timeout_s:g} s to the subscription to {topic}")
+            raise PublishError(f"no answer within {self._timeout_s:g} s to the subscription to {topics}")
         if reason.is_failure:
-            raise PublishError(f"the subscription to {topic} was refused ({reason}); the ACL must let this user read it")
+            raise PublishError(f"the subscription to {topics} was refused ({reason}); the ACL must let this user read it")
         said = self._publish(topic)
         if self._serve(lambda: self._heard or said is None or said.is_failure) and self._heard:
             return f"{OK}, tried on {topic}"
         if said is not None and said.is_failure:
-            return f"granted on {topic}, but not tried: this user may not write there, and need not"
+            return f"granted on {topics}, but not tried: this user may not write there, and need not"
         if self._protocol == "5":
-            raise PublishError(f"the subscription to {topic} was granted, but nothing is delivered; the ACL must let this user read it")
+            raise PublishError(f"the subscription to {topics} was granted, but nothing is delivered; the ACL must let this user read it")
         return f"unknown on {topic}: what was said there did not come back, and MQTT 3.1.1 does not say why"
 
     def close(self) -> None:

@@ -19,6 +19,9 @@ _WORDS: dict[object, str] = {int: "a whole number", float: "a number", str: "tex
 _LIMITS = {"ge": " of {} or more", "gt": " over {}", "le": " up to {}", "lt": " under {}", "min_length": " of {} or more"}
 _SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)  # keys whose values no message repeats
 _MAX_ECHO = 60  # characters of a wrong value that a message repeats
+_LARGEST_BYTES = 1_000_000  # of a file: reading YAML is slow
+_MAX_ECHO_BITS = 200  # 60 digits
+_LONGEST_PATH = 1000  # no file system takes 4096, with the folder before it
 
 
 class Settings(BaseModel):
@@ -36,6 +39,8 @@ class Expected(NamedTuple):
 def _refuse_nameless(value: object) -> object:
     if isinstance(value, str) and (not value.strip() or "\0" in value):
         raise ValueError("expected a path, found text that names no file")
+    if isinstance(value, str) and len(value) > _LONGEST_PATH:
+        raise ValueError(f"expected a path of at most {_LONGEST_PATH} characters, found {len(value)}")
     return value
 
 
@@ -79,10 +84,14 @@ def load_yaml(path: Path) -> object:
     """What a YAML file says: a mapping, with nothing in it checked yet.
 
     Raises:
-        ConfigError: The file is missing, a folder, unreadable, not UTF-8, not YAML, empty, no mapping, or says a key twice.
+        ConfigError: The file is missing, a folder, unreadable, too large, not UTF-8, not YAML, empty, no mapping, or says a key twice.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_BYTES + 1)
+        if len(content) > _LARGEST_BYTES:
+            raise ConfigError(f"{path}: expected at most {_LARGEST_BYTES} bytes, found more; is it a configuration?")
+        text = content.decode("utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: expected a file that can be read, found: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -159,8 +168,9 @@ def _tell(model: type[BaseModel], details: ErrorDetails, refused: Mapping[str, s
         return f"{path}: unknown key; " + (f"did you mean {close[0]}?" if close else f"known here: {', '.join(place.siblings)}")
     if kind == "missing":
         return f"{path}: missing key; expected {_expect(place.annotation, place.marks)}"
-    if kind == "value_error":
-        return f"{path}: {details['ctx']['error']}"
+    if kind in ("value_error", "string_too_long"):
+        ours = details["ctx"].get("error") or f"expected at most {details['ctx']['max_length']} characters, found {len(found)}"
+        return f"{path}: {ours}"
     if kind == "union_tag_invalid":
         key, tags = (re.findall("'([^']*)'", details["ctx"][name]) for name in ("discriminator", "expected_tags"))
         return f"{path}.{key[0]}: expected {_join_or(tags)}, found {_show(found[key[0]])}"
@@ -225,9 +235,16 @@ def _tell_limits(marks: Iterable[object]) -> str:
 
 def _show(value: object) -> str:
     """A wrong value as a message may repeat it: on one line, short, without a user and password of a URL."""
+    if isinstance(value, int) and value.bit_length() > _MAX_ECHO_BITS:  # Python refuses to write the longest ones
+        return "a number of very many digits"
     if isinstance(value, bool | int | float):
         return str(value).lower()[:_MAX_ECHO]
-    return repr(re.sub(r"\S*@", "...@", value)[:_MAX_ECHO]) if isinstance(value, str) else _name_kind(value)
+    return repr(re.sub(r"\S+", _hide_user, value)[:_MAX_ECHO]) if isinstance(value, str) else _name_kind(value)
+
+
+def _hide_user(word: re.Match[str]) -> str:
+    before, at, after = word[0].rpartition("@")
+    return f"...@{after}" if at else before + after
 
 
 def _name_kind(value: object) -> str:

@@ -1,12 +1,13 @@
 """The record of a bundle: every number that scoring depends on, as `bundle.json` and a run's `run.json` hold it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.segments import ClipParameters, Scaling
 
+LARGEST_SCORE = 1e15  # far beyond any, and what is computed with it stays finite
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
@@ -32,17 +33,17 @@ class Calibration(BaseModel):
     n_clips: PositiveInt
     n_copies: NonNegativeInt = 0
     quantile: float = Field(default=0.99, ge=0.5, le=1)
-    margin: float = Field(default=2.0, ge=0)
+    margin: float = Field(default=2.0, ge=0, le=1000)
     probabilities: list[float]
-    quantiles: dict[str, list[float]]
+    quantiles: dict[str, list[Annotated[float, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)]]]
 
 
 class Normalisation(BaseModel):
     """Mean and standard deviation of one score over the held-out normal clips."""
 
     model_config = _STRICT
-    mean: float
-    std: float = Field(gt=0)
+    mean: float = Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)
+    std: float = Field(gt=1 / LARGEST_SCORE)
 
 
 class FusionTerm(BaseModel):

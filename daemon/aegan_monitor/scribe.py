@@ -10,12 +10,12 @@ from aegan_monitor.errors import ConfigError
 from aegan_monitor.journal import DamagedJournalError, Journal, JournalError, StoredEvent
 from aegan_monitor.outbox import Outbox
 from aegan_monitor.row import Row
+from aegan_monitor.wall_clock import elapsed_s
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
 TURN_S = 1.0  # so late is what was delivered removed at most
-CLOCK_SET_FROM = datetime(2025, 1, 1, tzinfo=UTC).timestamp()  # a board without a battery begins in 1970 and tells no age
 
 
 class Scribe:
@@ -150,6 +150,4 @@ class Scribe:
         return StoredEvent(row.number, self._wall_clock() - (self._clock() - row.put_s), row.message)
 
     def _restored(self, event: StoredEvent) -> Row:
-        now_at = self._wall_clock()
-        age_s = now_at - event.put_at if CLOCK_SET_FROM < event.put_at <= now_at else 0.0
-        return Row(event.number, event.message, self._clock() - age_s)
+        return Row(event.number, event.message, self._clock() - elapsed_s(event.put_at, self._wall_clock()))

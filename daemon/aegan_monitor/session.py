@@ -1,6 +1,7 @@
 """The network behind a protocol, and ONNX Runtime as the daemon's one implementation of it."""
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -24,7 +25,8 @@ GRAPH_OUTPUTS: dict[Graph, tuple[str, ...]] = {
     "generator": ("z_errors", "x_errors"),  # and "recon" on request
 }
 MAX_BATCH = 16  # larger ones are no faster on a CPU
-ORT_ERROR_LEVEL = 3
+ORT_ERROR_LEVEL, ORT_FATAL_LEVEL = 3, 4  # on the CPU alone all that the runtime logs as an error is raised as well, and told by us
+MISFIT = "InvalidArgument"  # ONNX Runtime's word for inputs and outputs that a graph does not have: starting again does not help
 RUNTIME_PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 
 
@@ -36,11 +38,12 @@ class Session(Protocol):
 
 
 def import_runtime() -> Any:
-    """The module onnxruntime.
+    """The module onnxruntime, without its telemetry: 1.29 and newer tell Microsoft what runs here, unless this is set before they load.
 
     Raises:
         InferenceError: It is not installed.
     """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime  # noqa: PLC0415 - the runtime is an extra, and its absence has an error of its own
     except ImportError as error:
@@ -82,9 +85,10 @@ class OrtSession:
         """
         runtime = import_runtime()
         self.requested = tuple(providers)
+        self._folder = bundle.folder
         options = runtime.SessionOptions()
         options.intra_op_num_threads = n_threads
-        options.log_severity_level = ORT_ERROR_LEVEL
+        options.log_severity_level = ORT_FATAL_LEVEL if self.requested == ("cpu",) else ORT_ERROR_LEVEL
         self._sessions = {graph: self._load(runtime, bundle.graph_path(graph), options, policy) for graph in graphs}
         in_use = {self._provider_of(session) for session in self._sessions.values()}
         self.provider = next((name for name in reversed(RUNTIME_PROVIDERS) if name in in_use), "none")  # the slowest one in use
@@ -136,6 +140,10 @@ class OrtSession:
         try:
             outputs: Sequence[FloatArray] = self._sessions[graph].run(list(names), {"segments": batch})
         except Exception as error:
+            if type(error).__name__ == MISFIT:
+                raise InferenceError(
+                    f"{self._folder / graph}.onnx: is not the graph that its name says ({error}); export the bundle again"
+                ) from error
             raise InferenceRunError(f"{graph}.onnx: ONNX Runtime failed on {self.provider}: {error}") from error
         return outputs
 

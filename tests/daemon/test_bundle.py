@@ -1,11 +1,13 @@
 """The bundle: every kind of damage is one line that names file, expected and found."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from aegan_monitor.bundle import DIGEST_KEY, PAYLOAD, digest_of, load_bundle
@@ -73,6 +75,8 @@ def change(copy: Path, edit: Callable[[dict[str, object]], object]) -> None:
         (lambda r: r["calibration"]["quantiles"].pop("D_lof"), "calibration or normalisation lacks D_lof"),
         (lambda r: r["normalisation"]["D_maha"].update(std=0), "normalisation.D_maha.std: "),
         (lambda r: r["normalisation"]["D_maha"].update(mean=float("nan")), "normalisation.D_maha.mean: "),
+        (lambda r: r["normalisation"]["D_maha"].update(std=1e-300), "normalisation.D_maha.std: "),
+        (lambda r: r["calibration"]["quantiles"]["D_cos"].append(1e16), "calibration.quantiles.D_cos.103: "),
         (lambda r: r["scaling"].update(half_range_db=[0]), "half_range_db: expected over 0"),
         (lambda r: r["scaling"].update(centre_db=[1, 2, 3]), "centre_db: expected 1 number or 128, found 3"),
         (lambda r: r["features"].update(hop_samples=0), "hop_samples, n_bands: expected over 0"),
@@ -118,12 +122,44 @@ def test_a_cut_archive_is_one_line(tmp_path: Path, bundle_folder: Path) -> None:
         ReferenceSet.load(tmp_path / "text.npz")
 
 
+@pytest.mark.parametrize("dtype", ["int8", "complex128", "<U3", "datetime64[s]", "bool"])
+def test_arrays_of_anything_but_numbers_with_a_point_are_refused(tmp_path: Path, bundle_folder: Path, dtype: str) -> None:
+    """Whatever else NumPy would compute with, or fail on."""
+    with np.load(bundle_folder / "reference.npz") as arrays:
+        held = {name: arrays[name] for name in arrays}
+    np.savez(tmp_path / "odd.npz", **{**held, "embedding_std": np.zeros(held["embedding_std"].shape, dtype)})
+    line = rf"odd\.npz: embedding_std: expected floating-point numbers, found {re.escape(str(np.dtype(dtype)))}; export the bundle again$"
+    with pytest.raises(BundleError, match=line):
+        ReferenceSet.load(tmp_path / "odd.npz")
+
+
+@pytest.mark.parametrize(
+    ("place", "byte", "reason"),
+    [
+        (8, 99, "NotImplementedError: That compression method is not supported"),
+        (6, 1, "RuntimeError: File .* is encrypted, password required"),
+    ],
+)
+def test_a_flipped_bit_in_the_archive_is_one_line(tmp_path: Path, bundle_folder: Path, place: int, byte: int, reason: str) -> None:
+    """Where zipfile believes it: `place` counts from the directory's first entry, 2 bytes further than in a file's own header."""
+    content = bytearray((bundle_folder / "reference.npz").read_bytes())
+    content[content.rindex(b"PK\1\2embedding_mean"[:4]) + 2 + place] = byte
+    (tmp_path / "flipped.npz").write_bytes(content)
+    with pytest.raises(BundleError, match=rf"flipped\.npz: cannot be read as arrays \({reason}.*\); export the bundle again$"):
+        ReferenceSet.load(tmp_path / "flipped.npz")
+
+
 def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:
     """A missing folder, an empty one, and one whose record is no JSON."""
     with pytest.raises(BundleError, match="no such bundle folder; make one with: aegan-export RUN --out "):
         load_bundle(tmp_path / "none")
     with pytest.raises(BundleError, match=r"bundle\.json: file missing, so .* is no bundle"):
         load_bundle(tmp_path)
-    (tmp_path / "bundle.json").write_text("{")
-    with pytest.raises(BundleError, match=r"bundle\.json: cannot be read: .*; export the bundle again$"):
+    for text in ("{", "[" * 100_000):
+        (tmp_path / "bundle.json").write_text(text)
+        with pytest.raises(BundleError, match=r"bundle\.json: cannot be read: .*; export the bundle again$"):
+            load_bundle(tmp_path)
+    (tmp_path / "bundle.json").unlink()
+    os.mkfifo(tmp_path / "bundle.json")
+    with pytest.raises(BundleError, match=r"bundle\.json: is no file, so .* is no bundle; make one with: aegan-export RUN --out FOLDER$"):
         load_bundle(tmp_path)

@@ -1,5 +1,6 @@
 """The golden check: passes where the arithmetic is right, fails at the stage that is wrong."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,18 @@ def test_a_wrong_stage_is_named(bundle_folder: Path, field: str) -> None:
     bundle = load_bundle(bundle_folder)
     with pytest.raises(BundleError, match=f"golden check failed at {field}: expected a deviation of at most"):
         require_golden(bundle, SpoiledSession(OrtSession(bundle), field))
+
+
+def test_a_golden_recording_of_another_length_is_refused(bundle_folder: Path, tmp_path: Path) -> None:
+    """Before anything is computed on it."""
+    bundle = load_bundle(shutil.copytree(bundle_folder, tmp_path / "bundle"))
+    with np.load(bundle.golden_path) as arrays:
+        golden = {name: arrays[name] for name in arrays}
+    np.savez(bundle.golden_path, **{**golden, "samples": golden["samples"][:-1]})
+    n_expected = len(golden["samples"])
+    line = rf"golden\.npz: samples: expected shape \({n_expected},\), found \({n_expected - 1},\); export the bundle again$"
+    with pytest.raises(BundleError, match=line):
+        check_golden(bundle, OrtSession(bundle))
 
 
 def test_nan_is_no_match(bundle_folder: Path) -> None:

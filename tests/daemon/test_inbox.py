@@ -1,9 +1,12 @@
 """The inbox: what reaches the worker, and what a flood of commands can do."""
 
 import logging
+import time
+from collections.abc import Callable
 
 import pytest
 
+from aegan_monitor.broker_config import CommandsConfig
 from aegan_monitor.commands import Refusal
 from aegan_monitor.inbox import LATE, MAX_WAITING, Inbox
 from aegan_monitor.messages import Command
@@ -14,9 +17,16 @@ ACKNOWLEDGE = b'{"command":"acknowledge","id":"7"}'
 OBEYED = Command(command="acknowledge", id="7")
 
 
-def received(payload: bytes = ACKNOWLEDGE, *, retained: bool = False, late: bool = False) -> Received:
+def received(payload: bytes = ACKNOWLEDGE, machine: str = "pump", *, retained: bool = False, late: bool = False) -> Received:
     """A message as the connection gives it."""
-    return Received(TOPIC, payload, retained, late)
+    return Received(f"aegan/hall/{machine}/command", payload, retained, late)
+
+
+def make_inbox(clock: Callable[[], float] = time.monotonic, **settings: float) -> Inbox:
+    """For two machines."""
+    inbox = Inbox(clock)
+    inbox.configure(CommandsConfig.model_validate(settings), ["pump", "fan"])
+    return inbox
 
 
 class Clock:
@@ -30,9 +40,9 @@ class Clock:
 
 def test_commands_reach_the_worker_in_order() -> None:
     """Each with its machine; a malformed one with the reason."""
-    inbox = Inbox(4096, 1.0)
-    inbox.listener("pump")(received())
-    inbox.listener("fan")(received(b"{"))
+    inbox = make_inbox()
+    inbox.hear(received())
+    inbox.hear(received(b"{", "fan"))
     assert inbox.take() == [("pump", OBEYED), ("fan", Refusal("no JSON: EOF while parsing an object at line 1 column 1"))]
     assert inbox.take() == []
     assert inbox.refused_total == 1
@@ -40,8 +50,8 @@ def test_commands_reach_the_worker_in_order() -> None:
 
 def test_a_command_must_be_of_now() -> None:
     """A late one is answered, so that its sender knows."""
-    inbox = Inbox(4096, 1.0)
-    inbox.listener("pump")(received(late=True))
+    inbox = make_inbox()
+    inbox.hear(received(late=True))
     assert inbox.take() == [("pump", Refusal(LATE, "acknowledge", "7"))]
     assert inbox.refused_total == 1
 
@@ -49,10 +59,9 @@ def test_a_command_must_be_of_now() -> None:
 def test_a_retained_command_is_ignored_and_can_be_removed(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody waits for its answer: it is told in the log, with the remedy; the remedy itself is no command."""
     caplog.set_level(logging.WARNING, "aegan_monitor")
-    inbox = Inbox(4096, 1.0)
-    hear = inbox.listener("pump")
-    hear(received(retained=True))
-    hear(received(b""))
+    inbox = make_inbox()
+    inbox.hear(received(retained=True))
+    inbox.hear(received(b""))
     assert inbox.take() == []
     assert inbox.refused_total == 1
     assert caplog.messages == [f"a retained command on {TOPIC} is ignored; publish an empty retained message there to remove it"]
@@ -61,26 +70,36 @@ def test_a_retained_command_is_ignored_and_can_be_removed(caplog: pytest.LogCapt
 def test_a_flood_is_counted_and_answered_once_a_second() -> None:
     """Ten at once, then one a second; the other machine has its own."""
     clock = Clock()
-    inbox = Inbox(4096, 1.0, clock)
-    hear = inbox.listener("pump")
+    inbox = make_inbox(clock)
     for _ in range(1000):
-        hear(received())
+        inbox.hear(received())
     too_many = Refusal("more than 10 at once or 1 a second; this answer stands for all that were too many", "acknowledge", "7")
     assert inbox.take() == [("pump", OBEYED)] * 10 + [("pump", too_many)]
     assert inbox.refused_total == 990
-    inbox.listener("fan")(received())
+    inbox.hear(received(machine="fan"))
     assert inbox.take() == [("fan", OBEYED)]
     clock.now_s = 1.0
     for _ in range(1000):
-        hear(received())
+        inbox.hear(received())
     assert inbox.take() == [("pump", OBEYED), ("pump", too_many)]
 
 
 def test_a_worker_that_hangs_blocks_nobody() -> None:
     """What does not fit is counted."""
-    inbox = Inbox(4096, 1000.0)
-    hear = inbox.listener("pump")
+    inbox = make_inbox(max_per_s=1000.0)
     for _ in range(MAX_WAITING + 5):
-        hear(received())
+        inbox.hear(received())
     assert len(inbox.take()) == MAX_WAITING
     assert inbox.refused_total == 5
+
+
+def test_only_configured_machines_are_heard() -> None:
+    """A reload may change which; a command for any other is counted, and nothing else."""
+    inbox = make_inbox()
+    inbox.hear(received(machine="yard"))
+    assert (inbox.take(), inbox.refused_total) == ([], 1)
+    inbox.configure(CommandsConfig(max_bytes=64), ["yard"])
+    inbox.hear(received())
+    inbox.hear(received(machine="yard"))
+    inbox.hear(received(b"x" * 65, machine="yard"))
+    assert inbox.take() == [("yard", OBEYED), ("yard", Refusal("larger than 64 bytes"))]

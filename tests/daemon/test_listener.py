@@ -183,3 +183,63 @@ def test_what_has_ended_is_not_stalled() -> None:
     clock[0] = 5.1
     assert listener.sensor().state == "ok"
     listener.stop()
+
+
+class PluggableCapture(ScriptedCapture):
+    """A device: it has news when the test says so."""
+
+    news = False
+    rate_deviation_ppm: float | None = 12.5
+
+    def has_news(self) -> bool:
+        return self.news
+
+
+def test_the_fault_is_what_the_capture_says() -> None:
+    """Not all is `missing`, and the state stays until there are samples again."""
+    silent = CaptureError("only zeros", "silent")
+    capture = PluggableCapture([[silent], [block(0, 0), block(0, 0), silent], [block(0), block(512)]])
+    ring = Ring(4096, 512)
+    listener = Listener("pump", capture, ring, live=True, waits=False, no_data_s=5, retry_s=0.05, first_retry_s=0.05)
+    states: list[str] = []
+    listener.start()
+    while ring.read(0.001) is None:
+        states += [state for state in [listener.sensor().state] if state not in states]
+    assert states in (["starting", "silent"], ["silent"])
+    wait_until(lambda: listener.sensor().state == "ok")
+    listener.stop()
+
+
+def test_a_device_that_has_come_is_not_kept_waiting() -> None:
+    """In the midst of the longest wait."""
+    capture = PluggableCapture([[CaptureError("gone")], [block(0), block(512)]])
+    ring = Ring(4096, 512)
+    listener = Listener("pump", capture, ring, live=True, waits=False, no_data_s=5, retry_s=1000, first_retry_s=1000)
+    listener.start()
+    wait_until(lambda: listener.sensor().state == "missing")
+    assert ring.read(1.0) is None
+    capture.news = True
+    assert ring.read(5.0) is not None
+    listener.stop()
+
+
+def test_a_device_that_has_come_may_need_a_moment() -> None:
+    """After a long outage the attempts are close together again: the first comes before anybody may open it."""
+    gone = CaptureError("gone")
+    capture = PluggableCapture([[gone], [gone], [gone], [gone], [gone], [CaptureError("not yet")], [block(0), block(512)]])
+    ring = Ring(4096, 512)
+    listener = Listener("pump", capture, ring, live=True, waits=False, no_data_s=5, retry_s=1000, first_retry_s=0.1)
+    listener.start()
+    wait_until(lambda: len(capture._script) == 2)
+    capture.news = True  # now, in a wait of 1.6 s; the next would be of 3.2 s
+    wait_until(lambda: len(capture._script) == 1)
+    capture.news = False
+    assert ring.read(1.0) is not None
+    listener.stop()
+
+
+def test_the_clock_is_the_devices() -> None:
+    """A recording has none."""
+    captures = [PluggableCapture([]), ScriptedCapture([])]
+    listeners = [Listener("pump", capture, Ring(1024, 512), live=True, waits=False, no_data_s=5, retry_s=1) for capture in captures]
+    assert [listener.rate_deviation_ppm for listener in listeners] == [12.5, None]

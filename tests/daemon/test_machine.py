@@ -22,13 +22,18 @@ NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 RATE_HZ = 16_000
 
 
-@pytest.fixture
-def machine() -> Machine:
+def make_machine() -> Machine:
     """The demo's pump, with short delays."""
     bundle = load_bundle(bundle_path())
     judge = Judge(bundle.record, bundle.record.score, AlarmSettings(on_delay_s=3.0, off_delay_s=3.0))
     ids = iter(f"id-{number}" for number in range(100))
     return Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge, lambda: next(ids))
+
+
+@pytest.fixture
+def machine() -> Machine:
+    """That."""
+    return make_machine()
 
 
 def hear(machine: Machine, sound: FloatArray, start: int = 0, after_gap: bool = False) -> list[messages.Payload]:
@@ -106,6 +111,17 @@ def test_an_alarm_that_was_active_is_cleared_by_a_restart(machine: Machine) -> N
     assert (state.state, state.active, state.event_id) == ("normal", False, "id-0")
 
 
+@pytest.mark.parametrize("hours", [-5, -1_000_000, 1_000_000])
+def test_a_restart_believes_no_clock_that_was_wrong(machine: Machine, hours: int) -> None:
+    """Set back since, or never set at one of the two stamps: the alarm lasted for 0 s, not for less and not for a century."""
+    last = messages.LastEvent(id="id-old", sequence=41, kind="raised", time=NOW)
+    if hours > 0:
+        last = last.model_copy(update={"time": NOW - timedelta(hours=hours)})
+    cleared, _ = checked(machine.begin(NOW + timedelta(hours=min(0, hours)), last))
+    assert isinstance(cleared, messages.Event)
+    assert cleared.duration_s == 0.0
+
+
 def test_numbers_go_on_over_a_restart(machine: Machine) -> None:
     """Where nothing was active only the state is told; the next event follows on the last."""
     [state] = checked(machine.begin(NOW, last_event("cleared")))
@@ -120,6 +136,22 @@ def test_a_first_start_begins_at_one(machine: Machine) -> None:
     [state] = checked(machine.begin(NOW))
     assert isinstance(state, messages.Alarm)
     assert state.event_id is None
+
+
+def test_the_wall_clock_decides_nothing() -> None:
+    """Set back or forward by hours with every run: the same scores, transitions and durations, in the same order."""
+    found = []
+    for jumps_h in ([0], [3, -5, 0, 9000, -2]):
+        machine = make_machine()
+        sound = np.concatenate([Pump(21).read(20 * RATE_HZ), Pump(22, fault_from_s=-2.0).read(30 * RATE_HZ), Pump(21).read(40 * RATE_HZ)])
+        published: list[messages.Payload] = []
+        for number, start in enumerate(range(0, len(sound), 8192)):
+            time = NOW + timedelta(hours=jumps_h[number % len(jumps_h)])
+            published += machine.hear(Run(sound[start : start + 8192], start, after_gap=False), time)
+        found.append([payload.model_dump(exclude={"time", "since"}) for payload in checked(published)])
+    kinds = [payload["kind"] for payload in found[0] if "kind" in payload]
+    assert kinds == ["raised", "cleared"]
+    assert found[1] == found[0]
 
 
 def test_the_sensor_is_told_when_it_is_news(machine: Machine) -> None:
@@ -156,3 +188,28 @@ def test_a_command_is_answered_behind_what_it_led_to(machine: Machine) -> None:
     [result] = checked(machine.obey(messages.Command(command="acknowledge"), NOW))
     assert isinstance(result, messages.Result)
     assert (result.id, result.accepted, result.reason) == (None, False, "the alarm is shelved: none is active")
+
+
+def test_only_what_a_score_covers_is_scored(machine: Machine) -> None:
+    """Sound between gaps that are closer than a clip is heard, but counts for nothing."""
+    sound = Pump(21).read(20 * RATE_HZ)
+    hear(machine, sound)
+    until = machine.n_samples_scored
+    assert 18.9 * RATE_HZ < until <= 20 * RATE_HZ
+    for number in range(1, 4):
+        hear(machine, sound[: 8 * RATE_HZ], number * 100 * RATE_HZ, after_gap=True)
+    assert machine.n_samples_scored == until
+    hear(machine, sound, 1000 * RATE_HZ, after_gap=True)
+    assert machine.n_samples_scored == 2 * until
+
+
+def test_a_reload_ends_an_alarm_that_is_active(machine: Machine) -> None:
+    """With an event that says so, under the next number; where none is active there is nothing to tell."""
+    before = messages.LastEvent(id="before", sequence=7, kind="raised", time=NOW - timedelta(seconds=90))
+    machine.begin(NOW, before.model_copy(update={"kind": "cleared"}))
+    [event] = machine.end(NOW, before)
+    assert isinstance(event, messages.Event)
+    assert (event.kind, event.sequence, event.duration_s) == ("cleared", 8, 90.0)
+    assert event.cause == "reconfigured: a reload has changed or removed the machine, and ended the alarm that was active before"
+    assert machine.end(NOW, before.model_copy(update={"kind": "cleared"})) == []
+    assert machine.end(NOW, None) == []

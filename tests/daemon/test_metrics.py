@@ -98,6 +98,7 @@ def test_a_scrape_tells_what_the_daemon_knows(serve: Serve) -> None:
             ("aegan_coverage_ratio", "pump"): 0.999,
             ("aegan_dropped_samples_total", "pump"): 0,
             ("aegan_gaps_total", "pump"): 0,
+            ("aegan_rate_deviation_ppm", "pump"): -18.4,
             ("aegan_score", "pump"): 1.5,
             ("aegan_threshold", "pump"): 2,
             ("aegan_score_normalised", "pump"): 0.25,

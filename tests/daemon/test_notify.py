@@ -2,13 +2,14 @@
 
 import contextlib
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from aegan_monitor.notify import Notifier
+from aegan_monitor.notify import Notifier, watchdog_interval_s
 
 
 @pytest.fixture
@@ -61,3 +62,31 @@ def test_a_socket_that_nobody_reads_does_not_stop_the_monitor(receiver: socket.s
             while True:
                 filler.sendto(b"x", str(tmp_path / "notify"))
     Notifier(str(tmp_path / "notify")).watchdog()
+
+
+def test_a_reload_tells_when_it_began(receiver: socket.socket, tmp_path: Path) -> None:
+    """On the clock that systemd compares it with, in one datagram."""
+    receiver.bind(str(tmp_path / "notify"))
+    before = time.monotonic_ns() // 1000
+    Notifier(str(tmp_path / "notify")).reloading()
+    first, second = receiver.recv(4096).decode().split("\n")
+    assert first == "RELOADING=1"
+    name, value = second.split("=")
+    assert name == "MONOTONIC_USEC"
+    assert before <= int(value) <= time.monotonic_ns() // 1000
+
+
+@pytest.mark.parametrize(
+    ("environment", "interval_s"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "60000000"}, 60.0),
+        ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "7"}, 60.0),
+        ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "8"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+    ],
+)
+def test_the_watchdog_is_fed_where_systemd_wants_it(environment: dict[str, str], interval_s: float | None) -> None:
+    """By the process that it means (7 here) alone."""
+    assert watchdog_interval_s(environment, 7) == interval_s

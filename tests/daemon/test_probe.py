@@ -12,15 +12,15 @@ from aegan_monitor.errors import PublishError
 from aegan_monitor.probe import BrokerProbe
 from broker import Mosquitto, Subscriber, find_free_port
 
-TOPIC, COMMAND_TOPIC = "aegan/hall/check", "aegan/hall/pump/command"
+TOPIC, COMMAND_TOPIC, COMMAND_TOPICS = "aegan/hall/check", "aegan/hall/pump/command", "aegan/hall/+/command"
 
 
-def probe(connection: Connection, protocol: str = "5", command_topic: str | None = None) -> tuple[list[str], str]:
+def probe(connection: Connection, protocol: str = "5", commands: tuple[str, str] | None = None) -> tuple[list[str], str]:
     """The stages' verdicts, and the one that failed, without the broker's name."""
     told: list[str] = []
     failure = ""
     try:
-        BrokerProbe(connection, protocol, TOPIC, command_topic, timeout_s=1.0).run(told.append)  # type: ignore[arg-type]
+        BrokerProbe(connection, protocol, TOPIC, commands, timeout_s=1.0).run(told.append)  # type: ignore[arg-type]
     except PublishError as error:
         failure = str(error)
     where = f"MQTT broker {connection.host}:{connection.port}: "
@@ -58,7 +58,7 @@ def test_all_is_well(broker: Mosquitto, protocol: str, last: str) -> None:
         ),
         (
             *("5", f"topic write {TOPIC}\ntopic read {COMMAND_TOPIC}"),
-            f"granted on {COMMAND_TOPIC}, but not tried: this user may not write there, and need not",
+            f"granted on {COMMAND_TOPICS}, but not tried: this user may not write there, and need not",
             "",
         ),
     ],
@@ -67,9 +67,9 @@ def test_permission_to_subscribe(tmp_path: Path, protocol: str, acl: str, verdic
     """Mosquitto grants every subscription and keeps what its ACL forbids for itself: only a word that comes back tells."""
     broker = Mosquitto(tmp_path / "mosquitto", acl=acl + "\n")
     broker.start()
-    told, failed = probe(Connection("127.0.0.1", broker.port, "aegan-hall"), protocol, COMMAND_TOPIC)
+    told, failed = probe(Connection("127.0.0.1", broker.port, "aegan-hall"), protocol, (COMMAND_TOPICS, COMMAND_TOPIC))
     broker.stop()
-    assert failed == (failure and f"permission to subscribe: the subscription to {COMMAND_TOPIC} {failure}")
+    assert failed == (failure and f"permission to subscribe: the subscription to {COMMAND_TOPICS} {failure}")
     assert told[4:] == ([f"permission to subscribe: {verdict}"] if verdict else [])
 
 
@@ -88,10 +88,10 @@ def test_a_refused_subscription() -> None:
 
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
-        failure = probe(Connection("127.0.0.1", server.getsockname()[1], "c"), "5", COMMAND_TOPIC)[1]
+        failure = probe(Connection("127.0.0.1", server.getsockname()[1], "c"), "5", (COMMAND_TOPICS, COMMAND_TOPIC))[1]
         thread.join(5.0)
     assert failure == (
-        f"permission to subscribe: the subscription to {COMMAND_TOPIC} was refused (Not authorized); the ACL must let this user read it"
+        f"permission to subscribe: the subscription to {COMMAND_TOPICS} was refused (Not authorized); the ACL must let this user read it"
     )
 
 

@@ -26,6 +26,7 @@ class Outer(Settings):
     at_most: float = Field(1.0, le=2)
     mixed: int | bool = 0
     word: str = "a"
+    short: str = Field("a", max_length=5)
     flag: bool = False
     place: ConfigPath | None = None
     choice: Literal["fast", "slow"] = "fast"
@@ -59,6 +60,7 @@ def complaint(path: Path) -> str:
         ("count", True, "count: expected a whole number of 1 or more, found true"),
         ("count", None, "count: expected a whole number of 1 or more, found nothing"),
         ("count", [1], "count: expected a whole number of 1 or more, found a list"),
+        pytest.param("count", -(10**5000), "count: expected a whole number of 1 or more, found a number of very many digits", id="digits"),
         ("at_most", float("nan"), "at_most: expected a number up to 2, found nan"),
         ("mixed", "x", "mixed: expected a whole number or true or false, found 'x'"),
         ("word", 7, "word: expected text, found 7; put it in quotes"),
@@ -67,6 +69,8 @@ def complaint(path: Path) -> str:
         ("place", 3, "place: expected a path or null, found 3"),
         ("place", " ", "place: expected a path, found text that names no file"),
         ("place", "a\0b", "place: expected a path, found text that names no file"),
+        ("place", "a" * 1001, "place: expected a path of at most 1000 characters, found 1001"),
+        ("short", "abcdef", "short: expected at most 5 characters, found 6"),
         ("choice", "fsat", "choice: expected fast or slow, found 'fsat'"),
         ("sections", "a", "sections: expected a list, found text"),
         ("sections", [{}, {"share": 1.0}], "sections[1].share: expected a number over 0 and under 1, found 1.0"),
@@ -100,7 +104,7 @@ def test_what_the_caller_has_found_is_enough_to_refuse() -> None:
 
 def test_keys_that_are_no_text_are_unknown() -> None:
     """YAML reads a bare `on` as true and a bare number as a number."""
-    known = "known here: count, at_most, mixed, word, flag, place, choice, api_token, sections, optional_section"
+    known = "known here: count, at_most, mixed, word, short, flag, place, choice, api_token, sections, optional_section"
     assert problems({True: 1, 4: 2}) == [f"x.yaml: true: unknown key; {known}", f"x.yaml: 4: unknown key; {known}"]
 
 
@@ -126,6 +130,8 @@ def test_values_and_keys_are_repeated_short_and_on_one_line() -> None:
     """A message stays one line whatever a value holds, and leaves out who logs in where."""
     (line,) = problems({"choice": "a\nb" + 100 * "c"})
     assert line == "x.yaml: choice: expected fast or slow, found " + repr("a\nb" + 57 * "c")
+    assert problems({"choice": "at" * 100_000 + "@host"}) == ["x.yaml: choice: expected fast or slow, found '...@host'"]
+    assert problems({"choice": "a@b@c at d@e"}) == ["x.yaml: choice: expected fast or slow, found '...@c at ...@e'"]
     assert problems({"choice": "mqtt://me:secret@host"}) == ["x.yaml: choice: expected fast or slow, found '...@host'"]
     (line,) = problems({"password:abc\n": None})
     assert line.startswith("x.yaml: password...: unknown key;")
@@ -179,6 +185,7 @@ def test_merged_keys_are_not_said_twice(tmp_path: Path) -> None:
         (b"password: *hunter2\n", "not YAML: line 1, column 11: found undefined alias"),
         (b'password: "hunter2\n', "not YAML: line 2, column 1: while scanning a quoted scalar, found unexpected end of stream"),
         (b"[" * 5000, "not YAML: nested too deeply"),
+        pytest.param(b"a" * 1_000_001, "expected at most 1000000 bytes, found more; is it a configuration?", id="large"),
         (b"a: 1\na: 1\n", "line 2: key a stands twice (first in line 1); keep one"),
     ],
 )

@@ -10,7 +10,8 @@ from aegan_monitor.errors import ConfigError
 from aegan_monitor.journal import Journal
 from aegan_monitor.messages import Message
 from aegan_monitor.outbox import Outbox
-from aegan_monitor.scribe import CLOCK_SET_FROM, Scribe
+from aegan_monitor.scribe import Scribe
+from aegan_monitor.wall_clock import CLOCK_SET_FROM_S
 from broker import wait_until
 
 TOPIC = "aegan/hall/pump/event"
@@ -94,7 +95,7 @@ def test_a_damaged_file_is_set_aside_at_start(tmp_path: Path, caplog: pytest.Log
     path = tmp_path / "o.sqlite"
     path.write_bytes(b"not a database at all" * 100)
     outbox = Outbox(durable=True)
-    scribe = Scribe(outbox, Journal(path), wall_clock=lambda: CLOCK_SET_FROM)
+    scribe = Scribe(outbox, Journal(path), wall_clock=lambda: CLOCK_SET_FROM_S)
     scribe.start()
     put(outbox, scribe, "e0")
     scribe.stop()
@@ -166,10 +167,10 @@ def test_an_error_of_our_own_does_not_hold_up_an_event(tmp_path: Path, caplog: p
 @pytest.mark.parametrize(
     ("put_at", "now_at", "kept"),
     [
-        (CLOCK_SET_FROM + 1, CLOCK_SET_FROM + 90, True),
-        (CLOCK_SET_FROM + 1, CLOCK_SET_FROM + 200, False),
-        (5.0, CLOCK_SET_FROM + 1e8, True),  # put by a board whose clock was not set yet
-        (CLOCK_SET_FROM + 1e8, CLOCK_SET_FROM + 1, True),  # the clock went back
+        (CLOCK_SET_FROM_S + 1, CLOCK_SET_FROM_S + 90, True),
+        (CLOCK_SET_FROM_S + 1, CLOCK_SET_FROM_S + 200, False),
+        (5.0, CLOCK_SET_FROM_S + 1e8, True),  # put by a board whose clock was not set yet
+        (CLOCK_SET_FROM_S + 1e8, CLOCK_SET_FROM_S + 1, True),  # the clock went back
     ],
 )
 def test_age_counts_over_a_restart_where_the_clock_can_be_trusted(tmp_path: Path, put_at: float, now_at: float, kept: bool) -> None:

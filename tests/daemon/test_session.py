@@ -1,6 +1,9 @@
 """ONNX Runtime: what a session really uses is checked, and a missing GPU is never silent."""
 
+import dataclasses
 import logging
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,12 +55,27 @@ def test_batches_of_any_size_give_the_same(bundle_folder: Path) -> None:
         np.testing.assert_allclose(getattr(whole, name), single, rtol=1e-4, atol=1e-5)
 
 
-def test_a_failure_while_running_is_one_that_a_restart_may_mend(bundle_folder: Path) -> None:
-    """Code 1, not 78, and the graph is named."""
-    session = OrtSession(load_bundle(bundle_folder), ["embedding"])
+def test_a_failure_while_running_is_one_that_a_restart_may_mend(bundle_folder: Path, tmp_path: Path) -> None:
+    """Code 1, not 78, and the graph is named: here one that wants four values of many, as only its run shows."""
+    import onnx
+
+    steps = "{ shape = Shape(segments) four = Shape(shape) embedding = Reshape(segments, four) }"
+    text = f"agraph (float[n, 1, bands, frames] segments) => (float[m] embedding) {steps}"
+    graph = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}')
+    onnx.save(graph, tmp_path / "embedding.onnx")
+    session = OrtSession(dataclasses.replace(load_bundle(bundle_folder), folder=tmp_path), ["embedding"])
     with pytest.raises(InferenceRunError, match="^embedding.onnx: ONNX Runtime failed on cpu: ") as caught:
-        session.infer(np.zeros((1, 1, 64, 64), np.float32))
+        session.infer(SEGMENTS)
     assert caught.value.exit_code == 1
+
+
+def test_a_graph_that_takes_something_else_is_the_fault_of_the_bundle(bundle_folder: Path) -> None:
+    """Code 78, with its path: no restart mends it."""
+    session = OrtSession(load_bundle(bundle_folder), ["embedding"])
+    expected = rf"^{re.escape(str(bundle_folder))}/embedding\.onnx: is not the graph that its name says \(.*\); export the bundle again$"
+    with pytest.raises(InferenceError, match=f"(?s){expected}") as caught:
+        session.infer(np.zeros((1, 1, 64, 64), np.float32))
+    assert caught.value.exit_code == 78
 
 
 def test_only_the_graphs_that_are_needed_are_loaded(bundle_folder: Path) -> None:
@@ -80,3 +98,16 @@ def test_no_runtime_is_one_line(bundle_folder: Path) -> None:
     assert done.returncode == 78
     assert done.stderr.startswith("aegan-monitor: ONNX Runtime is not installed: pip install 'aegan-monitor[cpu]'")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_runtime_tells_nobody_what_runs_here(tmp_path: Path) -> None:
+    """Its telemetry is off: where it is on, it leaves a device id and a queue of what is to be sent in the user's cache."""
+    code = (
+        "from aegan_monitor.bundle import load_bundle; from aegan_monitor.demo import bundle_path; "
+        "from aegan_monitor.session import OrtSession; OrtSession(load_bundle(bundle_path()))"
+    )
+    # In what it takes for CI, it keeps still by itself.
+    inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    environment = {**inherited, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []

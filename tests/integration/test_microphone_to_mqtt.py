@@ -34,7 +34,7 @@ def hear(pulse: PulseServer, broker: Mosquitto, config: Path, sound: Path) -> tu
         command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
         process = subprocess.Popen(command, env=pulse.env, stderr=subprocess.PIPE, text=True)
         try:
-            subscriber.wait_for(lambda m: m.topic == "aegan/box/pump/sensor" and m.json()["state"] == "ok", 60)
+            subscriber.wait_for(lambda m: m.topic == "aegan/box/pump/sensor" and m.json()["state"] == "silent", 60)  # it listens
             pulse.play(sound)
         finally:
             process.terminate()

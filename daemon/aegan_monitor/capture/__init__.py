@@ -1,6 +1,6 @@
 """Where samples come from: a microphone (`mic`), recordings (`file`) or a pipe (`stdin`)."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -36,11 +36,23 @@ class Capture(Protocol):
         A block without samples says that none came for a moment: whoever reads may want to stop.
 
         Raises:
-            CaptureError: It broke; what follows can only be had by opening it again.
+            CaptureError: It broke; what follows can only be had by opening it again. Its `fault` is what the sensor topic says.
         """
 
     def close(self) -> None:
         """Let go of the device or file; harmless when it is not open."""
+
+
+@runtime_checkable
+class DeviceCapture(Capture, Protocol):
+    """A capture of something that comes and goes, and has a clock of its own; any thread may ask."""
+
+    @property
+    def rate_deviation_ppm(self) -> float | None:
+        """How much faster the device is than it says, in millionths; None until it is known."""
+
+    def has_news(self) -> bool:
+        """Whether a device has come or gone since the last `open`: time to try again."""
 
 
 def find_bad_sample(samples: FloatArray) -> int | None:

@@ -1,219 +1,177 @@
-"""A microphone through PortAudio; the only place that knows sounddevice, and it imports it when it is needed."""
+"""One channel of a microphone, at the bundle's rate: found by identity, watched for what a dead one does, opened again when it breaks."""
 
-import re
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+
+import numpy as np
+import soxr
 
 from aegan_monitor.capture import find_bad_sample
+from aegan_monitor.capture.devices import Devices, InputDevice, is_identity
+from aegan_monitor.capture.flat import FLAT_S, FlatWatch
+from aegan_monitor.capture.shared import Microphones, Seat
 from aegan_monitor.errors import CaptureError
-from aegan_monitor.types import Block
+from aegan_monitor.types import Block, FloatArray
 
-_BUFFER_S = 0.5  # PortAudio's own choice, 35 ms, loses samples on a busy machine
-_CARD_NUMBER = re.compile(r" \(hw:\d+,\d+\)$")  # ALSA gives a device another one when it is plugged in again
+WAIT_S = 0.25  # so long a read waits at most
+PROVEN_S = 5.0  # a device whose rate was wrong is believed again after that
+FIRST_PATIENCE_S, LONGEST_PATIENCE_S = 4.0, 30.0  # with a flat channel, before its device is opened again
 
-_lock = threading.Lock()  # PortAudio's list of devices belongs to the whole process
-_open_streams: set[Any] = set()
+__all__ = ["InputDevice", "MicrophoneCapture", "list_devices"]
 
-
-@dataclass(frozen=True, slots=True)
-class InputDevice:
-    """A device that one can listen to; `is_default` where the system would listen by itself."""
-
-    name: str
-    host_api: str
-    n_channels: int
-    default_sample_rate_hz: float
-    is_default: bool
+_microphones = Microphones()  # a device can be opened only once by a process
 
 
 class MicrophoneCapture:
-    """One channel of one input device, without end."""
+    """One channel of one input device, without end; those that listen to the same device share its stream."""
 
     def __init__(
         self,
         device: str | None,
         channel: int,
         sample_rate_hz: int,
-        block_samples: int = 1600,
-        stall_s: float = 10.0,
+        stall_s: float = 1.5,
         clock: Callable[[], float] = time.monotonic,
+        devices: Devices | None = None,
+        microphones: Microphones = _microphones,
     ) -> None:
         """Store.
 
         Args:
-            device: Part of the device's name in any case, or its whole name; None is the system's default.
+            device: Identity of the device, its name, or a part of its name in any case; None is the system's default.
             channel: Counted from 0.
-            sample_rate_hz: Rate that the device must deliver.
-            block_samples: The most that one block holds (1600 are 0.1 s at 16 kHz).
+            sample_rate_hz: Rate of the samples; the device's own is resampled to it.
             stall_s: Time without a sample after which the device counts as broken.
             clock: Monotonic seconds; tells how many samples were lost between two openings.
+            devices: Where to look.
+            microphones: What is open already.
         """
         self.sample_rate_hz = sample_rate_hz
-        self._wanted = device
-        self._channel = channel
-        self._block_samples = block_samples
-        self._stall_s = stall_s
-        self._clock = clock
-        self._name: str | None = None  # what was heard first, and must be heard again
-        self._stream: Any = None
+        self._wanted, self._channel = device, channel
+        self._stall_s, self._clock = stall_s, clock
+        self._devices, self._microphones = devices or Devices(), microphones
+        self._heard: InputDevice | None = None  # what was heard first, and must be heard again
+        self._found: InputDevice | None = None
+        self._seat: Seat | None = None
         self._next_sample = 0
-        self._left_s: float | None = None
-        self._resumed = False
+        self._left_s: float | None = None  # when the last block came
+        self._after_gap = False
+        self._rate_was_wrong = False
+        self._patience_s = FLAT_S
+        self._seen: object = None
+
+    @property
+    def rate_deviation_ppm(self) -> float | None:
+        """How much faster the device is than it says, in millionths; None until it is known."""
+        seat = self._seat
+        return seat.session.meter.deviation_ppm if seat else None
 
     def describe(self) -> str:
         """The device's name once it is known, else what is looked for."""
-        name = self._name or self._wanted
+        device = self._heard or self._found
+        name = device.name if device else self._wanted
         return f"microphone {name!r}" if name else "the default microphone"
+
+    def has_news(self) -> bool:
+        """Whether a device has come or gone since the last `open`: time to try again."""
+        try:
+            return self._devices.look(self._identity) != self._seen
+        except CaptureError:  # a sound server that hangs
+            return False
 
     def open(self) -> None:
         """Look for the device anew and listen.
 
         Raises:
-            CaptureError: No PortAudio, no such device or several, not the one that was heard before, no such channel or rate.
+            CaptureError: No such device or several, not the one that was heard before, it does not open, or has no such channel.
         """
-        sounddevice = _import_sounddevice()
-        with _lock:
-            devices = _scan(sounddevice)
-            index = self._choose(devices)
-            name, n_channels = devices[index].name, devices[index].n_channels
-            if self._channel >= n_channels:
-                raise CaptureError(
-                    f"microphone {name!r}: expected a channel from 0 to {n_channels - 1}, found {self._channel}; choose one of these"
-                )
-            try:
-                stream = sounddevice.InputStream(self.sample_rate_hz, 0, index, self._channel + 1, "float32", latency=_BUFFER_S)
-                try:
-                    stream.start()
-                except sounddevice.PortAudioError:
-                    stream.close()
-                    raise
-            except sounddevice.PortAudioError as error:
-                raise CaptureError(
-                    f"microphone {name!r}: does not open at {self.sample_rate_hz} Hz ({_first_line(error)}); "
-                    "see that no other program holds it, or choose a device that has this rate (aegan-monitor devices)"
-                ) from error
-            _open_streams.add(stream)
-        self._stream, self._name = stream, name
-        if self._left_s is not None:
-            self._next_sample += round((self._clock() - self._left_s) * self.sample_rate_hz)
-            self._resumed = True
+        try:
+            self._seen = None
+            self._seen = self._devices.look(self._identity)
+            device = self._devices.find(self._identity)
+            self._found = device
+            seat = self._microphones.join(device.identity, self.describe(), lambda: self._devices.open(device), self._stall_s)
+            if self._channel > (last := seat.session.n_channels - 1):
+                seat.leave()
+                raise CaptureError(f"{self.describe()}: expected a channel from 0 to {last}, found {self._channel}; choose one of these")
+        except CaptureError:
+            self._patience_s = FLAT_S
+            raise
+        self._seat = seat
+        self._begin(seat.session.sample_rate_hz)
 
     def read(self) -> Block | None:
-        """What has arrived, after waiting for it; never None.
+        """What has arrived, after waiting for it; never None. Without samples while nothing came, or nothing that can be trusted.
 
         Raises:
-            CaptureError: The device is gone, gave nothing for `stall_s`, or gave NaN or what is far beyond full scale.
+            CaptureError: The device is gone, gives nothing, only zeros or one value, has a wrong rate, or gave NaN or
+                what is far beyond full scale.
         """
-        deadline_s = self._clock() + self._stall_s
-        portaudio_error = _import_sounddevice().PortAudioError
+        seat = self._seat
+        if seat is None:
+            raise CaptureError(f"{self.describe()}: is not open")
         try:
-            # A plain read would wait for ever where the sound server hangs.
-            while (n_samples := min(self._stream.read_available, self._block_samples)) == 0:
-                if self._clock() > deadline_s:
-                    raise CaptureError(
-                        f"{self.describe()}: expected sound, found none for {self._stall_s:g} s; check the device and the sound server"
-                    )
-                time.sleep(self._block_samples / self.sample_rate_hz / 2)
-            channels, overflowed = self._stream.read(n_samples)
-        except portaudio_error as error:
-            raise CaptureError(f"{self.describe()}: stopped ({_first_line(error)}); check that it is plugged in") from error
-        self._left_s = self._clock()
-        samples = channels[:, self._channel].copy()
+            chunk = seat.read(WAIT_S)
+        except CaptureError as error:
+            self._rate_was_wrong, self._patience_s = error.fault == "wrong_rate", FLAT_S
+            raise
+        if chunk is None:
+            return self._deliver([])
+        if chunk.overflowed:
+            self._begin(seat.session.sample_rate_hz, alive=self._watch.alive)
+        samples = np.ascontiguousarray(chunk.samples[:, self._channel])
         if (bad := find_bad_sample(samples)) is not None:
             raise CaptureError(
-                f"{self.describe()}: expected samples from -1 to 1, found {samples[bad]:g}; check the device's driver and the sound server"
+                f"{self.describe()}: expected samples from -1 to 1, found {samples[bad]:g}; check the device's driver and the sound server",
+                "invalid",
             )
-        block = Block(samples, self._next_sample, overflowed or self._resumed)
-        self._next_sample += n_samples
-        self._resumed = False
-        return block
+        living = self._watch.push(samples)
+        if self._watch.flat_s >= self._patience_s:
+            self._patience_s = min(max(2 * self._patience_s, FIRST_PATIENCE_S), LONGEST_PATIENCE_S)
+            raise self._watch.error(self.describe())
+        if self._rate_was_wrong and seat.session.meter.measured_s < PROVEN_S:
+            return self._deliver([])
+        self._rate_was_wrong = False
+        return self._deliver(living)
 
     def close(self) -> None:
-        """Stop listening."""
-        if self._stream is not None:
-            self._stream.close()
-            with _lock:
-                _open_streams.remove(self._stream)
-            self._stream = None
+        """Listen no more."""
+        if self._seat is not None:
+            self._seat.leave()
+            self._seat = self._resampler = None
 
-    def _choose(self, devices: dict[int, InputDevice]) -> int:
-        """The one device that is meant, and that is the one heard before."""
-        if self._wanted is None:
-            matches = [index for index, device in devices.items() if device.is_default]
-            missing = "there is no default input device"
-        else:
-            matches = _match(self._wanted, devices)
-            missing = f"no input device matches {self._wanted!r}"
-        if not matches:
-            raise CaptureError(f"{missing}; available: {_names(devices, list(devices))}, see aegan-monitor devices")
-        if len(matches) > 1:
-            raise CaptureError(f"several input devices match {self._wanted!r}: {_names(devices, matches)}; give the whole name of one")
-        name = devices[matches[0]].name
-        if self._name is not None and _CARD_NUMBER.sub("", name) != _CARD_NUMBER.sub("", self._name):
-            raise CaptureError(
-                f"{self.describe()}: expected the same device again, found {name!r}; plug it in, or name the other and start anew"
-            )
-        return matches[0]
+    @property
+    def _identity(self) -> str | None:
+        """What is looked for: as it was asked for, or if that may mean something else tomorrow, what was heard first."""
+        return self._heard.identity if self._heard and not is_identity(self._wanted) else self._wanted
+
+    def _begin(self, device_rate_hz: int, *, alive: bool = False) -> None:
+        """Forget what came before: nothing of it may be heard together with what follows."""
+        self._watch = FlatWatch(device_rate_hz, alive=alive)
+        self._resampler = soxr.ResampleStream(device_rate_hz, self.sample_rate_hz, 1) if device_rate_hz != self.sample_rate_hz else None
+        self._after_gap = self._left_s is not None
+
+    def _deliver(self, living: list[FloatArray]) -> Block:
+        samples = np.concatenate([np.zeros(0, np.float32), *living])
+        if self._resampler is not None and living:
+            samples = self._resampler.resample_chunk(samples)
+        if len(samples) == 0:
+            return Block(samples, self._next_sample)
+        now_s = self._clock()
+        if self._after_gap and self._left_s is not None:
+            lost = round((now_s - self._left_s) * self.sample_rate_hz) - len(samples)
+            self._next_sample += max(0, lost)
+        block = Block(samples, self._next_sample, self._after_gap)
+        self._next_sample += len(samples)
+        self._left_s, self._after_gap = now_s, False
+        self._heard, self._patience_s = self._heard or self._found, FLAT_S
+        return block
 
 
 def list_devices() -> list[InputDevice]:
     """All input devices.
 
     Raises:
-        CaptureError: PortAudio is missing or cannot start.
+        CaptureError: There is no sound server, and PortAudio is missing or cannot start.
     """
-    sounddevice = _import_sounddevice()
-    with _lock:
-        return list(_scan(sounddevice).values())
-
-
-def _match(wanted: str, devices: dict[int, InputDevice]) -> list[int]:
-    """Devices of exactly that name, or else those that have it in their name, in any case."""
-    exact = [index for index, device in devices.items() if device.name == wanted]
-    return exact or [index for index, device in devices.items() if wanted.casefold() in device.name.casefold()]
-
-
-def _names(devices: dict[int, InputDevice], indices: list[int]) -> str:
-    return ", ".join(repr(devices[index].name) for index in indices) or "none"
-
-
-def _scan(sounddevice: Any) -> dict[int, InputDevice]:
-    """Input devices by PortAudio's index.
-
-    PortAudio looks for devices only when it starts. So it is started anew; not while a stream of ours is open, which that would end.
-    """
-    try:
-        if not _open_streams:
-            if sounddevice._initialized:
-                sounddevice._terminate()
-            sounddevice._initialize()
-        host_apis = sounddevice.query_hostapis()
-        default_index = host_apis[sounddevice.default.hostapi]["default_input_device"]  # -1: none
-        found = {i: device for i, device in enumerate(sounddevice.query_devices()) if device["max_input_channels"] > 0}
-    except sounddevice.PortAudioError as error:
-        raise CaptureError(f"PortAudio does not start ({_first_line(error)}); check the sound system") from error
-    return {
-        i: InputDevice(
-            name=device["name"],
-            host_api=host_apis[device["hostapi"]]["name"],
-            n_channels=device["max_input_channels"],
-            default_sample_rate_hz=device["default_samplerate"],
-            is_default=i == default_index,
-        )
-        for i, device in found.items()
-    }
-
-
-def _import_sounddevice() -> Any:
-    try:
-        import sounddevice  # noqa: PLC0415 - raises OSError where PortAudio is missing
-    except OSError as error:
-        raise CaptureError(f"PortAudio is not installed ({_first_line(error)}); install it: apt-get install libportaudio2") from error
-    return sounddevice
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]
+    return Devices().list_all()

@@ -1,0 +1,92 @@
+"""PortAudio, in a process of its own: `python portaudio.py list`, or `... record NAME`, which writes to standard output until it is killed.
+
+In a process of its own because PortAudio looks for devices only when it starts, and so would not see one that came back while another is
+heard; because its calls wait for ever where a driver hangs, and a process can be killed where a thread cannot; and because a
+driver that crashes takes nothing else with it. It does not import the rest of the package, so that it starts in a moment.
+
+What is written: one line of JSON (`devices`, or the stream's `sample_rate_hz` and `n_channels`, or what is `missing`, or an `error`),
+then chunks: number of samples, whether some were lost before, and the samples as float32, channel by channel in turn.
+"""
+
+import json
+import os
+import struct
+import sys
+from typing import Any, BinaryIO
+
+BUFFER_S = 0.5  # PortAudio's own choice, 35 ms, loses samples on a busy machine
+CHUNK_S = 0.05
+LARGEST_N_CHANNELS = 32  # ALSA's plug-ins offer 128, of which none is there
+HEADER = struct.Struct("<I?")
+NOWHERE = {"PULSE_SERVER": "unix:/nonexistent", "PIPEWIRE_REMOTE": "nonexistent"}
+
+
+def main(arguments: list[str], output: BinaryIO) -> None:
+    """Do what is asked; errors are written, too."""
+    os.environ.update(NOWHERE)  # ALSA's plug-ins must not lead to a sound server, which moves streams in silence
+    try:
+        import sounddevice  # noqa: PLC0415 - raises OSError where PortAudio is missing
+    except OSError as error:
+        write_line(output, {"missing": f"PortAudio is not installed ({first_line(error)}); install it: apt-get install libportaudio2"})
+        return
+    try:
+        devices = find_devices(sounddevice)
+        if arguments[0] == "list":
+            write_line(output, {"devices": devices})
+        else:
+            record(sounddevice, devices, arguments[1], output)
+    except sounddevice.PortAudioError as error:
+        write_line(output, {"error": first_line(error)})
+
+
+def find_devices(sounddevice: Any) -> list[dict[str, Any]]:
+    """Input devices, with PortAudio's number of each, which is good for as long as this process lives."""
+    host_apis = sounddevice.query_hostapis()
+    default = host_apis[sounddevice.default.hostapi]["default_input_device"] if host_apis else -1
+    return [
+        {
+            "index": index,
+            "name": device["name"],
+            "host_api": host_apis[device["hostapi"]]["name"],
+            "n_channels": min(device["max_input_channels"], LARGEST_N_CHANNELS),
+            "default_sample_rate_hz": device["default_samplerate"],
+            "is_default": index == default,
+        }
+        for index, device in enumerate(sounddevice.query_devices())
+        if device["max_input_channels"] > 0
+    ]
+
+
+def record(sounddevice: Any, devices: list[dict[str, Any]], wanted: str, output: BinaryIO) -> None:
+    """Write what the device of that name gives; `(hw:1,0)` is a name too, for the one that has it at its end."""
+    found = [device for device in devices if device["name"] == wanted or (wanted.startswith("(hw:") and device["name"].endswith(wanted))]
+    if len(found) != 1:
+        write_line(output, {"error": "it is not there, or another program holds it" if not found else "several devices have this name"})
+        return
+    device, rate_hz = found[0], found[0]["default_sample_rate_hz"]
+    stream = sounddevice.RawInputStream(rate_hz, 0, device["index"], device["n_channels"], "float32", latency=BUFFER_S)
+    with stream:
+        n_samples = round(stream.samplerate * CHUNK_S)
+        write_line(output, {"sample_rate_hz": round(stream.samplerate), "n_channels": device["n_channels"]})
+        while True:
+            samples, overflowed = stream.read(n_samples)
+            output.write(HEADER.pack(n_samples, overflowed) + bytes(samples))
+            output.flush()
+
+
+def write_line(output: BinaryIO, content: dict[str, Any]) -> None:
+    """One line of JSON."""
+    output.write(json.dumps(content).encode() + b"\n")
+    output.flush()
+
+
+def first_line(error: BaseException) -> str:
+    """PortAudio's errors have several."""
+    return str(error).partition("\n")[0]
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:], sys.stdout.buffer)
+    except (BrokenPipeError, KeyboardInterrupt):
+        os._exit(1)

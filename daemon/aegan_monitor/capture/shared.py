@@ -1,0 +1,164 @@
+"""One stream for all who listen to one device: a thread reads it and hands every chunk to each of them."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from aegan_monitor.capture.rate import RateMeter
+from aegan_monitor.capture.stream import Chunk, Stream
+from aegan_monitor.errors import CaptureError
+
+TURN_S = 0.1
+LEAVE_S = 2.0
+MOST_CHUNKS = 200  # 10 s that a listener may be behind
+
+
+class Seat:
+    """One listener's place; it belongs to the listener's thread."""
+
+    def __init__(self, session: "_Session", stall_s: float) -> None:
+        self.session, self.stall_s = session, stall_s
+        self._chunks: deque[Chunk] = deque()
+        self._error: CaptureError | None = None
+        self._lost = False
+        self._changed = threading.Condition()
+
+    def read(self, timeout_s: float) -> Chunk | None:
+        """The next chunk; None when none came.
+
+        Raises:
+            CaptureError: The device broke; everything before was given.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._chunks or self._error, timeout_s)
+            if self._chunks:
+                return self._chunks.popleft()
+            if self._error:
+                raise CaptureError(str(self._error), self._error.fault)
+            return None
+
+    def leave(self) -> None:
+        """Listen no more; the last one closes the device."""
+        self.session.remove(self)
+
+    def give(self, chunk: Chunk) -> None:
+        """Hand over a chunk (thread of the session); who does not take them loses the oldest."""
+        with self._changed:
+            if len(self._chunks) >= MOST_CHUNKS:
+                self._chunks.popleft()
+                oldest = self._chunks[0]
+                self._chunks[0] = Chunk(oldest.samples, overflowed=True)
+            self._chunks.append(chunk)
+            self._changed.notify()
+
+    def fail(self, error: CaptureError) -> None:
+        """Say that nothing more will come (thread of the session)."""
+        with self._changed:
+            self._error = error
+            self._changed.notify()
+
+
+class _Session:
+    """An open device from its opening to its end."""
+
+    def __init__(self, name: str, stream: Stream, clock: Callable[[], float]) -> None:
+        self.sample_rate_hz, self.n_channels = stream.sample_rate_hz, stream.n_channels
+        self.meter = RateMeter(name, stream.sample_rate_hz)
+        self._name, self._stream, self._clock = name, stream, clock
+        self._seats: tuple[Seat, ...] = ()
+        self._over = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name=f"device {name}", daemon=True)
+
+    def start(self, stall_s: float) -> Seat:
+        """Begin to read, for a first seat."""
+        seat = Seat(self, stall_s)
+        self._seats = (seat,)
+        self._thread.start()
+        return seat
+
+    def add(self, stall_s: float) -> Seat | None:
+        """A seat, unless it is over."""
+        with self._lock:
+            if self._over:
+                return None
+            seat = Seat(self, stall_s)
+            self._seats += (seat,)
+            return seat
+
+    def remove(self, seat: Seat) -> None:
+        """Forget a seat; the last one waits until the device is closed."""
+        with self._lock:
+            self._seats = tuple(other for other in self._seats if other is not seat)
+            self._over = self._over or not self._seats
+            over = self._over
+        if over:
+            self.wait()
+
+    def wait(self) -> None:
+        """Until the device is closed, or nobody knows when it will be."""
+        self._thread.join(LEAVE_S)
+
+    def _run(self) -> None:
+        error = CaptureError(f"{self._name}: is no longer heard")
+        try:
+            self._read()
+        except CaptureError as fault:
+            error = fault
+        except Exception as fault:  # noqa: BLE001 - whatever it is, those who listen must hear of it
+            error = CaptureError(f"{self._name}: reading it failed ({type(fault).__name__}: {fault}); please report this")
+        finally:
+            with self._lock:
+                self._over = True
+            self._stream.close()
+            for seat in self._seats:
+                seat.fail(error)
+
+    def _read(self) -> None:
+        n_samples, last_s = 0, self._clock()
+        while not self._over:
+            chunk = self._stream.read(TURN_S)
+            if chunk is None or len(chunk.samples) == 0:
+                self._check_news(last_s)
+                continue
+            last_s = self._clock()
+            n_samples += len(chunk.samples)
+            if self.meter.add(n_samples, last_s):
+                chunk = Chunk(chunk.samples, overflowed=True)
+            for seat in self._seats:
+                seat.give(chunk)
+
+    def _check_news(self, last_s: float) -> None:
+        stall_s = min((seat.stall_s for seat in self._seats), default=TURN_S)
+        if self._clock() - last_s > stall_s:
+            raise CaptureError(
+                f"{self._name}: expected sound, found none for {stall_s:g} s; check its cable and the sound server", "stalled"
+            )
+
+
+class Microphones:
+    """The open devices of this process, each by its identity."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._sessions: dict[str, _Session] = {}
+        self._doors: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def join(self, identity: str, name: str, open_stream: Callable[[], Stream], stall_s: float) -> Seat:
+        """A seat at the device of that identity, which is opened for the first.
+
+        Raises:
+            CaptureError: It does not open.
+        """
+        with self._lock:
+            door = self._doors.setdefault(identity, threading.Lock())
+        with door:
+            session = self._sessions.get(identity)
+            if session and (seat := session.add(stall_s)):
+                return seat
+            if session:
+                session.wait()
+            session = self._sessions[identity] = _Session(name, open_stream(), self._clock)
+            return session.start(stall_s)

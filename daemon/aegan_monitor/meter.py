@@ -1,0 +1,134 @@
+"""`aegan-monitor devices`: which microphones there are, and how loud each of them is now."""
+
+import math
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aegan_monitor.capture import Capture
+from aegan_monitor.capture.mic import InputDevice, MicrophoneCapture
+from aegan_monitor.errors import CaptureError
+from aegan_monitor.level import measure_level
+from aegan_monitor.listener import Listener
+from aegan_monitor.ring import Ring
+
+DEFAULT_CHANNELS = 2  # sound servers offer 32, of which most are copies or empty
+BAR_FLOOR_DB = -60.0
+BAR_LENGTH = 20  # with it a line fits 80 columns
+_UP = "\x1b[{}A"  # cursor up so many lines
+_CLEAR_LINE = "\x1b[K"
+
+
+def describe_device(device: InputDevice) -> str:
+    """One line for people; what nobody has asked the device yet is left out."""
+    channels = [f"{device.n_channels} channel(s)"] if device.n_channels else []
+    rate = [f"{device.default_sample_rate_hz:g} Hz"] if device.default_sample_rate_hz else []
+    marks = ["default"] * device.is_default + ["what is played, no microphone"] * device.is_monitor
+    told = f"  ({', '.join(marks)})" if marks else ""
+    return f"{device.identity}  {device.name}: {', '.join([*channels, *rate, device.host_api])}{told}"
+
+
+def choose_devices(devices: Sequence[InputDevice], wanted: str | None) -> list[InputDevice]:
+    """Those of that identity or name, or else those that have it in their name, in any case; all where nothing is wanted.
+
+    Raises:
+        CaptureError: There is none.
+    """
+    if not devices:
+        raise CaptureError("no microphone found; plug one in, or check the sound server")
+    if wanted is None:
+        return list(devices)
+    exact = [device for device in devices if wanted in (device.identity, device.name)]
+    found = exact or [device for device in devices if wanted.casefold() in device.name.casefold()]
+    if not found:
+        raise CaptureError(f"no input device matches {wanted!r}; available: {', '.join(device.identity for device in devices)}")
+    return found
+
+
+def draw_bar(rms_dbfs: float) -> str:
+    """A level from BAR_FLOOR_DB to full scale as a bar."""
+    n_filled = round(BAR_LENGTH * min(1.0, max(0.0, 1 - rms_dbfs / BAR_FLOOR_DB)))
+    return f"[{'#' * n_filled}{' ' * (BAR_LENGTH - n_filled)}]"
+
+
+@dataclass(slots=True)
+class _Channel:
+    label: str
+    listener: Listener
+    ring: Ring
+
+
+def meter_rate_hz(device: InputDevice) -> int:
+    """The device's own rate; 48 kHz where nobody has asked it yet."""
+    return round(device.default_sample_rate_hz) or 48_000
+
+
+def capture_channel(device: InputDevice, channel: int) -> Capture:
+    """One channel at the device's own rate, as it clips there."""
+    return MicrophoneCapture(device.identity, channel, meter_rate_hz(device))
+
+
+class Meter:
+    """Listens to channels of devices and shows their levels again and again."""
+
+    def __init__(
+        self,
+        devices: Sequence[InputDevice],
+        n_channels: int,
+        tell: Callable[[str], object],
+        *,
+        redraws: bool,
+        interval_s: float,
+        capture: Callable[[InputDevice, int], Capture] = capture_channel,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Store; a terminal `redraws` its lines, else each interval tells new ones."""
+        self._tell, self._redraws, self._interval_s, self._clock = tell, redraws, interval_s, clock
+        self._stopping = threading.Event()
+        self._channels = []
+        for device in devices:
+            for channel in range(min(n_channels, device.n_channels or n_channels)):
+                ring = Ring(round(meter_rate_hz(device) * max(1.0, 2 * interval_s)), 1)
+                source = capture(device, channel)
+                listener = Listener(device.name, source, ring, live=True, waits=False, no_data_s=2.0, retry_s=2.0)
+                self._channels.append(_Channel(f"{device.identity} channel {channel}", listener, ring))
+
+    def stop(self) -> None:
+        """End soon (any thread, or a signal)."""
+        self._stopping.set()
+
+    def run(self, duration_s: float = math.inf) -> None:
+        """Show until stopped, or for so long."""
+        until_s = self._clock() + duration_s
+        for channel in self._channels:
+            channel.listener.start()
+        label_length = max(len(channel.label) for channel in self._channels)
+        first = True
+        try:
+            while self._clock() < until_s and not self._stopping.wait(min(self._interval_s, max(0.0, until_s - self._clock()))):
+                lines = [f"{channel.label:<{label_length}}  {self._show(channel)}" for channel in self._channels]
+                if self._redraws:
+                    width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be redrawn
+                    up = "" if first else _UP.format(len(lines))
+                    lines = [f"{'' if place else up}{line[:width]}{_CLEAR_LINE}" for place, line in enumerate(lines)]
+                for line in lines:
+                    self._tell(line)
+                first = False
+        finally:
+            for channel in self._channels:
+                channel.listener.stop()
+
+    def _show(self, channel: _Channel) -> str:
+        """What came since the last time, or why nothing did."""
+        heard = []
+        while (run := channel.ring.read(0.0)) is not None:
+            heard.append(run.samples)
+        if not heard:
+            sensor = channel.listener.sensor()
+            return sensor.detail or "no sound yet"
+        level = measure_level(np.concatenate(heard))
+        return str(level) if level.is_constant else f"{level}  {draw_bar(level.rms_dbfs)}"

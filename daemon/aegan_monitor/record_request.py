@@ -1,0 +1,109 @@
+"""What `aegan-monitor record` was asked for, and the recorder that does it."""
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from aegan_monitor.bundle import load_bundle
+from aegan_monitor.capture_config import MicCaptureConfig
+from aegan_monitor.clip_folder import ClipFolder
+from aegan_monitor.config import MachineConfig, load_config
+from aegan_monitor.errors import AeganError, ConfigError
+from aegan_monitor.line import RING_S, make_capture, make_listener
+from aegan_monitor.logmel import FeatureParameters
+from aegan_monitor.names import Name
+from aegan_monitor.recorder import CLIP_S, MB, Quota, Recorder
+from aegan_monitor.ring import Ring
+
+_CLEAR_LINE = "\x1b[K"
+
+
+class RecordUsageError(AeganError):
+    """Options that do not go together."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRequest:
+    """The options of the command line; infinity where there is no limit."""
+
+    out: Path
+    machine: str | None
+    config: Path | None
+    device: str | None
+    channel: int | None
+    bundle: Path | None
+    hours: float
+    clips: float
+    max_mb: float
+    keep_free_mb: float
+
+
+def choose_machine(request: RecordRequest) -> MachineConfig:
+    """The machine that is recorded, from the configuration or from the options.
+
+    Raises:
+        RecordUsageError: The options do not go together.
+        ConfigError: The configuration is wrong, or has no such machine.
+    """
+    if request.config is None:
+        if request.machine is None:
+            raise RecordUsageError("record: expected --machine NAME (the folder's name), or --config FILE; name one")
+        try:
+            TypeAdapter(Name).validate_python(request.machine)
+        except ValidationError as error:
+            raise RecordUsageError(
+                f"record: --machine: expected letters, digits, - and _, the first a letter or digit, found {request.machine!r}"
+            ) from error
+        if request.channel is not None and request.channel < 0:
+            raise RecordUsageError(f"record: --channel: expected 0 or more, found {request.channel}")
+        capture = MicCaptureConfig(device=request.device, channel=request.channel or 0)
+        return MachineConfig(name=request.machine, bundle=request.bundle or Path(), capture=capture)
+    if request.device is not None or request.channel is not None or request.bundle is not None:
+        raise RecordUsageError("record: --device, --channel and --bundle stand in the configuration; leave them out, or --config")
+    machines = load_config(request.config).machines
+    names = ", ".join(machine.name for machine in machines)
+    if request.machine is None and len(machines) > 1:
+        raise RecordUsageError(f"record: {request.config} has several machines, {names}; choose one with --machine")
+    for machine in machines:
+        if request.machine in (None, machine.name):
+            return machine
+    raise ConfigError(f"{request.config}: no machine {request.machine!r}; there are: {names}")
+
+
+def choose_rate_hz(request: RecordRequest, machine: MachineConfig) -> int:
+    """The bundle's rate; the method's where there is none yet, since sound comes before bundles.
+
+    Raises:
+        BundleError: There is a bundle, but it cannot be read.
+    """
+    if request.bundle is None and (request.config is None or not machine.bundle.exists()):
+        return FeatureParameters().sample_rate_hz
+    return load_bundle(machine.bundle).record.features.sample_rate_hz
+
+
+def make_recorder(request: RecordRequest, *, shows: bool) -> Recorder:
+    """A recorder that tells on stdout; with `shows` its last line is the level now.
+
+    Raises:
+        AeganError: As `choose_machine` and `choose_rate_hz`.
+    """
+    machine = choose_machine(request)
+    rate_hz = choose_rate_hz(request, machine)
+    ring = Ring(round(RING_S * rate_hz), 1)
+    listener = make_listener(machine, ring, make_capture(machine, rate_hz))
+    quota = Quota(min(request.clips, request.hours * 3600 / CLIP_S), request.max_mb * MB, request.keep_free_mb * MB)
+    clear = f"\r{_CLEAR_LINE}" if shows else ""
+
+    def tell(line: str) -> None:
+        print(f"{clear}{line}", flush=True)
+
+    def show(line: str) -> None:
+        sys.stdout.write(f"{clear}{line[: shutil.get_terminal_size().columns - 1]}")  # a line that wraps could not be cleared
+        sys.stdout.flush()
+
+    return Recorder(listener, ring, ClipFolder(request.out, machine.name, rate_hz), rate_hz, quota, tell, show if shows else None)

@@ -1,0 +1,195 @@
+"""`aegan-monitor record`: normal sound as clips that `aegan-train fit` takes as they are."""
+
+import math
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aegan_monitor.clip_folder import ClipFolder, encode_clip, format_time, quantise
+from aegan_monitor.clips import ClipCutter
+from aegan_monitor.errors import EXIT_FAILED
+from aegan_monitor.level import Level, measure_level
+from aegan_monitor.listener import Listener
+from aegan_monitor.ring import Ring
+from aegan_monitor.types import FloatArray
+
+CLIP_S = 10
+FLIGHT_CLIPS = 60  # 10 min: an hour in one go must still give recordings of which one can be held out
+LIVE_S = 0.5
+MB = 1_000_000
+DEFAULT_KEEP_FREE_MB = 500.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """When enough was recorded.
+
+    Attributes:
+        n_clips: Of this start.
+        max_bytes: All clips of the machine's folder.
+        keep_free_bytes: Left to others on the disk.
+    """
+
+    n_clips: float = math.inf
+    max_bytes: float = math.inf
+    keep_free_bytes: float = DEFAULT_KEEP_FREE_MB * MB
+
+
+class Recorder:
+    """Cuts what a listener hears into clips and keeps them until the quota is reached, or the sound or the disk ends."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        ring: Ring,
+        folder: ClipFolder,
+        sample_rate_hz: int,
+        quota: Quota,
+        tell: Callable[[str], object],
+        show: Callable[[str], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Store; `show` takes a line that may be overwritten (on a terminal)."""
+        self._listener, self._ring, self._folder, self._rate_hz = listener, ring, folder, sample_rate_hz
+        self._quota, self._tell, self._show, self._clock, self._now = quota, tell, show, clock, now
+        self._cutter = ClipCutter(CLIP_S * sample_rate_hz)
+        self._levels: list[Level] = []
+        self._n_silent = 0
+        self._was_silent = False
+        self._problem = ""
+        self._started_s = 0.0
+        self._session = ""
+        self._stopping = threading.Event()
+
+    @property
+    def n_clips(self) -> int:
+        """Clips that were kept."""
+        return len(self._levels)
+
+    def stop(self) -> None:
+        """End soon (any thread, or a signal)."""
+        self._stopping.set()
+
+    def run(self) -> int:
+        """Record until the end; the exit code.
+
+        Raises:
+            CaptureError: The folder is another's, or a capture that is not tried again broke.
+            DataError, OSError: The folder cannot be used.
+        """
+        if mended := str(self._folder.open()):
+            self._tell(f"{self._folder.folder}: an earlier recording was cut off: {mended}")
+        self._started_s, self._session = self._clock(), format_time(self._now())
+        try:
+            reason = self._lack_room(0) or self._listen()
+        finally:
+            self._folder.close()
+        if self._listener.error and not self._stopping.is_set():
+            self._tell(self.summarise())
+            raise self._listener.error
+        if reason:
+            self._tell(reason)
+        self._tell(self.summarise())
+        self._tell(self._folder.advise())
+        return EXIT_FAILED if self._problem else 0
+
+    def coverage(self) -> float:
+        """Percent of the time since the start that is in clips, the begun one too."""
+        elapsed_s = self._clock() - self._started_s
+        heard_s = self.n_clips * CLIP_S + self._cutter.n_begun_samples / self._rate_hz
+        return min(100.0, 100 * heard_s / elapsed_s) if elapsed_s > 0 else 100.0
+
+    def summarise(self) -> str:
+        """What was recorded, in one line."""
+        n_clipped = sum(level.n_clipped > 0 for level in self._levels)
+        parts = [
+            f"{self.n_clips} clips",
+            f"{self.n_clips * CLIP_S / 3600:.2f} h",
+            f"coverage {self.coverage():.1f} %",
+            f"{n_clipped} clipped",
+        ]
+        if self._levels:
+            low, high = (choose(level.rms_dbfs for level in self._levels) for choose in (min, max))
+            parts.append(f"level {low:.1f} to {high:.1f} dBFS")
+        if self._n_silent:
+            parts.append(f"{self._n_silent} without sound not kept")
+        if self._cutter.n_gaps:
+            parts.append(f"{self._cutter.n_gaps} gap(s), {self._cutter.thrown_samples_total / self._rate_hz:.1f} s thrown away at them")
+        return f"recorded: {', '.join(parts)}"
+
+    def _listen(self) -> str:
+        self._listener.start()
+        try:
+            return self._record()
+        finally:
+            self._listener.stop()
+
+    def _record(self) -> str:
+        """Until the end; why it ended, or empty where nobody has to be told."""
+        shown_s = -math.inf
+        told = ""
+        while not self._stopping.is_set() and not self._ring.ended:
+            sensor = self._listener.sensor()
+            if sensor.state == "stalled" and sensor.detail != told:
+                self._tell(sensor.detail)
+            told = sensor.detail
+            run = self._ring.read(0.5)
+            if run is None:
+                continue
+            n_gaps, n_begun = self._cutter.n_gaps, self._cutter.n_begun_samples
+            clips = list(self._cutter.cut(run))
+            if self._cutter.n_gaps > n_gaps:
+                self._tell(f"gap: sound was lost; {n_begun / self._rate_hz:.1f} s of a begun clip thrown away")
+            for samples in clips:
+                if reason := self._keep(samples):
+                    return reason
+            if self._show and len(run.samples) and self._clock() - shown_s >= LIVE_S:
+                shown_s = self._clock()
+                self._show(f"now {measure_level(run.samples)}  {self._progress()}")
+        return ""
+
+    def _keep(self, samples: FloatArray) -> str:
+        """Write one clip; why no other may follow, or empty."""
+        pcm = quantise(samples)
+        if pcm.max() == pcm.min():  # what is left of it in 16 bits
+            self._n_silent += 1
+            if not self._was_silent:
+                self._tell(f"{measure_level((pcm / 32768).astype('float32'))}  not kept; waiting for sound")
+            self._was_silent = True
+            return ""
+        self._was_silent = False
+        level = measure_level(samples)
+        began = format_time(self._now() - CLIP_S)
+        flight = f"{self._session}/{self.n_clips // FLIGHT_CLIPS:03d}"
+        clip = encode_clip(pcm, self._rate_hz, flight, began)
+        try:
+            if reason := self._lack_room(len(clip)):
+                return reason
+            path = self._folder.write(clip, level, flight, began)
+        except OSError as error:
+            self._problem = "disk"
+            return f"stopped: {self._folder.folder}: {error.strerror}; all clips before are whole, free some space and start again"
+        self._levels.append(level)
+        self._tell(f"{path.name}  {level}  {self._progress()}")
+        return "enough: that was the quota" if self.n_clips >= self._quota.n_clips else ""
+
+    def _lack_room(self, n_bytes: int) -> str:
+        """Why there is no room for so many bytes; empty when there is."""
+        if self._folder.n_bytes + n_bytes > self._quota.max_bytes:
+            holds = f"{self._folder.n_bytes / MB:.1f} MB, at most {self._quota.max_bytes / MB:g} MB"
+            return f"enough: {self._folder.folder} holds {holds} (--max-mb)"
+        free = shutil.disk_usage(self._folder.folder).free
+        if free - n_bytes < self._quota.keep_free_bytes:
+            self._problem = "disk"
+            return (
+                f"stopped: {self._folder.folder}: {free / MB:.0f} MB free on its disk, {self._quota.keep_free_bytes / MB:g} MB stay free "
+                "(--keep-free-mb); free some space, or record elsewhere"
+            )
+        return ""
+
+    def _progress(self) -> str:
+        wanted = f" of {self._quota.n_clips:g}" if self._quota.n_clips < math.inf else ""
+        return f"{self.n_clips}{wanted} clips  coverage {self.coverage():.1f} %"

@@ -1,0 +1,84 @@
+"""`aegan-monitor reload`: asks a daemon to read its configuration anew, and learns what came of it from a file beside that daemon."""
+
+import json
+import os
+import signal
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from aegan_monitor.errors import AeganError
+
+NAME = "reload.json"
+POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of the last of `n_reloads`; `problem` is empty if the new configuration is in use."""
+
+    n_reloads: int = 0
+    problem: str = ""
+
+
+def find_answer_path(runtime_directory: str | None) -> Path | None:
+    """In the folder that systemd makes for the service (`$RUNTIME_DIRECTORY`); nowhere without systemd."""
+    return Path(runtime_directory.split(":", 1)[0]) / NAME if runtime_directory else None
+
+
+def write_answer(path: Path, answer: Answer) -> None:
+    """Write it so that a reader finds the old or the new one, and never a part."""
+    beside = path.with_suffix(".tmp")
+    beside.write_text(json.dumps(asdict(answer)), encoding="utf-8")
+    beside.replace(path)
+
+
+def read_answer(path: Path) -> Answer:
+    """The last answer; that of no reload if there is none."""
+    try:
+        return Answer(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return Answer()
+
+
+def request_reload(pid: int, path: Path, timeout_s: float) -> None:
+    """Let the daemon with this process id reload, and wait for its answer at `path`.
+
+    Raises:
+        AeganError: There is no such daemon, it gave no answer in time, or it keeps its configuration from before.
+    """
+    before = read_answer(path)
+    deadline_s = time.monotonic() + timeout_s
+    send_hangup(pid)
+    while (answer := read_answer(path)).n_reloads == before.n_reloads:
+        if time.monotonic() > deadline_s:
+            raise AeganError(f"reload: no answer from process {pid} within {timeout_s:g} s; see its log")
+        time.sleep(POLL_S)
+        send_nothing(pid)
+    if answer.problem:
+        raise AeganError(f"reload: the configuration from before stays in use: {answer.problem}")
+
+
+def send_hangup(pid: int) -> None:
+    """Ask for a reload.
+
+    Raises:
+        AeganError: There is no such process, or it is not ours.
+    """
+    _send(pid, signal.SIGHUP)
+
+
+def send_nothing(pid: int) -> None:
+    """See that the process is there.
+
+    Raises:
+        AeganError: It is not.
+    """
+    _send(pid, 0)
+
+
+def _send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except OSError as error:
+        raise AeganError(f"reload: process {pid} cannot be reached ({error.strerror}); is the daemon running?") from error

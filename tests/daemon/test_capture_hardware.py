@@ -1,0 +1,136 @@
+"""PortAudio in a child process: what the child writes, and what is made of a child that fails, hangs or dies."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aegan_monitor.capture import portaudio
+from aegan_monitor.capture.hardware import COMMAND, PortAudio
+from aegan_monitor.errors import CaptureError
+from soundcard import FalseSoundDevice
+
+
+def record(wanted: str, *names: str) -> dict[str, Any]:
+    """The first line that a child writes."""
+    output, device = io.BytesIO(), FalseSoundDevice(*names)
+    with suppress(device.PortAudioError):
+        portaudio.record(device, portaudio.find_devices(device), wanted, output)
+    line: dict[str, Any] = json.loads(output.getvalue().partition(b"\n")[0])
+    return line
+
+
+def test_only_what_can_be_heard_is_listed() -> None:
+    """With its number, and no more channels than a device may have."""
+    [found] = portaudio.find_devices(FalseSoundDevice("USB Mic (hw:1,0)", n_channels=128))
+    assert found == {
+        "index": 1,
+        "name": "USB Mic (hw:1,0)",
+        "host_api": "ALSA",
+        "n_channels": 32,
+        "default_sample_rate_hz": 48_000.0,
+        "is_default": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("wanted", "line"),
+    [
+        ("(hw:1,0)", {"sample_rate_hz": 48_000, "n_channels": 2}),
+        ("default", {"sample_rate_hz": 48_000, "n_channels": 2}),
+        ("hw:1,0", {"error": "it is not there, or another program holds it"}),
+        ("USB Mic", {"error": "it is not there, or another program holds it"}),
+        ("twice", {"error": "several devices have this name"}),
+    ],
+)
+def test_the_child_takes_whole_names_only(wanted: str, line: dict[str, Any]) -> None:
+    """Or the numbers that the kernel gave a moment ago."""
+    assert record(wanted, "USB Mic (hw:1,0)", "USB Mic (hw:11,0)", "default", "twice", "twice") == line
+
+
+CHILD = """
+import sys, time
+sys.path[:0] = {path!r}
+from aegan_monitor.capture import portaudio
+from soundcard import FalseSoundDevice
+sys.modules["sounddevice"] = FalseSoundDevice("USB Mic (hw:1,0)")
+portaudio.main(sys.argv[1:], sys.stdout.buffer)
+"""
+
+
+def child(tmp_path: Path, code: str) -> PortAudio:
+    """A PortAudio whose child is this program."""
+    (tmp_path / "child.py").write_text(code)
+    return PortAudio([sys.executable, str(tmp_path / "child.py")])
+
+
+@pytest.fixture
+def false_portaudio(tmp_path: Path) -> Iterator[PortAudio]:
+    """The real child on a false sounddevice."""
+    return child(tmp_path, CHILD.format(path=sys.path))  # type: ignore[return-value]
+
+
+def test_chunks_come_with_their_overflows_until_the_device_goes(false_portaudio: PortAudio) -> None:
+    """Then in one line why."""
+    assert [device["name"] for device in false_portaudio.list_devices()] == ["USB Mic (hw:1,0)"]
+    stream = false_portaudio.open("USB Mic", "(hw:1,0)")
+    assert (stream.sample_rate_hz, stream.n_channels) == (48_000, 2)
+    chunks = [stream.read(10.0), stream.read(10.0)]
+    assert [(chunk.samples.shape, float(chunk.samples[0, 0]), chunk.overflowed) for chunk in chunks if chunk] == [
+        ((2400, 2), 1.0, False),
+        ((2400, 2), 2.0, True),
+    ]
+    with pytest.raises(CaptureError) as caught:
+        stream.read(10.0)
+    assert str(caught.value) == "microphone 'USB Mic': stopped (Unanticipated host error); check that it is plugged in"
+    stream.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            "import os; os.abort()",
+            "microphone 'USB Mic': does not open (its process ended with -6); see that no other program holds it (aegan-monitor devices)",
+        ),
+        (
+            """print('{"error": "Device unavailable"}')""",
+            "microphone 'USB Mic': does not open (Device unavailable); see that no other program holds it (aegan-monitor devices)",
+        ),
+        ("""print('{"missing": "PortAudio is not installed"}')""", "PortAudio is not installed"),
+    ],
+)
+def test_a_device_that_does_not_open_is_told(tmp_path: Path, code: str, message: str) -> None:
+    """A driver that crashes takes only the child with it."""
+    with pytest.raises(CaptureError) as caught:
+        child(tmp_path, code).open("USB Mic", "(hw:1,0)")
+    assert str(caught.value) == message
+
+
+def test_a_driver_that_hangs_does_not_hang_us(tmp_path: Path) -> None:
+    """Neither a read nor the end waits for it, and no process stays."""
+    code = """import time; print('{"sample_rate_hz": 16000, "n_channels": 1}', flush=True); time.sleep(1000)"""
+    stream = child(tmp_path, code).open("USB Mic", "(hw:1,0)")
+    start_s = time.monotonic()
+    assert stream.read(0.2) is None
+    stream.close()
+    assert time.monotonic() - start_s < 2
+    assert str(tmp_path) not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+
+
+def test_missing_portaudio_is_told(tmp_path: Path) -> None:
+    """With what to install, from listing as from opening."""
+    (tmp_path / "sounddevice.py").write_text('raise OSError("PortAudio library not found")\n')
+    missing = PortAudio(["env", f"PYTHONPATH={tmp_path}", *COMMAND])
+    message = r"PortAudio is not installed \(PortAudio library not found\); install it: apt-get install libportaudio2"
+    with pytest.raises(CaptureError, match=message):
+        missing.list_devices()
+    with pytest.raises(CaptureError, match=message):
+        missing.open("USB Mic", "(hw:1,0)")

@@ -1,0 +1,139 @@
+"""`aegan-monitor record` and `devices` on a microphone, as their users meet them."""
+
+import csv
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soundfile
+
+from aegan_monitor.capture import Capture
+from aegan_monitor.capture.devices import InputDevice
+from aegan_monitor.demo.pump import Pump
+from aegan_monitor.errors import CaptureError
+from aegan_monitor.meter import Meter, choose_devices, describe_device, draw_bar
+from aegan_monitor.types import Block
+from fakes import ScriptedCapture
+from pulse import SINK, PulseServer
+from synthetic import RATE_HZ, write_wav
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMAND = [sys.executable, "-m", "aegan_monitor.cli"]
+MIC = InputDevice("Yeti", "ALSA", 2, 16_000.0, is_default=True, identity="alsa:Yeti")
+LINE = InputDevice("Line", "ALSA", 0, 0.0, is_default=False, identity="alsa:Line")
+
+
+def test_a_device_is_described_in_a_line() -> None:
+    """What nobody has asked the device is not made up."""
+    assert describe_device(MIC) == "alsa:Yeti  Yeti: 2 channel(s), 16000 Hz, ALSA  (default)"
+    assert describe_device(LINE) == "alsa:Line  Line: ALSA"
+
+
+def test_a_device_is_chosen_by_identity_or_name() -> None:
+    """Or by a part of its name; one that is not there is told with those that are."""
+    assert choose_devices([MIC, LINE], None) == [MIC, LINE]
+    assert [choose_devices([MIC, LINE], wanted) for wanted in ("alsa:Line", "yet")] == [[LINE], [MIC]]
+    with pytest.raises(CaptureError, match=r"^no input device matches 'x'; available: alsa:Yeti, alsa:Line$"):
+        choose_devices([MIC, LINE], "x")
+    with pytest.raises(CaptureError, match=r"^no microphone found; plug one in, or check the sound server$"):
+        choose_devices([], None)
+
+
+def test_the_bar_ends_at_its_ends() -> None:
+    """Empty at -60 dBFS and below, full at 0."""
+    assert [draw_bar(level).count("#") for level in (-150.0, -60.0, -30.0, 0.0)] == [0, 0, 10, 20]
+
+
+@pytest.mark.parametrize("redraws", [False, True])
+def test_the_meter_shows_each_channel(redraws: bool) -> None:
+    """Level, clipping, silence and faults, each in its channel's line."""
+    loud, silent = np.tile(np.array([1, -1], np.float32), 800), np.zeros(1600, np.float32)
+    heard: Sequence[Sequence[Block | CaptureError]] = [[Block(loud, 0)], [Block(silent, 0)]]
+    told: list[str] = []
+
+    def capture(_: InputDevice, channel: int) -> Capture:
+        return ScriptedCapture([list(heard[channel])])
+
+    def tell(line: str) -> None:
+        told.append(line)
+        if "muted" in line and any("CLIPPED" in each for each in told):
+            meter.stop()
+
+    meter = Meter([MIC], 2, tell, redraws=redraws, interval_s=0.1, capture=capture)
+    meter.run(20.0)
+    shown = [re.sub("\x1b\\[[0-9]*[A-Z]", "", line) for line in told]
+    assert "alsa:Yeti channel 0     0.0 dBFS  peak    0.0 dBFS  CLIPPED 1600 samples" in [line[:72] for line in shown]
+    assert "alsa:Yeti channel 1  digital silence: muted?" in shown
+    assert ("\x1b[K" in told[0]) == redraws
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ([], "record: expected --machine NAME (the folder's name), or --config FILE; name one"),
+        (
+            ["--machine", "../x"],
+            "record: --machine: expected letters, digits, - and _, the first a letter or digit, found '../x'",
+        ),
+        (["--machine", "x", "--channel", "-1"], "record: --channel: expected 0 or more, found -1"),
+        (
+            ["--config", "x", "--device", "y"],
+            "record: --device, --channel and --bundle stand in the configuration; leave them out, or --config",
+        ),
+    ],
+)
+def test_options_that_do_not_go_together(options: list[str], line: str, tmp_path: Path) -> None:
+    """One line, exit code 2, and no folder."""
+    done = subprocess.run([*COMMAND, "record", "--out", str(tmp_path / "o"), *options], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, f"aegan-monitor: {line}\n")
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.mic
+def test_a_microphone_is_recorded_over_a_fault(pulse: PulseServer, tmp_path: Path) -> None:
+    """A whole clip, the source removed and returned, another whole clip; the samples are those that were played; Ctrl-C sums up."""
+    sound = Pump(5, RATE_HZ).read(40 * RATE_HZ)
+    played = write_wav(tmp_path / "sound.wav", sound)
+    player = pulse.start_playing(played)
+    out = tmp_path / "out"
+    command = [*COMMAND, "record", "--out", str(out), "--machine", "pump", "--device", f"pulse:{SINK}.monitor", "--keep-free-mb", "1"]
+    process = subprocess.Popen(command, env=pulse.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    clips = out / "dev_data" / "pump" / "train"
+
+    def wait_for_clips(n_clips: int) -> None:
+        deadline = time.monotonic() + 30
+        while len(list(clips.glob("normal*"))) < n_clips and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    wait_for_clips(1)
+    pulse.control("unload-module", "module-null-sink")
+    player.kill()
+    player.wait()
+    pulse.add_sink(SINK)
+    player = pulse.start_playing(played)
+    wait_for_clips(2)
+    process.terminate()
+    told, log = process.communicate(timeout=20)
+    player.kill()
+    player.wait()
+    assert process.returncode == 0
+    assert "trying again" in log
+    assert re.search("^gap: sound was lost; [0-9.]+ s of a begun clip thrown away$", told, re.MULTILINE)
+    assert re.search(r"^recorded: 2 clips, 0\.01 h, coverage [0-9.]+ %, 0 clipped, level .* dBFS, [0-9]+ gap\(s\), ", told, re.MULTILINE)
+    with (out / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    whole = soundfile.read(played, dtype="int16")[0]
+    for row in rows:
+        clip = soundfile.read(out / row["path"], dtype="int16")[0]
+        heard = clip[len(clip) // 4 :]  # the player may begin within the first clip
+        starts = np.flatnonzero(whole[: len(whole) - len(heard)] == heard[0])
+        assert len(clip) == 10 * RATE_HZ
+        assert any(np.array_equal(whole[start : start + len(heard)], heard) for start in starts)

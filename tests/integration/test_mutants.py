@@ -1,0 +1,74 @@
+"""Three hundred spoiled configurations and two hundred spoiled bundles: each is refused in clear lines with 78, or runs."""
+
+import json
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mutants
+from aegan_monitor.demo import bundle_path
+from aegan_monitor.demo.pump import Pump
+from synthetic import RATE_HZ, write_wav
+
+N_MUTANTS = {"config": 300, "bundle": 200}
+N_REAL = 10  # of those that run, and of those that are refused
+LONGEST_S, LONGEST_LINE = 10.0, 1200
+MOST_BYTES = 600_000_000
+RUN_S = 5.0  # a configuration may have been changed to one that never ends
+
+
+def try_all(kind: str, folder: Path) -> list[dict[str, Any]]:
+    """What became of each mutant, in one process."""
+    command = [sys.executable, mutants.__file__, kind, str(folder), str(bundle_path()), "0", str(N_MUTANTS[kind])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, f"{kind} {len(found)} ended it: {done.stderr[-3000:]}"
+    return found
+
+
+def run_really(config: Path) -> tuple[int, list[str]]:
+    """`aegan-monitor run` until it ends, or is told to: its exit code and its last words."""
+    command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            _, log = process.communicate(timeout=RUN_S)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=2 * RUN_S)
+    assert "Traceback" not in log, log
+    return process.returncode, [line for line in log.splitlines() if line.startswith("aegan-monitor: ")]
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("kind", N_MUTANTS)
+def test_each_mutant_is_refused_in_clear_lines_or_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    """No traceback, no other exit code, bounded in time and memory; and a sample does the same in processes of its own."""
+    found = try_all(kind, tmp_path)
+    codes = [mutant["code"] for mutant in found]
+    with capsys.disabled():
+        print(
+            f"\n  {kind}: {codes.count(78)} refused, {codes.count(0)} ran; at most {max(m['took_s'] for m in found):.1f} s and "
+            f"{found[-1]['largest_rss_bytes'] / 1e6:.0f} MB"
+        )
+    for mutant in found:
+        lines = mutant["told"]
+        assert mutant["code"] in (0, 78), mutant
+        assert bool(lines) == (mutant["code"] == 78), mutant
+        assert all(line.startswith("aegan-monitor: ") and len(line) < LONGEST_LINE for line in lines), mutant
+        assert kind == "config" or (len(lines) <= 1 and all(str(tmp_path) in line for line in lines)), mutant
+        assert mutant["took_s"] < LONGEST_S, mutant
+    assert found[-1]["largest_rss_bytes"] < MOST_BYTES
+    assert (len(found), min(codes.count(78), codes.count(0)) > N_REAL) == (N_MUTANTS[kind], True)
+
+    sample = [mutant for code in (0, 78) for mutant in [m for m in found if m["code"] == code][:N_REAL]]
+    folders = [tmp_path / f"{kind}{mutant['number']}" for mutant in sample]
+    for folder in folders:
+        write_wav(folder / "loop.wav", Pump(1).read(12 * RATE_HZ))
+    with ThreadPoolExecutor(2) as pool:
+        for mutant, (code, lines) in zip(sample, pool.map(run_really, [folder / "monitor.yaml" for folder in folders]), strict=True):
+            assert (code, lines) == (mutant["code"], mutant["told"]), mutant
