@@ -1,0 +1,210 @@
+"""One connection to the broker, from its beginning to its end: rows of the outbox go out, its answers come back."""
+
+import math
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from paho.mqtt.enums import MQTTErrorCode
+
+from aegan_monitor.client import ADVICE, WHERE_ADVICE, Protocol, SocketTrouble, connect, make_client
+from aegan_monitor.connection import Connection
+from aegan_monitor.history import TOO_LARGE, History
+from aegan_monitor.messages import Message, Topics
+from aegan_monitor.outbox import Outbox
+from aegan_monitor.received import Hear
+from aegan_monitor.row import Row
+from aegan_monitor.subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, SocketLike
+    from paho.mqtt.reasoncodes import ReasonCode
+
+MAX_IN_FLIGHT = 16  # brokers allow 20 and more; what waits beyond that waits in the outbox, not in paho
+N_SHORT_SUSPECT = 3  # not every broker says why it closes: so many short connections look like two clients with one id
+SILENCE_KEEPALIVES = 1.3  # paho asks after one keep-alive; with the answer still out then, the network is cut
+LARGEST_PACKET_BYTES = 268_435_460
+PACKET_OVERHEAD_BYTES = 16  # of a PUBLISH beside topic and payload, at most
+
+NO_SUBSCRIBERS = 0x10
+FOR_GOOD = frozenset({0x90, 0x95, 0x99})  # topic, size, format: the message's own fault, whatever the ACL says next time
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all connections of a publisher have in common; `answer_timeout_s` is for the connection, and again for its answer."""
+
+    connection: Connection
+    protocol: Protocol
+    topics: Topics
+    outbox: Outbox
+    listeners: Mapping[str, Hear]
+    keepalive_s: int
+    settled_s: float
+    answer_timeout_s: float
+
+
+@dataclass(slots=True)
+class Stop:
+    """Asked for by another thread, which sets `by_s` (on the monotonic clock) first: until then what is pending may go out."""
+
+    asked: threading.Event = field(default_factory=threading.Event)
+    by_s: float = math.inf
+
+
+class Conversation:
+    """It belongs to the MQTT thread.
+
+    Attributes:
+        connected: The broker has accepted the connection, and it has not been seen to end; any thread may read it.
+        settled: It has lasted for a while.
+    """
+
+    def __init__(self, terms: Terms, history: History, stop: Stop, woken: socket.socket) -> None:
+        """Store; `woken` is readable when the outbox has something, or when to stop was asked for."""
+        self.connected = self.settled = False
+        self._terms, self._history, self._stop, self._woken = terms, history, stop, woken
+        self._outbox = terms.outbox
+        self._answered = self._parting = False
+        self._window, self._max_packet_bytes = MAX_IN_FLIGHT, LARGEST_PACKET_BYTES
+        self._statuses: deque[Message] = deque()  # go out before any row
+        self._in_flight: dict[int, Row | None] = {}  # by paho's message id; none: a status
+
+    def hold(self) -> None:
+        """Connect, and serve the connection until it ends, whoever ends it.
+
+        Raises:
+            ConfigError: A certificate cannot be read.
+            OSError: The broker cannot be reached.
+        """
+        terms = self._terms
+        client, self._trouble = self._make_client()
+        try:
+            connect(client, terms.connection, terms.keepalive_s, lasting=True)
+            began_s = self._heard_s = time.monotonic()
+            while (sock := client.socket()) is not None:
+                self._exchange(client, sock)
+                now_s = time.monotonic()
+                if not self._answered and now_s - began_s > terms.answer_timeout_s:
+                    self._history.warn(f"gave no answer within {terms.answer_timeout_s:g} s: {WHERE_ADVICE}")
+                    return
+                if self.connected and now_s - self._heard_s > SILENCE_KEEPALIVES * client.keepalive:
+                    self._history.warn("lost (Keep alive timeout)")
+                    return
+                if self.connected and not self.settled and now_s - began_s > terms.settled_s:
+                    self.settled = True
+                    self._history.settle()
+                if self._stop.asked.is_set() and self._has_parted(client):
+                    return
+                if self.connected:
+                    self._hand_over(client)
+        finally:
+            if (sock := client.socket()) is not None:
+                sock.close()  # without DISCONNECT: the broker publishes the last will
+            self.connected = False
+            self._outbox.connection_lost()
+
+    def _make_client(self) -> "tuple[Client, SocketTrouble]":
+        client, trouble = make_client(self._terms.connection, self._terms.protocol, self._terms.answer_timeout_s)
+        will = self._terms.topics.status(online=False)
+        client.will_set(will.topic, will.payload, will.qos, will.retained)
+        client.on_connect, client.on_disconnect, client.on_publish = self._on_connect, self._on_disconnect, self._on_publish
+        return client, trouble
+
+    def _exchange(self, client: "Client", sock: "SocketLike") -> None:
+        n_held = getattr(sock, "pending", int)()  # bytes that TLS has taken from the socket already
+        wait_s = 0.0 if n_held else 0.05 if self._stop.asked.is_set() else min(0.5, self._terms.keepalive_s / 20)
+        readable, writable, _ = select.select([sock, self._woken], [sock] if client.want_write() else [], [], wait_s)
+        if self._woken in readable:
+            self._woken.recv(4096)
+        if sock in readable or n_held:
+            self._heard_s = time.monotonic()
+            client.loop_read()
+        if sock in writable:
+            client.loop_write()
+        client.loop_misc()  # keep-alive
+
+    def _hand_over(self, client: "Client") -> None:
+        while len(self._in_flight) < self._window and not client.want_write():
+            row = None if self._statuses else self._outbox.next()
+            if not self._statuses and row is None:
+                return
+            message = self._statuses[0] if row is None else row.message
+            if row is not None and len(message.topic) + len(message.payload) + PACKET_OVERHEAD_BYTES > self._max_packet_bytes:
+                self._outbox.sent(row)
+                self._refuse(row, TOO_LARGE, for_good=True)
+                continue
+            info = client.publish(message.topic, message.payload, message.qos, message.retained)
+            if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return  # the connection has just ended
+            if message.qos > 0:
+                self._in_flight[info.mid] = row
+            if row is None:
+                self._statuses.popleft()
+            else:
+                self._outbox.sent(row)
+
+    def _has_parted(self, client: "Client") -> bool:
+        if time.monotonic() > self._stop.by_s:  # too late to part well
+            return True
+        if not self.connected or self._statuses or self._in_flight or self._outbox.next():
+            return False
+        if self._parting:
+            client.disconnect()
+            return True
+        self._parting = True
+        self._statuses.append(self._terms.topics.status(online=False))
+        return False
+
+    def _on_connect(self, client: "Client", _userdata: object, flags: "ConnectFlags", reason: "ReasonCode", properties: object) -> None:
+        self._answered = True
+        client_id = self._terms.connection.client_id
+        if reason.is_failure:
+            self._history.warn(f"refused client {client_id!r} ({reason}): {ADVICE.get(str(reason), 'see the log of the broker')}")
+            return
+        self.connected = True
+        self._window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
+        self._max_packet_bytes = getattr(properties, "MaximumPacketSize", LARGEST_PACKET_BYTES)
+        self._statuses.append(self._terms.topics.status(online=True))
+        self._outbox.connected(same_broker=flags.session_present)
+        Subscriptions(self._terms.listeners, self._history.refuse_subscription).subscribe(client, properties)
+        self._history.well(f"accepted client {client_id!r} (MQTT {self._terms.protocol})")
+
+    def _on_disconnect(self, _client: "Client", _userdata: object, flags: "DisconnectFlags", reason: "ReasonCode", _: object) -> None:
+        if self._stop.asked.is_set() or (self._answered and not self.connected):
+            return
+        explained = flags.is_disconnect_packet_from_server or reason == "Keep alive timeout"
+        told = reason if explained else "connection closed"
+        self._history.n_short += 0 if self.settled else 1
+        if not self._answered:
+            because = self._trouble.explain()
+            no_answer = f"ended the connection before it answered: is it an MQTT {self._terms.protocol} broker? {WHERE_ADVICE}"
+            self._history.warn(f"cannot be reached ({because})" if because else no_answer)
+        elif reason == "Session taken over" or (self._history.n_short >= N_SHORT_SUSPECT and not explained):
+            client_id = self._terms.connection.client_id
+            self._history.warn(f"keeps one connection a client id ({told}): does another client use {client_id!r}? Change mqtt.client_id")
+        else:
+            self._history.warn(f"lost ({told})")
+        if reason == TOO_LARGE and (rows := [row for row in self._in_flight.values() if row is not None]):
+            self._refuse(max(rows, key=lambda row: row.n_bytes), TOO_LARGE, for_good=True)
+
+    def _on_publish(self, _client: "Client", _userdata: object, mid: int, reason: "ReasonCode", _: object) -> None:
+        row = self._in_flight.pop(mid, None)
+        if row is None:
+            if reason.is_failure:
+                self._history.refuse_message(self._terms.topics.name("status"), str(reason))
+        elif reason.is_failure:
+            self._refuse(row, str(reason), for_good=reason.value in FOR_GOOD)
+        elif reason.value == NO_SUBSCRIBERS:
+            self._outbox.unheard(row.number)
+        else:
+            self._outbox.acknowledged(row.number)
+
+    def _refuse(self, row: Row, reason: str, *, for_good: bool) -> None:
+        self._outbox.refused(row.number, for_good=for_good)
+        self._history.refuse_message(row.message.topic, reason)

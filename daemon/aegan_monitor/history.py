@@ -1,0 +1,54 @@
+"""What is remembered of a broker from one connection to the next: what was told of it, and what it has refused."""
+
+from aegan_monitor.telling import Telling
+
+TOO_LARGE = "Packet too large"
+
+
+class History:
+    """Of one broker; it belongs to the MQTT thread, any other may read.
+
+    Attributes:
+        refused_total: Messages and subscriptions that it has refused.
+        n_short: Connections in a row that ended before they settled.
+    """
+
+    def __init__(self, telling: Telling, retrying: str) -> None:
+        """Store; `retrying` says, behind what went wrong, how long it is until the next attempt."""
+        self.refused_total = self.n_short = 0
+        self._telling, self._retrying = telling, retrying
+        self._refused: set[str] = set()
+
+    @property
+    def problem(self) -> str:
+        """The last thing that went wrong, in one line; empty if nothing did."""
+        return self._telling.problem
+
+    def well(self, text: str) -> None:
+        """A connection has begun."""
+        self._telling.good(text)
+
+    def settle(self) -> None:
+        """It has lasted for a while: what happens next is news."""
+        self.n_short = 0
+        self._telling.settle()
+
+    def warn(self, text: str) -> None:
+        """A connection has ended, or could not be made."""
+        self._telling.bad(text + self._retrying)
+
+    def refuse_message(self, topic: str, reason: str) -> None:
+        """The broker does not take a message."""
+        remedy = "raise its limit" if reason == TOO_LARGE else "check the broker's ACL"
+        self._refuse(f"a message on {topic}", f"({reason}): it is not sent again on this connection; {remedy}")
+
+    def refuse_subscription(self, topic: str, reason: str) -> None:
+        """The broker does not let us hear a topic."""
+        self._refuse(f"the subscription to {topic}", f"({reason}): nothing is heard from there; its ACL must let this user read it")
+
+    def _refuse(self, what: str, because: str) -> None:
+        """Count, and tell once."""
+        self.refused_total += 1
+        if what not in self._refused:
+            self._refused.add(what)
+            self._telling.note(f"refused {what} {because}")
