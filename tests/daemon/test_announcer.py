@@ -162,3 +162,12 @@ def test_a_restart_forgets(kind: str, active: bool, told: list[tuple[str, bool, 
     assert (story.state.state, story.state.shelved_until, story.state.acknowledged) == ("normal", None, False)
     story.decide(True)
     assert [event[0] for event in story.events()] == ["raised"]
+
+
+@pytest.mark.parametrize(("kind", "told"), [("acknowledged", "cleared"), ("shelved", "unshelved"), ("cleared", None)])
+def test_a_reload_ends_it(kind: str, told: str | None) -> None:
+    """As a restart does, with a reason of its own."""
+    last = messages.LastEvent(id="id-old", sequence=41, kind=kind, time=NOW, active=kind == "acknowledged")
+    found = Story().announcer.end(NOW, last)
+    assert [payload.kind for payload in found if isinstance(payload, messages.Event)] == ([told] if told else [])
+    assert all(payload.cause.startswith("reconfigured: ") for payload in found if isinstance(payload, messages.Event))

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -50,9 +51,10 @@ def running(folder: Path, port: int, mqtt: str) -> Iterator["subprocess.Popen[by
             process.kill()
 
 
-def publish(port: int, payload: str, *more: str) -> None:
+def publish(port: int, payload: str, machine: str = "pump") -> None:
     """As a person would."""
-    subprocess.run(["mosquitto_pub", "-p", str(port), "-q", "1", "-t", COMMAND_TOPIC, "-m", payload, *more], check=True)
+    topic = COMMAND_TOPIC.replace("pump", machine)
+    subprocess.run(["mosquitto_pub", "-p", str(port), "-q", "1", "-t", topic, "-m", payload], check=True)
 
 
 @pytest.mark.broker
@@ -78,6 +80,28 @@ def test_commands_can_be_switched_off(broker: Mosquitto, tmp_path: Path) -> None
     with Subscriber(broker.port, SCORE_TOPIC) as subscriber, running(tmp_path, broker.port, "commands: {enabled: false}"):
         subscriber.wait_for(bool, 60.0)
         assert "Received SUBSCRIBE from aegan-box" not in broker.log
+
+
+@pytest.mark.broker
+def test_a_machine_that_a_reload_adds_is_heard(broker: Mosquitto, tmp_path: Path) -> None:
+    """On the same connection; one that is not configured gets no answer, and one that is removed loses its shelf."""
+    fan = RESULT_TOPIC.replace("pump", "fan")
+    with Subscriber(broker.port, "aegan/box/+/result") as results, Subscriber(broker.port, EVENT_TOPIC) as events:
+        with running(tmp_path, broker.port, "keepalive_s: 5") as daemon:
+            wait_until(lambda: "Sending SUBACK to aegan-box" in broker.log, "the subscription", 60.0)
+            publish(broker.port, '{"command": "shelve"}', "fan")
+            publish(broker.port, '{"command": "shelve"}')
+            results.wait_for(bool)
+            config = tmp_path / "monitor.yaml"
+            config.write_text(config.read_text().replace("name: pump", "name: fan"))
+            daemon.send_signal(signal.SIGHUP)
+            wait_until(lambda: "reloaded: fan added, pump removed" in (tmp_path / "log").read_text(), "the reload", 60.0)
+            publish(broker.port, '{"command": "unshelve", "id": "now"}', "fan")
+            answer = results.wait_for(lambda message: message.topic == fan).json()
+            assert (answer["id"], answer["reason"]) == ("now", "the alarm is not shelved")
+            cause = events.wait_for(lambda message: message.json()["kind"] == "unshelved").json()["cause"]
+            assert cause == "reconfigured: a reload has changed or removed the machine, and ended the alarm that was shelved before"
+        assert broker.log.count("Received SUBSCRIBE from aegan-box") == 1
 
 
 @pytest.mark.broker
