@@ -73,7 +73,7 @@ class CommandsConfig(Settings):
 
     enabled: bool = Field(default=True, description="False listens to nobody: there is no subscription.")
     max_bytes: int = Field(default=4096, ge=64, le=32_768, description="The largest command that is looked at, in bytes.")
-    max_per_s: float = Field(default=1.0, gt=0, description="Commands a second for one machine; ten times as many at once.")
+    max_per_s: float = Field(default=1.0, gt=0, le=1_000_000, description="Commands a second for one machine; ten times as many at once.")
 
 
 class MqttConfig(Settings):
