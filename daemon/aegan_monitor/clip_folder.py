@@ -4,6 +4,7 @@ import fcntl
 import io
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from aegan_monitor.errors import CaptureError
+from aegan_monitor.errors import AeganError, CaptureError, DataError
 from aegan_monitor.level import Level, measure_level
 from aegan_monitor.manifest import Manifest
 from aegan_monitor.types import FloatArray
@@ -60,10 +61,22 @@ class ClipFolder:
 
         Raises:
             CaptureError: Somebody else records into it.
-            DataError: The manifest that is there cannot be continued.
-            OSError: It cannot be written.
+            DataError: It cannot be written, or the manifest that is there cannot be continued.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._take()
+            return self._mend()
+        except OSError as error:
+            self.close()
+            raise DataError(
+                f"{self.folder}: cannot be recorded into ({error.strerror}); free some space, or choose another --out"
+            ) from error
+        except AeganError:
+            self.close()
+            raise
+
+    def _take(self) -> None:
         self._lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,6 +84,8 @@ class ClipFolder:
             raise CaptureError(
                 f"{self.folder}: another aegan-monitor record writes into it; end that one, or choose another --out"
             ) from error
+
+    def _mend(self) -> Mended:
         leftovers = list(self.folder.glob(_TEMPORARY.format("normal_id_00_*")))
         for path in leftovers:
             path.unlink()
@@ -125,7 +140,7 @@ class ClipFolder:
                 f"next: record more; training needs {LEAST_CLIPS} clips of {LEAST_FLIGHTS} recordings (starts, or 10 min of one), {found}"
             )
         machine = self.folder.parent.name
-        return f"next: aegan-train fit --data {self._data} --machine-type {machine} --preset edge --out runs/{machine}"
+        return f"next: aegan-train fit --data {shlex.quote(str(self._data))} --machine-type {machine} --preset edge --out runs/{machine}"
 
     def _key(self, name: str) -> str:
         return f"{self.folder.relative_to(self._data).as_posix()}/{name}"

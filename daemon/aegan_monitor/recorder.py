@@ -78,7 +78,7 @@ class Recorder:
 
         Raises:
             CaptureError: The folder is another's, or a capture that is not tried again broke.
-            DataError, OSError: The folder cannot be used.
+            DataError: The folder cannot be used.
         """
         if mended := str(self._folder.open()):
             self._tell(f"{self._folder.folder}: an earlier recording was cut off: {mended}")
