@@ -17,7 +17,7 @@ from aegan_monitor.level import Level, measure_level
 from aegan_monitor.manifest import Manifest
 from aegan_monitor.types import FloatArray
 
-LEAST_CLIPS, LEAST_FLIGHTS = 8, 2  # what `aegan-train fit` needs at least
+LEAST_CLIPS = 8  # `aegan-train fit` takes no fewer
 _NAME = "normal_id_00_{:08d}.flac"
 _NUMBERED = re.compile(r"normal_id_00_([0-9]+)\.")
 _TEMPORARY = ".{}.tmp"  # hidden: a training that runs meanwhile does not see it
@@ -132,13 +132,9 @@ class ClipFolder:
 
     def advise(self) -> str:
         """What to do next, in one line."""
-        own = {path: flight for path, flight in self._manifest.flights().items() if path.startswith(self._key(""))}
-        n_clips, n_flights = len(own), len(set(own.values()))
-        if n_clips < LEAST_CLIPS or n_flights < LEAST_FLIGHTS:
-            found = f"found {n_clips} of {n_flights}"
-            return (
-                f"next: record more; training needs {LEAST_CLIPS} clips of {LEAST_FLIGHTS} recordings (starts, or 10 min of one), {found}"
-            )
+        n_clips = sum(path.startswith(self._key("")) for path in self._manifest.flights())
+        if n_clips < LEAST_CLIPS:
+            return f"next: record more; training needs {LEAST_CLIPS} clips at least, found {n_clips}"
         machine = self.folder.parent.name
         return f"next: aegan-train fit --data {shlex.quote(str(self._data))} --machine-type {machine} --preset edge --out runs/{machine}"
 
