@@ -4,6 +4,7 @@ import fcntl
 import io
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from aegan_monitor.errors import CaptureError
+from aegan_monitor.errors import AeganError, CaptureError, DataError
 from aegan_monitor.level import Level, measure_level
 from aegan_monitor.manifest import Manifest
 from aegan_monitor.types import FloatArray
 
-LEAST_CLIPS, LEAST_FLIGHTS = 8, 2  # what `aegan-train fit` needs at least
+LEAST_CLIPS = 8  # `aegan-train fit` takes no fewer
 _NAME = "normal_id_00_{:08d}.flac"
 _NUMBERED = re.compile(r"normal_id_00_([0-9]+)\.")
 _TEMPORARY = ".{}.tmp"  # hidden: a training that runs meanwhile does not see it
@@ -60,10 +61,22 @@ class ClipFolder:
 
         Raises:
             CaptureError: Somebody else records into it.
-            DataError: The manifest that is there cannot be continued.
-            OSError: It cannot be written.
+            DataError: It cannot be written, or the manifest that is there cannot be continued.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._take()
+            return self._mend()
+        except OSError as error:
+            self.close()
+            raise DataError(
+                f"{self.folder}: cannot be recorded into ({error.strerror}); free some space, or choose another --out"
+            ) from error
+        except AeganError:
+            self.close()
+            raise
+
+    def _take(self) -> None:
         self._lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,6 +84,8 @@ class ClipFolder:
             raise CaptureError(
                 f"{self.folder}: another aegan-monitor record writes into it; end that one, or choose another --out"
             ) from error
+
+    def _mend(self) -> Mended:
         leftovers = list(self.folder.glob(_TEMPORARY.format("normal_id_00_*")))
         for path in leftovers:
             path.unlink()
@@ -117,15 +132,11 @@ class ClipFolder:
 
     def advise(self) -> str:
         """What to do next, in one line."""
-        own = {path: flight for path, flight in self._manifest.flights().items() if path.startswith(self._key(""))}
-        n_clips, n_flights = len(own), len(set(own.values()))
-        if n_clips < LEAST_CLIPS or n_flights < LEAST_FLIGHTS:
-            found = f"found {n_clips} of {n_flights}"
-            return (
-                f"next: record more; training needs {LEAST_CLIPS} clips of {LEAST_FLIGHTS} recordings (starts, or 10 min of one), {found}"
-            )
+        n_clips = sum(path.startswith(self._key("")) for path in self._manifest.flights())
+        if n_clips < LEAST_CLIPS:
+            return f"next: record more; training needs {LEAST_CLIPS} clips at least, found {n_clips}"
         machine = self.folder.parent.name
-        return f"next: aegan-train fit --data {self._data} --machine-type {machine} --preset edge --out runs/{machine}"
+        return f"next: aegan-train fit --data {shlex.quote(str(self._data))} --machine-type {machine} --preset edge --out runs/{machine}"
 
     def _key(self, name: str) -> str:
         return f"{self.folder.relative_to(self._data).as_posix()}/{name}"

@@ -57,7 +57,8 @@ def draw_bar(rms_dbfs: float) -> str:
 
 @dataclass(slots=True)
 class _Channel:
-    label: str
+    device: str
+    number: int
     listener: Listener
     ring: Ring
 
@@ -95,7 +96,7 @@ class Meter:
                 ring = Ring(round(meter_rate_hz(device) * max(1.0, 2 * interval_s)), 1)
                 source = capture(device, channel)
                 listener = Listener(device.name, source, ring, live=True, waits=False, no_data_s=2.0, retry_s=2.0)
-                self._channels.append(_Channel(f"{device.identity} channel {channel}", listener, ring))
+                self._channels.append(_Channel(device.identity, channel, listener, ring))
 
     def stop(self) -> None:
         """End soon (any thread, or a signal)."""
@@ -106,21 +107,32 @@ class Meter:
         until_s = self._clock() + duration_s
         for channel in self._channels:
             channel.listener.start()
-        label_length = max(len(channel.label) for channel in self._channels)
         first = True
         try:
             while self._clock() < until_s and not self._stopping.wait(min(self._interval_s, max(0.0, until_s - self._clock()))):
-                lines = [f"{channel.label:<{label_length}}  {self._show(channel)}" for channel in self._channels]
-                if self._redraws:
-                    width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be redrawn
-                    up = "" if first else _UP.format(len(lines))
-                    lines = [f"{'' if place else up}{line[:width]}{_CLEAR_LINE}" for place, line in enumerate(lines)]
+                lines = self._redraw(first=first) if self._redraws else self._name_each()
                 for line in lines:
                     self._tell(line)
                 first = False
         finally:
             for channel in self._channels:
                 channel.listener.stop()
+
+    def _name_each(self) -> list[str]:
+        """A line a channel that stands for itself."""
+        labels = [f"{channel.device} channel {channel.number}" for channel in self._channels]
+        width = max(map(len, labels))
+        return [f"{label:<{width}}  {self._show(channel)}" for label, channel in zip(labels, self._channels, strict=True)]
+
+    def _redraw(self, *, first: bool) -> list[str]:
+        """The channels of each device below its identity (which may fill a line), over what was drawn before."""
+        lines = []
+        for channel in self._channels:
+            lines += [channel.device] if channel.number == 0 else []
+            lines.append(f"  channel {channel.number}  {self._show(channel)}")
+        width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be redrawn
+        up = "" if first else _UP.format(len(lines))
+        return [f"{'' if place else up}{line[:width]}{_CLEAR_LINE}" for place, line in enumerate(lines)]
 
     def _show(self, channel: _Channel) -> str:
         """What came since the last time, or why nothing did."""
@@ -129,6 +141,6 @@ class Meter:
             heard.append(run.samples)
         if not heard:
             sensor = channel.listener.sensor()
-            return sensor.detail or "no sound yet"
+            return f"{sensor.state}: {sensor.detail}" if sensor.detail else "no sound yet"
         level = measure_level(np.concatenate(heard))
         return str(level) if level.is_constant else f"{level}  {draw_bar(level.rms_dbfs)}"

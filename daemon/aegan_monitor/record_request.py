@@ -15,6 +15,7 @@ from aegan_monitor.errors import AeganError, ConfigError
 from aegan_monitor.line import RING_S, make_capture, make_listener
 from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.names import Name
+from aegan_monitor.problems import validate
 from aegan_monitor.recorder import CLIP_S, MB, Quota, Recorder
 from aegan_monitor.ring import Ring
 
@@ -61,7 +62,10 @@ def choose_machine(request: RecordRequest) -> MachineConfig:
             ) from error
         if request.channel is not None and request.channel < 0:
             raise RecordUsageError(f"record: --channel: expected 0 or more, found {request.channel}")
-        capture = MicCaptureConfig(device=request.device, channel=request.channel or 0)
+        try:
+            capture = validate(MicCaptureConfig, {"device": request.device, "channel": request.channel or 0}, "record")
+        except ConfigError as error:
+            raise RecordUsageError(str(error)) from None
         return MachineConfig(name=request.machine, bundle=request.bundle or Path(), capture=capture)
     if request.device is not None or request.channel is not None or request.bundle is not None:
         raise RecordUsageError("record: --device, --channel and --bundle stand in the configuration; leave them out, or --config")

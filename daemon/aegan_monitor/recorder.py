@@ -4,8 +4,9 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count, repeat
 
 from aegan_monitor.clip_folder import ClipFolder, encode_clip, format_time, quantise
 from aegan_monitor.clips import ClipCutter
@@ -16,7 +17,7 @@ from aegan_monitor.ring import Ring
 from aegan_monitor.types import FloatArray
 
 CLIP_S = 10
-FLIGHT_CLIPS = 60  # 10 min: an hour in one go must still give recordings of which one can be held out
+SHORTEST_PART, LONGEST_PART = 2, 60  # clips: 20 s, as training cuts a folder without a manifest; 10 min
 LIVE_S = 0.5
 MB = 1_000_000
 DEFAULT_KEEP_FREE_MB = 500.0
@@ -35,6 +36,19 @@ class Quota:
     n_clips: float = math.inf
     max_bytes: float = math.inf
     keep_free_bytes: float = DEFAULT_KEEP_FREE_MB * MB
+
+
+def number_parts() -> Iterator[int]:
+    """To which part of a start each of its clips belongs, one after the other.
+
+    Training holds out whole parts, an eighth of the clips, and cannot hold out one that is longer. Nobody knows how long a recording
+    will be: so a part is a tenth of what came before it, within SHORTEST_PART and LONGEST_PART.
+    """
+    n_clips = 0
+    for part in count():
+        length = min(LONGEST_PART, max(SHORTEST_PART, n_clips // 10))
+        n_clips += length
+        yield from repeat(part, length)
 
 
 class Recorder:
@@ -62,6 +76,7 @@ class Recorder:
         self._problem = ""
         self._started_s = 0.0
         self._session = ""
+        self._parts = number_parts()
         self._stopping = threading.Event()
 
     @property
@@ -78,7 +93,7 @@ class Recorder:
 
         Raises:
             CaptureError: The folder is another's, or a capture that is not tried again broke.
-            DataError, OSError: The folder cannot be used.
+            DataError: The folder cannot be used.
         """
         if mended := str(self._folder.open()):
             self._tell(f"{self._folder.folder}: an earlier recording was cut off: {mended}")
@@ -163,7 +178,7 @@ class Recorder:
         self._was_silent = False
         level = measure_level(samples)
         began = format_time(self._now() - CLIP_S)
-        flight = f"{self._session}/{self.n_clips // FLIGHT_CLIPS:03d}"
+        flight = f"{self._session}/{next(self._parts):03d}"
         clip = encode_clip(pcm, self._rate_hz, flight, began)
         try:
             if reason := self._lack_room(len(clip)):

@@ -69,8 +69,11 @@ def test_the_meter_shows_each_channel(redraws: bool) -> None:
     meter = Meter([MIC], 2, tell, redraws=redraws, interval_s=0.1, capture=capture)
     meter.run(20.0)
     shown = [re.sub("\x1b\\[[0-9]*[A-Z]", "", line) for line in told]
-    assert "alsa:Yeti channel 0     0.0 dBFS  peak    0.0 dBFS  CLIPPED 1600 samples" in [line[:72] for line in shown]
-    assert "alsa:Yeti channel 1  digital silence: muted?" in shown
+    label = "  " if redraws else "alsa:Yeti "  # on a terminal the device has a line of its own: identities are long
+    loudness = f"{label}channel 0     0.0 dBFS  peak    0.0 dBFS  CLIPPED 1600 samples"
+    assert loudness in [line[: len(loudness)] for line in shown]
+    assert f"{label}channel 1  digital silence: muted?" in shown
+    assert ("alsa:Yeti" in shown) == redraws
     assert ("\x1b[K" in told[0]) == redraws
 
 
@@ -83,6 +86,7 @@ def test_the_meter_shows_each_channel(redraws: bool) -> None:
             "record: --machine: expected letters, digits, - and _, the first a letter or digit, found '../x'",
         ),
         (["--machine", "x", "--channel", "-1"], "record: --channel: expected 0 or more, found -1"),
+        (["--machine", "x", "--device", "usb:"], "record: device: expected usb:<which>, found 'usb:'; aegan-monitor devices lists them"),
         (
             ["--config", "x", "--device", "y"],
             "record: --device, --channel and --bundle stand in the configuration; leave them out, or --config",
@@ -94,6 +98,29 @@ def test_options_that_do_not_go_together(options: list[str], line: str, tmp_path
     done = subprocess.run([*COMMAND, "record", "--out", str(tmp_path / "o"), *options], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, f"aegan-monitor: {line}\n")
     assert not (tmp_path / "o").exists()
+
+
+def test_a_faulty_channel_is_told_by_its_state() -> None:
+    """First of all in its line, whatever else the width of a terminal cuts off."""
+    told: list[str] = []
+    fault = CaptureError("microphone 'Yeti': expected sound, found only zeros for 1 s; is it muted, or the wrong channel?", "silent")
+
+    def tell(line: str) -> None:
+        told.append(line)
+        if "silent" in line:
+            meter.stop()
+
+    meter = Meter([MIC], 1, tell, redraws=True, interval_s=0.05, capture=lambda *_: ScriptedCapture([[fault] for _ in range(100)]))
+    meter.run(20.0)
+    assert told[-1].startswith("  channel 0  silent: microphone 'Yeti': expected sound, found only zeros")
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+    """With its place and what to do."""
+    (tmp_path / "o").touch()
+    done = subprocess.run([*COMMAND, "record", "--out", str(tmp_path / "o"), "--machine", "x"], capture_output=True, text=True, check=False)
+    line = f"{tmp_path}/o/dev_data/x/train: cannot be recorded into (Not a directory); free some space, or choose another --out"
+    assert (done.returncode, done.stderr) == (1, f"aegan-monitor: {line}\n")
 
 
 @pytest.mark.mic
