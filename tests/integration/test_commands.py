@@ -77,9 +77,22 @@ def test_a_command_is_answered(broker: Mosquitto, tmp_path: Path, protocol: str)
 @pytest.mark.broker
 def test_commands_can_be_switched_off(broker: Mosquitto, tmp_path: Path) -> None:
     """Then there is no subscription, and so no answer."""
-    with Subscriber(broker.port, SCORE_TOPIC) as subscriber, running(tmp_path, broker.port, "commands: {enabled: false}"):
-        subscriber.wait_for(bool, 60.0)
+    with Subscriber(broker.port, "aegan/box/status") as subscriber, running(tmp_path, broker.port, "commands: {enabled: false}"):
+        subscriber.wait_for(bool, 60.0)  # it would have subscribed before it says `online`
         assert "Received SUBSCRIBE from aegan-box" not in broker.log
+
+
+@pytest.mark.broker
+def test_what_was_said_to_a_daemon_that_was_away_is_not_obeyed(broker: Mosquitto, tmp_path: Path) -> None:
+    """The broker has kept it for the daemon; whoever has sent it learns that it came too late."""
+    with Subscriber(broker.port, RESULT_TOPIC) as results:
+        with running(tmp_path, broker.port, "keepalive_s: 5"):
+            wait_until(lambda: "Sending SUBACK to aegan-box" in broker.log, "the subscription", 60.0)
+        publish(broker.port, '{"command": "shelve", "id": "meanwhile"}')
+        with running(tmp_path, broker.port, "keepalive_s: 5"):
+            answer = results.wait_for(bool, 60.0).json()
+    late = "late: it was sent before the daemon was connected; send it again"
+    assert (answer["id"], answer["accepted"], answer["reason"]) == ("meanwhile", False, late)
 
 
 @pytest.mark.broker
