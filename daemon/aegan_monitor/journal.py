@@ -1,4 +1,4 @@
-"""The outbox's file: events and their last numbers in SQLite. The only place that knows SQLite."""
+"""The outbox's file: events, their last numbers and the retained topics in SQLite. The only place that knows SQLite."""
 
 import contextlib
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aegan_monitor.errors import ConfigError, PublishError
 from aegan_monitor.messages import QOS_AND_RETAINED, Message
+from aegan_monitor.retained import NO_CHANGES, TopicChanges
 
 VERSION = 1  # of the tables
 BUSY_S = 3.0  # how long another process may hold the file: one that is just ending
@@ -21,6 +22,8 @@ TABLES = """
 CREATE TABLE rows (row INTEGER PRIMARY KEY, put_at REAL NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE last_events (topic TEXT PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID;
 """
+# Files of before lack it, and who does not know it leaves it alone: no other version for it.
+MORE_TABLES = "CREATE TABLE IF NOT EXISTS retained (topic TEXT PRIMARY KEY) WITHOUT ROWID"
 
 
 class JournalError(PublishError):
@@ -51,11 +54,16 @@ def find_path(configured: Path | None, node: str, environment: Mapping[str, str]
 
 
 class Journal:
-    """One file; one thread at a time."""
+    """One file; one thread at a time.
+
+    Attributes:
+        retained: Topics on which a broker may keep something, as `open` found them.
+    """
 
     def __init__(self, path: Path, max_pages: int | None = None) -> None:
         """Store; `max_pages` bounds the file, in pages of 4096 bytes."""
         self.path = path
+        self.retained: frozenset[str] = frozenset()
         self._max_pages = max_pages
         self._connection: sqlite3.Connection | None = None
 
@@ -74,10 +82,19 @@ class Journal:
             self._prepare(self._connection)
             rows = self._connection.execute("SELECT row, put_at, topic, payload FROM rows ORDER BY row").fetchall()
             last = dict(self._connection.execute("SELECT topic, payload FROM last_events").fetchall())
+            self.retained = frozenset(topic for (topic,) in self._connection.execute("SELECT topic FROM retained"))
         qos, retained = QOS_AND_RETAINED["event"]
         return [StoredEvent(row, put_at, Message(topic, payload, qos, retained, "event")) for row, put_at, topic, payload in rows], last
 
-    def write(self, added: Iterable[StoredEvent], removed: Iterable[int], last: Mapping[str, bytes], *, anew: bool = False) -> None:
+    def write(
+        self,
+        added: Iterable[StoredEvent],
+        removed: Iterable[int],
+        last: Mapping[str, bytes],
+        topics: TopicChanges = NO_CHANGES,
+        *,
+        anew: bool = False,
+    ) -> None:
         """Add and remove, all or nothing; on the disk when it returns if anything is added. `anew` forgets all else first.
 
         Raises:
@@ -88,17 +105,20 @@ class Journal:
             raise JournalError(f"{self.path}: not open")
         added = list(added)
         with self._translated():
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if added or last else 'NORMAL'}")
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if added or last or topics.added else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 if anew:
                     self._connection.execute("DELETE FROM rows")
+                    self._connection.execute("DELETE FROM retained")
                 self._connection.executemany("DELETE FROM rows WHERE row = ?", [(number,) for number in removed])
                 self._connection.executemany(
                     "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
                     [(row.number, row.put_at, row.message.topic, row.message.payload) for row in added],
                 )
                 self._connection.executemany("INSERT OR REPLACE INTO last_events VALUES (?, ?)", list(last.items()))
+                self._connection.executemany("DELETE FROM retained WHERE topic = ?", [(topic,) for topic in topics.removed])
+                self._connection.executemany("INSERT OR IGNORE INTO retained VALUES (?)", [(topic,) for topic in topics.added])
                 self._connection.execute("COMMIT")
             except sqlite3.Error:
                 if self._connection.in_transaction:  # SQLite itself has undone what a full disk broke
@@ -141,6 +161,7 @@ class Journal:
             raise DamagedJournalError(f"{self.path}: expected an outbox of version {VERSION}, found {version}")
         if version == 0:
             connection.executescript(f"BEGIN IMMEDIATE;{TABLES}PRAGMA user_version = {VERSION};COMMIT;")
+        connection.execute(MORE_TABLES)
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
             raise DamagedJournalError(f"{self.path}: damaged ({' '.join(str(found).split())})")

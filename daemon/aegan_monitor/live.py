@@ -31,6 +31,12 @@ class Live:
         if row.message.retained:
             self._retained[row.message.topic] = row.message
 
+    def clear(self, row: Row) -> bool:
+        """The broker has taken an empty message, which is not repeated; whether it was its topic's newest."""
+        if is_newest := row in self:
+            del self._retained[row.message.topic]
+        return is_newest
+
     def forget(self, row: Row) -> None:
         """It is done with; harmless when a newer one has taken its place."""
         if row in self:

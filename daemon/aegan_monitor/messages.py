@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-Kind: TypeAlias = Literal["status", "health", "score", "alarm", "event", "sensor", "command", "result"]
+Kind: TypeAlias = Literal["status", "health", "score", "alarm", "event", "sensor", "command", "result", "discovery"]
 AlarmState: TypeAlias = Literal["normal", "pending", "alarm", "clearing"]
 EventKind: TypeAlias = Literal["raised", "cleared", "acknowledged", "shelved", "unshelved"]
 CommandName: TypeAlias = Literal["acknowledge", "shelve", "unshelve"]
@@ -32,9 +32,14 @@ QOS_AND_RETAINED: dict[Kind, tuple[int, bool]] = {
     "sensor": (1, True),
     "command": (1, False),
     "result": (1, False),
+    "discovery": (1, True),
 }
 UNMODELLED: dict[Kind, tuple[str, str]] = {  # topic and meaning of each kind whose payload is no model of ours
     "status": ("<base>/status", "`online` or `offline`, plain text; `offline` is also the last will"),
+    "discovery": (
+        "<prefix>/<component>/<node>_<machine>/<entity>/config",
+        "[an entity for Home Assistant](home-assistant.md)",
+    ),
 }
 
 

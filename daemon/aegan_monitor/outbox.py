@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from aegan_monitor.events import Events
 from aegan_monitor.gates import Gates
 from aegan_monitor.live import Live
 from aegan_monitor.messages import Message
+from aegan_monitor.retained import NO_CHANGES, RetainedTopics, TopicChanges
 from aegan_monitor.row import Row
 
 KEEP_S = 60.0  # an acknowledged event is kept so long: brokers write to their disk when they like
@@ -20,6 +21,11 @@ class Changes:
 
     added: list[Row]
     removed: list[int]
+    topics: TopicChanges = NO_CHANGES
+
+    def __bool__(self) -> bool:
+        """There is something."""
+        return bool(self.added or self.removed or any(self.topics))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,8 @@ class Outbox:
     in the journal does not go out: a number that a subscriber has seen is never given twice. Results are all kept, too, but for a
     minute and in memory. Of every other kind the broker needs the newest message of each topic only, so a new one takes the place
     of the one before; a state or result never overtakes an event of its machine, unless nobody listens to that or the broker
-    refuses it. Over `max_bytes` or `max_age_s` the oldest events go, those that were delivered first; `dropped_total` counts the
-    others.
+    refuses it. What the broker keeps on a topic that does not `belong` any more is cleared, over restarts too. Over `max_bytes` or
+    `max_age_s` the oldest events go, those that were delivered first; `dropped_total` counts the others.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class Outbox:
         self._events = Events(durable=durable, max_bytes=max_bytes, max_age_s=max_age_s, keep_s=keep_s)
         self._live = Live()
         self._gates = Gates()
+        self._topics = RetainedTopics(durable=durable)
         self._flying: dict[int, Row] = {}
         self._last: dict[str, bytes] = {}  # payload of the last event of each topic, delivered or not
 
@@ -81,7 +88,7 @@ class Outbox:
     def is_written(self) -> bool:
         """The journal has all that was put, or could not be written."""
         with self._lock:
-            return not self._events.unwritten
+            return not self._events.unwritten and not self._topics.unwritten
 
     def measure(self) -> Depth:
         """How full it is."""
@@ -107,7 +114,17 @@ class Outbox:
             else:
                 self._live.put(row)
 
-    def restore(self, rows: list[Row], last: dict[str, bytes]) -> None:
+    def belong(self, topics: Iterable[str]) -> None:
+        """Say on which topics the broker is to keep something; it is made to forget what an earlier configuration left on others."""
+        with self._lock:
+            self._put_live(self._topics.belong(topics))
+
+    def repeat_retained(self) -> None:
+        """Send the newest message of every retained topic once more."""
+        with self._lock:
+            self._put_live(self._live.missing())
+
+    def restore(self, rows: list[Row], last: dict[str, bytes], topics: Iterable[str] = ()) -> None:
         """What the journal holds of an earlier run; whether the broker has it, nobody knows. It goes before all that was put since."""
         with self._lock:
             self._last = {**last, **self._last}
@@ -116,6 +133,7 @@ class Outbox:
             self._events.restore([replace(row, number=row.number - shift) for row in rows])
             self._next_number = max(self._next_number, newest - shift + 1)
             self._events.tidy(self._clock())
+            self._put_live(self._topics.restore(topics))
 
     def next(self) -> Row | None:
         """The row that goes out now, if any: the first of those that may."""
@@ -161,7 +179,7 @@ class Outbox:
     def refused(self, number: int, *, for_good: bool) -> None:
         """The broker does not take the row: not on this connection (and then no event of its topic), or never."""
         with self._lock:
-            if row := self._land(number):
+            if row := self._land(number, taken=False):
                 self._gates.refused(row.message.topic, for_good=for_good)
                 if for_good:
                     row.state = "parked"
@@ -186,36 +204,42 @@ class Outbox:
             if not same_broker:
                 for row in self._events:
                     row.acknowledged_s = None
-            for message in self._live.missing():
-                self._live.put(self._make_row(message))
+            self._put_live(self._live.missing())
 
     def changes(self) -> Changes:
         """What is to be written to the journal; say `written` afterwards, whether it could be or not."""
         with self._lock:
             self._events.tidy(self._clock())
             removed, self._events.removed = self._events.removed, []
-            return Changes([replace(row) for row in self._events.unwritten.values()], removed)
+            return Changes([replace(row) for row in self._events.unwritten.values()], removed, self._topics.changes())
 
-    def written(self, rows: list[Row]) -> None:
-        """These may go out."""
+    def written(self, rows: list[Row], topics: Iterable[str] = ()) -> None:
+        """These may go out, and what waits on these topics."""
         with self._lock:
+            self._topics.written(topics)
             for row in rows:
                 self._events.written(row)
 
-    def everything(self) -> tuple[list[Row], dict[str, bytes]]:
-        """All that a new journal has to hold: the events, and the last event of each topic."""
+    def everything(self) -> tuple[list[Row], dict[str, bytes], frozenset[str]]:
+        """All that a new journal has to hold: the events, the last event of each topic, and the retained topics."""
         with self._lock:
-            return self._events.copies(), dict(self._last)
+            return self._events.copies(), dict(self._last), self._topics.everything()
+
+    def _put_live(self, messages: list[Message]) -> None:
+        for message in messages:
+            self._live.put(self._make_row(message))
 
     def _make_row(self, message: Message) -> Row:
         self._next_number += 1
         return Row(self._next_number - 1, message, self._clock())
 
-    def _land(self, number: int) -> Row | None:
+    def _land(self, number: int, *, taken: bool = True) -> Row | None:
         """The event that was in flight; of any other kind the answer is the end: a state is retained, and repeated."""
         row = self._flying.pop(number, None)
         if row is None or row.is_event:
             return row
+        if taken and not row.message.payload and self._live.clear(row):
+            self._topics.cleared(row.message.topic)
         self._live.forget(row)
         return None
 
@@ -225,6 +249,8 @@ class Outbox:
 
     def _is_held(self, row: Row, now_s: float) -> bool:
         """A state or result waits for the earlier events of its machine, as long as those can go out."""
+        if row.message.topic in self._topics.unwritten:
+            return True
         if row.message.qos == 0:
             return False
         topic = f"{row.message.topic.rpartition('/')[0]}/event"

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.journal import DamagedJournalError, Journal, JournalError, StoredEvent
-from aegan_monitor.outbox import Outbox
+from aegan_monitor.outbox import Changes, Outbox
+from aegan_monitor.retained import TopicChanges
 from aegan_monitor.row import Row
 from aegan_monitor.wall_clock import elapsed_s
 
@@ -85,15 +86,14 @@ class Scribe:
     def _write(self) -> None:
         """One transaction with all that is new."""
         self._news.clear()
-        rows: list[Row] = []
+        changes = Changes([], [])
         try:
             changes = self._outbox.changes()
-            rows = changes.added
             if self._is_stale:
                 self._write_anew()
-            elif changes.added or changes.removed:
+            elif changes:
                 last = {row.message.topic: row.message.payload for row in changes.added}
-                self._journal.write(map(self._stored, changes.added), changes.removed, last)
+                self._journal.write(map(self._stored, changes.added), changes.removed, last, changes.topics)
         except DamagedJournalError as error:
             self._is_stale = True
             self._replace(error)
@@ -102,8 +102,8 @@ class Scribe:
         except Exception:
             log.exception("%s: please report this; events go out from memory", self._journal.path)
             self._is_stale = True
-        self._outbox.written(rows)
-        if rows:
+        self._outbox.written(changes.added, changes.topics.added)
+        if changes.added or changes.topics.added:
             self._wake()
         with self._settled:
             self._settled.notify_all()
@@ -112,8 +112,8 @@ class Scribe:
         if self._clock() < self._retry_at_s and not self._stopping:
             return
         self._open()
-        events, last = self._outbox.everything()
-        self._journal.write(map(self._stored, events), [], last, anew=True)
+        events, last, topics = self._outbox.everything()
+        self._journal.write(map(self._stored, events), [], last, TopicChanges(topics), anew=True)
         self._is_stale = False
         log.warning("%s: can be written again; it has %d event(s)", self._journal.path, len(events))
         self.problem = ""
@@ -126,7 +126,7 @@ class Scribe:
             self._replace(error)
             events, last = self._journal.open()
         if not self._is_loaded:
-            self._outbox.restore([self._restored(event) for event in events], last)
+            self._outbox.restore([self._restored(event) for event in events], last, self._journal.retained)
             self._is_loaded = True
             if events:
                 log.info("%s: %d event(s) of an earlier run, which the broker may not have", self._journal.path, len(events))

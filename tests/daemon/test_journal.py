@@ -15,6 +15,7 @@ import pytest
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.journal import DamagedJournalError, Journal, JournalError, StoredEvent, find_path
 from aegan_monitor.messages import Message
+from aegan_monitor.retained import TopicChanges
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 TOPIC = "aegan/hall/pump/event"
@@ -55,6 +56,35 @@ def test_it_can_be_written_anew(journal: Journal) -> None:
     journal.write([stored(1)], [], {TOPIC: b"e1"})
     journal.write([stored(2)], [], {"other": b"e2"}, anew=True)
     assert journal.open() == ([stored(2)], {TOPIC: b"e1", "other": b"e2"})
+
+
+def test_retained_topics_are_remembered(journal: Journal, path: Path) -> None:
+    """Those that were added and not removed; anew means these and no other."""
+    journal.write([], [], {}, TopicChanges(frozenset("ab")))
+    journal.write([], [], {}, TopicChanges(frozenset("bc"), frozenset("a")))
+    journal.close()
+    again = Journal(path)
+    again.open()
+    assert again.retained == {"b", "c"}
+    again.write([], [], {}, TopicChanges(frozenset("d")), anew=True)
+    again.open()
+    assert again.retained == {"d"}
+    again.close()
+
+
+def test_a_file_of_before_opens(journal: Journal, path: Path) -> None:
+    """One that was made when there were no retained topics in it: what it holds stays."""
+    journal.write([stored(1)], [], {TOPIC: b"e1"})
+    journal.close()
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE retained")
+    connection.close()
+    again = Journal(path)
+    assert again.open() == ([stored(1)], {TOPIC: b"e1"})
+    again.write([], [], {}, TopicChanges(frozenset("a")))
+    again.open()
+    assert again.retained == {"a"}
+    again.close()
 
 
 def test_nobody_else_gets_the_file(journal: Journal, path: Path) -> None:

@@ -331,7 +331,7 @@ def test_what_the_journal_holds_goes_first() -> None:
     for outbox in (before, after):
         assert texts(outbox) == ["e0", "e1", "new"]
         assert outbox.last_event("aegan/hall/pump/event") == b"new"
-        rows, last = outbox.everything()
+        rows, last, _ = outbox.everything()
         assert [row.number for row in rows] == sorted(row.number for row in rows)
         assert last == {"aegan/hall/pump/event": b"new"}
         assert deliver(outbox) == ["e0", "e1", "new"]
