@@ -14,6 +14,13 @@ from broker import Mosquitto, Subscriber
 from published import checked, find_fault
 
 SENSOR = make_example(Sensor)
+DISCOVERY = {
+    "name": "Score",
+    "unique_id": "x",
+    "state_topic": "aegan/box/pump/score",
+    "device": {"identifiers": ["x"], "name": "x"},
+    "origin": {"name": "x"},
+}
 
 
 def test_what_is_right_passes() -> None:
@@ -23,7 +30,8 @@ def test_what_is_right_passes() -> None:
     assert find_fault("aegan/box/status", "online") is None
     assert find_fault("aegan/box/pump/alarm", "") is None
     assert find_fault("homeassistant/sensor/box_pump/score/config", "") is None
-    assert find_fault("homeassistant/sensor/box_pump/score/config", '{"name": "Score"}') is None
+    assert find_fault("homeassistant/sensor/box_pump/score/config", json.dumps(DISCOVERY)) is None
+    assert find_fault("homeassistant/status", "online") is None
     assert find_fault("aegan/box/pump/command", "\x00") is None
     assert find_fault("aegan/box/check", "") is None
 
@@ -39,6 +47,8 @@ def test_what_is_right_passes() -> None:
         ("aegan/box/status", "on", "neither online nor offline: 'on'"),
         ("aegan/box/pump/sensors", SENSOR, "no such kind of message"),
         ("homeassistant/sensor/box_pump/score/config", "{", "no JSON: '{'"),
+        ("homeassistant/sensor/box pump/score/config", DISCOVERY, "no such kind of message"),
+        ("homeassistant/sensor/box_pump/score/config", {**DISCOVERY, "state_topic": "#"}, "$.state_topic: '#' does not match '^[^#+]+$'"),
     ],
 )
 def test_what_is_wrong_is_told(topic: str, payload: Any, fault: str) -> None:

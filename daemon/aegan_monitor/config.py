@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from aegan_monitor.broker_config import Host, MqttConfig, OutboxConfig
 from aegan_monitor.capture_config import Capture, MicCaptureConfig
 from aegan_monitor.logmel import FeatureParameters
-from aegan_monitor.names import Name, Text, make_name
+from aegan_monitor.names import Name, Text, Topic, make_name
 from aegan_monitor.problems import ConfigPath, Settings, load_yaml, validate
 from aegan_monitor.segments import ClipParameters, Scaling
 
@@ -97,6 +97,15 @@ class MetricsConfig(Settings):
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(default=None, description="TCP port to listen on; null is no endpoint.")
 
 
+class HomeAssistantConfig(Settings):
+    """What Home Assistant is told."""
+
+    discovery: bool = Field(
+        default=True, description="Machines appear in Home Assistant by themselves; false takes them away from there again."
+    )
+    prefix: Topic = Field(default="homeassistant", description="First level of the discovery topics, as Home Assistant has it.")
+
+
 class MonitorConfig(Settings):
     """Configuration of aegan-monitor."""
 
@@ -106,6 +115,7 @@ class MonitorConfig(Settings):
     mqtt: MqttConfig = Field(default=MqttConfig(), description="The broker.")
     outbox: OutboxConfig = Field(default=OutboxConfig(), description="Events on their way, kept over an outage and a restart.")
     inference: InferenceConfig = Field(default=InferenceConfig(), description="Where the networks run.")
+    home_assistant: HomeAssistantConfig = Field(default=HomeAssistantConfig(), description="What Home Assistant is told.")
     metrics: MetricsConfig = Field(default=MetricsConfig(), description="How the daemon fares, for Prometheus.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least important messages that are logged."

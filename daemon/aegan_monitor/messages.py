@@ -324,11 +324,6 @@ class Topics:
         """The payload as compact JSON on its topic; health alone belongs to no machine."""
         return self._message(payload.KIND, machine, payload.model_dump_json().encode())
 
-    def forget(self, machine: str) -> list[Message]:
-        """Takes what the broker keeps of a machine away from it: an empty payload is how MQTT says so."""
-        kinds = [payload.KIND for payload in PAYLOADS if payload.OF_MACHINE]
-        return [self._message(kind, machine, b"") for kind in kinds if QOS_AND_RETAINED[kind][1]]
-
     def _message(self, kind: Kind, machine: str | None, payload: bytes) -> Message:
         qos, retained = QOS_AND_RETAINED[kind]
         return Message(self.name(kind, machine), payload, qos, retained, kind)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from aegan_monitor import messages
+from aegan_monitor.birth import Birth
 from aegan_monitor.capture import Capture
 from aegan_monitor.config import MachineConfig, MonitorConfig
 from aegan_monitor.delivery import Delivery
@@ -20,6 +21,7 @@ from aegan_monitor.metrics import MetricsServer
 from aegan_monitor.mqtt import FIRST_RETRY_S, MqttPublisher
 from aegan_monitor.notify import Notifier, watchdog_interval_s
 from aegan_monitor.outbox import KEEP_S, Outbox
+from aegan_monitor.presence import announce
 from aegan_monitor.reload import Reloader
 from aegan_monitor.reload_answer import Answer, find_answer_path, write_answer
 from aegan_monitor.scribe import Scribe
@@ -67,6 +69,7 @@ class Monitor:
         )
         self._inbox = Inbox()
         self._inbox.configure(config.mqtt.commands, [machine.name for machine in config.machines])
+        self._birth = Birth()
         self._delivery = Delivery(self._make_publisher(self._setup))
         path = find_path(config.outbox.path, config.node, os.environ)
         self._scribe = Scribe(self._outbox, Journal(path), self._delivery.flush)
@@ -93,6 +96,7 @@ class Monitor:
             CaptureError: A finite capture failed; everything else was shut down in order first.
         """
         self._scribe.start()
+        announce(self._setup.config, self._topics, self._outbox)
         for line in self._setup.lines:
             self._publish(line, line.machine.begin(now(), self._last_event(line)))
         self._delivery.start()
@@ -136,6 +140,8 @@ class Monitor:
             if self._is_alive() and self._feed_every_s is not None and now_s >= next_feed_s:
                 self._notifier.watchdog()
                 next_feed_s = now_s + self._feed_every_s
+            if self._birth.is_due():
+                self._outbox.repeat_retained()
             self._scribe.notify()
             self._delivery.flush()
             self._reload()
@@ -193,16 +199,13 @@ class Monitor:
         """Go over to another setup: lines that are in both run on, untouched."""
         before, self._setup = self._setup, setup
         self._inbox.configure(setup.config.mqtt.commands, [line.machine.name for line in setup.lines])
-        names = {line.machine.name for line in setup.lines}
         gone = [line for line in before.lines if line not in setup.lines]
         new = [line for line in setup.lines if line not in before.lines]
         for line in gone:
             line.listener.stop()
             self._watchdog.forget(line.machine.name)
             self._publish(line, line.machine.end(now(), self._last_event(line)))
-            if line.machine.name not in names:
-                for message in self._topics.forget(line.machine.name):
-                    self._outbox.put(message)
+        announce(setup.config, self._topics, self._outbox)
         for line in new:
             self._publish(line, line.machine.begin(now(), self._last_event(line)))
             self._listen(line)
@@ -216,8 +219,10 @@ class Monitor:
         line.listener.start()
 
     def _make_publisher(self, setup: Setup) -> MqttPublisher:
-        mqtt = setup.config.mqtt
+        mqtt, home_assistant = setup.config.mqtt, setup.config.home_assistant
         listeners = {self._topics.name("command", "+"): self._inbox.hear} if mqtt.commands.enabled else {}
+        if home_assistant.discovery:
+            listeners[f"{home_assistant.prefix}/status"] = self._birth.hear
         return MqttPublisher(
             connection=setup.connection,
             protocol=mqtt.protocol,

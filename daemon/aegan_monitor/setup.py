@@ -16,7 +16,7 @@ from aegan_monitor.problems import Settings
 
 log = logging.getLogger(__name__)
 
-RELOADABLE = frozenset({"mqtt", "inference", "log_level", "health_interval_s", "machines"})
+RELOADABLE = frozenset({"mqtt", "home_assistant", "inference", "log_level", "health_interval_s", "machines"})
 NEEDS_RESTART = frozenset({"mqtt.base_topic", "mqtt.keepalive_s"})  # every topic; how long the outbox keeps an event
 
 
@@ -31,7 +31,8 @@ class Setup:
 
     def has_broker_of(self, other: "Setup") -> bool:
         """Whether the connection to the broker may go on."""
-        return self.connection == other.connection and self.config.mqtt == other.config.mqtt
+        mine, others = self.config, other.config
+        return self.connection == other.connection and (mine.mqtt, mine.home_assistant) == (others.mqtt, others.home_assistant)
 
     def tell_changes(self, before: "Setup") -> str:
         """What has become of each machine and of the broker since, as in `pump runs on, fan replaced, yard removed`."""

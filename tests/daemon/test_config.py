@@ -17,7 +17,16 @@ from pydantic import BaseModel, ValidationError
 from aegan_monitor import broker_config, capture_config, config
 from aegan_monitor.broker_config import CommandsConfig, MqttConfig, OutboxConfig, TlsConfig
 from aegan_monitor.capture_config import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
-from aegan_monitor.config import AlarmConfig, InferenceConfig, MachineConfig, MetricsConfig, MonitorConfig, load_config, schema_text
+from aegan_monitor.config import (
+    AlarmConfig,
+    HomeAssistantConfig,
+    InferenceConfig,
+    MachineConfig,
+    MetricsConfig,
+    MonitorConfig,
+    load_config,
+    schema_text,
+)
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.names import make_name
 from aegan_monitor.problems import Settings
@@ -171,7 +180,10 @@ HOST = "a host name or address, without scheme and port"
         ({"health_interval_s": 0}, "health_interval_s: expected a number over 0 and up to 86400, found 0"),
         ({"machines": []}, "machines: expected a list of 1 or more, found an empty list"),
         ({"machines": "pump"}, "machines: expected a list of 1 or more, found text"),
-        ({"hots": 1}, "hots: unknown key; known here: node, mqtt, outbox, inference, metrics, log_level, health_interval_s, machines"),
+        (
+            {"hots": 1},
+            "hots: unknown key; known here: node, mqtt, outbox, inference, home_assistant, metrics, log_level, health_interval_s, machines",
+        ),
     ],
 )
 def test_each_wrong_value_has_one_line(tmp_path: Path, section: Data, line: str) -> None:
@@ -352,6 +364,7 @@ def test_the_example_has_every_key_at_its_default(repository: Path, example: str
         (CommandsConfig, data["mqtt"]["commands"]),
         (OutboxConfig, data["outbox"]),
         (InferenceConfig, data["inference"]),
+        (HomeAssistantConfig, data["home_assistant"]),
         (MetricsConfig, data["metrics"]),
         (MachineConfig, machine),
         (AlarmConfig, machine["alarm"]),

@@ -210,11 +210,3 @@ def test_any_score_obeys_its_schema(number: float, sample: int, time: datetime, 
     parsed = json.loads(message.payload)
     Draft202012Validator(json.loads(schema_texts()["score.json"])).validate(parsed)
     assert (parsed["score"], parsed["sample"], parsed["score_id"]) == (number, sample, text)
-
-
-def test_a_machine_that_is_gone_is_forgotten() -> None:
-    """An empty retained message on each topic that a broker keeps of it; the node's own stay."""
-    assert [(message.topic, message.payload, message.retained) for message in Topics("aegan", "box").forget("pump")] == [
-        ("aegan/box/pump/alarm", b"", True),
-        ("aegan/box/pump/sensor", b"", True),
-    ]
