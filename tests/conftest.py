@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two busy cores and spinning threads make a second a minute
 
 REQUIRE_ALL = os.environ.get("AEGAN_REQUIRE_ALL") == "1"
-NEVER_REQUIRED = {"gpu", "dataset"}  # no machine of ours has to have them
+NEVER_REQUIRED = {"gpu", "dataset", "homeassistant"}  # no machine of ours has to have them
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)  # where Debian puts it
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -64,6 +64,13 @@ def lacking_boot() -> str | None:
     return try_it()
 
 
+def lacking_home_assistant() -> str | None:
+    """Why Home Assistant cannot be run here: it wants an environment of its own."""
+    from home_assistant import find_program
+
+    return None if find_program() else "no hass: set AEGAN_HASS, see docs/home-assistant.md"
+
+
 def lacking_gpu() -> str | None:
     """Why no GPU can be used here; only a session tells what a runtime really uses."""
     try:
@@ -80,6 +87,7 @@ def lacking_gpu() -> str | None:
 LACKING: dict[str, Callable[[], str | None]] = {
     "broker": lambda: lacking_programs("mosquitto", "mosquitto_sub", "mosquitto_pub"),
     "mic": lacking_microphone,
+    "homeassistant": lacking_home_assistant,
     "nodered": lambda: lacking_programs("node-red"),
     "prometheus": lambda: lacking_programs("prometheus", "promtool"),
     "systemd": lacking_boot,

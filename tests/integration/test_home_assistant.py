@@ -1,0 +1,134 @@
+"""Home Assistant itself: machines appear by themselves, follow the daemon, press its buttons, and go when they are taken away."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aegan_monitor.discovery import discover
+from aegan_monitor.messages import Topics
+from alternating import AlternatingSound
+from broker import Mosquitto, Subscriber, wait_until
+from home_assistant import HomeAssistant
+from running import Daemon, write_config
+
+pytestmark = [pytest.mark.broker, pytest.mark.homeassistant, pytest.mark.timeout(300)]
+
+NODE, MACHINE = "aegan_monitor_box", "box_pump"
+ALARM, CONNECTIVITY = f"binary_sensor.{MACHINE}_alarm", f"binary_sensor.{NODE}_connectivity"
+SHOWN = {  # by entity: what it may be once the daemon has spoken
+    ALARM: {"on", "off"},
+    f"sensor.{MACHINE}_state": {"normal", "pending", "alarm", "clearing"},
+    f"binary_sensor.{MACHINE}_sensor_fault": {"off"},
+    f"sensor.{MACHINE}_gaps": {"0"},
+    f"sensor.{MACHINE}_dropped_samples": {"0"},
+    CONNECTIVITY: {"on"},
+    f"sensor.{NODE}_lost_events": {"0"},
+}
+NUMBERS = [f"sensor.{MACHINE}_{name}" for name in ("score", "threshold", "evidence", "level", "coverage")]
+PHONE = "notify: [{platform: file, name: notify, filename: told.txt}]\n"  # what is sent to it stands in a file
+
+
+@pytest.fixture
+def home(broker: Mosquitto, tmp_path: Path) -> Iterator[HomeAssistant]:
+    """At the broker; in the end it must have nothing to complain of."""
+    with HomeAssistant(tmp_path / "home", broker.port) as found:
+        yield found
+        assert found.complaints == []
+
+
+def publish(broker: Mosquitto, topic: str, *options: str) -> None:
+    """By mosquitto_pub."""
+    subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-t", topic, *options], check=True)
+
+
+def clear_discovery(broker: Mosquitto) -> None:
+    """As a broker that has lost what it kept."""
+    for message in discover(Topics("aegan", "box"), ["pump"], "homeassistant"):
+        publish(broker, message.topic, "-r", "-n")
+
+
+def test_a_machine_appears_and_follows_the_daemon(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
+    """Every entity on the right device, with a state of the daemon's; buttons publish; a killed daemon is seen at once."""
+    with Daemon(write_config(tmp_path, broker.port), AlternatingSound(), 2.0) as daemon:
+        for entity, states in SHOWN.items():
+            home.wait_for(entity, *states)
+        home.wait_for(f"sensor.{NODE}_version", "0.1.0")
+        for entity in NUMBERS:
+            home.wait_for_number(entity)
+        assert len(home.states()) == len(discover(Topics("aegan", "box"), ["pump"], "homeassistant"))
+        assert {home.device(entity) for entity in home.states()} == {"box pump", "aegan-monitor box"}
+        assert home.render(f"{{{{ device_attr('{ALARM}', 'via_device_id') == device_id('{CONNECTIVITY}') }}}}") == "True"
+        assert home.states()[ALARM]["attributes"]["event_id"]
+        daemon.kill()
+        home.wait_for(CONNECTIVITY, "off")
+        for entity in {*SHOWN, *NUMBERS} - {CONNECTIVITY}:
+            home.wait_for(entity, "unavailable")
+
+
+def test_buttons_publish_commands(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
+    """Each is what the daemon takes, once and not retained."""
+    with Subscriber(broker.port, "aegan/box/pump/command") as subscriber, Daemon(write_config(tmp_path, broker.port), AlternatingSound()):
+        for name in ("acknowledge", "shelve_for_1_h", "unshelve"):
+            home.wait_for(f"button.{MACHINE}_{name}", "unknown")
+            home.press(f"button.{MACHINE}_{name}")
+        subscriber.wait_for(lambda message: "unshelve" in message.payload)
+        found = subscriber.received()
+    assert [message.json() for message in found] == [
+        {"command": "acknowledge"},
+        {"command": "shelve", "duration_s": 3600},
+        {"command": "unshelve"},
+    ]
+    assert {(message.qos, message.retained) for message in found} == {(1, False)}
+
+
+def test_all_is_there_again_after_a_restart_of_home_assistant(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
+    """Even if the broker has lost what it kept: its birth is answered."""
+    with Daemon(write_config(tmp_path, broker.port), AlternatingSound(), 2.0):
+        home.wait_for(ALARM, "on")
+        home.stop()
+        clear_discovery(broker)
+        home.start_again()
+        for entity, states in SHOWN.items():
+            home.wait_for(entity, *states)
+
+
+def test_what_leaves_the_configuration_leaves_home_assistant(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
+    """A machine with all its entities and retained messages; then everything, where discovery is switched off."""
+    config = write_config(tmp_path, broker.port)
+    with Daemon(config, AlternatingSound()):
+        home.wait_for(ALARM, "on")
+    config.write_text(config.read_text().replace("name: pump", "name: fan"))
+    with Daemon(config, AlternatingSound()):
+        home.wait_for("binary_sensor.box_fan_alarm", "on")
+        home.wait_for(ALARM, None)
+        assert {home.device(entity) for entity in home.states()} == {"box fan", "aegan-monitor box"}
+    with Subscriber(broker.port, "aegan/box/pump/#") as subscriber:
+        publish(broker, "aegan/box/pump/command", "-m", "{}")
+        subscriber.wait_for(bool)
+        assert subscriber.payloads("aegan/box/pump/command") == [message.payload for message in subscriber.received()]
+    config.write_text(config.read_text() + "home_assistant: {discovery: false}\n")
+    with Daemon(config, AlternatingSound()):
+        home.wait_for(CONNECTIVITY, None)
+        home.wait_for("binary_sensor.box_fan_alarm", None)
+        assert home.states() == {}
+
+
+def test_the_example_tells_and_acknowledges(broker: Mosquitto, tmp_path: Path, repository: Path) -> None:
+    """The package and the card as they are: alarms are told, the phone's answer becomes a command, every entity exists."""
+    examples = repository / "configs" / "examples" / "home-assistant"
+    package, card = (examples / name for name in ("aegan-monitor.yaml", "card.yaml"))
+    more = f"homeassistant: {{packages: {{aegan_monitor: !include {package}}}}}\n{PHONE}"
+    told = tmp_path / "home" / "told.txt"
+    with HomeAssistant(tmp_path / "home", broker.port, more) as home, Subscriber(broker.port, "aegan/box/pump/command") as subscriber:
+        assert home.check_config() == ""
+        with Daemon(write_config(tmp_path, broker.port), AlternatingSound(), 2.0):
+            home.wait_for(ALARM, "on")
+            named = set(re.findall(r"\b(?:binary_sensor|sensor|button)\.box_\w+", package.read_text() + card.read_text()))
+            wait_until(lambda: named <= set(home.states()), f"{named}")
+            wait_until(lambda: re.search(r"Score 2\.55, threshold 2\.32\nThe pump sounds normal again\n", told.read_text()), "the phone")
+            home.fire("mobile_app_notification_action", {"action": "AEGAN_ACKNOWLEDGE_BOX_PUMP"})
+            assert subscriber.wait_for(bool).json()["command"] == "acknowledge"
+        assert home.complaints == []
