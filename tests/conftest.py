@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two busy cores and spinning threads make a second a minute
 
 REQUIRE_ALL = os.environ.get("AEGAN_REQUIRE_ALL") == "1"
-NEVER_REQUIRED = {"gpu", "dataset", "homeassistant"}  # no machine of ours has to have them
+NEVER_REQUIRED = {"gpu", "dataset"}  # no machine of ours has to have them
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)  # where Debian puts it
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -68,7 +68,7 @@ def lacking_home_assistant() -> str | None:
     """Why Home Assistant cannot be run here: it wants an environment of its own."""
     from home_assistant import find_program
 
-    return None if find_program() else "no hass: set AEGAN_HASS, see docs/home-assistant.md"
+    return None if find_program() else "no hass: set AEGAN_HASS as tests/home-assistant.txt says"
 
 
 def lacking_gpu() -> str | None:

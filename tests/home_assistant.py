@@ -81,8 +81,8 @@ class HomeAssistant:
         found = self.states().get(entity)
         return None if found is None else found["state"]
 
-    def wait_for(self, entity: str, *states: str | None) -> None:
-        """Until it is in one of these states; none is that it is not there."""
+    def wait_for(self, entity: str, *states: str) -> None:
+        """Until it is in one of these states."""
         wait_until(lambda: self.state(entity) in states, f"{entity} in {states}, which is {self.state(entity)}", START_S)
 
     def wait_for_number(self, entity: str) -> None:

@@ -107,7 +107,7 @@ OF_NODE = (
     ),
 )
 AVAILABILITY: Mapping[str, Options] = MappingProxyType(
-    {"status": {}, "sensor": {"value_template": "{{ 'online' if value_json is defined and value_json.state == 'ok' else 'offline' }}"}}
+    {"status": {}, "sensor": {"value_template": "{{ 'online' if (value_json | default({})).get('state') == 'ok' else 'offline' }}"}}
 )
 
 
@@ -156,9 +156,11 @@ def _source(topics: Topics, entity: Entity, machine: str | None) -> dict[str, ob
         return {"command_topic": topic}
     source: dict[str, object] = {"state_topic": topic}
     if entity.value:
-        it = f"value_json.machines.get('{machine}', {{}})" if machine and entity.level == "health" else "value_json"
-        # Empty is what clears a topic: it may still be heard, and is no state.
-        source["value_template"] = f"{{% if value_json is defined %}}{{% set it = {it} %}}{{{{ {entity.value} }}}}{{% endif %}}"
+        # What clears a topic, and the first health without a machine, may still be heard of one that goes: that is no state.
+        it = "value_json | default({})"
+        if machine and entity.level == "health":
+            it = f"({it}).get('machines', {{}}).get('{machine}')"
+        source["value_template"] = f"{{% set it = {it} %}}{{% if it %}}{{{{ {entity.value} }}}}{{% endif %}}"
     if entity.attributes:
         source["json_attributes_topic"] = topic
         source["json_attributes_template"] = "{{ value_json | default({}) | to_json }}"

@@ -32,7 +32,7 @@ def test_an_entity_is_told_like_this() -> None:
         "name": "Level",
         "unique_id": "aegan_hall_pump_level",
         "state_topic": "aegan/hall/pump/score",
-        "value_template": "{% if value_json is defined %}{% set it = value_json %}{{ it.level_dbfs | round(1) }}{% endif %}",
+        "value_template": "{% set it = value_json | default({}) %}{% if it %}{{ it.level_dbfs | round(1) }}{% endif %}",
         "qos": 1,
         "state_class": "measurement",
         "expire_after": 30,
@@ -51,7 +51,7 @@ def test_an_entity_is_told_like_this() -> None:
             {"topic": "aegan/hall/status"},
             {
                 "topic": "aegan/hall/pump/sensor",
-                "value_template": "{{ 'online' if value_json is defined and value_json.state == 'ok' else 'offline' }}",
+                "value_template": "{{ 'online' if (value_json | default({})).get('state') == 'ok' else 'offline' }}",
             },
         ],
     }
@@ -110,4 +110,5 @@ def test_there_are_no_buttons_for_a_daemon_that_takes_no_commands() -> None:
 def test_a_machine_that_the_health_does_not_name_gives_no_error() -> None:
     """After a reload the broker has the health of before for a moment."""
     (message,) = [message for message in MESSAGES if message.topic == "homeassistant/sensor/hall_pump/coverage/config"]
-    assert "{% set it = value_json.machines.get('pump', {}) %}{{ it.coverage_percent }}" in read(message)["value_template"]
+    it = "(value_json | default({})).get('machines', {}).get('pump')"
+    assert read(message)["value_template"] == f"{{% set it = {it} %}}{{% if it %}}{{{{ it.coverage_percent }}}}{{% endif %}}"
