@@ -207,4 +207,4 @@ class Conversation:
 
     def _refuse(self, row: Row, reason: str, *, for_good: bool) -> None:
         self._outbox.refused(row.number, for_good=for_good)
-        self._history.refuse_message(row.message.topic, reason)
+        self._history.refuse_message(row.message.place, reason)

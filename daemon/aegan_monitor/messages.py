@@ -300,6 +300,11 @@ class Message:
     retained: bool
     kind: Kind
 
+    @property
+    def place(self) -> str:
+        """The topic, for people to whom something is told of it once: a filter for those of discovery, which are many."""
+        return f"{self.topic.rsplit('/', 4)[0]}/+/+/+/config" if self.kind == "discovery" else self.topic
+
 
 @dataclass(frozen=True, slots=True)
 class Topics:

@@ -18,6 +18,7 @@ import pytest
 from aegan_monitor.client import Protocol
 from aegan_monitor.connection import Connection
 from aegan_monitor.conversation import MAX_IN_FLIGHT
+from aegan_monitor.discovery import discover
 from aegan_monitor.messages import Alarm, Event, Health, MachineHealth, Message, Payload, Score, Sensor, Topics
 from aegan_monitor.mqtt import MqttPublisher
 from aegan_monitor.outbox import Outbox
@@ -407,6 +408,25 @@ def test_a_topic_that_the_broker_refuses_is_parked_and_counted(
     assert publisher.refused_total == (1 if protocol == "5" else 0)
     assert publisher.problem == (told if protocol == "5" else "")
     assert caplog.messages[1:] == ([f"MQTT broker 127.0.0.1:{broker.port} {told}"] if protocol == "5" else [])
+
+
+@pytest.mark.broker
+def test_discovery_that_the_broker_refuses_is_told_once(tmp_path: Path, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """A broker without Home Assistant need not let it pass: one line says so, not one an entity."""
+    broker = Mosquitto(tmp_path / "mosquitto", acl=f"topic write {STATUS}\n")
+    broker.start()
+    outbox = Outbox()
+    for message in discover(TOPICS, ["pump"], "homeassistant"):
+        outbox.put(message)
+    publisher = make(broker.port, outbox)
+    publisher.start()
+    wait_until(lambda: outbox.depth == 0, "an answer to each")
+    told = (
+        "refused a message on homeassistant/+/+/+/config (Not authorized): it is not sent again on this connection; check the broker's ACL"
+    )
+    assert caplog.messages[1:] == [f"MQTT broker 127.0.0.1:{broker.port} {told}"]
+    publisher.stop()
+    broker.stop()
 
 
 @pytest.mark.broker

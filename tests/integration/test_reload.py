@@ -92,6 +92,9 @@ def remove_fan(folder: Path, broker: Mosquitto, daemon: Daemon, subscriber: Subs
     with Subscriber(broker.port, "aegan/box/+/+") as later:
         later.wait_for(lambda m: m.topic == "aegan/box/pump/sensor" and m.retained)
         assert not [m for m in later.received() if "/fan/" in m.topic]
+    with Subscriber(broker.port, "homeassistant/+/+/alarm/config") as later:
+        later.wait_for(lambda m: "box_pump" in m.topic and m.retained)
+        assert not [m for m in later.received() if "box_fan" in m.topic]
 
 
 def change_broker(folder: Path, other: Mosquitto, daemon: Daemon, old: Subscriber, new: Subscriber) -> None:
