@@ -7,7 +7,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import aegan_monitor
-from aegan_monitor.discovery import OF_MACHINE, OF_NODE, Entity, discover, name_device
+from aegan_monitor.discovery import discover, name_device
+from aegan_monitor.entities import OF_MACHINE, OF_NODE, Entity
 from aegan_monitor.message_doc import make_example
 from aegan_monitor.messages import PAYLOADS, Command, Health, Message, Topics
 from discovery_options import SCHEMAS

@@ -170,6 +170,14 @@ def test_another_password_in_the_same_file(bundles: Path) -> None:
     assert not reload(before, configure(bundles, f"[{PUMP}, {FAN}]", more)).has_broker_of(before)
 
 
+def test_home_assistant_needs_no_restart(bundles: Path) -> None:
+    """But a connection that hears its birth, or does not any more."""
+    before = start(bundles)
+    after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]", "home_assistant: {discovery: false}"))
+    assert not after.has_broker_of(before)
+    assert reload(after, configure(bundles, f"[{PUMP}, {FAN}]", "home_assistant: {discovery: false}")).has_broker_of(after)
+
+
 def test_the_demo_is_no_bundle_for_a_microphone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It is said, at every start; a recording of the demo's pump is what it is for."""
     told = "pump: its bundle is the demo's, which knows a synthesised pump alone: its alarms mean nothing here"
