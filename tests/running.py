@@ -1,6 +1,7 @@
 """`aegan-monitor run` as a process of its own that hears alternating sound through a pipe: an event a decision."""
 
 import contextlib
+import itertools
 import json
 import sqlite3
 import subprocess
@@ -20,9 +21,10 @@ EVENT_TOPIC, ALARM_TOPIC = "aegan/box/pump/event", "aegan/box/pump/alarm"
 class Daemon:
     """`aegan-monitor run` on a pipe, fed by a thread at many times real time; every decision is an event."""
 
-    def __init__(self, config: Path, sound: AlternatingSound, events_per_s: float = 12.0) -> None:
-        """Start."""
-        self._turn_s = 2 / events_per_s
+    def __init__(self, config: Path, sound: AlternatingSound, events_per_s: float = 12.0, *, apart: bool = False) -> None:
+        """Start; events come in pairs, of whose alarm states the outbox may send the second alone, or each `apart`."""
+        self._n_pieces = 2 if apart else 1  # of the loop, which makes two events
+        self._turn_s = 2 / self._n_pieces / events_per_s
         command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=False)
         self._sound = sound
@@ -77,12 +79,15 @@ class Daemon:
         return code
 
     def _feed(self) -> None:
-        """Two events a turn."""
+        """A piece of the loop a turn."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
             pipe.write(self._sound.pcm * (CLIP_HOPS // 2))
-            while not self._ending.wait(self._turn_s):
-                pipe.write(self._sound.pcm)
+            n_bytes = len(self._sound.pcm) // self._n_pieces
+            for piece in itertools.cycle(range(self._n_pieces)):
+                if self._ending.wait(self._turn_s):
+                    break
+                pipe.write(self._sound.pcm[piece * n_bytes : (piece + 1) * n_bytes])
                 pipe.flush()
 
     def _read(self) -> None:

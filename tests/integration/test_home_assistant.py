@@ -52,9 +52,11 @@ def clear_discovery(broker: Mosquitto) -> None:
 
 def test_a_machine_appears_and_follows_the_daemon(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
     """Every entity on the right device, with a state of the daemon's; buttons publish; a killed daemon is seen at once."""
-    with Daemon(write_config(tmp_path, broker.port), AlternatingSound(), 2.0) as daemon:
+    with Daemon(write_config(tmp_path, broker.port), AlternatingSound(), 2.0, apart=True) as daemon:
         for entity, states in SHOWN.items():
             home.wait_for(entity, *states)
+        home.wait_for(ALARM, "on")
+        home.wait_for(ALARM, "off")
         home.wait_for(f"sensor.{NODE}_version", "0.1.0")
         for entity in NUMBERS:
             home.wait_for_number(entity)
@@ -88,7 +90,7 @@ def test_buttons_do_what_they_say(broker: Mosquitto, tmp_path: Path, home: HomeA
     """An alarm that lasts is acknowledged, shelved and back, and Home Assistant sees it; the events say who it was."""
     config = write_config(tmp_path, broker.port)
     config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))
-    with Subscriber(broker.port, "aegan/box/pump/event") as subscriber, Daemon(config, AlternatingSound(), 2.0):
+    with Subscriber(broker.port, "aegan/box/pump/event") as subscriber, Daemon(config, AlternatingSound(), 2.0, apart=True):
         home.wait_for(ALARM, "on")
         home.press(f"button.{MACHINE}_acknowledge")
         wait_until(lambda: home.states()[ALARM]["attributes"]["acknowledged"], "the alarm acknowledged")
@@ -104,7 +106,7 @@ def test_buttons_do_what_they_say(broker: Mosquitto, tmp_path: Path, home: HomeA
 
 def test_all_is_there_again_after_a_restart_of_home_assistant(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
     """Even if the broker has lost what it kept: its birth is answered."""
-    with Daemon(write_config(tmp_path, broker.port), AlternatingSound(), 2.0):
+    with Daemon(write_config(tmp_path, broker.port), AlternatingSound(), 2.0, apart=True):
         home.wait_for(ALARM, "on")
         home.stop()
         clear_discovery(broker)
@@ -138,7 +140,7 @@ def test_the_example_tells_and_acknowledges(broker: Mosquitto, tmp_path: Path, r
     told = tmp_path / "home" / "told.txt"
     with HomeAssistant(tmp_path / "home", broker.port, more) as home, Subscriber(broker.port, "aegan/box/pump/command") as subscriber:
         assert home.check_config() == ""
-        with Daemon(write_config(tmp_path, broker.port), AlternatingSound(), 2.0):
+        with Daemon(write_config(tmp_path, broker.port), AlternatingSound(), 2.0, apart=True):
             home.wait_for(ALARM, "on")
             named = set(re.findall(r"\b(?:binary_sensor|sensor|button)\.box_\w+", package.read_text() + card.read_text()))
             wait_until(lambda: named <= set(home.states()), f"{named}")
