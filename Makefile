@@ -15,6 +15,7 @@ UNIT_DIR ?= /usr/local/lib/systemd/system
 CONFIG_DIR := /etc/aegan-monitor
 LIB := $(PREFIX)/lib/aegan-monitor
 UNITS := aegan-monitor.service aegan-monitor@.service
+PRINT_NODE := import socket; from aegan_monitor.names import make_name; print(make_name(socket.gethostname()))
 SYSTEMCTL := $(if $(wildcard /run/systemd/system),systemctl,@true)
 
 .PHONY: demo test check wheel clean demo-bundle generate install uninstall
@@ -56,6 +57,7 @@ install:  ## as root: the daemon as a service of systemd
 	  sed 's|/usr/local/lib/aegan-monitor|$(LIB)|' systemd/$$unit | install -m 644 /dev/stdin $(UNIT_DIR)/$$unit; done
 	install -m 644 configs/monitor.schema.json $(CONFIG_DIR)
 	test -e $(CONFIG_DIR)/monitor.yaml || sed -e 's|name: pump  |name: demo  |' \
+	  -e "s|^# node: pump-house |node: \"$$($(LIB)/bin/python -c '$(PRINT_NODE)')\" |" \
 	  -e 's|bundle: /var/lib.*|bundle: $(LIB)/demo-bundle  # knows the demo'"'"'s pump alone: put your own machine'"'"'s here|' \
 	  configs/monitor.yaml | install -m 644 /dev/stdin $(CONFIG_DIR)/monitor.yaml
 	$(SYSTEMCTL) daemon-reload
@@ -64,16 +66,23 @@ install:  ## as root: the daemon as a service of systemd
 uninstall:  ## as root: all that install made, but not configuration and state
 	@test "$$(id -u)" = 0 || { echo "make uninstall: needs root: sudo make uninstall" >&2; exit 1; }
 	@test ! -e $(LIB) || test -e $(LIB)/pyvenv.cfg || { echo "make uninstall: $(LIB) is no environment of make install" >&2; exit 1; }
+ifneq ($(wildcard $(LIB)),)
 	@# A pattern matches what is there, so nothing to stop is no error.
 	$(SYSTEMCTL) stop 'aegan-monitor[.]service' 'aegan-monitor@*.service'
 	-$(SYSTEMCTL) disable --quiet $(UNITS)
 	rm -rf $(LIB)
 	rm -f $(PREFIX)/bin/aegan-monitor $(addprefix $(UNIT_DIR)/,$(UNITS))
 	$(SYSTEMCTL) daemon-reload
-ifdef PURGE
+	@echo "Uninstalled."
+else
+	@echo "Nothing is installed in $(LIB)."
+endif
+ifeq ($(PURGE),1)
+	@test ! -e $(UNIT_DIR)/aegan-monitor.service || { \
+	  echo "make uninstall: $(UNIT_DIR)/aegan-monitor.service is there: uninstall with its PREFIX first" >&2; exit 1; }
 	rm -rf $(CONFIG_DIR) /var/lib/aegan-monitor* /var/lib/private/aegan-monitor*
 else
-	@echo "Uninstalled. Left as they are: $(CONFIG_DIR), /var/lib/aegan-monitor* (make uninstall PURGE=1 removes them too)"
+	@echo "Left as they are: $(CONFIG_DIR), /var/lib/aegan-monitor* (make uninstall PURGE=1 removes them too)"
 endif
 
 clean:

@@ -1,5 +1,6 @@
 """Named arrays in a `.npz` file, nothing pickled."""
 
+import io
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 _DAMAGE = (  # what NumPy and zipfile raise, by what was damaged or promised
-    *(OSError, EOFError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError),
+    *(OSError, EOFError, ValueError, TypeError, AttributeError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
 
@@ -18,10 +19,12 @@ def load_arrays(path: Path, names: Sequence[str]) -> dict[str, Any]:
     """The arrays `names` of the file, all of floating-point numbers.
 
     Raises:
-        ValueError: With one line: the file cannot be read, lacks an array, or has one of something else.
+        ValueError: With one line: the file is damaged, lacks an array, or has one of something else.
+        OSError, MemoryError: It cannot be read now.
     """
+    content = io.BytesIO(path.read_bytes())
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with np.load(content, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in names if name in arrays}
     except _DAMAGE as error:  # as damage has it
         reason = str(error).partition("\n")[0] or "nothing in it"

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
 from aegan_monitor.controls import CONTROL_SCALES, N_CONTROL_BANDS
-from aegan_monitor.errors import BundleError
+from aegan_monitor.errors import BundleAccessError, BundleError
 from aegan_monitor.record import BundleFields, BundleRecord, FileRecord
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.scores import FUSION, SCORE_IDS
@@ -69,26 +70,48 @@ def load_bundle(folder: Path) -> Bundle:
 
     Raises:
         BundleError: With file, expected and found.
+        BundleAccessError: There is no such folder, or it cannot be read now.
     """
-    record = _read_record(folder)
-    for name in PAYLOAD:
-        _check_file(folder / name, record.files.get(name))
-    reference = ReferenceSet.load(folder / REFERENCE)
+    with accessing(folder):
+        record = _read_record(folder)
+        for name in PAYLOAD:
+            _check_file(folder / name, record.files.get(name))
+        reference = ReferenceSet.load(folder / REFERENCE)
     _check_shapes(folder, record, reference)
     return Bundle(folder, record, reference)
+
+
+@contextmanager
+def accessing(folder: Path) -> Iterator[None]:
+    """What reads from a bundle goes here.
+
+    Raises:
+        BundleAccessError: In place of what the system refuses: permissions, input and output, memory.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        raise BundleAccessError(
+            f"{error.filename or folder}: may not be read by this user; make it readable (chmod -R a+rX {folder}), "
+            "and for a service keep it outside of /home and /root"
+        ) from error
+    except (OSError, MemoryError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
+        raise BundleAccessError(f"{folder}: cannot be read now: {reason}; try again") from error
 
 
 def _read_record(folder: Path) -> BundleRecord:
     path = folder / RECORD
     if not folder.is_dir():
-        raise BundleError(f"{folder}: no such bundle folder; make one with: aegan-export RUN --out {folder}")
-    if path.exists() and not path.is_file():  # a pipe would never end
-        raise BundleError(f"{path}: is no file, so {folder} is no bundle; make one with: aegan-export RUN --out FOLDER")
+        raise BundleAccessError(
+            f"{folder}: no such bundle folder; mount its disk, correct the path, or make one with: aegan-export RUN --out {folder}"
+        )
+    if not path.is_file():  # a pipe would never end
+        what = "is no file" if path.exists() else "file missing"
+        raise BundleError(f"{path}: {what}, so {folder} is no bundle; make one with: aegan-export RUN --out FOLDER")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BundleError(f"{path}: file missing, so {folder} is no bundle; make one with: aegan-export RUN --out FOLDER") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: cannot be read: {error}; export the bundle again") from error
     found = raw.get("format") if isinstance(raw, dict) else None
     if found != FORMAT:

@@ -31,6 +31,12 @@ class BundleError(AeganError):
     exit_code = EXIT_CONFIG
 
 
+class BundleAccessError(BundleError):
+    """A bundle is not there, or cannot be read now; unlike a wrong one it may come by itself: a late disk, memory, a permission."""
+
+    exit_code = EXIT_FAILED
+
+
 class CaptureError(AeganError):
     """Audio cannot be had, or is not the audio that the bundle was trained on; `fault` is what the sensor topic calls it."""
 
@@ -46,7 +52,7 @@ class InferenceError(AeganError):
 
 
 class InferenceRunError(InferenceError):
-    """The runtime failed while it ran; unlike a wrong set-up, starting again may help."""
+    """The runtime failed while it ran, or lacked memory or threads to load; unlike a wrong set-up, starting again may help."""
 
     exit_code = EXIT_FAILED
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from aegan_monitor.arrays import load_arrays
-from aegan_monitor.bundle import Bundle
+from aegan_monitor.bundle import Bundle, accessing
 from aegan_monitor.errors import BundleError, InferenceRunError
 from aegan_monitor.fusion import score_names
 from aegan_monitor.logmel import LogMel
@@ -68,10 +68,11 @@ def check_golden(bundle: Bundle, session: Session) -> list[StageCheck]:
     """Replay the golden recording on `session` (which must load every graph); one finding a stage.
 
     Raises:
-        BundleError: The recording cannot be read.
+        BundleError: The recording is damaged, or cannot be read.
     """
     try:
-        golden = load_arrays(bundle.golden_path, ("samples", *TOLERANCES))
+        with accessing(bundle.folder):
+            golden = load_arrays(bundle.golden_path, ("samples", *TOLERANCES))
     except ValueError as error:
         raise BundleError(f"{error}; export the bundle again") from error
     expected, found_shape = (golden_samples(bundle.record),), golden["samples"].shape

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from aegan_monitor.arrays import load_arrays
-from aegan_monitor.bundle import Bundle
+from aegan_monitor.bundle import Bundle, accessing
 from aegan_monitor.capture.file import read_recording
 from aegan_monitor.errors import AeganError, BundleError
 from aegan_monitor.logmel import FeatureParameters, LogMel, band_edges_hz, limit_range
@@ -77,7 +77,8 @@ class Localiser:
         self._bundle = bundle
         self._reconstruct = reconstruct
         try:
-            samples = load_arrays(bundle.golden_path, ["samples"])["samples"]
+            with accessing(bundle.folder):
+                samples = load_arrays(bundle.golden_path, ["samples"])["samples"]
         except ValueError as error:
             raise BundleError(f"{error}; export the bundle again") from error
         x, denoised = self._denoise(samples, str(bundle.golden_path))

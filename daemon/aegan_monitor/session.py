@@ -27,6 +27,9 @@ GRAPH_OUTPUTS: dict[Graph, tuple[str, ...]] = {
 MAX_BATCH = 16  # larger ones are no faster on a CPU
 ORT_ERROR_LEVEL, ORT_FATAL_LEVEL = 3, 4  # on the CPU alone all that the runtime logs as an error is raised as well, and told by us
 MISFIT = "InvalidArgument"  # ONNX Runtime's word for inputs and outputs that a graph does not have: starting again does not help
+# ONNX Runtime's words for a graph that is wrong; what else fails (memory, threads, a device) may go well at another start.
+REFUSALS = ("InvalidProtobuf", "InvalidGraph", MISFIT, "NotImplemented", "Fail")
+NO_MEMORY = "bad_alloc"  # which it may call by any of these words
 RUNTIME_PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 
 
@@ -80,8 +83,9 @@ class OrtSession:
         """Load the graphs.
 
         Raises:
-            InferenceError: No runtime; a graph does not load; or `policy` is `require` and the first of `providers`
+            InferenceError: No runtime; a graph is wrong; or `policy` is `require` and the first of `providers`
                 is not what a session uses.
+            InferenceRunError: A graph does not load for another reason, such as too little memory.
         """
         runtime = import_runtime()
         self.requested = tuple(providers)
@@ -118,7 +122,10 @@ class OrtSession:
         try:
             return runtime.InferenceSession(str(path), options, providers=names)
         except Exception as error:  # onnxruntime raises a dozen unrelated types
-            raise InferenceError(f"{path}: ONNX Runtime cannot load this graph on {', '.join(self.requested)}: {error}") from error
+            refused = type(error).__name__ in REFUSALS and NO_MEMORY not in str(error)
+            raise (InferenceError if refused else InferenceRunError)(
+                f"{path}: ONNX Runtime cannot load this graph on {', '.join(self.requested)}: {error}"
+            ) from error
 
     @staticmethod
     def _provider_of(session: Any) -> str:

@@ -65,7 +65,7 @@ def load_segments(path: Path) -> FloatArray:
     """
     try:
         segments: FloatArray = load_arrays(path, ["segments"])["segments"]
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{error}; train again") from error
     return segments
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aegan_monitor.bundle import DIGEST_KEY, PAYLOAD, digest_of, load_bundle
-from aegan_monitor.errors import BundleError
+from aegan_monitor.bundle import DIGEST_KEY, PAYLOAD, accessing, digest_of, load_bundle
+from aegan_monitor.errors import EXIT_CONFIG, EXIT_FAILED, BundleAccessError, BundleError
 from aegan_monitor.reference import ReferenceSet
 
 
@@ -150,16 +150,46 @@ def test_a_flipped_bit_in_the_archive_is_one_line(tmp_path: Path, bundle_folder:
 
 
 def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:
-    """A missing folder, an empty one, and one whose record is no JSON."""
-    with pytest.raises(BundleError, match="no such bundle folder; make one with: aegan-export RUN --out "):
-        load_bundle(tmp_path / "none")
+    """An empty folder, and one whose record is no JSON."""
     with pytest.raises(BundleError, match=r"bundle\.json: file missing, so .* is no bundle"):
         load_bundle(tmp_path)
     for text in ("{", "[" * 100_000):
         (tmp_path / "bundle.json").write_text(text)
-        with pytest.raises(BundleError, match=r"bundle\.json: cannot be read: .*; export the bundle again$"):
+        with pytest.raises(BundleError, match=r"bundle\.json: cannot be read: .*; export the bundle again$") as caught:
             load_bundle(tmp_path)
+        assert caught.value.exit_code == EXIT_CONFIG
     (tmp_path / "bundle.json").unlink()
     os.mkfifo(tmp_path / "bundle.json")
     with pytest.raises(BundleError, match=r"bundle\.json: is no file, so .* is no bundle; make one with: aegan-export RUN --out FOLDER$"):
         load_bundle(tmp_path)
+
+
+def test_one_that_is_not_there_yet_may_come(tmp_path: Path) -> None:
+    """A late disk, or one that fails: code 1, on which the unit tries again."""
+    remedy = f"mount its disk, correct the path, or make one with: aegan-export RUN --out {tmp_path}/none"
+    with pytest.raises(BundleAccessError, match=f"^{re.escape(f'{tmp_path}/none: no such bundle folder; {remedy}')}$") as caught:
+        load_bundle(tmp_path / "none")
+    assert caught.value.exit_code == EXIT_FAILED
+    (tmp_path / "bundle.json").symlink_to("/proc/self/mem")  # nothing is mapped where it begins
+    with pytest.raises(BundleAccessError, match=f"^{re.escape(str(tmp_path))}: cannot be read now: Input/output error; try again$"):
+        load_bundle(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            PermissionError(13, "Permission denied", "/home/pi/pump"),
+            (
+                "/home/pi/pump: may not be read by this user; make it readable (chmod -R a+rX /home/pi/pump), "
+                "and for a service keep it outside of /home and /root"
+            ),
+        ),
+        (OSError(24, "Too many open files", "/home/pi/pump"), "/home/pi/pump: cannot be read now: Too many open files; try again"),
+        (MemoryError(), "/home/pi/pump: cannot be read now: MemoryError; try again"),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_a_remedy(error: Exception, told: str) -> None:
+    """Root, as whom tests may run, is refused nothing."""
+    with pytest.raises(BundleAccessError, match=f"^{re.escape(told)}$"), accessing(Path("/home/pi/pump")):
+        raise error

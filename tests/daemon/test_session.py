@@ -69,6 +69,29 @@ def test_a_failure_while_running_is_one_that_a_restart_may_mend(bundle_folder: P
     assert caught.value.exit_code == 1
 
 
+def test_a_graph_that_finds_no_memory_may_load_later(bundle_folder: Path) -> None:
+    """Code 1 as well."""
+    code = (
+        "import resource, sys; from pathlib import Path; from aegan_monitor.bundle import load_bundle; "
+        "from aegan_monitor.errors import run_command; from aegan_monitor.session import OrtSession, import_runtime; "
+        f"bundle = load_bundle(Path({str(bundle_folder)!r})); import_runtime(); "
+        "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize() + 500_000; "
+        "resource.setrlimit(resource.RLIMIT_AS, (used, used)); sys.exit(run_command('aegan-monitor', lambda: bool(OrtSession(bundle))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.startswith(f"aegan-monitor: {bundle_folder}/encoder.onnx: ONNX Runtime cannot load this graph on cpu: ")
+    assert "bad_alloc" in done.stderr
+    assert done.returncode == 1
+
+
+def test_a_graph_that_is_none_is_the_fault_of_the_bundle(bundle_folder: Path, tmp_path: Path) -> None:
+    """Code 78: it was read, and is wrong."""
+    (tmp_path / "embedding.onnx").write_bytes(b"no graph")
+    with pytest.raises(InferenceError, match=r"embedding\.onnx: ONNX Runtime cannot load this graph on cpu: ") as caught:
+        OrtSession(dataclasses.replace(load_bundle(bundle_folder), folder=tmp_path), ["embedding"])
+    assert caught.value.exit_code == 78
+
+
 def test_a_graph_that_takes_something_else_is_the_fault_of_the_bundle(bundle_folder: Path) -> None:
     """Code 78, with its path: no restart mends it."""
     session = OrtSession(load_bundle(bundle_folder), ["embedding"])

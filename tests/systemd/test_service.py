@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.demo.pump import Pump
+from aegan_monitor.names import make_name
 from booted import BootedSystem
 from broker import Mosquitto, Subscriber, find_free_port, wait_until
 from certificates import Authority
@@ -88,13 +90,14 @@ def test_as_installed_it_starts_and_tells_how_it_fares(system: BootedSystem) -> 
     system.run("systemctl", "start", UNIT)
     assert time.monotonic() - began_s < START_S
     assert system.show(UNIT, "ActiveState") == "active"
+    assert re.findall("(?m)^node:.*", system.path(CONFIG).read_text())[0].split()[:2] == ["node:", f'"{make_name(socket.gethostname())}"']
     told = (
         'Status: "demo normal (sensor missing); inference on cpu; broker: cannot be reached (Connection refused); retrying every 1 to 30 s"'
     )
     wait_until(lambda: told in system.run("systemctl", "status", "--no-pager", "--full", UNIT), "its status", 40.0)
 
 
-def test_its_whole_work_in_the_sandbox(system: BootedSystem, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_its_whole_work_in_the_sandbox(system: BootedSystem, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A microphone behind PulseAudio's socket, MQTT over TLS with a password from a credential, the outbox on disk, inference."""
     authority = Authority(tmp_path_factory.mktemp("authority"))
     certificate, key = authority.sign("broker", "localhost")
@@ -109,8 +112,8 @@ def test_its_whole_work_in_the_sandbox(system: BootedSystem, tmp_path_factory: p
         playing = pulse.start_playing(sound)
         ends.callback(playing.wait)
         ends.callback(playing.terminate)
-        system.write("/etc/asound.conf", 'pcm.!default { type pulse hint { show on description "pulse" } }\nctl.!default { type pulse }\n')
-        system.write(f"{DROP_IN}/pulse.conf", "[Service]\nEnvironment=PULSE_SERVER=unix:/shared/pulse/native\n")
+        example = (repository / "configs" / "examples" / "systemd" / "pulse.conf").read_text()
+        system.write(f"{DROP_IN}/pulse.conf", example.replace("unix:/run/pulse/native", "unix:/shared/pulse/native"))
         system.write(f"{DROP_IN}/password.conf", "[Service]\nLoadCredential=mqtt-password:/etc/aegan-monitor/mqtt-password\n")
         system.write("/etc/aegan-monitor/mqtt-password", PASSWORD, 0o600)
         system.write("/etc/aegan-monitor/ca.pem", authority.certificate.read_text())
@@ -211,6 +214,20 @@ def test_a_wrong_configuration_stays_down(system: BootedSystem) -> None:
     assert reason in system.journal(UNIT)
 
 
+def test_a_late_bundle_is_waited_for(system: BootedSystem, broker: Mosquitto) -> None:
+    """One that is not mounted yet, then one that root has copied for itself alone: it starts again until it can read it."""
+    late = "/srv/late/bundle"
+    system.write(CONFIG, config(broker.port, machine().replace(BUNDLE, late)))
+    system.attempt("systemctl", "start", UNIT)
+    assert system.show(UNIT, "ExecMainStatus") == "1"
+    assert f"aegan-monitor: {late}: no such bundle folder; mount its disk, " in system.journal(UNIT)
+    system.run("bash", "-c", f"mkdir -p {Path(late).parent}; umask 077; cp -rL {BUNDLE} {late}")
+    told = f"aegan-monitor: {late}/bundle.json: may not be read by this user; make it readable (chmod -R a+rX {late}), "
+    wait_until(lambda: told in system.journal(UNIT), "the refusal", 20.0)
+    system.run("chmod", "-R", "a+rX", late)
+    wait_until(lambda: system.show(UNIT, "ActiveState") == "active", "a start", 20.0)
+
+
 def test_it_stops_in_order_and_at_once(system: BootedSystem, broker: Mosquitto) -> None:
     """`systemctl stop` takes less than 2 s, and `offline` is published, not left to the last will."""
     system.write(CONFIG, config(broker.port, machine()))
@@ -258,12 +275,18 @@ def test_uninstalled(system: BootedSystem, broker: Mosquitto) -> None:
     system.write("/etc/aegan-monitor/hall.yaml", config(broker.port, machine()).replace("node: box", "node: hall"))
     both = (UNIT, "aegan-monitor@hall.service")
     system.run("systemctl", "enable", "--now", *both)
-    told = system.run("make", "--no-print-directory", "-C", "/source", "uninstall")
+    make = ("make", "--no-print-directory", "-C", "/source", "uninstall")
+    assert system.run(*make, "PREFIX=/opt/typo").startswith("Nothing is installed in /opt/typo/lib/aegan-monitor.\nLeft as they are: ")
+    refused = system.attempt(*make, "PREFIX=/opt/typo", "PURGE=1").stdout
+    assert "make uninstall: /usr/local/lib/systemd/system/aegan-monitor.service is there: uninstall with its PREFIX first\n" in refused
+    assert [system.show(unit, "ActiveState") for unit in both] == ["active"] * 2
+    told = system.run(*make, "PURGE=0")
     assert "rror" not in told
     assert [system.show(unit, name) for unit in both for name in ("LoadState", "ActiveState")] == ["not-found", "inactive"] * 2
     assert "Left as they are: /etc/aegan-monitor, /var/lib/aegan-monitor*" in told
     assert system.run("find", "/usr/local", "/etc/systemd", "-name", "*aegan*") == ""
     assert system.path(CONFIG).exists()
-    system.run("make", "-C", "/source", "uninstall", "PURGE=1")
+    assert system.run(*make).startswith("Nothing is installed in /usr/local/lib/aegan-monitor.\nLeft as they are: ")
+    system.run(*make, "PURGE=1")
     assert system.run("find", "/etc", "/var/lib", "-name", "*aegan*") == ""
     system.write(CONFIG, "")

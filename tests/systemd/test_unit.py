@@ -48,6 +48,14 @@ def test_it_is_hardened(unit: Path) -> None:
     assert assessed.returncode == 0, assessed.stdout
 
 
+def test_its_devices_are_known_when_it_starts(unit: Path) -> None:
+    """The module whose devices it may open is loaded first: systemd looks up what DeviceAllow says at the start alone."""
+    text = unit.read_text()
+    assert "\nDeviceAllow=char-alsa rw\n" in text
+    for key in ("Wants", "After"):
+        assert "modprobe@snd.service" in re.findall(rf"(?m)^{key}=(.*)$", text)[0].split()
+
+
 def test_it_has_a_folder_for_its_outbox(unit: Path) -> None:
     """systemd makes it, and names it to the daemon; no instance has that of another."""
     own = "aegan-monitor-%i" if unit.name == TEMPLATE else "aegan-monitor"

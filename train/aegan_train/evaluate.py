@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from aegan_monitor.bundle import REFERENCE
+from aegan_monitor.bundle import REFERENCE, accessing
 from aegan_monitor.capture.file import read_recording
 from aegan_monitor.decision import make_threshold
 from aegan_monitor.errors import BundleError, CaptureError, DataError
@@ -56,7 +56,8 @@ def score_clips(
     fields = load_fields(run)
     session = TorchSession(training.generator, training.discriminator, device)
     try:
-        reference = ReferenceSet.load(run / REFERENCE)
+        with accessing(run):
+            reference = ReferenceSet.load(run / REFERENCE)
     except BundleError as error:
         raise DataError(f"{run}: is damaged: {error.__cause__}; finish it again with: aegan-train fit ... --resume") from error
     pipeline = Pipeline(fields, reference, session)
