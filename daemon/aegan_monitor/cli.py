@@ -15,7 +15,6 @@ from aegan_monitor.errors import run_command
 
 LARGEST_SPEED = 100.0  # of the demo; a faster pump would outrun the network
 MAP_SUFFIXES = (".png", ".npz")
-RELOAD_TIMEOUT_S = 300.0  # TimeoutStartSec of the unit
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -160,7 +159,7 @@ def run_reload(arguments: argparse.Namespace) -> int:
         send_hangup(arguments.pid)
         print(f"aegan-monitor: asked process {arguments.pid}; its log tells what came of it")
     else:
-        request_reload(arguments.pid, path, RELOAD_TIMEOUT_S)
+        request_reload(arguments.pid, path)
     return 0
 
 

@@ -60,7 +60,7 @@ class Monitor:
         self._topics = messages.Topics(config.mqtt.base_topic, config.node)
         self._setup = build(config, capture)
         self._reloader = Reloader(lambda before: build(read_again() if read_again else config, capture, before))
-        self._answer, self._answer_path = Answer(), find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
+        self._answer_path = find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
         self._outbox = Outbox(
             durable=True,
             max_bytes=round(config.outbox.max_mb * 1e6),
@@ -188,10 +188,9 @@ class Monitor:
         self._publish_health()
         self._tell_status()
         self._notifier.ready()
-        self._answer = Answer(self._answer.n_reloads + 1, self._reloader.problem)
         if self._answer_path is not None:
             try:
-                write_answer(self._answer_path, self._answer)
+                write_answer(self._answer_path, Answer(self._reloader.began_s, self._reloader.problem))
             except OSError as error:  # who asked waits in vain, and we go on
                 log.warning("%s: cannot be written (%s)", self._answer_path, error.strerror)
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from aegan_monitor.errors import AeganError
@@ -15,11 +16,14 @@ class Reloader:
 
     Attributes:
         problem: Why the last reload changed nothing, in one line; empty if it did.
+        began_s: When the last reload began to read, on the monotonic clock: whoever asked before is served by it.
     """
 
-    def __init__(self, make: Callable[[Setup], Setup]) -> None:
+    def __init__(self, make: Callable[[Setup], Setup], clock: Callable[[], float] = time.monotonic) -> None:
         """Store; `make` reads the configuration anew and builds on the setup that runs."""
         self.problem = ""
+        self.began_s = 0.0
+        self._clock = clock
         self._make = make
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
@@ -34,6 +38,7 @@ class Reloader:
         if self._thread is not None or not self._wanted.is_set():
             return False
         self._wanted.clear()
+        self.began_s = self._clock()  # after that: who asks in between is served twice, and not never
         self._thread = threading.Thread(target=self._run, args=(setup,), name="reload", daemon=True)
         self._thread.start()
         return True

@@ -65,10 +65,13 @@ def test_one_that_is_asked_for_meanwhile_comes_after() -> None:
     reloader.request()
     reloader.request()
     assert not reloader.begin(setup)
+    first_s = reloader.began_s
     going.set()
     assert finish(reloader) is setup
+    assert reloader.began_s == first_s
     assert reloader.begin(setup)
     assert finish(reloader) is setup
+    assert reloader.began_s > first_s
     assert not reloader.begin(setup)
     assert n_made == 2
 
