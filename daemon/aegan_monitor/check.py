@@ -1,22 +1,27 @@
 """`aegan-monitor check`: proves, stage by stage, that this machine can monitor."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from aegan_monitor.bundle import Bundle, load_bundle
-from aegan_monitor.config import InferenceConfig, MachineConfig, load_config
+from aegan_monitor.config import InferenceConfig, MachineConfig, MonitorConfig, load_config
 from aegan_monitor.connection import make_connection
-from aegan_monitor.errors import BundleError, CaptureError
+from aegan_monitor.errors import AeganError, BundleError, CaptureError
 from aegan_monitor.golden import check_golden
+from aegan_monitor.level import measure_level
 from aegan_monitor.line import choose_score, make_capture, require_streamable
+from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.messages import Topics
 from aegan_monitor.probe import BrokerProbe
 from aegan_monitor.session import OrtSession
 
 Tell = Callable[[str], object]
 LISTEN_S = 1.0
+_T = TypeVar("_T")
 
 
 def check_bundle(folder: Path, inference: InferenceConfig, tell: Tell) -> Bundle:
@@ -46,20 +51,65 @@ def check_bundle(folder: Path, inference: InferenceConfig, tell: Tell) -> Bundle
     return bundle
 
 
-def check_configuration(path: Path, tell: Tell) -> None:
-    """Check a configuration, its bundles, its captures, and the way to its broker.
+class _Verdicts:
+    """Runs stages one after the other, whatever became of those before.
+
+    Attributes:
+        exit_code: Of the most serious failure; 0 without one.
+    """
+
+    def __init__(self, tell_failure: Callable[[AeganError], object]) -> None:
+        self.exit_code = 0
+        self._tell_failure = tell_failure
+
+    def attempt(self, stage: Callable[[], _T]) -> _T | None:
+        """What the stage gives; None where it failed, and that is told."""
+        try:
+            return stage()
+        except AeganError as error:
+            self._tell_failure(error)
+            self.exit_code = max(self.exit_code, error.exit_code)
+            return None
+
+
+def check_configuration(path: Path, tell: Tell, tell_failure: Callable[[AeganError], object]) -> int:
+    """Check a configuration, and then its bundles, its captures, and the way to its broker, all of them; the exit code.
 
     Raises:
-        ConfigError, BundleError, InferenceError, CaptureError, PublishError: The first thing that does not hold.
+        ConfigError: The configuration itself is wrong.
     """
     config = load_config(path)
-    connection = make_connection(config.mqtt, config.node)
     tell(f"{path}: configuration is right: node {config.node}, {len(config.machines)} machine(s)")
+    verdicts = _Verdicts(tell_failure)
     for machine in config.machines:
-        bundle = check_bundle(machine.bundle, config.inference, tell)
-        require_streamable(bundle)
-        choose_score(machine, bundle)
-        check_capture(machine, bundle.record.features.sample_rate_hz, tell)
+        bundle = verdicts.attempt(partial(check_machine, machine, config.inference, tell))
+        if bundle or machine.capture.kind == "mic":  # a microphone gives any rate; a recording must have the bundle's
+            features = bundle.record.features if bundle else FeatureParameters()
+            verdicts.attempt(partial(check_capture, machine, features.sample_rate_hz, tell))
+    verdicts.attempt(partial(check_broker, config, tell))
+    return verdicts.exit_code
+
+
+def check_machine(machine: MachineConfig, inference: InferenceConfig, tell: Tell) -> Bundle:
+    """Check a machine's bundle, and that it can do what the machine wants of it.
+
+    Raises:
+        ConfigError, BundleError, InferenceError: As the parts tell.
+    """
+    bundle = check_bundle(machine.bundle, inference, tell)
+    require_streamable(bundle)
+    choose_score(machine, bundle)
+    return bundle
+
+
+def check_broker(config: MonitorConfig, tell: Tell) -> None:
+    """Go the way to the broker, up to permission to publish and to hear commands.
+
+    Raises:
+        ConfigError: A secret or a certificate cannot be read.
+        PublishError: A stage failed.
+    """
+    connection = make_connection(config.mqtt, config.node)
     topics = Topics(config.mqtt.base_topic, config.node)
     commands = (topics.name("command", "+"), topics.name("command", config.machines[0].name)) if config.mqtt.commands.enabled else None
     BrokerProbe(connection, config.mqtt.protocol, topics.of_node("check"), commands).run(tell)
@@ -75,15 +125,14 @@ def check_capture(machine: MachineConfig, sample_rate_hz: int, tell: Tell) -> No
         tell(f"{machine.name}: capture is standard input, which is not read here")
         return
     capture = make_capture(machine, sample_rate_hz)
-    heard = np.zeros(0, np.float32)
+    heard = [np.zeros(0, np.float32)]
     capture.open()
     try:
-        while len(heard) < LISTEN_S * sample_rate_hz and (block := capture.read()) is not None:
-            heard = np.concatenate([heard, block.samples])
+        while sum(map(len, heard)) < LISTEN_S * sample_rate_hz and (block := capture.read()) is not None:
+            heard.append(block.samples)
     finally:
         capture.close()
-    peak = float(np.abs(heard).max(initial=0.0))
-    if peak == 0.0:
-        raise CaptureError(f"{machine.name}: {capture.describe()}: expected sound, found only zeros; record it again")
-    rms = float(np.sqrt(np.mean(heard.astype(np.float64) ** 2)))
-    tell(f"{machine.name}: hears {capture.describe()}, level {20 * np.log10(rms):.1f} dBFS, peak {20 * np.log10(peak):.1f} dBFS")
+    level = measure_level(np.concatenate(heard))
+    if level.is_constant:
+        raise CaptureError(f"{machine.name}: {capture.describe()}: expected sound, found {level}")
+    tell(f"{machine.name}: hears {capture.describe()}, level {level.rms_dbfs:.1f} dBFS, peak {level.peak_dbfs:.1f} dBFS")

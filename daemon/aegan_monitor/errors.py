@@ -65,13 +65,18 @@ class DataError(AeganError):
     """A folder of recordings is not what training or evaluation needs."""
 
 
+def tell_error(program: str, error: AeganError) -> None:
+    """On stderr, each line with the program's name."""
+    for line in str(error).splitlines():
+        print_error(f"{program}: {line}")
+
+
 def run_command(program: str, command: Callable[[], int]) -> int:
     """What `command` returns, or the exit code of its failure, told on stderr without a traceback."""
     try:
         return command()
     except AeganError as error:
-        for line in str(error).splitlines():
-            print_error(f"{program}: {line}")
+        tell_error(program, error)
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

@@ -21,6 +21,7 @@ from broker import Mosquitto, Subscriber, find_free_port
 from synthetic import write_wav
 
 RATE_HZ = 16_000
+NO_BROKER = "MQTT broker 127.0.0.1:9: TCP: .*Connection refused.*"
 
 
 def aegan_monitor(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -37,10 +38,10 @@ def write_config(folder: Path, capture: str, port: int, more: str = "") -> Path:
     return path
 
 
-def assert_one_line(done: subprocess.CompletedProcess[str], code: int, line: str) -> None:
-    """The command failed with that code and that one line."""
+def assert_lines(done: subprocess.CompletedProcess[str], code: int, *lines: str) -> None:
+    """The command failed with that code and these lines."""
     assert done.returncode == code, done.stderr
-    assert re.fullmatch(rf"aegan-monitor: {line}\n", done.stderr), done.stderr
+    assert re.fullmatch("".join(rf"aegan-monitor: {line}\n" for line in lines), done.stderr), done.stderr
 
 
 @pytest.mark.broker
@@ -115,13 +116,26 @@ def without_portaudio(folder: Path) -> dict[str, str]:
 def test_check_and_devices_fail_without_a_microphone(tmp_path: Path) -> None:
     """Code 1, one line, what to install."""
     environment = without_portaudio(tmp_path)
-    assert_one_line(aegan_monitor("devices", env=environment), 1, "PortAudio is not installed.*apt-get install libportaudio2.*")
-    done = aegan_monitor("check", "--config", write_config(tmp_path, "{kind: mic}", 1883), env=environment)
-    assert_one_line(done, 1, "PortAudio is not installed.*apt-get install libportaudio2.*")
-    done = aegan_monitor("check", "--config", write_config(tmp_path, "{kind: mic, device: no such thing}", 1883))
-    assert done.returncode == 1
-    assert "no such thing" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    assert_lines(aegan_monitor("devices", env=environment), 1, "PortAudio is not installed.*apt-get install libportaudio2.*")
+    done = aegan_monitor("check", "--config", write_config(tmp_path, "{kind: mic}", 9), env=environment)
+    assert_lines(done, 1, "PortAudio is not installed.*apt-get install libportaudio2.*", NO_BROKER)
+    done = aegan_monitor("check", "--config", write_config(tmp_path, "{kind: mic, device: no such thing}", 9))
+    assert_lines(done, 1, ".*no such thing.*", NO_BROKER)
+
+
+def test_check_tries_everything_whatever_fails(tmp_path: Path) -> None:
+    """Each failure has a line; the exit code is that of the most serious."""
+    (tmp_path / "empty").mkdir()
+    sound = write_wav(tmp_path / "pump.wav", Pump(1).read(2 * RATE_HZ))
+    config = write_config(tmp_path, f"{{kind: file, paths: [{sound.name}]}}", 9)
+    wrong = "{name: fan, bundle: empty, capture: {kind: mic, device: no such thing}}"
+    config.write_text(config.read_text().replace("machines: [", f"machines: [{wrong}, "))
+    done = aegan_monitor("check", "--config", config, env=without_portaudio(tmp_path))
+    assert_lines(done, 78, ".*/empty/bundle.json: file missing, .*", "PortAudio is not installed.*", NO_BROKER)
+    told = done.stdout.splitlines()
+    assert f"{config}: configuration is right: node box, 2 machine(s)" == told[0]
+    assert re.fullmatch(r"pump: hears .*, level -\d+\.\d dBFS, peak -\d+\.\d dBFS", told[-2])
+    assert told[-1] == "MQTT broker 127.0.0.1:9: DNS: 127.0.0.1"
 
 
 def test_all_mistakes_of_a_configuration_at_once(tmp_path: Path) -> None:
@@ -147,13 +161,13 @@ def test_a_spoiled_bundle_ends_run_check_and_replay(tmp_path: Path) -> None:
     config = tmp_path / "monitor.yaml"
     config.write_text("machines: [{name: pump, bundle: bundle}]\n")
     for arguments in (["run", "--config", config], ["check", bundle], ["replay", "--bundle", bundle, "x.wav"]):
-        assert_one_line(aegan_monitor(*arguments), 78, r".*weights\.bin: expected sha256 .* the file was changed; copy or export it again")
+        assert_lines(aegan_monitor(*arguments), 78, r".*weights\.bin: expected sha256 .* the file was changed; copy or export it again")
 
 
 def test_a_required_gpu_that_is_missing_ends_run(tmp_path: Path) -> None:
     """78, so that the unit does not restart."""
     config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 1883, "inference: {providers: [cuda], policy: require}\n")
-    assert_one_line(aegan_monitor("run", "--config", config), 78, r"inference\.providers: cuda is required, but .* offers only cpu; .*")
+    assert_lines(aegan_monitor("run", "--config", config), 78, r"inference\.providers: cuda is required, but .* offers only cpu; .*")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +186,7 @@ def test_a_bad_recording_ends_replay(tmp_path: Path, name: str, samples: np.ndar
     bad = write_wav(tmp_path / f"{name}.wav", samples, rate_hz, "FLOAT")
     out = tmp_path / "out.jsonl"
     done = aegan_monitor("replay", "--bundle", bundle_path(), "--clips", "--jsonl", out, good, bad)
-    assert_one_line(done, 1, rf"{re.escape(str(bad))}: {line}")
+    assert_lines(done, 1, rf"{re.escape(str(bad))}: {line}")
     assert not list(tmp_path.glob("out.jsonl*"))
 
 
@@ -181,7 +195,7 @@ def test_a_truncated_recording_ends_replay(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "cut.wav", Pump(1).read(10 * RATE_HZ))
     path.write_bytes(path.read_bytes()[:-50_000])
     done = aegan_monitor("replay", "--bundle", bundle_path(), path)
-    assert_one_line(done, 1, rf"{re.escape(str(path))}: .*")
+    assert_lines(done, 1, rf"{re.escape(str(path))}: .*")
 
 
 def test_a_recording_too_short_for_a_decision_ends_replay(tmp_path: Path) -> None:
@@ -189,7 +203,7 @@ def test_a_recording_too_short_for_a_decision_ends_replay(tmp_path: Path) -> Non
     path = write_wav(tmp_path / "short.wav", Pump(1).read(6 * RATE_HZ))
     done = aegan_monitor("replay", "--bundle", bundle_path(), path)
     line = r"expected at least 9\.76 s for one decision, found 6\.00 s; name more recordings, or use --clips"
-    assert_one_line(done, 1, rf"{re.escape(str(path))}: {line}")
+    assert_lines(done, 1, rf"{re.escape(str(path))}: {line}")
     assert done.stdout == ""
 
 
@@ -201,7 +215,7 @@ def test_replay_trusts_no_bundle_that_computes_something_else(tmp_path: Path) ->
     np.savez(bundle / "golden.npz", **{**golden, "embedding": golden["embedding"] * 2})
     write_record(bundle, load_bundle(bundle_path()).record)
     sound = write_wav(tmp_path / "pump.wav", Pump(1).read(12 * RATE_HZ))
-    assert_one_line(aegan_monitor("replay", "--bundle", bundle, sound), 78, ".*: golden check failed at embedding: .*")
+    assert_lines(aegan_monitor("replay", "--bundle", bundle, sound), 78, ".*: golden check failed at embedding: .*")
 
 
 def spoil_top_db(folder: Path) -> Path:
@@ -217,9 +231,10 @@ def test_a_bundle_that_cannot_be_streamed_is_refused(tmp_path: Path, command: st
     """By `check` as by `run`: what passes here must start there."""
     spoil_top_db(tmp_path)
     config = tmp_path / "monitor.yaml"
-    config.write_text("machines: [{name: pump, bundle: bundle}]\n")
+    config.write_text("mqtt: {port: 9}\nmachines: [{name: pump, bundle: bundle, capture: {kind: stdin, sample_format: s16le}}]\n")
     done = aegan_monitor(command, "--config", config)
-    assert_one_line(done, 78, ".*: trained with top_db 80, which needs whole clips and cannot be streamed; .*")
+    others = [NO_BROKER.replace("127.0.0.1", "localhost")] if command == "check" else []
+    assert_lines(done, 78, ".*: trained with top_db 80, which needs whole clips and cannot be streamed; .*", *others)
 
 
 def test_lines_go_into_a_pipe_and_a_link_stays_one(tmp_path: Path) -> None:
@@ -236,7 +251,7 @@ def test_lines_go_into_a_pipe_and_a_link_stays_one(tmp_path: Path) -> None:
     assert (tmp_path / "link").is_symlink()
     assert [path.name for path in (tmp_path / "target").iterdir()] == ["out.jsonl"]
     done = aegan_monitor("replay", "--bundle", bundle_path(), "--clips", "--jsonl", ".", sound, cwd=tmp_path)
-    assert_one_line(done, 1, r"\.: cannot be written: Is a directory; choose another --jsonl")
+    assert_lines(done, 1, r"\.: cannot be written: Is a directory; choose another --jsonl")
 
 
 @pytest.mark.broker
