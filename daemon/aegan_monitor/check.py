@@ -126,10 +126,12 @@ def check_capture(machine: MachineConfig, sample_rate_hz: int, tell: Tell) -> No
         return
     capture = make_capture(machine, sample_rate_hz)
     heard = [np.zeros(0, np.float32)]
-    capture.open()
     try:
+        capture.open()
         while sum(map(len, heard)) < LISTEN_S * sample_rate_hz and (block := capture.read()) is not None:
             heard.append(block.samples)
+    except CaptureError as error:
+        raise CaptureError(f"{machine.name}: {error}") from error
     finally:
         capture.close()
     level = measure_level(np.concatenate(heard))

@@ -91,7 +91,7 @@ class ClipFolder:
             path.unlink()
         n_cut_lines = int(self._manifest.mend(self._key("")))
         listed = self._manifest.flights()
-        own = {path: int(match[1]) for path in self.folder.iterdir() if (match := _NUMBERED.match(path.name))}
+        own = self._find_clips()
         lines = [line for path in sorted(own) if self._key(path.name) not in listed and (line := self._describe(path))]
         for line in lines:
             self._manifest.append(line)
@@ -132,11 +132,15 @@ class ClipFolder:
 
     def advise(self) -> str:
         """What to do next, in one line."""
-        n_clips = sum(path.startswith(self._key("")) for path in self._manifest.flights())
+        n_clips = len(self._find_clips())
         if n_clips < LEAST_CLIPS:
             return f"next: record more; training needs {LEAST_CLIPS} clips at least, found {n_clips}"
         machine = self.folder.parent.name
         return f"next: aegan-train fit --data {shlex.quote(str(self._data))} --machine-type {machine} --preset edge --out runs/{machine}"
+
+    def _find_clips(self) -> dict[Path, int]:
+        """The clips that are there, and their numbers."""
+        return {path: int(match[1]) for path in self.folder.iterdir() if (match := _NUMBERED.match(path.name))}
 
     def _key(self, name: str) -> str:
         return f"{self.folder.relative_to(self._data).as_posix()}/{name}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aegan_monitor.capture import Capture
+from aegan_monitor.capture.devices import match_devices
 from aegan_monitor.capture.mic import InputDevice, MicrophoneCapture
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.level import measure_level
@@ -33,7 +34,7 @@ def describe_device(device: InputDevice) -> str:
 
 
 def choose_devices(devices: Sequence[InputDevice], wanted: str | None) -> list[InputDevice]:
-    """Those of that identity or name, or else those that have it in their name, in any case; all where nothing is wanted.
+    """Those that `capture.device` would mean by it, be they several; all where nothing is wanted.
 
     Raises:
         CaptureError: There is none.
@@ -42,8 +43,7 @@ def choose_devices(devices: Sequence[InputDevice], wanted: str | None) -> list[I
         raise CaptureError("no microphone found; plug one in, or check the sound server")
     if wanted is None:
         return list(devices)
-    exact = [device for device in devices if wanted in (device.identity, device.name)]
-    found = exact or [device for device in devices if wanted.casefold() in device.name.casefold()]
+    found = match_devices(wanted, devices)
     if not found:
         raise CaptureError(f"no input device matches {wanted!r}; available: {', '.join(device.identity for device in devices)}")
     return found

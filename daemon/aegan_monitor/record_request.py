@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,14 +80,17 @@ def choose_machine(request: RecordRequest) -> MachineConfig:
     raise ConfigError(f"{request.config}: no machine {request.machine!r}; there are: {names}")
 
 
-def choose_rate_hz(request: RecordRequest, machine: MachineConfig) -> int:
-    """The bundle's rate; the method's where there is none yet, since sound comes before bundles.
+def choose_rate_hz(request: RecordRequest, machine: MachineConfig, tell: Callable[[str], object]) -> int:
+    """The bundle's rate; the method's where there is none yet, since sound comes before bundles. A configured one that lacks is told.
 
     Raises:
         BundleError: There is a bundle, but it cannot be read.
     """
     if request.bundle is None and (request.config is None or not machine.bundle.exists()):
-        return FeatureParameters().sample_rate_hz
+        rate_hz = FeatureParameters().sample_rate_hz
+        if request.config is not None:
+            tell(f"{machine.bundle}: no such bundle folder (yet?): recording at {rate_hz} Hz")
+        return rate_hz
     return load_bundle(machine.bundle).record.features.sample_rate_hz
 
 
@@ -97,14 +101,15 @@ def make_recorder(request: RecordRequest, *, shows: bool) -> Recorder:
         AeganError: As `choose_machine` and `choose_rate_hz`.
     """
     machine = choose_machine(request)
-    rate_hz = choose_rate_hz(request, machine)
-    ring = Ring(round(RING_S * rate_hz), 1)
-    listener = make_listener(machine, ring, make_capture(machine, rate_hz))
-    quota = Quota(min(request.clips, request.hours * 3600 / CLIP_S), request.max_mb * MB, request.keep_free_mb * MB)
     clear = f"\r{_CLEAR_LINE}" if shows else ""
 
     def tell(line: str) -> None:
         print(f"{clear}{line}", flush=True)
+
+    rate_hz = choose_rate_hz(request, machine, tell)
+    ring = Ring(round(RING_S * rate_hz), 1)
+    listener = make_listener(machine, ring, make_capture(machine, rate_hz))
+    quota = Quota(min(request.clips, request.hours * 3600 / CLIP_S), request.max_mb * MB, request.keep_free_mb * MB)
 
     def show(line: str) -> None:
         sys.stdout.write(f"{clear}{line[: shutil.get_terminal_size().columns - 1]}")  # a line that wraps could not be cleared

@@ -71,7 +71,7 @@ class Recorder:
         self._quota, self._tell, self._show, self._clock, self._now = quota, tell, show, clock, now
         self._cutter = ClipCutter(CLIP_S * sample_rate_hz)
         self._levels: list[Level] = []
-        self._n_silent = 0
+        self._n_silent = self._n_without_room = 0
         self._was_silent = False
         self._problem = ""
         self._started_s = 0.0
@@ -109,12 +109,12 @@ class Recorder:
             self._tell(reason)
         self._tell(self.summarise())
         self._tell(self._folder.advise())
-        return EXIT_FAILED if self._problem else 0
+        return EXIT_FAILED if self._problem or not (self._levels or reason) else 0
 
     def coverage(self) -> float:
-        """Percent of the time since the start that is in clips, the begun one too."""
+        """Percent of the time since the start that is in clips, the begun one too, and one that found no room."""
         elapsed_s = self._clock() - self._started_s
-        heard_s = self.n_clips * CLIP_S + self._cutter.n_begun_samples / self._rate_hz
+        heard_s = (self.n_clips + self._n_without_room) * CLIP_S + self._cutter.n_begun_samples / self._rate_hz
         return min(100.0, 100 * heard_s / elapsed_s) if elapsed_s > 0 else 100.0
 
     def summarise(self) -> str:
@@ -182,10 +182,11 @@ class Recorder:
         clip = encode_clip(pcm, self._rate_hz, flight, began)
         try:
             if reason := self._lack_room(len(clip)):
+                self._n_without_room = 1
                 return reason
             path = self._folder.write(clip, level, flight, began)
         except OSError as error:
-            self._problem = "disk"
+            self._problem, self._n_without_room = "disk", 1
             return f"stopped: {self._folder.folder}: {error.strerror}; all clips before are whole, free some space and start again"
         self._levels.append(level)
         self._tell(f"{path.name}  {level}  {self._progress()}")

@@ -37,9 +37,15 @@ def test_a_device_is_described_in_a_line() -> None:
 
 
 def test_a_device_is_chosen_by_identity_or_name() -> None:
-    """Or by a part of its name; one that is not there is told with those that are."""
+    """Or by a part of its name or its source's, as in a configuration; one that is not there is told with those that are."""
     assert choose_devices([MIC, LINE], None) == [MIC, LINE]
     assert [choose_devices([MIC, LINE], wanted) for wanted in ("alsa:Line", "yet")] == [[LINE], [MIC]]
+    hall, monitor = (
+        InputDevice(name, "PulseAudio", 1, 48_000.0, is_default=False, identity=f"pulse:{source}", is_monitor=source.endswith(".monitor"))
+        for name, source in (("Built-in Audio", "mic.hall"), ("Monitor of speaker", "mic.monitor"))
+    )
+    for wanted, found in [("hall", hall), ("mic", hall), ("mic.monitor", monitor), ("pulse:mic.monitor", monitor)]:
+        assert choose_devices([hall, monitor], wanted) == [found]
     with pytest.raises(CaptureError, match=r"^no input device matches 'x'; available: alsa:Yeti, alsa:Line$"):
         choose_devices([MIC, LINE], "x")
     with pytest.raises(CaptureError, match=r"^no microphone found; plug one in, or check the sound server$"):
@@ -121,6 +127,17 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> 
     done = subprocess.run([*COMMAND, "record", "--out", str(tmp_path / "o"), "--machine", "x"], capture_output=True, text=True, check=False)
     line = f"{tmp_path}/o/dev_data/x/train: cannot be recorded into (Not a directory); free some space, or choose another --out"
     assert (done.returncode, done.stderr) == (1, f"aegan-monitor: {line}\n")
+
+
+def test_a_configured_bundle_that_lacks_is_told(tmp_path: Path) -> None:
+    """Its rate may be another; without clips the code is 1."""
+    write_wav(tmp_path / "short.wav", Pump(5, RATE_HZ).read(RATE_HZ))
+    machine = f"{{name: pump, bundle: {tmp_path}/late, capture: {{kind: file, paths: [short.wav], pace: fast}}}}"
+    (tmp_path / "monitor.yaml").write_text(f"machines: [{machine}]\n")
+    command = [*COMMAND, "record", "--out", str(tmp_path / "o"), "--config", str(tmp_path / "monitor.yaml"), "--keep-free-mb", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[0] == f"{tmp_path}/late: no such bundle folder (yet?): recording at 16000 Hz"
+    assert done.returncode == 1
 
 
 @pytest.mark.mic

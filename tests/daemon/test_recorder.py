@@ -37,13 +37,15 @@ def noise(n_samples: int, seed: int = 0, size: float = 0.1) -> np.ndarray:
     return samples.astype(np.float32)
 
 
-def record(out: Path, blocks: list[Block], quota: Quota | None = None) -> tuple[int, list[str]]:
+def record(
+    out: Path, blocks: list[Block], quota: Quota | None = None, clock: Callable[[], float] = time.monotonic
+) -> tuple[int, list[str]]:
     """The exit code, and what was told."""
     told: list[str] = []
     ring = Ring(10 * CLIP, 1)
     listener = Listener("pump", ScriptedCapture([list(blocks)], RATE_HZ), ring, live=False, waits=True, no_data_s=9.0, retry_s=1.0)
     folder = ClipFolder(out, "pump", RATE_HZ)
-    recorder = Recorder(listener, ring, folder, RATE_HZ, quota or Quota(keep_free_bytes=0), told.append, now=lambda: 1.8e9)
+    recorder = Recorder(listener, ring, folder, RATE_HZ, quota or Quota(keep_free_bytes=0), told.append, clock=clock, now=lambda: 1.8e9)
     return recorder.run(), told
 
 
@@ -124,6 +126,29 @@ def test_quotas_end_it(tmp_path: Path) -> None:
     assert code == 1
     assert told[0].endswith("1e+12 MB stay free (--keep-free-mb); free some space, or record elsewhere")
     assert assert_whole(tmp_path) == 2
+
+
+def test_no_clip_is_a_failure(tmp_path: Path) -> None:
+    """Whoever waits for data shall notice; the next start has the remedy."""
+    code, told = record(tmp_path, [Block(noise(10), 0)])
+    assert (code, told[-1]) == (1, "next: record more; training needs 8 clips at least, found 0")
+
+
+def test_the_advice_counts_the_clips_that_are_there(tmp_path: Path) -> None:
+    """Not the lines of those that were deleted."""
+    record(tmp_path, [Block(noise(8 * CLIP), 0)])
+    (tmp_path / KEY / "normal_id_00_00000003.flac").unlink()
+    _, told = record(tmp_path, [Block(noise(10), 0)])
+    assert told[-1] == "next: record more; training needs 8 clips at least, found 7"
+
+
+def test_a_clip_without_room_was_heard(tmp_path: Path) -> None:
+    """Coverage says what was heard, not what fitted."""
+    times = iter([0.0])
+    sound = noise(3 * CLIP)
+    n_bytes = len(encode_clip(quantise(sound[:CLIP]), RATE_HZ, "2027-01-15T08:00:00Z/000", "2027-01-15T08:00:00Z"))
+    _, told = record(tmp_path, [Block(sound, 0)], Quota(max_bytes=2.5 * n_bytes, keep_free_bytes=0), lambda: next(times, 3.0 * CLIP_S))
+    assert told[-2].startswith("recorded: 2 clips, 0.01 h, coverage 100.0 %, ")
 
 
 def test_one_recorder_has_a_folder(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_check_and_devices_fail_without_a_microphone(tmp_path: Path) -> None:
     environment = without_portaudio(tmp_path)
     assert_lines(aegan_monitor("devices", env=environment), 1, "PortAudio is not installed.*apt-get install libportaudio2.*")
     done = aegan_monitor("check", "--config", write_config(tmp_path, "{kind: mic}", 9), env=environment)
-    assert_lines(done, 1, "PortAudio is not installed.*apt-get install libportaudio2.*", NO_BROKER)
+    assert_lines(done, 1, "pump: PortAudio is not installed.*apt-get install libportaudio2.*", NO_BROKER)
     done = aegan_monitor("check", "--config", write_config(tmp_path, "{kind: mic, device: no such thing}", 9))
     assert_lines(done, 1, ".*no such thing.*", NO_BROKER)
 
@@ -131,7 +131,7 @@ def test_check_tries_everything_whatever_fails(tmp_path: Path) -> None:
     wrong = "{name: fan, bundle: empty, capture: {kind: mic, device: no such thing}}"
     config.write_text(config.read_text().replace("machines: [", f"machines: [{wrong}, "))
     done = aegan_monitor("check", "--config", config, env=without_portaudio(tmp_path))
-    assert_lines(done, 78, ".*/empty/bundle.json: file missing, .*", "PortAudio is not installed.*", NO_BROKER)
+    assert_lines(done, 78, ".*/empty/bundle.json: file missing, .*", "fan: PortAudio is not installed.*", NO_BROKER)
     told = done.stdout.splitlines()
     assert f"{config}: configuration is right: node box, 2 machine(s)" == told[0]
     assert re.fullmatch(r"pump: hears .*, level -\d+\.\d dBFS, peak -\d+\.\d dBFS", told[-2])

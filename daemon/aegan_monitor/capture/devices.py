@@ -1,6 +1,7 @@
 """Which devices there are, which one a configuration means, and how it is opened: never by its number, never another in its place."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +83,7 @@ class Devices:
         devices = self._list_sources()
         if devices is None:
             devices = self._list_hardware()
-        matches = [device for device in devices if device.is_default] if wanted is None else _match(wanted, devices)
+        matches = [device for device in devices if device.is_default] if wanted is None else match_devices(wanted, devices)
         if not matches:
             missing = "there is no default input device" if wanted is None else f"no input device matches {wanted!r}"
             raise CaptureError(f"{missing}; available: {_identities(devices)}, {_SEE}")
@@ -186,10 +187,10 @@ def _describe_hardware(device: dict[str, Any], cards: dict[str, AlsaDevice]) -> 
     )
 
 
-def _match(wanted: str, devices: list[InputDevice]) -> list[InputDevice]:
-    """Devices of exactly that name, or else the microphones that have it in their name, in any case."""
+def match_devices(wanted: str, devices: Sequence[InputDevice]) -> list[InputDevice]:
+    """Devices of exactly that identity or name, or else the microphones that have it in their name, in any case."""
     names = [(device, (device.name, device.identity.removeprefix("pulse:"))) for device in devices]
-    exact = [device for device, both in names if wanted in both]
+    exact = [device for device, both in names if wanted in (*both, device.identity)]
     part = wanted.casefold()
     return exact or [device for device, both in names if not device.is_monitor and any(part in name.casefold() for name in both)]
 
