@@ -93,7 +93,8 @@ def load_yaml(path: Path) -> object:
             raise ConfigError(f"{path}: expected at most {_LARGEST_BYTES} bytes, found more; is it a configuration?")
         text = content.decode("utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: expected a file that can be read, found: {error.strerror}") from None
+        remedy = f"; the daemon's user must be able to: chmod a+r {path}" if isinstance(error, PermissionError) else ""
+        raise ConfigError(f"{path}: expected a file that can be read, found: {error.strerror}{remedy}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: expected UTF-8 text, found byte 0x{error.object[error.start]:02x} at {error.start}") from None
     try:

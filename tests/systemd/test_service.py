@@ -212,6 +212,10 @@ def test_a_wrong_configuration_stays_down(system: BootedSystem) -> None:
     assert [system.show(UNIT, name) for name in ("ActiveState", "ExecMainStatus", "NRestarts")] == ["failed", "78", "0"]
     reason = f"aegan-monitor: {CONFIG}: machines[0].bundel: unknown key; did you mean bundle?"
     assert reason in system.journal(UNIT)
+    system.path(CONFIG).chmod(0o600)
+    system.attempt("systemctl", "start", UNIT)
+    refused = f"{CONFIG}: expected a file that can be read, found: Permission denied; the daemon's user must be able to: chmod a+r {CONFIG}"
+    assert f"aegan-monitor: {refused}\n" in system.journal(UNIT)
 
 
 def test_a_late_bundle_is_waited_for(system: BootedSystem, broker: Mosquitto) -> None:
