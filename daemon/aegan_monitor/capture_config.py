@@ -27,7 +27,7 @@ class MicCaptureConfig(Settings):
     device: Annotated[Text, AfterValidator(_refuse_empty_identity)] | None = Field(
         default=None,
         description="Which device: alsa:<card id>, usb:<path or serial number>, pulse:<source of the sound server>, its name, or a part "
-        "of the name that only it has (aegan-monitor devices lists them); null is the system's default.",
+        "of the name that only it has (aegan-monitor devices lists them); null is the system's default, if that is a microphone.",
     )
     channel: int = Field(default=0, ge=0, description="Channel of the device, from 0.")
 

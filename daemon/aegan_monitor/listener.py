@@ -105,7 +105,7 @@ class Listener:
                     self._ring.end()
                     return
             finally:
-                self._capture.close()
+                self._close()
             has_news = self._wait(wait_s)
             wait_s = self._first_retry_s if has_news else min(2 * wait_s, self._retry_s)
 
@@ -113,9 +113,21 @@ class Listener:
         """Wait for the next attempt; not as long, and True, where a device has come: it may need a moment until it opens."""
         until_s = time.monotonic() + wait_s
         while (left_s := until_s - time.monotonic()) > 0 and not self._stopping.wait(min(left_s, LOOK_S)):
-            if self._device and self._device.has_news():
+            if self._has_news():
                 return True
         return False
+
+    def _has_news(self) -> bool:
+        try:
+            return self._device is not None and self._device.has_news()
+        except Exception:  # noqa: BLE001 - as in `_run`; the next attempt meets it again, and tells it
+            return False
+
+    def _close(self) -> None:
+        try:
+            self._capture.close()
+        except Exception as failure:
+            log.error("%s: closing %s failed; please report this", self._name, self._capture.describe(), exc_info=failure)
 
     def _as_capture_error(self, fault: Exception) -> CaptureError:
         if isinstance(fault, CaptureError):

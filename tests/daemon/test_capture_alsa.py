@@ -1,5 +1,7 @@
 """Sound cards in a made-up `/proc` and `/sys`: by id, by USB path, by serial number, whatever their numbers are."""
 
+import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,23 @@ def test_a_card_keeps_its_identity_under_another_number(tmp_path: Path) -> None:
 def test_no_sound_system_is_no_card(tmp_path: Path) -> None:
     """A kernel without sound has no `/proc/asound`."""
     assert AlsaCards(tmp_path).list_devices() == []
+
+
+def test_a_card_that_goes_while_it_is_listed_is_no_card(tmp_path: Path) -> None:
+    """A USB device that comes and goes a hundred times a second costs nobody more than the device."""
+    plug(tmp_path, 0, "PCH")
+    card, over = tmp_path / "proc" / "asound" / "card1", threading.Event()
+
+    def flap() -> None:
+        while not over.is_set():
+            (card / "pcm0c").mkdir(parents=True)
+            shutil.rmtree(card)
+
+    flapping = threading.Thread(target=flap)
+    flapping.start()
+    try:
+        for _ in range(2000):
+            assert AlsaCards(tmp_path).list_devices()[0].identity == "alsa:PCH"
+    finally:
+        over.set()
+        flapping.join()

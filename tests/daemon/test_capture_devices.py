@@ -142,6 +142,15 @@ def test_no_device_is_told(tmp_path: Path) -> None:
     assert devices.list_all() == []
 
 
+def test_a_loudspeaker_is_no_default_microphone(tmp_path: Path) -> None:
+    """Where no microphone is, a sound server's default is a monitor: it must be named to be heard."""
+    devices = Devices(FalseServer(make_source("pci.monitor", monitor=True, default=True)), AlsaCards(tmp_path), FalsePortAudio())
+    assert refusal(devices, None) == (
+        "there is no microphone, and the default is what a loudspeaker plays; plug one in, or name pulse:pci.monitor to hear that"
+    )
+    assert devices.find("pci.monitor").identity == "pulse:pci.monitor"
+
+
 def test_a_look_tells_what_has_come(tmp_path: Path) -> None:
     """A source that came back is news even if it looks the same; a card is none for who waits for a source."""
     server = FalseServer(MICROPHONES[0])

@@ -105,9 +105,9 @@ def test_another_default_is_not_heard_in_silence() -> None:
 
 
 def test_a_default_that_gave_nothing_binds_nobody() -> None:
-    """At boot the default may be a monitor, with zeros only, until the microphone is there."""
+    """At boot the default may be an empty socket, with zeros only, until the microphone is there."""
     lab = Lab([flat(20_000)], [ramp(100)])
-    lab.server.sources = [make_source("loudspeaker.monitor", monitor=True, default=True)]
+    lab.server.sources = [make_source("line-in", default=True)]
     lab.capture.open()
     assert lab.fail().fault == "silent"
     lab.capture.close()
@@ -115,7 +115,7 @@ def test_a_default_that_gave_nothing_binds_nobody() -> None:
     lab.capture.open()
     lab.read()
     lab.capture.close()
-    assert lab.server.opened == ["loudspeaker.monitor", "usb"]
+    assert lab.server.opened == ["line-in", "usb"]
 
 
 def test_the_lost_time_is_in_the_sample_index() -> None:

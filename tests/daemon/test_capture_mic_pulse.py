@@ -20,7 +20,7 @@ RATE_HZ = 16_000
 DEADLINE_S = 30.0
 
 
-def make_capture(pulse: RealServer, device: str | None, channel: int = 0) -> MicrophoneCapture:
+def make_capture(pulse: RealServer, device: str, channel: int = 0) -> MicrophoneCapture:
     """A capture that knows this server alone."""
     devices = Devices(PulseServer(pulse.address, {}))
     return MicrophoneCapture(device, channel, RATE_HZ, devices=devices, microphones=Microphones())
@@ -31,7 +31,7 @@ def test_played_samples_are_heard_bit_by_bit(pulse: RealServer, tmp_path: Path) 
     played = np.random.default_rng(0).integers(-32768, 32768, 3 * RATE_HZ).astype(np.int16)
     played[:11] = [*[0] * 10, 1]  # nothing is heard of zeros before the first sound
     soundfile.write(tmp_path / "pump.wav", played, RATE_HZ)
-    capture = make_capture(pulse, None)
+    capture = make_capture(pulse, "pulse:mic.monitor")
     capture.open()
     heard: list[np.ndarray] = []
     deadline_s = time.monotonic() + DEADLINE_S
@@ -49,7 +49,7 @@ def test_played_samples_are_heard_bit_by_bit(pulse: RealServer, tmp_path: Path) 
             assert block.start_sample == sum(map(len, heard))
             assert not block.overflowed
             heard.append(block.samples)
-    assert capture.describe() == "microphone 'Monitor of Null Output'"
+    assert capture.describe() == "microphone 'mic.monitor'"
     capture.close()
     np.testing.assert_array_equal(np.concatenate(heard)[: len(played) - 10], played[10:] / np.float32(32768))
 

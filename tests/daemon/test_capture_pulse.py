@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aegan_monitor.capture.pulse import PulseServer, PulseStream
+from aegan_monitor.capture.pulse import PulseServer, PulseStream, _list_sources
 from aegan_monitor.capture.pulse_connection import ANSWER_S, CONTROL, PulseConnection, find_address, read_cookie
 from aegan_monitor.capture.tagstruct import ChannelMap, SampleSpec, Value, pack
 from aegan_monitor.errors import CaptureError
@@ -149,3 +149,30 @@ def test_another_source_from_the_start_is_refused() -> None:
     with pytest.raises(CaptureError) as caught:
         PulseStream(FalseConnection("hdmi", []), make_source("usb"))
     assert caught.value.fault == "moved"
+
+
+class OddConnection(FalseConnection):
+    """A server that has one answer to everything."""
+
+    def __init__(self, answer: list[Value]) -> None:
+        super().__init__("usb", [(CHANNEL, b"odd"), (CONTROL, pack(65))])
+        self._answer = answer
+
+    def request(self, command: int, *values: Value) -> list[Value]:
+        return self._answer or super().request(command, *values)
+
+
+@pytest.mark.parametrize("answer", [[1], [1] * 12, [0, 0, 0, 0, SampleSpec(5, 0, 16_000), None, 0, "usb"]])
+def test_an_odd_answer_is_the_servers_fault(answer: list[Value]) -> None:
+    """Too short, of other types, or without channels."""
+    for ask in (_list_sources, lambda connection: PulseStream(connection, make_source("usb"))):
+        with pytest.raises(CaptureError, match=r"the sound server at unix:/nowhere has gone \(it sent what it should not: "):
+            ask(OddConnection(answer))
+
+
+def test_odd_packets_are_the_servers_fault() -> None:
+    """Half a sample, and a command without its stream."""
+    stream = PulseStream(OddConnection([]), make_source("usb"))
+    for _ in range(2):
+        with pytest.raises(CaptureError, match="it sent what it should not: "):
+            stream.read(0.0)

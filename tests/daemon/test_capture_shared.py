@@ -1,5 +1,6 @@
 """One stream for all who listen to a device: opened once, closed by the last, and its end told to each."""
 
+import threading
 import time
 
 import numpy as np
@@ -103,5 +104,36 @@ def test_a_fault_of_the_driver_is_told() -> None:
 
     seat = join(Microphones(), Faulty())
     with pytest.raises(CaptureError, match=r"mic: reading it failed \(ZeroDivisionError: driver 0.1\); please report this"):
+        seat.read(5.0)
+    seat.leave()
+
+
+def test_a_thread_that_does_not_start_leaves_the_device_free() -> None:
+    """No more threads today: the device is closed, and opens when there is one again."""
+    results = iter([RuntimeError("can't start new thread")])
+
+    def start(thread: threading.Thread) -> None:
+        for result in results:
+            raise result
+        thread.start()
+
+    microphones, streams = Microphones(start=start), [FalseStream(), FalseStream([ramp(10)])]
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        join(microphones, streams[0])
+    assert streams[0].closed
+    seat = join(microphones, streams[1])
+    assert seat.read(5.0) is not None
+    seat.leave()
+
+
+def test_a_device_that_does_not_close_is_told_all_the_same() -> None:
+    """Nobody waits for ever for one whose end failed, too."""
+
+    class Stuck(FalseStream):
+        def close(self) -> None:
+            raise OSError("driver")
+
+    seat = join(Microphones(), Stuck([CaptureError("unplugged")]))
+    with pytest.raises(CaptureError, match="unplugged"):
         seat.read(5.0)
     seat.leave()

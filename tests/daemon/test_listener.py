@@ -243,3 +243,23 @@ def test_the_clock_is_the_devices() -> None:
     captures = [PluggableCapture([]), ScriptedCapture([])]
     listeners = [Listener("pump", capture, Ring(1024, 512), live=True, waits=False, no_data_s=5, retry_s=1) for capture in captures]
     assert [listener.rate_deviation_ppm for listener in listeners] == [12.5, None]
+
+
+def test_whatever_a_device_raises_it_is_listened_for(caplog: pytest.LogCaptureFixture) -> None:
+    """When it is looked for and when it is closed: the thread goes on."""
+
+    class BrokenCapture(PluggableCapture):
+        def has_news(self) -> bool:
+            raise FileNotFoundError(2, "No such file or directory", "/proc/asound/card1")
+
+        def close(self) -> None:
+            super().close()
+            raise ZeroDivisionError("driver")
+
+    capture = BrokenCapture([[CaptureError("gone")], [CaptureError("gone")], [block(0), block(512)]])
+    ring = Ring(4096, 512)
+    listener = Listener("pump", capture, ring, live=True, waits=False, no_data_s=5, retry_s=0.01, first_retry_s=0.01)
+    listener.start()
+    assert ring.read(10.0) is not None
+    assert "pump: closing a scripted capture failed; please report this" in caplog.text
+    listener.stop()

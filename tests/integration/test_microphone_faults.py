@@ -74,7 +74,7 @@ def test_faults_are_told_and_nothing_else_is_heard(pulse: PulseServer, broker: M
     config = tmp_path / "monitor.yaml"
     config.write_text(
         f"node: box\nhealth_interval_s: 0.5\nmqtt: {{host: 127.0.0.1, port: {broker.port}}}\noutbox: {{path: outbox.sqlite}}\n"
-        f"machines: [{{name: pump, bundle: {bundle_path()}}}]\n"
+        f"machines: [{{name: pump, bundle: {bundle_path()}, capture: {{device: 'pulse:{SINK}.monitor'}}}}]\n"
     )
     play()
     with Subscriber(broker.port, "aegan/box/#") as subscriber:

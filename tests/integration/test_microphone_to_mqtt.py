@@ -12,7 +12,7 @@ import soundfile
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
 from broker import Mosquitto, Subscriber
-from pulse import PulseServer
+from pulse import SINK, PulseServer
 from synthetic import write_wav
 
 RATE_HZ = 16_000
@@ -22,7 +22,7 @@ PART_S = 60
 def write_config(folder: Path, bundle: Path, port: int) -> Path:
     """A configuration as a user would write it."""
     path = folder / "monitor.yaml"
-    machine = f"{{name: pump, bundle: {bundle}}}"
+    machine = f"{{name: pump, bundle: {bundle}, capture: {{device: 'pulse:{SINK}.monitor'}}}}"
     path.write_text(f"node: box\nhealth_interval_s: 5\nmqtt: {{host: 127.0.0.1, port: {port}}}\nmachines: [{machine}]\n")
     return path
 

@@ -17,7 +17,7 @@ from aegan_monitor.names import make_name
 from booted import BootedSystem
 from broker import Mosquitto, Subscriber, find_free_port, wait_until
 from certificates import Authority
-from pulse import PulseServer
+from pulse import SINK, PulseServer
 from synthetic import write_wav
 
 pytestmark = [pytest.mark.systemd, pytest.mark.broker, pytest.mark.mic, pytest.mark.timeout(300)]  # the first installs it
@@ -120,10 +120,8 @@ def test_its_whole_work_in_the_sandbox(system: BootedSystem, repository: Path, t
         mqtt = (
             f"{{host: localhost, port: {server.port}, username: box, password_file: 'credential:mqtt-password', tls: {{ca_file: ca.pem}}}}"
         )
-        alarm = "{on_delay_s: 0}"
-        system.write(
-            CONFIG, f"node: box\nhealth_interval_s: 1\nmqtt: {mqtt}\nmachines: [{{name: pump, bundle: {BUNDLE}, alarm: {alarm}}}]\n"
-        )
+        machine = f"{{name: pump, bundle: {BUNDLE}, alarm: {{on_delay_s: 0}}, capture: {{device: 'pulse:{SINK}.monitor'}}}}"
+        system.write(CONFIG, f"node: box\nhealth_interval_s: 1\nmqtt: {mqtt}\nmachines: [{machine}]\n")
         system.run("systemctl", "daemon-reload")
         with Subscriber(plain_port, "aegan/box/#", ("box", PASSWORD), through=system.network) as subscriber:
             system.run("systemctl", "start", UNIT)

@@ -42,7 +42,7 @@ class AlsaCards:
 
     def list_devices(self) -> list[AlsaDevice]:
         """All devices that can capture, by their numbers."""
-        cards = sorted((int(match[1]), path) for path in self._proc.glob("card*") if (match := _CARD.match(path.name)))
+        cards = sorted((int(match[1]), path) for path in _list(self._proc) if (match := _CARD.match(path.name)))
         return [device for card, path in cards for device in self._list_card(card, path)]
 
     def find(self, identity: str) -> list[AlsaDevice]:
@@ -60,7 +60,7 @@ class AlsaCards:
     def _list_card(self, card: int, path: Path) -> list[AlsaDevice]:
         card_id = _read(path / "id")
         usb_path, usb_serial = self._find_usb(card)
-        devices = sorted(int(match[1]) for entry in path.glob("pcm*c") if (match := _CAPTURE_DEVICE.match(entry.name)))
+        devices = sorted(int(match[1]) for entry in _list(path) if (match := _CAPTURE_DEVICE.match(entry.name)))
         return [
             AlsaDevice(card, device, card_id, _read_field(path / f"pcm{device}c" / "info", "name"), usb_path, usb_serial, len(devices) == 1)
             for device in devices
@@ -69,14 +69,21 @@ class AlsaCards:
     def _find_usb(self, card: int) -> tuple[str, str]:
         """Path and serial number of the USB device that carries the card."""
         place = (self._sys / f"card{card}" / "device").resolve()
-        usb = next((folder for folder in (place, *place.parents) if (folder / "idVendor").exists()), None)
+        usb = next((folder for folder in (place, *place.parents) if _read(folder / "idVendor")), None)
         return (usb.name, _read(usb / "serial")) if usb else ("", "")
+
+
+def _list(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:  # unplugged meanwhile, or there is none
+        return []
 
 
 def _read(path: Path) -> str:
     try:
         return path.read_text(errors="replace").strip()
-    except OSError:  # unplugged meanwhile, or there is none
+    except OSError:  # likewise
         return ""
 
 

@@ -89,6 +89,11 @@ class Devices:
             raise CaptureError(f"{missing}; available: {_identities(devices)}, {_SEE}")
         if len(matches) > 1:
             raise CaptureError(f"several input devices match {wanted!r}: {_identities(matches)}; give the identity of one, {_SEE}")
+        if wanted is None and matches[0].is_monitor:  # where no microphone is, a sound server makes a loudspeaker's monitor its default
+            raise CaptureError(
+                "there is no microphone, and the default is what a loudspeaker plays; "
+                f"plug one in, or name {matches[0].identity} to hear that"
+            )
         return matches[0]
 
     def open(self, device: InputDevice) -> Stream:

@@ -136,9 +136,9 @@ class MicrophoneCapture:
 
     def close(self) -> None:
         """Listen no more."""
-        if self._seat is not None:
-            self._seat.leave()
-            self._seat = self._resampler = None
+        seat, self._seat, self._resampler = self._seat, None, None
+        if seat is not None:
+            seat.leave()
 
     @property
     def _identity(self) -> str | None:

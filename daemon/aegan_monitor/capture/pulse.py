@@ -87,13 +87,14 @@ class PulseServer:
 
 
 def _list_sources(connection: PulseConnection) -> list[Source]:
-    default = connection.request(_GET_SERVER_INFO)[6]
+    info = connection.request(_GET_SERVER_INFO)
     values: list[Any] = connection.request(_GET_SOURCE_LIST)
     rows = [values[start : start + _N_SOURCE_FIELDS] for start in range(0, len(values), _N_SOURCE_FIELDS)]
-    return [
-        Source(row[0], row[1], row[2] or row[1], row[3].n_channels, row[3].sample_rate_hz, row[4], row[8] != _NONE, row[1] == default)
-        for row in rows
-    ]
+    with connection.understanding():
+        return [
+            Source(row[0], row[1], row[2] or row[1], row[3].n_channels, row[3].sample_rate_hz, row[4], row[8] != _NONE, row[1] == info[6])
+            for row in rows
+        ]
 
 
 class PulseStream:
@@ -116,8 +117,11 @@ class PulseStream:
             _CREATE_RECORD_STREAM,
             *(spec, source.channel_map, _NONE, source.name, _NONE, False, n_fragment_bytes, *flags, properties, _NONE, False),
         )
-        self._channel, given, heard = answer[0], answer[4], answer[7]
-        self.sample_rate_hz, self.n_channels = given.sample_rate_hz, given.n_channels
+        with connection.understanding():
+            self._channel, given, heard = answer[0], answer[4], answer[7]
+            self.sample_rate_hz, self.n_channels = given.sample_rate_hz, given.n_channels
+            if self.sample_rate_hz < 1 or self.n_channels < 1:
+                raise ValueError(f"a stream of the form {given}")
         if heard != source.name:
             raise self._moved(heard)
 
@@ -131,7 +135,8 @@ class PulseStream:
         while (packet := self._connection.receive(max(0.0, deadline_s - time.monotonic()))) is not None:
             channel, payload = packet
             if channel == self._channel:
-                return Chunk(np.frombuffer(payload, "<f4").astype(np.float32).reshape(-1, self.n_channels))
+                with self._connection.understanding():
+                    return Chunk(np.frombuffer(payload, "<f4").astype(np.float32).reshape(-1, self.n_channels))
             if channel == CONTROL:
                 self._obey(self._connection.unpack(payload))
         return None
@@ -141,13 +146,14 @@ class PulseStream:
         self._connection.close()
 
     def _obey(self, message: list[Value]) -> None:
-        command, _, channel, *rest = message
-        if channel != self._channel:
-            return
-        if command == _RECORD_STREAM_KILLED:
-            raise CaptureError(f"microphone {self._name!r}: is gone; plug it in again")
-        if command == _RECORD_STREAM_MOVED and rest[1] != self._name:
-            raise self._moved(rest[1])
+        with self._connection.understanding():
+            command, _, channel, *rest = message
+            if channel != self._channel:
+                return
+            if command == _RECORD_STREAM_KILLED:
+                raise CaptureError(f"microphone {self._name!r}: is gone; plug it in again")
+            if command == _RECORD_STREAM_MOVED and rest[1] != self._name:
+                raise self._moved(rest[1])
 
     def _moved(self, other: Value) -> CaptureError:
         return CaptureError(f"microphone {self._name!r}: the sound server gave {other!r} in its place; plug in the first", "moved")

@@ -9,7 +9,8 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -112,7 +113,8 @@ class PulseConnection:
             if answer[:2] == [_REPLY, self._tag]:
                 return answer[2:]
             if answer[:2] == [_ERROR, self._tag]:
-                reason = next((why for number, why in _REASONS.items() if number == answer[2]), f"error {answer[2]!r}")
+                with self.understanding():
+                    reason = next((why for number, why in _REASONS.items() if number == answer[2]), f"error {answer[2]!r}")
                 raise CaptureError(f"the sound server at {self._address} refuses ({reason}); check its log")
             self._waiting.append(packet)
         raise self._hangs()
@@ -131,9 +133,15 @@ class PulseConnection:
         Raises:
             CaptureError: It holds something else.
         """
-        try:
+        with self.understanding():
             return unpack(payload)
-        except ValueError as error:
+
+    @contextmanager
+    def understanding(self) -> Iterator[None]:
+        """Whatever is taken from an answer here that is not in it is the server's fault, and told as a CaptureError."""
+        try:
+            yield
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise self._lost(f"it sent what it should not: {error}") from error
 
     def _receive(self, timeout_s: float) -> tuple[int, bytes] | None:

@@ -1,5 +1,6 @@
 """One stream for all who listen to one device: a thread reads it and hands every chunk to each of them."""
 
+import logging
 import threading
 import time
 from collections import deque
@@ -8,6 +9,8 @@ from collections.abc import Callable
 from aegan_monitor.capture.rate import RateMeter
 from aegan_monitor.capture.stream import Chunk, Stream
 from aegan_monitor.errors import CaptureError
+
+log = logging.getLogger(__name__)
 
 TURN_S = 0.1
 LEAVE_S = 2.0
@@ -71,11 +74,15 @@ class _Session:
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"device {name}", daemon=True)
 
-    def start(self, stall_s: float) -> Seat:
+    def start(self, stall_s: float, start: Callable[[threading.Thread], None]) -> Seat:
         """Begin to read, for a first seat."""
         seat = Seat(self, stall_s)
         self._seats = (seat,)
-        self._thread.start()
+        try:
+            start(self._thread)
+        except BaseException:  # no more threads, for now
+            self._stream.close()
+            raise
         return seat
 
     def add(self, stall_s: float) -> Seat | None:
@@ -111,7 +118,10 @@ class _Session:
         finally:
             with self._lock:
                 self._over = True
-            self._stream.close()
+            try:
+                self._stream.close()
+            except Exception as fault:
+                log.error("%s: closing it failed; please report this", self._name, exc_info=fault)
             for seat in self._seats:
                 seat.fail(error)
 
@@ -140,8 +150,10 @@ class _Session:
 class Microphones:
     """The open devices of this process, each by its identity."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, start: Callable[[threading.Thread], None] = threading.Thread.start
+    ) -> None:
+        self._clock, self._start = clock, start
         self._sessions: dict[str, _Session] = {}
         self._doors: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -160,5 +172,7 @@ class Microphones:
                 return seat
             if session:
                 session.wait()
-            session = self._sessions[identity] = _Session(name, open_stream(), self._clock)
-            return session.start(stall_s)
+            session = _Session(name, open_stream(), self._clock)
+            seat = session.start(stall_s, self._start)
+            self._sessions[identity] = session  # not before it runs: nobody could ever wait for its end
+            return seat
