@@ -16,6 +16,10 @@ log = logging.getLogger(__name__)
 FIRST_RETRY_S = 0.25
 LOOK_S = 0.5  # between two looks at what is plugged in
 ROOM_TIMEOUT_S = 0.5
+SURE_S = 0.3  # the thread that reads has its turn meanwhile, if only this process was frozen
+STEADY_S = 10.0  # of sound, after which a fault is a new one
+FIGURES = frozenset({"wrong_rate", "invalid", "constant"})  # each attempt measures a little else: no news
+PACED = frozenset({"silent", "constant"})  # the capture itself listens for longer each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,9 @@ class Listener:
         self._state = SensorState("starting")
         self._ended = False
         self._last_news_s: float | None = None  # when it was started, or gave its last block
+        self._late_since_s: float | None = None  # when somebody who looked first missed the next
         self._stopping = threading.Event()
+        self._heard_since_s = math.inf
         self._thread = threading.Thread(target=self._run, name=f"capture {name}", daemon=True)
 
     def start(self) -> None:
@@ -71,8 +77,7 @@ class Listener:
 
     def sensor(self) -> SensorState:
         """What can be said of the input now (any thread)."""
-        waits_for_samples = self._state.state in ("starting", "ok") and not self._ended
-        if waits_for_samples and self._last_news_s is not None and self._clock() - self._last_news_s > self._no_data_s:
+        if self._is_stalled(self._clock()):
             remedy = "check its cable and the sound server" if self._live else "check what delivers them"
             detail = f"no samples for {self._no_data_s:g} s from {self._capture.describe()}; {remedy}"
             return SensorState("stalled", detail)
@@ -83,23 +88,32 @@ class Listener:
         """How much faster the device is than it says, in millionths; None where there is none, or until it is known (any thread)."""
         return self._device.rate_deviation_ppm if self._device else None
 
+    def _is_stalled(self, now_s: float) -> bool:
+        """Whether samples are late at two looks: at the first one, the thread that reads may only not have had its turn yet."""
+        waits_for_samples = self._state.state in ("starting", "ok", "overrun") and not self._ended
+        if not waits_for_samples or self._last_news_s is None or now_s - self._last_news_s <= self._no_data_s:
+            self._late_since_s = None
+            return False
+        if self._late_since_s is None:
+            self._late_since_s = now_s
+        return now_s - self._late_since_s >= SURE_S
+
     def _run(self) -> None:
         wait_s = self._first_retry_s
         while not self._stopping.is_set():
-            opened_s = math.inf
+            self._heard_since_s = math.inf
             try:
                 self._capture.open()
-                opened_s = self._clock()
                 self._read_all()
                 return
             except Exception as failure:  # noqa: BLE001 - whatever ends this thread in silence leaves a monitor that is running but deaf
                 error = self._as_capture_error(failure)
-                if self._state.state == "ok" or self._clock() - opened_s > wait_s:  # a new trouble
+                if error.fault in PACED or self._clock() - self._heard_since_s > STEADY_S:
                     wait_s = self._first_retry_s
                 fault = SensorState(error.fault, str(error))
-                if self._state != fault:
+                if self._state != fault and (fault.state != self._state.state or fault.state not in FIGURES):
                     log.error("%s: %s%s", self._name, error, "; trying again" if self._live else "")
-                self._state = fault
+                    self._state = fault
                 if not self._live:
                     self.error = error
                     self._ring.end()
@@ -152,4 +166,5 @@ class Listener:
             self._ring.write(block)
             if self._state.state != "ok":
                 log.info("%s: listening to %s", self._name, self._capture.describe())
+                self._heard_since_s = self._clock()
             self._state = SensorState("ok")

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from aegan_monitor.capture.alsa import AlsaCards
-from aegan_monitor.capture.devices import Devices
+from aegan_monitor.capture.devices import Devices, InputDevice
 from aegan_monitor.capture.mic import MicrophoneCapture
 from aegan_monitor.capture.shared import Microphones
+from aegan_monitor.capture.stream import Stream
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import Block
 from devices import FalsePortAudio, FalseServer, FalseStream, Item, flat, make_source, ramp
@@ -106,7 +107,7 @@ def test_another_default_is_not_heard_in_silence() -> None:
 
 def test_a_default_that_gave_nothing_binds_nobody() -> None:
     """At boot the default may be an empty socket, with zeros only, until the microphone is there."""
-    lab = Lab([flat(20_000)], [ramp(100)])
+    lab = Lab([flat(20_000)], [ramp(800, 100)] * 40)
     lab.server.sources = [make_source("line-in", default=True)]
     lab.capture.open()
     assert lab.fail().fault == "silent"
@@ -149,8 +150,8 @@ def test_the_lost_time_counts_once_though_the_resampler_is_late() -> None:
 
 @pytest.mark.parametrize(("value", "fault"), [(0.0, "silent"), (0.3, "constant")])
 def test_a_dead_channel_is_told_and_opened_again(value: float, fault: str) -> None:
-    """After a second; opened again it is listened to for longer and longer, and nothing of it is delivered until it lives."""
-    lab = Lab([ramp(1000), *[flat(8000, value)] * 3], [flat(8000, value)] * 30, [*[flat(8000, value)] * 4, ramp(1000)])
+    """After a second; opened again it is listened to for longer and longer, and nothing is delivered until it has lived for a while."""
+    lab = Lab([ramp(1000), *[flat(8000, value)] * 3], [flat(8000, value)] * 30, [*[flat(8000, value)] * 4, *[ramp(800, 100)] * 40])
     lab.capture.open()
     assert len(lab.read()[0].samples) >= 999
     assert lab.fail().fault == fault
@@ -163,7 +164,7 @@ def test_a_dead_channel_is_told_and_opened_again(value: float, fault: str) -> No
     lab.capture.open()
     [block] = lab.read()
     assert block.overflowed
-    assert len(block.samples) == 1000
+    assert len(block.samples) == 800
     lab.capture.close()
 
 
@@ -206,13 +207,13 @@ def test_the_rate_becomes_the_bundles(device_rate_hz: int) -> None:
 
 
 def test_a_wrong_rate_must_prove_itself_right() -> None:
-    """Opened again, nothing is delivered until the rate was right for five seconds; then it is as ever."""
-    lab = Lab([CaptureError("too fast", "wrong_rate")], [ramp(800, 100) for _ in range(90)])
+    """Opened again, nothing is delivered until the rate was right for eight seconds; then it is as ever."""
+    lab = Lab([CaptureError("too fast", "wrong_rate")], [ramp(800, 100) for _ in range(150)])
     lab.capture.open()
     assert lab.fail().fault == "wrong_rate"
     lab.capture.close()
     lab.capture.open()
-    for _ in range(90):
+    for _ in range(150):
         block = lab.capture.read()
         assert block is not None
         assert len(block.samples) == 0
@@ -242,3 +243,51 @@ def test_missing_portaudio_does_not_hinder_the_import(tmp_path: Path) -> None:
     env = {"PYTHONPATH": ":".join([str(tmp_path), *sys.path])}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False, timeout=60)
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_a_gated_microphone_is_silent_and_stays_it() -> None:
+    """A sample now and then is no sound: the device stays open, and nothing is delivered."""
+    tick: list[Item] = [*[flat(800)] * 24, ramp(800, 100)]
+    lab = Lab([flat(20_000)], tick * 8)
+    lab.capture.open()
+    assert lab.fail().fault == "silent"
+    lab.capture.close()
+    lab.capture.open()
+    for _ in range(8 * 25):
+        block = lab.capture.read()
+        assert block is not None
+        assert len(block.samples) == 0
+    lab.capture.close()
+
+
+class Moved(Devices):
+    """Finds what the test says now."""
+
+    now = InputDevice("USB PnP", "ALSA", 2, 16_000.0, False, "usb:1-1.4")
+
+    def look(self, wanted: str | None) -> object:
+        return wanted
+
+    def find(self, wanted: str | None) -> InputDevice:
+        assert wanted == "USB"
+        return self.now
+
+    def open(self, device: InputDevice) -> Stream:
+        return FalseStream([ramp(100), CaptureError(f"unplugged {device.identity}")])
+
+
+def test_a_name_may_move_to_another_port() -> None:
+    """The sole device of that name is heard wherever it is; one that only shares a part of the name is not."""
+    devices = Moved()
+    capture = MicrophoneCapture("USB", 0, RATE_HZ, devices=devices, microphones=Microphones(lambda: 0.0))
+    for identity in ("usb:1-1.4", "usb:1-1.3"):
+        devices.now = InputDevice("USB PnP", "ALSA", 2, 16_000.0, False, identity)
+        capture.open()
+        capture.read()
+        with pytest.raises(CaptureError, match=f"unplugged {identity}"):
+            capture.read()
+        capture.close()
+    devices.now = InputDevice("USB webcam", "ALSA", 2, 16_000.0, False, "usb:1-1.4")
+    with pytest.raises(CaptureError) as caught:
+        capture.open()
+    assert str(caught.value) == ("microphone 'USB PnP': is gone, and 'USB webcam' is not what was heard; plug it in, or name the other")

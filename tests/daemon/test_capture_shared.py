@@ -8,7 +8,7 @@ import pytest
 
 from aegan_monitor.capture.shared import MOST_CHUNKS, Microphones, Seat
 from aegan_monitor.errors import CaptureError
-from devices import FalseStream, ramp
+from devices import FalseStream, flat, ramp
 
 
 def join(microphones: Microphones, stream: FalseStream, identity: str = "usb:1") -> Seat:
@@ -54,7 +54,7 @@ def test_a_broken_device_is_told_to_all() -> None:
 
 
 def test_a_device_that_gives_nothing_is_stalled() -> None:
-    """After the shortest time that anybody has set."""
+    """After the time that was set."""
     seat = Microphones().join("usb:1", "microphone 'mic'", FalseStream, 0.3)
     start_s = time.monotonic()
     with pytest.raises(CaptureError) as caught:
@@ -136,4 +136,41 @@ def test_a_device_that_does_not_close_is_told_all_the_same() -> None:
     seat = join(Microphones(), Stuck([CaptureError("unplugged")]))
     with pytest.raises(CaptureError, match="unplugged"):
         seat.read(5.0)
+    seat.leave()
+
+
+def test_a_device_that_is_flat_ends_for_all() -> None:
+    """After the longest patience of them; a channel that moves keeps it open."""
+    microphones, stream = Microphones(lambda: 0.0), FalseStream()
+    seats = [microphones.join("usb:1", "mic", lambda: stream, 10.0, patience_s) for patience_s in (1.5, 0.5)]
+    stream.items += [flat(8000)] * 4
+    for seat in seats:
+        chunks = [seat.read(5.0) for _ in range(4)]
+        assert all(chunks)
+        with pytest.raises(CaptureError) as caught:
+            seat.read(5.0)
+        assert (caught.value.fault, str(caught.value)) == ("silent", "mic: expected sound, found no channel that moves; check its cable")
+    assert stream.closed
+    assert stream.passed_s == 2.0
+    for seat in seats:
+        seat.leave()
+
+
+def test_who_is_impatient_does_not_end_it_for_the_others() -> None:
+    """The longest time without samples counts."""
+    microphones, stream = Microphones(), FalseStream()
+    seats = [microphones.join("usb:1", "mic", lambda: stream, stall_s) for stall_s in (0.1, 30.0)]
+    assert [seat.read(0.5) for seat in seats] == [None, None]
+    stream.items.append(ramp(10))
+    for seat in seats:
+        assert seat.read(5.0) is not None
+        seat.leave()
+
+
+def test_a_process_that_was_frozen_is_no_silence() -> None:
+    """Hours pass in one turn: the device is not stalled, it was not listened to."""
+    times_s = iter(range(0, 1_000_000, 3600))
+    microphones, stream = Microphones(lambda: float(next(times_s))), FalseStream()
+    seat = microphones.join("usb:1", "mic", lambda: stream, 5.0)
+    assert seat.read(0.1) is None
     seat.leave()

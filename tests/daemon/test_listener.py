@@ -78,6 +78,8 @@ def test_no_samples_are_a_sensor_fault() -> None:
     listener.start()
     wait_until(lambda: listener.sensor().state == "ok")
     clock[0] = 5.1
+    assert listener.sensor().state == "ok"  # perhaps only this process was frozen
+    clock[0] = 5.5
     assert listener.sensor().state == "stalled"
     assert listener.sensor().detail == "no samples for 5 s from a scripted capture; check its cable and the sound server"
     hangs.set()
@@ -126,6 +128,8 @@ def test_a_device_that_never_opens_is_a_sensor_fault() -> None:
     listener = Listener("pump", StuckCapture([]), ring, live=True, waits=False, no_data_s=5, retry_s=1, clock=lambda: clock[0])
     listener.start()
     clock[0] = 5.1
+    assert listener.sensor().state == "starting"
+    clock[0] = 5.5
     assert listener.sensor().state == "stalled"
     hangs.set()
     listener.stop()
@@ -166,6 +170,8 @@ def test_a_silent_pipe_is_a_sensor_fault(no_data_s: float, state: str) -> None:
     )
     listener.start()
     clock[0] = 5.1
+    assert listener.sensor().state == "starting"
+    clock[0] = 5.5
     assert listener.sensor().state == state
     if state == "stalled":
         assert listener.sensor().detail == "no samples for 5 s from a scripted capture; check what delivers them"
@@ -262,4 +268,17 @@ def test_whatever_a_device_raises_it_is_listened_for(caplog: pytest.LogCaptureFi
     listener.start()
     assert ring.read(10.0) is not None
     assert "pump: closing a scripted capture failed; please report this" in caplog.text
+    listener.stop()
+
+
+def test_another_figure_is_no_news() -> None:
+    """A wrong rate that is measured anew at each attempt is told once, and tried less and less often."""
+    script: list[list[Block | CaptureError]] = [[block(0, 0), CaptureError(f"found {n}", "wrong_rate")] for n in range(6)]
+    capture = PluggableCapture(script)
+    listener = Listener("pump", capture, Ring(4096, 512), live=True, waits=False, no_data_s=50, retry_s=100, first_retry_s=0.01)
+    start_s = time.monotonic()
+    listener.start()
+    wait_until(lambda: not script)
+    assert time.monotonic() - start_s > 0.3  # 0.01 + 0.02 + ... + 0.16
+    assert listener.sensor() == SensorState("wrong_rate", "found 0")
     listener.stop()

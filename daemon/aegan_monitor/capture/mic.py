@@ -8,13 +8,15 @@ import soxr
 
 from aegan_monitor.capture import find_bad_sample
 from aegan_monitor.capture.devices import Devices, InputDevice, is_identity
-from aegan_monitor.capture.flat import FLAT_S, FlatWatch
+from aegan_monitor.capture.flat import FAULTS, FLAT_S, FlatWatch
 from aegan_monitor.capture.shared import Microphones, Seat
+from aegan_monitor.capture.trust import Trust
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import Block, FloatArray
 
 WAIT_S = 0.25  # so long a read waits at most
-PROVEN_S = 5.0  # a device whose rate was wrong is believed again after that
+PROVEN_RATE_S, LONGEST_PROVEN_RATE_S = 8.0, 60.0  # a device whose rate was wrong is believed again after that
+PROVEN_SOUND_S, LONGEST_PROVEN_SOUND_S = 1.5, 30.0  # and a channel that was flat: more than FLAT_S
 FIRST_PATIENCE_S, LONGEST_PATIENCE_S = 4.0, 30.0  # with a flat channel, before its device is opened again
 
 __all__ = ["InputDevice", "MicrophoneCapture", "list_devices"]
@@ -56,7 +58,8 @@ class MicrophoneCapture:
         self._next_sample = 0
         self._left_s: float | None = None  # when the last block came
         self._after_gap = False
-        self._rate_was_wrong = False
+        self._rate_trust = Trust(PROVEN_RATE_S, LONGEST_PROVEN_RATE_S)
+        self._sound_trust = Trust(PROVEN_SOUND_S, LONGEST_PROVEN_SOUND_S)
         self._patience_s = FLAT_S
         self._seen: object = None
 
@@ -89,8 +92,12 @@ class MicrophoneCapture:
             self._seen = None
             self._seen = self._devices.look(self._identity)
             device = self._devices.find(self._identity)
+            if self._heard and not is_identity(self._identity) and device.name != self._heard.name:
+                raise CaptureError(f"{self.describe()}: is gone, and {device.name!r} is not what was heard; plug it in, or name the other")
             self._found = device
-            seat = self._microphones.join(device.identity, self.describe(), lambda: self._devices.open(device), self._stall_s)
+            seat = self._microphones.join(
+                device.identity, self.describe(), lambda: self._devices.open(device), self._stall_s, self._patience_s
+            )
             if self._channel > (last := seat.session.n_channels - 1):
                 seat.leave()
                 raise CaptureError(f"{self.describe()}: expected a channel from 0 to {last}, found {self._channel}; choose one of these")
@@ -113,7 +120,11 @@ class MicrophoneCapture:
         try:
             chunk = seat.read(WAIT_S)
         except CaptureError as error:
-            self._rate_was_wrong, self._patience_s = error.fault == "wrong_rate", FLAT_S
+            if error.fault in FAULTS:
+                raise self._fail_flat() from error
+            self._patience_s = FLAT_S
+            if error.fault == "wrong_rate":
+                self._rate_trust.lose(self._clock())
             raise
         if chunk is None:
             return self._deliver([])
@@ -127,12 +138,10 @@ class MicrophoneCapture:
             )
         living = self._watch.push(samples)
         if self._watch.flat_s >= self._patience_s:
-            self._patience_s = min(max(2 * self._patience_s, FIRST_PATIENCE_S), LONGEST_PATIENCE_S)
-            raise self._watch.error(self.describe())
-        if self._rate_was_wrong and seat.session.meter.measured_s < PROVEN_S:
-            return self._deliver([])
-        self._rate_was_wrong = False
-        return self._deliver(living)
+            raise self._fail_flat()
+        now_s = self._clock()
+        is_right = self._rate_trust.believe(seat.session.meter.measured_s, now_s)
+        return self._deliver(living if self._sound_trust.believe(self._watch.living_s, now_s) and is_right else [])
 
     def close(self) -> None:
         """Listen no more."""
@@ -142,8 +151,13 @@ class MicrophoneCapture:
 
     @property
     def _identity(self) -> str | None:
-        """What is looked for: as it was asked for, or if that may mean something else tomorrow, what was heard first."""
-        return self._heard.identity if self._heard and not is_identity(self._wanted) else self._wanted
+        """What is looked for: as it was asked for, or for the default, which may be another tomorrow, what was heard first."""
+        return self._heard.identity if self._heard and self._wanted is None else self._wanted
+
+    def _fail_flat(self) -> CaptureError:
+        self._patience_s = min(max(2 * self._patience_s, FIRST_PATIENCE_S), LONGEST_PATIENCE_S)
+        self._sound_trust.lose(self._clock())
+        return self._watch.error(self.describe())
 
     def _begin(self, device_rate_hz: int, *, alive: bool = False) -> None:
         """Forget what came before: nothing of it may be heard together with what follows."""

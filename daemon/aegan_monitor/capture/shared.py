@@ -1,6 +1,7 @@
 """One stream for all who listen to one device: a thread reads it and hands every chunk to each of them."""
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from aegan_monitor.capture.rate import RateMeter
 from aegan_monitor.capture.stream import Chunk, Stream
 from aegan_monitor.errors import CaptureError
+from aegan_monitor.types import FloatArray
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +22,8 @@ MOST_CHUNKS = 200  # 10 s that a listener may be behind
 class Seat:
     """One listener's place; it belongs to the listener's thread."""
 
-    def __init__(self, session: "_Session", stall_s: float) -> None:
-        self.session, self.stall_s = session, stall_s
+    def __init__(self, session: "_Session", stall_s: float, patience_s: float) -> None:
+        self.session, self.stall_s, self.patience_s = session, stall_s, patience_s
         self._chunks: deque[Chunk] = deque()
         self._error: CaptureError | None = None
         self._lost = False
@@ -70,13 +72,15 @@ class _Session:
         self.meter = RateMeter(name, stream.sample_rate_hz)
         self._name, self._stream, self._clock = name, stream, clock
         self._seats: tuple[Seat, ...] = ()
+        self._values: FloatArray | None = None  # of the last samples, by channel
+        self._n_flat = 0
         self._over = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"device {name}", daemon=True)
 
-    def start(self, stall_s: float, start: Callable[[threading.Thread], None]) -> Seat:
+    def start(self, stall_s: float, patience_s: float, start: Callable[[threading.Thread], None]) -> Seat:
         """Begin to read, for a first seat."""
-        seat = Seat(self, stall_s)
+        seat = Seat(self, stall_s, patience_s)
         self._seats = (seat,)
         try:
             start(self._thread)
@@ -85,12 +89,12 @@ class _Session:
             raise
         return seat
 
-    def add(self, stall_s: float) -> Seat | None:
+    def add(self, stall_s: float, patience_s: float) -> Seat | None:
         """A seat, unless it is over."""
         with self._lock:
             if self._over:
                 return None
-            seat = Seat(self, stall_s)
+            seat = Seat(self, stall_s, patience_s)
             self._seats += (seat,)
             return seat
 
@@ -126,25 +130,38 @@ class _Session:
                 seat.fail(error)
 
     def _read(self) -> None:
-        n_samples, last_s = 0, self._clock()
+        n_samples, quiet_s, look_s = 0, 0.0, self._clock()
         while not self._over:
             chunk = self._stream.read(TURN_S)
+            before_s, look_s = look_s, self._clock()
             if chunk is None or len(chunk.samples) == 0:
-                self._check_news(last_s)
+                # a turn that took longer was ours: this process was frozen, and what has come meanwhile is not read yet
+                quiet_s += min(look_s - before_s, 2 * TURN_S)
+                self._refuse_stalled(quiet_s)
                 continue
-            last_s = self._clock()
+            quiet_s = 0.0
             n_samples += len(chunk.samples)
-            if self.meter.add(n_samples, last_s):
+            if self.meter.add(n_samples, look_s):
                 chunk = Chunk(chunk.samples, overflowed=True)
             for seat in self._seats:
                 seat.give(chunk)
+            self._refuse_flat(chunk.samples)
 
-    def _check_news(self, last_s: float) -> None:
-        stall_s = min((seat.stall_s for seat in self._seats), default=TURN_S)
-        if self._clock() - last_s > stall_s:
+    def _refuse_stalled(self, quiet_s: float) -> None:
+        stall_s = max((seat.stall_s for seat in self._seats), default=TURN_S)  # who is less patient is told by its own listener
+        if quiet_s > stall_s:
             raise CaptureError(
                 f"{self._name}: expected sound, found none for {stall_s:g} s; check its cable and the sound server", "stalled"
             )
+
+    def _refuse_flat(self, samples: FloatArray) -> None:
+        """Have a device opened again when nobody hears anything of it; one dead channel of many is its listener's concern alone."""
+        moves = self._values is None or (samples != self._values).any()
+        self._n_flat = 0 if moves else self._n_flat + len(samples)
+        self._values = samples[-1]
+        if self._n_flat >= max((seat.patience_s for seat in self._seats), default=math.inf) * self.sample_rate_hz:
+            fault = "constant" if self._values.any() else "silent"
+            raise CaptureError(f"{self._name}: expected sound, found no channel that moves; check its cable", fault)
 
 
 class Microphones:
@@ -158,8 +175,10 @@ class Microphones:
         self._doors: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def join(self, identity: str, name: str, open_stream: Callable[[], Stream], stall_s: float) -> Seat:
+    def join(self, identity: str, name: str, open_stream: Callable[[], Stream], stall_s: float, patience_s: float = math.inf) -> Seat:
         """A seat at the device of that identity, which is opened for the first.
+
+        All seats end when nothing has come for the longest `stall_s` of them, or no channel has moved for the longest `patience_s`.
 
         Raises:
             CaptureError: It does not open.
@@ -168,11 +187,11 @@ class Microphones:
             door = self._doors.setdefault(identity, threading.Lock())
         with door:
             session = self._sessions.get(identity)
-            if session and (seat := session.add(stall_s)):
+            if session and (seat := session.add(stall_s, patience_s)):
                 return seat
             if session:
                 session.wait()
             session = _Session(name, open_stream(), self._clock)
-            seat = session.start(stall_s, self._start)
+            seat = session.start(stall_s, patience_s, self._start)
             self._sessions[identity] = session  # not before it runs: nobody could ever wait for its end
             return seat
