@@ -134,3 +134,44 @@ def test_missing_portaudio_is_told(tmp_path: Path) -> None:
         missing.list_devices()
     with pytest.raises(CaptureError, match=message):
         missing.open("USB Mic", "(hw:1,0)")
+
+
+FORM = """import os, struct, time; os.write(1, b'{"sample_rate_hz": 16000, "n_channels": 2}\\n');"""
+
+
+@pytest.mark.parametrize("code", ["print('garbage')", "print('[1]')", "print('{}')", "print('x' * (1 << 21), end='', flush=True)"])
+def test_what_is_no_form_is_told(tmp_path: Path, code: str) -> None:
+    """From a child that is none of ours."""
+    with pytest.raises(CaptureError, match=r"microphone 'USB Mic': does not open \(it wrote what it should not: "):
+        child(tmp_path, code + "; import time; time.sleep(100)").open("USB Mic", "(hw:1,0)")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("os.write(1, bytes([255]) * 1000)", r"it wrote what it should not: b'\\xff\\xff\\xff\\xff\\xff'"),
+        ("os.close(1); time.sleep(100)", "it has closed its output"),
+    ],
+)
+def test_garbage_ends_the_stream(tmp_path: Path, code: str, reason: str) -> None:
+    """It is not gathered for ever."""
+    stream = child(tmp_path, FORM + code).open("USB Mic", "(hw:1,0)")
+    with pytest.raises(CaptureError, match=rf"microphone 'USB Mic': stopped \({reason}\)"):
+        stream.read(5.0)
+    stream.close()
+
+
+def test_a_child_that_stops_amid_a_chunk_gives_nothing(tmp_path: Path) -> None:
+    """For no longer than it was waited for."""
+    stream = child(tmp_path, FORM + "os.write(1, struct.pack('<I?', 800, False) + bytes(100)); time.sleep(100)").open("USB Mic", "(hw:1,0)")
+    start_s = time.monotonic()
+    assert [stream.read(0.2), stream.read(0.2)] == [None, None]
+    assert time.monotonic() - start_s < 2
+    stream.close()
+
+
+def test_what_a_driver_prints_is_no_sound(tmp_path: Path) -> None:
+    """Libraries that write to standard output write nowhere."""
+    (tmp_path / "sounddevice.py").write_text("import os; os.write(1, b'ALSA lib: hello'); raise OSError('PortAudio library not found')\n")
+    with pytest.raises(CaptureError, match="PortAudio is not installed"):
+        PortAudio(["env", f"PYTHONPATH={tmp_path}", *COMMAND]).list_devices()

@@ -174,3 +174,13 @@ def test_a_process_that_was_frozen_is_no_silence() -> None:
     seat = microphones.join("usb:1", "mic", lambda: stream, 5.0)
     assert seat.read(0.1) is None
     seat.leave()
+
+
+def test_a_suspended_machine_has_a_gap() -> None:
+    """The monotonic clock and the device stand meanwhile: only the other clock tells."""
+    slept_s = iter([0.0, 0.0, 100.0, 100.0])
+    microphones, stream = Microphones(lambda: 0.0, sleep_clock=lambda: next(slept_s)), FalseStream([ramp(10), ramp(20), ramp(30)])
+    seat = join(microphones, stream)
+    chunks = [seat.read(5.0) for _ in range(3)]
+    assert [chunk.overflowed for chunk in chunks if chunk] == [False, True, False]
+    seat.leave()

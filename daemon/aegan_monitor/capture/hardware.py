@@ -16,6 +16,8 @@ from aegan_monitor.capture import portaudio
 from aegan_monitor.capture.stream import Chunk
 from aegan_monitor.errors import CaptureError
 
+LARGEST_CHUNK = 1 << 20  # samples of a channel; a child that says more is none of ours
+LARGEST_LINE = 1 << 20
 ANSWER_S = 5.0  # a Raspberry Pi with many cards takes two
 COMMAND = (sys.executable, "-P", str(Path(portaudio.__file__)))  # -P: the folder of that file is not where modules are looked for
 
@@ -36,7 +38,7 @@ class PortAudio:
         """
         child = _Child([*self._command, "list"])
         try:
-            devices: list[dict[str, Any]] = child.read_line()["devices"]
+            devices: list[dict[str, Any]] = child.read_line("devices")["devices"]
         except ChildError as error:
             raise CaptureError(f"PortAudio does not start ({error}); check the sound system") from error
         finally:
@@ -51,7 +53,7 @@ class PortAudio:
         """
         child = _Child([*self._command, "record", place])
         try:
-            return PortAudioStream(name, child, child.read_line())
+            return PortAudioStream(name, child, child.read_line("sample_rate_hz", "n_channels"))
         except ChildError as error:
             child.close()
             remedy = "see that no other program holds it (aegan-monitor devices)"
@@ -83,7 +85,13 @@ class PortAudioStream:
             if head == _ERROR:
                 self._child.read_line()
             n_samples, overflowed = header.unpack(head)
-            content = self._child.take(header.size + 4 * n_samples * self.n_channels)
+            if n_samples > LARGEST_CHUNK:
+                raise ChildError(f"it wrote what it should not: {head!r}")
+            n_bytes = header.size + 4 * n_samples * self.n_channels
+            content = self._child.peek(n_bytes, timeout_s)
+            if content is None:  # the child stopped amid a chunk; whoever waits for us counts the time
+                return None
+            self._child.drop(n_bytes)
         except ChildError as error:
             raise CaptureError(f"microphone {self._name!r}: stopped ({error}); check that it is plugged in") from error
         samples = np.frombuffer(content, "<f4", offset=header.size).astype(np.float32)
@@ -112,19 +120,26 @@ class _Child:
         finally:
             os.close(input_of_child)
 
-    def read_line(self) -> dict[str, Any]:
-        """Its first line."""
+    def read_line(self, *fields: str) -> dict[str, Any]:
+        """Its first line, which holds these."""
         deadline_s = time.monotonic() + ANSWER_S
         while b"\n" not in self._buffer:
             if not self._receive(deadline_s - time.monotonic()):
                 raise ChildError(f"no answer for {ANSWER_S:g} s")
+            if len(self._buffer) > LARGEST_LINE:
+                break
         line, _, rest = bytes(self._buffer).partition(b"\n")
         self._buffer[:] = rest
-        content: dict[str, Any] = json.loads(line)
+        try:
+            content: dict[str, Any] = {**json.loads(line)}
+        except (RecursionError, TypeError, ValueError) as error:
+            raise ChildError(f"it wrote what it should not: {line[:40]!r}") from error
         if "missing" in content:
             raise CaptureError(content["missing"])
         if "error" in content:
             raise ChildError(content["error"])
+        if not content.keys() >= set(fields):
+            raise ChildError(f"it wrote what it should not: {line[:40]!r}")
         return content
 
     def peek(self, n_bytes: int, timeout_s: float) -> bytes | None:
@@ -135,13 +150,9 @@ class _Child:
                 return None
         return bytes(self._buffer[:n_bytes])
 
-    def take(self, n_bytes: int) -> bytes:
-        """The next bytes, which are on their way."""
-        content = self.peek(n_bytes, ANSWER_S)
-        if content is None:
-            raise ChildError("it stopped amid a chunk")
+    def drop(self, n_bytes: int) -> None:
+        """Have done with the next bytes."""
         del self._buffer[:n_bytes]
-        return content
 
     def close(self) -> None:
         """End it, whatever it waits for; one that not even the kernel can end is left behind."""
@@ -159,6 +170,9 @@ class _Child:
             return False
         content = os.read(self._output, 1 << 18)
         if not content:
-            raise ChildError(f"its process ended with {self._process.wait(1.0)}")
+            try:
+                raise ChildError(f"its process ended with {self._process.wait(1.0)}")
+            except subprocess.TimeoutExpired as error:
+                raise ChildError("it has closed its output") from error
         self._buffer += content
         return True

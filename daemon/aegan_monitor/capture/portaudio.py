@@ -87,6 +87,8 @@ def first_line(error: BaseException) -> str:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:], sys.stdout.buffer)
+        pipe = os.fdopen(os.dup(1), "wb")  # ours alone: what drivers and libraries print must not come between
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        main(sys.argv[1:], pipe)
     except (BrokenPipeError, KeyboardInterrupt):
         os._exit(1)

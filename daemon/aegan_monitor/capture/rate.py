@@ -11,9 +11,12 @@ from aegan_monitor.errors import CaptureError
 
 GROSS = 0.02  # of the rate: no clock is so wrong, so the device is not what it says
 JITTER_S = 0.2  # as late as a busy machine may be for one bucket after the other
-LOSS_S = 0.5  # later than that, twice: samples were lost without a word
+LARGE_LOSS_S = 0.5  # later than that, twice: samples were lost without a word
+LOSS_S, N_LOSS = 0.08, 4  # and than that, or three times what is usual here, for four buckets
 EARLY_S = 2.0  # so many samples too many at once are no jitter, and too few for a score
 BUCKET_S = 0.5
+N_SURE = 14  # buckets, 7 s: so long a busy machine may fall behind ever more
+HUGE = 0.4  # of the rate: that is no busy machine
 N_GROSS = 120  # buckets, a minute
 N_FINE = 1200  # buckets, ten minutes
 KNOWN_AFTER_S = 120.0  # then 10 ms of jitter are 26 ppm, after ten minutes 2
@@ -86,27 +89,35 @@ class RateMeter:
             return
         passed_s, later_s = buckets[-1].time_s - buckets[0].time_s, buckets[-1].late_s - buckets[0].late_s
         slope = statistics.median((b.late_s - a.late_s) / (b.time_s - a.time_s) for a, b in pairwise(buckets))
+        if len(buckets) < N_SURE and abs(slope) < HUGE:
+            return
         if abs(later_s) > GROSS * passed_s + JITTER_S and abs(slope) > GROSS and slope * later_s > 0:
-            raise self._wrong(self._rate_hz * (1 - later_s / passed_s))
+            raise self._wrong(self._rate_hz * (1 - slope))
 
     def _wrong(self, found_hz: float) -> CaptureError:
         return CaptureError(
-            f"{self._name}: expected {self._rate_hz} samples a second, found {found_hz:.0f}; check the device's driver and settings",
+            f"{self._name}: expected {self._rate_hz} samples a second, found {round(found_hz, -2):.0f}; "
+            "check the device's driver and settings",
             "wrong_rate",
         )
 
     def _find_loss(self) -> float:
         """A step that stays, where a wrong rate would go on."""
-        if len(self._recent) < 4:
-            return 0.0
-        *_, before, last, one, two = (bucket.late_s for bucket in self._recent)
-        step_s = min(one, two) - max(before, last)
-        return step_s if step_s > LOSS_S and abs(two - one) < JITTER_S and abs(last - before) < JITTER_S else 0.0
+        late_s = np.array([bucket.late_s for bucket in self._recent])
+        usual_s = float(np.percentile(np.abs(np.diff(late_s)), 90)) if len(late_s) >= N_SURE else JITTER_S
+        for n_buckets, least_s in ((2, LARGE_LOSS_S), (N_LOSS, max(LOSS_S, 3 * usual_s))):
+            if len(late_s) >= 2 * n_buckets:
+                before, after = late_s[-2 * n_buckets : -n_buckets], late_s[-n_buckets:]
+                step_s = float(after.min() - before.max())
+                if step_s > least_s and max(np.ptp(before), np.ptp(after)) < min(JITTER_S, step_s / 2):
+                    return step_s
+        return 0.0
 
     def _measure(self) -> None:
-        times_s = np.array([bucket.time_s for bucket in self._steady])
+        steady = list(self._steady)[:-N_LOSS]  # behind a loss that is not known yet nothing is steady
+        times_s = np.array([bucket.time_s for bucket in steady])
         if len(times_s) < 2 or times_s[-1] - times_s[0] < KNOWN_AFTER_S:
             return
-        late_s = np.array([bucket.late_s for bucket in self._steady])
+        late_s = np.array([bucket.late_s for bucket in steady])
         times_s -= times_s.mean()
         self.deviation_ppm = float(-1e6 * (times_s @ late_s) / (times_s @ times_s))

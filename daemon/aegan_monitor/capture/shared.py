@@ -16,7 +16,13 @@ log = logging.getLogger(__name__)
 
 TURN_S = 0.1
 LEAVE_S = 2.0
+SLEPT_S = 0.1
 MOST_CHUNKS = 200  # 10 s that a listener may be behind
+
+
+def read_sleep_clock() -> float:
+    """Seconds that this machine was suspended since it was booted: the monotonic clock stands meanwhile, and so does the device."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 class Seat:
@@ -67,10 +73,10 @@ class Seat:
 class _Session:
     """An open device from its opening to its end."""
 
-    def __init__(self, name: str, stream: Stream, clock: Callable[[], float]) -> None:
+    def __init__(self, name: str, stream: Stream, clock: Callable[[], float], sleep_clock: Callable[[], float]) -> None:
         self.sample_rate_hz, self.n_channels = stream.sample_rate_hz, stream.n_channels
         self.meter = RateMeter(name, stream.sample_rate_hz)
-        self._name, self._stream, self._clock = name, stream, clock
+        self._name, self._stream, self._clock, self._sleep_clock = name, stream, clock, sleep_clock
         self._seats: tuple[Seat, ...] = ()
         self._values: FloatArray | None = None  # of the last samples, by channel
         self._n_flat = 0
@@ -130,7 +136,7 @@ class _Session:
                 seat.fail(error)
 
     def _read(self) -> None:
-        n_samples, quiet_s, look_s = 0, 0.0, self._clock()
+        n_samples, quiet_s, look_s, slept_s = 0, 0.0, self._clock(), self._sleep_clock()
         while not self._over:
             chunk = self._stream.read(TURN_S)
             before_s, look_s = look_s, self._clock()
@@ -141,7 +147,8 @@ class _Session:
                 continue
             quiet_s = 0.0
             n_samples += len(chunk.samples)
-            if self.meter.add(n_samples, look_s):
+            before_s, slept_s = slept_s, self._sleep_clock()
+            if self.meter.add(n_samples, look_s) or slept_s - before_s > SLEPT_S:
                 chunk = Chunk(chunk.samples, overflowed=True)
             for seat in self._seats:
                 seat.give(chunk)
@@ -168,9 +175,12 @@ class Microphones:
     """The open devices of this process, each by its identity."""
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, start: Callable[[threading.Thread], None] = threading.Thread.start
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        start: Callable[[threading.Thread], None] = threading.Thread.start,
+        sleep_clock: Callable[[], float] = read_sleep_clock,
     ) -> None:
-        self._clock, self._start = clock, start
+        self._clock, self._start, self._sleep_clock = clock, start, sleep_clock
         self._sessions: dict[str, _Session] = {}
         self._doors: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -191,7 +201,7 @@ class Microphones:
                 return seat
             if session:
                 session.wait()
-            session = _Session(name, open_stream(), self._clock)
+            session = _Session(name, open_stream(), self._clock, self._sleep_clock)
             seat = session.start(stall_s, patience_s, self._start)
             self._sessions[identity] = session  # not before it runs: nobody could ever wait for its end
             return seat
