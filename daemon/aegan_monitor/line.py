@@ -141,14 +141,14 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     pipeline = Pipeline(bundle.record, bundle.reference, session, [score])
     machine = Machine(config.name, pipeline, Judge(bundle.record, score, alarm_settings(config)))
     ring = Ring(round(RING_S * features.sample_rate_hz), features.hop_samples)
-    listener = make_listener(config, ring, capture(config, features.sample_rate_hz))
+    listener = make_listener(config, ring, capture(config, features.sample_rate_hz), bundle.record.clip.clip_frames * features.hop_s)
     return Line(machine, listener, ring, session, features.sample_rate_hz, config, bundle)
 
 
-def make_listener(config: MachineConfig, ring: Ring, capture: Capture) -> Listener:
-    """The thread that listens for a machine, not yet started."""
+def make_listener(config: MachineConfig, ring: Ring, capture: Capture, clip_s: float = 0.0) -> Listener:
+    """The thread that listens for a machine that is judged by clips of `clip_s`, not yet started."""
     live = isinstance(config.capture, MicCaptureConfig)
     pace = config.capture.pace if isinstance(config.capture, FileCaptureConfig) else None
     waits = pace == "fast" or isinstance(config.capture, StdinCaptureConfig)
     no_data_s = math.inf if pace == "fast" else 2 * config.no_data_s if live else config.no_data_s  # a microphone tells by itself
-    return Listener(config.name, capture, ring, live=live, waits=waits, no_data_s=no_data_s, retry_s=config.retry_s)
+    return Listener(config.name, capture, ring, live=live, waits=waits, no_data_s=no_data_s, clip_s=clip_s, retry_s=config.retry_s)

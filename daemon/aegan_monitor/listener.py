@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aegan_monitor.capture import Capture, DeviceCapture
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.ring import Ring
+from aegan_monitor.stretches import Stretches
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +19,7 @@ LOOK_S = 0.5  # between two looks at what is plugged in
 ROOM_TIMEOUT_S = 0.5
 SURE_S = 0.3  # the thread that reads has its turn meanwhile, if only this process was frozen
 STEADY_S = 10.0  # of sound, after which a fault is a new one
+HEARD = frozenset({"ok", "overrun"})
 FIGURES = frozenset({"wrong_rate", "invalid", "constant"})  # each attempt measures a little else: no news
 PACED = frozenset({"silent", "constant"})  # the capture itself listens for longer each time
 
@@ -35,7 +37,8 @@ class Listener:
 
     A live capture (a microphone) is reopened for ever, waiting a little longer each time, but at once when a device has come;
     nothing waits for the reader of the ring. Any other (recordings, a pipe) waits until the ring has room, and its first error
-    is final. Whichever it is, no sample for `no_data_s` (infinity for what is not paced by the world) is `stalled`.
+    is final. Whichever it is, no sample for `no_data_s` (infinity for what is not paced by the world) is `stalled`, and gaps
+    so often that no stretch of `clip_s` comes are `overrun`.
     """
 
     def __init__(
@@ -48,13 +51,14 @@ class Listener:
         waits: bool,
         no_data_s: float,
         retry_s: float,
+        clip_s: float = 0.0,
         first_retry_s: float = FIRST_RETRY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.error: CaptureError | None = None
         self._name, self._capture, self._ring = name, capture, ring
         self._device = capture if isinstance(capture, DeviceCapture) else None
-        self._live, self._waits = live, waits
+        self._live, self._waits, self._clip_s = live, waits, clip_s
         self._no_data_s, self._retry_s, self._clock = no_data_s, retry_s, clock
         self._first_retry_s = min(first_retry_s, retry_s)
         self._state = SensorState("starting")
@@ -90,7 +94,7 @@ class Listener:
 
     def _is_stalled(self, now_s: float) -> bool:
         """Whether samples are late at two looks: at the first one, the thread that reads may only not have had its turn yet."""
-        waits_for_samples = self._state.state in ("starting", "ok", "overrun") and not self._ended
+        waits_for_samples = self._state.state in HEARD | {"starting"} and not self._ended
         if not waits_for_samples or self._last_news_s is None or now_s - self._last_news_s <= self._no_data_s:
             self._late_since_s = None
             return False
@@ -150,6 +154,7 @@ class Listener:
         return CaptureError(f"{self._capture.describe()}: reading it failed ({type(fault).__name__}: {fault})")
 
     def _read_all(self) -> None:
+        stretches = Stretches(self._clip_s * self._capture.sample_rate_hz)
         while not self._stopping.is_set():
             block = self._capture.read()
             if block is None:
@@ -164,7 +169,14 @@ class Listener:
                 if self._stopping.is_set():
                     return
             self._ring.write(block)
-            if self._state.state != "ok":
-                log.info("%s: listening to %s", self._name, self._capture.describe())
-                self._heard_since_s = self._clock()
-            self._state = SensorState("ok")
+            self._tell_heard(overrun=stretches.add(block))
+
+    def _tell_heard(self, *, overrun: bool) -> None:
+        if self._state.state not in HEARD:
+            log.info("%s: listening to %s", self._name, self._capture.describe())
+            self._heard_since_s = self._clock()
+        detail = f"{self._capture.describe()}: gaps so often that no {self._clip_s:g} s come whole; see what else keeps the machine busy"
+        state = SensorState("overrun", detail) if overrun else SensorState("ok")
+        if state != self._state and overrun:
+            log.error("%s: %s", self._name, detail)
+        self._state = state

@@ -273,7 +273,7 @@ def test_whatever_a_device_raises_it_is_listened_for(caplog: pytest.LogCaptureFi
 
 def test_another_figure_is_no_news() -> None:
     """A wrong rate that is measured anew at each attempt is told once, and tried less and less often."""
-    script: list[list[Block | CaptureError]] = [[block(0, 0), CaptureError(f"found {n}", "wrong_rate")] for n in range(6)]
+    script: list[list[Block | CaptureError]] = [[block(0, 0), CaptureError(f"found {n}", "wrong_rate")] for n in range(8)]
     capture = PluggableCapture(script)
     listener = Listener("pump", capture, Ring(4096, 512), live=True, waits=False, no_data_s=50, retry_s=100, first_retry_s=0.01)
     start_s = time.monotonic()
@@ -281,4 +281,25 @@ def test_another_figure_is_no_news() -> None:
     wait_until(lambda: not script)
     assert time.monotonic() - start_s > 0.3  # 0.01 + 0.02 + ... + 0.16
     assert listener.sensor() == SensorState("wrong_rate", "found 0")
+    listener.stop()
+
+
+def test_gaps_too_often_are_a_sensor_fault() -> None:
+    """For two clips none has come whole: it is heard, but never judged. One whole clip, and it is well."""
+    blocks = [Block(np.ones(500, np.float32), start, overflowed=start % 2000 == 1500) for start in range(0, 12_000, 500)]
+    well = [block(12_000 + 500 * n, 500) for n in range(8)]
+    capture, states = PluggableCapture([[*blocks, *well, CaptureError("end")]]), []
+
+    class Watched(Ring):
+        def write(self, block: Block) -> None:
+            states.append(listener.sensor().state)
+            super().write(block)
+
+    listener = Listener(
+        "pump", capture, Watched(40_000, 500), live=False, waits=False, no_data_s=5, clip_s=0.2, retry_s=1, clock=lambda: 0.0
+    )
+    listener.start()
+    wait_until(lambda: listener.error)
+    assert [state for n, state in enumerate(states) if n == 0 or state != states[n - 1]] == ["starting", "ok", "overrun", "ok"]
+    assert states.index("overrun") * 500 == 6500  # more than two clips of 3200 samples have come by then
     listener.stop()
