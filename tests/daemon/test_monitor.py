@@ -26,8 +26,8 @@ FEED_S = 0.05
 LATE = "pump: its sensor is well, but nothing was decided for"
 
 
-class GappyCapture:
-    """Sound with a gap before each block, so that no clip is ever complete; `gone` unplugs it."""
+class TricklingCapture:
+    """A sample at a time, without a gap, and so few that no clip is ever complete; `gone` unplugs it."""
 
     def __init__(self, sample_rate_hz: int) -> None:
         self.sample_rate_hz = sample_rate_hz
@@ -45,7 +45,7 @@ class GappyCapture:
         if self.gone.wait(0.005):
             raise CaptureError("a loose plug: stopped; plug it in")
         self._n_blocks += 1
-        return Block(np.zeros(1600, np.float32), 3200 * self._n_blocks, overflowed=True)
+        return Block(np.zeros(1, np.float32), self._n_blocks - 1)
 
     def close(self) -> None:
         pass
@@ -80,10 +80,10 @@ def test_deaf_or_hung_is_not_fed_and_told_to_be_deaf_is(
         f"mqtt: {{host: 127.0.0.1, port: {find_free_port()}}}\noutbox: {{path: outbox.sqlite}}\n"
         f"machines: [{{name: pump, bundle: {bundle_path()}, retry_s: 0.1}}]\n"
     )
-    captures: list[GappyCapture] = []
+    captures: list[TricklingCapture] = []
 
     def make_capture(_: MachineConfig, sample_rate_hz: int) -> Capture:
-        captures.append(GappyCapture(sample_rate_hz))
+        captures.append(TricklingCapture(sample_rate_hz))
         return captures[0]
 
     notifier = Notifier(str(tmp_path / "notify"))
