@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from aegan_monitor import messages
-from aegan_monitor.alarm import ACTIVE, Transition
+from aegan_monitor.alarm import Transition
 from aegan_monitor.annunciation import Annunciation, Occasion
 from aegan_monitor.decision import Decision
 from aegan_monitor.wall_clock import elapsed_s
@@ -54,10 +54,13 @@ class Announcer:
         self._score, self._threshold = decision.score, decision.threshold
         found: list[messages.Payload] = []
         for transition in transitions:
-            if transition.event:
-                relation = "above" if transition.event == "raised" else "back below"
+            event = transition.event
+            if transition.after == "alarm" and not self.active:  # also one that was clearing as its shelf ended, and is back
+                event = "raised"
+            if event:
+                relation = "above" if event == "raised" else "back below"
                 cause = f"{self._score_id} {self._score:.3g} is {relation} its threshold {self._threshold:.3g}"
-                found += self._announce(transition.event, cause, transition.sample, time)
+                found += self._announce(event, cause, transition.sample, time)
             changes = {"state": transition.after, "since": time, "score": self._score, "threshold": self._threshold}
             found.append(self._tell_state(**changes))
         if self._annunciation.is_over(sample):
@@ -82,7 +85,7 @@ class Announcer:
 
     def _unshelve(self, cause: str, sample: int, time: datetime) -> list[messages.Payload]:
         found = self._announce("unshelve", cause, sample, time)
-        if self._state.state in ACTIVE:
+        if self._state.state == "alarm":  # one that is clearing is told of if it comes back
             still = f"{self._score_id} {self._score:.3g}, threshold {self._threshold:.3g}: the machine sounds wrong as the shelf ends"
             found += self._announce("raised", still, sample, time)
         return [*found, self._tell_state(shelved_until=None)]

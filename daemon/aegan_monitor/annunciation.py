@@ -13,6 +13,7 @@ Occasion: TypeAlias = Literal["raised", "cleared", CommandName]
 
 ANNUNCIATION: dict[tuple[Standing, Occasion], tuple[Standing, EventKind | None]] = {  # with the event that tells of it
     ("normal", "raised"): ("unacknowledged", "raised"),
+    ("normal", "cleared"): ("normal", None),  # its shelf ended while it was clearing
     ("unacknowledged", "cleared"): ("normal", "cleared"),
     ("acknowledged", "cleared"): ("normal", "cleared"),
     ("unacknowledged", "acknowledge"): ("acknowledged", "acknowledged"),

@@ -20,8 +20,11 @@ class Birth:
         self._due_s: float | None = None
 
     def hear(self, received: Received) -> None:
-        """One that was there before this connection says nothing new: a connection begins with everything."""
-        if received.payload == b"online" and not (received.retained or received.late):
+        """One that waited for this connection says nothing new: a connection begins with everything.
+
+        A retained one may be stored or be of now; to tell everything once too often is harmless.
+        """
+        if received.payload == b"online" and not received.late:
             self._due_s = self._clock() + self._draw_delay_s()
 
     def is_due(self) -> bool:

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 256  # the worker takes all of them ten times a second
 BURST_S = 10.0  # of the commands for so long, all may come at once
-LATE = "late: it was sent before the daemon was connected; send it again"
+LATE = "late: it was sent before the daemon was connected; send it again (this answer stands for all that were late)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,10 @@ class Inbox:
             self.refused_total += 1
             if limits is not None:
                 log.warning("a retained command on %s is ignored; publish an empty retained message there to remove it", received.topic)
-        elif limits.commands.take():
-            command = parse(received.payload, limits.max_bytes)
-            self._put(machine, refuse(command, LATE) if received.late else command)
+        elif not received.late and limits.commands.take():
+            self._put(machine, parse(received.payload, limits.max_bytes))
         elif limits.complaints.take():
-            self._put(machine, refuse(parse(received.payload, limits.max_bytes), limits.too_many))
+            self._put(machine, refuse(parse(received.payload, limits.max_bytes), LATE if received.late else limits.too_many))
         else:
             self.refused_total += 1
 

@@ -27,7 +27,7 @@ class Subscriptions:
 
     The session outlives a connection, so the broker keeps what is published meanwhile. Each connection subscribes under a random
     identifier of its own: what carries another was there before. A broker that has no identifiers is asked for QoS 0, which it
-    does not keep.
+    does not keep. What is published retained says so (MQTT 5), also when it comes at once and not out of the broker's store.
     """
 
     def __init__(self, listeners: Mapping[str, Hear], refused: Callable[[str, str], None]) -> None:
@@ -48,7 +48,7 @@ class Subscriptions:
             self._identifier, qos = random.randint(1, LARGEST_IDENTIFIER), 1
             properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call] # paho's own
             properties.SubscriptionIdentifier = self._identifier
-        client.subscribe([(topic, SubscribeOptions(qos)) for topic in self._listeners], properties=properties)
+        client.subscribe([(topic, SubscribeOptions(qos, retainAsPublished=True)) for topic in self._listeners], properties=properties)
 
     def _on_subscribe(self, _client: "Client", _userdata: object, _mid: int, reasons: "list[ReasonCode]", _: object) -> None:
         for topic, reason in zip(self._listeners, reasons, strict=False):

@@ -16,13 +16,13 @@ RATE_HZ = 100
 
 
 class Story:
-    """An alarm without delays, a decision a second; `told` is what was published since it was read last."""
+    """An alarm without on-delay, a decision a second; `told` is what was published since it was read last."""
 
-    def __init__(self, last: messages.LastEvent | None = None) -> None:
+    def __init__(self, last: messages.LastEvent | None = None, off_delay_s: int = 0) -> None:
         ids = iter(f"id-{number}" for number in range(100))
         self.announcer = Announcer("z", RATE_HZ, lambda: next(ids))
         self.now_s = 0
-        self._alarm = Alarm(0, 0)
+        self._alarm = Alarm(0, off_delay_s * RATE_HZ)
         self._told = checked(self.announcer.begin(NOW, last))
 
     def decide(self, exceeded: bool, after_s: int = 1) -> None:
@@ -171,3 +171,33 @@ def test_a_reload_ends_it(kind: str, told: str | None) -> None:
     found = Story().announcer.end(NOW, last)
     assert [payload.kind for payload in found if isinstance(payload, messages.Event)] == ([told] if told else [])
     assert all(payload.cause.startswith("reconfigured: ") for payload in found if isinstance(payload, messages.Event))
+
+
+def test_a_shelf_that_ends_while_the_alarm_clears_is_quiet() -> None:
+    """The machine sounds well again: nothing is raised, and nothing cleared."""
+    story = Story(off_delay_s=10)
+    story.decide(True)
+    assert story.say("shelve", duration_s=2) == ""
+    story.decide(False)
+    assert [event[0] for event in story.events()] == ["raised", "shelved"]
+    story.decide(False)
+    assert [event[:2] for event in story.events()] == [("unshelved", False)]
+    assert story.state.state == "clearing"
+    for _ in range(12):
+        story.decide(False)
+    assert (story.events(), story.state.state, story.state.active) == ([], "normal", False)
+
+
+def test_an_alarm_that_comes_back_after_its_shelf_is_raised() -> None:
+    """It was clearing as the shelf ended, so nobody has been told of it."""
+    story = Story(off_delay_s=10)
+    story.decide(True)
+    story.say("shelve", duration_s=2)
+    story.decide(False)
+    story.decide(False)
+    story.events()
+    story.decide(True)
+    assert story.events() == [("raised", True, "z 2.5 is above its threshold 2", None)]
+    story.decide(False)
+    story.decide(False, after_s=11)
+    assert [event[:2] for event in story.events()] == [("cleared", False)]

@@ -28,7 +28,6 @@ def test_a_birth_is_due_once_after_its_delay() -> None:
     [
         Received("homeassistant/status", b"offline", retained=False, late=False),
         Received("homeassistant/status", b"\xff", retained=False, late=False),
-        Received("homeassistant/status", b"online", retained=True, late=False),
         Received("homeassistant/status", b"online", retained=False, late=True),
     ],
 )

@@ -56,6 +56,16 @@ def test_a_command_must_be_of_now() -> None:
     assert inbox.refused_total == 1
 
 
+def test_late_commands_cost_a_live_one_nothing() -> None:
+    """However many waited at the broker, the first of now is obeyed."""
+    inbox = make_inbox(Clock())
+    for _ in range(50):
+        inbox.hear(received(late=True))
+    inbox.hear(received())
+    assert inbox.take() == [("pump", Refusal(LATE, "acknowledge", "7")), ("pump", OBEYED)]
+    assert inbox.refused_total == 50
+
+
 def test_a_retained_command_is_ignored_and_can_be_removed(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody waits for its answer: it is told in the log, with the remedy; the remedy itself is no command."""
     caplog.set_level(logging.WARNING, "aegan_monitor")

@@ -105,6 +105,17 @@ def test_what_was_stored_is_retained(broker: Mosquitto, protocol: Protocol) -> N
 
 
 @pytest.mark.broker
+def test_what_is_published_retained_says_so_at_once(broker: Mosquitto) -> None:
+    """Not only out of the broker's store: a command that would come again with each connection is none."""
+    heard: list[Received] = []
+    with listening(broker.port, {PUMP: heard.append}):
+        wait_for_subscription(broker)
+        publish(broker, PUMP, "now", "-r")
+        wait_until(lambda: heard, "the message")
+    assert heard == [Received(PUMP, b"now", retained=True, late=False)]
+
+
+@pytest.mark.broker
 def test_a_listener_that_fails_costs_nothing_else(broker: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
     """It is told; other listeners, the connection and the next message have nothing to do with it."""
     heard: list[Received] = []
@@ -180,4 +191,4 @@ def test_a_broker_without_identifiers_is_not_asked_to_keep_anything() -> None:
             peer.sendall(NO_IDENTIFIERS)
             body = read_subscribe(stream)
             publisher.stop(timeout_s=0.0)
-    assert body[2:] == b"\x00" + len(PUMP).to_bytes(2) + PUMP.encode() + b"\x00"  # no property, QoS 0
+    assert body[2:] == b"\x00" + len(PUMP).to_bytes(2) + PUMP.encode() + b"\x08"  # no property, QoS 0, retained as published
