@@ -93,6 +93,8 @@ def test_a_scrape_tells_what_the_daemon_knows(serve: Serve) -> None:
             ("aegan_refused_commands_total", ""): 0,
             ("aegan_resident_memory_bytes", ""): 94_371_840,
             ("aegan_alarm_active", "pump"): 0,
+            ("aegan_alarm_acknowledged", "pump"): 0,
+            ("aegan_alarm_shelved", "pump"): 0,
             ("aegan_sensor_ok", "pump"): 1,
             ("aegan_scored_seconds_total", "pump"): 12.5,
             ("aegan_coverage_ratio", "pump"): 0.999,
