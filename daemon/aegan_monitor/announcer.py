@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from aegan_monitor import messages
 from aegan_monitor.alarm import Transition
-from aegan_monitor.annunciation import Annunciation, Occasion
+from aegan_monitor.annunciation import Annunciation, Occasion, Standing
 from aegan_monitor.decision import Decision
 from aegan_monitor.wall_clock import elapsed_s
 
@@ -28,6 +28,11 @@ class Announcer:
     def active(self) -> bool:
         """An alarm is announced."""
         return self._annunciation.active
+
+    @property
+    def standing(self) -> Standing:
+        """Whether it is announced, acknowledged or shelved."""
+        return self._annunciation.standing
 
     def begin(self, time: datetime, last: messages.LastEvent | None) -> list[messages.Payload]:
         """What a start tells, when `last` was the last event before it; numbers go on from there."""

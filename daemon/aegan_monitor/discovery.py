@@ -47,6 +47,13 @@ def name_device(node: str, machine: str | None) -> str:
     return "_".join([node.replace("_", "__"), *([] if machine is None else [machine])])
 
 
+def is_of_node(topic: str, node: str) -> bool:
+    """Whether a topic is one of discovery's, of this node or a machine of it."""
+    of_node, device = name_device(node, None), topic.split("/")[-3:][0]
+    is_of_machine = device.startswith(f"{of_node}_") and not device.startswith(f"{of_node}__")
+    return topic.endswith("/config") and (device == of_node or is_of_machine)
+
+
 def _device(node: str, machine: str | None) -> dict[str, object]:
     device = {"identifiers": [f"aegan_{name_device(node, machine)}"], "manufacturer": "aegan-monitor", "sw_version": __version__}
     if machine is None:

@@ -92,6 +92,8 @@ def _machine_health(line: Line, uptime_s: float) -> messages.MachineHealth:
     return messages.MachineHealth(
         state=line.machine.state,
         active=line.machine.active,
+        acknowledged=line.machine.standing == "acknowledged",
+        shelved=line.machine.standing == "shelved",
         sensor=line.listener.sensor().state,
         coverage_percent=round(min(100.0, 100 * _scored_s(line) / max(uptime_s, 1e-3)), 2),
         dropped_samples_total=line.ring.dropped_samples_total,

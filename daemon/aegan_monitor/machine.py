@@ -8,6 +8,7 @@ from datetime import datetime
 from aegan_monitor import messages
 from aegan_monitor.alarm import ACTIVE, Alarm, Transition
 from aegan_monitor.announcer import Announcer
+from aegan_monitor.annunciation import Standing
 from aegan_monitor.commands import Refusal, make_result
 from aegan_monitor.decision import Decider, Decision
 from aegan_monitor.listener import SensorState
@@ -78,6 +79,11 @@ class Machine:
     def active(self) -> bool:
         """The alarm is active: shelved it is not, whatever its state."""
         return self._announcer.active
+
+    @property
+    def standing(self) -> Standing:
+        """What is announced of the alarm, and what people have said about it."""
+        return self._announcer.standing
 
     def begin(self, time: datetime, last: messages.LastEvent | None = None) -> list[messages.Payload]:
         """The alarm's state before the first decision.

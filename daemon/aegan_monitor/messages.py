@@ -85,6 +85,8 @@ class MachineHealth(Model):
 
     state: AlarmState = Field(description="State of its alarm.")
     active: bool = Field(default=False, description="Whether it is active: shelved it is not, whatever its state.")
+    acknowledged: bool = Field(default=False, description="Whether it is active, and somebody has acknowledged it.")
+    shelved: bool = Field(default=False, description="Whether it is shelved.")
     sensor: str = Field(description="As in the sensor topic: `ok` or the fault.", examples=["ok"])
     coverage_percent: float = Field(
         ge=0, le=100, description="Part of the time since the daemon's start that a score covers, in percent.", examples=[99.9]

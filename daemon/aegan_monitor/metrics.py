@@ -4,10 +4,12 @@ import logging
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from socketserver import ThreadingTCPServer
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import MetricsHandler
@@ -21,7 +23,9 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
 _TURN_S = 0.2  # so late `stop` may be noticed
-_REQUEST_TIMEOUT_S = 5.0  # who connects and says nothing holds no thread for longer
+_REQUEST_TIMEOUT_S = 5.0  # for the whole of a request: who says little holds no thread for longer than who says nothing
+_MAX_CONNECTIONS = 8
+_FAILED_ACCEPT_S = 0.5  # no file descriptor is left, say: it would fail again at once
 
 
 class Report(Protocol):
@@ -61,6 +65,8 @@ OF_NODE: tuple[Row, ...] = (  # of (health, connected)
 )
 OF_MACHINE: tuple[Row, ...] = (  # of (machine's health, reading)
     Row("aegan_alarm_active", "Whether the alarm is raised, and not shelved.", lambda health, _: health.active),
+    Row("aegan_alarm_acknowledged", "Whether it is raised, and acknowledged.", lambda health, _: health.acknowledged),
+    Row("aegan_alarm_shelved", "Whether the alarm is shelved.", lambda health, _: health.shelved),
     Row("aegan_sensor_ok", "Whether the machine can be heard.", lambda health, _: health.sensor == "ok"),
     Row("aegan_scored_seconds_total", "Sound that was scored.", lambda _, reading: reading.scored_s),
     Row(
@@ -87,7 +93,7 @@ class HealthCollector(Collector):
         self._report = report
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric."""
+        """Every metric; a machine that a reload adds between the two answers comes with the next scrape."""
         health, readings, connected = self._report.make(datetime.now(UTC)), self._report.readings(), self._report.connected
         build = {"version": health.version, "provider": health.provider}
         yield InfoMetricFamily("aegan_build", "Version of the daemon, and the provider in use.", value=build)
@@ -95,7 +101,7 @@ class HealthCollector(Collector):
             yield _make_metric(row, (), {(): row.find(health, connected)})
         for row in OF_MACHINE:
             values: dict[tuple[str, ...], float | None] = {
-                (name,): row.find(health.machines[name], reading) for name, reading in readings.items()
+                (name,): row.find(health.machines[name], reading) for name, reading in readings.items() if name in health.machines
             }
             yield _make_metric(row, ("machine",), values)
 
@@ -109,12 +115,6 @@ def _make_metric(row: Row, labels: tuple[str, ...], values: Mapping[tuple[str, .
     return metric
 
 
-class _Handler(MetricsHandler):
-    """The library's, without its patience."""
-
-    timeout = _REQUEST_TIMEOUT_S
-
-
 class _Server(ThreadingTCPServer):
     """Unlike http.server's, it asks no DNS for its own name, which may take its time where there is none."""
 
@@ -126,7 +126,39 @@ class _Server(ThreadingTCPServer):
         registry = CollectorRegistry(auto_describe=False)
         registry.register(collector)
         ((self.address_family, *_, address), *_) = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        super().__init__((str(address[0]), port), _Handler.factory(registry))
+        super().__init__((str(address[0]), port), MetricsHandler.factory(registry))
+        self._lock = threading.Lock()
+        self._open: dict[socket.socket, float] = {}  # until when each may last
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept, or wait a little: what fails would fail again at once."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(_FAILED_ACCEPT_S)
+            raise
+
+    def verify_request(self, request: Any, client_address: object) -> bool:  # noqa: ARG002 - the base's signature
+        """Whether there is room for one more."""
+        with self._lock:
+            has_room = len(self._open) < _MAX_CONNECTIONS
+            if has_room:
+                self._open[request] = time.monotonic() + _REQUEST_TIMEOUT_S
+        return has_room
+
+    def shutdown_request(self, request: Any) -> None:
+        """It is over."""
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def end_late(self) -> None:
+        """Wake those who wait for a client that takes too long."""
+        with self._lock:
+            for request, until_s in self._open.items():
+                if time.monotonic() > until_s:
+                    with suppress(OSError):
+                        request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the base's signature
         """A client that went away is no news; anything else is a fault of ours, and Prometheus sees it too."""
@@ -156,9 +188,10 @@ class MetricsServer:
         while not self._stopping.is_set():
             try:
                 self._serve()
-            except OSError as error:
+            except (OSError, UnicodeError) as error:  # a host such as a..b is no name at all
+                reason = error.strerror if isinstance(error, OSError) else None
                 remedy = f"set metrics.host and metrics.port to an address that is free; trying again every {self._retry_s:g} s"
-                self._telling.bad(f"cannot listen there ({error.strerror or error}); {remedy}")
+                self._telling.bad(f"cannot listen there ({reason or error}); {remedy}")
                 self._stopping.wait(self._retry_s)
 
     def _serve(self) -> None:
@@ -166,3 +199,4 @@ class MetricsServer:
             self._telling.good("listening")
             while not self._stopping.is_set():
                 server.handle_request()
+                server.end_late()

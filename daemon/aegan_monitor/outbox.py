@@ -114,10 +114,10 @@ class Outbox:
             else:
                 self._live.put(row)
 
-    def belong(self, topics: Iterable[str]) -> None:
-        """Say on which topics the broker is to keep something; it is made to forget what an earlier configuration left on others."""
+    def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] | None = None) -> None:
+        """Say on which topics the broker is to keep something; it is made to forget what an earlier configuration left on our others."""
         with self._lock:
-            self._put_live(self._topics.belong(topics))
+            self._put_live(self._topics.belong(topics, is_ours))
 
     def repeat_retained(self) -> None:
         """Send the newest message of every retained topic once more."""

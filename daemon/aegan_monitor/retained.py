@@ -1,6 +1,6 @@
 """Topics on which the broker keeps a message of ours: those that belong, and those of machines that have left, until they are cleared."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from aegan_monitor.messages import PAYLOADS, QOS_AND_RETAINED, Kind, Message, Topics
@@ -11,6 +11,7 @@ class TopicChanges(NamedTuple):
 
     added: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()  # of another node: to be told
 
 
 NO_CHANGES = TopicChanges()
@@ -23,12 +24,14 @@ class RetainedTopics:
         self.unwritten: set[str] = set()  # nothing goes out on a topic that would be forgotten
         self._durable = durable
         self._belonging: frozenset[str] | None = None  # none: nobody has said it yet
+        self._is_ours: Callable[[str], bool] = _every
         self._known: set[str] = set()
+        self._left: set[str] = set()
         self._removed: set[str] = set()  # that the journal still has
 
-    def belong(self, topics: Iterable[str]) -> list[Message]:
-        """These alone belong from now on; what clears the others."""
-        self._belonging = frozenset(topics)
+    def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] | None = None) -> list[Message]:
+        """These alone belong from now on; what clears the others that `is_ours`: the rest may be another daemon's."""
+        self._belonging, self._is_ours = frozenset(topics), is_ours or _every
         self._add(self._belonging)
         return self._clear()
 
@@ -42,15 +45,13 @@ class RetainedTopics:
     def cleared(self, topic: str) -> None:
         """The broker has nothing on it any more; harmless when it belongs again."""
         if self._belonging is not None and topic in self._known - self._belonging:
-            self._known.remove(topic)
-            self.unwritten.discard(topic)
-            if self._durable:
-                self._removed.add(topic)
+            self._forget(topic)
 
     def changes(self) -> TopicChanges:
         """What is to be written; say `written` afterwards."""
         removed, self._removed = self._removed, set()
-        return TopicChanges(frozenset(self.unwritten), frozenset(removed))
+        left, self._left = self._left, set()
+        return TopicChanges(frozenset(self.unwritten), frozenset(removed), frozenset(left))
 
     def written(self, topics: Iterable[str]) -> None:
         """The journal has them, or has tried."""
@@ -66,10 +67,37 @@ class RetainedTopics:
             self._removed -= topics
         self._known |= topics
 
+    def _forget(self, topic: str) -> None:
+        self._known.remove(topic)
+        self.unwritten.discard(topic)
+        if self._durable:
+            self._removed.add(topic)
+
     def _clear(self) -> list[Message]:
         """Discovery goes first: who was told of a topic by it then does not hear it emptied."""
         gone = self._known - self._belonging if self._belonging is not None else set()
-        return sorted(map(make_empty, gone), key=lambda message: (message.kind != "discovery", message.topic))
+        others = {topic for topic in gone if not self._is_ours(topic)}
+        self._left |= others
+        for topic in others:
+            self._forget(topic)
+        return sorted(map(make_empty, gone - others), key=lambda message: (message.kind != "discovery", message.topic))
+
+
+def _every(_topic: str) -> bool:
+    return True
+
+
+def find_filters(topics: Iterable[str]) -> str:
+    """Options of mosquitto_sub for these, few even if there are many machines' entities."""
+    return " ".join(f"-t '{name}'" for name in sorted(set(map(_widen, topics))))
+
+
+def _widen(topic: str) -> str:
+    """The filter of all that a machine or node has there."""
+    if make_empty(topic).kind != "discovery":
+        return f"{topic.rpartition('/')[0]}/+"
+    prefix, _, device, *_ = topic.rsplit("/", 4)
+    return f"{prefix}/+/{device}/+/config"
 
 
 def make_empty(topic: str) -> Message:

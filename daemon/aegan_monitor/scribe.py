@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.journal import DamagedJournalError, Journal, JournalError, StoredEvent
 from aegan_monitor.outbox import Changes, Outbox
-from aegan_monitor.retained import TopicChanges
+from aegan_monitor.retained import TopicChanges, find_filters
 from aegan_monitor.row import Row
 from aegan_monitor.wall_clock import elapsed_s
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
+LEFT = "retained topics of another node or base topic are left; if it is gone: mosquitto_sub --remove-retained"
 TURN_S = 1.0  # so late is what was delivered removed at most
 
 
@@ -89,6 +90,8 @@ class Scribe:
         changes = Changes([], [])
         try:
             changes = self._outbox.changes()
+            if changes.topics.left:
+                log.warning("%s: %s %s", self._journal.path, LEFT, find_filters(changes.topics.left))
             if self._is_stale:
                 self._write_anew()
             elif changes:

@@ -1,5 +1,6 @@
 """Examples for programs that cannot be installed here: that they name what the messages hold."""
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -33,3 +34,12 @@ def test_telegraf_is_told_fields_that_exist(repository: Path, payload: type[Payl
         name: FIELD_TYPES.get(type(value), "") for name, value in example.items()
     }.items()
     assert {tag["path"] for tag in parser.get("tag", [])} <= set(example)
+
+
+def test_node_red_tells_how_an_alarm_ends(repository: Path) -> None:
+    """By `cleared` or by `shelved`, each with an output of its own."""
+    nodes = json.loads((repository / "configs" / "examples" / "node-red" / "flow.json").read_text(encoding="utf-8"))
+    (switch,) = [node for node in nodes if node["id"] == "aegan-kind"]
+    kinds = [rule["v"] for rule in switch["rules"]]
+    assert (kinds, switch["outputs"], switch["wires"]) == (["raised", "cleared", "shelved"], 3, [[f"aegan-{kind}"] for kind in kinds])
+    assert {name for (name,) in switch["wires"]} <= {node["id"] for node in nodes}

@@ -93,6 +93,8 @@ def test_a_scrape_tells_what_the_daemon_knows(serve: Serve) -> None:
             ("aegan_refused_commands_total", ""): 0,
             ("aegan_resident_memory_bytes", ""): 94_371_840,
             ("aegan_alarm_active", "pump"): 0,
+            ("aegan_alarm_acknowledged", "pump"): 0,
+            ("aegan_alarm_shelved", "pump"): 0,
             ("aegan_sensor_ok", "pump"): 1,
             ("aegan_scored_seconds_total", "pump"): 12.5,
             ("aegan_coverage_ratio", "pump"): 0.999,
@@ -157,6 +159,52 @@ def test_one_who_connects_and_is_silent_holds_up_nobody(serve: Serve) -> None:
     scrape(port)
     with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
         assert scrape(port)
+
+
+def test_those_who_drip_are_few_and_soon_gone(serve: Serve) -> None:
+    """Eight at once, each for 5 s in all, however often it says a letter; then there is room again."""
+    port = serve(ToldReport())
+    scrape(port)
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(9)]
+    try:
+        for client in clients:
+            client.settimeout(0.2)
+        wait_until(lambda: is_ended(clients[8]), "one too many refused")
+        assert not any(is_ended(client) for client in clients[:8])
+        wait_until(lambda: [is_ended(client) for client in clients[:8]] == [True] * 8, "the others ended")
+    finally:
+        for client in clients:
+            client.close()
+    assert scrape(port)
+
+
+def is_ended(client: socket.socket) -> bool:
+    """Say a letter more; whether the endpoint has closed."""
+    try:
+        client.send(b"G")
+        return client.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def test_a_machine_that_a_reload_has_just_added_waits(serve: Serve) -> None:
+    """The scrape is answered, with those that are known to both."""
+    report = ToldReport(told={"pump": Reading(12.5, SCORE), "new": Reading(0.0, None)})
+    assert {machine for _, machine in values(scrape(serve(report)))} == {"", "pump"}
+
+
+def test_a_host_that_is_no_name_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """And tried again, as any other; it ends no thread."""
+    server = MetricsServer("a..b", 9877, ToldReport(), retry_s=60)
+    server.start()
+    wait_until(lambda: caplog.messages, "a line")
+    server.stop(timeout_s=10)
+    remedy = "set metrics.host and metrics.port to an address that is free; trying again every 60 s"
+    (told,) = caplog.messages
+    assert told.startswith("metrics on a..b:9877: cannot listen there (")
+    assert told.endswith(f"; {remedy}")
 
 
 def test_stop_ends_it() -> None:

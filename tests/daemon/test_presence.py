@@ -6,6 +6,7 @@ from aegan_monitor.config import MonitorConfig
 from aegan_monitor.messages import Topics
 from aegan_monitor.outbox import Outbox
 from aegan_monitor.presence import announce
+from aegan_monitor.retained import find_filters
 
 TOPICS = Topics("aegan", "hall")
 
@@ -61,3 +62,19 @@ def test_states_of_a_machine_that_stays_are_left_alone() -> None:
     announce(make_config("pump"), TOPICS, outbox)
     broker.take()
     assert {topic for topic in broker.kept if topic.startswith("aegan")} == {"aegan/hall/pump/alarm", "aegan/hall/status"}
+
+
+def test_what_another_node_has_is_left() -> None:
+    """The outbox may be a copy, on a cloned card, and the other daemon alive: its topics are told, once, and left."""
+    outbox = Outbox()
+    broker = Broker(outbox)
+    announce(make_config("pump"), Topics("aegan", "hall"), outbox)
+    broker.take()
+    broker.kept |= {"aegan/hall/status", "aegan/hall/pump/alarm"}
+    kept = set(broker.kept)
+    filters = "-t 'aegan/hall/+' -t 'aegan/hall/pump/+' -t 'homeassistant/+/hall/+/config' -t 'homeassistant/+/hall_pump/+/config'"
+    for told in (filters, ""):
+        announce(make_config("pump"), Topics("aegan", "hall_2"), outbox)
+        assert find_filters(outbox.changes().topics.left) == told
+        broker.take()
+    assert broker.kept >= kept

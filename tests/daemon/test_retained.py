@@ -10,7 +10,7 @@ from aegan_monitor.journal import Journal
 from aegan_monitor.messages import Message, Topics
 from aegan_monitor.outbox import Outbox
 from aegan_monitor.retained import RetainedTopics, find_states, make_empty
-from aegan_monitor.scribe import Scribe
+from aegan_monitor.scribe import LEFT, Scribe
 
 FAN, PUMP = "aegan/hall/fan/alarm", "aegan/hall/pump/alarm"
 DISCOVERY = "homeassistant/sensor/hall_fan/score/config"
@@ -135,6 +135,20 @@ def test_it_holds_over_restarts(tmp_path: Path, before_opening: bool) -> None:
     assert run_once(path, PUMP, before_opening=before_opening) == [(FAN, b"")]
     assert run_once(path, PUMP) == []
     assert run_once(path) == [(PUMP, b"")]
+
+
+def test_what_another_node_has_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In the log, with what takes it away; a journal that is a copy knows it no more in the next life."""
+    path = tmp_path / "o.sqlite"
+    run_once(path, FAN, PUMP)
+    for _ in range(2):
+        scribe = Scribe(outbox := Outbox(durable=True), Journal(path))
+        outbox.belong([PUMP], lambda topic: topic != FAN)
+        scribe.start()
+        scribe.settle(10.0)
+        scribe.stop()
+        assert deliver(outbox) == []
+    assert caplog.messages == [f"{path}: {LEFT} -t 'aegan/hall/fan/+'"]
 
 
 @given(st.lists(st.tuples(NAMES, st.booleans()), min_size=1, max_size=8))

@@ -22,10 +22,10 @@ pytestmark = pytest.mark.prometheus
 LABELS = 'instance="localhost:9877", job="aegan-monitor"'
 PUMP = f'{{{LABELS}, machine="pump"}}'
 FINE = {
-    f"up{{{LABELS}}}": "1x10",
-    f"aegan_alarm_active{PUMP}": "0x10",
-    f"aegan_sensor_ok{PUMP}": "1x10",
-    f"aegan_scored_seconds_total{PUMP}": "0+60x10",
+    f"up{{{LABELS}}}": "1x1450",
+    f"aegan_alarm_active{PUMP}": "0x1450",
+    f"aegan_sensor_ok{PUMP}": "1x1450",
+    f"aegan_scored_seconds_total{PUMP}": "0+60x1450",
 }
 
 
@@ -38,6 +38,7 @@ NOT_HEARD = f"pump is not heard ({MONITOR}): see its sensor topic or its log"
     [
         ({}, None, ""),
         ({f"aegan_alarm_active{PUMP}": "0 0 0 1x7"}, "AeganMachineSoundsWrong", f"pump sounds wrong ({MONITOR})"),
+        ({f"aegan_alarm_shelved{PUMP}": "1x1450"}, "AeganAlarmShelvedLong", f"pump: its alarm has been shelved for 24 h ({MONITOR})"),
         ({f"aegan_sensor_ok{PUMP}": "1 1 0x8"}, "AeganMonitorDeaf", NOT_HEARD),
         ({f"aegan_scored_seconds_total{PUMP}": "0 60 120x8"}, "AeganMonitorDeaf", NOT_HEARD),
         ({f"up{{{LABELS}}}": "1 1 0x8"}, "AeganMonitorGone", f"{MONITOR} does not answer"),
@@ -50,8 +51,9 @@ def test_the_example_alerts_when_it_should(
     rules = repository / "configs" / "examples" / "prometheus" / "rules.yml"
     names = [rule["alert"] for rule in yaml.safe_load(rules.read_text(encoding="utf-8"))["groups"][0]["rules"]]
     labels = {"instance": "localhost:9877", "job": "aegan-monitor"} | ({"machine": "pump"} if "pump" in summary else {})
+    at = "1445m" if alert == "AeganAlarmShelvedLong" else "8m"
     told = [{"exp_labels": labels, "exp_annotations": {"summary": summary}}]
-    expected = [{"alertname": name, "eval_time": "8m", "exp_alerts": told if name == alert else []} for name in names]
+    expected = [{"alertname": name, "eval_time": at, "exp_alerts": told if name == alert else []} for name in names]
     series = [{"series": name, "values": values} for name, values in {**FINE, **changes}.items()]
     case = {"interval": "1m", "input_series": series, "alert_rule_test": expected}
     (tmp_path / "test.yml").write_text(json.dumps({"rule_files": [str(rules)], "evaluation_interval": "15s", "tests": [case]}))
