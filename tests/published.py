@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from jsonschema import Draft202012Validator
 
-from aegan_monitor.messages import QOS_AND_RETAINED, Payload, Topics
+from aegan_monitor.messages import QOS_AND_RETAINED, Topics
+from aegan_monitor.payloads import Payload
 from discovery_options import SCHEMAS as DISCOVERY_SCHEMAS
 from discovery_options import TOPIC as DISCOVERY_TOPIC
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aegan_monitor.message_doc import make_example
-from aegan_monitor.messages import Sensor
+from aegan_monitor.payloads import Sensor
 from broker import Mosquitto, Subscriber
 from published import checked, find_fault
 

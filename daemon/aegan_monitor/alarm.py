@@ -6,7 +6,7 @@ Words: ANSI/ISA-18.2, Management of Alarm Systems for the Process Industries.
 from dataclasses import dataclass
 from typing import Literal
 
-from aegan_monitor.messages import AlarmState
+from aegan_monitor.payloads import AlarmState
 
 Signal = Literal["exceeded", "within", "elapsed"]
 TRANSITIONS: dict[tuple[AlarmState, Signal], AlarmState] = {

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
-from aegan_monitor import messages
+from aegan_monitor import payloads
 from aegan_monitor.alarm import Transition
 from aegan_monitor.annunciation import Annunciation, Occasion, Standing
 from aegan_monitor.decision import Decision
+from aegan_monitor.last_event import LastEvent
 from aegan_monitor.wall_clock import elapsed_s
 
 RESTARTED = "restarted: the monitor has started anew, and nothing is known of the alarm that was"
@@ -34,17 +35,17 @@ class Announcer:
         """Whether it is announced, acknowledged or shelved."""
         return self._annunciation.standing
 
-    def begin(self, time: datetime, last: messages.LastEvent | None) -> list[messages.Payload]:
+    def begin(self, time: datetime, last: LastEvent | None) -> list[payloads.Payload]:
         """What a start tells, when `last` was the last event before it; numbers go on from there."""
         self._state = _make_state(time, last.id if last else None)
         self._sequence = 0 if last is None else last.sequence
         return [*self._forget(last, time, RESTARTED), self._state]
 
-    def end(self, time: datetime, last: messages.LastEvent | None) -> list[messages.Payload]:
+    def end(self, time: datetime, last: LastEvent | None) -> list[payloads.Payload]:
         """What a reload tells that takes the machine out of service, when `last` was the last event."""
         return self._forget(last, time, RECONFIGURED)
 
-    def _forget(self, last: messages.LastEvent | None, time: datetime, why: str) -> list[messages.Payload]:
+    def _forget(self, last: LastEvent | None, time: datetime, why: str) -> list[payloads.Payload]:
         self._annunciation = Annunciation()
         self._score = self._threshold = 0.0
         if last is not None and last.left_active:
@@ -54,10 +55,10 @@ class Announcer:
             return [self._make_event("unshelved", f"{why} shelved before", 0, time, None)]
         return []
 
-    def follow(self, transitions: Iterable[Transition], decision: Decision, sample: int, time: datetime) -> list[messages.Payload]:
+    def follow(self, transitions: Iterable[Transition], decision: Decision, sample: int, time: datetime) -> list[payloads.Payload]:
         """What follows from a decision at `sample`, and from the end of a shelf."""
         self._score, self._threshold = decision.score, decision.threshold
-        found: list[messages.Payload] = []
+        found: list[payloads.Payload] = []
         for transition in transitions:
             event = transition.event
             if transition.after == "alarm" and not self.active:  # also one that was clearing as its shelf ended, and is back
@@ -72,23 +73,23 @@ class Announcer:
             found += self._unshelve("its time is up", sample, time)
         return found
 
-    def refusal(self, command: messages.Command) -> str:
+    def refusal(self, command: payloads.Command) -> str:
         """Why a command is not obeyed now; empty if it is."""
         return self._annunciation.refusal(command.command)
 
-    def obey(self, command: messages.Command, sample: int, time: datetime) -> list[messages.Payload]:
+    def obey(self, command: payloads.Command, sample: int, time: datetime) -> list[payloads.Payload]:
         """What follows from a command that is not refused; `sample` is the end of what was heard before it."""
         cause = _tell_cause(command)
         if command.command == "unshelve":
             return self._unshelve(cause, sample, time)
         if command.command == "acknowledge":
             return [*self._announce("acknowledge", cause, sample, time), self._tell_state()]
-        duration_s = messages.DEFAULT_SHELF_S if command.duration_s is None else command.duration_s
+        duration_s = payloads.DEFAULT_SHELF_S if command.duration_s is None else command.duration_s
         end_sample = sample + round(duration_s * self._sample_rate_hz)
         found = self._announce("shelve", f"for {duration_s:g} s {cause}", sample, time, end_sample)
         return [*found, self._tell_state(shelved_until=time + timedelta(seconds=duration_s))]
 
-    def _unshelve(self, cause: str, sample: int, time: datetime) -> list[messages.Payload]:
+    def _unshelve(self, cause: str, sample: int, time: datetime) -> list[payloads.Payload]:
         found = self._announce("unshelve", cause, sample, time)
         if self._state.state == "alarm":  # one that is clearing is told of if it comes back
             still = f"{self._score_id} {self._score:.3g}, threshold {self._threshold:.3g}: the machine sounds wrong as the shelf ends"
@@ -97,7 +98,7 @@ class Announcer:
 
     def _announce(
         self, occasion: Occasion, cause: str, sample: int, time: datetime, shelve_until_sample: int | None = None
-    ) -> list[messages.Payload]:
+    ) -> list[payloads.Payload]:
         was_active = self.active
         kind = self._annunciation.take(occasion, shelve_until_sample)
         if kind is None:
@@ -107,9 +108,9 @@ class Announcer:
         duration_s = max(0, sample - self._raised_sample) / self._sample_rate_hz if was_active and not self.active else None
         return [self._make_event(kind, cause, sample, time, duration_s)]
 
-    def _make_event(self, kind: messages.EventKind, cause: str, sample: int, time: datetime, duration_s: float | None) -> messages.Event:
+    def _make_event(self, kind: payloads.EventKind, cause: str, sample: int, time: datetime, duration_s: float | None) -> payloads.Event:
         self._sequence += 1
-        event = messages.Event(
+        event = payloads.Event(
             id=self._new_id(),
             sequence=self._sequence,
             kind=kind,
@@ -125,17 +126,17 @@ class Announcer:
         self._state = self._state.model_copy(update={"event_id": event.id})
         return event
 
-    def _tell_state(self, **changes: object) -> messages.Alarm:
+    def _tell_state(self, **changes: object) -> payloads.Alarm:
         standing = self._annunciation.standing
         self._state = self._state.model_copy(update={**changes, "active": self.active, "acknowledged": standing == "acknowledged"})
         return self._state
 
 
-def _make_state(since: datetime, event_id: str | None) -> messages.Alarm:
-    return messages.Alarm(state="normal", active=False, since=since, score=0.0, threshold=0.0, event_id=event_id)
+def _make_state(since: datetime, event_id: str | None) -> payloads.Alarm:
+    return payloads.Alarm(state="normal", active=False, since=since, score=0.0, threshold=0.0, event_id=event_id)
 
 
-def _tell_cause(command: messages.Command) -> str:
+def _tell_cause(command: payloads.Command) -> str:
     """By whom and why, on one line: others have written it."""
     text = f"by {command.by or 'command'}" + (f": {command.reason}" if command.reason else "")
     return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -6,7 +6,7 @@ Words: ANSI/ISA-18.2, Management of Alarm Systems for the Process Industries: a 
 
 from typing import Literal, TypeAlias
 
-from aegan_monitor.messages import CommandName, EventKind
+from aegan_monitor.payloads import CommandName, EventKind
 
 Standing: TypeAlias = Literal["normal", "unacknowledged", "acknowledged", "shelved"]
 Occasion: TypeAlias = Literal["raised", "cleared", CommandName]

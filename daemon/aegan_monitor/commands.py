@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from aegan_monitor.messages import Command, CommandName, Result
+from aegan_monitor.payloads import Command, CommandName, Result
 
 MAX_ECHO = 64  # of a stranger's words, as of an id
 

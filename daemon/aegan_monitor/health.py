@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from aegan_monitor import __version__, messages
+from aegan_monitor import __version__, payloads
 from aegan_monitor.delivery import Delivery
 from aegan_monitor.inbox import Inbox
 from aegan_monitor.line import Line
@@ -20,7 +20,7 @@ class Reading(NamedTuple):
     """What there is to tell of a machine beside its health; `score` is the last decision, none while it cannot be heard."""
 
     scored_s: float
-    score: messages.Score | None
+    score: payloads.Score | None
 
 
 class HealthReport:
@@ -40,11 +40,11 @@ class HealthReport:
         self._inbox, self._reloader = inbox, reloader
         self._started_s = time.monotonic()
 
-    def make(self, now: datetime) -> messages.Health:
+    def make(self, now: datetime) -> payloads.Health:
         """The payload of the health topic."""
         lines, now_s = self._lines(), time.monotonic()
         depth = self._outbox.measure()
-        return messages.Health(
+        return payloads.Health(
             time=now,
             version=__version__,
             uptime_s=round(now_s - self._started_s, 3),
@@ -87,9 +87,9 @@ def _provider(lines: Sequence[Line]) -> str:
     return ", ".join(sorted({line.session.provider for line in lines}))
 
 
-def _machine_health(line: Line, uptime_s: float) -> messages.MachineHealth:
+def _machine_health(line: Line, uptime_s: float) -> payloads.MachineHealth:
     deviation_ppm = line.listener.rate_deviation_ppm
-    return messages.MachineHealth(
+    return payloads.MachineHealth(
         state=line.machine.state,
         active=line.machine.active,
         acknowledged=line.machine.standing == "acknowledged",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aegan_monitor.broker_config import CommandsConfig
 from aegan_monitor.commands import Refusal, TokenBucket, parse, refuse
-from aegan_monitor.messages import Command
+from aegan_monitor.payloads import Command
 from aegan_monitor.received import Received
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from aegan_monitor.messages import Kind, Message
+from aegan_monitor.messages import Message
+from aegan_monitor.payloads import Kind
 from aegan_monitor.row import Row
 
 LATE_S: dict[Kind, float] = {"score": 10.0, "result": 60.0}  # worth nothing later than that

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from aegan_monitor import messages
+from aegan_monitor import payloads
 from aegan_monitor.alarm import ACTIVE, Alarm, Transition
 from aegan_monitor.announcer import Announcer
 from aegan_monitor.annunciation import Standing
 from aegan_monitor.commands import Refusal, make_result
 from aegan_monitor.decision import Decider, Decision
+from aegan_monitor.last_event import LastEvent
 from aegan_monitor.listener import SensorState
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.record import BundleFields
@@ -64,14 +65,14 @@ class Machine:
         self.name = name
         self.n_samples_scored = 0
         self._scored_until = 0  # the sample after the last of them
-        self.last_score: messages.Score | None = None
+        self.last_score: payloads.Score | None = None
         self._pipeline, self._judge = pipeline, judge
         self._announcer = Announcer(judge.score, judge.sample_rate_hz, new_id)
         self._end_sample = 0  # of what was heard
         self._sensor: SensorState | None = None
 
     @property
-    def state(self) -> messages.AlarmState:
+    def state(self) -> payloads.AlarmState:
         """The alarm's state."""
         return self._judge.alarm.state
 
@@ -85,7 +86,7 @@ class Machine:
         """What is announced of the alarm, and what people have said about it."""
         return self._announcer.standing
 
-    def begin(self, time: datetime, last: messages.LastEvent | None = None) -> list[messages.Payload]:
+    def begin(self, time: datetime, last: LastEvent | None = None) -> list[payloads.Payload]:
         """The alarm's state before the first decision.
 
         Every start begins normal: what was heard before is not remembered. An alarm that was active when the daemon ended
@@ -94,11 +95,11 @@ class Machine:
         """
         return self._announcer.begin(time, last)
 
-    def end(self, time: datetime, last: messages.LastEvent | None) -> list[messages.Payload]:
+    def end(self, time: datetime, last: LastEvent | None) -> list[payloads.Payload]:
         """What is to be told when a reload takes the machine out of service: an alarm that is active (`last` as in `begin`) ends."""
         return self._announcer.end(time, last)
 
-    def hear(self, run: Run, time: datetime) -> list[messages.Payload]:
+    def hear(self, run: Run, time: datetime) -> list[payloads.Payload]:
         """Score a run that ended at wall time `time`; nothing is scored across a gap."""
         if run.after_gap:
             self._pipeline.reset(run.start_sample)
@@ -111,23 +112,23 @@ class Machine:
             self._scored_until = clip.end_sample
         return [payload for clip in clips for payload in self._publish(self._judge.judge(clip), time)]
 
-    def obey(self, command: messages.Command | Refusal, time: datetime) -> list[messages.Payload]:
+    def obey(self, command: payloads.Command | Refusal, time: datetime) -> list[payloads.Payload]:
         """What follows from a command that came at wall time `time`, or why nothing does; the answer is the last."""
         reason = command.reason if isinstance(command, Refusal) else self._announcer.refusal(command)
         if isinstance(command, Refusal) or reason:
             return [make_result(command, reason, time)]
         return [*self._announcer.obey(command, self._end_sample, time), make_result(command, reason, time)]
 
-    def sense(self, sensor: SensorState, time: datetime) -> list[messages.Payload]:
+    def sense(self, sensor: SensorState, time: datetime) -> list[payloads.Payload]:
         """The input's state, if it is news."""
         if sensor == self._sensor or sensor.state == "starting":
             return []
         self._sensor = sensor
-        return [messages.Sensor(state=sensor.state, detail=sensor.detail, since=time)]
+        return [payloads.Sensor(state=sensor.state, detail=sensor.detail, since=time)]
 
-    def _publish(self, outcome: Outcome, time: datetime) -> list[messages.Payload]:
+    def _publish(self, outcome: Outcome, time: datetime) -> list[payloads.Payload]:
         clip, decision = outcome.clip, outcome.decision
-        self.last_score = messages.Score(
+        self.last_score = payloads.Score(
             time=time,
             sample=clip.end_sample,
             stream_s=clip.end_sample / self._judge.sample_rate_hz,

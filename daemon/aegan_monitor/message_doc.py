@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from aegan_monitor.messages import PAYLOADS, QOS_AND_RETAINED, UNMODELLED, Kind, Payload, make_schema
+from aegan_monitor.messages import QOS_AND_RETAINED, UNMODELLED
+from aegan_monitor.payloads import PAYLOADS, Kind, Payload, make_schema
 
 Schema: TypeAlias = Mapping[str, Any]
 

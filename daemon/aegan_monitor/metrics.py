@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.exposition import MetricsHandler
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from aegan_monitor import messages
+from aegan_monitor import payloads
 from aegan_monitor.health import Reading
 from aegan_monitor.telling import Telling
 
@@ -35,7 +35,7 @@ class Report(Protocol):
     def connected(self) -> bool:
         """Whether the broker has accepted the connection."""
 
-    def make(self, now: datetime) -> messages.Health:
+    def make(self, now: datetime) -> payloads.Health:
         """The payload of the health topic."""
 
     def readings(self) -> Mapping[str, Reading]:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from aegan_monitor import messages
 from aegan_monitor.birth import Birth
 from aegan_monitor.capture import Capture
 from aegan_monitor.config import MachineConfig, MonitorConfig
@@ -15,12 +14,15 @@ from aegan_monitor.delivery import Delivery
 from aegan_monitor.health import HealthReport
 from aegan_monitor.inbox import Inbox
 from aegan_monitor.journal import Journal, find_path
+from aegan_monitor.last_event import LastEvent, read_last_event
 from aegan_monitor.line import Line, make_capture
 from aegan_monitor.memory import give_back_memory
+from aegan_monitor.messages import Topics
 from aegan_monitor.metrics import MetricsServer
 from aegan_monitor.mqtt import FIRST_RETRY_S, MqttPublisher
 from aegan_monitor.notify import Notifier, watchdog_interval_s
 from aegan_monitor.outbox import KEEP_S, Outbox
+from aegan_monitor.payloads import Event, Payload, Score, Sensor
 from aegan_monitor.presence import announce
 from aegan_monitor.reload import Reloader
 from aegan_monitor.reload_answer import Answer, find_answer_path, write_answer
@@ -57,7 +59,7 @@ class Monitor:
         self._stopping = threading.Event()
         self._clock = clock
         self._notifier = notifier or Notifier(os.environ.get("NOTIFY_SOCKET"))
-        self._topics = messages.Topics(config.mqtt.base_topic, config.node)
+        self._topics = Topics(config.mqtt.base_topic, config.node)
         self._setup = build(config, capture)
         self._reloader = Reloader(lambda before: build(read_again() if read_again else config, capture, before))
         self._answer_path = find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
@@ -162,7 +164,7 @@ class Monitor:
         self._publish(line, line.machine.sense(sensor, now()))
         payloads = [] if run is None else line.machine.hear(run, now())
         self._publish(line, payloads)
-        decided = any(isinstance(payload, messages.Score) for payload in payloads)
+        decided = any(isinstance(payload, Score) for payload in payloads)
         self._watchdog.see(line.machine.name, self._clock(), decided=decided, sensor=sensor.state, ended=line.ring.ended)
 
     def _is_alive(self) -> bool:
@@ -232,14 +234,14 @@ class Monitor:
             retry_s=(min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s),
         )
 
-    def _last_event(self, line: Line) -> messages.LastEvent | None:
-        return messages.read_last_event(self._outbox.last_event(self._topics.name("event", line.machine.name)))
+    def _last_event(self, line: Line) -> LastEvent | None:
+        return read_last_event(self._outbox.last_event(self._topics.name("event", line.machine.name)))
 
-    def _publish(self, line: Line, payloads: list[messages.Payload]) -> None:
+    def _publish(self, line: Line, payloads: list[Payload]) -> None:
         for payload in payloads:
-            if isinstance(payload, messages.Event):
+            if isinstance(payload, Event):
                 log.warning("%s: alarm %s: %s", line.machine.name, payload.kind, payload.cause)
-            if isinstance(payload, messages.Sensor):
+            if isinstance(payload, Sensor):
                 level = logging.INFO if payload.state == "ok" else logging.WARNING
                 log.log(level, "%s: sensor %s%s", line.machine.name, payload.state, f": {payload.detail}" if payload.detail else "")
             self._outbox.put(self._topics.message(payload, line.machine.name))

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from aegan_monitor.messages import PAYLOADS, QOS_AND_RETAINED, Kind, Message, Topics
+from aegan_monitor.messages import QOS_AND_RETAINED, Message, Topics
+from aegan_monitor.payloads import PAYLOADS, Kind
 
 
 class TopicChanges(NamedTuple):

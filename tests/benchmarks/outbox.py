@@ -14,9 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from aegan_monitor.connection import Connection
 from aegan_monitor.health import resident_bytes
 from aegan_monitor.journal import Journal
-from aegan_monitor.messages import Event, Topics
+from aegan_monitor.messages import Topics
 from aegan_monitor.mqtt import MqttPublisher
 from aegan_monitor.outbox import Outbox
+from aegan_monitor.payloads import Event
 from aegan_monitor.scribe import Scribe
 from broker import Mosquitto, Subscriber, wait_until
 

@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aegan_monitor import messages
+from aegan_monitor import payloads
 from aegan_monitor.alarm import Alarm
 from aegan_monitor.announcer import Announcer
 from aegan_monitor.decision import Decision
-from aegan_monitor.messages import Command, CommandName
+from aegan_monitor.last_event import LastEvent
+from aegan_monitor.payloads import Command, CommandName
 from published import checked
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
@@ -18,7 +19,7 @@ RATE_HZ = 100
 class Story:
     """An alarm without on-delay, a decision a second; `told` is what was published since it was read last."""
 
-    def __init__(self, last: messages.LastEvent | None = None, off_delay_s: int = 0) -> None:
+    def __init__(self, last: LastEvent | None = None, off_delay_s: int = 0) -> None:
         ids = iter(f"id-{number}" for number in range(100))
         self.announcer = Announcer("z", RATE_HZ, lambda: next(ids))
         self.now_s = 0
@@ -42,9 +43,9 @@ class Story:
     def events(self) -> list[tuple[str, bool, str, float | None]]:
         """What the events said; the state is as the last event has left it."""
         told, self._told = self._told, []
-        found = [payload for payload in told if isinstance(payload, messages.Event)]
+        found = [payload for payload in told if isinstance(payload, payloads.Event)]
         state = told[-1]
-        assert isinstance(state, messages.Alarm)
+        assert isinstance(state, payloads.Alarm)
         if found:
             assert (state.event_id, state.active) == (found[-1].id, found[-1].active)
         self.state = state
@@ -157,7 +158,7 @@ RESTARTED = "restarted: the monitor has started anew, and nothing is known of th
 )
 def test_a_restart_forgets(kind: str, active: bool, told: list[tuple[str, bool, str, float | None]]) -> None:
     """What was active is cleared, what was shelved is not any more: the alarm comes again if the fault is still there."""
-    story = Story(messages.LastEvent(id="id-old", sequence=41, kind=kind, time=NOW - timedelta(minutes=5), active=active))
+    story = Story(LastEvent(id="id-old", sequence=41, kind=kind, time=NOW - timedelta(minutes=5), active=active))
     assert story.events() == told
     assert (story.state.state, story.state.shelved_until, story.state.acknowledged) == ("normal", None, False)
     story.decide(True)
@@ -167,10 +168,10 @@ def test_a_restart_forgets(kind: str, active: bool, told: list[tuple[str, bool, 
 @pytest.mark.parametrize(("kind", "told"), [("acknowledged", "cleared"), ("shelved", "unshelved"), ("cleared", None)])
 def test_a_reload_ends_it(kind: str, told: str | None) -> None:
     """As a restart does, with a reason of its own."""
-    last = messages.LastEvent(id="id-old", sequence=41, kind=kind, time=NOW, active=kind == "acknowledged")
+    last = LastEvent(id="id-old", sequence=41, kind=kind, time=NOW, active=kind == "acknowledged")
     found = Story().announcer.end(NOW, last)
-    assert [payload.kind for payload in found if isinstance(payload, messages.Event)] == ([told] if told else [])
-    assert all(payload.cause.startswith("reconfigured: ") for payload in found if isinstance(payload, messages.Event))
+    assert [payload.kind for payload in found if isinstance(payload, payloads.Event)] == ([told] if told else [])
+    assert all(payload.cause.startswith("reconfigured: ") for payload in found if isinstance(payload, payloads.Event))
 
 
 def test_a_shelf_that_ends_while_the_alarm_clears_is_quiet() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aegan_monitor.annunciation import ANNOUNCED, ANNUNCIATION, REFUSALS, Annunciation, Occasion, Standing
-from aegan_monitor.messages import CommandName
+from aegan_monitor.payloads import CommandName
 
 STANDINGS: tuple[Standing, ...] = get_args(Standing)
 COMMANDS: tuple[CommandName, ...] = get_args(CommandName)

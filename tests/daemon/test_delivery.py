@@ -9,9 +9,10 @@ import pytest
 
 from aegan_monitor.connection import Connection
 from aegan_monitor.delivery import Delivery
-from aegan_monitor.messages import Event, Message, Topics
+from aegan_monitor.messages import Message, Topics
 from aegan_monitor.mqtt import MqttPublisher
 from aegan_monitor.outbox import Outbox
+from aegan_monitor.payloads import Event
 from broker import Mosquitto, Received, Subscriber, find_free_port, wait_until
 
 pytestmark = pytest.mark.broker

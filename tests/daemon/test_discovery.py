@@ -10,7 +10,8 @@ import aegan_monitor
 from aegan_monitor.discovery import discover, name_device
 from aegan_monitor.entities import OF_MACHINE, OF_NODE, Entity
 from aegan_monitor.message_doc import make_example
-from aegan_monitor.messages import PAYLOADS, Command, Health, Message, Topics
+from aegan_monitor.messages import Message, Topics
+from aegan_monitor.payloads import PAYLOADS, Command, Health
 from discovery_options import SCHEMAS
 from published import find_fault
 

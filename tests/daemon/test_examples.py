@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from aegan_monitor.message_doc import make_example
-from aegan_monitor.messages import PAYLOADS, QOS_AND_RETAINED, Payload
+from aegan_monitor.messages import QOS_AND_RETAINED
+from aegan_monitor.payloads import PAYLOADS, Payload
 
 FIELD_TYPES = {float: "float", int: "int", str: "string"}
 

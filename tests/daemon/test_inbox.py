@@ -9,7 +9,7 @@ import pytest
 from aegan_monitor.broker_config import CommandsConfig
 from aegan_monitor.commands import Refusal
 from aegan_monitor.inbox import LATE, MAX_WAITING, Inbox
-from aegan_monitor.messages import Command
+from aegan_monitor.payloads import Command
 from aegan_monitor.received import Received
 
 TOPIC = "aegan/hall/pump/command"

@@ -11,24 +11,19 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from aegan_monitor.messages import (
+from aegan_monitor.messages import QOS_AND_RETAINED, UNMODELLED, Message, Topics
+from aegan_monitor.payloads import (
     PAYLOADS,
-    QOS_AND_RETAINED,
-    UNMODELLED,
     Alarm,
     Command,
     Event,
     Health,
-    LastEvent,
     MachineHealth,
-    Message,
     Payload,
     Result,
     Score,
     Sensor,
-    Topics,
     format_time,
-    read_last_event,
     schema_texts,
 )
 
@@ -157,33 +152,6 @@ def test_a_field_that_the_schema_lacks_is_refused() -> None:
     """A misspelt field is an error here, not a surprise there."""
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         Score.model_validate({**fields(SCORE), "treshold": 1.0})
-
-
-def test_the_last_event_is_read_whatever_else_it_says() -> None:
-    """A start needs number, kind, time and id of any version; what says less is no event."""
-    read = read_last_event(TOPICS.message(EVENT, "pump").payload)
-    assert read == LastEvent(id=EVENT.id, sequence=3, kind="cleared", time=TIME, active=False)
-    assert (
-        read_last_event(b'{"schema":"aegan.event/2","id":"x","sequence":7,"kind":"new","time":"2026-01-31T08:15:00Z","more":1}') is not None
-    )
-    for payload in (None, b"", b"\xff", b"{}", b"[]", b'{"id":"x","sequence":-1,"kind":"raised","time":"2026-01-31T08:15:00Z"}'):
-        assert read_last_event(payload) is None
-
-
-@pytest.mark.parametrize(
-    ("kind", "active", "left_active", "left_shelved"),
-    [
-        ("raised", None, True, False),  # as older versions tell it
-        ("cleared", None, False, False),
-        ("acknowledged", True, True, False),
-        ("shelved", False, False, True),
-        ("a later kind", True, True, False),
-    ],
-)
-def test_a_start_knows_what_the_last_event_left(kind: str, active: bool | None, left_active: bool, left_shelved: bool) -> None:
-    """Whether an alarm was active, and whether it was shelved."""
-    last = LastEvent(id="x", sequence=7, kind=kind, time=TIME, active=active)
-    assert (last.left_active, last.left_shelved) == (left_active, left_shelved)
 
 
 def test_payloads_are_frozen() -> None:

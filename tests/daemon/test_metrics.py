@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from aegan_monitor.health import Reading
 from aegan_monitor.message_doc import make_example
-from aegan_monitor.messages import Health, Score
 from aegan_monitor.metrics import OF_MACHINE, OF_NODE, MetricsServer
+from aegan_monitor.payloads import Health, Score
 from broker import find_free_port, wait_until
 
 HEALTH = Health.model_validate({**make_example(Health), "outbox_depth": 3, "outbox_problem": "disk full"})

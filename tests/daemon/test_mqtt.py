@@ -19,9 +19,10 @@ from aegan_monitor.client import Protocol
 from aegan_monitor.connection import Connection
 from aegan_monitor.conversation import MAX_IN_FLIGHT
 from aegan_monitor.discovery import discover
-from aegan_monitor.messages import Alarm, Event, Health, MachineHealth, Message, Payload, Score, Sensor, Topics
+from aegan_monitor.messages import Message, Topics
 from aegan_monitor.mqtt import MqttPublisher
 from aegan_monitor.outbox import Outbox
+from aegan_monitor.payloads import Alarm, Event, Health, MachineHealth, Payload, Score, Sensor
 from aegan_monitor.row import Row
 from broker import Link, Mosquitto, Subscriber, find_free_port, wait_until
 

@@ -8,8 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from aegan_monitor.gates import FIRST_OFFER_S
 from aegan_monitor.live import LATE_S
-from aegan_monitor.messages import QOS_AND_RETAINED, Kind, Message
+from aegan_monitor.messages import QOS_AND_RETAINED, Message
 from aegan_monitor.outbox import Outbox
+from aegan_monitor.payloads import Kind
 from aegan_monitor.row import Row
 
 LIVE: tuple[Kind, ...] = ("score", "health", "alarm", "sensor", "status")

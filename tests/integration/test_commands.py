@@ -20,7 +20,7 @@ from aegan_monitor.annunciation import Annunciation
 from aegan_monitor.commands import Refusal, parse
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
-from aegan_monitor.messages import Command
+from aegan_monitor.payloads import Command
 from alternating import AlternatingSound
 from broker import Mosquitto, Received, Subscriber, wait_until
 from running import EVENT_TOPIC, Daemon

@@ -1,0 +1,31 @@
+"""The last event of a machine, as a start of the daemon finds it in the outbox."""
+
+from pydantic import AwareDatetime, BaseModel, NonNegativeInt, ValidationError
+
+
+class LastEvent(BaseModel):
+    """What a start of the daemon has to know of the last event of a machine; reads any version that says so much."""
+
+    id: str
+    sequence: NonNegativeInt
+    kind: str
+    time: AwareDatetime
+    active: bool | None = None  # older ones do not say
+
+    @property
+    def left_active(self) -> bool:
+        """An alarm was active after it."""
+        return self.kind == "raised" if self.active is None else self.active
+
+    @property
+    def left_shelved(self) -> bool:
+        """The alarm was shelved after it: while it is, nothing but the end of the shelf is an event."""
+        return self.kind == "shelved"
+
+
+def read_last_event(payload: bytes | None) -> LastEvent | None:
+    """The last event, unless there was none or its payload says something else."""
+    try:
+        return None if payload is None else LastEvent.model_validate_json(payload)
+    except ValidationError:
+        return None

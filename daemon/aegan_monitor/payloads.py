@@ -1,0 +1,254 @@
+"""The forms of what is published: one model each. `docs/schemas` and the tables of `docs/mqtt.md` are generated from here."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+
+Kind: TypeAlias = Literal["status", "health", "score", "alarm", "event", "sensor", "command", "result", "discovery"]
+AlarmState: TypeAlias = Literal["normal", "pending", "alarm", "clearing"]
+EventKind: TypeAlias = Literal["raised", "cleared", "acknowledged", "shelved", "unshelved"]
+CommandName: TypeAlias = Literal["acknowledge", "shelve", "unshelve"]
+
+
+def format_time(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, as in `2026-01-31T08:15:00.250Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_TIME_SCHEMA = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+    "examples": ["2026-01-31T08:15:00.250Z"],
+}
+UtcTime = Annotated[AwareDatetime, PlainSerializer(format_time), WithJsonSchema(_TIME_SCHEMA, mode="serialization")]
+
+
+class Model(BaseModel):
+    """Frozen, with no field that is not named here, and no NaN or infinity: JSON has none."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True, json_schema_serialization_defaults_required=True
+    )
+
+
+class Payload(Model):
+    """What all JSON payloads have in common: `schema` comes first and names the form and its version.
+
+    `docs/mqtt.md` is made of the docstrings, descriptions and examples; where a field has no example, one is made of its default or type.
+    """
+
+    KIND: ClassVar[Kind]
+    OF_MACHINE: ClassVar[bool] = True  # health alone is the node's
+    OURS: ClassVar[bool] = True  # a command alone is what others say: fields with a default may be left out
+
+
+SCHEMA_WORDS = "Names this form and its version."
+_ID = "5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e"
+
+
+class MachineHealth(Model):
+    """How the line of one machine fares."""
+
+    state: AlarmState = Field(description="State of its alarm.")
+    active: bool = Field(default=False, description="Whether it is active: shelved it is not, whatever its state.")
+    acknowledged: bool = Field(default=False, description="Whether it is active, and somebody has acknowledged it.")
+    shelved: bool = Field(default=False, description="Whether it is shelved.")
+    sensor: str = Field(description="As in the sensor topic: `ok` or the fault.", examples=["ok"])
+    coverage_percent: float = Field(
+        ge=0, le=100, description="Part of the time since the daemon's start that a score covers, in percent.", examples=[99.9]
+    )
+    dropped_samples_total: NonNegativeInt = Field(description="Samples that were overwritten before they could be scored.")
+    gaps_total: NonNegativeInt = Field(description="Interruptions of the sound; nothing is scored across one.")
+    rate_deviation_ppm: float | None = Field(
+        default=None,
+        description="How much faster the microphone's clock is than it says, in millionths; null until it is known.",
+        examples=[-18.4],
+    )
+
+
+class Health(Payload):
+    """How the daemon fares."""
+
+    KIND = "health"
+    OF_MACHINE = False
+    schema_: Literal["aegan.health/1"] = Field(default="aegan.health/1", alias="schema", description=SCHEMA_WORDS)
+    time: UtcTime = Field(description="When this was found.")
+    version: str = Field(description="The daemon's.", examples=["0.1.0"])
+    uptime_s: NonNegativeFloat = Field(description="Seconds since the daemon's start.", examples=[3600.0])
+    provider: str = Field(description="ONNX Runtime's provider that is actually in use.", examples=["cpu"])
+    providers_requested: tuple[str, ...] = Field(
+        description="Those that the configuration asks for, the favourite first.", examples=[["cuda", "cpu"]]
+    )
+    machines: dict[str, MachineHealth] = Field(description="By the machine's name.")
+    outbox_depth: NonNegativeInt = Field(description="Messages that the broker has not acknowledged.")
+    outbox_unheard: NonNegativeInt = Field(default=0, description="Of these, events that wait for a subscriber (seen under MQTT 5 only).")
+    outbox_parked: NonNegativeInt = Field(default=0, description="Of these, events that the broker refuses (seen under MQTT 5 only).")
+    outbox_dropped_total: NonNegativeInt = Field(description="Events lost because the outbox was full, or because they waited too long.")
+    outbox_late_total: NonNegativeInt = Field(default=0, description="Scores and results that were not sent because they were late.")
+    outbox_problem: str = Field(default="", description="Why events are not on disk but in memory alone; empty if they are on disk.")
+    refused_total: NonNegativeInt = Field(default=0, description="Messages that the broker refused (seen under MQTT 5 only).")
+    commands_refused_total: NonNegativeInt = Field(
+        default=0, description="Commands that were malformed, late, retained or too many, answered or not."
+    )
+    reload_problem: str = Field(default="", description="Why the last reload changed nothing; empty if it did, or if there was none.")
+    broker_problem: str = Field(default="", description="The last trouble with the broker since the start; empty if there was none.")
+    rss_bytes: NonNegativeInt = Field(description="Memory in use, in bytes.", examples=[94_371_840])
+
+
+class Score(Payload):
+    """Each decision."""
+
+    KIND = "score"
+    schema_: Literal["aegan.score/1"] = Field(default="aegan.score/1", alias="schema", description=SCHEMA_WORDS)
+    time: UtcTime = Field(description="When it fell, by the wall clock.")
+    sample: NonNegativeInt = Field(description="Index of the sample after the last that the score saw.", examples=[160_000])
+    stream_s: NonNegativeFloat = Field(description="The same in seconds since the capture opened.", examples=[10.0])
+    score_id: str = Field(description="Which of the bundle's scores decides.", examples=["D_maha"])
+    score: float = Field(description="Its value, without a unit; higher is less normal.", examples=[1.5])
+    normalised: float = Field(
+        description="The same on the scale of normal sound that the bundle carries: standard deviations above its mean.", examples=[0.25]
+    )
+    threshold: float = Field(
+        description="What the score is held against, on its own scale; while an alarm is active, where it may clear.", examples=[2.0]
+    )
+    exceeded: bool = Field(description="Whether the score is over the threshold.")
+    level_dbfs: float = Field(description="Level (RMS) of the sound that the score saw, in dB relative to full scale.", examples=[-31.5])
+    state: AlarmState = Field(description="State of the alarm after this decision.")
+
+
+class Alarm(Payload):
+    """The alarm's present state."""
+
+    KIND = "alarm"
+    schema_: Literal["aegan.alarm/1"] = Field(default="aegan.alarm/1", alias="schema", description=SCHEMA_WORDS)
+    state: AlarmState = Field(
+        description="`pending`: over the threshold, within the on-delay; `clearing`: under it again, within the off-delay.",
+        examples=["alarm"],
+    )
+    active: bool = Field(
+        description="True from `raised` to `cleared`: in the states alarm and clearing, unless it is shelved.", examples=[True]
+    )
+    since: UtcTime = Field(description="When this state began.")
+    score: float = Field(description="The score that led to it; 0 before the first decision.", examples=[2.5])
+    threshold: float = Field(description="Its threshold then; 0 before the first decision.", examples=[2.0])
+    event_id: str | None = Field(description="The id of the last event, null before the first.", examples=[_ID])
+    acknowledged: bool = Field(default=False, description="Somebody has acknowledged the active alarm; the next one begins without.")
+    shelved_until: UtcTime | None = Field(
+        default=None, description="Until then it is shelved: `state` goes on, `active` stays false; null if it is not.", examples=[None]
+    )
+
+
+class Event(Payload):
+    """Each `raised` and `cleared`, and what people did about it."""
+
+    KIND = "event"
+    schema_: Literal["aegan.event/1"] = Field(default="aegan.event/1", alias="schema", description=SCHEMA_WORDS)
+    id: str = Field(min_length=1, description="A UUID; a message that arrives twice carries the same one.", examples=[_ID])
+    sequence: NonNegativeInt = Field(
+        description="Counts the events of one machine, without a hole, over restarts of the daemon too.", examples=[1]
+    )
+    kind: EventKind = Field(description="What happened. An active alarm ends with `cleared` or `shelved`.")
+    active: bool = Field(default=False, description="Whether an alarm is active after it.", examples=[True])
+    time: UtcTime = Field(description="When it happened, by the wall clock.")
+    sample: NonNegativeInt = Field(
+        description="Index of the sample at which it happened, since the capture opened; 0 if it happened by a restart.", examples=[160_000]
+    )
+    cause: str = Field(
+        description="One short sentence for people; by whom and why, if a command said so.",
+        examples=["D_maha 2.5 is above its threshold 2"],
+    )
+    score_id: str = Field(description="The score that decides.", examples=["D_maha"])
+    score: float = Field(description="Its value then, without a unit.", examples=[2.5])
+    threshold: float = Field(description="What it was held against.", examples=[2.0])
+    duration_s: NonNegativeFloat | None = Field(
+        description="How long the alarm that ends with it was active, in seconds; null if none does, or nobody knows.", examples=[None]
+    )
+
+
+class Sensor(Payload):
+    """Whether the machine can be heard."""
+
+    KIND = "sensor"
+    schema_: Literal["aegan.sensor/1"] = Field(default="aegan.sensor/1", alias="schema", description=SCHEMA_WORDS)
+    state: str = Field(
+        pattern="^[a-z][a-z_]*$",
+        description="`ok`, or a fault such as `missing`, `stalled` or `silent`; others may join.",
+        examples=["missing"],
+    )
+    detail: str = Field(
+        description="One line for people: what is wrong and what to do; empty for `ok`.",
+        examples=["no such device: mic; list them with aegan-monitor devices"],
+    )
+    since: UtcTime = Field(description="When this began.")
+
+
+MAX_SHELF_S = 7 * 86_400.0
+DEFAULT_SHELF_S = 3600.0
+
+
+class Command(Payload):
+    """What others ask of one machine's alarm; `{"command": "acknowledge"}` is enough."""
+
+    model_config = ConfigDict(strict=True)
+    KIND = "command"
+    OURS = False
+    schema_: Literal["aegan.command/1"] = Field(default="aegan.command/1", alias="schema", description=SCHEMA_WORDS)
+    command: CommandName = Field(
+        description="`acknowledge` the active alarm, `shelve` the alarm (it is raised no more until the shelf ends), or `unshelve` it.",
+        examples=["shelve"],
+    )
+    id: str | None = Field(default=None, max_length=64, description="Comes back in the result.", examples=["42"])
+    duration_s: float | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_SHELF_S,
+        description="For `shelve` alone: how long, in seconds, at most 7 days; null is an hour.",
+        examples=[1800.0],
+    )
+    by: str = Field(default="", max_length=64, description="Who says so, for the event.", examples=["Anna"])
+    reason: str = Field(default="", max_length=200, description="Why, for the event.", examples=["the bearing is ordered"])
+
+    @model_validator(mode="after")
+    def _shelve_alone_lasts(self) -> Self:
+        if self.duration_s is not None and self.command != "shelve":
+            raise ValueError("duration_s belongs to shelve alone")
+        return self
+
+
+class Result(Payload):
+    """The answer to a command."""
+
+    KIND = "result"
+    schema_: Literal["aegan.result/1"] = Field(default="aegan.result/1", alias="schema", description=SCHEMA_WORDS)
+    time: UtcTime = Field(description="When it was obeyed or refused.")
+    command: CommandName | None = Field(description="Which command; null if that could not be read.", examples=["shelve"])
+    id: str | None = Field(max_length=64, description="The command's own; null if it had none, or it could not be read.", examples=["42"])
+    accepted: bool = Field(description="Whether it was obeyed.", examples=[True])
+    reason: str = Field(description="Why not; empty if it was obeyed.")
+
+
+PAYLOADS: tuple[type[Payload], ...] = (Health, Score, Alarm, Event, Sensor, Command, Result)
+
+
+def schema_texts() -> dict[str, str]:
+    """The JSON Schema of every payload, keyed by its file's name in `docs/schemas`."""
+    return {f"{payload.KIND}.json": json.dumps(make_schema(payload), indent=2) + "\n" for payload in PAYLOADS}
+
+
+def make_schema(payload: type[Payload]) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a payload."""
+    schema = payload.model_json_schema(mode="serialization" if payload.OURS else "validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

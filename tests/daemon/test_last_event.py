@@ -1,0 +1,49 @@
+"""What a start makes of the last event in the outbox."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from aegan_monitor.last_event import LastEvent, read_last_event
+from aegan_monitor.payloads import Event
+
+TIME = datetime(2026, 1, 31, 8, 15, 0, 250_000, UTC)
+EVENT = Event(
+    id="5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e",
+    sequence=3,
+    kind="cleared",
+    time=TIME,
+    sample=160_000,
+    cause="the score is back below its threshold",
+    score_id="G_z_2_sum",
+    score=1.5,
+    threshold=2.0,
+    duration_s=12.5,
+)
+
+
+def test_the_last_event_is_read_whatever_else_it_says() -> None:
+    """A start needs number, kind, time and id of any version; what says less is no event."""
+    read = read_last_event(EVENT.model_dump_json().encode())
+    assert read == LastEvent(id=EVENT.id, sequence=3, kind="cleared", time=TIME, active=False)
+    assert (
+        read_last_event(b'{"schema":"aegan.event/2","id":"x","sequence":7,"kind":"new","time":"2026-01-31T08:15:00Z","more":1}') is not None
+    )
+    for payload in (None, b"", b"\xff", b"{}", b"[]", b'{"id":"x","sequence":-1,"kind":"raised","time":"2026-01-31T08:15:00Z"}'):
+        assert read_last_event(payload) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "active", "left_active", "left_shelved"),
+    [
+        ("raised", None, True, False),  # as older versions tell it
+        ("cleared", None, False, False),
+        ("acknowledged", True, True, False),
+        ("shelved", False, False, True),
+        ("a later kind", True, True, False),
+    ],
+)
+def test_a_start_knows_what_the_last_event_left(kind: str, active: bool | None, left_active: bool, left_shelved: bool) -> None:
+    """Whether an alarm was active, and whether it was shelved."""
+    last = LastEvent(id="x", sequence=7, kind=kind, time=TIME, active=active)
+    assert (last.left_active, last.left_shelved) == (left_active, left_shelved)
