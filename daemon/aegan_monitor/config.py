@@ -14,8 +14,9 @@ from aegan_monitor.broker_config import Host, MqttConfig, OutboxConfig
 from aegan_monitor.capture_config import Capture, MicCaptureConfig
 from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.names import Name, Text, Topic, make_name
-from aegan_monitor.problems import ConfigPath, Settings, load_yaml, validate
+from aegan_monitor.problems import ConfigPath, Settings, validate
 from aegan_monitor.segments import ClipParameters, Scaling
+from aegan_monitor.yaml_file import load_yaml
 
 DAY_S = 86_400
 

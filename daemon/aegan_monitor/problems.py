@@ -1,4 +1,4 @@
-"""Reads YAML and settles it into a model, or tells every problem at once: where, what was expected, what was found."""
+"""Settles data into a model, or tells every problem at once: where, what was expected, what was found."""
 
 import difflib
 import re
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
-import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -19,7 +18,6 @@ _WORDS: dict[object, str] = {int: "a whole number", float: "a number", str: "tex
 _LIMITS = {"ge": " of {} or more", "gt": " over {}", "le": " up to {}", "lt": " under {}", "min_length": " of {} or more"}
 _SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)  # keys whose values no message repeats
 _MAX_ECHO = 60  # characters of a wrong value that a message repeats
-_LARGEST_BYTES = 1_000_000  # of a file: reading YAML is slow
 _MAX_ECHO_BITS = 200  # 60 digits
 _LONGEST_PATH = 1000  # no file system takes 4096, with the folder before it
 
@@ -50,75 +48,6 @@ def _begin_in_folder(path: Path, info: ValidationInfo) -> Path:
 
 ConfigPath = Annotated[Path, Field(strict=False), BeforeValidator(_refuse_nameless), AfterValidator(_begin_in_folder)]
 """A path in a configuration; a relative one begins in the folder that `validate` is told."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML without its traps: a key that stands twice is told, `1e-4` is a number, an impossible date has a line."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.twice: list[tuple[int, str]] = []
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        first_lines: dict[tuple[str, str], int] = {}
-        for key, _ in node.value:
-            line, name = key.start_mark.line + 1, (key.tag, str(key.value))
-            if name in first_lines:
-                self.twice.append((line, f"key {_name_key(key.value)} stands twice (first in line {first_lines[name]}); keep one"))
-            first_lines.setdefault(name, line)
-        return node
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, LookupError, AttributeError):  # as PyYAML fails on 2024-13-45, !!bool maybe and !!timestamp now
-            problem = "found a date or number that does not exist; text goes in quotes"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
-
-
-def load_yaml(path: Path) -> object:
-    """What a YAML file says: a mapping, with nothing in it checked yet.
-
-    Raises:
-        ConfigError: The file is missing, a folder, unreadable, too large, not UTF-8, not YAML, empty, no mapping, or says a key twice.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_BYTES + 1)
-        if len(content) > _LARGEST_BYTES:
-            raise ConfigError(f"{path}: expected at most {_LARGEST_BYTES} bytes, found more; is it a configuration?")
-        text = content.decode("utf-8")
-    except OSError as error:
-        remedy = f"; the daemon's user must be able to: chmod a+r {path}" if isinstance(error, PermissionError) else ""
-        raise ConfigError(f"{path}: expected a file that can be read, found: {error.strerror}{remedy}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: expected UTF-8 text, found byte 0x{error.object[error.start]:02x} at {error.start}") from None
-    try:
-        loader = _Loader(text)
-        data = loader.get_single_data()
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path}: not YAML: {_tell_syntax(error, text)}") from None
-    if loader.twice:
-        raise ConfigError("\n".join(f"{path}: line {line}: {what}" for line, what in sorted(loader.twice)))
-    if isinstance(data, dict):
-        return data
-    raise ConfigError(f"{path}: expected keys and values at the top, found {_name_kind(data)}")
-
-
-def _tell_syntax(error: Exception, text: str) -> str:
-    """Where and what in one line, without the text there: it may be a password that lacks its quotes."""
-    if isinstance(error, yaml.reader.ReaderError):
-        before = text[: error.position].split("\n")
-        return f"line {len(before)}, column {len(before[-1]) + 1}: found a control character (0x{error.character:02x})"
-    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return "nested too deeply"
-    what = ", ".join(part for part in (error.context, error.problem) if part)
-    what = re.sub(r"(alias|anchor|tag|handle) (['\"]).*?\2", r"\1", what)
-    return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {' '.join(what.split())}"
 
 
 def validate(
@@ -178,7 +107,7 @@ def _tell(model: type[BaseModel], details: ErrorDetails, refused: Mapping[str, s
     quotes = "; put it in quotes" if kind == "string_type" and found is not None and not isinstance(found, list | dict) else ""
     expected = _expect(place.annotation, place.marks)
     secret = _SECRET.search(place.key) or expected.startswith(("keys", "a list"))  # text there may be a password without its blank
-    return f"{path}: expected {expected}, found {_name_kind(found) if secret else _show(found)}{quotes}"
+    return f"{path}: expected {expected}, found {name_kind(found) if secret else _show(found)}{quotes}"
 
 
 def _locate(model: type[BaseModel], loc: Iterable[object]) -> _Place:
@@ -188,7 +117,7 @@ def _locate(model: type[BaseModel], loc: Iterable[object]) -> _Place:
         annotation = _strip(place.annotation)
         if fields := getattr(annotation, "model_fields", None):
             field = fields.get(part) or FieldInfo()
-            path = f"{place.path}.{_name_key(part)}".lstrip(".")
+            path = f"{place.path}.{name_key(part)}".lstrip(".")
             place = _Place(path, str(part), tuple(fields), field.annotation, tuple(field.metadata))
         elif get_origin(annotation) is list:
             place = place._replace(path=f"{place.path}[{part}]", annotation=get_args(annotation)[0], marks=())
@@ -240,7 +169,7 @@ def _show(value: object) -> str:
         return "a number of very many digits"
     if isinstance(value, bool | int | float):
         return str(value).lower()[:_MAX_ECHO]
-    return repr(re.sub(r"\S+", _hide_user, value)[:_MAX_ECHO]) if isinstance(value, str) else _name_kind(value)
+    return repr(re.sub(r"\S+", _hide_user, value)[:_MAX_ECHO]) if isinstance(value, str) else name_kind(value)
 
 
 def _hide_user(word: re.Match[str]) -> str:
@@ -248,7 +177,7 @@ def _hide_user(word: re.Match[str]) -> str:
     return f"...@{after}" if at else before + after
 
 
-def _name_kind(value: object) -> str:
+def name_kind(value: object) -> str:
     """What kind of thing a wrong value is, without the value."""
     if value is None:
         return "nothing"
@@ -257,7 +186,7 @@ def _name_kind(value: object) -> str:
     return _WORDS.get(type(value), f"a {type(value).__name__}")
 
 
-def _name_key(key: object) -> str:
+def name_key(key: object) -> str:
     """A key as a path says it: of an odd one (`{password:abc}` is a single key) only the beginning."""
     text = key if isinstance(key, str) else str(key).lower()
     return re.sub(r"(?s)[^\w-].*", "...", text)[:_MAX_ECHO]
