@@ -27,6 +27,7 @@ from aegan_monitor.session import GRAPHS, Graph, OrtSession
 log = logging.getLogger(__name__)
 
 RING_S = 30.0
+LONGEST_RUN_S = 4.0  # about MAX_BATCH segments: memory is the same whether one turn is late or not
 SLACK_S = 20.0  # of a machine's deadline: the ring may hold what a busy processor has not come to yet
 
 
@@ -140,7 +141,7 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     session = sessions.open(bundle, score)
     pipeline = Pipeline(bundle.record, bundle.reference, session, [score])
     machine = Machine(config.name, pipeline, Judge(bundle.record, score, alarm_settings(config)))
-    ring = Ring(round(RING_S * features.sample_rate_hz), features.hop_samples)
+    ring = Ring(round(RING_S * features.sample_rate_hz), features.hop_samples, round(LONGEST_RUN_S * features.sample_rate_hz))
     listener = make_listener(config, ring, capture(config, features.sample_rate_hz), bundle.record.clip.clip_frames * features.hop_s)
     return Line(machine, listener, ring, session, features.sample_rate_hz, config, bundle)
 

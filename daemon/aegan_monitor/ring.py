@@ -22,20 +22,24 @@ class Ring:
     """Blocks in, runs out, for one writing and one reading thread.
 
     A run never spans a gap. It is a multiple of `hop_samples` long, unless a gap or the end comes behind it: then
-    no sample that could fill the hop will ever come, and the run holds all that there is.
+    no sample that could fill the hop will ever come, and the run holds all that there is; unless that is more than
+    `longest_run_samples`: a reader that is behind takes what waits in parts, and needs no more memory than else.
 
     Attributes:
         dropped_samples_total: Samples that were overwritten before they were read.
         gaps_total: Runs that came after a gap, be it the ring's, the device's or a jump in the sample index.
     """
 
-    def __init__(self, capacity_samples: int, hop_samples: int) -> None:
-        """Store; a ring that cannot hold one hop would never give a run."""
+    def __init__(self, capacity_samples: int, hop_samples: int, longest_run_samples: int | None = None) -> None:
+        """Store; a ring that cannot hold one hop would never give a run. The longest run is cut to whole hops, one at least."""
         if not 0 < hop_samples <= capacity_samples:
             raise ValueError(f"expected 0 < hop_samples <= capacity_samples, found {hop_samples} and {capacity_samples}")
         self.dropped_samples_total = 0
         self.gaps_total = 0
         self._hop_samples = hop_samples
+        self._longest_run_samples = capacity_samples
+        if longest_run_samples is not None:
+            self._longest_run_samples = max(hop_samples, longest_run_samples - longest_run_samples % hop_samples)
         self._storage: FloatArray = np.zeros(capacity_samples, np.float32)
         self._write_at = 0
         self._n_stored = 0
@@ -72,7 +76,7 @@ class Ring:
             self._changed.notify()
 
     def read(self, timeout_s: float) -> Run | None:
-        """All that is there of the oldest stretch; None when `timeout_s` has passed or the end was reached (reading thread)."""
+        """What is there of the oldest stretch; None when `timeout_s` has passed or the end was reached (reading thread)."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._n_ready() > 0 or self._closed, timeout_s) or self._n_stored == 0:
                 return None
@@ -86,6 +90,8 @@ class Ring:
 
     def _n_ready(self) -> int:
         n_samples = self._stretches[0].n_samples
+        if n_samples > self._longest_run_samples:
+            return self._longest_run_samples
         is_final = self._closed or len(self._stretches) > 1
         return n_samples if is_final else n_samples - n_samples % self._hop_samples
 

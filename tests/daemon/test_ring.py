@@ -41,6 +41,7 @@ class Model:
 
     capacity: int
     hop: int
+    longest: int | None
     stored: deque[Sample] = field(default_factory=deque)
     next_after_gap: bool = False
     dropped: int = 0
@@ -56,12 +57,14 @@ class Model:
             self.dropped += 1
 
     def read(self) -> list[Sample]:
-        """The oldest samples up to a gap, whole hops unless nothing can join them."""
+        """The oldest samples up to a gap, whole hops unless nothing can join them, and not more than the longest run."""
         until_gap = [sample.after_gap for sample in list(self.stored)[1:]]
         has_gap = True in until_gap or (bool(self.stored) and self.next_after_gap)
         n = until_gap.index(True) + 1 if True in until_gap else len(self.stored)
         if not (has_gap or self.closed):
             n -= n % self.hop
+        if self.longest is not None:
+            n = min(n, max(self.hop, self.longest - self.longest % self.hop))
         return [self.stored.popleft() for _ in range(n)]
 
 
@@ -85,11 +88,11 @@ def check_run(run: Run | None, expected: list[Sample]) -> None:
 writes = st.builds(Write, st.integers(0, 25), st.sampled_from([0, 0, 0, 0, 1, 7]), st.sampled_from([False, False, False, True]))
 
 
-@given(st.integers(1, 20), st.integers(1, 6), st.lists(st.one_of(writes, st.just(Read()))))
-def test_ring_is_its_model(capacity: int, hop: int, actions: list[Write | Read]) -> None:
+@given(st.integers(1, 20), st.integers(1, 6), st.none() | st.integers(1, 25), st.lists(st.one_of(writes, st.just(Read()))))
+def test_ring_is_its_model(capacity: int, hop: int, longest: int | None, actions: list[Write | Read]) -> None:
     """Whatever is written and read: in order, nothing twice, read + dropped = written, gaps marked exactly where samples are missing."""
     hop = min(hop, capacity)
-    ring, model = Ring(capacity, hop), Model(capacity, hop)
+    ring, model = Ring(capacity, hop, longest), Model(capacity, hop, longest)
     n_written, n_read, n_gaps, index = 0, 0, 0, 0
 
     def read() -> None:
