@@ -56,7 +56,7 @@ class Announcer:
         return []
 
     def follow(self, transitions: Iterable[Transition], decision: Decision, sample: int, time: datetime) -> list[payloads.Payload]:
-        """What follows from a decision at `sample`, and from the end of a shelf."""
+        """What follows from a decision at `sample`."""
         self._score, self._threshold = decision.score, decision.threshold
         found: list[payloads.Payload] = []
         for transition in transitions:
@@ -64,43 +64,55 @@ class Announcer:
             if transition.after == "alarm" and not self.active:  # also one that was clearing as its shelf ended, and is back
                 event = "raised"
             if event:
-                relation = "above" if event == "raised" else "back below"
-                cause = f"{self._score_id} {self._score:.3g} is {relation} its threshold {self._threshold:.3g}"
-                found += self._announce(event, cause, transition.sample, time)
+                found += self._announce(event, self._tell_relation("above" if event == "raised" else "back below"), transition.sample, time)
             changes = {"state": transition.after, "since": time, "score": self._score, "threshold": self._threshold}
             found.append(self._tell_state(**changes))
-        if self._annunciation.is_over(sample):
-            found += self._unshelve("its time is up", sample, time)
+        if self._state.state == "alarm" and self.standing == "normal":  # nobody could know that as its shelf ended
+            found += [*self._announce("raised", self._tell_relation("above"), sample, time), self._tell_state()]
         return found
+
+    def look(self, sample: int, time: datetime, now_s: float, *, is_heard: bool) -> list[payloads.Payload]:
+        """What follows from the time alone, be there sound or not: the end of a shelf. The rest is as in `obey`."""
+        return self._unshelve("its time is up", sample, time, is_heard=is_heard) if self._annunciation.is_over(now_s) else []
 
     def refusal(self, command: payloads.Command) -> str:
         """Why a command is not obeyed now; empty if it is."""
         return self._annunciation.refusal(command.command)
 
-    def obey(self, command: payloads.Command, sample: int, time: datetime) -> list[payloads.Payload]:
-        """What follows from a command that is not refused; `sample` is the end of what was heard before it."""
+    def obey(self, command: payloads.Command, sample: int, time: datetime, now_s: float, *, is_heard: bool) -> list[payloads.Payload]:
+        """What follows from a command that is not refused.
+
+        Args:
+            command: The command.
+            sample: The end of what was heard before it.
+            time: Wall time, for people.
+            now_s: The same in seconds of a clock that nobody sets: a shelf is timed by it.
+            is_heard: The last decision says how the machine sounds now.
+        """
         cause = _tell_cause(command)
         if command.command == "unshelve":
-            return self._unshelve(cause, sample, time)
+            return self._unshelve(cause, sample, time, is_heard=is_heard)
         if command.command == "acknowledge":
             return [*self._announce("acknowledge", cause, sample, time), self._tell_state()]
         duration_s = payloads.DEFAULT_SHELF_S if command.duration_s is None else command.duration_s
-        end_sample = sample + round(duration_s * self._sample_rate_hz)
-        found = self._announce("shelve", f"for {duration_s:g} s {cause}", sample, time, end_sample)
+        found = self._announce("shelve", f"for {duration_s:g} s {cause}", sample, time, now_s + duration_s)
         return [*found, self._tell_state(shelved_until=time + timedelta(seconds=duration_s))]
 
-    def _unshelve(self, cause: str, sample: int, time: datetime) -> list[payloads.Payload]:
+    def _unshelve(self, cause: str, sample: int, time: datetime, *, is_heard: bool) -> list[payloads.Payload]:
         found = self._announce("unshelve", cause, sample, time)
-        if self._state.state == "alarm":  # one that is clearing is told of if it comes back
+        if self._state.state == "alarm" and is_heard:  # one that is clearing, or that nobody hears, is told of if it comes back
             still = f"{self._score_id} {self._score:.3g}, threshold {self._threshold:.3g}: the machine sounds wrong as the shelf ends"
             found += self._announce("raised", still, sample, time)
         return [*found, self._tell_state(shelved_until=None)]
 
+    def _tell_relation(self, relation: str) -> str:
+        return f"{self._score_id} {self._score:.3g} is {relation} its threshold {self._threshold:.3g}"
+
     def _announce(
-        self, occasion: Occasion, cause: str, sample: int, time: datetime, shelve_until_sample: int | None = None
+        self, occasion: Occasion, cause: str, sample: int, time: datetime, shelve_until_s: float | None = None
     ) -> list[payloads.Payload]:
         was_active = self.active
-        kind = self._annunciation.take(occasion, shelve_until_sample)
+        kind = self._annunciation.take(occasion, shelve_until_s)
         if kind is None:
             return []
         if self.active and not was_active:

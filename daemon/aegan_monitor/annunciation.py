@@ -40,12 +40,12 @@ class Annunciation:
     """The standing of one alarm.
 
     Attributes:
-        shelved_until_sample: Where the shelf ends, none if there is none; time is the sample count, which runs on over a gap.
+        shelved_until_s: When the shelf ends, none if there is none: on a clock that runs on whether anything is heard or not.
     """
 
     def __init__(self) -> None:
         self.standing: Standing = "normal"
-        self.shelved_until_sample: int | None = None
+        self.shelved_until_s: float | None = None
 
     @property
     def active(self) -> bool:
@@ -56,13 +56,13 @@ class Annunciation:
         """Why a command is not obeyed now; empty if it is."""
         return REFUSALS.get((self.standing, occasion), "")
 
-    def take(self, occasion: Occasion, shelve_until_sample: int | None = None) -> EventKind | None:
+    def take(self, occasion: Occasion, shelve_until_s: float | None = None) -> EventKind | None:
         """What happened, or a command that is not refused; the event that tells of it, if any."""
         self.standing, event = ANNUNCIATION[self.standing, occasion]
         if occasion == "shelve" or self.standing != "shelved":
-            self.shelved_until_sample = shelve_until_sample
+            self.shelved_until_s = shelve_until_s
         return event
 
-    def is_over(self, sample: int) -> bool:
+    def is_over(self, now_s: float) -> bool:
         """There is a shelf, and it ends."""
-        return self.shelved_until_sample is not None and sample >= self.shelved_until_sample
+        return self.shelved_until_s is not None and now_s >= self.shelved_until_s

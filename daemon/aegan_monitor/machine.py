@@ -1,5 +1,6 @@
 """One machine's line from ring to messages: pipeline, decision, alarm, and what is published about them."""
 
+import math
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from aegan_monitor.listener import SensorState
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.record import BundleFields
 from aegan_monitor.types import ClipScore, Run
+
+N_DECISIONS_LATE = 2  # so many may be missing while the last still says how the machine sounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Judge:
         rate = fields.features.sample_rate_hz
         self.score = score
         self.sample_rate_hz = rate
+        self.decision_hop_s = fields.clip.decision_hop_frames * fields.features.hop_s
         self.alarm = Alarm(round(settings.on_delay_s * rate), round(settings.off_delay_s * rate))
         self._decider = Decider(fields, score, settings.quantile, settings.margin)
 
@@ -69,6 +73,7 @@ class Machine:
         self._pipeline, self._judge = pipeline, judge
         self._announcer = Announcer(judge.score, judge.sample_rate_hz, new_id)
         self._end_sample = 0  # of what was heard
+        self._decided_s = -math.inf  # when the last decision fell that no fault of the sensor has made old
         self._sensor: SensorState | None = None
 
     @property
@@ -99,8 +104,8 @@ class Machine:
         """What is to be told when a reload takes the machine out of service: an alarm that is active (`last` as in `begin`) ends."""
         return self._announcer.end(time, last)
 
-    def hear(self, run: Run, time: datetime) -> list[payloads.Payload]:
-        """Score a run that ended at wall time `time`; nothing is scored across a gap."""
+    def hear(self, run: Run, time: datetime, now_s: float) -> list[payloads.Payload]:
+        """Score a run that ended now; nothing is scored across a gap. The times are as in `look`."""
         if run.after_gap:
             self._pipeline.reset(run.start_sample)
             self._judge.alarm.hold()
@@ -110,21 +115,36 @@ class Machine:
         for clip in clips:
             self.n_samples_scored += clip.end_sample - self._scored_until
             self._scored_until = clip.end_sample
+            self._decided_s = now_s
         return [payload for clip in clips for payload in self._publish(self._judge.judge(clip), time)]
 
-    def obey(self, command: payloads.Command | Refusal, time: datetime) -> list[payloads.Payload]:
-        """What follows from a command that came at wall time `time`, or why nothing does; the answer is the last."""
+    def look(self, time: datetime, now_s: float) -> list[payloads.Payload]:
+        """What follows from the time alone, be there sound or not: a shelf ends.
+
+        `time` is wall time, for people; `now_s` is on a clock that nobody sets (`shelf_clock.py`), and decides.
+        """
+        return self._announcer.look(self._end_sample, time, now_s, is_heard=self._is_heard(now_s))
+
+    def obey(self, command: payloads.Command | Refusal, time: datetime, now_s: float) -> list[payloads.Payload]:
+        """What follows from a command that came now, or why nothing does; the answer is the last. The times are as in `look`."""
         reason = command.reason if isinstance(command, Refusal) else self._announcer.refusal(command)
         if isinstance(command, Refusal) or reason:
             return [make_result(command, reason, time)]
-        return [*self._announcer.obey(command, self._end_sample, time), make_result(command, reason, time)]
+        found = self._announcer.obey(command, self._end_sample, time, now_s, is_heard=self._is_heard(now_s))
+        return [*found, make_result(command, reason, time)]
 
     def sense(self, sensor: SensorState, time: datetime) -> list[payloads.Payload]:
         """The input's state, if it is news."""
+        if sensor.state != "ok":
+            self._decided_s = -math.inf
         if sensor == self._sensor or sensor.state == "starting":
             return []
         self._sensor = sensor
         return [payloads.Sensor(state=sensor.state, detail=sensor.detail, since=time)]
+
+    def _is_heard(self, now_s: float) -> bool:
+        """Whether the last decision says how the machine sounds now; while it is deaf it does not, nor just after a suspend."""
+        return now_s - self._decided_s <= N_DECISIONS_LATE * self._judge.decision_hop_s
 
     def _publish(self, outcome: Outcome, time: datetime) -> list[payloads.Payload]:
         clip, decision = outcome.clip, outcome.decision

@@ -28,6 +28,7 @@ from aegan_monitor.reload import Reloader
 from aegan_monitor.reload_answer import Answer, find_answer_path, write_answer
 from aegan_monitor.scribe import Scribe
 from aegan_monitor.setup import Setup, build
+from aegan_monitor.shelf_clock import since_boot_s
 from aegan_monitor.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Monitor:
         capture: Callable[[MachineConfig, int], Capture] = make_capture,
         notifier: Notifier | None = None,
         clock: Callable[[], float] = time.monotonic,
+        shelf_clock: Callable[[], float] = since_boot_s,
     ) -> None:
         """Load and prove every bundle; nothing runs yet.
 
@@ -57,7 +59,7 @@ class Monitor:
             ConfigError, BundleError, InferenceError: As the parts tell.
         """
         self._stopping = threading.Event()
-        self._clock = clock
+        self._clock, self._shelf_clock = clock, shelf_clock
         self._notifier = notifier or Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._topics = Topics(config.mqtt.base_topic, config.node)
         self._setup = build(config, capture)
@@ -155,15 +157,16 @@ class Monitor:
         lines = {line.machine.name: line for line in self._setup.lines}
         for name, command in self._inbox.take():
             if line := lines.get(name):
-                self._publish(line, line.machine.obey(command, now()))
+                self._publish(line, line.machine.obey(command, now(), self._shelf_clock()))
 
     def _turn(self, line: Line) -> None:
         """Take what has been heard of one machine."""
         run = line.ring.read(TURN_S / len(self._setup.lines))
         sensor = line.listener.sensor()
         self._publish(line, line.machine.sense(sensor, now()))
-        payloads = [] if run is None else line.machine.hear(run, now())
+        payloads = [] if run is None else line.machine.hear(run, now(), self._shelf_clock())
         self._publish(line, payloads)
+        self._publish(line, line.machine.look(now(), self._shelf_clock()))
         decided = any(isinstance(payload, Score) for payload in payloads)
         self._watchdog.see(line.machine.name, self._clock(), decided=decided, sensor=sensor.state, ended=line.ring.ended)
 

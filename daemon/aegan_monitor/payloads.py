@@ -139,7 +139,9 @@ class Alarm(Payload):
         examples=["alarm"],
     )
     active: bool = Field(
-        description="True from `raised` to `cleared`: in the states alarm and clearing, unless it is shelved.", examples=[True]
+        description="True from `raised` to `cleared`: in the states alarm and clearing, unless it is shelved, "
+        "or its shelf has ended and no decision has found it wrong since.",
+        examples=[True],
     )
     since: UtcTime = Field(description="When this state began.")
     score: float = Field(description="The score that led to it; 0 before the first decision.", examples=[2.5])

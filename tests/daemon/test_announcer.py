@@ -22,27 +22,34 @@ class Story:
     def __init__(self, last: LastEvent | None = None, off_delay_s: int = 0) -> None:
         ids = iter(f"id-{number}" for number in range(100))
         self.announcer = Announcer("z", RATE_HZ, lambda: next(ids))
-        self.now_s = 0
+        self.now_s = self.hear_s = 0
         self._alarm = Alarm(0, off_delay_s * RATE_HZ)
         self._told = checked(self.announcer.begin(NOW, last))
 
     def decide(self, exceeded: bool, after_s: int = 1) -> None:
-        """The next decision."""
-        self.now_s += after_s
-        sample = self.now_s * RATE_HZ
+        """The next decision, and the worker's look after it."""
+        self.hear_s += after_s
         decision = Decision(2.5 if exceeded else 1.5, 0.0, 2.0, exceeded)
-        self._told += checked(self.announcer.follow(self._alarm.update(exceeded, sample), decision, sample, self._time))
+        found = self._alarm.update(exceeded, self._sample)
+        self.now_s += after_s
+        self._told += checked(self.announcer.follow(found, decision, self._sample, self._time))
+        self.wait(0, is_heard=True)
 
-    def say(self, command: CommandName, **fields: float | str) -> str:
+    def wait(self, after_s: int, *, is_heard: bool) -> None:
+        """Time that passes without a decision."""
+        self.now_s += after_s
+        self._told += checked(self.announcer.look(self._sample, self._time, self.now_s, is_heard=is_heard))
+
+    def say(self, command: CommandName, *, is_heard: bool = True, **fields: float | str) -> str:
         """A command; why it was refused."""
         said = Command.model_validate({"command": command, **fields})
         if not (refusal := self.announcer.refusal(said)):
-            self._told += checked(self.announcer.obey(said, self.now_s * RATE_HZ, self._time))
+            self._told += checked(self.announcer.obey(said, self._sample, self._time, self.now_s, is_heard=is_heard))
         return refusal
 
     def events(self) -> list[tuple[str, bool, str, float | None]]:
         """What the events said; the state is as the last event has left it."""
-        told, self._told = self._told, []
+        told = self.told()
         found = [payload for payload in told if isinstance(payload, payloads.Event)]
         state = told[-1]
         assert isinstance(state, payloads.Alarm)
@@ -50,6 +57,15 @@ class Story:
             assert (state.event_id, state.active) == (found[-1].id, found[-1].active)
         self.state = state
         return [(event.kind, event.active, event.cause, event.duration_s) for event in found]
+
+    def told(self) -> list[payloads.Payload]:
+        """Whatever was published."""
+        told, self._told = self._told, []
+        return told
+
+    @property
+    def _sample(self) -> int:
+        return self.hear_s * RATE_HZ
 
     @property
     def _time(self) -> datetime:
@@ -134,14 +150,52 @@ def test_to_shelve_again_sets_another_end() -> None:
     assert [event[0] for event in story.events()] == ["unshelved"]
 
 
-def test_a_gap_does_not_make_a_shelf_longer() -> None:
-    """The sample count runs on while nothing is heard: the first decision afterwards ends it."""
+def test_a_jump_in_the_sample_count_ends_no_shelf() -> None:
+    """A device that comes back may count on from anywhere: a shelf is timed by the clock."""
     story = Story()
     story.say("shelve", duration_s=10)
-    story.decide(True)
+    story.hear_s += 500
+    story.decide(False)
     assert [event[0] for event in story.events()] == ["shelved"]
-    story.decide(True, after_s=500)
-    assert [event[0] for event in story.events()] == ["unshelved", "raised"]
+    story.decide(False, after_s=9)
+    assert [event[0] for event in story.events()] == ["unshelved"]
+
+
+@pytest.mark.parametrize("by_command", [False, True])
+def test_a_shelf_ends_while_the_machine_is_deaf(active: Story, by_command: bool) -> None:
+    """But nobody knows how the machine sounds then: it is raised by the first decision that finds it wrong still."""
+    active.say("shelve", duration_s=4)
+    active.wait(3, is_heard=False)
+    assert [event[0] for event in active.events()] == ["shelved"]
+    if by_command:
+        active.say("unshelve", is_heard=False)
+    active.wait(1, is_heard=False)
+    assert [event[:2] for event in active.events()] == [("unshelved", False)]
+    assert (active.state.state, active.state.active, active.state.shelved_until) == ("alarm", False, None)
+    active.wait(500, is_heard=False)
+    active.decide(True)
+    assert active.events() == [("raised", True, "z 2.5 is above its threshold 2", None)]
+    assert (active.state.state, active.state.active) == ("alarm", True)
+    active.decide(True)
+    assert active.told() == []
+
+
+def test_a_machine_that_is_well_when_it_is_heard_again_is_not_raised(active: Story) -> None:
+    """Its shelf has ended meanwhile."""
+    active.say("shelve", duration_s=4)
+    active.wait(4, is_heard=False)
+    active.decide(False)
+    assert [event[0] for event in active.events()] == ["shelved", "unshelved"]
+    assert (active.state.state, active.state.active) == ("normal", False)
+
+
+def test_what_is_shelved_anew_while_it_is_deaf_stays_quiet(active: Story) -> None:
+    """The alarm that nobody was told of is under the new shelf."""
+    active.say("shelve", duration_s=4)
+    active.wait(4, is_heard=False)
+    active.say("shelve", duration_s=4, is_heard=False)
+    active.decide(True)
+    assert [event[0] for event in active.events()] == ["shelved", "unshelved", "shelved"]
 
 
 RESTARTED = "restarted: the monitor has started anew, and nothing is known of the alarm that was"

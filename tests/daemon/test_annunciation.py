@@ -37,13 +37,13 @@ def test_whatever_begins_or_ends_an_announced_alarm_is_an_event() -> None:
 
 @given(st.lists(st.sampled_from(["turn", "step", *COMMANDS]), max_size=60))
 def test_any_history(steps: list[str]) -> None:
-    """An alarm that is raised ends once, cleared or shelved; a shelf ends at its sample, never later; nobody is told of what is shelved."""
-    told, condition, announced, sample = Annunciation(), False, False, 0
+    """An alarm that is raised ends once, cleared or shelved; a shelf ends in its time, never later; nobody is told of what is shelved."""
+    told, condition, announced, now_s = Annunciation(), False, False, 0.0
 
     def take(occasion: Occasion) -> None:
         nonlocal announced
         before = told.standing
-        event = told.take(occasion, sample + 35 if occasion == "shelve" else None)
+        event = told.take(occasion, now_s + 35 if occasion == "shelve" else None)
         assert before != "shelved" or told.standing == "shelved" or occasion == "unshelve"
         assert before != "shelved" or event in {"shelved", "unshelved", None}
         assert not (event == "raised" and announced)
@@ -52,15 +52,15 @@ def test_any_history(steps: list[str]) -> None:
             take("raised")
 
     for step in steps:
-        sample += 10
+        now_s += 10
         if step == "turn":
             condition = not condition
             take("raised" if condition else "cleared")
         for command in COMMANDS:
             if step == command and not told.refusal(command):
                 take(command)
-        if told.is_over(sample):
+        if told.is_over(now_s):
             take("unshelve")
         assert told.active == announced == (condition and told.standing != "shelved")
-        assert (told.shelved_until_sample is not None) == (told.standing == "shelved")
-        assert told.shelved_until_sample is None or sample < told.shelved_until_sample <= sample + 35
+        assert (told.shelved_until_s is not None) == (told.standing == "shelved")
+        assert told.shelved_until_s is None or now_s < told.shelved_until_s <= now_s + 35

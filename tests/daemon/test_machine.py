@@ -41,7 +41,9 @@ def hear(machine: Machine, sound: FloatArray, start: int = 0, after_gap: bool = 
     """Everything published about `sound`, which arrives in half seconds."""
     found = []
     for place in range(0, len(sound), 8000):
-        found += checked(machine.hear(Run(sound[place : place + 8000], start + place, after_gap and place == 0), NOW))
+        found += checked(
+            machine.hear(Run(sound[place : place + 8000], start + place, after_gap and place == 0), NOW, (start + place) / RATE_HZ)
+        )
     return found
 
 
@@ -148,7 +150,7 @@ def test_the_wall_clock_decides_nothing() -> None:
         published: list[payloads.Payload] = []
         for number, start in enumerate(range(0, len(sound), 8192)):
             time = NOW + timedelta(hours=jumps_h[number % len(jumps_h)])
-            published += machine.hear(Run(sound[start : start + 8192], start, after_gap=False), time)
+            published += machine.hear(Run(sound[start : start + 8192], start, after_gap=False), time, start / RATE_HZ)
         found.append([payload.model_dump(exclude={"time", "since"}) for payload in checked(published)])
     kinds = [payload["kind"] for payload in found[0] if "kind" in payload]
     assert kinds == ["raised", "cleared"]
@@ -176,7 +178,7 @@ def test_a_command_is_answered_behind_what_it_led_to(machine: Machine) -> None:
     """Event, state, answer; a refused one gets its answer alone."""
     machine.begin(NOW)
     hear(machine, Pump(22, fault_from_s=-2.0).read(30 * RATE_HZ))
-    event, state, result = checked(machine.obey(payloads.Command(command="shelve", id="7", duration_s=60.0), NOW))
+    event, state, result = checked(machine.obey(payloads.Command(command="shelve", id="7", duration_s=60.0), NOW, 30.0))
     assert isinstance(event, payloads.Event)
     assert isinstance(state, payloads.Alarm)
     assert isinstance(result, payloads.Result)
@@ -184,10 +186,10 @@ def test_a_command_is_answered_behind_what_it_led_to(machine: Machine) -> None:
     assert (state.active, machine.active, machine.standing) == (False, False, "shelved")
     assert state.shelved_until == NOW + timedelta(seconds=60)
     assert (result.command, result.id, result.accepted, result.reason) == ("shelve", "7", True, "")
-    [result] = checked(machine.obey(Refusal("late", "shelve", "8"), NOW))
+    [result] = checked(machine.obey(Refusal("late", "shelve", "8"), NOW, 31.0))
     assert isinstance(result, payloads.Result)
     assert (result.command, result.id, result.accepted, result.reason) == ("shelve", "8", False, "late")
-    [result] = checked(machine.obey(payloads.Command(command="acknowledge"), NOW))
+    [result] = checked(machine.obey(payloads.Command(command="acknowledge"), NOW, 32.0))
     assert isinstance(result, payloads.Result)
     assert (result.id, result.accepted, result.reason) == (None, False, "the alarm is shelved: none is active")
 
@@ -215,3 +217,48 @@ def test_a_reload_ends_an_alarm_that_is_active(machine: Machine) -> None:
     assert event.cause == "reconfigured: a reload has changed or removed the machine, and ended the alarm that was active before"
     assert machine.end(NOW, before.model_copy(update={"kind": "cleared"})) == []
     assert machine.end(NOW, None) == []
+
+
+def shelve_a_faulty(machine: Machine) -> float:
+    """A machine in alarm, shelved for 10 s when it was heard for 30; when that ends."""
+    machine.begin(NOW)
+    machine.sense(SensorState("ok"), NOW)
+    hear(machine, Pump(22, fault_from_s=-2.0).read(30 * RATE_HZ))
+    machine.obey(payloads.Command(command="shelve", duration_s=10.0), NOW, 30.0)
+    assert machine.look(NOW, 39.9) == []
+    return 40.0
+
+
+def test_a_shelf_ends_without_any_sound(machine: Machine) -> None:
+    """At its time, whatever the sample count; how the machine sounds now nobody can know, so nothing is raised."""
+    end_s = shelve_a_faulty(machine)
+    event, state = checked(machine.look(NOW, end_s))
+    assert isinstance(event, payloads.Event)
+    assert isinstance(state, payloads.Alarm)
+    assert (event.kind, event.active, event.sample) == ("unshelved", False, 30 * RATE_HZ)
+    assert (state.state, state.active, state.shelved_until) == ("alarm", False, None)
+    assert machine.look(NOW, end_s + 3600) == []
+
+
+def test_a_shelf_that_ends_while_the_machine_is_heard_raises_at_once(machine: Machine) -> None:
+    """The last decision was just now."""
+    end_s = shelve_a_faulty(machine)
+    hear(machine, Pump(22, fault_from_s=-32.0).read(10 * RATE_HZ), 30 * RATE_HZ)
+    assert [payload.kind for payload in machine.look(NOW, end_s) if isinstance(payload, payloads.Event)] == ["unshelved", "raised"]
+
+
+@pytest.mark.parametrize("fault", ["missing", "stalled"])
+def test_a_decision_before_a_fault_of_the_sensor_is_old(machine: Machine, fault: str) -> None:
+    """However little before: the shelf ends, nothing is raised before it is heard again and found wrong still."""
+    end_s = shelve_a_faulty(machine)
+    sound = Pump(22, fault_from_s=-32.0).read(30 * RATE_HZ)
+    hear(machine, sound[: 10 * RATE_HZ], 30 * RATE_HZ)
+    machine.sense(SensorState(fault, "gone"), NOW)
+    assert [payload.kind for payload in machine.look(NOW, end_s) if isinstance(payload, payloads.Event)] == ["unshelved"]
+    machine.sense(SensorState("ok"), NOW)
+    assert machine.look(NOW, end_s + 0.1) == []
+    published = hear(machine, sound[10 * RATE_HZ :], 100 * RATE_HZ, after_gap=True)
+    raised, state = [payload for payload in published if not isinstance(payload, payloads.Score)]
+    assert isinstance(raised, payloads.Event)
+    assert isinstance(state, payloads.Alarm)
+    assert (raised.kind, raised.sample, state.state, state.active) == ("raised", 100 * RATE_HZ + 1024 + 303 * 512, "alarm", True)

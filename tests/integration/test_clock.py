@@ -1,10 +1,13 @@
 """A wall clock that jumps by hours while the daemon runs: it hears, decides, counts and delivers as if nothing had been."""
 
+import contextlib
 import itertools
 import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,16 +23,15 @@ from soak import HEALTH_TOPIC, write_loop
 N_ROUNDS = 3
 JUMPS = ("+3h", "-5h", "+0", "-30d", "+400d", "-1s", "+12h")
 JUMP_EVERY_S = 0.15
+SHELF_S = 4.0
 LONGEST_RUN_S = 60.0
 SCORE_TOPIC = "aegan/box/pump/score"
 
 
-def run(folder: Path, broker: Mosquitto, jumps: tuple[str, ...], n_rounds: int = N_ROUNDS) -> dict[str, list[dict[str, Any]]]:
-    """All that a daemon publishes about some rounds of the loop, by topic, while its clock jumps; one jump is none."""
-    folder.mkdir(exist_ok=True)
-    write_loop(folder / "loop.wav")
+@contextlib.contextmanager
+def running(folder: Path, broker: Mosquitto, jumps: tuple[str, ...], capture: str) -> Iterator["subprocess.Popen[str]"]:
+    """A daemon while its clock jumps; one jump is none."""
     config, clock = folder / "monitor.yaml", folder / "clock"
-    capture = f"{{kind: file, paths: [{', '.join(['loop.wav'] * n_rounds)}], pace: fast}}"
     config.write_text(
         f"node: box\nmqtt: {{host: 127.0.0.1, port: {broker.port}}}\noutbox: {{path: outbox.sqlite}}\nhealth_interval_s: 0.3\n"
         f"machines: [{{name: pump, bundle: {bundle_path()}, capture: {capture}}}]\n"
@@ -44,22 +46,33 @@ def run(folder: Path, broker: Mosquitto, jumps: tuple[str, ...], n_rounds: int =
     }
     command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
     ended = threading.Event()
-    topics = (EVENT_TOPIC, SCORE_TOPIC, HEALTH_TOPIC)
-    with Subscriber(broker.port, "aegan/box/#") as subscriber:
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
-        def jump() -> None:
-            for offset in itertools.cycle(jumps):
-                (folder / "new").write_text(offset)
-                (folder / "new").rename(clock)
-                if ended.wait(JUMP_EVERY_S):
-                    return
+    def jump() -> None:
+        for offset in itertools.cycle(jumps):
+            (folder / "new").write_text(offset)
+            (folder / "new").rename(clock)
+            if ended.wait(JUMP_EVERY_S):
+                return
 
-        jumper = threading.Thread(target=jump)
+    jumper = threading.Thread(target=jump)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
         jumper.start()
+        try:
+            yield process
+        finally:
+            ended.set()
+            jumper.join()
+            process.kill()
+
+
+def run(folder: Path, broker: Mosquitto, jumps: tuple[str, ...], n_rounds: int = N_ROUNDS) -> dict[str, list[dict[str, Any]]]:
+    """All that a daemon publishes about some rounds of the loop, by topic."""
+    topics = (EVENT_TOPIC, SCORE_TOPIC, HEALTH_TOPIC)
+    folder.mkdir(exist_ok=True)
+    write_loop(folder / "loop.wav")
+    capture = f"{{kind: file, paths: [{', '.join(['loop.wav'] * n_rounds)}], pace: fast}}"
+    with Subscriber(broker.port, "aegan/box/#") as subscriber, running(folder, broker, jumps, capture) as process:
         _, log = process.communicate(timeout=LONGEST_RUN_S)
-        ended.set()
-        jumper.join()
         assert process.returncode == 0, log
         assert "Traceback" not in log
         n_told = log.count(" pump: alarm ")
@@ -100,3 +113,19 @@ def test_a_restart_with_the_clock_set_back_goes_on(broker: Mosquitto, tmp_path: 
     assert [event["kind"] for event in found] == ["raised", "cleared"] * (len(found) // 2) + ["raised"] * (len(found) % 2)
     assert sum(event["cause"].startswith("restarted") for event in found) == 3
     assert all(event["duration_s"] is None or 0 <= event["duration_s"] < LONGEST_RUN_S * 4 for event in found)
+
+
+@pytest.mark.broker
+@pytest.mark.faketime
+def test_a_shelf_lasts_as_long_as_was_said(broker: Mosquitto, tmp_path: Path) -> None:
+    """Whatever the wall clock does meanwhile, and though nothing comes through the pipe."""
+    shelve = f'{{"command": "shelve", "duration_s": {SHELF_S:g}}}'
+    with Subscriber(broker.port, EVENT_TOPIC) as events, running(tmp_path, broker, JUMPS, "{kind: stdin, sample_format: s16le}"):
+        wait_until(lambda: "Sending SUBACK to aegan-box" in broker.log, "the subscription", LONGEST_RUN_S)
+        said_s = time.monotonic()
+        subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-t", "aegan/box/pump/command", "-m", shelve], check=True)
+        events.wait_for(lambda message: message.json()["kind"] == "shelved")
+        told_s = time.monotonic()
+        wait_until(lambda: len(events.received()) == 2, "the end", SHELF_S + 2)
+        assert SHELF_S - (told_s - said_s) <= time.monotonic() - told_s <= SHELF_S + 1
+        assert [message.json()["kind"] for message in events.received()] == ["shelved", "unshelved"]

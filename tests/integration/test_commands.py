@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from paho.mqtt.client import Client
@@ -23,7 +24,7 @@ from aegan_monitor.demo.pump import Pump
 from aegan_monitor.payloads import Command
 from alternating import AlternatingSound
 from broker import Mosquitto, Received, Subscriber, wait_until
-from running import EVENT_TOPIC, Daemon
+from running import ALARM_TOPIC, EVENT_TOPIC, Daemon
 from running import write_config as write_alternating_config
 from synthetic import write_wav
 
@@ -128,7 +129,7 @@ def test_a_shelf_keeps_quiet_and_its_end_does_not(broker: Mosquitto, tmp_path: P
 
     with Subscriber(broker.port, "aegan/box/pump/#") as subscriber, Daemon(config, AlternatingSound()) as daemon:
         wait_until(lambda: len(told()) >= 4, "events", 60.0)
-        publish(broker.port, '{"command": "shelve", "duration_s": 100000}')
+        publish(broker.port, '{"command": "shelve"}')
         wait_until(lambda: subscriber.received(RESULT_TOPIC), "the answer")
         n_scores = len(subscriber.received(SCORE_TOPIC))
         wait_until(lambda: len(subscriber.received(SCORE_TOPIC)) >= n_scores + 10, "ten decisions")
@@ -141,6 +142,46 @@ def test_a_shelf_keeps_quiet_and_its_end_does_not(broker: Mosquitto, tmp_path: P
     assert [number for number, _ in told()] == list(range(1, len(kinds) + 1))
     assert kinds[n_told] == "unshelved"
     assert "raised" in kinds[n_told + 1 : n_told + 3]
+
+
+@pytest.mark.broker
+def test_a_shelf_ends_in_its_time_though_nothing_is_heard(broker: Mosquitto, tmp_path: Path) -> None:
+    """A pipe that stalls while the alarm is shelved: it is raised again only once the machine is heard, and wrong still."""
+    faulty = (32_767 * Pump(41, fault_from_s=0.0).read(60 * 16_000)).astype("<i2").tobytes()
+    config = tmp_path / "monitor.yaml"
+    config.write_text(
+        f"node: box\nmqtt: {{host: 127.0.0.1, port: {broker.port}}}\noutbox: {{path: outbox.sqlite}}\nmachines: [{{name: pump, "
+        f"bundle: {bundle_path()}, alarm: {{quantile: 0.5, margin: 0}}, capture: {{kind: stdin, sample_format: s16le}}}}]\n"
+    )
+    command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
+
+    def wait_for(kind: str, timeout_s: float = 10.0) -> dict[str, Any]:
+        found: dict[str, Any] = subscriber.wait_for(lambda m: m.topic == EVENT_TOPIC and m.json()["kind"] == kind, timeout_s).json()
+        return found
+
+    with Subscriber(broker.port, "aegan/box/pump/+") as subscriber, subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        try:
+            process.stdin.write(faulty[: len(faulty) // 2])
+            process.stdin.flush()
+            wait_for("raised", 60.0)
+            subscriber.wait_for(lambda m: m.topic == "aegan/box/pump/sensor" and m.json()["state"] == "stalled")
+            publish(broker.port, '{"command": "shelve", "duration_s": 2}')
+            unshelved = wait_for("unshelved")
+            shelved_until = subscriber.wait_for(lambda m: m.topic == ALARM_TOPIC and m.json()["shelved_until"]).json()["shelved_until"]
+            late_s = (datetime.fromisoformat(unshelved["time"]) - datetime.fromisoformat(shelved_until)).total_seconds()
+            assert -0.01 < late_s < 1.0
+            ended = subscriber.wait_for(lambda m: m.topic == ALARM_TOPIC and m.json()["event_id"] == unshelved["id"]).json()
+            assert (ended["state"], ended["active"], ended["shelved_until"]) == ("alarm", False, None)
+            process.stdin.write(faulty[len(faulty) // 2 :])
+            process.stdin.close()
+            assert process.wait(60.0) == 0
+            subscriber.wait_for(lambda m: m.topic == EVENT_TOPIC and m.json()["sequence"] == 4)
+        finally:
+            process.kill()
+    events = [message.json() for message in subscriber.received(EVENT_TOPIC)]
+    assert [event["kind"] for event in events] == ["raised", "shelved", "unshelved", "raised"]
+    assert events[3]["sample"] > len(faulty) // 4 >= events[2]["sample"]
 
 
 def make_command(chance: random.Random, number: int) -> bytes:
