@@ -22,6 +22,7 @@ class Announcer:
         self._annunciation = Annunciation()
         self._sequence = 0
         self._raised_sample = 0
+        self._alarm_ids: list[str] = []  # of the events of the active alarm, its `raised` first
         self._score = self._threshold = 0.0  # of the last decision
         self._state = _make_state(datetime.fromtimestamp(0, UTC), None)  # until `begin`
 
@@ -77,7 +78,10 @@ class Announcer:
 
     def refusal(self, command: payloads.Command) -> str:
         """Why a command is not obeyed now; empty if it is."""
-        return self._annunciation.refusal(command.command)
+        reason = self._annunciation.refusal(command.command)
+        if not reason and command.event_id is not None and command.event_id not in self._alarm_ids:
+            return f"another alarm is active: event_id {self._alarm_ids[0]}"
+        return reason
 
     def obey(self, command: payloads.Command, sample: int, time: datetime, now_s: float, *, is_heard: bool) -> list[payloads.Payload]:
         """What follows from a command that is not refused.
@@ -118,7 +122,9 @@ class Announcer:
         if self.active and not was_active:
             self._raised_sample = sample
         duration_s = max(0, sample - self._raised_sample) / self._sample_rate_hz if was_active and not self.active else None
-        return [self._make_event(kind, cause, sample, time, duration_s)]
+        event = self._make_event(kind, cause, sample, time, duration_s)
+        self._alarm_ids = [*self._alarm_ids, event.id] if self.active else []
+        return [event]
 
     def _make_event(self, kind: payloads.EventKind, cause: str, sample: int, time: datetime, duration_s: float | None) -> payloads.Event:
         self._sequence += 1

@@ -220,13 +220,22 @@ class Command(Payload):
         description="For `shelve` alone: how long, in seconds, at most 7 days; null is an hour.",
         examples=[1800.0],
     )
+    event_id: str | None = Field(
+        default=None,
+        max_length=64,
+        description="For `acknowledge` alone: an event of the alarm that is meant, as its `raised` or its state tells it; "
+        "refused if another is active. Null is whichever is active.",
+        examples=[None],
+    )
     by: str = Field(default="", max_length=64, description="Who says so, for the event.", examples=["Anna"])
     reason: str = Field(default="", max_length=200, description="Why, for the event.", examples=["the bearing is ordered"])
 
     @model_validator(mode="after")
-    def _shelve_alone_lasts(self) -> Self:
+    def _each_has_its_own(self) -> Self:
         if self.duration_s is not None and self.command != "shelve":
             raise ValueError("duration_s belongs to shelve alone")
+        if self.event_id is not None and self.command != "acknowledge":
+            raise ValueError("event_id belongs to acknowledge alone")
         return self
 
 

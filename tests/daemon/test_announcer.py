@@ -104,6 +104,31 @@ def test_to_acknowledge_twice_is_one_event(active: Story) -> None:
     assert (active.events(), active.state.acknowledged) == ([], True)
 
 
+def test_whoever_names_an_event_acknowledges_its_alarm_alone(active: Story) -> None:
+    """The one that was raised, or what its state told when it was acknowledged before; not one that came since."""
+    assert active.say("acknowledge", event_id="id-0") == ""
+    assert [event[0] for event in active.events()] == ["acknowledged"]
+    assert active.state.event_id == "id-1"
+    assert active.say("acknowledge", event_id="id-1") == ""
+    assert active.say("acknowledge", event_id="id-0") == ""
+    active.decide(False)
+    assert active.say("acknowledge", event_id="id-0") == "no alarm is active"
+    active.decide(True)
+    assert [event[0] for event in active.events()] == ["cleared", "raised"]
+    for stale in ("id-0", "id-1", "id-2", "no such event", ""):
+        assert active.say("acknowledge", event_id=stale) == "another alarm is active: event_id id-3"
+    assert (active.told(), active.say("acknowledge"), active.events()[0][0]) == ([], "", "acknowledged")
+
+
+def test_an_alarm_that_comes_back_after_a_shelf_is_another(active: Story) -> None:
+    """Whoever has seen the first may have gone home since."""
+    active.say("shelve", duration_s=4)
+    active.wait(4, is_heard=True)
+    assert active.say("acknowledge", event_id="id-0") == "another alarm is active: event_id id-3"
+    assert [event[0] for event in active.events()] == ["shelved", "unshelved", "raised"]
+    assert active.say("acknowledge", event_id=active.state.event_id or "") == ""
+
+
 def test_what_cannot_be_done_is_refused() -> None:
     """With the reason, and nothing changes."""
     story = Story()

@@ -44,6 +44,8 @@ def test_a_button_needs_one_word() -> None:
         (b'{"command":"shelve","duration_s":604801}', Refusal("duration_s: input should be less than or equal to 604800", "shelve")),
         (b'{"command":"shelve","duration_s":0.5}', Refusal("duration_s: input should be greater than or equal to 1", "shelve")),
         (b'{"command":"unshelve","duration_s":60}', Refusal("duration_s belongs to shelve alone", "unshelve")),
+        (b'{"command":"shelve","event_id":"x"}', Refusal("event_id belongs to acknowledge alone", "shelve")),
+        (b'{"command":"acknowledge","event_id":7}', Refusal("event_id: input should be a valid string", "acknowledge")),
         (b'{"command":"shelve","schema":"aegan.command/2"}', Refusal("schema: input should be 'aegan.command/1'", "shelve")),
     ],
 )
@@ -62,6 +64,7 @@ NEARLY = st.fixed_dictionaries(
     optional={
         "id": st.text(max_size=70) | JSON_VALUES,
         "duration_s": st.floats() | st.integers() | JSON_VALUES,
+        "event_id": st.text(max_size=70) | JSON_VALUES,
         "by": st.text(max_size=70) | JSON_VALUES,
         "reason": st.text(max_size=210),
         "schema": st.sampled_from(["aegan.command/1", "aegan.command/2"]),
@@ -77,8 +80,8 @@ def is_right(payload: bytes) -> bool:
         fields = json.loads(payload)
     except (ValueError, RecursionError):
         return False
-    lasts = isinstance(fields, dict) and fields.get("duration_s") is not None
-    return SCHEMA.is_valid(fields) and not (lasts and fields["command"] != "shelve")
+    owners = {"duration_s": "shelve", "event_id": "acknowledge"}
+    return SCHEMA.is_valid(fields) and all(fields.get(name) is None or fields["command"] == owner for name, owner in owners.items())
 
 
 @given(PAYLOADS)

@@ -191,7 +191,7 @@ def make_command(chance: random.Random, number: int) -> bytes:
     wrong: list[object] = [None, True, 7, -1e300, 10**400, "", "x" * 300, [], {}, [[1]], {"a": {"b": 1}}, "\ud800", "\u0000\n\u2028"]
     broken = bytearray(right)
     broken[chance.randrange(len(broken))] ^= 1 << chance.randrange(8)
-    field = chance.choice(["command", "id", "duration_s", "by", "reason", "schema", "more"])
+    field = chance.choice(["command", "id", "duration_s", "event_id", "by", "reason", "schema", "more"])
     depth = chance.choice([10, 150, 300, 1000])
     kinds = {
         "right": right,
