@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ class Terms:
     topics: Topics
     outbox: Outbox
     listeners: Mapping[str, Hear]
+    unwanted: Collection[str]
     keepalive_s: int
     settled_s: float
     answer_timeout_s: float
@@ -172,7 +173,8 @@ class Conversation:
         self._max_packet_bytes = getattr(properties, "MaximumPacketSize", LARGEST_PACKET_BYTES)
         self._statuses.append(self._terms.topics.status(online=True))
         self._outbox.connected(same_broker=flags.session_present)
-        Subscriptions(self._terms.listeners, self._history.refuse_subscription).subscribe(client, properties)
+        subscriptions = Subscriptions(self._terms.listeners, self._terms.unwanted, self._history.refuse_subscription)
+        subscriptions.subscribe(client, properties, session_present=flags.session_present)
         self._history.well(f"accepted client {client_id!r} (MQTT {self._terms.protocol})")
 
     def _on_disconnect(self, _client: "Client", _userdata: object, flags: "DisconnectFlags", reason: "ReasonCode", _: object) -> None:

@@ -74,6 +74,7 @@ class Monitor:
         self._inbox = Inbox()
         self._inbox.configure(config.mqtt.commands, [machine.name for machine in config.machines])
         self._birth = Birth()
+        self._subscribed: set[str] = set()
         self._delivery = Delivery(self._make_publisher(self._setup))
         path = find_path(config.outbox.path, config.node, os.environ)
         self._scribe = Scribe(self._outbox, Journal(path), self._delivery.flush)
@@ -224,15 +225,18 @@ class Monitor:
 
     def _make_publisher(self, setup: Setup) -> MqttPublisher:
         mqtt, home_assistant = setup.config.mqtt, setup.config.home_assistant
-        listeners = {self._topics.name("command", "+"): self._inbox.hear} if mqtt.commands.enabled else {}
+        commands, birth = self._topics.name("command", "+"), f"{home_assistant.prefix}/status"
+        listeners = {commands: self._inbox.hear} if mqtt.commands.enabled else {}
         if home_assistant.discovery:
-            listeners[f"{home_assistant.prefix}/status"] = self._birth.hear
+            listeners[birth] = self._birth.hear
+        self._subscribed |= {commands, birth}  # by this run, or by one before
         return MqttPublisher(
             connection=setup.connection,
             protocol=mqtt.protocol,
             topics=self._topics,
             outbox=self._outbox,
             listeners=listeners,
+            unwanted=self._subscribed - listeners.keys(),
             keepalive_s=mqtt.keepalive_s,
             retry_s=(min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s),
         )

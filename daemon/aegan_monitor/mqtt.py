@@ -6,7 +6,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from aegan_monitor.client import Protocol
@@ -39,17 +39,18 @@ class MqttPublisher:
         topics: Topics,
         outbox: Outbox,
         listeners: Mapping[str, Hear] = MappingProxyType({}),
+        unwanted: Collection[str] = (),
         keepalive_s: int = 30,
         retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S),
         settled_s: float = 10.0,
         answer_timeout_s: float = 5.0,
     ) -> None:
-        """Store; `listeners`, by topic filter, hear what others publish.
+        """Store; `listeners`, by topic filter, hear what others publish, and `unwanted` filters of before are taken back.
 
         The wait before an attempt grows from `retry_s[0]` to `retry_s[1]`, with jitter; once a connection is older than
         `settled_s` it starts small again. `answer_timeout_s` is for the connection, and again for the broker's answer to it.
         """
-        self._terms = Terms(connection, protocol, topics, outbox, listeners, keepalive_s, settled_s, answer_timeout_s)
+        self._terms = Terms(connection, protocol, topics, outbox, listeners, unwanted, keepalive_s, settled_s, answer_timeout_s)
         self._retry_s = retry_s
         self._subject = f"MQTT broker {connection.host}:{connection.port}"
         self._history = History(Telling(self._subject, log), f"; retrying every {retry_s[0]:g} to {retry_s[1]:g} s")

@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from paho.mqtt.client import topic_matches_sub
@@ -28,16 +28,25 @@ class Subscriptions:
     The session outlives a connection, so the broker keeps what is published meanwhile. Each connection subscribes under a random
     identifier of its own: what carries another was there before. A broker that has no identifiers is asked for QoS 0, which it
     does not keep. What is published retained says so (MQTT 5), also when it comes at once and not out of the broker's store.
+    Subscriptions outlive a connection, too: what an earlier configuration has asked for is taken back.
     """
 
-    def __init__(self, listeners: Mapping[str, Hear], refused: Callable[[str, str], None]) -> None:
-        """Store: who hears what, by topic filter; `refused` is told each filter that the broker does not grant, and its reason."""
-        self._listeners, self._refused = listeners, refused
+    def __init__(self, listeners: Mapping[str, Hear], unwanted: Collection[str], refused: Callable[[str, str], None]) -> None:
+        """Store.
+
+        Args:
+            listeners: Who hears what, by topic filter.
+            unwanted: Filters that the session may still have of an earlier connection.
+            refused: Is told each filter that the broker does not grant, and its reason.
+        """
+        self._listeners, self._unwanted, self._refused = listeners, unwanted, refused
         self._identifier: int | None = None
 
-    def subscribe(self, client: "Client", granted: object) -> None:
-        """Ask for all of it; `granted` is what the broker said of itself when it accepted the connection."""
+    def subscribe(self, client: "Client", granted: object, *, session_present: bool) -> None:
+        """Ask for all of it, and for no more; `granted` is what the broker said of itself when it accepted the connection."""
         client.on_subscribe, client.on_message = self._on_subscribe, self._on_message
+        if session_present and self._unwanted:
+            client.unsubscribe(list(self._unwanted))
         if not self._listeners:
             return
         if client.protocol != MQTTProtocolVersion.MQTTv5:

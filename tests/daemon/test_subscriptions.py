@@ -4,7 +4,7 @@ import contextlib
 import logging
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import BinaryIO
 
 import pytest
@@ -29,12 +29,20 @@ def publish(broker: Mosquitto, topic: str, payload: str, *more: str) -> None:
 
 
 @contextlib.contextmanager
-def listening(port: int, listeners: Mapping[str, Hear], protocol: Protocol = "5") -> Iterator[MqttPublisher]:
+def listening(
+    port: int, listeners: Mapping[str, Hear], protocol: Protocol = "5", unwanted: Collection[str] = ()
+) -> Iterator[MqttPublisher]:
     """A publisher that has connected and subscribed, as far as can be seen from here."""
     connection = Connection("127.0.0.1", port, "aegan-hall")
     topics, outbox = Topics("aegan", "hall"), Outbox()
     publisher = MqttPublisher(
-        connection=connection, protocol=protocol, topics=topics, outbox=outbox, listeners=listeners, retry_s=(0.05, 0.2)
+        connection=connection,
+        protocol=protocol,
+        topics=topics,
+        outbox=outbox,
+        listeners=listeners,
+        unwanted=unwanted,
+        retry_s=(0.05, 0.2),
     )
     publisher.start()
     try:
@@ -91,6 +99,26 @@ def test_what_waited_for_a_new_start_is_late(broker: Mosquitto) -> None:
     with listening(broker.port, {PUMP: heard.append}):
         wait_until(lambda: heard, "the message")
     assert heard == [Received(PUMP, b"meanwhile", retained=False, late=True)]
+
+
+@pytest.mark.broker
+def test_what_is_wanted_no_more_is_taken_back(broker: Mosquitto) -> None:
+    """The session has it of an earlier connection; of a new session there is nothing to take back."""
+    unsubscribed, to_us = "Received UNSUBSCRIBE from aegan-hall", "Sending PUBLISH to aegan-hall"
+    with listening(broker.port, {PUMP: lambda _: None, FAN: lambda _: None}, unwanted=["aegan/hall/yard/command"]):
+        wait_for_subscription(broker)
+    assert unsubscribed not in broker.log
+    heard: list[Received] = []
+    with listening(broker.port, {PUMP: heard.append}, unwanted=[FAN]):
+        wait_for_subscription(broker, 2)
+        publish(broker, FAN, "nobody's")
+        publish(broker, PUMP, "ours")
+        wait_until(lambda: heard, "the message")
+    publish(broker, FAN, "nobody's, either")
+    with listening(broker.port, {}, unwanted=[FAN, PUMP]):
+        wait_until(lambda: broker.log.count(unsubscribed) == 2, "the end of the last")
+    assert [each.payload for each in heard] == [b"ours"]
+    assert broker.log.count(to_us) == 1
 
 
 @pytest.mark.broker
