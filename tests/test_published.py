@@ -58,6 +58,18 @@ def test_what_is_wrong_is_told(topic: str, payload: Any, fault: str) -> None:
     assert found == f"{topic}: {fault}"
 
 
+def test_an_event_of_an_older_version_passes() -> None:
+    """It may have waited in the outbox while the daemon was replaced; but for what it could not know, nothing may be missing."""
+    old = (
+        '{"schema":"aegan.event/1","id":"5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e","sequence":3,"kind":"raised","time":"2026-01-31T08:15:00.250Z",'
+        '"sample":160000,"cause":"D_maha 2.5 is above its threshold 2","score_id":"D_maha","score":2.5,"threshold":2.0,"duration_s":null}'
+    )
+    assert find_fault("aegan/box/pump/event", old) is None
+    for name in json.loads(old):
+        less = {key: value for key, value in json.loads(old).items() if key != name}
+        assert find_fault("aegan/box/pump/event", json.dumps(less)) == f"aegan/box/pump/event: $: '{name}' is a required property"
+
+
 @pytest.mark.broker
 def test_no_subscriber_lets_it_pass(broker: Mosquitto) -> None:
     """Whatever a test looks at, a wrong message fails it in the end."""

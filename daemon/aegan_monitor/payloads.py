@@ -53,6 +53,7 @@ class Payload(Model):
     KIND: ClassVar[Kind]
     OF_MACHINE: ClassVar[bool] = True  # health alone is the node's
     OURS: ClassVar[bool] = True  # a command alone is what others say: fields with a default may be left out
+    LATER: ClassVar[frozenset[str]] = frozenset()  # fields that came after the first version, of what waits on a disk
 
 
 SCHEMA_WORDS = "Names this form and its version."
@@ -157,13 +158,18 @@ class Event(Payload):
     """Each `raised` and `cleared`, and what people did about it."""
 
     KIND = "event"
+    LATER = frozenset({"active"})
     schema_: Literal["aegan.event/1"] = Field(default="aegan.event/1", alias="schema", description=SCHEMA_WORDS)
     id: str = Field(min_length=1, description="A UUID; a message that arrives twice carries the same one.", examples=[_ID])
     sequence: NonNegativeInt = Field(
         description="Counts the events of one machine, without a hole, over restarts of the daemon too.", examples=[1]
     )
     kind: EventKind = Field(description="What happened. An active alarm ends with `cleared` or `shelved`.")
-    active: bool = Field(default=False, description="Whether an alarm is active after it.", examples=[True])
+    active: bool = Field(
+        description="Whether an alarm is active after it; an event that an older version has left in the outbox lacks it: "
+        "then one is after `raised`, and none after `cleared`.",
+        examples=[True],
+    )
     time: UtcTime = Field(description="When it happened, by the wall clock.")
     sample: NonNegativeInt = Field(
         description="Index of the sample at which it happened, since the capture opened; 0 if it happened by a restart.", examples=[160_000]
@@ -262,4 +268,5 @@ def schema_texts() -> dict[str, str]:
 def make_schema(payload: type[Payload]) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a payload."""
     schema = payload.model_json_schema(mode="serialization" if payload.OURS else "validation")
+    schema["required"] = [name for name in schema["required"] if name not in payload.LATER]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -32,6 +32,7 @@ def make_event(sequence: int) -> Event:
         id=f"5b0b5f4c-0a5e-4c0e-9a55-{sequence:012d}",
         sequence=sequence,
         kind="raised",
+        active=True,
         time=datetime.now(UTC),
         sample=16_000 * sequence,
         cause="D_maha 2.5 is above its threshold 2",

@@ -44,6 +44,7 @@ def event(number: int) -> Message:
         id=f"id-{number}",
         sequence=number,
         kind="raised",
+        active=True,
         time=datetime.now(UTC),
         sample=0,
         cause=cause,

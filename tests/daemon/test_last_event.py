@@ -12,6 +12,7 @@ EVENT = Event(
     id="5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e",
     sequence=3,
     kind="cleared",
+    active=False,
     time=TIME,
     sample=160_000,
     cause="the score is back below its threshold",

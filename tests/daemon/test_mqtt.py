@@ -48,7 +48,7 @@ def put(outbox: Outbox, payload: Payload, machine: str | None = "pump") -> None:
 def make_event(sequence: int) -> Event:
     """An event that is told from others by its number."""
     numbers: dict[str, Any] = {"sample": 16_000 * sequence, "score": 1.5, "threshold": 1.0, "duration_s": None}
-    return Event(id=f"id-{sequence}", sequence=sequence, kind="raised", time=TIME, cause="too loud", score_id="z", **numbers)
+    return Event(id=f"id-{sequence}", sequence=sequence, kind="raised", active=True, time=TIME, cause="too loud", score_id="z", **numbers)
 
 
 def make_alarm(active: bool) -> Alarm:
