@@ -44,7 +44,8 @@ def refuse(command: Command | Refusal, reason: str) -> Refusal:
 
 
 def make_result(command: Command | Refusal, reason: str, time: datetime) -> Result:
-    """The answer."""
+    """The answer: a refusal has its own reason, a command is obeyed if there is none."""
+    reason = command.reason if isinstance(command, Refusal) else reason
     return Result(time=time, command=command.command, id=command.id, accepted=not reason, reason=reason)
 
 

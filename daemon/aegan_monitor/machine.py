@@ -127,11 +127,11 @@ class Machine:
 
     def obey(self, command: payloads.Command | Refusal, time: datetime, now_s: float) -> list[payloads.Payload]:
         """What follows from a command that came now, or why nothing does; the answer is the last. The times are as in `look`."""
-        reason = command.reason if isinstance(command, Refusal) else self._announcer.refusal(command)
+        reason = "" if isinstance(command, Refusal) else self._announcer.refusal(command)
         if isinstance(command, Refusal) or reason:
             return [make_result(command, reason, time)]
         found = self._announcer.obey(command, self._end_sample, time, now_s, is_heard=self._is_heard(now_s))
-        return [*found, make_result(command, reason, time)]
+        return [*found, make_result(command, "", time)]
 
     def sense(self, sensor: SensorState, time: datetime) -> list[payloads.Payload]:
         """The input's state, if it is news."""

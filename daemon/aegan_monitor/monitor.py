@@ -4,11 +4,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from aegan_monitor.birth import Birth
 from aegan_monitor.capture import Capture
+from aegan_monitor.commands import make_result
 from aegan_monitor.config import MachineConfig, MonitorConfig
 from aegan_monitor.delivery import Delivery
 from aegan_monitor.health import HealthReport
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 TURN_S = 0.1  # how long one turn of the worker waits for samples
 STATUS_S = 1.0  # so late does systemd learn how the line fares
 FEEDS = 4  # of systemd's watchdog, in its interval
+
+NO_MACHINE = "no such machine: a reload has just removed it"
+STOPPING = "the monitor is stopping"
 
 
 class Monitor:
@@ -103,7 +107,7 @@ class Monitor:
         self._scribe.start()
         announce(self._setup.config, self._topics, self._outbox)
         for line in self._setup.lines:
-            self._publish(line, line.machine.begin(now(), self._last_event(line)))
+            self._publish(line.machine.name, line.machine.begin(now(), self._last_event(line)))
         self._delivery.start()
         for line in self._setup.lines:
             self._listen(line)
@@ -122,6 +126,7 @@ class Monitor:
                 line.listener.stop()
             self._publish_health()
             self._reloader.stop()
+            self._obey([], STOPPING)
             self._scribe.settle()
             self._delivery.stop()
             self._scribe.stop()
@@ -132,7 +137,7 @@ class Monitor:
     def _work(self) -> None:
         next_health_s = next_feed_s = next_status_s = time.monotonic()
         while not self._stopping.is_set():
-            self._obey()
+            self._obey(self._setup.lines, NO_MACHINE)
             for line in self._setup.lines:
                 self._turn(line)
             now_s = time.monotonic()
@@ -153,23 +158,24 @@ class Monitor:
             if all(line.ring.ended for line in self._setup.lines):
                 return
 
-    def _obey(self) -> None:
-        """Apply and answer the commands that have come; one for a machine that a reload has removed meanwhile is nobody's."""
-        lines = {line.machine.name: line for line in self._setup.lines}
+    def _obey(self, lines: Iterable[Line], otherwise: str) -> None:
+        """Apply and answer the commands that have come; those for a machine that is not in `lines` are refused, because `otherwise`."""
+        machines = {line.machine.name: line.machine for line in lines}
         for name, command in self._inbox.take():
-            if line := lines.get(name):
-                self._publish(line, line.machine.obey(command, now(), self._shelf_clock()))
+            machine = machines.get(name)
+            self._publish(name, machine.obey(command, now(), self._shelf_clock()) if machine else [make_result(command, otherwise, now())])
 
     def _turn(self, line: Line) -> None:
-        """Take what has been heard of one machine."""
+        """Take what has been heard of one machine, and look at its shelf."""
+        machine, name = line.machine, line.machine.name
         run = line.ring.read(TURN_S / len(self._setup.lines))
         sensor = line.listener.sensor()
-        self._publish(line, line.machine.sense(sensor, now()))
-        payloads = [] if run is None else line.machine.hear(run, now(), self._shelf_clock())
-        self._publish(line, payloads)
-        self._publish(line, line.machine.look(now(), self._shelf_clock()))
+        self._publish(name, machine.sense(sensor, now()))
+        payloads = [] if run is None else machine.hear(run, now(), self._shelf_clock())
+        self._publish(name, payloads)
+        self._publish(name, machine.look(now(), self._shelf_clock()))
         decided = any(isinstance(payload, Score) for payload in payloads)
-        self._watchdog.see(line.machine.name, self._clock(), decided=decided, sensor=sensor.state, ended=line.ring.ended)
+        self._watchdog.see(name, self._clock(), decided=decided, sensor=sensor.state, ended=line.ring.ended)
 
     def _is_alive(self) -> bool:
         """Whether every machine is judged or its sensor's fault told in time; one that is not is logged once."""
@@ -203,16 +209,16 @@ class Monitor:
     def _adopt(self, setup: Setup) -> None:
         """Go over to another setup: lines that are in both run on, untouched."""
         before, self._setup = self._setup, setup
-        self._inbox.configure(setup.config.mqtt.commands, [line.machine.name for line in setup.lines])
         gone = [line for line in before.lines if line not in setup.lines]
         new = [line for line in setup.lines if line not in before.lines]
         for line in gone:
             line.listener.stop()
             self._watchdog.forget(line.machine.name)
-            self._publish(line, line.machine.end(now(), self._last_event(line)))
+            self._publish(line.machine.name, line.machine.end(now(), self._last_event(line)))
+        self._inbox.configure(setup.config.mqtt.commands, [line.machine.name for line in setup.lines])
         announce(setup.config, self._topics, self._outbox)
         for line in new:
-            self._publish(line, line.machine.begin(now(), self._last_event(line)))
+            self._publish(line.machine.name, line.machine.begin(now(), self._last_event(line)))
             self._listen(line)
         if not setup.has_broker_of(before):
             self._delivery.hand_over(self._make_publisher(setup))
@@ -244,14 +250,15 @@ class Monitor:
     def _last_event(self, line: Line) -> LastEvent | None:
         return read_last_event(self._outbox.last_event(self._topics.name("event", line.machine.name)))
 
-    def _publish(self, line: Line, payloads: list[Payload]) -> None:
+    def _publish(self, name: str, payloads: list[Payload]) -> None:
+        """What there is to tell of one machine, to the log and to the outbox."""
         for payload in payloads:
             if isinstance(payload, Event):
-                log.warning("%s: alarm %s: %s", line.machine.name, payload.kind, payload.cause)
+                log.warning("%s: alarm %s: %s", name, payload.kind, payload.cause)
             if isinstance(payload, Sensor):
                 level = logging.INFO if payload.state == "ok" else logging.WARNING
-                log.log(level, "%s: sensor %s%s", line.machine.name, payload.state, f": {payload.detail}" if payload.detail else "")
-            self._outbox.put(self._topics.message(payload, line.machine.name))
+                log.log(level, "%s: sensor %s%s", name, payload.state, f": {payload.detail}" if payload.detail else "")
+            self._outbox.put(self._topics.message(payload, name))
 
     def _publish_health(self) -> None:
         self._outbox.put(self._topics.message(self._health.make(now())))

@@ -92,10 +92,15 @@ def test_anything_is_obeyed_or_refused_by_the_schema(payload: bytes) -> None:
     """Nothing else happens, and there is an answer to each that obeys its own schema."""
     found = parse(payload, MAX_BYTES)
     assert isinstance(found, Command) == (len(payload) <= MAX_BYTES and is_right(payload))
-    reason = found.reason if isinstance(found, Refusal) else ""
-    message = Topics("aegan", "hall").message(make_result(found, reason, TIME), "pump")
+    message = Topics("aegan", "hall").message(make_result(found, "", TIME), "pump")
     assert find_fault(message.topic, message.payload.decode()) is None
     assert json.loads(message.payload)["accepted"] == isinstance(found, Command)
+
+
+def test_what_was_refused_before_keeps_its_reason() -> None:
+    """Whatever else is in its way."""
+    assert make_result(Refusal("late", "shelve", "7"), "the monitor is stopping", TIME).reason == "late"
+    assert make_result(Command(command="shelve"), "the monitor is stopping", TIME).reason == "the monitor is stopping"
 
 
 def test_a_bucket_lets_a_burst_through_and_then_so_many_a_second() -> None:

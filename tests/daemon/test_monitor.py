@@ -1,8 +1,9 @@
-"""The running daemon and systemd's watchdog: it is fed while every machine is judged or told to be deaf, and not otherwise."""
+"""The running daemon: systemd's watchdog is fed while every machine is judged or told to be deaf; a command in its way is answered."""
 
 import contextlib
 import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -12,17 +13,18 @@ import numpy as np
 import pytest
 
 from aegan_monitor.capture import Capture
-from aegan_monitor.config import MachineConfig, load_config
+from aegan_monitor.config import MachineConfig, MonitorConfig, load_config
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.monitor import Monitor
 from aegan_monitor.notify import Notifier
 from aegan_monitor.types import Block
-from broker import find_free_port, wait_until
+from broker import Mosquitto, Subscriber, find_free_port, wait_until
 
 HURRY = 100.0  # the watchdog's clock runs so many times faster
 FED = b"WATCHDOG=1"
 FEED_S = 0.05
+RATE_HZ = 16_000
 LATE = "pump: its sensor is well, but nothing was decided for"
 
 
@@ -69,6 +71,19 @@ def heard(systemd: socket.socket) -> list[bytes]:
     return found
 
 
+@contextlib.contextmanager
+def running(monitor: Monitor) -> Iterator[None]:
+    """Until the end of the block."""
+    thread = threading.Thread(target=monitor.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        monitor.stop()
+        thread.join(10.0)
+    assert not thread.is_alive()
+
+
 def test_deaf_or_hung_is_not_fed_and_told_to_be_deaf_is(
     systemd: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -88,9 +103,7 @@ def test_deaf_or_hung_is_not_fed_and_told_to_be_deaf_is(
 
     notifier = Notifier(str(tmp_path / "notify"))
     monitor = Monitor(load_config(path), capture=make_capture, notifier=notifier, clock=lambda: HURRY * time.monotonic())
-    running = threading.Thread(target=monitor.run)
-    running.start()
-    try:
+    with running(monitor):
         wait_until(lambda: LATE in caplog.text, "a machine over its time")
         before = heard(systemd)
         assert FED in before
@@ -100,7 +113,87 @@ def test_deaf_or_hung_is_not_fed_and_told_to_be_deaf_is(
         captures[0].gone.set()
         wait_until(lambda: FED in heard(systemd), "food")
         assert caplog.text.count(LATE) == 1
-    finally:
-        monitor.stop()
-        running.join(10.0)
-    assert not running.is_alive()
+
+
+class HoldingCapture:
+    """A few samples; then, once it is told to, none any more, and whoever asks what it is waits until he may go on."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.holds, self.held, self.released = threading.Event(), threading.Event(), threading.Event()
+        self._next_sample = 0
+
+    def describe(self) -> str:
+        if self.holds.is_set():
+            self.held.set()
+            self.released.wait(60.0)
+        return "a slow driver"
+
+    def open(self) -> None:
+        pass
+
+    def read(self) -> Block | None:
+        samples = np.zeros(0 if self.holds.wait(0.005) else 1, np.float32)
+        self._next_sample += len(samples)
+        return Block(samples, self._next_sample - len(samples))
+
+    def close(self) -> None:
+        pass
+
+
+def write_config(folder: Path, port: int, machine: str) -> Path:
+    """One machine, soon stalled."""
+    path = folder / f"{machine}.yaml"
+    path.write_text(
+        f"node: box\nmqtt: {{host: 127.0.0.1, port: {port}}}\noutbox: {{path: outbox.sqlite}}\n"
+        f"machines: [{{name: {machine}, bundle: {bundle_path()}, no_data_s: 0.2}}]\n"
+    )
+    return path
+
+
+def say_in_a_turn(broker: Mosquitto, capture: HoldingCapture) -> None:
+    """The worker has just looked for commands, and is held; now one comes."""
+    wait_until(lambda: "Sending SUBACK to aegan-box" in broker.log, "the subscription")
+    capture.holds.set()
+    assert capture.held.wait(10.0)
+    said = ["-t", "aegan/box/pump/command", "-m", '{"command": "shelve", "id": "7"}']
+    subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-q", "1", *said], check=True)
+    wait_until(lambda: "Received PUBACK from aegan-box" in broker.log, "the command")
+
+
+@pytest.mark.broker
+def test_a_command_that_comes_as_the_monitor_stops_is_refused(broker: Mosquitto, tmp_path: Path) -> None:
+    """Nobody would obey it any more, and its sender learns so."""
+    capture = HoldingCapture(RATE_HZ)
+    with Subscriber(broker.port, "aegan/box/pump/result") as results:
+        monitor = Monitor(load_config(write_config(tmp_path, broker.port, "pump")), capture=lambda *_: capture)
+        with running(monitor):
+            say_in_a_turn(broker, capture)
+            monitor.stop()
+            capture.released.set()
+        answer = results.wait_for(bool).json()
+    assert (answer["id"], answer["accepted"], answer["reason"]) == ("7", False, "the monitor is stopping")
+
+
+@pytest.mark.broker
+def test_a_command_for_a_machine_that_a_reload_removes_is_refused(broker: Mosquitto, tmp_path: Path) -> None:
+    """It was heard while there was such a machine."""
+    captures = {name: HoldingCapture(RATE_HZ) for name in ("pump", "fan")}
+    asked, may_read = threading.Event(), threading.Event()
+
+    def read_again() -> MonitorConfig:
+        asked.set()
+        may_read.wait(60.0)
+        return load_config(write_config(tmp_path, broker.port, "fan"))
+
+    config = load_config(write_config(tmp_path, broker.port, "pump"))
+    monitor = Monitor(config, read_again=read_again, capture=lambda machine, _: captures[machine.name])
+    with Subscriber(broker.port, "aegan/box/pump/result") as results, running(monitor):
+        monitor.reload()
+        assert asked.wait(10.0)
+        say_in_a_turn(broker, captures["pump"])
+        may_read.set()
+        wait_until(lambda: "reload" not in {thread.name for thread in threading.enumerate()}, "the new setup")
+        captures["pump"].released.set()
+        answer = results.wait_for(bool).json()
+    assert (answer["id"], answer["accepted"], answer["reason"]) == ("7", False, "no such machine: a reload has just removed it")
