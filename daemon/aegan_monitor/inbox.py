@@ -32,7 +32,7 @@ class Inbox:
     """The MQTT thread puts (`hear`), the worker takes; nothing here blocks.
 
     Attributes:
-        refused_total: Commands that were malformed, late, retained, too many or for no machine; not those that the alarm refused.
+        refused_total: Commands that were malformed, late, retained, too many or for no machine; not those that the worker refused.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

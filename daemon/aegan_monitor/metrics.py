@@ -60,7 +60,11 @@ OF_NODE: tuple[Row, ...] = (  # of (health, connected)
     Row("aegan_dropped_events_total", "Events lost in a full outbox, or too old.", lambda health, _: health.outbox_dropped_total),
     Row("aegan_late_scores_total", "Scores not sent because they were late.", lambda health, _: health.outbox_late_total),
     Row("aegan_refused_messages_total", "Messages that the broker refused.", lambda health, _: health.refused_total),
-    Row("aegan_refused_commands_total", "Commands that were not obeyed.", lambda health, _: health.commands_refused_total),
+    Row(
+        "aegan_refused_commands_total",
+        "Commands that were malformed, late, retained, too many or for no machine; not those that an alarm could not obey.",
+        lambda health, _: health.commands_refused_total,
+    ),
     Row("aegan_resident_memory_bytes", "Memory in use.", lambda health, _: health.rss_bytes),
 )
 OF_MACHINE: tuple[Row, ...] = (  # of (machine's health, reading)

@@ -102,7 +102,9 @@ class Health(Payload):
     outbox_problem: str = Field(default="", description="Why events are not on disk but in memory alone; empty if they are on disk.")
     refused_total: NonNegativeInt = Field(default=0, description="Messages that the broker refused (seen under MQTT 5 only).")
     commands_refused_total: NonNegativeInt = Field(
-        default=0, description="Commands that were malformed, late, retained or too many, answered or not."
+        default=0,
+        description="Commands that were malformed, late, retained, too many or for no machine, answered or not; "
+        "not those that an alarm could not obey.",
     )
     reload_problem: str = Field(default="", description="Why the last reload changed nothing; empty if it did, or if there was none.")
     broker_problem: str = Field(default="", description="The last trouble with the broker since the start; empty if there was none.")

@@ -75,6 +75,12 @@ def values(text: str) -> dict[tuple[str, str], float]:
     return {(sample.name, sample.labels.get("machine", "")): sample.value for family in families for sample in family.samples}
 
 
+def test_a_metric_says_what_it_counts(serve: Serve) -> None:
+    """A command that the alarm refuses is answered, and no sign of somebody who sends rubbish."""
+    words = "Commands that were malformed, late, retained, too many or for no machine; not those that an alarm could not obey."
+    assert f"# HELP aegan_refused_commands_total {words}\n" in scrape(serve(ToldReport()))
+
+
 def test_a_scrape_tells_what_the_daemon_knows(serve: Serve) -> None:
     """Base units, ratios, 0 and 1 for no and yes; a label for the machine."""
     found = values(scrape(serve(ToldReport())))
