@@ -37,7 +37,11 @@ FOR_GOOD = frozenset({0x90, 0x95, 0x99})  # topic, size, format: the message's o
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What all connections of a publisher have in common; `answer_timeout_s` is for the connection, and again for its answer."""
+    """What all connections of a publisher have in common.
+
+    Attributes:
+        answer_timeout_s: For the connection, again for its answer, and again for what is retained: so long may `online` wait for it.
+    """
 
     connection: Connection
     protocol: Protocol
@@ -71,7 +75,8 @@ class Conversation:
         self.connected = self.settled = False
         self._terms, self._history, self._stop, self._woken = terms, history, stop, woken
         self._outbox = terms.outbox
-        self._answered = self._parting = False
+        self._answered = self._greeted = self._parting = False
+        self._greet_by_s = math.inf
         self._window, self._max_packet_bytes = MAX_IN_FLIGHT, LARGEST_PACKET_BYTES
         self._statuses: deque[Message] = deque()  # go out before any row
         self._in_flight: dict[int, Row | None] = {}  # by paho's message id; none: a status
@@ -100,6 +105,8 @@ class Conversation:
                 if self.connected and not self.settled and now_s - began_s > terms.settled_s:
                     self.settled = True
                     self._history.settle()
+                if self.connected:
+                    self._greet()
                 if self._stop.asked.is_set() and self._has_parted(client):
                     return
                 if self.connected:
@@ -150,6 +157,13 @@ class Conversation:
             else:
                 self._outbox.sent(row)
 
+    def _greet(self) -> None:
+        """Say `online`, once what subscribers may then believe is right: they have the states before it. It does not wait for ever."""
+        if self._greeted or self._parting or not (self._outbox.is_told or time.monotonic() > self._greet_by_s):
+            return
+        self._greeted = True
+        self._statuses.append(self._terms.topics.status(online=True))
+
     def _has_parted(self, client: "Client") -> bool:
         if time.monotonic() > self._stop.by_s:  # too late to part well
             return True
@@ -171,7 +185,7 @@ class Conversation:
         self.connected = True
         self._window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
         self._max_packet_bytes = getattr(properties, "MaximumPacketSize", LARGEST_PACKET_BYTES)
-        self._statuses.append(self._terms.topics.status(online=True))
+        self._greet_by_s = time.monotonic() + self._terms.answer_timeout_s
         self._outbox.connected(same_broker=flags.session_present)
         subscriptions = Subscriptions(self._terms.listeners, self._terms.unwanted, self._history.refuse_subscription)
         subscriptions.subscribe(client, properties, session_present=flags.session_present)

@@ -17,6 +17,12 @@ class Live:
         self.late_total = 0
         self._rows: dict[tuple[str, int], Row] = {}
         self._retained: dict[str, Message] = {}
+        self._untold: set[str] = set()  # topics
+
+    @property
+    def is_told(self) -> bool:
+        """On every retained topic that there was at the last `begin` the broker has answered the newest message, whatever it said."""
+        return not self._untold
 
     def __len__(self) -> int:
         """Rows that the broker has not acknowledged."""
@@ -32,6 +38,10 @@ class Live:
         if row.message.retained:
             self._retained[row.message.topic] = row.message
 
+    def begin(self) -> None:
+        """A connection begins: nothing is known of what the broker keeps."""
+        self._untold = set(self._retained)
+
     def clear(self, row: Row) -> bool:
         """The broker has taken an empty message, which is not repeated; whether it was its topic's newest."""
         if is_newest := row in self:
@@ -42,6 +52,7 @@ class Live:
         """It is done with; harmless when a newer one has taken its place."""
         if row in self:
             del self._rows[_place(row)]
+            self._untold.discard(row.message.topic)
 
     def waiting(self) -> Iterator[Row]:
         """Those that are not in flight."""

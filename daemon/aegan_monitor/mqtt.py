@@ -48,7 +48,8 @@ class MqttPublisher:
         """Store; `listeners`, by topic filter, hear what others publish, and `unwanted` filters of before are taken back.
 
         The wait before an attempt grows from `retry_s[0]` to `retry_s[1]`, with jitter; once a connection is older than
-        `settled_s` it starts small again. `answer_timeout_s` is for the connection, and again for the broker's answer to it.
+        `settled_s` it starts small again. `answer_timeout_s` is for the connection, again for the broker's answer to it, and again for
+        what is retained, which goes before `online`.
         """
         self._terms = Terms(connection, protocol, topics, outbox, listeners, unwanted, keepalive_s, settled_s, answer_timeout_s)
         self._retry_s = retry_s

@@ -90,6 +90,12 @@ class Outbox:
         with self._lock:
             return not self._events.unwritten and not self._topics.unwritten
 
+    @property
+    def is_told(self) -> bool:
+        """The broker has answered, on this connection, the newest message of every retained topic that there was at its beginning."""
+        with self._lock:
+            return self._live.is_told
+
     def measure(self) -> Depth:
         """How full it is."""
         with self._lock:
@@ -205,6 +211,7 @@ class Outbox:
                 for row in self._events:
                     row.acknowledged_s = None
             self._put_live(self._live.missing())
+            self._live.begin()
 
     def changes(self) -> Changes:
         """What is to be written to the journal; say `written` afterwards, whether it could be or not."""

@@ -180,6 +180,78 @@ def test_online_comes_first_and_offline_last(broker: Mosquitto, make: Make, prot
 
 @pytest.mark.broker
 @both
+def test_states_are_right_before_online_comes(broker: Mosquitto, link: Link, make: Make, protocol: Protocol) -> None:
+    """A subscriber that believes them from then on never believes an old one, at a start after a crash or after an outage."""
+    crashed = make(broker.port, outbox := Outbox(), protocol=protocol)
+    put(outbox, make_alarm(active=True))
+    crashed.start()
+    wait_until(lambda: outbox.depth == 0, "the state of before")
+    crashed.stop()
+    outbox = Outbox()
+    for i in range(100):
+        put(outbox, make_event(i))
+    put(outbox, make_sensor("ok"))
+    put(outbox, make_alarm(active=False))
+    publisher = make(link.port, outbox, protocol=protocol)
+    with Subscriber(broker.port) as subscriber:
+        publisher.start()
+        subscriber.wait_for(lambda message: message.payload == "online")
+        link.cut()
+        subscriber.wait_for(lambda message: message.payload == "offline" and not message.retained)
+        put(outbox, make_event(100))
+        put(outbox, make_alarm(active=True))
+        link.join()
+        wait_until(lambda: subscriber.payloads(STATUS)[-1] == "online", "the connection after the outage")
+        told = [message for message in subscriber.received() if not message.retained]
+    alarm_topic, sensor_topic = "aegan/hall/pump/alarm", "aegan/hall/pump/sensor"
+    believed, held = [], {alarm_topic: make_alarm(active=True).model_dump_json(), sensor_topic: ""}
+    for message in told:
+        held[message.topic] = message.payload
+        if message.payload == "online":
+            believed.append((held[alarm_topic], held[sensor_topic]))
+    assert believed == [(make_alarm(active=active).model_dump_json(), make_sensor("ok").model_dump_json()) for active in (False, True)]
+
+
+@pytest.mark.parametrize("n_events", [0, 2], ids=["a state", "events, and the state behind them"])
+def test_online_waits_for_no_answer_for_ever(make: Make, n_events: int) -> None:
+    """A broker that takes the connection, and then leaves something unanswered, hears `online` all the same."""
+    outbox = Outbox()
+    for i in range(n_events):
+        put(outbox, make_event(i))
+    put(outbox, make_alarm(active=True))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        publisher = make(server.getsockname()[1], outbox, answer_timeout_s=0.5)
+        publisher.start()
+        peer, _ = server.accept()
+        with peer, peer.makefile("rb") as stream:
+            read_packet(stream)
+            began_s = time.monotonic()
+            peer.sendall(ACCEPTED)
+            first, then = read_packet(stream), read_packet(stream)
+            took_s = time.monotonic() - began_s
+            publisher.stop(timeout_s=0.0)
+    assert (b"event" if n_events else b"alarm") in first[1]
+    assert then[1].endswith(b"online")
+    assert took_s > 0.5
+
+
+@pytest.mark.broker
+@both
+def test_a_state_that_is_refused_holds_online_back_for_no_time(tmp_path: Path, make: Make, protocol: Protocol) -> None:
+    """Its refusal is an answer, too."""
+    broker = Mosquitto(tmp_path / "mosquitto", {"monitor": RIGHT}, f"user monitor\ntopic write {STATUS}\n")
+    broker.start()
+    outbox = Outbox()
+    put(outbox, make_alarm(active=True))
+    publisher = make(broker.port, outbox, protocol=protocol, username="monitor", password=RIGHT, answer_timeout_s=60.0)
+    publisher.start()
+    wait_until(lambda: f"'{STATUS}', ... (6 bytes)" in broker.log, "online")
+    publisher.stop()
+    broker.stop()
+
+
+@pytest.mark.broker
+@both
 def test_every_kind_arrives_as_its_schema_says(broker: Mosquitto, make: Make, protocol: Protocol) -> None:
     """The bytes, QoS and retain flag that subscribers see are those of the outbox (and obey docs/schemas, as the subscriber watches)."""
     outbox = Outbox()
@@ -279,7 +351,7 @@ def test_what_is_put_during_an_outage_arrives_in_order(broker: Mosquitto, link: 
         assert sequences(subscriber) == list(range(100))
         assert subscriber.payloads("aegan/hall/pump/score") == [make_score(99.0).model_dump_json()]
         assert subscriber.payloads("aegan/hall/pump/alarm")[-1:] == [make_alarm(active=False).model_dump_json()]
-        assert subscriber.payloads(STATUS)[-2:] == ["offline", "online"]
+        wait_until(lambda: subscriber.payloads(STATUS)[-2:] == ["offline", "online"], "the word that it is back")
 
 
 @pytest.mark.broker

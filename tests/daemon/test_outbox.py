@@ -182,6 +182,39 @@ def test_retained_messages_are_repeated_on_every_connection() -> None:
         assert texts(outbox) == ["e", "alarm", "ok", "h"]
 
 
+def test_the_broker_is_told_once_it_has_answered_the_newest_of_each_retained_topic() -> None:
+    """Of those that there were when the connection began; to be sent is enough at QoS 0, and a refusal is an answer, too."""
+    outbox = filled(make_message("alarm", "normal"), make_message("sensor", "ok"), make_message("health", "h"))
+    deliver(outbox)
+    for _ in range(2):
+        outbox.connection_lost()
+        outbox.connected(same_broker=True)
+        alarm, sensor, _health = take(outbox), take(outbox), take(outbox)
+        outbox.put(make_message("alarm", "alarm"))
+        outbox.acknowledged(alarm.number)
+        outbox.acknowledged(sensor.number)
+        newer = take(outbox)
+        assert (newer.message.payload, outbox.is_told) == (b"alarm", False)
+        outbox.refused(newer.number, for_good=False)
+        assert outbox.is_told
+    outbox.put(make_message("alarm", "normal"))
+    assert outbox.is_told
+
+
+def test_who_has_nothing_retained_has_told_all() -> None:
+    """Events and scores do not count, and of a topic that is cleared nothing is told twice."""
+    outbox = filled(*events(1), make_message("score", "s"))
+    outbox.connected(same_broker=False)
+    assert outbox.is_told
+    outbox.put(make_message("alarm", "normal", "fan"))
+    outbox.belong([])
+    outbox.restore([], {}, ["aegan/hall/fan/alarm"])
+    outbox.connected(same_broker=False)
+    assert not outbox.is_told
+    deliver(outbox)
+    assert outbox.is_told
+
+
 def test_a_late_score_is_not_sent() -> None:
     """Nobody needs to know now what was heard then; it is counted, and a state is never late."""
     clock = Clock()
