@@ -47,10 +47,9 @@ def run_reload(arguments: argparse.Namespace) -> int:
 def run_replay(arguments: argparse.Namespace) -> int:
     """`aegan-monitor replay`."""
     from aegan_monitor.bundle import load_bundle  # noqa: PLC0415
-    from aegan_monitor.config import InferenceConfig, load_config  # noqa: PLC0415
+    from aegan_monitor.config import AlarmConfig, InferenceConfig, load_config  # noqa: PLC0415
     from aegan_monitor.golden import require_golden  # noqa: PLC0415
-    from aegan_monitor.line import alarm_settings, choose_score  # noqa: PLC0415
-    from aegan_monitor.machine import AlarmSettings  # noqa: PLC0415
+    from aegan_monitor.line import choose_score  # noqa: PLC0415
     from aegan_monitor.replay import Replay, open_lines  # noqa: PLC0415
     from aegan_monitor.session import OrtSession  # noqa: PLC0415
 
@@ -58,10 +57,10 @@ def run_replay(arguments: argparse.Namespace) -> int:
         config = load_config(arguments.config)
         machine, inference = config.machines[0], config.inference
         bundle = load_bundle(machine.bundle)
-        score, alarm = choose_score(machine, bundle), alarm_settings(machine)
+        score, alarm = choose_score(machine, bundle), machine.alarm
     else:
         bundle, inference = load_bundle(arguments.bundle), InferenceConfig()
-        score, alarm = bundle.record.score, AlarmSettings()
+        score, alarm = bundle.record.score, AlarmConfig()
     session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
     require_golden(bundle, session)
     replay = Replay(bundle, session, score, alarm)

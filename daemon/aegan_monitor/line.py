@@ -19,7 +19,7 @@ from aegan_monitor.errors import BundleError, ConfigError
 from aegan_monitor.fusion import needed_graphs, score_names
 from aegan_monitor.golden import require_golden
 from aegan_monitor.listener import Listener
-from aegan_monitor.machine import AlarmSettings, Judge, Machine
+from aegan_monitor.machine import Judge, Machine
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.ring import Ring
 from aegan_monitor.session import GRAPHS, Graph, OrtSession
@@ -64,12 +64,6 @@ def choose_score(machine: MachineConfig, bundle: Bundle) -> str:
     if score not in names:
         raise ConfigError(f"machine {machine.name}: score: {score!r} is none of {', '.join(names)}")
     return score
-
-
-def alarm_settings(machine: MachineConfig) -> AlarmSettings:
-    """The machine's `alarm` section."""
-    alarm = machine.alarm
-    return AlarmSettings(alarm.quantile, alarm.margin, alarm.on_delay_s, alarm.off_delay_s)
 
 
 def require_streamable(bundle: Bundle) -> None:
@@ -140,7 +134,7 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     score = choose_score(config, bundle)
     session = sessions.open(bundle, score)
     pipeline = Pipeline(bundle.record, bundle.reference, session, [score])
-    machine = Machine(config.name, pipeline, Judge(bundle.record, score, alarm_settings(config)))
+    machine = Machine(config.name, pipeline, Judge(bundle.record, score, config.alarm))
     ring = Ring(round(RING_S * features.sample_rate_hz), features.hop_samples, round(LONGEST_RUN_S * features.sample_rate_hz))
     listener = make_listener(config, ring, capture(config, features.sample_rate_hz), bundle.record.clip.clip_frames * features.hop_s)
     return Line(machine, listener, ring, session, features.sample_rate_hz, config, bundle)

@@ -11,6 +11,7 @@ from aegan_monitor.alarm import ACTIVE, Alarm, Transition
 from aegan_monitor.announcer import Announcer
 from aegan_monitor.annunciation import Standing
 from aegan_monitor.commands import Refusal, make_result
+from aegan_monitor.config import AlarmConfig
 from aegan_monitor.decision import Decider, Decision
 from aegan_monitor.last_event import LastEvent
 from aegan_monitor.listener import SensorState
@@ -19,16 +20,6 @@ from aegan_monitor.record import BundleFields
 from aegan_monitor.types import ClipScore, Run
 
 N_DECISIONS_LATE = 2  # so many may be missing while the last still says how the machine sounds
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmSettings:
-    """The configuration's `alarm` section; None is what the bundle advises."""
-
-    quantile: float | None = None
-    margin: float | None = None
-    on_delay_s: float = 12.0
-    off_delay_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +34,7 @@ class Outcome:
 class Judge:
     """Decision and alarm for one stream of clip scores; pure."""
 
-    def __init__(self, fields: BundleFields, score: str, settings: AlarmSettings) -> None:
+    def __init__(self, fields: BundleFields, score: str, settings: AlarmConfig) -> None:
         rate = fields.features.sample_rate_hz
         self.score = score
         self.sample_rate_hz = rate

@@ -21,8 +21,7 @@ QUIETEST_DBFS = -150.0
 class Pipeline:
     """Log-mel, segments and scores of one stream.
 
-    A stream goes through `take` and `give` (so that the segments of several machines can share one batch), or through
-    `push`, which does both. A recording as one clip of its own goes through `score_clip`.
+    A stream goes through `push`, a recording as one clip of its own through `score_clip`.
     """
 
     def __init__(self, fields: BundleFields, reference: ReferenceSet, session: Session, names: Iterable[str] | None = None) -> None:
@@ -50,35 +49,13 @@ class Pipeline:
         self._control_db: FloatArray = np.zeros((self._n_control_bands, 0), np.float32)
         self._n_frames_forgotten = 0
 
-    def take(self, samples: FloatArray) -> FloatArray:
-        """The segments, float32 `[n, 1, n_bands, segment_frames]`, that `samples` float32 `[n_samples]` complete."""
+    def push(self, samples: FloatArray) -> list[ClipScore]:
+        """One score for each clip that `samples`, float32 `[n_samples]`, complete."""
         frames = self._logmel.push(samples)
         self._power = np.concatenate([self._power, frames.power])
         self._control_db = np.concatenate([self._control_db, frames.control_db], axis=1)
-        return self._segmenter.push(frames.db)
-
-    def give(self, outputs: SegmentOutputs) -> list[ClipScore]:
-        """One score for each clip that is complete with the network's `outputs` for the segments taken."""
-        clip = self.fields.clip
-        self._outputs.append(outputs)
-        known = SegmentOutputs.join(self._outputs)
-        n_new = len(outputs)
-        first_known = self._n_segments + n_new - len(known)
-        due = [
-            n_seen
-            for n_seen in range(max(self._n_segments + 1, clip.n_segments), self._n_segments + n_new + 1)
-            if (n_seen - clip.n_segments) % clip.segments_per_decision == 0
-        ]
-        found = [self._score(known.rows(n_seen - first_known - clip.n_segments, n_seen - first_known), n_seen) for n_seen in due]
-        self._n_segments += n_new
-        self._outputs = [known.rows(max(0, len(known) - clip.n_segments), len(known))]
-        self._forget_frames()
-        return found
-
-    def push(self, samples: FloatArray) -> list[ClipScore]:
-        """`give(session.infer(take(samples)))`."""
-        segments = self.take(samples)
-        return self.give(self._session.infer(segments)) if len(segments) else []
+        segments = self._segmenter.push(frames.db)
+        return self._join(self._session.infer(segments)) if len(segments) else []
 
     def score_clip(self, samples: FloatArray, name: str = "the recording") -> dict[str, float]:
         """The scores of a recording (`name` in errors) that is one clip: n_fft / 2 zeros at both ends, all its segments.
@@ -103,6 +80,23 @@ class Pipeline:
         require_segment(self.fields, samples, frames.db, name)
         segments = cut_segments(self.fields.scaling.apply(limit_range(frames.db, self.fields.features.top_db)), self.fields.clip)
         return np.ascontiguousarray(segments), frames.control_db
+
+    def _join(self, outputs: SegmentOutputs) -> list[ClipScore]:
+        clip = self.fields.clip
+        self._outputs.append(outputs)
+        known = SegmentOutputs.join(self._outputs)
+        n_new = len(outputs)
+        first_known = self._n_segments + n_new - len(known)
+        due = [
+            n_seen
+            for n_seen in range(max(self._n_segments + 1, clip.n_segments), self._n_segments + n_new + 1)
+            if (n_seen - clip.n_segments) % clip.segments_per_decision == 0
+        ]
+        found = [self._score(known.rows(n_seen - first_known - clip.n_segments, n_seen - first_known), n_seen) for n_seen in due]
+        self._n_segments += n_new
+        self._outputs = [known.rows(max(0, len(known) - clip.n_segments), len(known))]
+        self._forget_frames()
+        return found
 
     def _score(self, outputs: SegmentOutputs, n_seen: int) -> ClipScore:
         features, clip = self.fields.features, self.fields.clip

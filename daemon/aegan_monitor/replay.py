@@ -10,10 +10,11 @@ from pathlib import Path
 
 from aegan_monitor.bundle import Bundle
 from aegan_monitor.capture.file import FileCapture, read_recording
+from aegan_monitor.config import AlarmConfig
 from aegan_monitor.decision import make_threshold
 from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.line import require_streamable
-from aegan_monitor.machine import AlarmSettings, Judge
+from aegan_monitor.machine import Judge
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.record import BundleFields
 from aegan_monitor.session import Session
@@ -28,7 +29,7 @@ class Replay:
     bundle: Bundle
     session: Session
     score: str
-    alarm: AlarmSettings
+    alarm: AlarmConfig
 
     def clips(self, paths: Iterable[Path], tell: Write, record: Write) -> None:
         """Score each recording as one clip of its own.

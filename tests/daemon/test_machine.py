@@ -9,11 +9,12 @@ import pytest
 from aegan_monitor import payloads
 from aegan_monitor.bundle import load_bundle
 from aegan_monitor.commands import Refusal
+from aegan_monitor.config import AlarmConfig
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.last_event import LastEvent
 from aegan_monitor.listener import SensorState
-from aegan_monitor.machine import AlarmSettings, Judge, Machine
+from aegan_monitor.machine import Judge, Machine
 from aegan_monitor.pipeline import Pipeline
 from aegan_monitor.session import OrtSession
 from aegan_monitor.types import FloatArray, Run
@@ -26,7 +27,7 @@ RATE_HZ = 16_000
 def make_machine() -> Machine:
     """The demo's pump, with short delays."""
     bundle = load_bundle(bundle_path())
-    judge = Judge(bundle.record, bundle.record.score, AlarmSettings(on_delay_s=3.0, off_delay_s=3.0))
+    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=3.0, off_delay_s=3.0))
     ids = iter(f"id-{number}" for number in range(100))
     return Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge, lambda: next(ids))
 
@@ -65,7 +66,7 @@ def test_a_fault_raises_one_alarm_and_its_end_clears_it(machine: Machine) -> Non
 def test_one_bang_raises_no_alarm() -> None:
     """A clip holds it for 9.7 s; the on-delay that stands in the configuration is longer."""
     bundle = load_bundle(bundle_path())
-    judge = Judge(bundle.record, bundle.record.score, AlarmSettings())
+    judge = Judge(bundle.record, bundle.record.score, AlarmConfig())
     machine = Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge)
     sound = Pump(21).read(40 * RATE_HZ)
     sound[20 * RATE_HZ : 20 * RATE_HZ + 3200] += np.random.default_rng(0).normal(0, 0.5, 3200).astype(np.float32)
