@@ -8,7 +8,6 @@ from typing import ClassVar
 from aegan_monitor.logs import print_error
 
 EXIT_FAILED = 1
-EXIT_USAGE = 2
 EXIT_CONFIG = 78  # sysexits.h EX_CONFIG; the unit does not restart on it
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells do it
 

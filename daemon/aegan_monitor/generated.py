@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aegan_monitor.config import schema_text
 from aegan_monitor.message_doc import fill
-from aegan_monitor.payloads import schema_texts
+from aegan_monitor.schemas import schema_texts
 
 DOCUMENT = "docs/mqtt.md"
 

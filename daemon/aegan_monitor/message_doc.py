@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from aegan_monitor.messages import QOS_AND_RETAINED, UNMODELLED
-from aegan_monitor.payloads import PAYLOADS, Kind, Payload, make_schema
+from aegan_monitor.payloads import PAYLOADS, Kind, Payload
+from aegan_monitor.schemas import make_schema
 
 Schema: TypeAlias = Mapping[str, Any]
 

@@ -1,8 +1,7 @@
-"""The forms of what is published: one model each. `docs/schemas` and the tables of `docs/mqtt.md` are generated from here."""
+"""The forms of what is published: one model each. `docs/schemas` and the tables of `docs/mqtt.md` are generated from them."""
 
-import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import (
     AwareDatetime,
@@ -260,15 +259,3 @@ class Result(Payload):
 
 
 PAYLOADS: tuple[type[Payload], ...] = (Health, Score, Alarm, Event, Sensor, Command, Result)
-
-
-def schema_texts() -> dict[str, str]:
-    """The JSON Schema of every payload, keyed by its file's name in `docs/schemas`."""
-    return {f"{payload.KIND}.json": json.dumps(make_schema(payload), indent=2) + "\n" for payload in PAYLOADS}
-
-
-def make_schema(payload: type[Payload]) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a payload."""
-    schema = payload.model_json_schema(mode="serialization" if payload.OURS else "validation")
-    schema["required"] = [name for name in schema["required"] if name not in payload.LATER]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 
 from aegan_monitor.commands import Refusal, TokenBucket, make_result, parse
 from aegan_monitor.messages import Topics
-from aegan_monitor.payloads import Command, schema_texts
+from aegan_monitor.payloads import Command
+from aegan_monitor.schemas import schema_texts
 from published import find_fault
 
 MAX_BYTES = 4096

@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 from aegan_monitor.generated import generated_texts
 from aegan_monitor.message_doc import describe, fill, make_example, payload_sections, topics_table
 from aegan_monitor.messages import QOS_AND_RETAINED
-from aegan_monitor.payloads import PAYLOADS, Kind, Payload, make_schema, schema_texts
+from aegan_monitor.payloads import PAYLOADS, Kind, Payload
+from aegan_monitor.schemas import make_schema, schema_texts
 
 
 def test_generated_files_are_those_of_the_code(repository: Path) -> None:

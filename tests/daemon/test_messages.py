@@ -24,8 +24,8 @@ from aegan_monitor.payloads import (
     Score,
     Sensor,
     format_time,
-    schema_texts,
 )
+from aegan_monitor.schemas import schema_texts
 
 TIME = datetime(2026, 1, 31, 8, 15, 0, 250_000, UTC)
 TOPICS = Topics("aegan", "hall")
