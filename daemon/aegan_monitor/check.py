@@ -10,8 +10,8 @@ import numpy as np
 from aegan_monitor.bundle import Bundle, load_bundle
 from aegan_monitor.config import InferenceConfig, MachineConfig, MonitorConfig, load_config
 from aegan_monitor.connection import make_connection
-from aegan_monitor.errors import AeganError, BundleError, CaptureError
-from aegan_monitor.golden import check_golden
+from aegan_monitor.errors import AeganError, CaptureError
+from aegan_monitor.golden import StageCheck, require_golden
 from aegan_monitor.level import measure_level
 from aegan_monitor.line import choose_score, make_capture, require_streamable
 from aegan_monitor.logmel import FeatureParameters
@@ -38,17 +38,13 @@ def check_bundle(folder: Path, inference: InferenceConfig, tell: Tell) -> Bundle
     tell(f"{folder}: {record.machine_type}, {record.network.preset}, {trained}, score {record.score}")
     session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
     tell(f"provider: {session.provider} (asked for: {', '.join(session.requested)})")
-    checks = check_golden(bundle, session)
-    for check in checks:
-        tell(f"  {check.stage:<10} deviation {check.deviation:8.1e}  at most {check.tolerance:g}  {'ok' if check.passed else 'FAILED'}")
-    failed = [check.stage for check in checks if not check.passed]
-    if failed:
-        raise BundleError(
-            f"{folder}: golden check failed at {', '.join(failed)}; this provider computes something else than the machine that "
-            "made the bundle: try inference.providers: [cpu], or export again"
-        )
+    require_golden(bundle, session, lambda check: tell(_describe(check)))
     tell("golden check passed")
     return bundle
+
+
+def _describe(check: StageCheck) -> str:
+    return f"  {check.stage:<10} deviation {check.deviation:8.1e}  at most {check.tolerance:g}  {'ok' if check.passed else 'FAILED'}"
 
 
 class _Verdicts:

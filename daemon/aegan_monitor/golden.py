@@ -1,5 +1,6 @@
 """The golden recording: one clip and one decision hop of sound with every intermediate, to prove a machine's arithmetic."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,15 +96,19 @@ def deviation(stage: str, found: FloatArray | DoubleArray, expected: FloatArray 
     return float((difference / np.maximum(scale, 1e-30)).max())
 
 
-def require_golden(bundle: Bundle, session: Session) -> None:
-    """Refuse a model that does not compute here what it computed where it was made.
+def require_golden(bundle: Bundle, session: Session, tell: Callable[[StageCheck], object] = lambda _: None) -> list[StageCheck]:
+    """Refuse a model that does not compute here what it computed where it was made; `tell` gets each stage's finding before.
 
     Raises:
         BundleError: A stage deviates by more than its tolerance.
     """
-    for check in check_golden(bundle, session):
+    checks = check_golden(bundle, session)
+    for check in checks:
+        tell(check)
+    for check in checks:
         if not check.passed:
             raise BundleError(
                 f"{bundle.folder}: golden check failed at {check.stage}: expected a deviation of at most {check.tolerance:g}, "
                 f"found {check.deviation:.3g}; this provider computes something else: try inference.providers: [cpu], or export again"
             )
+    return checks

@@ -12,7 +12,7 @@ from aegan_export.parity import OutputParity, check_parity
 from aegan_monitor.arrays import load_arrays
 from aegan_monitor.bundle import GOLDEN, PAYLOAD, RECORD, REFERENCE, load_bundle, write_record
 from aegan_monitor.errors import DataError
-from aegan_monitor.golden import StageCheck, check_golden, require_golden
+from aegan_monitor.golden import StageCheck, require_golden
 from aegan_monitor.session import OrtSession
 from aegan_monitor.types import FloatArray
 from aegan_train.checkpoint import load_trained
@@ -46,8 +46,7 @@ def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageC
         write_record(partial, fields)
         bundle = load_bundle(partial)
         session = OrtSession(bundle)
-        require_golden(bundle, session)
-        checks = check_golden(bundle, session)
+        checks = require_golden(bundle, session)
         for name in (RECORD, *PAYLOAD):
             sync(partial / name)
         put_in_place(partial, out)
