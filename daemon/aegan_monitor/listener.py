@@ -37,8 +37,8 @@ class Listener:
 
     A live capture (a microphone) is reopened for ever, waiting a little longer each time, but at once when a device has come;
     nothing waits for the reader of the ring. Any other (recordings, a pipe) waits until the ring has room, and its first error
-    is final. Whichever it is, no sample for `no_data_s` (infinity for what is not paced by the world) is `stalled`, and gaps
-    so often that no stretch of `clip_s` comes are `overrun`.
+    is final. Whichever it is, no sample for `no_data_s` (infinity for what is not paced by the world) is `stalled`, gaps
+    so often that no stretch of `clip_s` comes are `overrun`, and what has ended is `ended` as soon as all of it was taken.
     """
 
     def __init__(
@@ -81,6 +81,8 @@ class Listener:
 
     def sensor(self) -> SensorState:
         """What can be said of the input now (any thread)."""
+        if self._ended and self._ring.ended:
+            return SensorState("ended", f"{self._capture.describe()} has ended: nothing more is heard")
         if self._is_stalled(self._clock()):
             remedy = "check its cable and the sound server" if self._live else "check what delivers them"
             detail = f"no samples for {self._no_data_s:g} s from {self._capture.describe()}; {remedy}"
@@ -116,7 +118,6 @@ class Listener:
                     wait_s = self._first_retry_s
                 fault = SensorState(error.fault, str(error))
                 if self._state != fault and (fault.state != self._state.state or fault.state not in FIGURES):
-                    log.error("%s: %s%s", self._name, error, "; trying again" if self._live else "")
                     self._state = fault
                 if not self._live:
                     self.error = error
@@ -176,7 +177,4 @@ class Listener:
             log.info("%s: listening to %s", self._name, self._capture.describe())
             self._heard_since_s = self._clock()
         detail = f"{self._capture.describe()}: gaps so often that no {self._clip_s:g} s come whole; see what else keeps the machine busy"
-        state = SensorState("overrun", detail) if overrun else SensorState("ok")
-        if state != self._state and overrun:
-            log.error("%s: %s", self._name, detail)
-        self._state = state
+        self._state = SensorState("overrun", detail) if overrun else SensorState("ok")

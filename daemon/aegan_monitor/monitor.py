@@ -169,13 +169,13 @@ class Monitor:
         """Take what has been heard of one machine, and look at its shelf."""
         machine, name = line.machine, line.machine.name
         run = line.ring.read(TURN_S / len(self._setup.lines))
-        sensor = line.listener.sensor()
-        self._publish(name, machine.sense(sensor, now()))
         payloads = [] if run is None else machine.hear(run, now(), self._shelf_clock())
         self._publish(name, payloads)
+        sensor = line.listener.sensor()  # which may be that it has ended, behind its last decision
+        self._publish(name, machine.sense(sensor, now()))
         self._publish(name, machine.look(now(), self._shelf_clock()))
         decided = any(isinstance(payload, Score) for payload in payloads)
-        self._watchdog.see(name, self._clock(), decided=decided, sensor=sensor.state, ended=line.ring.ended)
+        self._watchdog.see(name, self._clock(), decided=decided, sensor=sensor.state)
 
     def _is_alive(self) -> bool:
         """Whether every machine is judged or its sensor's fault told in time; one that is not is logged once."""

@@ -148,9 +148,8 @@ class Recorder:
         told = ""
         while not self._stopping.is_set() and not self._ring.ended:
             sensor = self._listener.sensor()
-            if sensor.state == "stalled" and sensor.detail != told:
-                self._tell(sensor.detail)
-            told = sensor.detail
+            if sensor.detail != told and not self._listener.error:  # which is told at the end
+                self._tell(f"{sensor.detail}; waiting for it")
             run = self._ring.read(0.5)
             if run is None:
                 continue

@@ -25,9 +25,9 @@ class Watchdog:
         """Nothing is expected of the machine any more."""
         del self._machines[name]
 
-    def see(self, name: str, now_s: float, *, decided: bool, sensor: str, ended: bool) -> None:
-        """What the worker knows of the machine: it has `decided` just now, its sensor's state, whether its recording has `ended`."""
-        if decided or ended or sensor not in LISTENS:
+    def see(self, name: str, now_s: float, *, decided: bool, sensor: str) -> None:
+        """What the worker knows of the machine: it has `decided` just now, and its sensor's state."""
+        if decided or sensor not in LISTENS:
             self._machines[name].seen_s = now_s
 
     def find_late(self, now_s: float) -> dict[str, float]:

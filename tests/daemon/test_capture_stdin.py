@@ -73,7 +73,7 @@ def test_f32le_is_taken_as_it_is(pipe_of: Callable[[bytes], int]) -> None:
     assert [block.samples.tolist() for block in blocks] == [[-1.5, 0.25]]
 
 
-@given(st.integers(0, 1000), st.integers(1, 300), st.lists(st.integers(1, 50)))
+@given(st.integers(1, 1000), st.integers(1, 300), st.lists(st.integers(1, 50)))
 def test_every_split_joins_to_the_same_samples(n_samples: int, block_samples: int, sizes: list[int]) -> None:
     """However the writer's pieces fall, blocks are full but the last, and nothing is lost."""
     values = np.arange(n_samples, dtype="<i2")
@@ -83,6 +83,13 @@ def test_every_split_joins_to_the_same_samples(n_samples: int, block_samples: in
     np.testing.assert_array_equal(joined * 32768, values)
     assert [block.start_sample for block in blocks] == list(range(0, n_samples, block_samples))
     assert all(len(block.samples) == block_samples for block in blocks[:-1])
+
+
+def test_a_writer_that_never_wrote_is_a_fault(pipe_of: Callable[[bytes], int]) -> None:
+    """It may not have started; nothing at all is no recording that has ended."""
+    with pytest.raises(CaptureError) as caught:
+        open_capture(pipe_of(b""), "s16le").read()
+    assert str(caught.value) == "standard input: ended before the first sample; check the program that writes to it"
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,6 @@ def test_a_fault_of_the_driver_does_not_end_the_listening(caplog: pytest.LogCapt
     listener.start()
     assert ring.read(10.0) is not None
     assert "ZeroDivisionError: driver" in caplog.text
-    assert "reading it failed (ZeroDivisionError: driver); trying again" in caplog.text
     listener.stop()
 
 
@@ -178,16 +177,18 @@ def test_a_silent_pipe_is_a_sensor_fault(no_data_s: float, state: str) -> None:
     listener.stop()
 
 
-def test_what_has_ended_is_not_stalled() -> None:
-    """The last state stays."""
+def test_what_has_ended_is_told_behind_its_last_sample() -> None:
+    """It is no longer heard, and not stalled: nobody waits for it."""
     clock = [0.0]
     ring = Ring(1024, 512)
     listener = Listener("pump", ScriptedCapture([[block(0)]]), ring, live=False, waits=True, no_data_s=5, retry_s=1, clock=lambda: clock[0])
     listener.start()
-    assert ring.read(1.0) is not None
-    wait_until(lambda: ring.ended)
-    clock[0] = 5.1
+    wait_until(lambda: ring._closed)
     assert listener.sensor().state == "ok"
+    assert ring.read(1.0) is not None
+    clock[0] = 5.1
+    sensor = listener.sensor()
+    assert (sensor.state, sensor.detail) == ("ended", "a scripted capture has ended: nothing more is heard")
     listener.stop()
 
 
@@ -212,7 +213,7 @@ def test_the_fault_is_what_the_capture_says() -> None:
     while ring.read(0.001) is None:
         states += [state for state in [listener.sensor().state] if state not in states]
     assert states in (["starting", "silent"], ["silent"])
-    wait_until(lambda: listener.sensor().state == "ok")
+    wait_until(lambda: listener.sensor().state in ("ok", "ended"))  # the script is short
     listener.stop()
 
 

@@ -168,7 +168,8 @@ def test_a_microphone_is_recorded_over_a_fault(pulse: PulseServer, tmp_path: Pat
     player.kill()
     player.wait()
     assert process.returncode == 0
-    assert "trying again" in log
+    assert all(" INFO " in line for line in log.splitlines()), log
+    assert re.search("^microphone .*; waiting for it$", told, re.MULTILINE)
     assert re.search("^gap: sound was lost; [0-9.]+ s of a begun clip thrown away$", told, re.MULTILINE)
     assert re.search(r"^recorded: 2 clips, 0\.01 h, coverage [0-9.]+ %, 0 clipped, level .* dBFS, [0-9]+ gap\(s\), ", told, re.MULTILINE)
     with (out / "manifest.csv").open(newline="") as file:

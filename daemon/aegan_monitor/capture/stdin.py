@@ -48,7 +48,7 @@ class StdinCapture:
         """The next block; None when the writer has closed the pipe.
 
         Raises:
-            CaptureError: The pipe broke, ended within a sample, or gave NaN or what is far beyond full scale.
+            CaptureError: The pipe broke, ended before the first sample or within one, or gave NaN or what is far beyond full scale.
         """
         width = self._dtype.itemsize
         content, ended = self._read_bytes(self._block_samples * width)
@@ -62,6 +62,8 @@ class StdinCapture:
                 f"standard input: ended within a sample: expected {width} bytes for {self._sample_format}, found {n_bytes}; "
                 f"check that the writer sends {self._sample_format}"
             )
+        if self._next_sample == 0:
+            raise CaptureError("standard input: ended before the first sample; check the program that writes to it")
         return None
 
     def close(self) -> None:
