@@ -26,10 +26,10 @@ def find_program() -> str | None:
 
 
 class HomeAssistant:
-    """Home Assistant in a folder; a context manager. `restart` keeps what it knows."""
+    """Home Assistant in a folder; a context manager."""
 
-    def __init__(self, folder: Path, broker_port: int, more: str = "") -> None:
-        """Store; `more` goes into its configuration."""
+    def __init__(self, folder: Path, broker_port: int) -> None:
+        """Store."""
         self._folder, self._broker_port = folder, broker_port
         self._port = find_free_port()
         self._token = ""
@@ -37,7 +37,7 @@ class HomeAssistant:
         folder.mkdir()
         (folder / "configuration.yaml").write_text(
             f"http: {{server_host: 127.0.0.1, server_port: {self._port}}}\n"
-            f"api:\nlogger: {{default: warning, logs: {{homeassistant.components.mqtt: info}}}}\n{more}"
+            "api:\nlogger: {default: warning, logs: {homeassistant.components.mqtt: info}}\n"
         )
 
     def __enter__(self) -> Self:
@@ -61,8 +61,13 @@ class HomeAssistant:
         self._process.wait(START_S)
         self._reader.join(10)
 
+    def configure(self, more: str) -> None:
+        """Add to its configuration, for the next start."""
+        with (self._folder / "configuration.yaml").open("a") as configuration:
+            configuration.write(more)
+
     def start_again(self) -> None:
-        """As it was."""
+        """With what it knows."""
         self._start()
 
     @property

@@ -11,7 +11,7 @@ from aegan_monitor.discovery import discover
 from aegan_monitor.messages import Topics
 from alternating import AlternatingSound
 from broker import Mosquitto, Subscriber, wait_until
-from home_assistant import HomeAssistant
+from home_assistant import START_S, HomeAssistant
 from running import Daemon, write_config
 
 pytestmark = [pytest.mark.broker, pytest.mark.homeassistant, pytest.mark.timeout(300)]
@@ -28,7 +28,17 @@ SHOWN = {  # by entity: what it may be once the daemon has spoken
     f"sensor.{NODE}_lost_events": {"0"},
 }
 NUMBERS = [f"sensor.{MACHINE}_{name}" for name in ("score", "threshold", "evidence", "level", "coverage")]
+WRONG, NORMAL = "Score 2.55, threshold 2.32", "The pump sounds normal again"
+DEAF = "The pump is not heard: the monitor is gone\n"
+ANEW = "The monitor has started anew: an alarm follows if the pump still sounds wrong"
 PHONE = "notify: [{platform: file, name: notify, filename: told.txt}]\n"  # what is sent to it stands in a file
+
+
+class NoSound(AlternatingSound):
+    """A pipe in which nothing comes: nothing is decided."""
+
+    def __init__(self) -> None:
+        self.pcm = b""
 
 
 @pytest.fixture
@@ -132,20 +142,52 @@ def test_what_leaves_the_configuration_leaves_home_assistant(broker: Mosquitto, 
         wait_until(lambda: not home.states(), "all is gone")
 
 
-def test_the_example_tells_and_acknowledges(broker: Mosquitto, tmp_path: Path, repository: Path) -> None:
-    """The package and the card as they are: alarms are told, the phone's answer becomes a command, every entity exists."""
-    examples = repository / "configs" / "examples" / "home-assistant"
-    package, card = (examples / name for name in ("aegan-monitor.yaml", "card.yaml"))
-    more = f"homeassistant: {{packages: {{aegan_monitor: !include {package}}}}}\n{PHONE}"
-    told = tmp_path / "home" / "told.txt"
-    with HomeAssistant(tmp_path / "home", broker.port, more) as home, Subscriber(broker.port, "aegan/box/pump/command") as subscriber:
-        assert home.check_config() == ""
-        with Daemon(write_config(tmp_path, broker.port), AlternatingSound(), 2.0, apart=True):
-            home.wait_for(ALARM, "on")
+def test_the_example_tells_each_alarm_once(broker: Mosquitto, tmp_path: Path, repository: Path) -> None:
+    """Also one that was raised while Home Assistant was away, over restarts of all three; the phone's answer becomes a command."""
+    package, card = (repository / "configs" / "examples" / "home-assistant" / name for name in ("aegan-monitor.yaml", "card.yaml"))
+    told, quick = tmp_path / "home" / "told.txt", tmp_path / "quick.yaml"
+    quick.write_text(package.read_text().replace("minutes: 5", "seconds: 1"))
+    config, sound = write_config(tmp_path, broker.port), AlternatingSound()
+    config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))
+
+    def lines() -> list[str]:
+        """All that the phone was told about the alarm, in order."""
+        found = told.read_text().splitlines() if told.is_file() else []
+        return [line for line in found if line.startswith(("Score ", NORMAL, ANEW))]
+
+    with HomeAssistant(tmp_path / "home", broker.port) as home, Subscriber(broker.port, "aegan/box/pump/command") as commands:
+        home.stop()
+        home.configure(f"homeassistant: {{packages: {{aegan_monitor: !include {quick}}}}}\n{PHONE}")
+        with Daemon(config, sound, 2.0, apart=True) as daemon:
+            wait_until(lambda: daemon.n_logged, "an alarm while Home Assistant is away", START_S)
+            home.start_again()
+            assert home.check_config() == ""
+            wait_until(lines, "the alarm on the phone", START_S)
             named = set(re.findall(r"\b(?:binary_sensor|sensor|button)\.box_\w+", package.read_text() + card.read_text()))
             wait_until(lambda: named <= set(home.states()), f"{named}")
-            for text in ("Score 2.55, threshold 2.32\n", "The pump sounds normal again\n"):
-                wait_until(lambda text=text: told.is_file() and text in told.read_text(), text)  # type: ignore[misc]
-            home.fire("mobile_app_notification_action", {"action": "AEGAN_ACKNOWLEDGE_BOX_PUMP"})
-            assert subscriber.wait_for(bool).json()["command"] == "acknowledge"
-        assert home.complaints == []
+            broker.kill()
+            home.wait_for(ALARM, "unavailable")
+            broker.start()
+            home.wait_for(ALARM, "on")
+            home.stop()
+            home.start_again()
+            home.wait_for(ALARM, "on")
+            alarm_id = home.states()[ALARM]["attributes"]["event_id"]
+            for other in ("SOME_OTHER_APPS", "AEGAN_box_pump_another-alarm", f"AEGAN_box_pump_{alarm_id}"):
+                home.fire("mobile_app_notification_action", {"action": other})
+            wait_until(lambda: home.states()[ALARM]["attributes"]["acknowledged"], f"acknowledged {alarm_id} of {commands.received()}")
+            assert [message.json()["event_id"] for message in commands.received()] == ["another-alarm", alarm_id]
+            home.press(f"button.{MACHINE}_shelve_for_1_h")
+            home.wait_for(ALARM, "off")
+            assert len(lines()) == 1, lines()
+            daemon.kill()
+        with Daemon(config, NoSound()):
+            wait_until(lambda: lines()[1:] == [ANEW], "what is told of a start", START_S)
+        config.write_text(config.read_text().replace("off_delay_s: 3600", "off_delay_s: 0"))
+        with Daemon(config, sound, 2.0, apart=True):
+            wait_until(lambda: len(lines()) > 5, "further alarms on the phone", START_S)
+            assert lines()[2:6] == [WRONG, NORMAL, WRONG, NORMAL]
+            wait_until(lambda: home.render("{{ states('input_text.aegan_box_pump_deaf') }}") == "off", "the word that it is heard", START_S)
+            told.unlink()
+        wait_until(lambda: told.is_file() and DEAF in told.read_text(), "the monitor's end on the phone", START_S)
+        assert [line for line in home.complaints if "homeassistant.components.mqtt.client" not in line] == []  # it lost the broker

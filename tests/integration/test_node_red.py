@@ -60,6 +60,11 @@ class NodeRed:
         self.lines.extend(iter(self._process.stdout.readline, ""))
 
 
+def publish(broker: Mosquitto, command: str) -> None:
+    """A command for the machine."""
+    subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-t", "aegan/box/pump/command", "-m", command], check=True)
+
+
 @pytest.fixture
 def flow(repository: Path, broker: Mosquitto) -> list[dict[str, Any]]:
     """The example, with this broker's address."""
@@ -76,13 +81,32 @@ def test_the_example_flow_tells_of_alarms_and_acknowledges(broker: Mosquitto, tm
     with Subscriber(broker.port, "aegan/box/pump/command") as subscriber, NodeRed(tmp_path / "node-red", flow) as node_red:
         with Daemon(write_config(tmp_path, broker.port), AlternatingSound()) as daemon:
             wait_until(lambda: node_red.told("ALARM on aegan/box/pump/event: C_linear_euclidean "), "the alarm in Node-RED", START_S)
-            wait_until(lambda: node_red.told("all clear on aegan/box/pump/event: "), "its end in Node-RED", START_S)
+            wait_until(
+                lambda: node_red.told("the alarm has ended on aegan/box/pump/event: C_linear_euclidean "), "its end in Node-RED", START_S
+            )
             node_red.press("aegan-acknowledge")
             command = subscriber.wait_for(bool)
             assert (command.json(), command.qos, command.retained) == ({"command": "acknowledge"}, 1, False)
             daemon.end()
         wait_until(lambda: node_red.told("the monitor is gone: aegan/box/status"), "the monitor's end in Node-RED")
     assert not node_red.told("[error]")
+
+
+@pytest.mark.broker
+@pytest.mark.nodered
+def test_the_example_flow_tells_of_a_shelf(broker: Mosquitto, tmp_path: Path, flow: list[dict[str, Any]]) -> None:
+    """A shelved alarm ends with a word of its own, by whom and why, and is not told again before the shelf ends."""
+    config = write_config(tmp_path, broker.port)
+    config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))
+    shelve = '{"command": "shelve", "duration_s": 3600, "by": "Anna", "reason": "the bearing is ordered"}'
+    told = "shelved, nobody is told of aegan/box/pump/event: for 3600 s by Anna: the bearing is ordered"
+    with NodeRed(tmp_path / "node-red", flow) as node_red, Daemon(config, AlternatingSound(), 2.0, apart=True):
+        wait_until(lambda: node_red.told("ALARM on "), "the alarm in Node-RED", START_S)
+        publish(broker, shelve)
+        wait_until(lambda: node_red.told(told), "the shelf in Node-RED")
+        publish(broker, '{"command": "unshelve"}')
+        wait_until(lambda: len(node_red.told("ALARM on ")) == 2, "the alarm that is still there", START_S)
+        assert (len(node_red.told("shelved, ")), node_red.told("has ended"), node_red.told("[error]")) == (1, [], [])
 
 
 @pytest.mark.broker
