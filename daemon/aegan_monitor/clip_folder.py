@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from aegan_monitor.disk import make_folder, sync_folder
 from aegan_monitor.errors import AeganError, CaptureError, DataError
 from aegan_monitor.level import Level, measure_level
 from aegan_monitor.manifest import Manifest
@@ -35,7 +36,7 @@ class Mended:
         """For people; empty when all was well."""
         parts = [
             (self.n_temporary, "unfinished clip(s) removed"),
-            (self.n_cut_lines, "cut line of the manifest removed"),
+            (self.n_cut_lines, "cut line(s) of the manifest removed"),
             (self.n_lines_added, "clip(s) entered in the manifest"),
         ]
         return ", ".join(f"{n} {what}" for n, what in parts if n)
@@ -64,7 +65,7 @@ class ClipFolder:
             DataError: It cannot be written, or the manifest that is there cannot be continued.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder, self._data)
             self._take()
             return self._mend()
         except OSError as error:
@@ -89,7 +90,8 @@ class ClipFolder:
         leftovers = list(self.folder.glob(_TEMPORARY.format("normal_id_00_*")))
         for path in leftovers:
             path.unlink()
-        n_cut_lines = int(self._manifest.mend(self._key("")))
+        sync_folder(self.folder)  # no line without its clip: the kill may have come before
+        n_cut_lines = self._manifest.mend(self._key(""))
         listed = self._manifest.flights()
         own = self._find_clips()
         lines = [line for path in sorted(own) if self._key(path.name) not in listed and (line := self._describe(path))]
@@ -126,7 +128,7 @@ class ClipFolder:
             raise
         self._next += 1
         self.n_bytes += len(clip)
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
         self._manifest.append(self._row(path, level, flight, time))
         return path
 
@@ -180,11 +182,3 @@ def encode_clip(samples: np.ndarray, sample_rate_hz: int, flight: str, time: str
 def format_time(seconds: float) -> str:
     """RFC 3339 in UTC, to the second, of seconds since 1970."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from aegan_monitor.disk import make_folder
 from aegan_monitor.errors import ConfigError, PublishError
 from aegan_monitor.messages import QOS_AND_RETAINED, Message
 from aegan_monitor.retained import NO_CHANGES, TopicChanges
@@ -77,7 +78,7 @@ class Journal:
         """
         self.close()
         with self._translated():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent, self.path.parent)
             self._connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
             self._prepare(self._connection)
             rows = self._connection.execute("SELECT row, put_at, topic, payload FROM rows ORDER BY row").fetchall()

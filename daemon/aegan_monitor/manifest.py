@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from aegan_monitor.disk import sync_folder
 from aegan_monitor.errors import DataError
 
 MANIFEST = "manifest.csv"
@@ -20,46 +21,29 @@ class Manifest:
 
     def __init__(self, data: Path) -> None:
         self.path = data / MANIFEST
+        self._is_named = False  # for certain, after a power cut: another recorder may have made it and been killed
 
     def append(self, row: Mapping[str, str]) -> None:
-        """Add a line; it stands there whole, and on the disk, or not at all.
+        """Add a line; it stands there whole, and on the disk, or not at all, whatever another recorder's kill has left.
 
         Raises:
             DataError: Somebody's manifest lacks a column.
             OSError: The disk is full.
         """
         with self._locked() as descriptor:
+            self._mend(descriptor, row["path"])
             _append_text(descriptor, _line([row.get(column, "") for column in self._columns(descriptor)]))
 
-    def mend(self, prefix: str) -> bool:
-        """Whether a cut last line had to go.
-
-        Only a line that lacks its end is looked at: one of a path that begins with `prefix` is cut (the clip tells what it said); any
-        other with all its fields lacks the end because its writer left it out.
+    def mend(self, prefix: str) -> int:
+        """How many torn lines had to go from its end, of paths that begin with `prefix` or of anybody's.
 
         Raises:
             DataError: As `append`.
         """
         if not self.path.exists():
-            return False
+            return 0
         with self._locked() as descriptor:
-            text = _read(descriptor)
-            last = text.rpartition(b"\n")[2]
-            if not last:
-                return False
-            if last == text:  # the header itself
-                if not _line(list(COLUMNS)).startswith(text):
-                    _append_text(descriptor, b"\n")
-                    return False
-            else:
-                fields = next(csv.reader([last.decode(errors="replace")]))
-                columns = self._columns(descriptor)
-                place = columns.index("path")
-                if len(fields) == len(columns) and not fields[place].startswith(prefix):
-                    _append_text(descriptor, b"\n")
-                    return False
-            os.ftruncate(descriptor, len(text) - len(last))
-            return True
+            return self._mend(descriptor, prefix)
 
     def flights(self) -> dict[str, str]:
         """The flight of each path."""
@@ -70,12 +54,46 @@ class Manifest:
             rows = csv.DictReader(io.StringIO(_read(descriptor).decode("utf-8-sig", errors="replace"), newline=""))
             return {row["path"] or "": row["flight"] or "" for row in rows}
 
+    def _mend(self, descriptor: int, prefix: str) -> int:
+        """Cut off what a kill or power cut has torn: a line, or two where the start after one was cut as well."""
+        n_torn = 0
+        while self._cut_torn_line(descriptor, prefix):
+            n_torn += 1
+        return n_torn
+
+    def _cut_torn_line(self, descriptor: int, prefix: str) -> bool:
+        """Whether the last line was torn and is gone, since its clip tells what it said; one whose writer has not ended it gets its end.
+
+        Torn is one with zeros in it (what never reached the disk), and one without its end that lacks fields, or is of a path that
+        begins with `prefix`, or is a recorder's because all lines are.
+        """
+        text = _read(descriptor)
+        start = text.removesuffix(b"\n").rfind(b"\n") + 1
+        last = text[start:]
+        is_ended, has_zeros = last.endswith(b"\n"), b"\0" in last
+        if not last or (is_ended and not has_zeros):
+            return False
+        if start == 0:  # the header itself
+            is_torn = _line(list(COLUMNS)).startswith(last.rstrip(b"\0"))
+        else:
+            columns, fields = self._columns(descriptor), next(csv.reader([last.decode(errors="replace")]))
+            is_ours = columns == list(COLUMNS) or len(fields) != len(columns) or fields[columns.index("path")].startswith(prefix)
+            is_torn = has_zeros or is_ours
+        if is_torn:
+            os.ftruncate(descriptor, start)
+        elif not is_ended:
+            _append_text(descriptor, b"\n")
+        return is_torn
+
     @contextmanager
     def _locked(self) -> Iterator[int]:
         """The file, which nobody else changes meanwhile."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not self._is_named:
+                sync_folder(self.path.parent)
+                self._is_named = True
             yield descriptor
         finally:
             os.close(descriptor)
