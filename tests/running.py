@@ -13,6 +13,7 @@ from typing import Self
 
 from aegan_monitor.demo import bundle_path
 from alternating import ALARM, SCORE, AlternatingSound
+from prepared import Child
 
 CLIP_HOPS = 10  # before the first decision
 EVENT_TOPIC, ALARM_TOPIC = "aegan/box/pump/event", "aegan/box/pump/alarm"
@@ -21,12 +22,14 @@ EVENT_TOPIC, ALARM_TOPIC = "aegan/box/pump/event", "aegan/box/pump/alarm"
 class Daemon:
     """`aegan-monitor run` on a pipe, fed by a thread at many times real time; every decision is an event."""
 
-    def __init__(self, config: Path, sound: AlternatingSound, events_per_s: float = 12.0, *, apart: bool = False) -> None:
-        """Start; events come in pairs, of whose alarm states the outbox may send the second alone, or each `apart`."""
+    def __init__(
+        self, config: Path, sound: AlternatingSound, events_per_s: float = 12.0, *, apart: bool = False, process: Child | None = None
+    ) -> None:
+        """Start, or take a `process`; events come in pairs, of whose alarm states the outbox may send the second alone, or each `apart`."""
         self._n_pieces = 2 if apart else 1  # of the loop, which makes two events
         self._turn_s = 2 / self._n_pieces / events_per_s
         command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=False)
+        self._process = process or subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=False)
         self._sound = sound
         self._ending = threading.Event()
         self._log: list[tuple[float, str]] = []

@@ -10,6 +10,7 @@ class LastEvent(BaseModel):
     sequence: NonNegativeInt
     kind: str
     time: AwareDatetime
+    score_id: str = ""
     active: bool | None = None  # older ones do not say
 
     @property

@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from aegan_monitor.birth import Birth
 from aegan_monitor.capture import Capture
 from aegan_monitor.commands import make_result
 from aegan_monitor.config import MachineConfig, MonitorConfig
 from aegan_monitor.delivery import Delivery
+from aegan_monitor.departed import end_departed
 from aegan_monitor.health import HealthReport
 from aegan_monitor.inbox import Inbox
 from aegan_monitor.journal import Journal, find_path
@@ -26,7 +28,7 @@ from aegan_monitor.outbox import KEEP_S, Outbox
 from aegan_monitor.payloads import Event, Payload, Score, Sensor
 from aegan_monitor.presence import announce
 from aegan_monitor.reload import Reloader
-from aegan_monitor.reload_answer import Answer, find_answer_path, write_answer
+from aegan_monitor.reload_answer import Answer, find_answer_path, forget_answer, write_answer
 from aegan_monitor.scribe import Scribe
 from aegan_monitor.setup import Setup, build
 from aegan_monitor.shelf_clock import since_boot_s
@@ -104,7 +106,9 @@ class Monitor:
         Raises:
             CaptureError: A finite capture failed; everything else was shut down in order first.
         """
+        self._answer(forget_answer)
         self._scribe.start()
+        end_departed(self._setup.config, self._topics, self._outbox, now())
         announce(self._setup.config, self._topics, self._outbox)
         for line in self._setup.lines:
             self._publish(line.machine.name, line.machine.begin(now(), self._last_event(line)))
@@ -200,9 +204,13 @@ class Monitor:
         self._publish_health()
         self._tell_status()
         self._notifier.ready()
+        self._answer(lambda path: write_answer(path, Answer(self._reloader.began_s, self._reloader.problem)))
+
+    def _answer(self, change: Callable[[Path], object]) -> None:
+        """Change the answer for whoever asks for reloads, if there is a place for one."""
         if self._answer_path is not None:
             try:
-                write_answer(self._answer_path, Answer(self._reloader.began_s, self._reloader.problem))
+                change(self._answer_path)
             except OSError as error:  # who asked waits in vain, and we go on
                 log.warning("%s: cannot be written (%s)", self._answer_path, error.strerror)
 

@@ -108,6 +108,11 @@ class Outbox:
         with self._lock:
             return self._last.get(topic)
 
+    def last_events(self) -> dict[str, bytes]:
+        """The payload of the last event of each topic, likewise."""
+        with self._lock:
+            return dict(self._last)
+
     def put(self, message: Message) -> None:
         """Add a message; never blocks, never raises."""
         with self._lock:

@@ -33,6 +33,15 @@ def write_answer(path: Path, answer: Answer) -> None:
     beside.replace(path)
 
 
+def forget_answer(path: Path) -> None:
+    """Remove what a daemon before has left: after a boot the clock begins anew, and an old answer looks like one of later.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    path.unlink(missing_ok=True)
+
+
 def read_answer(path: Path) -> Answer:
     """The last answer; that of no reload if there is none."""
     try:

@@ -26,7 +26,7 @@ EVENT = Event(
 def test_the_last_event_is_read_whatever_else_it_says() -> None:
     """A start needs number, kind, time and id of any version; what says less is no event."""
     read = read_last_event(EVENT.model_dump_json().encode())
-    assert read == LastEvent(id=EVENT.id, sequence=3, kind="cleared", time=TIME, active=False)
+    assert read == LastEvent(id=EVENT.id, sequence=3, kind="cleared", time=TIME, score_id=EVENT.score_id, active=False)
     assert (
         read_last_event(b'{"schema":"aegan.event/2","id":"x","sequence":7,"kind":"new","time":"2026-01-31T08:15:00Z","more":1}') is not None
     )
