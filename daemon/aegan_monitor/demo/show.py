@@ -68,7 +68,14 @@ def make_config(port: int, folder: Path) -> MonitorConfig:
             "node": "demo",
             "mqtt": {"host": "127.0.0.1", "port": port, "protocol": "3.1.1"},
             "outbox": {"path": folder / "outbox.sqlite"},
-            "machines": [{"name": "pump", "bundle": bundle_path(), "alarm": {"on_delay_s": ON_DELAY_S}}],
+            "machines": [
+                {
+                    "name": "pump",
+                    "bundle": bundle_path(),
+                    "capture": {"kind": "stdin", "sample_format": "f32le"},
+                    "alarm": {"on_delay_s": ON_DELAY_S},
+                }
+            ],
         }
     )
 
