@@ -53,7 +53,7 @@ def _press(name: str, command: str, **more: object) -> Entity:
 HEARD: tuple[Literal["status", "sensor"], ...] = ("status", "sensor")
 OF_MACHINE = (
     Entity("binary_sensor", "alarm", "Alarm", "alarm", "'ON' if it.active else 'OFF'", PROBLEM, attributes=True),
-    Entity("sensor", "state", "State", "alarm", "it.state", STATES),
+    Entity("sensor", "state", "State", "alarm", "it.state", STATES, HEARD),
     Entity("sensor", "score", "Score", "score", "'%.4g' | format(it.score)", LIVE, HEARD),
     Entity("sensor", "threshold", "Threshold", "score", "'%.4g' | format(it.threshold)", LIVE, HEARD),
     Entity(
@@ -70,15 +70,8 @@ OF_MACHINE = (
     _press("Acknowledge", "acknowledge"),
     _press(f"Shelve for {DEFAULT_SHELF_S / 3600:g} h", "shelve", duration_s=DEFAULT_SHELF_S),
     _press("Unshelve", "unshelve"),
-    Entity(
-        "binary_sensor",
-        "sensor",
-        "Sensor fault",
-        "sensor",
-        "'OFF' if it.state == 'ok' else 'ON'",
-        {**PROBLEM, **DIAGNOSTIC},
-        attributes=True,
-    ),
+    # No diagnostic: these are on no dashboard that Home Assistant makes, and a deaf machine must not look well there.
+    Entity("binary_sensor", "sensor", "Sensor fault", "sensor", "'OFF' if it.state == 'ok' else 'ON'", PROBLEM, attributes=True),
     Entity("sensor", "coverage", "Coverage", "health", "it.coverage_percent", {**MEASUREMENT, **DIAGNOSTIC, "unit_of_measurement": "%"}),
     Entity("sensor", "gaps", "Gaps", "health", "it.gaps_total", {**TOTAL, **DIAGNOSTIC}),
     Entity("sensor", "dropped", "Dropped samples", "health", "it.dropped_samples_total", {**TOTAL, **DIAGNOSTIC}),

@@ -11,6 +11,8 @@ from aegan_monitor import __version__, payloads
 from aegan_monitor.delivery import Delivery
 from aegan_monitor.inbox import Inbox
 from aegan_monitor.line import Line
+from aegan_monitor.listener import SensorState
+from aegan_monitor.machine import Machine
 from aegan_monitor.outbox import Outbox
 from aegan_monitor.reload import Reloader
 from aegan_monitor.scribe import Scribe
@@ -76,11 +78,18 @@ class HealthReport:
     def tell(self) -> str:
         """One line for `systemctl status`."""
         lines = self._lines()
-        states = ", ".join(f"{line.machine.name} {line.machine.state} (sensor {line.listener.sensor().state})" for line in lines)
+        states = ", ".join(tell_state(line.machine, line.listener.sensor()) for line in lines)
         broker = "connected" if self.connected else self._delivery.problem or "not connected yet"
         disk = f"; outbox: {self._scribe.problem}" if self._scribe.problem else ""
         reload = f"; reload failed, the configuration from before is in use: {self._reloader.problem}" if self._reloader.problem else ""
         return f"{states}; inference on {_provider(lines)}; broker: {broker}{disk}{reload}"
+
+
+def tell_state(machine: Machine, sensor: SensorState) -> str:
+    """How the machine sounds; of a deaf one that alone, unless an alarm is active: what was heard before says nothing of now."""
+    if sensor.state != "ok" and not machine.active:
+        return f"{machine.name}: sensor {sensor.state}"
+    return f"{machine.name} {machine.state} (sensor {sensor.state})"
 
 
 def _provider(lines: Sequence[Line]) -> str:

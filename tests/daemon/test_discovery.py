@@ -59,6 +59,15 @@ def test_an_entity_is_told_like_this() -> None:
     }
 
 
+def test_a_deaf_machine_does_not_look_well() -> None:
+    """On a dashboard that Home Assistant makes: no `normal`, and the fault is there; an alarm that is active stays to be seen."""
+    found = {message.topic.split("/")[-2]: read(message) for message in MESSAGES if "/hall_pump/" in message.topic}
+    needs = {name: [source["topic"] for source in found[name]["availability"]] for name in ("state", "score", "sensor", "alarm")}
+    status, sensor = "aegan/hall/status", "aegan/hall/pump/sensor"
+    assert needs == {"state": [status, sensor], "score": [status, sensor], "sensor": [status], "alarm": [status]}
+    assert not {"state", "sensor", "alarm"} & {name for name, payload in found.items() if "entity_category" in payload}
+
+
 def test_schemas_are_schemas() -> None:
     """Else everything would obey them."""
     for schema in SCHEMAS.values():

@@ -114,6 +114,24 @@ def test_buttons_do_what_they_say(broker: Mosquitto, tmp_path: Path, home: HomeA
     assert all("by Home Assistant" in event["cause"] for event in events[1:4])
 
 
+def test_a_deaf_machine_does_not_look_well(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
+    """Nothing comes any more: the fault is shown and no state, but the alarm that was active still is; all is back with the sound."""
+    config = write_config(tmp_path, broker.port)
+    config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))
+    sound, state, fault = AlternatingSound(), f"sensor.{MACHINE}_state", f"binary_sensor.{MACHINE}_sensor_fault"
+    pcm = sound.pcm
+    with Daemon(config, sound, 2.0, apart=True):
+        home.wait_for(ALARM, "on")
+        home.wait_for(state, "alarm", "clearing")
+        sound.pcm = b""
+        home.wait_for(fault, "on")
+        home.wait_for(state, "unavailable")
+        assert home.state(ALARM) == "on"
+        sound.pcm = pcm
+        home.wait_for(fault, "off")
+        home.wait_for(state, "alarm", "clearing")
+
+
 def test_all_is_there_again_after_a_restart_of_home_assistant(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
     """Even if the broker has lost what it kept: its birth is answered."""
     with Daemon(write_config(tmp_path, broker.port), AlternatingSound(), 2.0, apart=True):

@@ -91,9 +91,7 @@ def test_as_installed_it_starts_and_tells_how_it_fares(system: BootedSystem) -> 
     assert time.monotonic() - began_s < START_S
     assert system.show(UNIT, "ActiveState") == "active"
     assert re.findall("(?m)^node:.*", system.path(CONFIG).read_text())[0].split()[:2] == ["node:", f'"{make_name(socket.gethostname())}"']
-    told = (
-        'Status: "demo normal (sensor missing); inference on cpu; broker: cannot be reached (Connection refused); retrying every 1 to 30 s"'
-    )
+    told = 'Status: "demo: sensor missing; inference on cpu; broker: cannot be reached (Connection refused); retrying every 1 to 30 s"'
     wait_until(lambda: told in system.run("systemctl", "status", "--no-pager", "--full", UNIT), "its status", 40.0)
 
 
