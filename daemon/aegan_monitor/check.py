@@ -10,13 +10,14 @@ import numpy as np
 from aegan_monitor.bundle import Bundle, load_bundle
 from aegan_monitor.config import InferenceConfig, MachineConfig, MonitorConfig, load_config
 from aegan_monitor.connection import make_connection
+from aegan_monitor.discovery import list_trials
 from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.golden import StageCheck, require_golden
 from aegan_monitor.level import measure_level
 from aegan_monitor.line import choose_score, make_capture, require_streamable
 from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.messages import Topics
-from aegan_monitor.probe import BrokerProbe
+from aegan_monitor.probe import BrokerProbe, Permission
 from aegan_monitor.session import OrtSession
 
 Tell = Callable[[str], object]
@@ -108,7 +109,17 @@ def check_broker(config: MonitorConfig, tell: Tell) -> None:
     connection = make_connection(config.mqtt, config.node)
     topics = Topics(config.mqtt.base_topic, config.node)
     commands = (topics.name("command", "+"), topics.name("command", config.machines[0].name)) if config.mqtt.commands.enabled else None
-    BrokerProbe(connection, config.mqtt.protocol, topics.of_node("check"), commands).run(tell)
+    BrokerProbe(connection, config.mqtt.protocol, list_permissions(config), commands).run(tell)
+
+
+def list_permissions(config: MonitorConfig) -> list[Permission]:
+    """To publish below the node's name, and what Home Assistant is told."""
+    topics = Topics(config.mqtt.base_topic, config.node)
+    found = [Permission("permission to publish", {topics.of_node("check"): topics.of_node("#")})]
+    if config.home_assistant.discovery:
+        trials = list_trials(config.node, [machine.name for machine in config.machines], config.home_assistant.prefix)
+        found.append(Permission("permission to publish discovery", trials, ", or set home_assistant.discovery: false"))
+    return found
 
 
 def check_capture(machine: MachineConfig, sample_rate_hz: int, tell: Tell) -> None:

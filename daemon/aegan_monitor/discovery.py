@@ -15,6 +15,8 @@ AVAILABILITY: Mapping[str, Options] = MappingProxyType(
     {"status": {}, "sensor": {"value_template": "{{ 'online' if (value_json | default({})).get('state') == 'ok' else 'offline' }}"}}
 )
 
+TRIAL = "check"  # in place of an entity's id
+
 
 def discover(topics: Topics, machines: Iterable[str], prefix: str, *, commands: bool = True) -> list[Message]:
     """The messages for a node and its machines, the node's first: a machine's device names it. Buttons are for who takes `commands`."""
@@ -40,6 +42,16 @@ def _make(topics: Topics, prefix: str, entity: Entity, machine: str | None) -> M
     qos, retained = QOS_AND_RETAINED["discovery"]
     topic = f"{prefix}/{entity.component}/{device_id}/{entity.id}/config"
     return Message(topic, json.dumps(payload, ensure_ascii=False).encode(), qos, retained, "discovery")
+
+
+def list_trials(node: str, machines: Iterable[str], prefix: str) -> dict[str, str]:
+    """A topic of no entity for each device, and the filter that an access list must let us write for it.
+
+    An empty message there, not retained, tries the permission and leaves nothing: Home Assistant takes it for the end of what it
+    never had.
+    """
+    devices = [name_device(node, machine) for machine in [None, *machines]]
+    return {f"{prefix}/sensor/{device}/{TRIAL}/config": f"{prefix}/+/{device}/+/config" for device in devices}
 
 
 def name_device(node: str, machine: str | None) -> str:

@@ -5,8 +5,9 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.reasoncodes import ReasonCode
@@ -19,15 +20,34 @@ TIMEOUT_S = 5.0
 OK = "ok"
 
 
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """To publish, tried as one stage.
+
+    Attributes:
+        grants: By the topic on which an empty message tries it: the filter that the broker's access list must let us write.
+        otherwise: What may be done in place of granting it.
+    """
+
+    stage: str
+    grants: Mapping[str, str]
+    otherwise: str = ""
+
+
 class BrokerProbe:
     """One visit to the broker, under a client id of its own: a daemon that runs is not thrown out."""
 
     def __init__(
-        self, connection: Connection, protocol: Protocol, topic: str, commands: tuple[str, str] | None, timeout_s: float = TIMEOUT_S
+        self,
+        connection: Connection,
+        protocol: Protocol,
+        permissions: Sequence[Permission],
+        commands: tuple[str, str] | None,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
-        """Store; permission to publish is tried on `topic`; `commands`, if the daemon hears any: what it subscribes to, and one of it."""
+        """Store; `commands`, if the daemon hears any: what it subscribes to, and one of it."""
         self._connection = replace(connection, client_id=f"{connection.client_id}-check")
-        self._protocol, self._topic, self._commands, self._timeout_s = protocol, topic, commands, timeout_s
+        self._protocol, self._permissions, self._commands, self._timeout_s = protocol, permissions, commands, timeout_s
 
     def run(self, tell: Callable[[str], object]) -> None:
         """Tell each stage's verdict, up to the first that fails.
@@ -54,7 +74,8 @@ class BrokerProbe:
             yield "TLS", self._shake_hands
         with contextlib.closing(_Visit(self._connection, self._protocol, self._timeout_s)) as visit:
             yield "MQTT", visit.connect
-            yield "permission to publish", lambda: visit.publish(self._topic)
+            for permission in self._permissions:
+                yield permission.stage, partial(visit.publish, permission)
             if (commands := self._commands) is not None:
                 yield "permission to subscribe", lambda: visit.subscribe(*commands)
 
@@ -107,17 +128,24 @@ class _Visit:
             raise PublishError(f"refused client {self._connection.client_id!r} ({reason}): {ADVICE.get(str(reason), 'see its log')}")
         return f"{OK}, version {self._protocol}"
 
-    def publish(self, topic: str) -> str:
-        """Say a word on a topic that nobody needs."""
-        reason = self._publish(topic)
-        if reason is None:
-            raise PublishError(f"no answer within {self._timeout_s:g} s to a message on {topic}")
-        if reason.is_failure:
+    def publish(self, permission: Permission) -> str:
+        """Say a word on topics that nobody needs."""
+        refused: dict[str, ReasonCode] = {}
+        for topic in permission.grants:
+            reason = self._publish(topic)
+            if reason is None:
+                raise PublishError(f"no answer within {self._timeout_s:g} s to a message on {topic}")
+            if reason.is_failure:
+                refused[topic] = reason
+        if refused:
+            needed = " and ".join(permission.grants[topic] for topic in refused)
             raise PublishError(
-                f"a message on {topic} was refused ({reason}); the ACL must let this user write {topic.rpartition('/')[0]}/#"
+                f"a message on {' and on '.join(refused)} was refused ({next(iter(refused.values()))}); "
+                f"the ACL must let this user write {needed}{permission.otherwise}"
             )
-        unknown = f"unknown on {topic}: MQTT 3.1.1 acknowledges what an ACL throws away"
-        return f"{OK}, tried on {topic}" if self._protocol == "5" else unknown
+        tried = ", ".join(permission.grants)
+        unknown = f"unknown on {tried}: MQTT 3.1.1 acknowledges what an ACL throws away"
+        return f"{OK}, tried on {tried}" if self._protocol == "5" else unknown
 
     def subscribe(self, topics: str, topic: str) -> str:
         """Listen to `topics`, and say a word there that is no command: some brokers grant a subscription and deliver nothing."""

@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import aegan_monitor
-from aegan_monitor.discovery import discover, name_device
+from aegan_monitor.discovery import discover, list_trials, name_device
 from aegan_monitor.entities import OF_MACHINE, OF_NODE, Entity
 from aegan_monitor.message_doc import make_example
 from aegan_monitor.messages import Message, Topics
@@ -78,6 +78,14 @@ def test_schemas_are_schemas() -> None:
 def test_each_message_is_as_documented(message: Message) -> None:
     """Nothing that Home Assistant does not know, nothing missing."""
     assert find_fault(message.topic, message.payload.decode()) is None
+
+
+def test_permission_is_tried_where_no_entity_is() -> None:
+    """On a topic for each device that the discovery is of, and none of its own."""
+    trials = list_trials("hall", ["pump", "fan"], "homeassistant")
+    assert list(trials.values()) == [f"homeassistant/+/{device}/+/config" for device in ("hall", "hall_pump", "hall_fan")]
+    assert {message.topic.split("/")[2] for message in MESSAGES} == {topic.split("/")[2] for topic in trials}
+    assert not {"/".join(message.topic.split("/")[2:]) for message in MESSAGES} & {"/".join(topic.split("/")[2:]) for topic in trials}
 
 
 def test_each_has_a_place_of_its_own() -> None:

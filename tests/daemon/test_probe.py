@@ -8,19 +8,23 @@ import pytest
 
 from aegan_monitor.broker_config import TlsConfig
 from aegan_monitor.connection import Connection
+from aegan_monitor.discovery import list_trials
 from aegan_monitor.errors import PublishError
-from aegan_monitor.probe import BrokerProbe
+from aegan_monitor.probe import BrokerProbe, Permission
 from broker import Mosquitto, Subscriber, find_free_port
 
 TOPIC, COMMAND_TOPIC, COMMAND_TOPICS = "aegan/hall/check", "aegan/hall/pump/command", "aegan/hall/+/command"
 
 
-def probe(connection: Connection, protocol: str = "5", commands: tuple[str, str] | None = None) -> tuple[list[str], str]:
+MAY_WRITE = Permission("permission to publish", {TOPIC: "aegan/hall/#"})
+
+
+def probe(connection: Connection, protocol: str = "5", commands: tuple[str, str] | None = None, *more: Permission) -> tuple[list[str], str]:
     """The stages' verdicts, and the one that failed, without the broker's name."""
     told: list[str] = []
     failure = ""
     try:
-        BrokerProbe(connection, protocol, TOPIC, commands, timeout_s=1.0).run(told.append)  # type: ignore[arg-type]
+        BrokerProbe(connection, protocol, [MAY_WRITE, *more], commands, timeout_s=1.0).run(told.append)  # type: ignore[arg-type]
     except PublishError as error:
         failure = str(error)
     where = f"MQTT broker {connection.host}:{connection.port}: "
@@ -71,6 +75,46 @@ def test_permission_to_subscribe(tmp_path: Path, protocol: str, acl: str, verdic
     broker.stop()
     assert failed == (failure and f"permission to subscribe: the subscription to {COMMAND_TOPICS} {failure}")
     assert told[4:] == ([f"permission to subscribe: {verdict}"] if verdict else [])
+
+
+DISCOVERY = Permission("discovery", list_trials("hall", ["pump", "fan"], "homeassistant"), ", or let it be")
+TRIALS = "homeassistant/sensor/hall/check/config, homeassistant/sensor/hall_pump/check/config, homeassistant/sensor/hall_fan/check/config"
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(
+    ("acl", "verdict", "failure"),
+    [
+        ("homeassistant/+/hall/+/config hall_pump hall_fan", f"ok, tried on {TRIALS}", ""),
+        (
+            *("homeassistant/+/hall/+/config hall_fan", None),
+            (
+                "a message on homeassistant/sensor/hall_pump/check/config was refused (Not authorized); "
+                "the ACL must let this user write homeassistant/+/hall_pump/+/config, or let it be"
+            ),
+        ),
+        (
+            *("homeassistant/+/hall_fan/+/config", None),
+            (
+                "a message on homeassistant/sensor/hall/check/config and on homeassistant/sensor/hall_pump/check/config was refused "
+                "(Not authorized); the ACL must let this user write homeassistant/+/hall/+/config and homeassistant/+/hall_pump/+/config, "
+                "or let it be"
+            ),
+        ),
+    ],
+)
+def test_permission_to_tell_home_assistant(tmp_path: Path, acl: str, verdict: str | None, failure: str) -> None:
+    """Tried for the node and each machine, on topics that an access list of those alone lets us write; nothing stays behind."""
+    first, *devices = acl.split()
+    grants = [TOPIC, first, *(f"homeassistant/+/{device}/+/config" for device in devices)]
+    broker = Mosquitto(tmp_path / "mosquitto", acl="".join(f"topic write {grant}\n" for grant in grants) + "topic read #\n")
+    broker.start()
+    told, failed = probe(Connection("127.0.0.1", broker.port, "aegan-hall"), "5", None, DISCOVERY)
+    with Subscriber(broker.port) as subscriber:
+        assert subscriber.received() == []
+    broker.stop()
+    assert failed == (failure and f"discovery: {failure}")
+    assert told[4:] == ([f"discovery: {verdict}"] if verdict else [])
 
 
 def test_a_refused_subscription() -> None:

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,8 +62,9 @@ def clear_discovery(broker: Mosquitto) -> None:
 
 
 def test_a_machine_appears_and_follows_the_daemon(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
-    """Every entity on the right device, with a state of the daemon's; buttons publish; a killed daemon is seen at once."""
-    with Daemon(write_config(tmp_path, broker.port), AlternatingSound(), 2.0, apart=True) as daemon:
+    """Every entity on the right device, with a state of the daemon's, and none of `check`; a killed daemon is seen at once."""
+    config = write_config(tmp_path, broker.port)
+    with Daemon(config, AlternatingSound(), 2.0, apart=True) as daemon:
         for entity, states in SHOWN.items():
             home.wait_for(entity, *states)
         home.wait_for(ALARM, "on")
@@ -70,6 +72,7 @@ def test_a_machine_appears_and_follows_the_daemon(broker: Mosquitto, tmp_path: P
         home.wait_for(f"sensor.{NODE}_version", "0.1.0")
         for entity in NUMBERS:
             home.wait_for_number(entity)
+        subprocess.run([sys.executable, "-m", "aegan_monitor.cli", "check", "--config", str(config)], check=True)
         assert len(home.states()) == len(discover(Topics("aegan", "box"), ["pump"], "homeassistant"))
         assert {home.device(entity) for entity in home.states()} == {"box pump", "aegan-monitor box"}
         assert home.render(f"{{{{ device_attr('{ALARM}', 'via_device_id') == device_id('{CONNECTIVITY}') }}}}") == "True"

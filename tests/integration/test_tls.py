@@ -23,6 +23,7 @@ PASSWORD, WRONG = "s3cret-that-opens", "s3cret-that-does-not"
 USER = "pump"
 DAEMON = [sys.executable, "-m", "aegan_monitor.cli"]
 MAY_WRITE_ALL = f"user {USER}\ntopic readwrite #\n"
+TRIALS = "homeassistant/sensor/box/check/config, homeassistant/sensor/box_pump/check/config"
 UNTRUSTED = "the broker's certificate is signed by nobody we trust; name the authority's certificate in mqtt.tls.ca_file"
 
 
@@ -59,6 +60,14 @@ CASES = {
         "permission to publish",
         acl=f"user {USER}\ntopic write aegan/box/health\ntopic write aegan/box/status\n",
         check_line="a message on aegan/box/check was refused (Not authorized); the ACL must let this user write aegan/box/#",
+    ),
+    "ACL of discovery": Case(
+        "refused a message on homeassistant/+/+/+/config (Not authorized): it is not sent again on this connection; check the broker's ACL",
+        "permission to publish discovery",
+        acl=f"user {USER}\ntopic readwrite aegan/#\n",
+        check_line="a message on homeassistant/sensor/box/check/config and on homeassistant/sensor/box_pump/check/config was refused "
+        "(Not authorized); the ACL must let this user write homeassistant/+/box/+/config and homeassistant/+/box_pump/+/config, "
+        "or set home_assistant.discovery: false",
     ),
     "ACL of subscriptions": Case(
         "accepted client 'aegan-box' (MQTT 5)",
@@ -184,12 +193,13 @@ def test_each_way_has_its_line(
         assert check.stderr == f"aegan-monitor: {where}: {case.stage}: {case.check_line or case.line}\n"
     else:
         assert (check.returncode, check.stderr) == (0, "")
-        assert [line.removeprefix(f"{where}: ") for line in check.stdout.splitlines()[-6:]] == [
+        assert [line.removeprefix(f"{where}: ") for line in check.stdout.splitlines()[-7:]] == [
             "DNS: 127.0.0.1",
             "TCP: ok",
             "TLS: TLSv1.3, ok",
             "MQTT: ok, version 5",
             "permission to publish: ok, tried on aegan/box/check",
+            f"permission to publish discovery: ok, tried on {TRIALS}",
             "permission to subscribe: ok, tried on aegan/box/pump/command",
         ]
     everything = log + check.stdout + check.stderr + arguments.decode() + "".join(manager.heard)
@@ -231,14 +241,20 @@ def test_the_example_broker_takes_a_node_and_no_other(
         text = text.replace(f"/etc/mosquitto/certificates/{name}", str(files[path]))
     listener, rest = text.split("listener 8883\n")[1].split("allow_anonymous false\n")
     more = [*listener.splitlines(), *(line for line in rest.splitlines() if "_file" not in line and "persistence" not in line)]
-    acl = (example / "acl").read_text(encoding="utf-8")
+    acl = (example / "acl").read_text(encoding="utf-8").replace("pump-house", "box")
     broker = Mosquitto(tmp_path / "mosquitto", users={"box": PASSWORD, "other": PASSWORD, "dashboard": PASSWORD}, acl=acl, more=more)
     brokers.append(broker)
     broker.start()
     config = write_config(tmp_path, files, CASES["good"], broker.port)
     where = f"MQTT broker 127.0.0.1:{broker.port}: permission to"
     for user, code, told in (
-        ("box", 0, f"{where} publish: ok, tried on aegan/box/check\n{where} subscribe: ok, tried on aegan/box/pump/command\n"),
+        (
+            *("box", 0),
+            (
+                f"{where} publish: ok, tried on aegan/box/check\n{where} publish discovery: ok, tried on {TRIALS}\n"
+                f"{where} subscribe: ok, tried on aegan/box/pump/command\n"
+            ),
+        ),
         (
             "other",
             1,
