@@ -8,8 +8,9 @@ from typing import TypeVar
 import numpy as np
 
 from aegan_monitor.bundle import Bundle, load_bundle
-from aegan_monitor.config import InferenceConfig, MachineConfig, MonitorConfig, load_config
+from aegan_monitor.config import AlarmConfig, InferenceConfig, MachineConfig, MonitorConfig, load_config
 from aegan_monitor.connection import make_connection
+from aegan_monitor.decision import make_threshold
 from aegan_monitor.discovery import list_trials
 from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.golden import StageCheck, require_golden
@@ -18,6 +19,7 @@ from aegan_monitor.line import choose_score, make_capture, require_streamable
 from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.messages import Topics
 from aegan_monitor.probe import BrokerProbe, Permission
+from aegan_monitor.record import BundleFields
 from aegan_monitor.session import OrtSession
 
 Tell = Callable[[str], object]
@@ -36,7 +38,7 @@ def check_bundle(folder: Path, inference: InferenceConfig, tell: Tell) -> Bundle
     record = bundle.record
     made = record.provenance
     trained = f"{made.n_epochs} epochs on {made.n_training_clips} clips"
-    tell(f"{folder}: {record.machine_type}, {record.network.preset}, {trained}, score {record.score}")
+    tell(f"{folder}: {record.machine_type}, {record.network.preset}, {trained}, its own score is {record.score}")
     session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
     tell(f"provider: {session.provider} (asked for: {', '.join(session.requested)})")
     require_golden(bundle, session, lambda check: tell(_describe(check)))
@@ -95,8 +97,20 @@ def check_machine(machine: MachineConfig, inference: InferenceConfig, tell: Tell
     """
     bundle = check_bundle(machine.bundle, inference, tell)
     require_streamable(bundle)
-    choose_score(machine, bundle)
+    tell(f"{machine.name}: {tell_threshold(bundle.record, choose_score(machine, bundle), machine.alarm)}")
     return bundle
+
+
+def tell_threshold(fields: BundleFields, score: str, alarm: AlarmConfig) -> str:
+    """What a machine alarms on, beside where normal sound lies: a threshold that nothing can reach, or anything, is seen."""
+    threshold = make_threshold(fields, score, alarm.quantile, alarm.margin)
+    normal = fields.calibration
+    least, median, largest = np.interp([0, 0.5, 1], normal.probabilities, normal.quantiles[score])
+    copies = f" and their {normal.n_copies} copies before other backgrounds" if normal.n_copies else ""
+    return (
+        f"alarm on {score} above {threshold.on:.4g}, cleared below {threshold.off:.4g}; "
+        f"{normal.n_clips} normal clips{copies} gave {least:.4g} to {largest:.4g}, median {median:.4g}"
+    )
 
 
 def check_broker(config: MonitorConfig, tell: Tell) -> None:

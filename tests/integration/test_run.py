@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 from aegan_monitor.bundle import load_bundle, write_record
+from aegan_monitor.check import tell_threshold
+from aegan_monitor.config import AlarmConfig
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
 from broker import Mosquitto, Subscriber, find_free_port
@@ -136,6 +138,14 @@ def test_check_tries_everything_whatever_fails(tmp_path: Path) -> None:
     assert f"{config}: configuration is right: node box, 2 machine(s)" == told[0]
     assert re.fullmatch(r"pump: hears .*, level -\d+\.\d dBFS, peak -\d+\.\d dBFS", told[-2])
     assert told[-1] == "MQTT broker 127.0.0.1:9: DNS: 127.0.0.1"
+
+
+def test_check_tells_what_each_machine_alarms_on(tmp_path: Path) -> None:
+    """Its own score and threshold, not those that the bundle would take."""
+    config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 9)
+    config.write_text(config.read_text().replace("name: pump,", "name: pump, score: D_knn, alarm: {margin: 1000},"))
+    told = tell_threshold(load_bundle(bundle_path()).record, "D_knn", AlarmConfig(margin=1000))
+    assert f"pump: {told}" in aegan_monitor("check", "--config", config).stdout.splitlines()
 
 
 def test_all_mistakes_of_a_configuration_at_once(tmp_path: Path) -> None:
