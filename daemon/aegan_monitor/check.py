@@ -1,6 +1,8 @@
 """`aegan-monitor check`: proves, stage by stage, that this machine can monitor."""
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -8,8 +10,9 @@ from typing import TypeVar
 import numpy as np
 
 from aegan_monitor.bundle import Bundle, load_bundle
+from aegan_monitor.capture.file import find_rate_hz
 from aegan_monitor.config import AlarmConfig, InferenceConfig, MachineConfig, MonitorConfig, load_config
-from aegan_monitor.connection import make_connection
+from aegan_monitor.connection import add_secrets, locate
 from aegan_monitor.decision import make_threshold
 from aegan_monitor.discovery import list_trials
 from aegan_monitor.errors import AeganError, CaptureError
@@ -27,23 +30,40 @@ LISTEN_S = 1.0
 _T = TypeVar("_T")
 
 
-def check_bundle(folder: Path, inference: InferenceConfig, tell: Tell) -> Bundle:
+def check_bundle(folder: Path, inference: InferenceConfig, tell: Tell) -> None:
     """Load a bundle and replay its golden recording here.
 
     Raises:
-        BundleError: It is damaged, or computes something else here.
-        InferenceError: No runtime, or a required provider is not in use.
+        BundleError, InferenceError: As the parts tell.
+    """
+    prove_bundle(open_bundle(folder, tell), inference, tell)
+
+
+def open_bundle(folder: Path, tell: Tell) -> Bundle:
+    """Load a bundle and tell what it is.
+
+    Raises:
+        BundleError: It is not there, or damaged.
     """
     bundle = load_bundle(folder)
     record = bundle.record
     made = record.provenance
     trained = f"{made.n_epochs} epochs on {made.n_training_clips} clips"
     tell(f"{folder}: {record.machine_type}, {record.network.preset}, {trained}, its own score is {record.score}")
+    return bundle
+
+
+def prove_bundle(bundle: Bundle, inference: InferenceConfig, tell: Tell) -> None:
+    """Replay its golden recording here.
+
+    Raises:
+        BundleError: It computes something else here.
+        InferenceError: No runtime, or a required provider is not in use.
+    """
     session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
     tell(f"provider: {session.provider} (asked for: {', '.join(session.requested)})")
     require_golden(bundle, session, lambda check: tell(_describe(check)))
     tell("golden check passed")
-    return bundle
 
 
 def _describe(check: StageCheck) -> str:
@@ -80,25 +100,28 @@ def check_configuration(path: Path, tell: Tell, tell_failure: Callable[[AeganErr
     config = load_config(path)
     tell(f"{path}: configuration is right: node {config.node}, {len(config.machines)} machine(s)")
     verdicts = _Verdicts(tell_failure)
+    bundles: dict[str, Bundle | None] = {}
     for machine in config.machines:
-        bundle = verdicts.attempt(partial(check_machine, machine, config.inference, tell))
-        if bundle or machine.capture.kind == "mic":  # a microphone gives any rate; a recording must have the bundle's
-            features = bundle.record.features if bundle else FeatureParameters()
-            verdicts.attempt(partial(check_capture, machine, features.sample_rate_hz, tell))
-    verdicts.attempt(partial(check_broker, config, tell))
+        folder = os.path.realpath(machine.bundle)  # unlike Path.resolve it is content with a link to itself
+        if folder not in bundles:
+            bundles[folder] = bundle = verdicts.attempt(partial(open_bundle, machine.bundle, tell))
+            if bundle:
+                verdicts.attempt(partial(prove_bundle, bundle, config.inference, tell))
+                verdicts.attempt(partial(require_streamable, bundle))
+        if bundle := bundles[folder]:
+            verdicts.attempt(partial(check_score, machine, bundle, tell))
+        verdicts.attempt(partial(check_capture, machine, bundle, tell))
+    check_broker(config, verdicts, tell)
     return verdicts.exit_code
 
 
-def check_machine(machine: MachineConfig, inference: InferenceConfig, tell: Tell) -> Bundle:
-    """Check a machine's bundle, and that it can do what the machine wants of it.
+def check_score(machine: MachineConfig, bundle: Bundle, tell: Tell) -> None:
+    """Tell what a machine alarms on.
 
     Raises:
-        ConfigError, BundleError, InferenceError: As the parts tell.
+        ConfigError: The bundle has no such score.
     """
-    bundle = check_bundle(machine.bundle, inference, tell)
-    require_streamable(bundle)
     tell(f"{machine.name}: {tell_threshold(bundle.record, choose_score(machine, bundle), machine.alarm)}")
-    return bundle
 
 
 def tell_threshold(fields: BundleFields, score: str, alarm: AlarmConfig) -> str:
@@ -113,17 +136,21 @@ def tell_threshold(fields: BundleFields, score: str, alarm: AlarmConfig) -> str:
     )
 
 
-def check_broker(config: MonitorConfig, tell: Tell) -> None:
-    """Go the way to the broker, up to permission to publish and to hear commands.
-
-    Raises:
-        ConfigError: A secret or a certificate cannot be read.
-        PublishError: A stage failed.
-    """
-    connection = make_connection(config.mqtt, config.node)
+def check_broker(config: MonitorConfig, verdicts: _Verdicts, tell: Tell) -> None:
+    """Go the way to the broker, up to permission to publish and to hear commands; without secrets or certificates as far as it goes."""
+    located = locate(config.mqtt, config.node)
+    complete = verdicts.attempt(partial(add_secrets, located, config.mqtt))
+    has_certificates = verdicts.attempt(lambda: [located.make_tls_context()]) is not None
+    connection = complete or located
     topics = Topics(config.mqtt.base_topic, config.node)
     commands = (topics.name("command", "+"), topics.name("command", config.machines[0].name)) if config.mqtt.commands.enabled else None
-    BrokerProbe(connection, config.mqtt.protocol, list_permissions(config), commands).run(tell)
+    probe = BrokerProbe(
+        connection if has_certificates else replace(connection, tls=None, password=None),
+        config.mqtt.protocol,
+        list_permissions(config),
+        commands,
+    )
+    verdicts.attempt(lambda: probe.run(tell, logs_in=has_certificates and complete is not None))
 
 
 def list_permissions(config: MonitorConfig) -> list[Permission]:
@@ -136,8 +163,8 @@ def list_permissions(config: MonitorConfig) -> list[Permission]:
     return found
 
 
-def check_capture(machine: MachineConfig, sample_rate_hz: int, tell: Tell) -> None:
-    """Open the machine's capture and tell its level.
+def check_capture(machine: MachineConfig, bundle: Bundle | None, tell: Tell) -> None:
+    """Open the machine's capture and tell its level; without a bundle a recording may have any rate.
 
     Raises:
         CaptureError: It cannot be had, or gives digital silence or one value only.
@@ -145,6 +172,9 @@ def check_capture(machine: MachineConfig, sample_rate_hz: int, tell: Tell) -> No
     if machine.capture.kind == "stdin":
         tell(f"{machine.name}: capture is standard input, which is not read here")
         return
+    rate_of_recording_hz = find_rate_hz(machine.capture.paths[0]) if machine.capture.kind == "file" and not bundle else None
+    features = bundle.record.features if bundle else FeatureParameters()
+    sample_rate_hz = rate_of_recording_hz or features.sample_rate_hz
     capture = make_capture(machine, sample_rate_hz)
     heard = [np.zeros(0, np.float32)]
     try:

@@ -3,8 +3,9 @@
 import ipaddress
 import socket
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from aegan_monitor.broker_config import MqttConfig, TlsConfig
 from aegan_monitor.errors import ConfigError
@@ -81,17 +82,39 @@ def make_connection(mqtt: MqttConfig, node: str) -> Connection:
     Raises:
         ConfigError: A file cannot be read, or does not hold what it should.
     """
-    connection = Connection(
+    connection = add_secrets(locate(mqtt, node), mqtt)
+    connection.make_tls_context()
+    return connection
+
+
+def locate(mqtt: MqttConfig, node: str) -> Connection:
+    """What stands in the configuration itself: no file is read."""
+    return Connection(
         host=mqtt.host,
         port=mqtt.port or (PORT if mqtt.tls is None else TLS_PORT),
         client_id=mqtt.client_id or f"aegan-{node}",
-        username=mqtt.username if mqtt.username_file is None else read_line("mqtt.username_file", mqtt.username_file),
-        password=None if mqtt.password_file is None else read_line("mqtt.password_file", mqtt.password_file),
+        username=mqtt.username,
         tls=mqtt.tls,
         websocket_path=mqtt.websocket_path,
     )
-    connection.make_tls_context()
-    return connection
+
+
+def add_secrets(connection: Connection, mqtt: MqttConfig) -> Connection:
+    """User name and password, where they stand in files.
+
+    Raises:
+        ConfigError: These cannot be read, one a line.
+    """
+    found: dict[str, Any] = {}
+    problems = []
+    for key, path in (("username", mqtt.username_file), ("password", mqtt.password_file)):
+        try:
+            found.update({} if path is None else {key: read_line(f"mqtt.{key}_file", path)})
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return replace(connection, **found)
 
 
 def read_line(key: str, path: Path) -> str:

@@ -5,7 +5,7 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -49,35 +49,46 @@ class BrokerProbe:
         self._connection = replace(connection, client_id=f"{connection.client_id}-check")
         self._protocol, self._permissions, self._commands, self._timeout_s = protocol, permissions, commands, timeout_s
 
-    def run(self, tell: Callable[[str], object]) -> None:
-        """Tell each stage's verdict, up to the first that fails.
+    def run(self, tell: Callable[[str], object], *, logs_in: bool = True) -> None:
+        """Tell each stage's verdict: on the way to the broker up to the first that fails, then, if it `logs_in`, of every permission.
 
         Raises:
-            PublishError: A stage failed: which, and why.
+            PublishError: Stages failed: which, and why, one a line.
         """
-        where = f"MQTT broker {self._connection.host}:{self._connection.port}"
         if self._connection.warning:
             tell(f"warning: {self._connection.warning}")
-        for name, stage in self._stages():
-            try:
-                verdict = stage()
-            except PublishError as error:
-                raise PublishError(f"{where}: {name}: {error}") from error
-            except OSError as error:
-                raise PublishError(f"{where}: {name}: {explain(error, self._connection.host)}") from error
-            tell(f"{where}: {name}: {verdict}")
-
-    def _stages(self) -> Iterator[tuple[str, Callable[[], str]]]:
-        yield "DNS", self._resolve
-        yield "TCP", self._reach
+        self._try("DNS", self._resolve, tell)
+        self._try("TCP", self._reach, tell)
         if self._connection.tls is not None:
-            yield "TLS", self._shake_hands
-        with contextlib.closing(_Visit(self._connection, self._protocol, self._timeout_s)) as visit:
-            yield "MQTT", visit.connect
-            for permission in self._permissions:
-                yield permission.stage, partial(visit.publish, permission)
-            if (commands := self._commands) is not None:
-                yield "permission to subscribe", lambda: visit.subscribe(*commands)
+            self._try("TLS", self._shake_hands, tell)
+        if logs_in:
+            with contextlib.closing(_Visit(self._connection, self._protocol, self._timeout_s)) as visit:
+                self._try("MQTT", visit.connect, tell)
+                self._try_permissions(visit, tell)
+
+    def _try_permissions(self, visit: "_Visit", tell: Callable[[str], object]) -> None:
+        stages = [(permission.stage, partial(visit.publish, permission)) for permission in self._permissions]
+        if self._commands is not None:
+            stages.append(("permission to subscribe", partial(visit.subscribe, *self._commands)))
+        failures = []
+        for name, stage in stages:
+            try:
+                self._try(name, stage, tell)
+            except PublishError as error:
+                failures.append(str(error))
+                if visit.ended:
+                    break
+        if failures:
+            raise PublishError("\n".join(failures))
+
+    def _try(self, name: str, stage: Callable[[], str], tell: Callable[[str], object]) -> None:
+        where = f"MQTT broker {self._connection.host}:{self._connection.port}"
+        try:
+            tell(f"{where}: {name}: {stage()}")
+        except PublishError as error:
+            raise PublishError(f"{where}: {name}: {error}") from error
+        except OSError as error:
+            raise PublishError(f"{where}: {name}: {explain(error, self._connection.host)}") from error
 
     def _resolve(self) -> str:
         found = socket.getaddrinfo(self._connection.host, self._connection.port, type=socket.SOCK_STREAM)
@@ -89,7 +100,7 @@ class BrokerProbe:
 
     def _shake_hands(self) -> str:
         context = self._connection.make_tls_context()
-        assert context is not None  # noqa: S101 - `_stages` asks only where TLS is configured
+        assert context is not None  # noqa: S101 - asked only where TLS is configured
         with self._open() as plain, context.wrap_socket(plain, server_hostname=self._connection.host) as sock:
             return f"{sock.version()}, {self._read_alert(sock)}"
 
@@ -134,7 +145,7 @@ class _Visit:
         for topic in permission.grants:
             reason = self._publish(topic)
             if reason is None:
-                raise PublishError(f"no answer within {self._timeout_s:g} s to a message on {topic}")
+                raise self._missing(f"a message on {topic}")
             if reason.is_failure:
                 refused[topic] = reason
         if refused:
@@ -153,7 +164,7 @@ class _Visit:
         self._client.subscribe(topics, qos=1)
         reason = self._wait("subscribe")
         if reason is None:
-            raise PublishError(f"no answer within {self._timeout_s:g} s to the subscription to {topics}")
+            raise self._missing(f"the subscription to {topics}")
         if reason.is_failure:
             raise PublishError(f"the subscription to {topics} was refused ({reason}); the ACL must let this user read it")
         said = self._publish(topic)
@@ -164,6 +175,15 @@ class _Visit:
         if self._protocol == "5":
             raise PublishError(f"the subscription to {topics} was granted, but nothing is delivered; the ACL must let this user read it")
         return f"unknown on {topic}: what was said there did not come back, and MQTT 3.1.1 does not say why"
+
+    @property
+    def ended(self) -> bool:
+        """The broker has ended the connection: nothing more can be tried on it."""
+        return "end" in self._reasons
+
+    def _missing(self, what: str) -> PublishError:
+        told = "the connection ended before an answer" if self.ended else f"no answer within {self._timeout_s:g} s"
+        return PublishError(f"{told} to {what}; see the log of the broker")
 
     def close(self) -> None:
         """Part well."""

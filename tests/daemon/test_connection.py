@@ -34,7 +34,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """With its key, and without what stands in others."""
     with pytest.raises(ConfigError) as caught:
         settle(username="u", password_file=tmp_path / "none")
-    assert str(caught.value) == f"mqtt.password_file: {tmp_path}/none: cannot be read (FileNotFoundError); check path and permissions"
+    told = f"{tmp_path}/none: cannot be read (FileNotFoundError); check path and permissions"
+    assert str(caught.value) == f"mqtt.password_file: {told}"
+    with pytest.raises(ConfigError) as caught:
+        settle(username_file=tmp_path / "none", password_file=tmp_path / "none")
+    assert str(caught.value) == f"mqtt.username_file: {told}\nmqtt.password_file: {told}"
 
 
 @pytest.mark.parametrize(

@@ -117,26 +117,42 @@ def test_permission_to_tell_home_assistant(tmp_path: Path, acl: str, verdict: st
     assert told[4:] == ([f"discovery: {verdict}"] if verdict else [])
 
 
-def test_a_refused_subscription() -> None:
-    """Other brokers say so at once."""
+TAKEN, PUBLISHED, NOT_PUBLISHED = b"\x20\x03\x00\x00\x00", b"\x40\x02\x00\x01", b"\x40\x03\x00\x01\x87"
+NOT_SUBSCRIBED = b"\x90\x04\x00\x02\x00\x87"
+NO_PUBLISHING = f"permission to publish: a message on {TOPIC} was refused (Not authorized); the ACL must let this user write aegan/hall/#"
+NO_SUBSCRIBING = (
+    f"permission to subscribe: the subscription to {COMMAND_TOPICS} was refused (Not authorized); the ACL must let this user read it"
+)
+ENDED = f"permission to publish: the connection ended before an answer to a message on {TOPIC}; see the log of the broker"
+
+
+@pytest.mark.parametrize(
+    ("replies", "lines"),
+    [
+        ([TAKEN, PUBLISHED, NOT_SUBSCRIBED], [NO_SUBSCRIBING]),
+        ([TAKEN, NOT_PUBLISHED, NOT_SUBSCRIBED], [NO_PUBLISHING, NO_SUBSCRIBING]),
+        ([TAKEN], [ENDED]),
+    ],
+)
+def test_every_permission_is_tried(replies: list[bytes], lines: list[str]) -> None:
+    """Whatever became of the others, unless the broker ends the connection for one; unlike mosquitto some refuse a subscription."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
             server.accept()[0].close()  # the stage TCP
             peer, _ = server.accept()
             with peer:
-                for reply in (b"\x20\x03\x00\x00\x00", b"\x40\x02\x00\x01", b"\x90\x04\x00\x02\x00\x87"):
+                for reply in replies:
                     peer.recv(4096)
                     peer.sendall(reply)
                 peer.recv(4096)
 
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
-        failure = probe(Connection("127.0.0.1", server.getsockname()[1], "c"), "5", (COMMAND_TOPICS, COMMAND_TOPIC))[1]
+        port = server.getsockname()[1]
+        failure = probe(Connection("127.0.0.1", port, "c"), "5", (COMMAND_TOPICS, COMMAND_TOPIC))[1]
         thread.join(5.0)
-    assert failure == (
-        f"permission to subscribe: the subscription to {COMMAND_TOPICS} was refused (Not authorized); the ACL must let this user read it"
-    )
+    assert [line.removeprefix(f"MQTT broker 127.0.0.1:{port}: ") for line in failure.splitlines()] == lines
 
 
 def test_no_such_name() -> None:

@@ -140,6 +140,51 @@ def test_check_tries_everything_whatever_fails(tmp_path: Path) -> None:
     assert told[-1] == "MQTT broker 127.0.0.1:9: DNS: 127.0.0.1"
 
 
+def test_check_hides_no_mistake_behind_another(tmp_path: Path) -> None:
+    """A wrong score, a recording that is none (with a bundle and without), a required provider, secrets: each has its line."""
+    (tmp_path / "text.wav").write_text("hello")
+    (tmp_path / "cut.wav").write_text("")
+    (tmp_path / "none").symlink_to("none")
+    config = write_config(tmp_path, "{kind: file, paths: [text.wav]}", 9, "inference: {providers: [cuda], policy: require}\n")
+    text = config.read_text().replace("name: pump,", "name: pump, score: D_moha,")
+    text = text.replace("port: 9", "port: 9, username_file: user, password_file: password, tls: {ca_file: text.wav}")
+    config.write_text(text.replace("machines: [", "machines: [{name: fan, bundle: none, capture: {kind: file, paths: [cut.wav]}}, "))
+    no_recording = "expected a WAV or FLAC recording, found a file that cannot be read as one .*"
+    assert_lines(
+        aegan_monitor("check", "--config", config),
+        78,
+        ".*/none: .*",
+        f".*/cut.wav: {no_recording}",
+        r"inference\.providers: cuda is required, but .* offers only cpu; .*",
+        "machine pump: score: 'D_moha' is none of .*",
+        f".*/text.wav: {no_recording}",
+        "mqtt.username_file: .*/user: cannot be read .*",
+        "mqtt.password_file: .*/password: cannot be read .*",
+        "mqtt.tls.ca_file: .*/text.wav: expected certificates in PEM, .*",
+        NO_BROKER,
+    )
+
+
+def test_check_looks_at_a_recording_without_its_bundle(tmp_path: Path) -> None:
+    """Whose rate it would have to have; it may have any then."""
+    write_wav(tmp_path / "odd.wav", Pump(1).read(2 * RATE_HZ), 44_100)
+    config = write_config(tmp_path, "{kind: file, paths: [odd.wav]}", 9)
+    config.write_text(config.read_text().replace(str(bundle_path()), "none"))
+    done = aegan_monitor("check", "--config", config)
+    assert_lines(done, 1, ".*/none: .*", NO_BROKER)
+    assert "pump: hears " in done.stdout
+
+
+def test_check_proves_a_bundle_once(tmp_path: Path) -> None:
+    """However many machines it is of, and however they name it."""
+    config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 9)
+    (tmp_path / "link").symlink_to(bundle_path())
+    config.write_text(config.read_text().replace("machines: [", "machines: [{name: fan, bundle: link, capture: {device: no such thing}}, "))
+    told = aegan_monitor("check", "--config", config).stdout
+    assert told.count("golden check passed") == 1
+    assert re.findall("(?m)^(fan|pump): alarm on D_maha", told) == ["fan", "pump"]
+
+
 def test_check_tells_what_each_machine_alarms_on(tmp_path: Path) -> None:
     """Its own score and threshold, not those that the bundle would take."""
     config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 9)

@@ -58,7 +58,7 @@ CASES = {
     "ACL": Case(
         "refused a message on aegan/box/pump/alarm (Not authorized): it is not sent again on this connection; check the broker's ACL",
         "permission to publish",
-        acl=f"user {USER}\ntopic write aegan/box/health\ntopic write aegan/box/status\n",
+        acl=f"user {USER}\ntopic write aegan/box/health\ntopic write aegan/box/status\ntopic write homeassistant/#\n",
         check_line="a message on aegan/box/check was refused (Not authorized); the ACL must let this user write aegan/box/#",
     ),
     "ACL of discovery": Case(
@@ -256,9 +256,12 @@ def test_the_example_broker_takes_a_node_and_no_other(
             ),
         ),
         (
-            "other",
-            1,
-            f"{where} publish: a message on aegan/box/check was refused (Not authorized); the ACL must let this user write aegan/box/#\n",
+            *("other", 1),
+            (
+                f"aegan-monitor: {where} publish: a message on aegan/box/check was refused (Not authorized); "
+                "the ACL must let this user write aegan/box/#\n"
+                f"aegan-monitor: {where} publish discovery: {CASES['ACL of discovery'].check_line}\n"
+            ),
         ),
     ):
         config.write_text(

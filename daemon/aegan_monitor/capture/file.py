@@ -107,6 +107,14 @@ class FileCapture:
         return block
 
 
+def find_rate_hz(path: Path) -> int | None:
+    """A recording's own rate; None where it is none."""
+    try:
+        return int(soundfile.info(path).samplerate)
+    except (OSError, soundfile.LibsndfileError):
+        return None
+
+
 def read_recording(path: Path, sample_rate_hz: int) -> FloatArray:
     """A whole recording, float32 `[n_samples]`.
 
