@@ -158,8 +158,10 @@ def make_tls_context(tls: TlsConfig) -> ssl.SSLContext:
     return context
 
 
-def explain(error: Exception, host: str) -> str:
+def explain(error: Exception, connection: Connection) -> str:
     """Why the broker cannot be reached, in one line, with what to do where that is known."""
+    if connection.tls is not None and (what := _find_broken_handshake(error)):
+        return f"{what}; does this port speak TLS? Check mqtt.port and mqtt.tls"
     if isinstance(error, ssl.SSLCertVerificationError):
         return VERIFICATION_ADVICE.get(error.verify_code, f"the broker's certificate cannot be verified ({error.verify_message})")
     if isinstance(error, ssl.SSLError):
@@ -167,8 +169,15 @@ def explain(error: Exception, host: str) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time; check mqtt.host, mqtt.port and the firewall between"
     if isinstance(error, socket.gaierror):
-        return f"no such host {host} ({error.strerror})"
+        return f"no such host {connection.host} ({error.strerror})"
     return str(getattr(error, "strerror", None) or error)
+
+
+def _find_broken_handshake(error: Exception) -> str | None:
+    """What a port does that knows nothing of TLS."""
+    if isinstance(error, (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)):
+        return "the broker broke off the TLS handshake"
+    return "no answer in the TLS handshake" if isinstance(error, TimeoutError) and "handshake" in str(error) else None
 
 
 def explain_tls(text: str) -> str:

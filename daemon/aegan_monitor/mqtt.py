@@ -112,6 +112,6 @@ class MqttPublisher:
         except ConfigError as error:  # a certificate was replaced by something else
             self._history.warn(f"cannot be reached ({error})")
         except (OSError, UnicodeError) as error:
-            self._history.warn(f"cannot be reached ({explain(error, self._terms.connection.host)})")
+            self._history.warn(f"cannot be reached ({explain(error, self._terms.connection)})")
         except Exception:  # a dead thread would look like a quiet network
             log.exception("%s: please report this; retrying", self._subject)

@@ -88,7 +88,7 @@ class BrokerProbe:
         except PublishError as error:
             raise PublishError(f"{where}: {name}: {error}") from error
         except OSError as error:
-            raise PublishError(f"{where}: {name}: {explain(error, self._connection.host)}") from error
+            raise PublishError(f"{where}: {name}: {explain(error, self._connection)}") from error
 
     def _resolve(self) -> str:
         found = socket.getaddrinfo(self._connection.host, self._connection.port, type=socket.SOCK_STREAM)
@@ -105,9 +105,12 @@ class BrokerProbe:
             return f"{sock.version()}, {self._read_alert(sock)}"
 
     def _read_alert(self, sock: ssl.SSLSocket) -> str:
-        """Under TLS 1.3 the broker judges our certificate after the handshake; it has nothing else to say before we speak."""
+        """Under TLS 1.3 the broker judges our certificate after the handshake; it has nothing else to say before we speak.
+
+        What it says in another way (the connection is gone) the next stage tells.
+        """
         sock.settimeout(0.5)
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, ConnectionResetError):
             sock.recv(1)
         return OK if self._connection.tls is not None and self._connection.tls.verify else "its certificate was not verified"
 
@@ -132,7 +135,8 @@ class _Visit:
         connect(self._client, self._connection, round(2 * self._timeout_s), lasting=False)
         reason = self._wait("connect")
         if reason is None and "end" in self._reasons:
-            raise PublishError(trouble.explain() or f"the connection ended before an answer: is it an MQTT {self._protocol} broker?")
+            doubt = f"the connection ended before an answer: is it an MQTT {self._protocol} broker? {WHERE_ADVICE}"
+            raise PublishError(trouble.explain() or doubt)
         if reason is None:
             raise PublishError(f"no answer within {self._timeout_s:g} s: {WHERE_ADVICE}")
         if reason.is_failure:

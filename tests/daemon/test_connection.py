@@ -107,4 +107,22 @@ def test_a_wrong_certificate_file_is_told_at_once(tmp_path: Path) -> None:
 )
 def test_an_error_is_explained(error: Exception, line: str) -> None:
     """In one line, with what to do where that is known."""
-    assert explain(error, "nowhere") == line
+    assert explain(error, Connection("nowhere", 1, "c")) == line
+
+
+@pytest.mark.parametrize(
+    ("error", "with_tls", "without"),
+    [
+        (ConnectionResetError(104, "Connection reset by peer"), "the broker broke off the TLS handshake; ", "Connection reset by peer"),
+        (ssl.SSLEOFError(8, "[SSL: UNEXPECTED_EOF_WHILE_READING] x"), "the broker broke off the TLS handshake; ", ""),
+        (TimeoutError("_ssl.c:989: The handshake operation timed out"), "no answer in the TLS handshake; ", ""),
+        (ConnectionRefusedError(111, "Connection refused"), "", "Connection refused"),
+        (TimeoutError("timed out"), "", "no answer in time; check mqtt.host, mqtt.port and the firewall between"),
+    ],
+)
+def test_a_port_without_tls_is_suspected(error: Exception, with_tls: str, without: str) -> None:
+    """Where the handshake itself comes to nothing, and only there."""
+    suspected = with_tls and f"{with_tls}does this port speak TLS? Check mqtt.port and mqtt.tls"
+    assert explain(error, Connection("h", 1, "c", tls=TlsConfig())) == (suspected or without)
+    if without:
+        assert explain(error, Connection("h", 1, "c")) == without

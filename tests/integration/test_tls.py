@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -205,6 +206,36 @@ def test_each_way_has_its_line(
     everything = log + check.stdout + check.stderr + arguments.decode() + "".join(manager.heard)
     assert PASSWORD not in everything
     assert WRONG not in everything
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(
+    ("speaks_tls", "line"),
+    [
+        (False, "the broker broke off the TLS handshake; does this port speak TLS? Check mqtt.port and mqtt.tls"),
+        (True, "is it an MQTT 5 broker? check mqtt.host, mqtt.port, mqtt.protocol and mqtt.tls"),
+    ],
+)
+def test_tls_at_a_port_without_and_the_other_way_round(
+    tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto], speaks_tls: bool, line: str
+) -> None:
+    """The daemon and `check` suspect the same."""
+    more = [f"certfile {files['good']}", f"keyfile {files['good key']}"] if speaks_tls else []
+    broker = Mosquitto(tmp_path / "mosquitto", more=more)
+    brokers.append(broker)
+    broker.start()
+    config = write_config(tmp_path, files, CASES["good"], broker.port)
+    if speaks_tls:
+        config.write_text(re.sub(r",\n  tls: \{.*?\}", "", config.read_text()))
+    with run_daemon(config, dict(os.environ)) as daemon:
+        assert daemon.stderr is not None
+        log = ""
+        while "retrying every" not in log:
+            log = daemon.stderr.readline()
+            assert log
+    check = subprocess.run([*DAEMON, "check", "--config", str(config)], capture_output=True, text=True, check=False, timeout=100)
+    assert f"{line}); retrying" in log or f"{line}; retrying" in log
+    assert (check.returncode, check.stderr.endswith(f"{line}\n")) == (1, True), check.stderr
 
 
 @pytest.mark.broker
