@@ -6,6 +6,7 @@ import pytest
 
 from aegan_monitor.capture.alsa import AlsaCards
 from aegan_monitor.capture.devices import Devices
+from aegan_monitor.capture.pulse import PulseServer
 from aegan_monitor.errors import CaptureError
 from devices import FalsePortAudio, FalseServer, make_source
 from soundcard import plug
@@ -139,7 +140,22 @@ def test_no_device_is_told(tmp_path: Path) -> None:
     """Neither a default nor any other."""
     devices = Devices(no_server(), AlsaCards(tmp_path), FalsePortAudio())
     assert refusal(devices, None) == "there is no default input device; available: none, see aegan-monitor devices"
-    assert devices.list_all() == []
+    with pytest.raises(CaptureError) as caught:
+        devices.list_all()
+    assert str(caught.value) == "no microphone found: no sound card has one, and no sound server"
+    assert Devices(FalseServer(), AlsaCards(tmp_path), FalsePortAudio()).list_all() == []
+
+
+def test_a_sound_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    """With its address, and what to do; it is not taken for one that has no microphone."""
+    address = f"unix:{tmp_path}/none"
+    devices = Devices(PulseServer(environ={"PULSE_SERVER": address}), AlsaCards(tmp_path), FalsePortAudio())
+    with pytest.raises(CaptureError) as caught:
+        devices.list_all()
+    assert str(caught.value) == (
+        f"no microphone found: no sound card has one, and no sound server at {address} (No such file or directory); "
+        "start it, or name its address in PULSE_SERVER"
+    )
 
 
 def test_a_loudspeaker_is_no_default_microphone(tmp_path: Path) -> None:

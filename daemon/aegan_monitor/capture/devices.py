@@ -54,17 +54,18 @@ class Devices:
         """Sources of the sound server and sound cards.
 
         Raises:
-            CaptureError: There is no sound server, and PortAudio is missing or cannot start.
+            CaptureError: There is no sound server, and PortAudio finds no card, is missing or cannot start.
         """
-        sources = self._list_sources()
+        try:
+            sources = [_describe_source(source) for source in self._server.list_sources()]
+        except NoServerError as error:
+            if hardware := self._list_hardware():
+                return hardware
+            raise CaptureError(f"no microphone found: no sound card has one, and {error}") from error
         try:
             hardware = self._list_hardware()
         except CaptureError:
-            if sources is None:
-                raise
             hardware = []
-        if sources is None:
-            return hardware
         return sources + [device for device in hardware if device.place.startswith("(hw:")]
 
     def find(self, wanted: str | None) -> InputDevice:

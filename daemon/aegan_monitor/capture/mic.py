@@ -186,6 +186,6 @@ def list_devices() -> list[InputDevice]:
     """All input devices.
 
     Raises:
-        CaptureError: There is no sound server, and PortAudio is missing or cannot start.
+        CaptureError: As `Devices.list_all` tells.
     """
     return Devices().list_all()
