@@ -140,7 +140,7 @@ def check_broker(config: MonitorConfig, verdicts: _Verdicts, tell: Tell) -> None
     """Go the way to the broker, up to permission to publish and to hear commands; without secrets or certificates as far as it goes."""
     located = locate(config.mqtt, config.node)
     complete = verdicts.attempt(partial(add_secrets, located, config.mqtt))
-    has_certificates = verdicts.attempt(lambda: [located.make_tls_context()]) is not None
+    has_certificates = bool(verdicts.attempt(lambda: located.make_tls_context() or True))
     connection = complete or located
     topics = Topics(config.mqtt.base_topic, config.node)
     commands = (topics.name("command", "+"), topics.name("command", config.machines[0].name)) if config.mqtt.commands.enabled else None

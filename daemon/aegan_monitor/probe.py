@@ -197,9 +197,7 @@ class _Visit:
     def _publish(self, topic: str) -> ReasonCode | None:
         """An empty message: nobody takes it for anything."""
         assert self._client is not None  # noqa: S101 - `connect` came before
-        self._reasons.pop("publish", None)
-        self._client.publish(topic, b"", qos=1)
-        return self._wait("publish")
+        return self._wait(f"publish {self._client.publish(topic, b'', qos=1).mid}")
 
     def _wait(self, what: str) -> ReasonCode | None:
         """The answer, none if the connection ends or time is up before it is there."""
@@ -225,8 +223,8 @@ class _Visit:
     def _on_end(self, _client: Client, _userdata: object, _flags: DisconnectFlags, reason: ReasonCode, _: object) -> None:
         self._reasons["end"] = reason
 
-    def _on_publish(self, _client: Client, _userdata: object, _mid: int, reason: ReasonCode, _: object) -> None:
-        self._reasons["publish"] = reason
+    def _on_publish(self, _client: Client, _userdata: object, mid: int, reason: ReasonCode, _: object) -> None:
+        self._reasons[f"publish {mid}"] = reason  # one that comes late is not taken for the next one's
 
     def _on_subscribe(self, _client: Client, _userdata: object, _mid: int, reasons: list[ReasonCode], _: object) -> None:
         self._reasons["subscribe"] = reasons[0]

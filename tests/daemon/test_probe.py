@@ -118,11 +118,16 @@ def test_permission_to_tell_home_assistant(tmp_path: Path, acl: str, verdict: st
 
 
 TAKEN, PUBLISHED, NOT_PUBLISHED = b"\x20\x03\x00\x00\x00", b"\x40\x02\x00\x01", b"\x40\x03\x00\x01\x87"
-NOT_SUBSCRIBED = b"\x90\x04\x00\x02\x00\x87"
+SUBSCRIBED, NOT_SUBSCRIBED = b"\x90\x04\x00\x02\x00\x01", b"\x90\x04\x00\x02\x00\x87"
 NO_PUBLISHING = f"permission to publish: a message on {TOPIC} was refused (Not authorized); the ACL must let this user write aegan/hall/#"
 NO_SUBSCRIBING = (
     f"permission to subscribe: the subscription to {COMMAND_TOPICS} was refused (Not authorized); the ACL must let this user read it"
 )
+NO_DELIVERY = (
+    f"permission to subscribe: the subscription to {COMMAND_TOPICS} was granted, but nothing is delivered; "
+    "the ACL must let this user read it"
+)
+NO_ANSWER = f"permission to publish: no answer within 1 s to a message on {TOPIC}; see the log of the broker"
 ENDED = f"permission to publish: the connection ended before an answer to a message on {TOPIC}; see the log of the broker"
 
 
@@ -131,6 +136,7 @@ ENDED = f"permission to publish: the connection ended before an answer to a mess
     [
         ([TAKEN, PUBLISHED, NOT_SUBSCRIBED], [NO_SUBSCRIBING]),
         ([TAKEN, NOT_PUBLISHED, NOT_SUBSCRIBED], [NO_PUBLISHING, NO_SUBSCRIBING]),
+        ([TAKEN, b"", SUBSCRIBED, NOT_PUBLISHED], [NO_ANSWER, NO_DELIVERY]),
         ([TAKEN], [ENDED]),
     ],
 )
