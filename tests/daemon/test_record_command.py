@@ -4,7 +4,6 @@ import csv
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from aegan_monitor.demo.pump import Pump
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.meter import Meter, choose_devices, describe_device, draw_bar
 from aegan_monitor.types import Block
+from broker import wait_until
 from fakes import ScriptedCapture
 from pulse import SINK, PulseServer
 from synthetic import RATE_HZ, write_wav
@@ -148,30 +148,32 @@ def test_a_microphone_is_recorded_over_a_fault(pulse: PulseServer, tmp_path: Pat
     player = pulse.start_playing(played)
     out = tmp_path / "out"
     command = [*COMMAND, "record", "--out", str(out), "--machine", "pump", "--device", f"pulse:{SINK}.monitor", "--keep-free-mb", "1"]
-    process = subprocess.Popen(command, env=pulse.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    told = tmp_path / "told"
+    with told.open("wb") as stdout:
+        process = subprocess.Popen(command, env=pulse.env, stdout=stdout, stderr=subprocess.PIPE, text=True)
     clips = out / "dev_data" / "pump" / "train"
 
     def wait_for_clips(n_clips: int) -> None:
-        deadline = time.monotonic() + 30
-        while len(list(clips.glob("normal*"))) < n_clips and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_until(lambda: len(list(clips.glob("normal*"))) >= n_clips, f"{n_clips} clips", 30.0)
 
     wait_for_clips(1)
     pulse.control("unload-module", "module-null-sink")
     player.kill()
     player.wait()
+    wait_until(lambda: re.search("^microphone .*; waiting for it$", told.read_text(), re.MULTILINE), "the fault")
     pulse.add_sink(SINK)
     player = pulse.start_playing(played)
     wait_for_clips(2)
     process.terminate()
-    told, log = process.communicate(timeout=20)
+    _, log = process.communicate(timeout=20)
     player.kill()
     player.wait()
     assert process.returncode == 0
     assert all(" INFO " in line for line in log.splitlines()), log
-    assert re.search("^microphone .*; waiting for it$", told, re.MULTILINE)
-    assert re.search("^gap: sound was lost; [0-9.]+ s of a begun clip thrown away$", told, re.MULTILINE)
-    assert re.search(r"^recorded: 2 clips, 0\.01 h, coverage [0-9.]+ %, 0 clipped, level .* dBFS, [0-9]+ gap\(s\), ", told, re.MULTILINE)
+    assert re.search("^gap: sound was lost; [0-9.]+ s of a begun clip thrown away$", told.read_text(), re.MULTILINE)
+    assert re.search(
+        r"^recorded: 2 clips, 0\.01 h, coverage [0-9.]+ %, 0 clipped, level .* dBFS, [0-9]+ gap\(s\), ", told.read_text(), re.MULTILINE
+    )
     with (out / "manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2
