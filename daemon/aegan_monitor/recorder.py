@@ -148,8 +148,9 @@ class Recorder:
         told = ""
         while not self._stopping.is_set() and not self._ring.ended:
             sensor = self._listener.sensor()
-            if sensor.detail != told and not self._listener.error:  # which is told at the end
+            if sensor.detail not in ("", told) and not self._listener.error:  # which is told at the end
                 self._tell(f"{sensor.detail}; waiting for it")
+            told = sensor.detail
             run = self._ring.read(0.5)
             if run is None:
                 continue
