@@ -42,7 +42,7 @@ class Outbox:
     """Rows in the order in which they were put; any thread may call anything, and nothing here waits for disk or network.
 
     Events are all kept, until `keep_s` after the broker took them, and go out in the order of their topic. A row that is not yet
-    in the journal does not go out: a number that a subscriber has seen is never given twice. Results are all kept, too, but for a
+    in the journal does not go out (`hold`): a number that a subscriber has seen is never given twice. Results are all kept, too, but for a
     minute and in memory. Of every other kind the broker needs the newest message of each topic only, so a new one takes the place
     of the one before; a state or result never overtakes an event of its machine, unless nobody listens to that or the broker
     refuses it. What the broker keeps on a topic that does not `belong` any more is cleared, over restarts too. Over `max_bytes` or
@@ -61,6 +61,7 @@ class Outbox:
         """Store; `durable` means that somebody writes `changes` to a journal and says `written`."""
         self._durable, self._clock = durable, clock
         self._lock = threading.Lock()
+        self._holds = True
         self._next_number = 1
         self._events = Events(durable=durable, max_bytes=max_bytes, max_age_s=max_age_s, keep_s=keep_s)
         self._live = Live()
@@ -86,9 +87,9 @@ class Outbox:
 
     @property
     def is_written(self) -> bool:
-        """The journal has all that was put, or could not be written."""
+        """The journal has all that was put, or it is not waited for."""
         with self._lock:
-            return not self._events.unwritten and not self._topics.unwritten
+            return not self._holds or not (self._events.unwritten or self._topics.unwritten)
 
     @property
     def is_told(self) -> bool:
@@ -232,6 +233,11 @@ class Outbox:
             for row in rows:
                 self._events.written(row)
 
+    def hold(self, *, unwritten: bool) -> None:
+        """Whether what the journal does not have yet waits for it: at first it does, but not for a disk that fails or hangs."""
+        with self._lock:
+            self._holds = unwritten
+
     def everything(self) -> tuple[list[Row], dict[str, bytes], frozenset[str]]:
         """All that a new journal has to hold: the events, the last event of each topic, and the retained topics."""
         with self._lock:
@@ -257,11 +263,11 @@ class Outbox:
 
     def _next_event(self, topic: str, now_s: float) -> Row | None:
         row = self._events.first(topic)
-        return row if row and row.written and self._gates.is_open(topic, now_s) else None
+        return row if row and (row.written or not self._holds) and self._gates.is_open(topic, now_s) else None
 
     def _is_held(self, row: Row, now_s: float) -> bool:
         """A state or result waits for the earlier events of its machine, as long as those can go out."""
-        if row.message.topic in self._topics.unwritten:
+        if self._holds and row.message.topic in self._topics.unwritten:
             return True
         if row.message.qos == 0:
             return False

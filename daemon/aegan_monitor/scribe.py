@@ -16,6 +16,7 @@ from aegan_monitor.wall_clock import elapsed_s
 log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
+PATIENCE_S = 5.0  # a transaction that takes longer hangs with its disk
 LEFT = "retained topics of another node or base topic are left; if it is gone: mosquitto_sub --remove-retained"
 TURN_S = 1.0  # so late is what was delivered removed at most
 
@@ -24,7 +25,8 @@ class Scribe:
     """Keeps the journal as the outbox is.
 
     While the journal cannot be written, events go out from memory alone, `problem` says why, and every `retry_s` all
-    that the outbox holds is written anew. A damaged journal is set aside, and another takes its place.
+    that the outbox holds is written anew. So they do while a disk hangs: that is noticed by `notify`, since our thread hangs with it.
+    A damaged journal is set aside, and another takes its place.
     """
 
     def __init__(
@@ -37,7 +39,8 @@ class Scribe:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """Store; `wake` is called when events may go out."""
-        self.problem = ""
+        self._failure = ""
+        self._hangs = f"{journal.path}: a write has been under way for over {PATIENCE_S:g} s"
         self._outbox, self._journal, self._wake, self._retry_s = outbox, journal, wake, retry_s
         self._clock, self._wall_clock = clock, wall_clock
         self._news = threading.Event()
@@ -45,7 +48,17 @@ class Scribe:
         self._stopping = False
         self._is_loaded = self._is_stale = False  # stale: the journal lacks something that the outbox has
         self._retry_at_s = 0.0
+        self._began_s: float | None = None  # the transaction that is under way
+        self._judging = threading.Lock()
+        self._judged = ""  # the problem of the last time
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+
+    @property
+    def problem(self) -> str:
+        """Why events are in memory alone, in one line; empty if they are on the disk. Any thread may ask."""
+        began_s = self._began_s
+        is_hung = began_s is not None and self._clock() - began_s > PATIENCE_S
+        return self._failure or (self._hangs if is_hung else "")
 
     def start(self) -> None:
         """Bring what the journal holds into the outbox, and begin to write.
@@ -57,25 +70,29 @@ class Scribe:
             self._open()
         except JournalError as error:
             self._fail(error)
+        self._judge()
         self._thread.start()
 
     def notify(self) -> None:
-        """Say that the outbox has something new; never blocks."""
+        """Say that the outbox may have something new; to be called often, as a disk that hangs is found by it. Never blocks."""
         self._news.set()
+        self._judge()
 
     def settle(self, timeout_s: float = 1.0) -> None:
-        """Wait until all that was put before is written, or cannot be."""
+        """Before the end: wait until all that was put is written, or cannot be; what is not by then goes out all the same."""
         self.notify()
         with self._settled:
-            self._settled.wait_for(lambda: self._outbox.is_written, timeout_s)
+            is_written = self._settled.wait_for(lambda: self._outbox.is_written, timeout_s)
+        if not is_written:
+            self._outbox.hold(unwritten=False)
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """Write what is left, and end; harmless when it does not run."""
+        """Write what is left, and end, without waiting for a disk that hangs; harmless when it does not run."""
         self._stopping = True
         self._news.set()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
-        if not self._thread.is_alive():
+        else:
             self._journal.close()
 
     def _run(self) -> None:
@@ -83,11 +100,13 @@ class Scribe:
             self._news.wait(TURN_S)
             self._write()
         self._write()
+        self._journal.close()
 
     def _write(self) -> None:
         """One transaction with all that is new."""
         self._news.clear()
         changes = Changes([], [])
+        self._began_s = self._clock()
         try:
             changes = self._outbox.changes()
             if changes.topics.left:
@@ -105,6 +124,8 @@ class Scribe:
         except Exception:
             log.exception("%s: please report this; events go out from memory", self._journal.path)
             self._is_stale = True
+        self._began_s = None
+        self._judge()
         self._outbox.written(changes.added, changes.topics.added)
         if changes.added or changes.topics.added:
             self._wake()
@@ -119,7 +140,20 @@ class Scribe:
         self._journal.write(map(self._stored, events), [], last, TopicChanges(topics), anew=True)
         self._is_stale = False
         log.warning("%s: can be written again; it has %d event(s)", self._journal.path, len(events))
-        self.problem = ""
+        self._failure = ""
+
+    def _judge(self) -> None:
+        """Let nothing wait for a disk that fails or hangs; tell of one that hangs, once."""
+        with self._judging:
+            before, self._judged = self._judged, self.problem
+            if self._judged == before:
+                return
+            self._outbox.hold(unwritten=not self._judged)
+            if self._judged == self._hangs:
+                log.error("%s: events are kept in memory alone", self._hangs)
+                self._wake()
+            elif before == self._hangs and not self._judged:
+                log.warning("%s: was written after all", self._journal.path)
 
     def _open(self) -> None:
         """Open the journal; the first time, what it holds goes into the outbox."""
@@ -145,8 +179,8 @@ class Scribe:
     def _fail(self, error: JournalError | ConfigError) -> None:
         self._is_stale = True
         self._retry_at_s = self._clock() + self._retry_s
-        if self.problem != str(error):
-            self.problem = str(error)
+        if self._failure != str(error):
+            self._failure = str(error)
             log.error("%s: events are kept in memory alone; trying again every %g s", error, self._retry_s)
 
     def _stored(self, row: Row) -> StoredEvent:

@@ -100,6 +100,25 @@ def test_a_state_never_comes_before_its_event() -> None:
     assert [take(outbox).message.payload for _ in range(2)] == [b"e1", b"state"]
 
 
+def test_nothing_waits_for_a_journal_that_does_not_answer() -> None:
+    """Neither an event, nor its state, nor a topic that it has not learned; all of them are still to be written, and removed afterwards."""
+    outbox = filled(*events(2), make_message("alarm", "state"), durable=True, keep_s=0.0)
+    outbox.belong(["aegan/hall/pump/alarm"])
+    changes = outbox.changes()
+    assert (outbox.next(), outbox.is_written) == (None, False)
+    outbox.hold(unwritten=False)
+    assert outbox.is_written
+    assert deliver(outbox) == ["e0", "e1", "state"]
+    outbox.hold(unwritten=True)
+    outbox.put(make_message("event", "e2"))
+    assert outbox.next() is None
+    outbox.written(changes.added, changes.topics.added)
+    rest = outbox.changes()
+    assert ([row.message.payload for row in rest.added], rest.removed) == ([b"e2"], [row.number for row in changes.added])
+    outbox.written(rest.added)
+    assert deliver(outbox) == ["e2"]
+
+
 def test_qos_0_is_done_when_sent_and_qos_1_when_acknowledged() -> None:
     """A score leaves with `sent`; an event waits no more, but stays until the broker has it."""
     outbox = filled(make_message("score", "s"), make_message("event", "e"))

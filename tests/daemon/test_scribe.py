@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -10,17 +11,41 @@ from aegan_monitor.errors import ConfigError
 from aegan_monitor.journal import Journal
 from aegan_monitor.messages import Message
 from aegan_monitor.outbox import Outbox
-from aegan_monitor.scribe import Scribe
+from aegan_monitor.scribe import PATIENCE_S, Scribe
 from aegan_monitor.wall_clock import CLOCK_SET_FROM_S
 from broker import wait_until
 
 TOPIC = "aegan/hall/pump/event"
 LARGE = "x" * 60_000
+STATE = Message("aegan/hall/pump/alarm", b"state", 1, True, "alarm")
 
 
 def make_event(text: str) -> Message:
     """An event whose payload is its name."""
     return Message(TOPIC, text.encode(), 1, False, "event")
+
+
+class HangingJournal(Journal):
+    """A disk whose writes do not return before they may."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.hangs, self.may_return = threading.Event(), threading.Event()
+
+    def write(self, *arguments: object, **more: object) -> None:
+        """As ever, but late."""
+        self.hangs.set()
+        self.may_return.wait(60.0)
+        super().write(*arguments, **more)  # type: ignore[arg-type]
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
 
 
 def put(outbox: Outbox, scribe: Scribe, *texts: str) -> None:
@@ -29,6 +54,16 @@ def put(outbox: Outbox, scribe: Scribe, *texts: str) -> None:
         outbox.put(make_event(text))
     scribe.settle(10.0)
     assert outbox.is_written
+
+
+def deliver(outbox: Outbox) -> list[str]:
+    """Send and acknowledge until nothing may go out."""
+    found = []
+    while (row := outbox.next()) is not None:
+        outbox.sent(row)
+        outbox.acknowledged(row.number)
+        found.append(row.message.payload.decode())
+    return found
 
 
 def read(path: Path) -> list[str]:
@@ -88,6 +123,71 @@ def test_a_full_disk_holds_nothing_up_and_is_over_when_it_is_over(tmp_path: Path
     assert read(path) == ["e2", "e3"]
     told = f"{path}: database or disk is full: events are kept in memory alone; trying again every 0.05 s"
     assert caplog.messages == [told, f"{path}: can be written again; it has 1 event(s)"]
+
+
+def test_a_disk_that_hangs_holds_nothing_up_for_long(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its write is waited for, but not for ever; then events and new topics go out from memory, and `problem` says why until it returns."""
+    path = tmp_path / "o.sqlite"
+    journal, clock, woken = HangingJournal(path), Clock(), threading.Event()
+    outbox = Outbox(durable=True)
+    scribe = Scribe(outbox, journal, woken.set, clock=clock)
+    scribe.start()
+    outbox.belong([STATE.topic])
+    outbox.put(make_event("e0"))
+    scribe.notify()
+    assert journal.hangs.wait(10.0)
+    clock.now_s += PATIENCE_S
+    outbox.put(STATE)
+    scribe.notify()
+    assert (outbox.next(), scribe.problem, woken.is_set()) == (None, "", False)
+    clock.now_s += 0.1
+    outbox.put(make_event("e1"))
+    scribe.notify()
+    told = f"{path}: a write has been under way for over 5 s"
+    assert (deliver(outbox), scribe.problem, woken.is_set()) == (["e0", "state", "e1"], told, True)
+    journal.may_return.set()
+    wait_until(lambda: scribe.problem == "", "the end of the write")
+    put(outbox, scribe, "e2")
+    scribe.stop()
+    assert read(path) == ["e0", "e1", "e2"]
+    assert caplog.messages == [f"{told}: events are kept in memory alone", f"{path}: was written after all"]
+
+
+def test_once_a_disk_answers_again_events_wait_for_it_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A number that a subscriber has seen is never given twice."""
+    journal, clock = HangingJournal(tmp_path / "o.sqlite"), Clock()
+    outbox = Outbox(durable=True)
+    scribe = Scribe(outbox, journal, clock=clock)
+    scribe.start()
+    for turn in (1, 2):
+        journal.may_return.clear()
+        outbox.put(make_event(f"e{turn}"))
+        assert outbox.next() is None
+        scribe.notify()
+        assert journal.hangs.wait(10.0)
+        clock.now_s += PATIENCE_S + 0.1
+        scribe.notify()
+        assert deliver(outbox) == [f"e{turn}"]
+        journal.may_return.set()
+        wait_until(lambda turn=turn: caplog.text.count("was written after all") == turn, "the end of the write")  # type: ignore[misc]
+        journal.hangs.clear()
+    scribe.stop()
+
+
+def test_an_end_does_not_wait_for_a_disk_that_hangs(tmp_path: Path) -> None:
+    """What is not written by then goes out: with the daemon it would be lost."""
+    journal = HangingJournal(tmp_path / "o.sqlite")
+    outbox = Outbox(durable=True)
+    scribe = Scribe(outbox, journal)
+    scribe.start()
+    outbox.put(make_event("e0"))
+    began_s = time.monotonic()
+    scribe.settle(0.1)
+    assert deliver(outbox) == ["e0"]
+    scribe.stop(0.1)
+    assert time.monotonic() - began_s < PATIENCE_S
+    assert journal.hangs.is_set()
+    journal.may_return.set()
 
 
 def test_a_damaged_file_is_set_aside_at_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
