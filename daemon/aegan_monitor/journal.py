@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from aegan_monitor.disk import make_folder
-from aegan_monitor.errors import ConfigError, PublishError
+from aegan_monitor.errors import PublishError
 from aegan_monitor.messages import QOS_AND_RETAINED, Message
 from aegan_monitor.retained import NO_CHANGES, TopicChanges
 
@@ -29,6 +29,10 @@ MORE_TABLES = "CREATE TABLE IF NOT EXISTS retained (topic TEXT PRIMARY KEY) WITH
 
 class JournalError(PublishError):
     """The file cannot be written now: the disk is full, read-only, or gone."""
+
+
+class HeldJournalError(JournalError):
+    """Another process has the file: a second daemon, or somebody who only looks; nothing tells which, and the one may go away."""
 
 
 class DamagedJournalError(PublishError):
@@ -72,12 +76,12 @@ class Journal:
         """The events in the file, oldest first, and the last event of each topic; makes the file where there is none.
 
         Raises:
-            ConfigError: Another process has it.
+            HeldJournalError: Another process has it.
             JournalError: It cannot be opened or made now.
             DamagedJournalError: It is not ours, or damaged; `set_aside` makes room for another.
         """
         self.close()
-        with self._translated():
+        with self._closed_on_failure(), self._translated():
             make_folder(self.path.parent, self.path.parent)
             self._connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
             self._prepare(self._connection)
@@ -168,6 +172,15 @@ class Journal:
             raise DamagedJournalError(f"{self.path}: damaged ({' '.join(str(found).split())})")
 
     @contextlib.contextmanager
+    def _closed_on_failure(self) -> Iterator[None]:
+        """A file that could not be opened is in nobody's way."""
+        try:
+            yield
+        except PublishError:
+            self.close()
+            raise
+
+    @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
@@ -176,8 +189,9 @@ class Journal:
         except sqlite3.OperationalError as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise ConfigError(
-                    f"outbox.path: {self.path}: another process has this file; end it, or give each its own node or outbox.path"
+                raise HeldJournalError(
+                    f"{self.path}: another process has this file (a second monitor, a backup, sqlite3); end it, "
+                    "or give each monitor a node or outbox.path of its own"
                 ) from error
             if code == sqlite3.SQLITE_ERROR:  # a table is missing: not our file
                 raise DamagedJournalError(f"{self.path}: damaged ({error})") from error

@@ -104,6 +104,7 @@ class Monitor:
         """Monitor until `stop`, or until every finite capture has ended.
 
         Raises:
+            HeldJournalError: Another process has the outbox; nothing was started.
             CaptureError: A finite capture failed; everything else was shut down in order first.
         """
         self._answer(forget_answer)

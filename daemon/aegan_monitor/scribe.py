@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from aegan_monitor.errors import ConfigError
-from aegan_monitor.journal import DamagedJournalError, Journal, JournalError, StoredEvent
+from aegan_monitor.journal import DamagedJournalError, HeldJournalError, Journal, JournalError, StoredEvent
 from aegan_monitor.outbox import Changes, Outbox
 from aegan_monitor.retained import TopicChanges, find_filters
 from aegan_monitor.row import Row
@@ -64,10 +63,12 @@ class Scribe:
         """Bring what the journal holds into the outbox, and begin to write.
 
         Raises:
-            ConfigError: Another process has the file.
+            HeldJournalError: Another process has the file: two daemons would send everything twice.
         """
         try:
             self._open()
+        except HeldJournalError:
+            raise
         except JournalError as error:
             self._fail(error)
         self._judge()
@@ -119,7 +120,7 @@ class Scribe:
         except DamagedJournalError as error:
             self._is_stale = True
             self._replace(error)
-        except (JournalError, ConfigError) as error:
+        except JournalError as error:
             self._fail(error)
         except Exception:
             log.exception("%s: please report this; events go out from memory", self._journal.path)
@@ -176,7 +177,7 @@ class Scribe:
         except JournalError as worse:
             self._fail(worse)
 
-    def _fail(self, error: JournalError | ConfigError) -> None:
+    def _fail(self, error: JournalError) -> None:
         self._is_stale = True
         self._retry_at_s = self._clock() + self._retry_s
         if self._failure != str(error):

@@ -1,5 +1,6 @@
 """The outbox's file: what was written is there after any end, and what is wrong with it is told."""
 
+import contextlib
 import os
 import resource
 import signal
@@ -12,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from aegan_monitor.errors import ConfigError
-from aegan_monitor.journal import DamagedJournalError, Journal, JournalError, StoredEvent, find_path
+from aegan_monitor.journal import DamagedJournalError, HeldJournalError, Journal, JournalError, StoredEvent, find_path
 from aegan_monitor.messages import Message
 from aegan_monitor.retained import TopicChanges
 
@@ -90,11 +90,22 @@ def test_a_file_of_before_opens(journal: Journal, path: Path) -> None:
 def test_nobody_else_gets_the_file(journal: Journal, path: Path) -> None:
     """A second daemon of that node would send everything a second time."""
     other = Journal(path)
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(HeldJournalError) as caught:
         other.open()
-    told = "another process has this file; end it, or give each its own node or outbox.path"
-    assert str(caught.value) == f"outbox.path: {path}: {told}"
+    own = "or give each monitor a node or outbox.path of its own"
+    assert str(caught.value) == f"{path}: another process has this file (a second monitor, a backup, sqlite3); end it, {own}"
     journal.write([stored(1)], [], {})
+
+
+def test_who_looks_into_the_file_only_delays_a_start(journal: Journal, path: Path) -> None:
+    """As a second daemon it looks like one: it is told so, and over when it is over."""
+    journal.write([stored(1)], [], {})
+    journal.close()
+    with contextlib.closing(sqlite3.connect(path)) as reader:
+        assert reader.execute("SELECT count(*) FROM rows").fetchone() == (1,)
+        with pytest.raises(HeldJournalError):
+            Journal(path).open()
+    assert journal.open()[0] == [stored(1)]
 
 
 def test_what_was_written_outlives_a_kill(path: Path) -> None:

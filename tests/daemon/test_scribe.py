@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aegan_monitor.errors import ConfigError
-from aegan_monitor.journal import Journal
+from aegan_monitor.errors import EXIT_FAILED
+from aegan_monitor.journal import HeldJournalError, Journal
 from aegan_monitor.messages import Message
 from aegan_monitor.outbox import Outbox
 from aegan_monitor.scribe import PATIENCE_S, Scribe
@@ -229,12 +229,13 @@ def test_a_folder_that_comes_late_has_its_events_sent_first(tmp_path: Path) -> N
 
 
 def test_a_file_that_another_has_ends_the_start(tmp_path: Path) -> None:
-    """Two daemons of one node are a mistake that waiting does not mend."""
+    """Two daemons of one node would send everything twice; and since it may be somebody who looks, the unit is to try again."""
     path = tmp_path / "o.sqlite"
     other = Journal(path)
     other.open()
-    with pytest.raises(ConfigError, match="another process has this file"):
+    with pytest.raises(HeldJournalError, match="another process has this file") as caught:
         Scribe(Outbox(durable=True), Journal(path)).start()
+    assert caught.value.exit_code == EXIT_FAILED
     other.close()
 
 
