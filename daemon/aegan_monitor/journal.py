@@ -134,18 +134,17 @@ class Journal:
         """Rename the damaged file, with its log, so that a new one can be made; returns where it is now.
 
         Raises:
-            JournalError: It cannot be renamed.
+            OSError: It cannot be renamed.
         """
         self.close()
         stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
         aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
-        with self._translated():
-            for ending in ("", "-wal", "-shm", "-journal"):
-                with contextlib.suppress(FileNotFoundError):
-                    Path(f"{self.path}{ending}").rename(f"{aside}{ending}")
-            older = sorted(path for path in self.path.parent.glob(f"{self.path.name}.damaged-*Z"))[:-N_SET_ASIDE]
-            for path in [other for old in older for other in old.parent.glob(f"{old.name}*")]:
-                path.unlink(missing_ok=True)
+        for ending in ("", "-wal", "-shm", "-journal"):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{self.path}{ending}").rename(f"{aside}{ending}")
+        older = sorted(path for path in self.path.parent.glob(f"{self.path.name}.damaged-*Z"))[:-N_SET_ASIDE]
+        for path in [other for old in older for other in old.parent.glob(f"{old.name}*")]:
+            path.unlink(missing_ok=True)
         return aside
 
     def close(self) -> None:

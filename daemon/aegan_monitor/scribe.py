@@ -69,7 +69,7 @@ class Scribe:
             self._open()
         except HeldJournalError:
             raise
-        except JournalError as error:
+        except (JournalError, DamagedJournalError) as error:
             self._fail(error)
         self._judge()
         self._thread.start()
@@ -118,8 +118,11 @@ class Scribe:
                 last = {row.message.topic: row.message.payload for row in changes.added}
                 self._journal.write(map(self._stored, changes.added), changes.removed, last, changes.topics)
         except DamagedJournalError as error:
-            self._is_stale = True
-            self._replace(error)
+            self._fail(error)
+            try:
+                self._set_aside(error)
+            except JournalError as worse:
+                self._fail(worse)
         except JournalError as error:
             self._fail(error)
         except Exception:
@@ -157,11 +160,11 @@ class Scribe:
                 log.warning("%s: was written after all", self._journal.path)
 
     def _open(self) -> None:
-        """Open the journal; the first time, what it holds goes into the outbox."""
+        """Open the journal, or another in the place of a damaged one; the first time, what it holds goes into the outbox."""
         try:
             events, last = self._journal.open()
         except DamagedJournalError as error:
-            self._replace(error)
+            self._set_aside(error)
             events, last = self._journal.open()
         if not self._is_loaded:
             self._outbox.restore([self._restored(event) for event in events], last, self._journal.retained)
@@ -169,15 +172,15 @@ class Scribe:
             if events:
                 log.info("%s: %d event(s) of an earlier run, which the broker may not have", self._journal.path, len(events))
 
-    def _replace(self, error: DamagedJournalError) -> None:
-        """Set a damaged journal aside."""
+    def _set_aside(self, error: DamagedJournalError) -> None:
+        """Make room for a new one; JournalError where the damaged one cannot be moved out of its way."""
         try:
             aside = self._journal.set_aside(datetime.fromtimestamp(self._wall_clock(), UTC))
-            log.error("%s; it is kept as %s, and numbers of events begin anew unless they are in memory", error, aside.name)
-        except JournalError as worse:
-            self._fail(worse)
+        except OSError as worse:
+            raise JournalError(f"{error}, and cannot be set aside ({worse.strerror})") from worse
+        log.error("%s; it is kept as %s, and numbers of events begin anew unless they are in memory", error, aside.name)
 
-    def _fail(self, error: JournalError) -> None:
+    def _fail(self, error: JournalError | DamagedJournalError) -> None:
         self._is_stale = True
         self._retry_at_s = self._clock() + self._retry_s
         if self._failure != str(error):

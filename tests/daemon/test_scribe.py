@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.errors import EXIT_FAILED
-from aegan_monitor.journal import HeldJournalError, Journal
+from aegan_monitor.journal import DamagedJournalError, HeldJournalError, Journal, StoredEvent
 from aegan_monitor.messages import Message
 from aegan_monitor.outbox import Outbox
-from aegan_monitor.scribe import PATIENCE_S, Scribe
+from aegan_monitor.scribe import PATIENCE_S, RETRY_S, Scribe
 from aegan_monitor.wall_clock import CLOCK_SET_FROM_S
 from broker import wait_until
 
@@ -203,6 +203,77 @@ def test_a_damaged_file_is_set_aside_at_start(tmp_path: Path, caplog: pytest.Log
     assert (tmp_path / "o.sqlite.damaged-20250101T000000Z").read_bytes().startswith(b"not a database")
     told = "it is kept as o.sqlite.damaged-20250101T000000Z, and numbers of events begin anew unless they are in memory"
     assert caplog.messages == [f"{path}: damaged (file is not a database); {told}"]
+
+
+def test_a_damaged_file_that_cannot_be_set_aside_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As with a disk that cannot be written: events go out from memory, `problem` says why, and all is well once the file has gone."""
+    path = tmp_path / f"{'o' * 235}.sqlite"  # a longer name is none
+    path.write_bytes(b"not a database at all" * 100)
+    outbox = Outbox(durable=True)
+    scribe = Scribe(outbox, Journal(path), retry_s=0.05)
+    scribe.start()
+    told = f"{path}: damaged (file is not a database), and cannot be set aside (File name too long)"
+    assert scribe.problem == told
+    put(outbox, scribe, "e0")
+    assert deliver(outbox) == ["e0"]
+    assert (scribe.problem, path.read_bytes()[:14]) == (told, b"not a database")
+    path.unlink()
+    wait_until(lambda: scribe.problem == "", "a new file")
+    scribe.stop()
+    assert read(path) == ["e0"]
+    assert caplog.messages[0] == f"{told}: events are kept in memory alone; trying again every 0.05 s"
+
+
+def test_damage_that_a_write_finds_is_told_until_another_file_has_all(tmp_path: Path) -> None:
+    """The event goes out from memory; the damaged file is set aside at once."""
+
+    class WornJournal(Journal):
+        """Its first write finds the file damaged."""
+
+        is_worn = True
+
+        def write(self, *arguments: object, **more: object) -> None:
+            """As ever, but for the first time."""
+            if self.is_worn:
+                self.is_worn = False
+                raise DamagedJournalError(f"{self.path}: damaged (flash)")
+            super().write(*arguments, **more)  # type: ignore[arg-type]
+
+    path, clock, outbox = tmp_path / "o.sqlite", Clock(), Outbox(durable=True)
+    scribe = Scribe(outbox, WornJournal(path), clock=clock)
+    scribe.start()
+    put(outbox, scribe, "e0")
+    assert (scribe.problem, path.exists()) == (f"{path}: damaged (flash)", False)
+    clock.now_s += RETRY_S
+    wait_until(lambda: scribe.problem == "", "a new file")
+    scribe.stop()
+    assert read(path) == ["e0"]
+
+
+def test_a_disk_that_spoils_whatever_is_written_ends_nothing(tmp_path: Path) -> None:
+    """The file that takes a damaged one's place is damaged, too: that is not tried at every turn."""
+
+    class SpoilingJournal(Journal):
+        """Whatever it opens is damaged."""
+
+        n_opened = 0
+
+        def open(self) -> tuple[list[StoredEvent], dict[str, bytes]]:
+            self.n_opened += 1
+            raise DamagedJournalError(f"{self.path}: damaged (flash)")
+
+    journal, clock = SpoilingJournal(tmp_path / "o.sqlite"), Clock()
+    outbox = Outbox(durable=True)
+    scribe = Scribe(outbox, journal, clock=clock)
+    scribe.start()
+    assert scribe.problem == f"{journal.path}: damaged (flash)"
+    clock.now_s += RETRY_S
+    for _ in range(3):
+        outbox.put(make_event("e"))
+        wait_until(lambda: not outbox.changes(), "a turn")
+        assert deliver(outbox) == ["e"]
+    assert journal.n_opened == 4  # two at the start, and two once
+    scribe.stop()
 
 
 def test_a_folder_that_comes_late_has_its_events_sent_first(tmp_path: Path) -> None:
