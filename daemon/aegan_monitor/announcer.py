@@ -40,20 +40,30 @@ class Announcer:
         """What a start tells, when `last` was the last event before it; numbers go on from there."""
         self._state = _make_state(time, last.id if last else None)
         self._sequence = 0 if last is None else last.sequence
-        return [*self._forget(last, time, RESTARTED), self._state]
+        return [*self._forget(last, 0, time, RESTARTED), self._state]
+
+    def recall(self, last: LastEvent, sample: int, time: datetime) -> list[payloads.Payload]:
+        """What is to be told when `last`, the last event of an earlier run, comes to light only after `begin`.
+
+        Numbers go on from there. What it left open is ended, unless this run has an alarm or a shelf of its own.
+        """
+        self._sequence = max(self._sequence, last.sequence)
+        self._state = self._state.model_copy(update={"event_id": self._state.event_id or last.id})
+        found = self._forget(last, sample, time, RESTARTED) if self.standing == "normal" else []
+        return [*found, self._tell_state()]
 
     def end(self, time: datetime, last: LastEvent | None) -> list[payloads.Payload]:
         """What a reload tells that takes the machine out of service, when `last` was the last event."""
-        return self._forget(last, time, RECONFIGURED)
+        return self._forget(last, 0, time, RECONFIGURED)
 
-    def _forget(self, last: LastEvent | None, time: datetime, why: str) -> list[payloads.Payload]:
+    def _forget(self, last: LastEvent | None, sample: int, time: datetime, why: str) -> list[payloads.Payload]:
         self._annunciation = Annunciation()
         self._score = self._threshold = 0.0
         if last is not None and last.left_active:
             duration_s = elapsed_s(last.time.timestamp(), time.timestamp()) if last.kind == "raised" else None
-            return [self._make_event("cleared", f"{why} active before", 0, time, duration_s)]
+            return [self._make_event("cleared", f"{why} active before", sample, time, duration_s)]
         if last is not None and last.left_shelved:
-            return [self._make_event("unshelved", f"{why} shelved before", 0, time, None)]
+            return [self._make_event("unshelved", f"{why} shelved before", sample, time, None)]
         return []
 
     def follow(self, transitions: Iterable[Transition], decision: Decision, sample: int, time: datetime) -> list[payloads.Payload]:

@@ -91,6 +91,10 @@ class Machine:
         """
         return self._announcer.begin(time, last)
 
+    def recall(self, last: LastEvent, time: datetime) -> list[payloads.Payload]:
+        """What there is to tell when the last event of an earlier run comes to light only now: its disk was late."""
+        return self._announcer.recall(last, self._end_sample, time)
+
     def end(self, time: datetime, last: LastEvent | None) -> list[payloads.Payload]:
         """What is to be told when a reload takes the machine out of service: an alarm that is active (`last` as in `begin`) ends."""
         return self._announcer.end(time, last)

@@ -142,6 +142,7 @@ class Monitor:
     def _work(self) -> None:
         next_health_s = next_feed_s = next_status_s = time.monotonic()
         while not self._stopping.is_set():
+            self._recall()
             self._obey(self._setup.lines, NO_MACHINE)
             for line in self._setup.lines:
                 self._turn(line)
@@ -162,6 +163,15 @@ class Monitor:
             self._reload()
             if all(line.ring.ended for line in self._setup.lines):
                 return
+
+    def _recall(self) -> None:
+        """Do what a start does about what an earlier run told last, where the disk that has it came late."""
+        late = self._outbox.take_late()
+        if late:
+            end_departed(self._setup.config, self._topics, self._outbox, now())
+        for line in self._setup.lines:
+            if last := read_last_event(late.get(self._topics.name("event", line.machine.name))):
+                self._publish(line.machine.name, line.machine.recall(last, now()))
 
     def _obey(self, lines: Iterable[Line], otherwise: str) -> None:
         """Apply and answer the commands that have come; those for a machine that is not in `lines` are refused, because `otherwise`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from aegan_monitor.events import Events
 from aegan_monitor.gates import Gates
+from aegan_monitor.last_event import merge_last_events
 from aegan_monitor.live import Live
 from aegan_monitor.messages import Message
 from aegan_monitor.retained import NO_CHANGES, RetainedTopics, TopicChanges
@@ -21,6 +22,7 @@ class Changes:
 
     added: list[Row]
     removed: list[int]
+    last: dict[str, bytes]  # of the topics of those that were added
     topics: TopicChanges = NO_CHANGES
 
     def __bool__(self) -> bool:
@@ -69,6 +71,7 @@ class Outbox:
         self._topics = RetainedTopics(durable=durable)
         self._flying: dict[int, Row] = {}
         self._last: dict[str, bytes] = {}  # payload of the last event of each topic, delivered or not
+        self._late: dict[str, bytes] = {}  # those of an earlier run that came when this one had begun
 
     @property
     def dropped_total(self) -> int:
@@ -114,12 +117,18 @@ class Outbox:
         with self._lock:
             return dict(self._last)
 
+    def take_late(self) -> dict[str, bytes]:
+        """The last events of an earlier run, by topic, if the journal came only after something had been put; once."""
+        with self._lock:
+            late, self._late = self._late, {}
+            return late
+
     def put(self, message: Message) -> None:
         """Add a message; never blocks, never raises."""
         with self._lock:
             row = self._make_row(message)
             if row.is_event:
-                self._last[message.topic] = message.payload
+                self._last[message.topic] = merge_last_events(self._late.get(message.topic, b""), message.payload)
                 row.written = not self._durable
                 self._events.add(row)
                 self._events.tidy(self._clock())
@@ -139,7 +148,9 @@ class Outbox:
     def restore(self, rows: list[Row], last: dict[str, bytes], topics: Iterable[str] = ()) -> None:
         """What the journal holds of an earlier run; whether the broker has it, nobody knows. It goes before all that was put since."""
         with self._lock:
-            self._last = {**last, **self._last}
+            if self._next_number > 1:
+                self._late = last
+            self._last = {**last, **{topic: merge_last_events(last.get(topic, b""), newer) for topic, newer in self._last.items()}}
             newest = max((row.number for row in rows), default=0)
             shift = newest if self._next_number > 1 else 0  # numbers were given before this came: it takes those below
             self._events.restore([replace(row, number=row.number - shift) for row in rows])
@@ -224,7 +235,9 @@ class Outbox:
         with self._lock:
             self._events.tidy(self._clock())
             removed, self._events.removed = self._events.removed, []
-            return Changes([replace(row) for row in self._events.unwritten.values()], removed, self._topics.changes())
+            added = [replace(row) for row in self._events.unwritten.values()]
+            last = {topic: self._last[topic] for topic in {row.message.topic for row in added}}
+            return Changes(added, removed, last, self._topics.changes())
 
     def written(self, rows: list[Row], topics: Iterable[str] = ()) -> None:
         """These may go out, and what waits on these topics."""

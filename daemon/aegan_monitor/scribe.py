@@ -106,7 +106,7 @@ class Scribe:
     def _write(self) -> None:
         """One transaction with all that is new."""
         self._news.clear()
-        changes = Changes([], [])
+        changes = Changes([], [], {})
         self._began_s = self._clock()
         try:
             changes = self._outbox.changes()
@@ -115,8 +115,7 @@ class Scribe:
             if self._is_stale:
                 self._write_anew()
             elif changes:
-                last = {row.message.topic: row.message.payload for row in changes.added}
-                self._journal.write(map(self._stored, changes.added), changes.removed, last, changes.topics)
+                self._journal.write(map(self._stored, changes.added), changes.removed, changes.last, changes.topics)
         except DamagedJournalError as error:
             self._fail(error)
             try:

@@ -47,6 +47,10 @@ class Story:
             self._told += checked(self.announcer.obey(said, self._sample, self._time, self.now_s, is_heard=is_heard))
         return refusal
 
+    def tell(self, found: list[payloads.Payload]) -> None:
+        """What is published beside."""
+        self._told += checked(found)
+
     def events(self) -> list[tuple[str, bool, str, float | None]]:
         """What the events said; the state is as the last event has left it."""
         told = self.told()
@@ -242,6 +246,52 @@ def test_a_restart_forgets(kind: str, active: bool, told: list[tuple[str, bool, 
     assert (story.state.state, story.state.shelved_until, story.state.acknowledged) == ("normal", None, False)
     story.decide(True)
     assert [event[0] for event in story.events()] == ["raised"]
+
+
+def recall(story: Story, kind: str = "raised", sequence: int = 57) -> None:
+    """The last event of an earlier run comes to light."""
+    last = LastEvent(id="id-old", sequence=sequence, kind=kind, time=NOW - timedelta(minutes=5), active=kind == "raised")
+    story.tell(story.announcer.recall(last, 100, NOW + timedelta(minutes=1)))
+
+
+@pytest.mark.parametrize(("kind", "told"), [("raised", "cleared"), ("shelved", "unshelved")])
+def test_what_comes_to_light_late_is_ended_late(kind: str, told: str) -> None:
+    """As a start would have, had the disk been there; numbers go on from the old one."""
+    story = Story()
+    story.told()
+    recall(story, kind)
+    event, state = story.told()
+    assert isinstance(event, payloads.Event)
+    assert isinstance(state, payloads.Alarm)
+    assert (event.kind, event.sequence, event.sample, event.duration_s) == (told, 58, 100, 360.0 if kind == "raised" else None)
+    assert event.cause.startswith(RESTARTED)
+    assert (state.event_id, state.since, state.active) == (event.id, NOW, False)
+
+
+def test_what_was_ended_before_comes_to_light_as_a_number(active: Story) -> None:
+    """The state names the old event where there is no other; numbers never fall."""
+    quiet = Story()
+    quiet.told()
+    recall(quiet, "cleared")
+    [state] = quiet.told()
+    assert isinstance(state, payloads.Alarm)
+    assert state.event_id == "id-old"
+    recall(active, "cleared")
+    recall(active, "cleared", 0)
+    active.decide(False)
+    assert [payload.sequence for payload in active.told() if isinstance(payload, payloads.Event)] == [58]
+
+
+@pytest.mark.parametrize("shelve", [False, True])
+def test_an_alarm_of_this_run_is_not_ended_by_an_older_one(active: Story, shelve: bool) -> None:
+    """It is active, or people have shelved it: that is told anew, and it goes on."""
+    if shelve:
+        active.say("shelve", duration_s=100)
+        active.told()
+    recall(active)
+    [state] = active.told()
+    assert isinstance(state, payloads.Alarm)
+    assert (state.active, state.shelved_until is None, state.event_id) == (not shelve, not shelve, "id-1" if shelve else "id-0")
 
 
 @pytest.mark.parametrize(("kind", "told"), [("acknowledged", "cleared"), ("shelved", "unshelved"), ("cleared", None)])

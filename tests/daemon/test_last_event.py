@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aegan_monitor.last_event import LastEvent, read_last_event
+from aegan_monitor.last_event import LastEvent, merge_last_events, read_last_event
 from aegan_monitor.payloads import Event
 
 TIME = datetime(2026, 1, 31, 8, 15, 0, 250_000, UTC)
@@ -48,3 +48,33 @@ def test_a_start_knows_what_the_last_event_left(kind: str, active: bool | None, 
     """Whether an alarm was active, and whether it was shelved."""
     last = LastEvent(id="x", sequence=7, kind=kind, time=TIME, active=active)
     assert (last.left_active, last.left_shelved) == (left_active, left_shelved)
+
+
+def tell(sequence: int, kind: str) -> bytes:
+    """The payload of an event; its id says which it is."""
+    return (
+        EVENT.model_copy(update={"id": f"{kind}-{sequence}", "sequence": sequence, "kind": kind, "active": kind == "raised"})
+        .model_dump_json()
+        .encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "chosen"),
+    [
+        ((57, "cleared"), (2, "cleared"), ("cleared-2", 57)),
+        ((57, "cleared"), (60, "raised"), ("raised-60", 60)),
+        ((57, "raised"), (2, "cleared"), ("raised-57", 57)),
+        ((57, "shelved"), (60, "cleared"), ("shelved-57", 60)),
+        ((57, "raised"), (3, "raised"), ("raised-3", 57)),
+    ],
+)
+def test_of_two_runs_the_next_start_finds_number_and_what_is_open(
+    older: tuple[int, str], newer: tuple[int, str], chosen: tuple[str, int]
+) -> None:
+    """The first was on a disk that came late: the second knew nothing of its numbers, and ended nothing of it."""
+    found = read_last_event(merge_last_events(tell(*older), tell(*newer)))
+    assert found is not None
+    assert (found.id, found.sequence) == chosen
+    for nothing in (b"", b"{}"):
+        assert merge_last_events(nothing, tell(*newer)) == tell(*newer)

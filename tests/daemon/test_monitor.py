@@ -1,12 +1,14 @@
 """The running daemon: systemd's watchdog is fed while every machine is judged or told to be deaf; a command in its way is answered."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,11 @@ from aegan_monitor.capture import Capture
 from aegan_monitor.config import MachineConfig, MonitorConfig, load_config
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.errors import CaptureError
+from aegan_monitor.journal import Journal
 from aegan_monitor.monitor import Monitor
 from aegan_monitor.notify import Notifier
+from aegan_monitor.payloads import Event
+from aegan_monitor.scribe import RETRY_S
 from aegan_monitor.types import Block
 from broker import Mosquitto, Subscriber, find_free_port, wait_until
 
@@ -197,3 +202,40 @@ def test_a_command_for_a_machine_that_a_reload_removes_is_refused(broker: Mosqui
         captures["pump"].released.set()
         answer = results.wait_for(bool).json()
     assert (answer["id"], answer["accepted"], answer["reason"]) == ("7", False, "no such machine: a reload has just removed it")
+
+
+def test_a_disk_that_comes_late_has_its_alarm_ended(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its last event is the machine's; an alarm that it left active is cleared, and the number goes on: also of a machine that is gone."""
+    last = Event(
+        id="old",
+        sequence=57,
+        kind="raised",
+        active=True,
+        time=datetime.now(UTC),
+        sample=0,
+        cause="it was wrong",
+        score_id="D",
+        score=1.0,
+        threshold=0.5,
+        duration_s=None,
+    )
+    path, topics = tmp_path / "disk" / "outbox.sqlite", ["aegan/box/fan/event", "aegan/box/pump/event"]
+    journal = Journal(path)
+    journal.open()
+    journal.write([], [], dict.fromkeys(topics, last.model_dump_json().encode()))
+    journal.close()
+    (tmp_path / "disk").rename(tmp_path / "elsewhere")
+    (tmp_path / "disk").write_text("")  # in the way
+    config = write_config(tmp_path, find_free_port(), "pump")
+    config.write_text(config.read_text().replace("outbox.sqlite", "disk/outbox.sqlite"))
+    with running(Monitor(load_config(config), capture=lambda *_: HoldingCapture(RATE_HZ))):
+        wait_until(lambda: "events are kept in memory alone" in caplog.text, "the start")
+        (tmp_path / "disk").unlink()
+        (tmp_path / "elsewhere").rename(tmp_path / "disk")
+        wait_until(lambda: "pump: alarm cleared: restarted" in caplog.text, "the end of the alarm", 2 * RETRY_S)
+    stored, _ = journal.open()
+    journal.close()
+    assert [row.message.topic for row in stored] == topics
+    for row in stored:
+        event = json.loads(row.message.payload)
+        assert (event["kind"], event["sequence"], event["active"]) == ("cleared", 58, False)

@@ -390,6 +390,27 @@ def test_what_the_journal_holds_goes_first() -> None:
         assert deliver(outbox) == ["e0", "e1", "new"]
 
 
+def test_what_comes_late_is_handed_on_once() -> None:
+    """Only where something had been put before; the journal then gets the number from which the next event goes on."""
+
+    def tell(sequence: int) -> bytes:
+        return b'{"id": "x", "sequence": %d, "kind": "cleared", "time": "2026-01-31T08:15:00Z", "active": false}' % sequence
+
+    topic = "aegan/hall/pump/event"
+    in_time, late = Outbox(durable=True), Outbox(durable=True)
+    in_time.restore([], {topic: tell(57)})
+    assert in_time.take_late() == {}
+    late.put(Message(topic, tell(3), 1, False, "event"))
+    assert late.take_late() == {}
+    late.restore([], {topic: tell(57)})
+    assert late.last_event(topic) == late.changes().last[topic] == tell(57)
+    late.put(Message(topic, tell(4), 1, False, "event"))  # of a machine that does not know it yet
+    assert late.last_event(topic) == late.changes().last[topic] == tell(57)
+    assert (late.take_late(), late.take_late()) == ({topic: tell(57)}, {})
+    late.put(Message(topic, tell(58), 1, False, "event"))
+    assert late.last_event(topic) == tell(58)
+
+
 @given(st.lists(st.sampled_from(["event", "score", "alarm", "health"]), max_size=60), st.integers(1, 20))
 def test_the_bound_holds_and_every_loss_is_counted(kinds: list[Kind], n_rows: int) -> None:
     """Never more bytes than the bound; the events that remain are the newest, and dropped_total says how many do not."""
