@@ -15,7 +15,8 @@ from aegan_monitor.retained import NO_CHANGES, TopicChanges
 
 VERSION = 1  # of the tables
 BUSY_S = 3.0  # how long another process may hold the file: one that is just ending
-N_SET_ASIDE = 3  # so many damaged files are kept
+DAMAGED = "damaged"  # marks files that were set aside
+N_SET_ASIDE = 3  # so many damaged ones are kept, and all of newer versions: those are whole
 WAL_LIMIT_BYTES = 1_000_000  # what the log may leave behind on the disk after a burst
 
 # FULL: a commit is on the disk when it returns. A row that goes may come back after a power cut; a row that comes may not go.
@@ -36,7 +37,11 @@ class HeldJournalError(JournalError):
 
 
 class DamagedJournalError(PublishError):
-    """The file is not what was written."""
+    """The file is not what was written, or of a newer version; `label` is for its name when it is set aside."""
+
+    def __init__(self, message: str, label: str = DAMAGED) -> None:
+        super().__init__(message)
+        self.label = label
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +135,19 @@ class Journal:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def set_aside(self, now: datetime) -> Path:
-        """Rename the damaged file, with its log, so that a new one can be made; returns where it is now.
+    def set_aside(self, now: datetime, label: str = DAMAGED) -> Path:
+        """Rename the file, with its log, so that a new one can be made; returns where it is now. `label` says what is wrong with it.
 
         Raises:
             OSError: It cannot be renamed.
         """
         self.close()
         stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-        aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
+        aside = self.path.with_name(f"{self.path.name}.{label}-{stamp}")
         for ending in ("", "-wal", "-shm", "-journal"):
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{self.path}{ending}").rename(f"{aside}{ending}")
-        older = sorted(path for path in self.path.parent.glob(f"{self.path.name}.damaged-*Z"))[:-N_SET_ASIDE]
+        older = sorted(path for path in self.path.parent.glob(f"{self.path.name}.{DAMAGED}-*Z"))[:-N_SET_ASIDE]
         for path in [other for old in older for other in old.parent.glob(f"{old.name}*")]:
             path.unlink(missing_ok=True)
         return aside
@@ -162,7 +167,8 @@ class Journal:
             connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version not in (0, VERSION):
-            raise DamagedJournalError(f"{self.path}: expected an outbox of version {VERSION}, found {version}")
+            label = f"version-{version}" if version > VERSION else DAMAGED
+            raise DamagedJournalError(f"{self.path}: expected an outbox of version {VERSION}, found {version}", label)
         if version == 0:
             connection.executescript(f"BEGIN IMMEDIATE;{TABLES}PRAGMA user_version = {VERSION};COMMIT;")
         connection.execute(MORE_TABLES)

@@ -174,7 +174,7 @@ class Scribe:
     def _set_aside(self, error: DamagedJournalError) -> None:
         """Make room for a new one; JournalError where the damaged one cannot be moved out of its way."""
         try:
-            aside = self._journal.set_aside(datetime.fromtimestamp(self._wall_clock(), UTC))
+            aside = self._journal.set_aside(datetime.fromtimestamp(self._wall_clock(), UTC), error.label)
         except OSError as worse:
             raise JournalError(f"{error}, and cannot be set aside ({worse.strerror})") from worse
         log.error("%s; it is kept as %s, and numbers of events begin anew unless they are in memory", error, aside.name)

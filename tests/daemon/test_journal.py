@@ -158,27 +158,32 @@ def test_a_page_that_was_changed_is_found(journal: Journal, path: Path) -> None:
         Journal(path).open()
 
 
-def test_a_file_of_a_newer_version_is_not_touched(journal: Journal, path: Path) -> None:
-    """It is set aside like a damaged one, and can be put back."""
+@pytest.mark.parametrize(("version", "label"), [(9, "version-9"), (-9, "damaged")])
+def test_a_file_of_another_version_is_told(journal: Journal, path: Path, version: int, label: str) -> None:
+    """A newer one is whole; no version was ever negative."""
     journal.close()
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 9")
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
     with pytest.raises(DamagedJournalError) as caught:
         Journal(path).open()
-    assert str(caught.value) == f"{path}: expected an outbox of version 1, found 9"
+    assert (str(caught.value), caught.value.label) == (f"{path}: expected an outbox of version 1, found {version}", label)
 
 
 def test_only_the_last_damaged_files_are_kept(path: Path) -> None:
-    """A bad disk does not fill up with them."""
+    """A bad disk does not fill up with them; those of newer versions stay."""
     journal = Journal(path)
     path.parent.mkdir()
+    for day in range(1, 6):
+        path.write_bytes(b"x")
+        journal.set_aside(NOW.replace(day=day), "version-9")
     for day in range(1, 6):
         path.write_bytes(b"x")
         Path(f"{path}-wal").write_bytes(b"y")
         journal.set_aside(NOW.replace(day=day))
     kept = sorted(found.name for found in path.parent.iterdir())
-    assert kept == [f"outbox.sqlite.damaged-2026010{day}T081500Z{ending}" for day in (3, 4, 5) for ending in ("", "-wal")]
+    damaged = [f"outbox.sqlite.damaged-2026010{day}T081500Z{ending}" for day in (3, 4, 5) for ending in ("", "-wal")]
+    assert kept == [*damaged, *(f"outbox.sqlite.version-9-2026010{day}T081500Z" for day in range(1, 6))]
 
 
 def test_a_full_disk_changes_nothing(path: Path) -> None:

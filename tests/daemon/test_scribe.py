@@ -1,6 +1,8 @@
 """The scribe: the journal is as the outbox is, and whatever happens to the disk, events go out."""
 
+import contextlib
 import logging
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -203,6 +205,30 @@ def test_a_damaged_file_is_set_aside_at_start(tmp_path: Path, caplog: pytest.Log
     assert (tmp_path / "o.sqlite.damaged-20250101T000000Z").read_bytes().startswith(b"not a database")
     told = "it is kept as o.sqlite.damaged-20250101T000000Z, and numbers of events begin anew unless they are in memory"
     assert caplog.messages == [f"{path}: damaged (file is not a database); {told}"]
+
+
+def test_a_file_of_a_newer_version_is_kept_for_that(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """After a downgrade the daemon goes on with a file of its own; what waits in the other is there when it is put back."""
+    path = tmp_path / "o.sqlite"
+    outbox = Outbox(durable=True)
+    scribe = Scribe(outbox, Journal(path))
+    scribe.start()
+    put(outbox, scribe, "e0")
+    scribe.stop()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    outbox = Outbox(durable=True)
+    scribe = Scribe(outbox, Journal(path), wall_clock=lambda: CLOCK_SET_FROM_S)
+    scribe.start()
+    put(outbox, scribe, "e1")
+    scribe.stop()
+    aside = tmp_path / "o.sqlite.version-2-20250101T000000Z"
+    told = f"it is kept as {aside.name}, and numbers of events begin anew unless they are in memory"
+    assert caplog.messages == [f"{path}: expected an outbox of version 1, found 2; {told}"]
+    assert read(path) == ["e1"]
+    with contextlib.closing(sqlite3.connect(aside)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    assert read(aside) == ["e0"]
 
 
 def test_a_damaged_file_that_cannot_be_set_aside_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
