@@ -15,8 +15,9 @@ from aegan_monitor.wall_clock import elapsed_s
 log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
-PATIENCE_S = 5.0  # a transaction that takes longer hangs with its disk
+PATIENCE_S = 5.0  # what takes longer, a transaction or at the start all that an earlier run has left, hangs with its disk
 LEFT = "retained topics of another node or base topic are left; if it is gone: mosquitto_sub --remove-retained"
+STRANGE = "%s: please report this; events go out from memory"
 TURN_S = 1.0  # so late is what was delivered removed at most
 
 
@@ -39,15 +40,17 @@ class Scribe:
     ) -> None:
         """Store; `wake` is called when events may go out."""
         self._failure = ""
-        self._hangs = f"{journal.path}: a write has been under way for over {PATIENCE_S:g} s"
+        self._hangs = f"{journal.path}: the disk has given no answer for over {PATIENCE_S:g} s"
         self._outbox, self._journal, self._wake, self._retry_s = outbox, journal, wake, retry_s
         self._clock, self._wall_clock = clock, wall_clock
         self._news = threading.Event()
         self._settled = threading.Condition()
         self._stopping = False
+        self._is_tried = False  # the journal was opened, or could not be
+        self._held: HeldJournalError | None = None  # why the start ends
         self._is_loaded = self._is_stale = False  # stale: the journal lacks something that the outbox has
         self._retry_at_s = 0.0
-        self._began_s: float | None = None  # the transaction that is under way
+        self._began_s: float | None = None  # what is under way with the disk
         self._judging = threading.Lock()
         self._judged = ""  # the problem of the last time
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
@@ -59,20 +62,20 @@ class Scribe:
         is_hung = began_s is not None and self._clock() - began_s > PATIENCE_S
         return self._failure or (self._hangs if is_hung else "")
 
-    def start(self) -> None:
-        """Bring what the journal holds into the outbox, and begin to write.
+    def start(self, timeout_s: float = PATIENCE_S) -> None:
+        """Bring what the journal holds into the outbox, and begin to write; a disk that hangs is not waited for, but may bring it later.
 
         Raises:
             HeldJournalError: Another process has the file: two daemons would send everything twice.
         """
-        try:
-            self._open()
-        except HeldJournalError:
-            raise
-        except (JournalError, DamagedJournalError) as error:
-            self._fail(error)
-        self._judge()
         self._thread.start()
+        with self._settled:
+            self._settled.wait_for(lambda: self._is_tried, timeout_s)
+            if self._held:
+                raise self._held
+            self._is_stale |= not self._is_tried
+            self._is_tried = True
+        self._judge()
 
     def notify(self) -> None:
         """Say that the outbox may have something new; to be called often, as a disk that hangs is found by it. Never blocks."""
@@ -97,11 +100,37 @@ class Scribe:
             self._journal.close()
 
     def _run(self) -> None:
+        self._load()
+        if self._held:
+            return
         while not self._stopping:
             self._news.wait(TURN_S)
             self._write()
         self._write()
         self._journal.close()
+
+    def _load(self) -> None:
+        """Open the journal for the first time."""
+        held = None
+        self._began_s = self._clock()
+        try:
+            self._open()
+        except HeldJournalError as error:
+            held = error
+        except (JournalError, DamagedJournalError) as error:
+            self._fail(error)
+        except Exception:
+            log.exception(STRANGE, self._journal.path)
+            self._is_stale = True
+        self._began_s = None
+        with self._settled:
+            if held and not self._is_tried:
+                self._held = held
+            elif held:  # the start has not waited for it
+                self._fail(held)
+            self._is_tried = True
+            self._settled.notify_all()
+        self._judge()
 
     def _write(self) -> None:
         """One transaction with all that is new."""
@@ -125,7 +154,7 @@ class Scribe:
         except JournalError as error:
             self._fail(error)
         except Exception:
-            log.exception("%s: please report this; events go out from memory", self._journal.path)
+            log.exception(STRANGE, self._journal.path)
             self._is_stale = True
         self._began_s = None
         self._judge()
@@ -156,7 +185,7 @@ class Scribe:
                 log.error("%s: events are kept in memory alone", self._hangs)
                 self._wake()
             elif before == self._hangs and not self._judged:
-                log.warning("%s: was written after all", self._journal.path)
+                log.warning("%s: the disk has answered after all", self._journal.path)
 
     def _open(self) -> None:
         """Open the journal, or another in the place of a damaged one; the first time, what it holds goes into the outbox."""

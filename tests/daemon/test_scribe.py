@@ -145,14 +145,59 @@ def test_a_disk_that_hangs_holds_nothing_up_for_long(tmp_path: Path, caplog: pyt
     clock.now_s += 0.1
     outbox.put(make_event("e1"))
     scribe.notify()
-    told = f"{path}: a write has been under way for over 5 s"
+    told = f"{path}: the disk has given no answer for over 5 s"
     assert (deliver(outbox), scribe.problem, woken.is_set()) == (["e0", "state", "e1"], told, True)
     journal.may_return.set()
     wait_until(lambda: scribe.problem == "", "the end of the write")
     put(outbox, scribe, "e2")
     scribe.stop()
     assert read(path) == ["e0", "e1", "e2"]
-    assert caplog.messages == [f"{told}: events are kept in memory alone", f"{path}: was written after all"]
+    assert caplog.messages == [f"{told}: events are kept in memory alone", f"{path}: the disk has answered after all"]
+
+
+class LateJournal(Journal):
+    """A disk that hangs as the file is opened for the first time; then another process has it, if `is_held`."""
+
+    def __init__(self, path: Path, *, is_held: bool = False) -> None:
+        super().__init__(path)
+        self.is_held, self.may_return = is_held, threading.Event()
+
+    def open(self) -> tuple[list[StoredEvent], dict[str, bytes]]:
+        """As ever, but late."""
+        self.may_return.wait(60.0)
+        if self.is_held:
+            self.is_held = False
+            raise HeldJournalError(f"{self.path}: another process has this file")
+        return super().open()
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_disk_that_hangs_at_the_start_ends_and_delays_nothing(tmp_path: Path, is_held: bool) -> None:
+    """What is put meanwhile goes out from memory; what the file holds comes late, as with a folder that comes late."""
+    path = tmp_path / "o.sqlite"
+    outbox = Outbox(durable=True)
+    scribe = Scribe(outbox, Journal(path))
+    scribe.start()
+    put(outbox, scribe, "old")
+    scribe.stop()
+    journal, clock = LateJournal(path, is_held=is_held), Clock()
+    outbox = Outbox(durable=True)
+    scribe = Scribe(outbox, journal, clock=clock)
+    scribe.start(0.05)
+    outbox.put(make_event("new"))
+    assert outbox.next() is None
+    clock.now_s += PATIENCE_S + 0.1
+    scribe.notify()
+    assert (deliver(outbox), scribe.problem) == (["new"], f"{path}: the disk has given no answer for over 5 s")
+    journal.may_return.set()
+    wait_until(lambda: "no answer" not in scribe.problem, "an answer")
+    assert scribe.problem == (f"{path}: another process has this file" if is_held else "")
+    clock.now_s += RETRY_S
+    wait_until(lambda: outbox.take_late() == {TOPIC: b"old"}, "what the file holds")
+    put(outbox, scribe, "newer")
+    scribe.stop()
+    assert [message.payload for message in outbox.pending()] == [b"old", b"newer"]
+    assert read(path) == ["old", "new", "newer"]
 
 
 def test_once_a_disk_answers_again_events_wait_for_it_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -171,7 +216,7 @@ def test_once_a_disk_answers_again_events_wait_for_it_again(tmp_path: Path, capl
         scribe.notify()
         assert deliver(outbox) == [f"e{turn}"]
         journal.may_return.set()
-        wait_until(lambda turn=turn: caplog.text.count("was written after all") == turn, "the end of the write")  # type: ignore[misc]
+        wait_until(lambda turn=turn: caplog.text.count("the disk has answered after all") == turn, "the end of the write")  # type: ignore[misc]
         journal.hangs.clear()
     scribe.stop()
 
