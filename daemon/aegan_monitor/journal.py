@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ VERSION = 1  # of the tables
 BUSY_S = 3.0  # how long another process may hold the file: one that is just ending
 DAMAGED = "damaged"  # marks files that were set aside
 N_SET_ASIDE = 3  # so many damaged ones are kept, and all of newer versions: those are whole
+_NOT_WRITTEN = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 WAL_LIMIT_BYTES = 1_000_000  # what the log may leave behind on the disk after a burst
 
 # FULL: a commit is on the disk when it returns. A row that goes may come back after a power cut; a row that comes may not go.
@@ -95,6 +98,25 @@ class Journal:
             self.retained = frozenset(topic for (topic,) in self._connection.execute("SELECT topic FROM retained"))
         qos, retained = QOS_AND_RETAINED["event"]
         return [StoredEvent(row, put_at, Message(topic, payload, qos, retained, "event")) for row, put_at, topic, payload in rows], last
+
+    def look(self) -> tuple[list[StoredEvent], dict[str, bytes]]:
+        """As `open`, of a file that can be read and not written: it is opened in a copy.
+
+        Raises:
+            JournalError: There is none, or it cannot be read.
+            DamagedJournalError: As `open`.
+        """
+        with self._translated(), tempfile.TemporaryDirectory() as folder:
+            copy = Journal(Path(folder) / self.path.name)
+            shutil.copyfile(self.path, copy.path)
+            if (log := Path(f"{self.path}-wal")).is_file():
+                shutil.copyfile(log, f"{copy.path}-wal")
+            try:
+                found = copy.open()
+            finally:
+                copy.close()
+        self.retained = copy.retained
+        return found
 
     def write(
         self,
@@ -206,5 +228,5 @@ class Journal:
 
     def _tell_folder(self, code: int) -> str:
         folder = self.path.parent
-        lacking = code == sqlite3.SQLITE_CANTOPEN and not os.access(folder, os.W_OK)
+        lacking = code in _NOT_WRITTEN and not os.access(folder, os.W_OK)
         return f" ({folder} may not be written)" if lacking else ""

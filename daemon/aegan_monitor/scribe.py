@@ -1,11 +1,13 @@
 """Writes the outbox's events to its journal, in a thread of its own: the disk holds up nobody but the events themselves."""
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from aegan_monitor.errors import PublishError
 from aegan_monitor.journal import DamagedJournalError, HeldJournalError, Journal, JournalError, StoredEvent
 from aegan_monitor.outbox import Changes, Outbox
 from aegan_monitor.retained import TopicChanges, find_filters
@@ -188,17 +190,29 @@ class Scribe:
                 log.warning("%s: the disk has answered after all", self._journal.path)
 
     def _open(self) -> None:
-        """Open the journal, or another in the place of a damaged one; the first time, what it holds goes into the outbox."""
+        """Open the journal, or another in the place of a damaged one; what can only be read is read."""
         try:
             events, last = self._journal.open()
         except DamagedJournalError as error:
             self._set_aside(error)
             events, last = self._journal.open()
-        if not self._is_loaded:
-            self._outbox.restore([self._restored(event) for event in events], last, self._journal.retained)
-            self._is_loaded = True
-            if events:
-                log.info("%s: %d event(s) of an earlier run, which the broker may not have", self._journal.path, len(events))
+        except HeldJournalError:
+            raise
+        except JournalError:
+            if not self._is_loaded:
+                with contextlib.suppress(PublishError):  # it cannot be read, either
+                    self._take(*self._journal.look())
+            raise
+        self._take(events, last)
+
+    def _take(self, events: list[StoredEvent], last: dict[str, bytes]) -> None:
+        """The first time, what the journal holds goes into the outbox."""
+        if self._is_loaded:
+            return
+        self._outbox.restore([self._restored(event) for event in events], last, self._journal.retained)
+        self._is_loaded = True
+        if events:
+            log.info("%s: %d event(s) of an earlier run, which the broker may not have", self._journal.path, len(events))
 
     def _set_aside(self, error: DamagedJournalError) -> None:
         """Make room for a new one; JournalError where the damaged one cannot be moved out of its way."""

@@ -370,6 +370,28 @@ def test_a_folder_that_comes_late_has_its_events_sent_first(tmp_path: Path) -> N
     assert read(path) == ["old", "new"]
 
 
+def test_a_file_that_can_only_be_read_is_read(tmp_path: Path) -> None:
+    """As on a card that has become read-only: numbers go on, what waits goes out, and nothing is lost when it can be written again."""
+    path, in_the_way = tmp_path / "o.sqlite", tmp_path / "o.sqlite-wal"
+    outbox = Outbox(durable=True)
+    scribe = Scribe(outbox, Journal(path))
+    scribe.start()
+    put(outbox, scribe, "old")
+    scribe.stop()
+    in_the_way.mkdir()
+    outbox = Outbox(durable=True)
+    scribe = Scribe(outbox, Journal(path), retry_s=0.05)
+    scribe.start()
+    assert scribe.problem == f"{path}: unable to open database file"
+    assert outbox.last_event(make_event("old").topic) == b"old"
+    put(outbox, scribe, "new")
+    assert deliver(outbox) == ["old", "new"]
+    in_the_way.rmdir()
+    wait_until(lambda: scribe.problem == "", "the file")
+    scribe.stop()
+    assert read(path) == ["old", "new"]
+
+
 def test_a_file_that_another_has_ends_the_start(tmp_path: Path) -> None:
     """Two daemons of one node would send everything twice; and since it may be somebody who looks, the unit is to try again."""
     path = tmp_path / "o.sqlite"
