@@ -75,3 +75,43 @@ class FalseStream:
         if self._n_read > 2:
             raise FalsePortAudioError("Unanticipated host error\nsecond line")
         return np.full((n_samples, self._n_channels), self._n_read, np.float32).tobytes(), self._n_read == 2
+
+
+_NOISY = """
+import random, time
+
+class PortAudioError(Exception):
+    pass
+
+class default:
+    hostapi = 0
+
+def query_hostapis():
+    return ({"name": "ALSA", "default_input_device": 0},)
+
+def query_devices():
+    return [{"name": "USB Mic", "max_input_channels": 1, "hostapi": 0, "default_samplerate": 16000.0}]
+
+class RawInputStream:
+    samplerate = 16000.0
+
+    def __init__(self, *_, **__):
+        self._due_s = time.monotonic()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def read(self, n_samples):
+        self._due_s += n_samples / self.samplerate
+        time.sleep(max(0.0, self._due_s - time.monotonic()))
+        return b"".join(random.randbytes(3) + b"\\x3c" for _ in range(n_samples)), False
+"""
+
+
+def write_noisy_sounddevice(folder: Path) -> Path:
+    """Into a folder for PYTHONPATH: a `sounddevice` whose one device gives noise of about -36 dBFS for ever; what lies in the folder."""
+    (folder / "sounddevice.py").write_text(_NOISY)
+    return folder

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -123,6 +124,14 @@ def test_a_driver_that_hangs_does_not_hang_us(tmp_path: Path) -> None:
     stream.close()
     assert time.monotonic() - start_s < 2
     assert str(tmp_path) not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_signal_to_our_group_spares_it(tmp_path: Path) -> None:
+    """Ctrl-C in a terminal is for us, who then end it: a device that goes first is a fault."""
+    code = """import os, time; print(f'{{"sample_rate_hz": {os.getpgrp()}, "n_channels": 1}}', flush=True); time.sleep(100)"""
+    stream = child(tmp_path, code).open("USB Mic", "(hw:1,0)")
+    stream.close()
+    assert stream.sample_rate_hz != os.getpgrp()
 
 
 def test_missing_portaudio_is_told(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from aegan_monitor.config import AlarmConfig
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
 from broker import Mosquitto, Subscriber, find_free_port
+from soundcard import write_noisy_sounddevice
 from synthetic import write_wav
 
 RATE_HZ = 16_000
@@ -113,6 +114,25 @@ def without_portaudio(folder: Path) -> dict[str, str]:
     (folder / "stub").mkdir()
     (folder / "stub" / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder / "stub"), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+
+@pytest.mark.broker
+def test_ctrl_c_is_no_fault_of_a_microphone(broker: Mosquitto, tmp_path: Path) -> None:
+    """A terminal sends it to every process in front; the daemon alone takes it, and ends PortAudio's process itself."""
+    config = write_config(tmp_path, "{kind: mic}", broker.port)
+    path = os.pathsep.join([str(write_noisy_sounddevice(tmp_path)), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path, "PULSE_SERVER": "unix:/nonexistent"}
+    command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
+    for _ in range(3):
+        with Subscriber(broker.port, "aegan/box/#") as subscriber:
+            process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+            subscriber.wait_for(lambda m: m.topic == "aegan/box/pump/sensor" and m.json()["state"] == "ok" and not m.retained, 20.0)
+            os.killpg(process.pid, signal.SIGINT)
+            _, log = process.communicate(timeout=20)
+            subscriber.wait_for(lambda m: m.topic == "aegan/box/status" and m.payload == "offline" and not m.retained)
+            assert json.loads(subscriber.payloads("aegan/box/pump/sensor")[-1])["state"] == "ok"
+        assert process.returncode == 0
+        assert "sensor missing" not in log
 
 
 def test_check_and_devices_fail_without_a_microphone(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from booted import BootedSystem
 from broker import Mosquitto, Subscriber, find_free_port, wait_until
 from certificates import Authority
 from pulse import SINK, PulseServer
+from soundcard import write_noisy_sounddevice
 from synthetic import write_wav
 
 pytestmark = [pytest.mark.systemd, pytest.mark.broker, pytest.mark.mic, pytest.mark.timeout(300)]  # the first installs it
@@ -239,6 +240,25 @@ def test_it_stops_in_order_and_at_once(system: BootedSystem, broker: Mosquitto) 
         assert time.monotonic() - began_s < STOP_S
         subscriber.wait_for(lambda m: m.payload == "offline" and not m.retained)
     assert system.show(UNIT, "Result") == "success"
+
+
+def test_a_microphone_is_not_missing_as_it_stops(system: BootedSystem, broker: Mosquitto) -> None:
+    """PortAudio's process is not told to stop before the daemon is: no fault of the sensor stays with the broker."""
+    before = system.journal(UNIT)
+    (system.shared / "noisy").mkdir()
+    write_noisy_sounddevice(system.shared / "noisy").chmod(0o755)
+    system.write(CONFIG, config(broker.port, f"{{name: pump, bundle: {BUNDLE}}}"))
+    system.write(f"{DROP_IN}/noisy.conf", "[Service]\nEnvironment=PYTHONPATH=/shared/noisy\n")
+    system.run("systemctl", "daemon-reload")
+    for _ in range(3):
+        with Subscriber(broker.port, "aegan/box/#", through=system.network) as subscriber:
+            system.run("systemctl", "start", UNIT)
+            subscriber.wait_for(lambda m: m.topic == "aegan/box/pump/sensor" and m.json()["state"] == "ok" and not m.retained, 30.0)
+            system.run("systemctl", "stop", UNIT)
+            subscriber.wait_for(lambda m: m.topic == "aegan/box/status" and m.payload == "offline" and not m.retained)
+            states = [m.json()["state"] for m in subscriber.received() if m.topic == "aegan/box/pump/sensor" and not m.retained]
+            assert states[-1] == "ok"
+    assert "sensor missing" not in system.journal(UNIT).removeprefix(before)
 
 
 def test_two_on_one_device(system: BootedSystem, broker: Mosquitto) -> None:

@@ -77,6 +77,11 @@ def test_it_starts_again_for_ever(unit: Path) -> None:
     assert interval_s / pause_s < burst
 
 
+def test_only_the_daemon_is_told_to_stop(unit: Path) -> None:
+    """A signal to PortAudio's process, too, would be a microphone that goes; what is left behind the daemon is killed."""
+    assert "\nKillMode=mixed\n" in unit.read_text()
+
+
 def test_the_template_is_the_unit(repository: Path) -> None:
     """Line by line, but for the name of the instance."""
     unit, template = ((repository / "systemd" / name).read_text().splitlines() for name in ("aegan-monitor.service", TEMPLATE))

@@ -113,7 +113,13 @@ class _Child:
         self._buffer = bytearray()
         self._output, input_of_child = os.pipe()
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=input_of_child, stderr=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=input_of_child,
+                stderr=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C is for us: a device that ends before we do would be a fault
+            )
         except OSError as error:
             os.close(self._output)
             raise CaptureError(f"PortAudio does not start ({error.strerror}); free memory or processes") from error
