@@ -132,7 +132,11 @@ def run_record(arguments: argparse.Namespace) -> int:
 
 
 def stop_on_signals(stop: Callable[[], object]) -> None:
-    """Ctrl-C and SIGTERM call `stop`."""
+    """Ctrl-C and SIGTERM call `stop`.
+
+    It sets a plain attribute that is looked at now and again: a second signal may come within the first one's handler, and the lock of
+    a `threading.Event` would then wait for itself.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop())
 

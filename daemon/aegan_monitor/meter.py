@@ -2,7 +2,6 @@
 
 import math
 import shutil
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from aegan_monitor.ring import Ring
 DEFAULT_CHANNELS = 2  # sound servers offer 32, of which most are copies or empty
 BAR_FLOOR_DB = -60.0
 BAR_LENGTH = 20  # with it a line fits 80 columns
+LOOK_S = 0.05  # between two looks whether it is to end
 _UP = "\x1b[{}A"  # cursor up so many lines
 _CLEAR_LINE = "\x1b[K"
 
@@ -89,7 +89,7 @@ class Meter:
     ) -> None:
         """Store; a terminal `redraws` its lines, else each interval tells new ones."""
         self._tell, self._redraws, self._interval_s, self._clock = tell, redraws, interval_s, clock
-        self._stopping = threading.Event()
+        self._stopping = False  # no Event, see stop_on_signals
         self._channels = []
         for device in devices:
             for channel in range(min(n_channels, device.n_channels or n_channels)):
@@ -100,7 +100,7 @@ class Meter:
 
     def stop(self) -> None:
         """End soon (any thread, or a signal)."""
-        self._stopping.set()
+        self._stopping = True
 
     def run(self, duration_s: float = math.inf) -> None:
         """Show until stopped, or for so long."""
@@ -109,7 +109,7 @@ class Meter:
             channel.listener.start()
         first = True
         try:
-            while self._clock() < until_s and not self._stopping.wait(min(self._interval_s, max(0.0, until_s - self._clock()))):
+            while self._clock() < until_s and self._wait(min(self._interval_s, until_s - self._clock())):
                 lines = self._redraw(first=first) if self._redraws else self._name_each()
                 for line in lines:
                     self._tell(line)
@@ -117,6 +117,13 @@ class Meter:
         finally:
             for channel in self._channels:
                 channel.listener.stop()
+
+    def _wait(self, wait_s: float) -> bool:
+        """Wait; False when it was stopped meanwhile."""
+        until_s = time.monotonic() + wait_s
+        while not self._stopping and (left_s := until_s - time.monotonic()) > 0:
+            time.sleep(min(left_s, LOOK_S))
+        return not self._stopping
 
     def _name_each(self) -> list[str]:
         """A line a channel that stands for itself."""

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -64,7 +63,7 @@ class Monitor:
         Raises:
             ConfigError, BundleError, InferenceError: As the parts tell.
         """
-        self._stopping = threading.Event()
+        self._stopping = False  # no Event, see stop_on_signals
         self._clock, self._shelf_clock = clock, shelf_clock
         self._notifier = notifier or Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._topics = Topics(config.mqtt.base_topic, config.node)
@@ -94,7 +93,7 @@ class Monitor:
 
     def stop(self) -> None:
         """Ask `run` to end; safe in a signal handler."""
-        self._stopping.set()
+        self._stopping = True
 
     def reload(self) -> None:
         """Read the configuration and the bundles anew, soon; safe in a signal handler."""
@@ -141,7 +140,7 @@ class Monitor:
 
     def _work(self) -> None:
         next_health_s = next_feed_s = next_status_s = time.monotonic()
-        while not self._stopping.is_set():
+        while not self._stopping:
             self._recall()
             self._obey(self._setup.lines, NO_MACHINE)
             for line in self._setup.lines:

@@ -2,7 +2,6 @@
 
 import math
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -77,7 +76,7 @@ class Recorder:
         self._started_s = 0.0
         self._session = ""
         self._parts = number_parts()
-        self._stopping = threading.Event()
+        self._stopping = False  # no Event, see stop_on_signals
 
     @property
     def n_clips(self) -> int:
@@ -86,7 +85,7 @@ class Recorder:
 
     def stop(self) -> None:
         """End soon (any thread, or a signal)."""
-        self._stopping.set()
+        self._stopping = True
 
     def run(self) -> int:
         """Record until the end; the exit code.
@@ -102,7 +101,7 @@ class Recorder:
             reason = self._lack_room(0) or self._listen()
         finally:
             self._folder.close()
-        if self._listener.error and not self._stopping.is_set():
+        if self._listener.error and not self._stopping:
             self._tell(self.summarise())
             raise self._listener.error
         if reason:
@@ -146,7 +145,7 @@ class Recorder:
         """Until the end; why it ended, or empty where nobody has to be told."""
         shown_s = -math.inf
         told = ""
-        while not self._stopping.is_set() and not self._ring.ended:
+        while not self._stopping and not self._ring.ended:
             sensor = self._listener.sensor()
             if sensor.detail not in ("", told) and not self._listener.error:  # which is told at the end
                 self._tell(f"{sensor.detail}; waiting for it")

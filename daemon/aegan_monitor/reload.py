@@ -25,19 +25,19 @@ class Reloader:
         self.began_s = 0.0
         self._clock = clock
         self._make = make
-        self._wanted = threading.Event()
+        self._wanted = False  # no Event, see stop_on_signals
         self._thread: threading.Thread | None = None
         self._made: Setup | None = None
 
     def request(self) -> None:
         """Reload soon; safe in a signal handler. One that comes while another is under way is done after it."""
-        self._wanted.set()
+        self._wanted = True
 
     def begin(self, setup: Setup) -> bool:
         """Start what was requested, if anything and if none is under way (worker thread); True when it did."""
-        if self._thread is not None or not self._wanted.is_set():
+        if self._thread is not None or not self._wanted:
             return False
-        self._wanted.clear()
+        self._wanted = False
         self.began_s = self._clock()  # after that: who asks in between is served twice, and not never
         self._thread = threading.Thread(target=self._run, args=(setup,), name="reload", daemon=True)
         self._thread.start()
