@@ -49,7 +49,8 @@ class Setup:
 def build(config: MonitorConfig, capture: Callable[[MachineConfig, int], Capture], before: Setup | None = None) -> Setup:
     """Load and prove every bundle, and make every line.
 
-    A line of `before` is taken over, running as it is, where neither its configuration nor the content of its bundle has changed.
+    A line of `before` is taken over, running as it is, where neither its configuration nor the content of its bundle has changed
+    and its capture has not failed for good.
 
     Raises:
         ConfigError, BundleError, InferenceError: As the parts tell; or what has changed since `before` needs a restart.
@@ -85,7 +86,7 @@ def _compare(old: Settings, new: Settings, prefix: str = "") -> Iterator[tuple[s
 
 def _find_unchanged(machine: MachineConfig, known: dict[str, Line]) -> Line | None:
     line = known.get(machine.name)
-    if line is None or line.config != machine:
+    if line is None or line.config != machine or line.listener.error:  # one that has failed reads no more: it begins anew
         return None
     is_same = load_bundle(machine.bundle).record.record_sha256 == line.bundle.record.record_sha256
     return line if is_same else None

@@ -12,7 +12,7 @@ from aegan_monitor.bundle import load_bundle, write_record
 from aegan_monitor.capture import Capture
 from aegan_monitor.config import MachineConfig, MonitorConfig, load_config
 from aegan_monitor.demo import bundle_path
-from aegan_monitor.errors import BundleError, ConfigError
+from aegan_monitor.errors import BundleError, CaptureError, ConfigError
 from aegan_monitor.setup import Setup, build, find_fixed
 from fakes import ScriptedCapture
 
@@ -57,6 +57,15 @@ def test_nothing_has_changed(bundles: Path) -> None:
     assert [line is was for line, was in zip(after.lines, before.lines, strict=True)] == [True, True]
     assert after.has_broker_of(before)
     assert after.tell_changes(before) == "pump runs on, fan runs on"
+
+
+def test_a_capture_that_failed_begins_anew(bundles: Path) -> None:
+    """A recording that was missing may be there now; the one that is well runs on."""
+    before = start(bundles)
+    before.lines[1].listener.error = CaptureError("fan.wav: no such file")
+    after = reload(before, before.config)
+    assert after.tell_changes(before) == "pump runs on, fan replaced"
+    assert after.lines[1].listener.error is None
 
 
 @pytest.mark.parametrize(
