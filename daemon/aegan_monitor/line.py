@@ -47,8 +47,7 @@ class Line:
     @property
     def deadline_s(self) -> float:
         """Seconds within which it has decided, or its sensor is `stalled`: a whole clip, after as long as a sensor may be silent."""
-        record = self.bundle.record
-        clip_s = record.clip.clip_frames * record.features.hop_s
+        clip_s = self.bundle.record.first_decision_samples / self.sample_rate_hz
         silence_s = 2 * self.config.no_data_s if math.isfinite(self.config.no_data_s) else 0.0  # as in make_listener
         return silence_s + clip_s + SLACK_S
 
@@ -136,14 +135,16 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     pipeline = Pipeline(bundle.record, bundle.reference, session, [score])
     machine = Machine(config.name, pipeline, Judge(bundle.record, score, config.alarm))
     ring = Ring(round(RING_S * features.sample_rate_hz), features.hop_samples, round(LONGEST_RUN_S * features.sample_rate_hz))
-    listener = make_listener(config, ring, capture(config, features.sample_rate_hz), bundle.record.clip.clip_frames * features.hop_s)
+    listener = make_listener(config, ring, capture(config, features.sample_rate_hz), bundle.record.first_decision_samples)
     return Line(machine, listener, ring, session, features.sample_rate_hz, config, bundle)
 
 
-def make_listener(config: MachineConfig, ring: Ring, capture: Capture, clip_s: float = 0.0) -> Listener:
-    """The thread that listens for a machine that is judged by clips of `clip_s`, not yet started."""
+def make_listener(config: MachineConfig, ring: Ring, capture: Capture, clip_samples: int = 0) -> Listener:
+    """The thread that listens for a machine that is judged by clips of `clip_samples`, not yet started."""
     live = isinstance(config.capture, MicCaptureConfig)
     pace = config.capture.pace if isinstance(config.capture, FileCaptureConfig) else None
     waits = pace == "fast" or isinstance(config.capture, StdinCaptureConfig)
     no_data_s = math.inf if pace == "fast" else 2 * config.no_data_s if live else config.no_data_s  # a microphone tells by itself
-    return Listener(config.name, capture, ring, live=live, waits=waits, no_data_s=no_data_s, clip_s=clip_s, retry_s=config.retry_s)
+    return Listener(
+        config.name, capture, ring, live=live, waits=waits, no_data_s=no_data_s, clip_samples=clip_samples, retry_s=config.retry_s
+    )

@@ -37,8 +37,8 @@ class Listener:
 
     A live capture (a microphone) is reopened for ever, waiting a little longer each time, but at once when a device has come;
     nothing waits for the reader of the ring. Any other (recordings, a pipe) waits until the ring has room, and its first error
-    is final. Whichever it is, no sample for `no_data_s` (infinity for what is not paced by the world) is `stalled`, gaps
-    so often that no stretch of `clip_s` comes are `overrun`, and what has ended is `ended` as soon as all of it was taken.
+    is final. Whichever it is, no sample for `no_data_s` (infinity for what is not paced by the world) is `stalled`, gaps so often that
+    no stretch of `clip_samples` (of one decision) comes are `overrun`, and what has ended is `ended` as soon as all of it was taken.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class Listener:
         waits: bool,
         no_data_s: float,
         retry_s: float,
-        clip_s: float = 0.0,
+        clip_samples: int = 0,
         first_retry_s: float = FIRST_RETRY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.error: CaptureError | None = None
         self._name, self._capture, self._ring = name, capture, ring
         self._device = capture if isinstance(capture, DeviceCapture) else None
-        self._live, self._waits, self._clip_s = live, waits, clip_s
+        self._live, self._waits, self._clip_samples = live, waits, clip_samples
         self._no_data_s, self._retry_s, self._clock = no_data_s, retry_s, clock
         self._first_retry_s = min(first_retry_s, retry_s)
         self._state = SensorState("starting")
@@ -155,7 +155,7 @@ class Listener:
         return CaptureError(f"{self._capture.describe()}: reading it failed ({type(fault).__name__}: {fault})")
 
     def _read_all(self) -> None:
-        stretches = Stretches(self._clip_s * self._capture.sample_rate_hz)
+        stretches = Stretches(self._clip_samples)
         while not self._stopping.is_set():
             block = self._capture.read()
             if block is None:
@@ -176,5 +176,6 @@ class Listener:
         if self._state.state not in HEARD:
             log.info("%s: listening to %s", self._name, self._capture.describe())
             self._heard_since_s = self._clock()
-        detail = f"{self._capture.describe()}: gaps so often that no {self._clip_s:g} s come whole; see what else keeps the machine busy"
+        clip_s = self._clip_samples / self._capture.sample_rate_hz
+        detail = f"{self._capture.describe()}: gaps so often that no {clip_s:g} s come whole; see what else keeps the machine busy"
         self._state = SensorState("overrun", detail) if overrun else SensorState("ok")

@@ -111,6 +111,11 @@ class BundleFields(BaseModel):
     calibration: Calibration
     provenance: Provenance
 
+    @property
+    def first_decision_samples(self) -> int:
+        """Samples of a stream, or of what follows a gap, up to its first decision."""
+        return self.features.n_fft // 2 + (self.clip.covered_frames - 1) * self.features.hop_samples
+
 
 class BundleRecord(BundleFields):
     """`bundle.json`, the only carrier of numeric truth; `record_sha256` is that of all its other keys (`digest_of`)."""

@@ -16,7 +16,6 @@ from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.line import require_streamable
 from aegan_monitor.machine import Judge
 from aegan_monitor.pipeline import Pipeline
-from aegan_monitor.record import BundleFields
 from aegan_monitor.session import Session
 
 Write = Callable[[str], object]
@@ -103,18 +102,13 @@ class Replay:
         finally:
             capture.close()
         if n_decisions == 0:
-            least_s = first_decision_samples(fields) / rate
+            least_s = fields.first_decision_samples / rate
             raise CaptureError(
                 f"{capture.describe()}: expected at least {least_s:.2f} s for one decision, found {n_samples / rate:.2f} s; "
                 "name more recordings, or use --clips"
             )
         counts = f"{n_decisions} decisions, {n_exceeded} exceeded, {n_alarms} alarms"
         tell(f"{n_samples / rate:.1f} s of sound, {counts}; ends {judge.alarm.state}")
-
-
-def first_decision_samples(fields: BundleFields) -> int:
-    """Samples of a stream up to its first decision."""
-    return fields.features.n_fft // 2 + (fields.clip.covered_frames - 1) * fields.features.hop_samples
 
 
 @contextlib.contextmanager

@@ -9,8 +9,8 @@ PATIENCE_CLIPS = 2.0  # so long without one whole clip is no accident
 class Stretches:
     """Of one opening of a capture; belongs to its thread."""
 
-    def __init__(self, clip_samples: float) -> None:
-        """Store; 0 for who needs no clips."""
+    def __init__(self, clip_samples: int) -> None:
+        """Store how many samples a decision needs; 0 for who needs no clips."""
         self._clip_samples = clip_samples
         self._n_gaps = 0
         self._whole_until: int | None = None  # end of the last stretch of a clip or more, else where all began

@@ -297,7 +297,7 @@ def test_gaps_too_often_are_a_sensor_fault() -> None:
             super().write(block)
 
     listener = Listener(
-        "pump", capture, Watched(40_000, 500), live=False, waits=False, no_data_s=5, clip_s=0.2, retry_s=1, clock=lambda: 0.0
+        "pump", capture, Watched(40_000, 500), live=False, waits=False, no_data_s=5, clip_samples=3200, retry_s=1, clock=lambda: 0.0
     )
     listener.start()
     wait_until(lambda: listener.error)

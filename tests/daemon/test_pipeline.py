@@ -46,6 +46,15 @@ def test_any_split_gives_the_same_scores(cuts: list[int]) -> None:
     assert_same([clip for a, b in pairwise(places) for clip in pipeline.push(SOUND[a:b])], WHOLE)
 
 
+@pytest.mark.parametrize("clip", [ClipParameters(), ClipParameters(clip_frames=300), ClipParameters(32, 5, 49, 10)])
+def test_the_samples_to_the_first_decision_are_known(clip: ClipParameters) -> None:
+    """To the last one, also where the hop leaves frames of the clip over."""
+    n_samples = make_fields(clip).first_decision_samples
+    pipeline = make_pipeline(clip)
+    assert pipeline.push(SOUND[: n_samples - 1]) == []
+    assert [found.end_sample for found in pipeline.push(SOUND[n_samples - 1 : n_samples])] == [n_samples]
+
+
 def test_block_by_block_gives_the_same_scores() -> None:
     """Nor on very many small ones."""
     pipeline = make_pipeline()
