@@ -4,7 +4,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aegan_monitor.capture import Capture, DeviceCapture
@@ -17,11 +17,21 @@ log = logging.getLogger(__name__)
 FIRST_RETRY_S = 0.25
 LOOK_S = 0.5  # between two looks at what is plugged in
 ROOM_TIMEOUT_S = 0.5
+STOP_S = 1.0
 SURE_S = 0.3  # the thread that reads has its turn meanwhile, if only this process was frozen
 STEADY_S = 10.0  # of sound, after which a fault is a new one
 HEARD = frozenset({"ok", "overrun"})
 FIGURES = frozenset({"wrong_rate", "invalid", "constant"})  # each attempt measures a little else: no news
 PACED = frozenset({"silent", "constant"})  # the capture itself listens for longer each time
+
+
+def stop_all(listeners: Sequence["Listener"], timeout_s: float = STOP_S) -> None:
+    """End their threads at the same time: however many hang, they are waited for no longer than one."""
+    for listener in listeners:
+        listener.request_stop()
+    deadline_s = time.monotonic() + timeout_s
+    for listener in listeners:
+        listener.join(max(0.0, deadline_s - time.monotonic()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +84,18 @@ class Listener:
         self._last_news_s = self._clock()
         self._thread.start()
 
-    def stop(self, timeout_s: float = 1.0) -> None:
-        """End the thread; one that hangs in a dead device is left behind."""
+    def request_stop(self) -> None:
+        """Have the thread end soon."""
         self._stopping.set()
-        self._thread.join(timeout_s)
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for its end; one that hangs in a dead device is left behind, one that never began is none."""
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def stop(self) -> None:
+        """End the thread."""
+        stop_all([self])
 
     def sensor(self) -> SensorState:
         """What can be said of the input now (any thread)."""

@@ -13,7 +13,7 @@ from aegan_monitor.capture.devices import match_devices
 from aegan_monitor.capture.mic import InputDevice, MicrophoneCapture
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.level import measure_level
-from aegan_monitor.listener import Listener
+from aegan_monitor.listener import Listener, stop_all
 from aegan_monitor.ring import Ring
 
 DEFAULT_CHANNELS = 2  # sound servers offer 32, of which most are copies or empty
@@ -115,8 +115,7 @@ class Meter:
                     self._tell(line)
                 first = False
         finally:
-            for channel in self._channels:
-                channel.listener.stop()
+            stop_all([channel.listener for channel in self._channels])
 
     def _wait(self, wait_s: float) -> bool:
         """Wait; False when it was stopped meanwhile."""

@@ -18,6 +18,7 @@ from aegan_monitor.inbox import Inbox
 from aegan_monitor.journal import Journal, find_path
 from aegan_monitor.last_event import LastEvent, read_last_event
 from aegan_monitor.line import Line, make_capture
+from aegan_monitor.listener import stop_all
 from aegan_monitor.memory import give_back_memory
 from aegan_monitor.messages import Topics
 from aegan_monitor.metrics import MetricsServer
@@ -126,8 +127,7 @@ class Monitor:
             self._notifier.stopping()
             if self._metrics:
                 self._metrics.stop()
-            for line in reversed(self._setup.lines):
-                line.listener.stop()
+            stop_all([line.listener for line in reversed(self._setup.lines)])
             self._publish_health()
             self._reloader.stop()
             self._obey([], STOPPING)
@@ -229,8 +229,8 @@ class Monitor:
         before, self._setup = self._setup, setup
         gone = [line for line in before.lines if line not in setup.lines]
         new = [line for line in setup.lines if line not in before.lines]
+        stop_all([line.listener for line in gone])
         for line in gone:
-            line.listener.stop()
             self._watchdog.forget(line.machine.name)
             self._publish(line.machine.name, line.machine.end(now(), self._last_event(line)))
         self._inbox.configure(setup.config.mqtt.commands, [line.machine.name for line in setup.lines])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aegan_monitor.errors import CaptureError
-from aegan_monitor.listener import Listener, SensorState
+from aegan_monitor.listener import STOP_S, Listener, SensorState, stop_all
 from aegan_monitor.ring import Ring
 from aegan_monitor.types import Block
 from fakes import ScriptedCapture
@@ -304,3 +304,27 @@ def test_gaps_too_often_are_a_sensor_fault() -> None:
     assert [state for n, state in enumerate(states) if n == 0 or state != states[n - 1]] == ["starting", "ok", "overrun", "ok"]
     assert states.index("overrun") * 500 == 6500  # more than two clips of 3200 samples have come by then
     listener.stop()
+
+
+def test_those_that_hang_are_waited_for_together() -> None:
+    """However many: what comes after them has the same time."""
+    hangs, opening = threading.Event(), threading.Semaphore(0)
+
+    class HangingCapture(ScriptedCapture):
+        def open(self) -> None:
+            opening.release()
+            hangs.wait(60.0)
+
+    listeners = [Listener("pump", HangingCapture([]), Ring(1024, 512), live=True, waits=False, no_data_s=5, retry_s=1) for _ in range(4)]
+    for listener in listeners:
+        listener.start()
+        assert opening.acquire(timeout=10)
+    start_s = time.monotonic()
+    stop_all(listeners)
+    assert STOP_S <= time.monotonic() - start_s < 2 * STOP_S
+    hangs.set()
+
+
+def test_one_that_never_began_is_stopped_at_once() -> None:
+    """As when no thread could be made for it, and all that runs is ended in order."""
+    Listener("pump", ScriptedCapture([]), Ring(1024, 512), live=True, waits=False, no_data_s=5, retry_s=1).stop()

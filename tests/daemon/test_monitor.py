@@ -19,6 +19,7 @@ from aegan_monitor.config import MachineConfig, MonitorConfig, load_config
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.journal import Journal
+from aegan_monitor.listener import STOP_S
 from aegan_monitor.monitor import Monitor
 from aegan_monitor.notify import Notifier
 from aegan_monitor.payloads import Event
@@ -239,3 +240,24 @@ def test_a_disk_that_comes_late_has_its_alarm_ended(tmp_path: Path, caplog: pyte
     for row in stored:
         event = json.loads(row.message.payload)
         assert (event["kind"], event["sequence"], event["active"]) == ("cleared", 58, False)
+
+
+def test_hung_microphones_do_not_hold_up_the_end(tmp_path: Path) -> None:
+    """Six drivers that answer nothing cost a second, not six: systemd's patience is needed for the journal."""
+    path, n_machines = tmp_path / "monitor.yaml", 6
+    machines = ", ".join(f"{{name: m{number}, bundle: {bundle_path()}}}" for number in range(n_machines))
+    path.write_text(f"mqtt: {{host: 127.0.0.1, port: {find_free_port()}}}\noutbox: {{path: outbox.sqlite}}\nmachines: [{machines}]\n")
+    opening, released = threading.Semaphore(0), threading.Event()
+
+    class HangingCapture(TricklingCapture):
+        def open(self) -> None:
+            opening.release()
+            released.wait(60.0)
+
+    monitor = Monitor(load_config(path), capture=lambda _, sample_rate_hz: HangingCapture(sample_rate_hz))
+    with running(monitor):
+        for _ in range(n_machines):
+            assert opening.acquire(timeout=20.0)
+        asked_s = time.monotonic()
+    assert time.monotonic() - asked_s < n_machines * STOP_S
+    released.set()
