@@ -1,4 +1,4 @@
-"""What may stand as a name in a configuration, and as a level of a topic."""
+"""What may stand as a name in a configuration, as a level of a topic, and in a line for people."""
 
 import re
 from typing import Annotated
@@ -20,3 +20,8 @@ Text = Annotated[str, Field(min_length=1, max_length=_LONGEST_TEXT), Expected("t
 def make_name(text: str) -> str:
     """`text` as a level of a topic: what may not stand there becomes `-`."""
     return re.sub("[^A-Za-z0-9_-]", "-", text).lstrip("-_") or "node"
+
+
+def make_printable(text: str) -> str:
+    """`text` of whoever made a device, with line ends and what steers a terminal as escapes."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

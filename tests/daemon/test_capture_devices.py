@@ -192,3 +192,18 @@ def test_a_hanging_server_is_not_no_server(tmp_path: Path) -> None:
         with pytest.raises(CaptureError, match="the sound server hangs") as caught:
             devices.find(wanted)
         assert caught.value.fault == "stalled"
+
+
+def test_a_name_is_one_line_and_steers_no_terminal(tmp_path: Path) -> None:
+    """Whoever made it: a source, a card, its serial number, or a device of PortAudio's."""
+    evil, told = "Mic\n<2>pump: alarm raised\x1b[2J", r"Mic\n<2>pump: alarm raised\x1b[2J"
+    plug(tmp_path, 1, evil, serial=evil)
+    plug(tmp_path, 2, "Device", usb_path="1-1.4", serial="0\x1b[2J1")
+    devices = Devices(FalseServer(make_source("usb\x07", evil)), AlsaCards(tmp_path), FalsePortAudio(f"{evil} (hw:1,0)"))
+    assert [(device.name, device.identity) for device in devices.list_all()] == [(told, r"pulse:usb\x07"), (told, f"alsa:{told}")]
+    assert refusal(devices, "yard") == f"no input device matches 'yard'; available: {told!r} (pulse:usb\\x07), see aegan-monitor devices"
+    assert refusal(devices, "alsa:x").startswith(f"no sound card is alsa:x; available: alsa:{told}, usb:1-1.4; ")
+    assert devices.find(f"alsa:{told}").place == "(hw:1,0)"
+    assert devices.find(r"usb:0\x1b[2J1").place == "(hw:2,0)"
+    bare = Devices(no_server(), AlsaCards(tmp_path / "none"), FalsePortAudio(evil))
+    assert [(device.name, device.identity, device.place) for device in bare.list_all()] == [(told, told, evil)]

@@ -176,3 +176,43 @@ def test_odd_packets_are_the_servers_fault() -> None:
     for _ in range(2):
         with pytest.raises(CaptureError, match="it sent what it should not: "):
             stream.read(0.0)
+
+
+class OneSource(FalseConnection):
+    """A server with a single source, whose name is `heard`."""
+
+    def request(self, command: int, *values: Value) -> list[Value]:
+        if command == 5:
+            assert self._heard in values
+            return [CHANNEL, 17, 0, 0, SampleSpec(5, 2, 48_000), ChannelMap(b"\1\2"), 9, self._heard, False, 0]
+        row: list[Value] = [
+            9,
+            self._heard,
+            "Mic",
+            SampleSpec(3, 2, 48_000),
+            ChannelMap(b"\1\2"),
+            0,
+            0,
+            False,
+            0xFFFFFFFF,
+            None,
+            0,
+            "x",
+            0,
+            {},
+            0,
+        ]
+        return row if command == 24 else ["pulse", "1", "user", "host", SampleSpec(3, 2, 48_000), "sink", self._heard]
+
+
+class OneSourceServer(PulseServer):
+    """It."""
+
+    def _connect(self) -> PulseConnection:
+        return OneSource("usb\n1", [(CHANNEL, SOUND.tobytes())])
+
+
+def test_a_source_of_an_odd_name_is_opened_by_what_is_shown_of_it() -> None:
+    """The server is told the name as it is."""
+    stream = OneSourceServer("unix:/nowhere", {}).open(r"usb\n1")
+    assert stream.read(0.0) is not None

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from aegan_monitor.names import make_printable
+
 _CARD = re.compile(r"card(\d+)$")
 _CAPTURE_DEVICE = re.compile(r"pcm(\d+)c$")
 
@@ -58,7 +60,7 @@ class AlsaCards:
         ]
 
     def _list_card(self, card: int, path: Path) -> list[AlsaDevice]:
-        card_id = _read(path / "id")
+        card_id = make_printable(_read(path / "id"))
         usb_path, usb_serial = self._find_usb(card)
         devices = sorted(int(match[1]) for entry in _list(path) if (match := _CAPTURE_DEVICE.match(entry.name)))
         return [
@@ -70,7 +72,7 @@ class AlsaCards:
         """Path and serial number of the USB device that carries the card."""
         place = (self._sys / f"card{card}" / "device").resolve()
         usb = next((folder for folder in (place, *place.parents) if _read(folder / "idVendor")), None)
-        return (usb.name, _read(usb / "serial")) if usb else ("", "")
+        return (usb.name, make_printable(_read(usb / "serial"))) if usb else ("", "")
 
 
 def _list(folder: Path) -> list[Path]:
@@ -89,4 +91,4 @@ def _read(path: Path) -> str:
 
 def _read_field(path: Path, key: str) -> str:
     lines = (line.partition(":") for line in _read(path).splitlines())
-    return next((value.strip() for name, _, value in lines if name == key), "")
+    return next((make_printable(value.strip()) for name, _, value in lines if name == key), "")

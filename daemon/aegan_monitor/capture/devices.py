@@ -11,6 +11,7 @@ from aegan_monitor.capture.pulse import PulseServer, Source
 from aegan_monitor.capture.pulse_connection import NoServerError
 from aegan_monitor.capture.stream import Stream
 from aegan_monitor.errors import CaptureError
+from aegan_monitor.names import make_printable
 
 SOUND_SERVER = "PulseAudio"  # or PipeWire, which speaks its language
 KINDS = ("alsa", "usb", "pulse")
@@ -168,12 +169,12 @@ def _name_source(identity: str) -> InputDevice:
 
 def _describe_source(source: Source) -> InputDevice:
     return InputDevice(
-        source.description,
+        make_printable(source.description),
         SOUND_SERVER,
         source.n_channels,
         float(source.sample_rate_hz),
         source.is_default,
-        f"pulse:{source.name}",
+        f"pulse:{make_printable(source.name)}",
         is_monitor=source.is_monitor,
     )
 
@@ -181,7 +182,7 @@ def _describe_source(source: Source) -> InputDevice:
 def _describe_hardware(device: dict[str, Any], cards: dict[str, AlsaDevice]) -> InputDevice:
     match = _PLACE.search(device["name"])
     card = cards.get(match[1]) if match else None
-    name = device["name"][: match.start()] if match else device["name"]
+    name = make_printable(device["name"][: match.start()] if match else device["name"])
     return InputDevice(
         name,
         device["host_api"],

@@ -19,6 +19,7 @@ from aegan_monitor.capture.pulse_connection import CONTROL, PulseConnection, fin
 from aegan_monitor.capture.stream import Chunk
 from aegan_monitor.capture.tagstruct import ChannelMap, SampleSpec, Value
 from aegan_monitor.errors import CaptureError
+from aegan_monitor.names import make_printable
 
 FRAGMENT_S = 0.05  # how much sound comes at a time
 
@@ -65,7 +66,7 @@ class PulseServer:
             return _list_sources(connection)
 
     def open(self, name: str) -> "PulseStream":
-        """Listen to the source of that name, and no other.
+        """Listen to the source of that name (as `make_printable` writes it), and no other.
 
         Raises:
             CaptureError: No server answers, or it has no such source.
@@ -73,7 +74,7 @@ class PulseServer:
         connection = self._connect()
         try:
             sources = _list_sources(connection)
-            source = next((source for source in sources if source.name == name), None)
+            source = next((source for source in sources if make_printable(source.name) == name), None)
             if source is None:
                 there = ", ".join(repr(other.name) for other in sources) or "none"
                 raise CaptureError(f"the sound server has no source {name!r}; available: {there}; plug the microphone in")
