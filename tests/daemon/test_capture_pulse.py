@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aegan_monitor.capture.pulse import PulseServer, PulseStream, _list_sources
-from aegan_monitor.capture.pulse_connection import ANSWER_S, CONTROL, PulseConnection, find_address, read_cookie
+from aegan_monitor.capture.pulse_connection import ANSWER_S, CONTROL, PulseConnection, find_address, read_cookie, split_host
 from aegan_monitor.capture.tagstruct import ChannelMap, SampleSpec, Value, pack
 from aegan_monitor.errors import CaptureError
 from devices import make_source
@@ -40,6 +40,21 @@ def test_the_cookie_is_a_whole_one(tmp_path: Path) -> None:
     assert read_cookie({"HOME": str(tmp_path), "PULSE_COOKIE": str(tmp_path / "short")}) == bytes([7]) * 256
 
 
+@pytest.mark.parametrize("kind", ["tcp", "tcp4", "tcp6", ""])
+@pytest.mark.parametrize(
+    ("place", "found"),
+    [
+        ("host", ("host", 4713)),
+        ("10.0.0.1:4714", ("10.0.0.1", 4714)),
+        ("[::1]", ("::1", 4713)),
+        ("[fe80::1%eth0]:4714", ("fe80::1%eth0", 4714)),
+    ],
+)
+def test_a_server_in_the_network_has_a_host_and_a_port(kind: str, place: str, found: tuple[str, int]) -> None:
+    """An address of IPv6 stands in brackets, since it has colons of its own."""
+    assert split_host(f"{kind}:{place}" if kind else place) == found
+
+
 def refuse(address: str) -> CaptureError:
     """Why no source can be listed."""
     with pytest.raises(CaptureError) as caught:
@@ -48,7 +63,12 @@ def refuse(address: str) -> CaptureError:
 
 
 @pytest.mark.parametrize(
-    ("address", "reason"), [("unix:/nonexistent", "No such file or directory"), ("/nonexistent", "No such file or directory")]
+    ("address", "reason"),
+    [
+        ("unix:/nonexistent", "No such file or directory"),
+        ("/nonexistent", "No such file or directory"),
+        ("tcp:::1", "expected HOST, HOST:PORT or [IPV6]:PORT"),
+    ],
 )
 def test_no_server_is_missing(address: str, reason: str) -> None:
     """With its address, and what to do."""
@@ -162,9 +182,12 @@ class OddConnection(FalseConnection):
         return self._answer or super().request(command, *values)
 
 
-@pytest.mark.parametrize("answer", [[1], [1] * 12, [0, 0, 0, 0, SampleSpec(5, 0, 16_000), None, 0, "usb"]])
+@pytest.mark.parametrize(
+    "answer",
+    [[1], [1] * 12, *([0, 0, 0, 0, spec, None, 0, "usb"] for spec in (SampleSpec(5, 0, 16_000), SampleSpec(3, 2, 16_000)))],
+)
 def test_an_odd_answer_is_the_servers_fault(answer: list[Value]) -> None:
-    """Too short, of other types, or without channels."""
+    """Too short, of other types, without channels, or another encoding (16-bit integers) than was asked for."""
     for ask in (_list_sources, lambda connection: PulseStream(connection, make_source("usb"))):
         with pytest.raises(CaptureError, match=r"the sound server at unix:/nowhere has gone \(it sent what it should not: "):
             ask(OddConnection(answer))

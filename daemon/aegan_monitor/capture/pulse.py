@@ -121,7 +121,7 @@ class PulseStream:
         with connection.understanding():
             self._channel, given, heard = answer[0], answer[4], answer[7]
             self.sample_rate_hz, self.n_channels = given.sample_rate_hz, given.n_channels
-            if self.sample_rate_hz < 1 or self.n_channels < 1:
+            if given.encoding != _FLOAT32_LE or self.sample_rate_hz < 1 or self.n_channels < 1:
                 raise ValueError(f"a stream of the form {given}")
         if heard != source.name:
             raise self._moved(heard)

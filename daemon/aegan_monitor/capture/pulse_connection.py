@@ -4,6 +4,7 @@ Source: `src/pulsecore/pstream.c`, `protocol-native.c` and `native-common.h` of 
 2009 speaks it, PipeWire too.
 """
 
+import re
 import select
 import socket
 import struct
@@ -26,6 +27,8 @@ _REASONS = {1: "access denied", 5: "no such source", 17: "it speaks another vers
 _DESCRIPTOR = struct.Struct(">5I")  # length, channel, offset (2), flags
 _LARGEST_PACKET = 16 * 1024 * 1024
 _COOKIE_BYTES = 256
+_HOST = re.compile(r"(?:tcp[46]?:)?(?:\[(?P<ipv6>[^]]+)\]|(?P<name>[^:]*))(?::(?P<port>\d+))?")
+_PORT = 4713
 
 
 def find_address(environ: Mapping[str, str]) -> str:
@@ -35,6 +38,18 @@ def find_address(environ: Mapping[str, str]) -> str:
     folders = [environ.get("PULSE_RUNTIME_PATH"), environ.get("XDG_RUNTIME_DIR") and environ["XDG_RUNTIME_DIR"] + "/pulse", "/run/pulse"]
     sockets = [f"{folder}/native" for folder in folders if folder]
     return "unix:" + next((path for path in sockets if _exists(path)), sockets[0])
+
+
+def split_host(address: str) -> tuple[str, int]:
+    """Host and port of `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`, with `tcp:`, `tcp4:` or `tcp6:` before it or nothing.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    match = _HOST.fullmatch(address)
+    if match is None:
+        raise ValueError("expected HOST, HOST:PORT or [IPV6]:PORT")
+    return match["ipv6"] or match["name"], int(match["port"] or _PORT)
 
 
 def _exists(path: str) -> bool:
@@ -185,8 +200,7 @@ class PulseConnection:
                     opened.close()
                     raise
                 return opened
-            host, _, port = (place if kind in ("tcp", "tcp4", "tcp6") else self._address).partition(":")
-            return socket.create_connection((host, int(port or 4713)), ANSWER_S)
+            return socket.create_connection(split_host(self._address), ANSWER_S)
         except (BlockingIOError, TimeoutError) as error:  # so many wait for it already that no more are let in
             raise self._hangs() from error
         except (OSError, ValueError) as error:
