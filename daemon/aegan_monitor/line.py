@@ -7,12 +7,13 @@ import time
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from aegan_monitor.bundle import Bundle, load_bundle
 from aegan_monitor.capture import Capture
 from aegan_monitor.capture.file import FileCapture
 from aegan_monitor.capture.mic import MicrophoneCapture
-from aegan_monitor.capture.stdin import StdinCapture
+from aegan_monitor.capture.stdin import Pipe, StdinCapture
 from aegan_monitor.capture_config import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
 from aegan_monitor.config import InferenceConfig, MachineConfig
 from aegan_monitor.errors import BundleError, ConfigError
@@ -101,7 +102,13 @@ def make_capture(machine: MachineConfig, sample_rate_hz: int) -> Capture:
         return MicrophoneCapture(capture.device, capture.channel, sample_rate_hz, stall_s=machine.no_data_s)
     if isinstance(capture, FileCaptureConfig):
         return FileCapture(capture.paths, sample_rate_hz, capture.pace, loop=capture.loop)
-    return StdinCapture(sys.stdin.fileno(), sample_rate_hz, capture.sample_format)
+    return StdinCapture(find_standard_input(), sample_rate_hz, capture.sample_format)
+
+
+@cache
+def find_standard_input() -> Pipe:
+    """The one of this process."""
+    return Pipe(sys.stdin.fileno())
 
 
 class Sessions:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegan_monitor.capture.stdin import SampleFormat, StdinCapture
+from aegan_monitor.capture.stdin import Pipe, SampleFormat, StdinCapture
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import Block
 
@@ -40,7 +40,7 @@ def open_pipe(content: bytes, sizes: list[int] | None = None) -> Iterator[int]:
 
 def open_capture(descriptor: int, sample_format: SampleFormat, block_samples: int = 100) -> StdinCapture:
     """A capture that has begun."""
-    capture = StdinCapture(descriptor, RATE_HZ, sample_format, block_samples, wait_s=10)
+    capture = StdinCapture(Pipe(descriptor), RATE_HZ, sample_format, block_samples, wait_s=10)
     capture.open()
     return capture
 
@@ -148,13 +148,13 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 def test_describe_tells_what_is_expected() -> None:
     """A person sees which bytes the writer has to send."""
-    assert StdinCapture(0, RATE_HZ, "s16le").describe() == "standard input (s16le, 16000 Hz, 1 channel)"
+    assert StdinCapture(Pipe(0), RATE_HZ, "s16le").describe() == "standard input (s16le, 16000 Hz, 1 channel)"
 
 
 def test_a_silent_writer_gives_blocks_without_samples() -> None:
     """So that whoever reads can stop; what came before is not held back, and nothing is lost."""
     reading, writing = os.pipe()
-    capture = StdinCapture(reading, RATE_HZ, "s16le", 100, wait_s=0.01)
+    capture = StdinCapture(Pipe(reading), RATE_HZ, "s16le", 100, wait_s=0.01)
     capture.open()
     os.write(writing, bytes(5))
     found = [capture.read(), capture.read()]
@@ -166,3 +166,11 @@ def test_a_silent_writer_gives_blocks_without_samples() -> None:
     assert (found[0].start_sample, len(found[0].samples), found[0].overflowed) == (2, 2, False)
     assert found[1] is None
     os.close(reading)
+
+
+def test_a_pipe_that_has_ended_is_no_fault_after_a_reload(pipe_of: Callable[[bytes], int]) -> None:
+    """It had begun for the capture before."""
+    pipe = Pipe(pipe_of(bytes(4)))
+    captures = [StdinCapture(pipe, RATE_HZ, "s16le", wait_s=10) for _ in range(2)]
+    assert [len(block.samples) for block in read_all(captures[0])] == [2]
+    assert captures[1].read() is None

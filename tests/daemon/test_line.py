@@ -1,5 +1,7 @@
 """A line is made of parts that agree on what a clip is."""
 
+import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,9 +9,10 @@ import numpy as np
 import pytest
 
 from aegan_monitor.bundle import load_bundle
+from aegan_monitor.capture_config import StdinCaptureConfig
 from aegan_monitor.config import InferenceConfig, MachineConfig
 from aegan_monitor.demo import bundle_path
-from aegan_monitor.line import SLACK_S, Line, Sessions, make_line
+from aegan_monitor.line import SLACK_S, Line, Sessions, find_standard_input, make_capture, make_line
 from aegan_monitor.payloads import Score
 from aegan_monitor.types import Block
 from broker import wait_until
@@ -44,3 +47,24 @@ def test_the_watchdog_waits_for_a_whole_decision() -> None:
     """After as long as the sensor may be silent, and with some slack."""
     line = make(ScriptedCapture([]))
     assert line.deadline_s == 2 * line.config.no_data_s + NEEDED_SAMPLES / line.sample_rate_hz + SLACK_S
+
+
+def test_a_reload_amid_a_sample_hears_no_halves_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each makes another capture of standard input, which goes on at the very byte."""
+    reading, writing = os.pipe()
+    values = np.arange(100, 110, dtype="<i2")
+    machine = MachineConfig(name="pump", bundle=Path("b"), capture=StdinCaptureConfig(kind="stdin", sample_format="s16le"))
+    heard: list[float] = []
+    with os.fdopen(reading) as standard_input, os.fdopen(writing, "wb", buffering=0) as writer:
+        monkeypatch.setattr(sys, "stdin", standard_input)
+        find_standard_input.cache_clear()
+        for part in (values.tobytes()[:7], values.tobytes()[7:]):
+            writer.write(part)
+            capture = make_capture(machine, 16_000)
+            capture.open()
+            block = capture.read()
+            assert block is not None
+            heard += (block.samples * 32768).tolist()
+            capture.close()
+    find_standard_input.cache_clear()
+    assert heard == values.tolist()

@@ -2,6 +2,7 @@
 
 import os
 import select
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,20 @@ SampleFormat = Literal["s16le", "f32le"]
 _DTYPE_AND_FULL_SCALE: dict[SampleFormat, tuple[str, int]] = {"s16le": ("<i2", 32768), "f32le": ("<f4", 1)}
 
 
+@dataclass(slots=True)
+class Pipe:
+    """A descriptor, and what whoever reads it next has to know, as after a reload.
+
+    Attributes:
+        rest: What was read behind the last whole sample.
+        has_begun: A sample has come.
+    """
+
+    descriptor: int
+    rest: bytes = b""
+    has_begun: bool = False
+
+
 class StdinCapture:
     """One channel of headerless PCM; the rate is whatever the writer uses, and cannot be checked.
 
@@ -22,17 +37,16 @@ class StdinCapture:
     """
 
     def __init__(
-        self, descriptor: int, sample_rate_hz: int, sample_format: SampleFormat, block_samples: int = 1600, wait_s: float = 0.25
+        self, pipe: Pipe, sample_rate_hz: int, sample_format: SampleFormat, block_samples: int = 1600, wait_s: float = 0.25
     ) -> None:
         """Store; a block holds up to `block_samples` (1600 are 0.1 s at 16 kHz), and none when nothing came for `wait_s`."""
         self.sample_rate_hz = sample_rate_hz
-        self._descriptor = descriptor
+        self._pipe = pipe
         self._sample_format = sample_format
         dtype, self._full_scale = _DTYPE_AND_FULL_SCALE[sample_format]
         self._dtype = np.dtype(dtype)
         self._block_samples = block_samples
         self._wait_s = wait_s
-        self._rest = b""
         self._next_sample = 0
         self._resumed = False
 
@@ -53,28 +67,29 @@ class StdinCapture:
         width = self._dtype.itemsize
         content, ended = self._read_bytes(self._block_samples * width)
         n_whole = len(content) // width
-        self._rest = content[n_whole * width :]
+        self._pipe.rest = content[n_whole * width :]
+        self._pipe.has_begun = self._pipe.has_begun or n_whole > 0
         if n_whole or not ended:
             return self._deliver(np.frombuffer(content, self._dtype, n_whole).astype(np.float32) / np.float32(self._full_scale))
-        if self._rest:
-            n_bytes, self._rest = len(self._rest), b""
+        if self._pipe.rest:
+            n_bytes, self._pipe.rest = len(self._pipe.rest), b""
             raise CaptureError(
                 f"standard input: ended within a sample: expected {width} bytes for {self._sample_format}, found {n_bytes}; "
                 f"check that the writer sends {self._sample_format}"
             )
-        if self._next_sample == 0:
+        if not self._pipe.has_begun:
             raise CaptureError("standard input: ended before the first sample; check the program that writes to it")
         return None
 
     def close(self) -> None:
-        """Nothing to let go of: the descriptor belongs to whoever gave it."""
+        """Nothing to let go of: the pipe belongs to whoever gave it."""
 
     def _read_bytes(self, n_bytes: int) -> tuple[bytes, bool]:
         """What has come, up to `n_bytes`, and whether the writer has closed the pipe."""
-        content, ended = self._rest, False
+        content, ended = self._pipe.rest, False
         try:
-            while len(content) < n_bytes and select.select([self._descriptor], [], [], self._wait_s)[0]:
-                part = os.read(self._descriptor, n_bytes - len(content))
+            while len(content) < n_bytes and select.select([self._pipe.descriptor], [], [], self._wait_s)[0]:
+                part = os.read(self._pipe.descriptor, n_bytes - len(content))
                 content += part
                 if not part:
                     ended = True
