@@ -16,7 +16,8 @@ import pytest
 from aegan_monitor.capture import portaudio
 from aegan_monitor.capture.hardware import COMMAND, PortAudio
 from aegan_monitor.errors import CaptureError
-from soundcard import FalseSoundDevice
+from broker import wait_until
+from soundcard import FalseSoundDevice, write_noisy_sounddevice
 
 
 def record(wanted: str, *names: str) -> dict[str, Any]:
@@ -123,7 +124,7 @@ def test_a_driver_that_hangs_does_not_hang_us(tmp_path: Path) -> None:
     assert stream.read(0.2) is None
     stream.close()
     assert time.monotonic() - start_s < 2
-    assert str(tmp_path) not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(tmp_path) not in subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 
 def test_a_signal_to_our_group_spares_it(tmp_path: Path) -> None:
@@ -132,6 +133,32 @@ def test_a_signal_to_our_group_spares_it(tmp_path: Path) -> None:
     stream = child(tmp_path, code).open("USB Mic", "(hw:1,0)")
     stream.close()
     assert stream.sample_rate_hz != os.getpgrp()
+
+
+PARENT = """
+import sys, time
+from aegan_monitor.capture.hardware import COMMAND, PortAudio
+stream = PortAudio(["env", f"PYTHONPATH={sys.argv[1]}", *COMMAND]).open("USB Mic", sys.argv[1])
+print("open", flush=True)
+time.sleep(10)
+"""
+
+
+def test_a_driver_that_hangs_does_not_outlive_us(tmp_path: Path) -> None:
+    """Killed as no program can foresee, we leave no process behind that holds the device, though it writes nothing and waits for ever."""
+    module = write_noisy_sounddevice(tmp_path) / "sounddevice.py"
+    module.write_text(module.read_text().replace("USB Mic", str(tmp_path)).replace("time.sleep(", "time.sleep(1000 + "))
+
+    def children() -> list[str]:
+        listed = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        return [line for line in listed.splitlines() if line.endswith(f"record {tmp_path}")]
+
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "open\n"
+        assert len(children()) == 1
+        parent.kill()
+    wait_until(lambda: not children(), "the end of the child")
 
 
 def test_missing_portaudio_is_told(tmp_path: Path) -> None:

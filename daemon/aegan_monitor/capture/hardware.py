@@ -115,7 +115,7 @@ class _Child:
         try:
             self._process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # nothing is written there: that it ends tells the child that we are gone
                 stdout=input_of_child,
                 stderr=subprocess.DEVNULL,
                 process_group=0,  # Ctrl-C is for us: a device that ends before we do would be a fault
@@ -164,6 +164,8 @@ class _Child:
         """End it, whatever it waits for; one that not even the kernel can end is left behind."""
         self._process.kill()
         os.close(self._output)
+        if self._process.stdin:
+            self._process.stdin.close()
         try:
             self._process.wait(1.0)
         except subprocess.TimeoutExpired:

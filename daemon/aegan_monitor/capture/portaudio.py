@@ -1,4 +1,4 @@
-"""PortAudio, in a process of its own: `python portaudio.py list`, or `... record NAME`, which writes to standard output until it is killed.
+"""PortAudio, in a process of its own: `python portaudio.py list`, or `... record NAME`, which writes until it is killed or its input ends.
 
 In a process of its own because PortAudio looks for devices only when it starts, and so would not see one that came back while another is
 heard; because its calls wait for ever where a driver hangs, and a process can be killed where a thread cannot; and because a
@@ -12,6 +12,7 @@ import json
 import os
 import struct
 import sys
+import threading
 from typing import Any, BinaryIO
 
 BUFFER_S = 0.5  # PortAudio's own choice, 35 ms, loses samples on a busy machine
@@ -74,6 +75,13 @@ def record(sounddevice: Any, devices: list[dict[str, Any]], wanted: str, output:
             output.flush()
 
 
+def end_with_input() -> None:
+    """End this process with its standard input, which its parent holds: nobody else would, were the parent killed while a driver hangs."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
 def write_line(output: BinaryIO, content: dict[str, Any]) -> None:
     """One line of JSON."""
     output.write(json.dumps(content).encode() + b"\n")
@@ -86,6 +94,7 @@ def first_line(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
+    threading.Thread(target=end_with_input, daemon=True).start()
     try:
         pipe = os.fdopen(os.dup(1), "wb")  # ours alone: what drivers and libraries print must not come between
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
