@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from aegan_monitor.capture.mic import LONGEST_PROVEN_RATE_S
 from aegan_monitor.capture.rate import RateMeter
 from aegan_monitor.errors import CaptureError
 
@@ -104,3 +105,12 @@ def test_small_losses_are_noticed(loss_s: float) -> None:
         n_found += meter.add(round(index * CHUNK_S * RATE_HZ), index * CHUNK_S + loss_s * (index // 2900)) > 0
     assert n_found == 4
     assert meter.deviation_ppm == pytest.approx(0, abs=5)
+
+
+@pytest.mark.parametrize("jitter_s", [0.0, 0.0002, 0.02])
+@pytest.mark.parametrize("ppm", [-50.0, 0.0, 50.0])
+def test_the_longest_proof_can_be_given(ppm: float, jitter_s: float) -> None:
+    """A device that has lost its trust again and again is believed at last: the meter looks back that far."""
+    meter = RateMeter("mic", RATE_HZ)
+    feed(meter, RATE_HZ * (1 + ppm / 1e6), 65, jitter_s=jitter_s)
+    assert meter.measured_s >= LONGEST_PROVEN_RATE_S

@@ -184,3 +184,13 @@ def test_a_suspended_machine_has_a_gap() -> None:
     chunks = [seat.read(5.0) for _ in range(3)]
     assert [chunk.overflowed for chunk in chunks if chunk] == [False, True, False]
     seat.leave()
+
+
+def test_a_thread_that_loses_its_turn_was_not_suspended() -> None:
+    """Between its two clocks: the difference is too small once, and right again with the next chunk."""
+    slept_s = iter([5.0, 5.0, 4.8, 5.0, 5.0])
+    microphones, stream = Microphones(lambda: 0.0, sleep_clock=lambda: next(slept_s)), FalseStream([ramp(10), ramp(20), ramp(30)])
+    seat = join(microphones, stream)
+    chunks = [seat.read(5.0) for _ in range(3)]
+    assert [chunk.overflowed for chunk in chunks if chunk] == [False, False, False]
+    seat.leave()

@@ -18,6 +18,7 @@ BUCKET_S = 0.5
 N_SURE = 14  # buckets, 7 s: so long a busy machine may fall behind ever more
 HUGE = 0.4  # of the rate: that is no busy machine
 N_GROSS = 120  # buckets, a minute
+LONGEST_MEASURED_S = (N_GROSS - 2) * BUCKET_S  # 59 s: the first and the last of them hold a moment anywhere in their half second
 N_FINE = 1200  # buckets, ten minutes
 KNOWN_AFTER_S = 120.0  # then 10 ms of jitter are 26 ppm, after ten minutes 2
 
@@ -48,7 +49,7 @@ class RateMeter:
 
     @property
     def measured_s(self) -> float:
-        """For how long the gross rate was looked at."""
+        """For how long the gross rate was looked at; reaches LONGEST_MEASURED_S, and hardly more."""
         return self._recent[-1].time_s - self._recent[0].time_s if self._recent else 0.0
 
     def add(self, n_total: int, now_s: float) -> float:
