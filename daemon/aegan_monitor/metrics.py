@@ -75,7 +75,7 @@ OF_MACHINE: tuple[Row, ...] = (  # of (machine's health, reading)
     Row("aegan_scored_seconds_total", "Sound that was scored.", lambda _, reading: reading.scored_s),
     Row(
         "aegan_coverage_ratio",
-        "Part of the time since the daemon's start that a score covers.",
+        "Part of the time since the machine began that a score covers.",
         lambda health, _: health.coverage_percent / 100,
     ),
     Row("aegan_dropped_samples_total", "Samples overwritten before they were scored.", lambda health, _: health.dropped_samples_total),

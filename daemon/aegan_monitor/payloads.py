@@ -68,7 +68,10 @@ class MachineHealth(Model):
     shelved: bool = Field(default=False, description="Whether it is shelved.")
     sensor: str = Field(description="As in the sensor topic: `ok` or the fault.", examples=["ok"])
     coverage_percent: float = Field(
-        ge=0, le=100, description="Part of the time since the daemon's start that a score covers, in percent.", examples=[99.9]
+        ge=0,
+        le=100,
+        description="Part of the time since the machine began (with the daemon, or by a reload) that a score covers, in percent.",
+        examples=[99.9],
     )
     dropped_samples_total: NonNegativeInt = Field(description="Samples that were overwritten before they could be scored.")
     gaps_total: NonNegativeInt = Field(description="Interruptions of the sound; nothing is scored across one.")
@@ -127,7 +130,10 @@ class Score(Payload):
         description="What the score is held against, on its own scale; while an alarm is active, where it may clear.", examples=[2.0]
     )
     exceeded: bool = Field(description="Whether the score is over the threshold.")
-    level_dbfs: float = Field(description="Level (RMS) of the sound that the score saw, in dB relative to full scale.", examples=[-31.5])
+    level_dbfs: float = Field(
+        description="Level (RMS) of the sound since the decision before, in dB relative to full scale; the score covers a whole clip.",
+        examples=[-31.5],
+    )
     state: AlarmState = Field(description="State of the alarm after this decision.")
 
 
