@@ -14,6 +14,7 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from aegan_monitor.client import ADVICE, WHERE_ADVICE, Protocol, SocketTrouble, connect, make_client
 from aegan_monitor.connection import Connection
+from aegan_monitor.flights import MAX_IN_FLIGHT, Flights
 from aegan_monitor.history import TOO_LARGE, History
 from aegan_monitor.messages import Message, Topics
 from aegan_monitor.outbox import Outbox
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, SocketLike
     from paho.mqtt.reasoncodes import ReasonCode
 
-MAX_IN_FLIGHT = 16  # brokers allow 20 and more; what waits beyond that waits in the outbox, not in paho
 N_SHORT_SUSPECT = 3  # not every broker says why it closes: so many short connections look like two clients with one id
 SILENCE_KEEPALIVES = 1.3  # paho asks after one keep-alive; with the answer still out then, the network is cut
+UNACKNOWLEDGED_KEEPALIVES = 1.5  # so late the end of a connection may be noticed at most
 LARGEST_PACKET_BYTES = 268_435_460
 PACKET_OVERHEAD_BYTES = 16  # of a PUBLISH beside topic and payload, at most
 
@@ -53,6 +54,11 @@ class Terms:
     settled_s: float
     answer_timeout_s: float
 
+    @property
+    def acknowledge_s(self) -> float:
+        """So long may a message be without its acknowledgement."""
+        return max(self.answer_timeout_s, UNACKNOWLEDGED_KEEPALIVES * self.keepalive_s)
+
 
 @dataclass(slots=True)
 class Stop:
@@ -67,7 +73,7 @@ class Conversation:
 
     Attributes:
         connected: The broker has accepted the connection, and it has not been seen to end; any thread may read it.
-        settled: It has lasted for a while.
+        settled: It has lasted for a while, and the broker acknowledges what it gets.
     """
 
     def __init__(self, terms: Terms, history: History, stop: Stop, woken: socket.socket) -> None:
@@ -77,9 +83,9 @@ class Conversation:
         self._outbox = terms.outbox
         self._answered = self._greeted = self._parting = False
         self._greet_by_s = math.inf
-        self._window, self._max_packet_bytes = MAX_IN_FLIGHT, LARGEST_PACKET_BYTES
+        self._max_packet_bytes = LARGEST_PACKET_BYTES
         self._statuses: deque[Message] = deque()  # go out before any row
-        self._in_flight: dict[int, Row | None] = {}  # by paho's message id; none: a status
+        self._flights = Flights()
 
     def hold(self) -> None:
         """Connect, and serve the connection until it ends, whoever ends it.
@@ -102,7 +108,11 @@ class Conversation:
                 if self.connected and now_s - self._heard_s > SILENCE_KEEPALIVES * client.keepalive:
                     self._history.warn("lost (Keep alive timeout)")
                     return
-                if self.connected and not self.settled and now_s - began_s > terms.settled_s:
+                if (waited_s := self._flights.waited_s(now_s)) > terms.acknowledge_s:
+                    self._history.warn(f"left a message without acknowledgement for {terms.acknowledge_s:g} s: see the log of the broker")
+                    return
+                is_well = self.connected and waited_s < terms.answer_timeout_s
+                if is_well and not self.settled and now_s - began_s > terms.settled_s:
                     self.settled = True
                     self._history.settle()
                 if self.connected:
@@ -138,7 +148,7 @@ class Conversation:
         client.loop_misc()  # keep-alive
 
     def _hand_over(self, client: "Client") -> None:
-        while len(self._in_flight) < self._window and not client.want_write():
+        while self._flights.has_room and not client.want_write():
             row = None if self._statuses else self._outbox.next()
             if not self._statuses and row is None:
                 return
@@ -150,8 +160,7 @@ class Conversation:
             info = client.publish(message.topic, message.payload, message.qos, message.retained)
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return  # the connection has just ended
-            if message.qos > 0:
-                self._in_flight[info.mid] = row
+            self._flights.sent(info.mid, row, message.qos, time.monotonic())
             if row is None:
                 self._statuses.popleft()
             else:
@@ -167,7 +176,7 @@ class Conversation:
     def _has_parted(self, client: "Client") -> bool:
         if time.monotonic() > self._stop.by_s:  # too late to part well
             return True
-        if not self.connected or self._statuses or self._in_flight or self._outbox.next():
+        if not self.connected or self._statuses or self._flights or self._outbox.next():
             return False
         if self._parting:
             client.disconnect()
@@ -183,7 +192,7 @@ class Conversation:
             self._history.warn(f"refused client {client_id!r} ({reason}): {ADVICE.get(str(reason), 'see the log of the broker')}")
             return
         self.connected = True
-        self._window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
+        self._flights.window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
         self._max_packet_bytes = getattr(properties, "MaximumPacketSize", LARGEST_PACKET_BYTES)
         self._greet_by_s = time.monotonic() + self._terms.answer_timeout_s
         self._outbox.connected(same_broker=flags.session_present)
@@ -206,11 +215,14 @@ class Conversation:
             self._history.warn(f"keeps one connection a client id ({told}): does another client use {client_id!r}? Change mqtt.client_id")
         else:
             self._history.warn(f"lost ({told})")
-        if reason == TOO_LARGE and (rows := [row for row in self._in_flight.values() if row is not None]):
+        if reason == TOO_LARGE and (rows := self._flights.rows()):
             self._refuse(max(rows, key=lambda row: row.n_bytes), TOO_LARGE, for_good=True)
 
     def _on_publish(self, _client: "Client", _userdata: object, mid: int, reason: "ReasonCode", _: object) -> None:
-        row = self._in_flight.pop(mid, None)
+        flight = self._flights.land(mid)
+        if flight is None:
+            return
+        row = flight.row
         if row is None:
             if reason.is_failure:
                 self._history.refuse_message(self._terms.topics.name("status"), str(reason))

@@ -1,5 +1,6 @@
 """The publisher against a real broker: what arrives, what is sent again, and what is logged when nothing can."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -17,8 +18,8 @@ import pytest
 
 from aegan_monitor.client import Protocol
 from aegan_monitor.connection import Connection
-from aegan_monitor.conversation import MAX_IN_FLIGHT
 from aegan_monitor.discovery import discover
+from aegan_monitor.flights import MAX_IN_FLIGHT
 from aegan_monitor.messages import Message, Topics
 from aegan_monitor.mqtt import MqttPublisher
 from aegan_monitor.outbox import Outbox
@@ -822,3 +823,33 @@ def test_a_silent_peer_is_left_within_one_and_a_half_keep_alives(make: Make, cap
             assert stream.read().endswith(b"\xc0\x00")  # it has asked: PINGREQ
     assert took_s < 1.5 * 2
     assert any("lost (Keep alive timeout)" in message for message in caplog.messages)
+
+
+def hear_out(peer: socket.socket) -> list[bytes]:
+    """Accept the connection, answer its pings and nothing else; what came in each packet until the other side hung up."""
+    bodies: list[bytes] = []
+    with peer, peer.makefile("rb") as stream, contextlib.suppress(IndexError, OSError):
+        read_packet(stream)
+        peer.sendall(ACCEPTED)
+        while True:
+            first, body = read_packet(stream)
+            bodies.append(body)
+            if first == 0xC0:
+                peer.sendall(b"\xd0\x00")
+    return bodies
+
+
+def test_a_broker_that_acknowledges_nothing_is_left(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """It answers pings, so only what it owes tells. Each connection sends what was owed again; a reason is told once, however often."""
+    outbox = Outbox()
+    put(outbox, make_event(1))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        publisher = make(port, outbox, keepalive_s=2, answer_timeout_s=0.2, settled_s=0.5)
+        publisher.start()
+        heard = [hear_out(server.accept()[0]) for _ in range(2)]
+        publisher.stop(timeout_s=0.0)
+    assert all(any(b"id-1" in body for body in bodies) for bodies in heard)
+    told = f"MQTT broker 127.0.0.1:{port} left a message without acknowledgement for 3 s: see the log of the broker{RETRYING}"
+    assert caplog.messages.count(told) == 1
+    assert (outbox.depth, publisher.problem in told) == (1, True)
