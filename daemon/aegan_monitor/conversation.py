@@ -3,69 +3,32 @@
 import math
 import select
 import socket
-import threading
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from paho.mqtt.enums import MQTTErrorCode
 
-from aegan_monitor.client import ADVICE, WHERE_ADVICE, Protocol, SocketTrouble, connect, make_client
-from aegan_monitor.connection import Connection
+from aegan_monitor.client import ADVICE, WHERE_ADVICE, SocketTrouble, connect, make_client
 from aegan_monitor.flights import MAX_IN_FLIGHT, Flights
 from aegan_monitor.history import TOO_LARGE, History
-from aegan_monitor.messages import Message, Topics
-from aegan_monitor.outbox import Outbox
-from aegan_monitor.received import Hear
 from aegan_monitor.row import Row
 from aegan_monitor.subscriptions import Subscriptions
+from aegan_monitor.terms import Stop, Terms
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, SocketLike
     from paho.mqtt.reasoncodes import ReasonCode
 
+    from aegan_monitor.messages import Message
+
 N_SHORT_SUSPECT = 3  # not every broker says why it closes: so many short connections look like two clients with one id
 SILENCE_KEEPALIVES = 1.3  # paho asks after one keep-alive; with the answer still out then, the network is cut
-UNACKNOWLEDGED_KEEPALIVES = 1.5  # so late the end of a connection may be noticed at most
 LARGEST_PACKET_BYTES = 268_435_460
 PACKET_OVERHEAD_BYTES = 16  # of a PUBLISH beside topic and payload, at most
 
 NO_SUBSCRIBERS = 0x10
 FOR_GOOD = frozenset({0x90, 0x95, 0x99})  # topic, size, format: the message's own fault, whatever the ACL says next time
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What all connections of a publisher have in common.
-
-    Attributes:
-        answer_timeout_s: For the connection, again for its answer, and again for what is retained: so long may `online` wait for it.
-    """
-
-    connection: Connection
-    protocol: Protocol
-    topics: Topics
-    outbox: Outbox
-    listeners: Mapping[str, Hear]
-    unwanted: Collection[str]
-    keepalive_s: int
-    settled_s: float
-    answer_timeout_s: float
-
-    @property
-    def acknowledge_s(self) -> float:
-        """So long may a message be without its acknowledgement."""
-        return max(self.answer_timeout_s, UNACKNOWLEDGED_KEEPALIVES * self.keepalive_s)
-
-
-@dataclass(slots=True)
-class Stop:
-    """Asked for by another thread, which sets `by_s` (on the monotonic clock) first: until then what is pending may go out."""
-
-    asked: threading.Event = field(default_factory=threading.Event)
-    by_s: float = math.inf
 
 
 class Conversation:
@@ -98,24 +61,14 @@ class Conversation:
         client, self._trouble = self._make_client()
         try:
             connect(client, terms.connection, terms.keepalive_s, lasting=True)
-            began_s = self._heard_s = time.monotonic()
+            self._began_s = self._heard_s = time.monotonic()
             while (sock := client.socket()) is not None:
                 self._exchange(client, sock)
-                now_s = time.monotonic()
-                if not self._answered and now_s - began_s > terms.answer_timeout_s:
-                    self._history.warn(f"gave no answer within {terms.answer_timeout_s:g} s: {WHERE_ADVICE}")
+                if trouble := self._find_trouble(client.keepalive, time.monotonic()):
+                    self._history.warn(trouble)
                     return
-                if self.connected and now_s - self._heard_s > SILENCE_KEEPALIVES * client.keepalive:
-                    self._history.warn("lost (Keep alive timeout)")
-                    return
-                if (waited_s := self._flights.waited_s(now_s)) > terms.acknowledge_s:
-                    self._history.warn(f"left a message without acknowledgement for {terms.acknowledge_s:g} s: see the log of the broker")
-                    return
-                is_well = self.connected and waited_s < terms.answer_timeout_s
-                if is_well and not self.settled and now_s - began_s > terms.settled_s:
-                    self.settled = True
-                    self._history.settle()
                 if self.connected:
+                    self._settle(time.monotonic())
                     self._greet()
                 if self._stop.asked.is_set() and self._has_parted(client):
                     return
@@ -124,8 +77,9 @@ class Conversation:
         finally:
             if (sock := client.socket()) is not None:
                 sock.close()  # without DISCONNECT: the broker publishes the last will
+            if self.connected:  # else nothing that is in flight is ours
+                self._outbox.connection_lost()
             self.connected = False
-            self._outbox.connection_lost()
 
     def _make_client(self) -> "tuple[Client, SocketTrouble]":
         client, trouble = make_client(self._terms.connection, self._terms.protocol, self._terms.answer_timeout_s)
@@ -166,6 +120,24 @@ class Conversation:
             else:
                 self._outbox.sent(row)
 
+    def _find_trouble(self, keepalive_s: int, now_s: float) -> str:
+        """Why the broker is to be left, in one line; empty if it is not."""
+        terms = self._terms
+        if not self._answered and now_s - self._began_s > terms.answer_timeout_s:
+            return f"gave no answer within {terms.answer_timeout_s:g} s: {WHERE_ADVICE}"
+        if self.connected and now_s - self._heard_s > SILENCE_KEEPALIVES * keepalive_s:
+            return "lost (Keep alive timeout)"
+        if self._flights.waited_s(now_s) > terms.acknowledge_s:
+            return f"left a message without acknowledgement for {terms.acknowledge_s:g} s: see the log of the broker"
+        return ""
+
+    def _settle(self, now_s: float) -> None:
+        """Say so, once, if it is."""
+        is_old, is_answered = now_s - self._began_s > self._terms.settled_s, self._flights.waited_s(now_s) < self._terms.answer_timeout_s
+        if is_old and is_answered and not self.settled:
+            self.settled = True
+            self._history.settle()
+
     def _greet(self) -> None:
         """Say `online`, once what subscribers may then believe is right: they have the states before it. It does not wait for ever."""
         if self._greeted or self._parting or not (self._outbox.is_told or time.monotonic() > self._greet_by_s):
@@ -174,7 +146,7 @@ class Conversation:
         self._statuses.append(self._terms.topics.status(online=True))
 
     def _has_parted(self, client: "Client") -> bool:
-        if time.monotonic() > self._stop.by_s:  # too late to part well
+        if self._stop.is_over:  # too late to part well
             return True
         if not self.connected or self._statuses or self._flights or self._outbox.next():
             return False
@@ -187,6 +159,8 @@ class Conversation:
 
     def _on_connect(self, client: "Client", _userdata: object, flags: "ConnectFlags", reason: "ReasonCode", properties: object) -> None:
         self._answered = True
+        if self._stop.is_over:
+            return
         client_id = self._terms.connection.client_id
         if reason.is_failure:
             self._history.warn(f"refused client {client_id!r} ({reason}): {ADVICE.get(str(reason), 'see the log of the broker')}")

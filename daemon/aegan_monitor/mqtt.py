@@ -11,13 +11,14 @@ from types import MappingProxyType
 
 from aegan_monitor.client import Protocol
 from aegan_monitor.connection import Connection, explain
-from aegan_monitor.conversation import Conversation, Stop, Terms
+from aegan_monitor.conversation import Conversation
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.history import History
 from aegan_monitor.messages import Topics
 from aegan_monitor.outbox import Outbox
 from aegan_monitor.received import Hear
 from aegan_monitor.telling import Telling
+from aegan_monitor.terms import Stop, Terms
 
 log = logging.getLogger(__name__)
 

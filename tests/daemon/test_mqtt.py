@@ -1,6 +1,8 @@
 """The publisher against a real broker: what arrives, what is sent again, and what is logged when nothing can."""
 
+import base64
 import contextlib
+import hashlib
 import logging
 import os
 import signal
@@ -853,3 +855,45 @@ def test_a_broker_that_acknowledges_nothing_is_left(make: Make, caplog: pytest.L
     told = f"MQTT broker 127.0.0.1:{port} left a message without acknowledgement for 3 s: see the log of the broker{RETRYING}"
     assert caplog.messages.count(told) == 1
     assert (outbox.depth, publisher.problem in told) == (1, True)
+
+
+def make_upgrade(request: bytes) -> bytes:
+    """A WebSocket server's answer (RFC 6455, 1.3)."""
+    key = next(line.partition(b": ")[2] for line in request.split(b"\r\n") if line.startswith(b"Sec-WebSocket-Key"))
+    accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())  # noqa: S324 # as it is written there
+    head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+    return head + accept + b"\r\n\r\n"
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # paho drops the one on which its handshake failed
+@pytest.mark.parametrize("accepts", [False, True], ids=["hangs up", "accepts after all"])
+def test_one_that_was_given_up_leaves_the_flights_of_the_next_alone(make: Make, accepts: bool) -> None:
+    """It hung in its connection as `stop` gave up, and comes out of it while another delivers the same outbox."""
+    outbox = Outbox()
+    with socket.create_server(("127.0.0.1", 0)) as slow, socket.create_server(("127.0.0.1", 0)) as server:
+        before = make(slow.getsockname()[1], outbox, websocket_path="/mqtt")
+        before.start()
+        waiting, _ = slow.accept()
+        with waiting:
+            request = waiting.recv(4096)
+            before.stop(timeout_s=0.1)
+            put(outbox, make_event(1))
+            put(outbox, make_event(2))
+            publisher = make(server.getsockname()[1], outbox)
+            publisher.start()
+            peer, _ = server.accept()
+            with peer, peer.makefile("rb") as stream:
+                peer.settimeout(10.0)
+                read_packet(stream)
+                peer.sendall(ACCEPTED)
+                packets = [read_packet(stream), read_packet(stream)]
+                assert b"id-1" in packets[1][1]
+                if accepts:
+                    waiting.sendall(make_upgrade(request) + bytes((0x82, len(ACCEPTED))) + ACCEPTED)
+                else:
+                    waiting.close()
+                wait_until(lambda: [thread.name for thread in threading.enumerate()].count("mqtt") == 1, "the end of the first")
+                for packet in packets:
+                    peer.sendall(b"\x40\x02" + publish_id(packet).to_bytes(2, "big"))
+                assert b"id-2" in read_packet(stream)[1]
+                publisher.stop(timeout_s=0.0)
