@@ -45,7 +45,7 @@ class Conversation:
         self._terms, self._history, self._stop, self._woken = terms, history, stop, woken
         self._outbox = terms.outbox
         self._answered = self._greeted = self._parting = False
-        self._greet_by_s = math.inf
+        self._greet_from_s, self._greet_by_s = 0.0, math.inf
         self._max_packet_bytes = LARGEST_PACKET_BYTES
         self._statuses: deque[Message] = deque()  # go out before any row
         self._flights = Flights()
@@ -140,7 +140,8 @@ class Conversation:
 
     def _greet(self) -> None:
         """Say `online`, once what subscribers may then believe is right: they have the states before it. It does not wait for ever."""
-        if self._greeted or self._parting or not (self._outbox.is_told or time.monotonic() > self._greet_by_s):
+        now_s = time.monotonic()
+        if self._greeted or self._parting or now_s < self._greet_from_s or not (self._outbox.is_told or now_s > self._greet_by_s):
             return
         self._greeted = True
         self._statuses.append(self._terms.topics.status(online=True))
@@ -197,16 +198,19 @@ class Conversation:
         if flight is None:
             return
         row = flight.row
-        if row is None:
-            if reason.is_failure:
-                self._history.refuse_message(self._terms.topics.name("status"), str(reason))
-        elif reason.is_failure:
+        if reason.is_failure:
             self._refuse(row, str(reason), for_good=reason.value in FOR_GOOD)
+        elif row is None:
+            return
         elif reason.value == NO_SUBSCRIBERS:
             self._outbox.unheard(row.number)
         else:
             self._outbox.acknowledged(row.number)
 
-    def _refuse(self, row: Row, reason: str, *, for_good: bool) -> None:
-        self._outbox.refused(row.number, for_good=for_good)
-        self._history.refuse_message(row.message.place, reason)
+    def _refuse(self, row: Row | None, reason: str, *, for_good: bool) -> None:
+        if row is not None:
+            self._outbox.refused(row.number, for_good=for_good)
+        elif not for_good:
+            self._greeted, self._greet_from_s = False, time.monotonic() + self._terms.repeat_s
+        place = self._terms.topics.name("status") if row is None else row.message.place
+        self._history.refuse_message(place, reason, for_good=for_good)

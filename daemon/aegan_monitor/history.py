@@ -1,8 +1,11 @@
 """What is remembered of a broker from one connection to the next: what was told of it, and what it has refused."""
 
+from aegan_monitor.gates import FIRST_RETRIAL_S, LONGEST_RETRIAL_S
 from aegan_monitor.telling import Telling
 
 TOO_LARGE = "Packet too large"
+REMEDIES = {TOO_LARGE: "raise its limit", "Not authorized": "check the broker's ACL"}  # by the reason that the broker gives
+RETRIAL = f"it is offered again every {FIRST_RETRIAL_S / 60:g} to {LONGEST_RETRIAL_S / 60:g} minutes"
 
 
 class History:
@@ -37,10 +40,10 @@ class History:
         """A connection has ended, or could not be made."""
         self._telling.bad(text + self._retrying)
 
-    def refuse_message(self, topic: str, reason: str) -> None:
+    def refuse_message(self, topic: str, reason: str, *, for_good: bool) -> None:
         """The broker does not take a message."""
-        remedy = "raise its limit" if reason == TOO_LARGE else "check the broker's ACL"
-        self._refuse(f"a message on {topic}", f"({reason}): it is not sent again on this connection; {remedy}")
+        then = "it is not sent again on this connection" if for_good else RETRIAL
+        self._refuse(f"a message on {topic}", f"({reason}): {then}; {REMEDIES.get(reason, 'see the log of the broker')}")
 
     def refuse_subscription(self, topic: str, reason: str) -> None:
         """The broker does not let us hear a topic."""

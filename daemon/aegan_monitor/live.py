@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from aegan_monitor.gates import Gates
 from aegan_monitor.messages import Message
 from aegan_monitor.payloads import Kind
 from aegan_monitor.row import Row
@@ -18,6 +19,8 @@ class Live:
         self._rows: dict[tuple[str, int], Row] = {}
         self._retained: dict[str, Message] = {}
         self._untold: set[str] = set()  # topics
+        self._refused: set[str] = set()  # topics whose newest message waits, and is no row
+        self._gates = Gates()  # by a message's place; none is shut before a refusal
 
     @property
     def is_told(self) -> bool:
@@ -37,10 +40,12 @@ class Live:
         self._rows[_place(row)] = row
         if row.message.retained:
             self._retained[row.message.topic] = row.message
+            self._refused.discard(row.message.topic)
 
     def begin(self) -> None:
         """A connection begins: nothing is known of what the broker keeps."""
         self._untold = set(self._retained)
+        self._gates.reset()
 
     def clear(self, row: Row) -> bool:
         """The broker has taken an empty message, which is not repeated; whether it was its topic's newest."""
@@ -53,6 +58,29 @@ class Live:
         if row in self:
             del self._rows[_place(row)]
             self._untold.discard(row.message.topic)
+
+    def take(self, row: Row) -> None:
+        """The broker has it, and may take now what it refused there before."""
+        self._gates.heard(row.message.place)
+        self.forget(row)
+
+    def refuse(self, row: Row, now_s: float, *, for_good: bool) -> None:
+        """The broker does not take it: not for some time, if it is retained, or not on this connection."""
+        if row.message.retained and not for_good:
+            self._gates.refused(row.message.place, now_s)
+            self._refused |= {row.message.topic} if row in self else set()
+        self.forget(row)
+
+    def find_due(self, now_s: float) -> list[Message]:
+        """What was refused and is to be put again: of each place one goes ahead, and the others follow when it was taken."""
+        found = []
+        for topic in sorted(self._refused):
+            message = self._retained[topic]
+            if self._gates.is_open(message.place, now_s):
+                self._gates.sent(message.place)
+                found.append(message)
+        self._refused.difference_update(message.topic for message in found)
+        return found
 
     def waiting(self) -> Iterator[Row]:
         """Those that are not in flight."""

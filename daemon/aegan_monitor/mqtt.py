@@ -13,6 +13,7 @@ from aegan_monitor.client import Protocol
 from aegan_monitor.connection import Connection, explain
 from aegan_monitor.conversation import Conversation
 from aegan_monitor.errors import ConfigError
+from aegan_monitor.gates import FIRST_RETRIAL_S
 from aegan_monitor.history import History
 from aegan_monitor.messages import Topics
 from aegan_monitor.outbox import Outbox
@@ -45,14 +46,16 @@ class MqttPublisher:
         retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S),
         settled_s: float = 10.0,
         answer_timeout_s: float = 5.0,
+        repeat_s: float = FIRST_RETRIAL_S,
     ) -> None:
         """Store; `listeners`, by topic filter, hear what others publish, and `unwanted` filters of before are taken back.
 
         The wait before an attempt grows from `retry_s[0]` to `retry_s[1]`, with jitter; once a connection is older than
         `settled_s` it starts small again. `answer_timeout_s` is for the connection, again for the broker's answer to it, and again for
-        what is retained, which goes before `online`.
+        what is retained, which goes before `online`. An `online` that the broker refuses is said again every `repeat_s`.
         """
-        self._terms = Terms(connection, protocol, topics, outbox, listeners, unwanted, keepalive_s, settled_s, answer_timeout_s)
+        times_s = (settled_s, answer_timeout_s, repeat_s)
+        self._terms = Terms(connection, protocol, topics, outbox, listeners, unwanted, keepalive_s, *times_s)
         self._retry_s = retry_s
         self._subject = f"MQTT broker {connection.host}:{connection.port}"
         self._history = History(Telling(self._subject, log), f"; retrying every {retry_s[0]:g} to {retry_s[1]:g} s")

@@ -164,6 +164,7 @@ class Outbox:
             now_s = self._clock()
             self._events.tidy(now_s)
             self._live.tidy(now_s)
+            self._put_live(self._live.find_due(now_s))
             candidates = [row for topic in self._events.topics() if (row := self._next_event(topic, now_s))]
             candidates += [row for row in self._live.waiting() if not self._is_held(row, now_s)]
             return min(candidates, key=lambda row: row.number, default=None)
@@ -200,14 +201,19 @@ class Outbox:
                 self._events.wait(row)
 
     def refused(self, number: int, *, for_good: bool) -> None:
-        """The broker does not take the row: not on this connection (and then no event of its topic), or never."""
+        """The broker does not take the row: not for some time (and then no event of its topic), or never."""
         with self._lock:
-            if row := self._land(number, taken=False):
-                self._gates.refused(row.message.topic, for_good=for_good)
-                if for_good:
-                    row.state = "parked"
-                else:
-                    self._events.wait(row)
+            now_s, row = self._clock(), self._flying.pop(number, None)
+            if row is None:
+                return
+            if not row.is_event:
+                self._live.refuse(row, now_s, for_good=for_good)
+                return
+            self._gates.refused(row.message.topic, now_s, for_good=for_good)
+            if for_good:
+                row.state = "parked"
+            else:
+                self._events.wait(row)
 
     def connection_lost(self) -> None:
         """What was in flight may or may not have arrived, what the broker took of late it may lose: all that waits again."""
@@ -264,14 +270,14 @@ class Outbox:
         self._next_number += 1
         return Row(self._next_number - 1, message, self._clock())
 
-    def _land(self, number: int, *, taken: bool = True) -> Row | None:
+    def _land(self, number: int) -> Row | None:
         """The event that was in flight; of any other kind the answer is the end: a state is retained, and repeated."""
         row = self._flying.pop(number, None)
         if row is None or row.is_event:
             return row
-        if taken and not row.message.payload and self._live.clear(row):
+        if not row.message.payload and self._live.clear(row):
             self._topics.cleared(row.message.topic)
-        self._live.forget(row)
+        self._live.take(row)
         return None
 
     def _next_event(self, topic: str, now_s: float) -> Row | None:

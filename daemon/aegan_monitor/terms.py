@@ -21,6 +21,7 @@ class Terms:
 
     Attributes:
         answer_timeout_s: For the connection, again for its answer, and again for what is retained: so long may `online` wait for it.
+        repeat_s: Until an `online` that was refused is said again.
     """
 
     connection: Connection
@@ -32,6 +33,7 @@ class Terms:
     keepalive_s: int
     settled_s: float
     answer_timeout_s: float
+    repeat_s: float
 
     @property
     def acknowledge_s(self) -> float:

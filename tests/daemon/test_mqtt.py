@@ -22,6 +22,7 @@ from aegan_monitor.client import Protocol
 from aegan_monitor.connection import Connection
 from aegan_monitor.discovery import discover
 from aegan_monitor.flights import MAX_IN_FLIGHT
+from aegan_monitor.gates import LONGEST_RETRIAL_S
 from aegan_monitor.messages import Message, Topics
 from aegan_monitor.mqtt import MqttPublisher
 from aegan_monitor.outbox import Outbox
@@ -480,7 +481,7 @@ def test_a_topic_that_the_broker_refuses_is_parked_and_counted(
         assert subscriber.received(EVENT_TOPIC) == []
     broker.stop()
     assert broker.log.count("Denied PUBLISH") == (1 if protocol == "5" else 3)
-    told = f"refused a message on {EVENT_TOPIC} (Not authorized): it is not sent again on this connection; check the broker's ACL"
+    told = f"refused a message on {EVENT_TOPIC} (Not authorized): it is offered again every 1 to 10 minutes; check the broker's ACL"
     assert publisher.refused_total == (1 if protocol == "5" else 0)
     assert publisher.problem == (told if protocol == "5" else "")
     assert caplog.messages[1:] == ([f"MQTT broker 127.0.0.1:{broker.port} {told}"] if protocol == "5" else [])
@@ -497,10 +498,8 @@ def test_discovery_that_the_broker_refuses_is_told_once(tmp_path: Path, make: Ma
     publisher = make(broker.port, outbox)
     publisher.start()
     wait_until(lambda: outbox.depth == 0, "an answer to each")
-    told = (
-        "refused a message on homeassistant/+/+/+/config (Not authorized): it is not sent again on this connection; check the broker's ACL"
-    )
-    assert caplog.messages[1:] == [f"MQTT broker 127.0.0.1:{broker.port} {told}"]
+    told = "(Not authorized): it is offered again every 1 to 10 minutes; check the broker's ACL"
+    assert caplog.messages[1:] == [f"MQTT broker 127.0.0.1:{broker.port} refused a message on homeassistant/+/+/+/config {told}"]
     publisher.stop()
     broker.stop()
 
@@ -897,3 +896,49 @@ def test_one_that_was_given_up_leaves_the_flights_of_the_next_alone(make: Make, 
                     peer.sendall(b"\x40\x02" + publish_id(packet).to_bytes(2, "big"))
                 assert b"id-2" in read_packet(stream)[1]
                 publisher.stop(timeout_s=0.0)
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def answer(packet: tuple[int, bytes], reason: int = 0) -> bytes:
+    """A PUBACK."""
+    return b"\x40\x03" + publish_id(packet).to_bytes(2, "big") + bytes((reason,))
+
+
+def test_what_a_broker_refuses_for_the_moment_it_is_offered_again(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """On the same connection, an event, a state and `online` alike; each topic is told of once."""
+    outbox = Outbox(clock=(clock := Clock()))
+    put(outbox, make_event(1))
+    put(outbox, make_alarm(active=True))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        publisher = make(port, outbox, repeat_s=0.2)
+        publisher.start()
+        peer, _ = server.accept()
+        with peer, peer.makefile("rb") as stream:
+            peer.settimeout(10.0)
+            read_packet(stream)
+            peer.sendall(ACCEPTED)
+            for n_refused, reason in ((3, 0x97), (6, 0x97), (6, 0)):
+                packets = [read_packet(stream)]
+                peer.sendall(answer(packets[0], reason))
+                for _ in range(2):
+                    packets.append(read_packet(stream))
+                    peer.sendall(answer(packets[-1], reason))
+                topics = {body[2 : 2 + int.from_bytes(body[:2], "big")].decode() for _, body in packets}
+                assert topics == {STATUS, EVENT_TOPIC, "aegan/hall/pump/alarm"}
+                wait_until(lambda n=n_refused: publisher.refused_total == n, "the refusals")  # type: ignore[misc]
+                clock.now_s += LONGEST_RETRIAL_S
+            wait_until(lambda: outbox.depth == 0, "the delivery")
+            publisher.stop(timeout_s=0.0)
+    refusals = [message for message in caplog.messages if "refused" in message]
+    told = "(Quota exceeded): it is offered again every 1 to 10 minutes; see the log of the broker"
+    topics = {EVENT_TOPIC, STATUS, "aegan/hall/pump/alarm"}
+    assert sorted(refusals) == sorted(f"MQTT broker 127.0.0.1:{port} refused a message on {topic} {told}" for topic in topics)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from aegan_monitor.gates import FIRST_OFFER_S
+from aegan_monitor.gates import FIRST_OFFER_S, FIRST_RETRIAL_S
 from aegan_monitor.live import LATE_S
 from aegan_monitor.messages import QOS_AND_RETAINED, Message
 from aegan_monitor.outbox import Outbox
@@ -291,7 +291,87 @@ def test_a_state_is_never_unheard() -> None:
     assert outbox.depth == 0
 
 
-def test_a_refused_topic_is_parked_until_the_next_connection() -> None:
+def test_a_refused_topic_is_parked_for_minutes() -> None:
+    """One event is tried, none behind it; then all, if the broker takes that. Other machines go on, and the states of this one."""
+    clock = Clock()
+    outbox = filled(*events(2), make_message("alarm", "state"), make_message("event", "other", "fan"), clock=clock)  # type: ignore[arg-type]
+    wait_s = FIRST_RETRIAL_S
+    for n_refusals in range(3):
+        outbox.refused(take(outbox).number, for_good=False)
+        assert deliver(outbox) == (["state", "other"] if n_refusals == 0 else [])
+        assert (outbox.measure().parked, outbox.depth) == (2, 2)
+        clock.now_s += wait_s - 0.1
+        assert outbox.next() is None
+        clock.now_s += 0.2
+        wait_s *= 2
+    assert deliver(outbox) == ["e0", "e1"]
+    assert outbox.measure().parked == 0
+
+
+def test_a_refused_state_is_offered_again_unless_there_is_a_newer_one() -> None:
+    """That goes out at once: what it says is new. Meanwhile nothing counts as waiting."""
+    clock = Clock()
+    outbox = filled(make_message("alarm", "a0"), make_message("sensor", "s0"), clock=clock)  # type: ignore[arg-type]
+    for _ in range(2):
+        outbox.refused(take(outbox).number, for_good=False)
+    assert (outbox.next(), outbox.depth) == (None, 0)
+    outbox.put(make_message("sensor", "s1"))
+    assert deliver(outbox) == ["s1"]
+    clock.now_s += FIRST_RETRIAL_S - 0.1
+    assert deliver(outbox) == []
+    clock.now_s += 0.2
+    outbox.refused(take(outbox).number, for_good=False)
+    clock.now_s += 2 * FIRST_RETRIAL_S - 0.1
+    assert deliver(outbox) == []
+    clock.now_s += 0.2
+    assert deliver(outbox) == ["a0"]
+    clock.now_s += 1000.0
+    assert deliver(outbox) == []
+
+
+def test_a_refused_state_is_not_offered_again_where_another_has_gone_out() -> None:
+    """A newer one that took its place in flight, or the same on a new connection."""
+    clock = Clock()
+    outbox = filled(make_message("alarm", "a0"), clock=clock)  # type: ignore[arg-type]
+    older = take(outbox)
+    outbox.put(make_message("alarm", "a1"))
+    outbox.refused(older.number, for_good=False)
+    assert deliver(outbox) == ["a1"]
+    clock.now_s += 1000.0
+    assert deliver(outbox) == []
+    outbox.put(make_message("alarm", "a2"))
+    outbox.refused(take(outbox).number, for_good=False)
+    outbox.connection_lost()
+    outbox.connected(same_broker=True)
+    assert deliver(outbox) == ["a2"]
+    clock.now_s += 1000.0
+    assert deliver(outbox) == []
+    outbox.put(make_message("alarm", "a3"))
+    outbox.refused(take(outbox).number, for_good=False)
+    clock.now_s += FIRST_RETRIAL_S  # the waits begin anew with a connection
+    assert deliver(outbox) == ["a3"]
+
+
+def test_of_many_messages_for_one_place_one_is_offered_again_first() -> None:
+    """A broker without Home Assistant may refuse all of its for ever: it hears one of them, or all once it has taken that."""
+    clock = Clock()
+    messages = [Message(f"homeassistant/sensor/hall_pump/{name}/config", name.encode(), 1, True, "discovery") for name in "abc"]
+    outbox = filled(*messages, clock=clock)  # type: ignore[arg-type]
+    for _ in messages:
+        outbox.refused(take(outbox).number, for_good=False)
+    clock.now_s += FIRST_RETRIAL_S
+    first = take(outbox)
+    assert (first.message.payload, outbox.next()) == (b"a", None)
+    outbox.refused(first.number, for_good=False)
+    assert outbox.next() is None
+    clock.now_s += 2 * FIRST_RETRIAL_S
+    first = take(outbox)
+    assert outbox.next() is None
+    outbox.acknowledged(first.number)
+    assert sorted([first.message.payload.decode(), *deliver(outbox)]) == ["a", "b", "c"]
+
+
+def test_a_refused_topic_has_a_new_chance_on_the_next_connection() -> None:
     """One event is tried, none behind it; other machines go on."""
     outbox = filled(*events(3), make_message("event", "other", "fan"))
     outbox.refused(take(outbox).number, for_good=False)
@@ -425,7 +505,7 @@ def test_the_bound_holds_and_every_loss_is_counted(kinds: list[Kind], n_rows: in
 
 
 class DeliveryMachine(RuleBasedStateMachine):
-    """An outbox below its bound, and a broker that may fall away, forget or have no subscriber at any time."""
+    """An outbox below its bound, and a broker that may fall away, forget, refuse or have no subscriber at any time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -449,19 +529,21 @@ class DeliveryMachine(RuleBasedStateMachine):
         else:
             self.newest[message.topic] = f"{self.n}"
 
-    @rule(limit=st.integers(1, 5), listens=st.booleans())
-    def send(self, limit: int, listens: bool) -> None:
-        """The publisher hands rows over, and the broker takes them in order."""
+    @rule(limit=st.integers(1, 5), answer=st.sampled_from(["heard", "unheard", "refused"]))
+    def send(self, limit: int, answer: str) -> None:
+        """The publisher hands rows over, and the broker takes them in order, or none of them."""
         rows: list[Row] = []
         while len(rows) < limit and (row := self.outbox.next()) is not None:
             self.outbox.sent(row)
             rows.append(row)
         for row in [] if self.is_cut else rows:
             message, text = row.message, row.message.payload.decode()
-            if message.kind != "event":
+            if answer == "refused":
+                self.outbox.refused(row.number, for_good=False)
+            elif message.kind != "event":
                 self.retained[message.topic] = text
                 self.outbox.acknowledged(row.number)
-            elif listens:
+            elif answer == "heard":
                 machine = message.topic.split("/")[2]
                 self.heard[machine] += [text] if text not in self.heard[machine] else []
                 self.outbox.acknowledged(row.number)
@@ -483,7 +565,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.outbox.connected(same_broker=not forgets)
         self.is_cut = False
 
-    @rule(wait_s=st.floats(0, 100))
+    @rule(wait_s=st.floats(0, 1000))
     def wait(self, wait_s: float) -> None:
         """Time goes by."""
         self.clock.now_s += wait_s
@@ -503,7 +585,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         """Given one more connection, and a subscriber, all that there ever was arrives."""
         self.connect_anew(forgets=True)
         while self.outbox.next() is not None:
-            self.send(5, listens=True)
+            self.send(5, "heard")
         assert self.heard == self.put_events
         assert {topic: text for topic, text in self.retained.items() if not topic.endswith("score")} == {
             topic: text for topic, text in self.newest.items() if not topic.endswith("score")

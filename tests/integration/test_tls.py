@@ -57,7 +57,7 @@ CASES = {
         check_line="refused client 'aegan-box-check' (Not authorized): check mqtt.username and mqtt.password_file",
     ),
     "ACL": Case(
-        "refused a message on aegan/box/pump/alarm (Not authorized): it is not sent again on this connection; check the broker's ACL",
+        "refused a message on aegan/box/pump/alarm (Not authorized): it is offered again every 1 to 10 minutes; check the broker's ACL",
         "permission to publish",
         acl=f"user {USER}\ntopic write aegan/box/health\ntopic write aegan/box/status\ntopic write homeassistant/#\n",
         check_line="a message on aegan/box/check was refused (Not authorized); the ACL must let this user write aegan/box/#",
