@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from paho.mqtt.enums import MQTTErrorCode
 
-from aegan_monitor.client import ADVICE, WHERE_ADVICE, SocketTrouble, connect, make_client
+from aegan_monitor.client import ADVICE, SESSION_S, WHERE_ADVICE, SocketTrouble, connect, make_client
 from aegan_monitor.flights import MAX_IN_FLIGHT, Flights
 from aegan_monitor.history import TOO_LARGE, History
 from aegan_monitor.row import Row
@@ -170,7 +170,9 @@ class Conversation:
         self._flights.window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
         self._max_packet_bytes = getattr(properties, "MaximumPacketSize", LARGEST_PACKET_BYTES)
         self._greet_by_s = time.monotonic() + self._terms.answer_timeout_s
-        self._outbox.connected(same_broker=flags.session_present)
+        keeps_sessions = self._terms.protocol == "5" and getattr(properties, "SessionExpiryInterval", SESSION_S) > 0
+        looks_same = flags.session_present if keeps_sessions else self._history.has_accepted  # one without sessions always does
+        self._outbox.connected(same_broker=looks_same)
         subscriptions = Subscriptions(self._terms.listeners, self._terms.unwanted, self._history.refuse_subscription)
         subscriptions.subscribe(client, properties, session_present=flags.session_present)
         self._history.well(f"accepted client {client_id!r} (MQTT {self._terms.protocol})")

@@ -13,12 +13,14 @@ class History:
 
     Attributes:
         refused_total: Messages and subscriptions that it has refused.
+        has_accepted: There has been a connection.
         n_short: Connections in a row that ended before they settled.
     """
 
     def __init__(self, telling: Telling, retrying: str) -> None:
         """Store; `retrying` says, behind what went wrong, how long it is until the next attempt."""
         self.refused_total = self.n_short = 0
+        self.has_accepted = False
         self._telling, self._retrying = telling, retrying
         self._refused: set[str] = set()
 
@@ -29,6 +31,7 @@ class History:
 
     def well(self, text: str) -> None:
         """A connection has begun."""
+        self.has_accepted = True
         self._telling.good(text)
 
     def settle(self) -> None:

@@ -942,3 +942,46 @@ def test_what_a_broker_refuses_for_the_moment_it_is_offered_again(make: Make, ca
     told = "(Quota exceeded): it is offered again every 1 to 10 minutes; see the log of the broker"
     topics = {EVENT_TOPIC, STATUS, "aegan/hall/pump/alarm"}
     assert sorted(refusals) == sorted(f"MQTT broker 127.0.0.1:{port} refused a message on {topic} {told}" for topic in topics)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "accepted", "another", "begins_anew"),
+    [
+        ("5", ACCEPTED, False, True),
+        ("5", b"\x20\x03\x01\x00\x00", False, False),
+        ("5", b"\x20\x08\x00\x00\x05\x11\x00\x00\x00\x00", False, False),
+        ("3.1.1", b"\x20\x02\x00\x00", False, False),
+        ("3.1.1", b"\x20\x02\x00\x00", True, True),
+    ],
+    ids=["it has lost the session", "it has it still", "it keeps none", "MQTT 3.1.1", "MQTT 3.1.1, another publisher"],
+)
+def test_what_was_acknowledged_is_sent_again_for_a_while(
+    make: Make, protocol: Protocol, accepted: bytes, another: bool, begins_anew: bool
+) -> None:
+    """That while begins anew with a broker that tells that it is not the same, or another; else a link that flaps would send for ever."""
+    outbox = Outbox(keep_s=60.0, clock=(clock := Clock()))
+    put(outbox, make_event(1))
+    put(outbox, make_alarm(active=True))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        publisher = make(server.getsockname()[1], outbox, protocol=protocol)
+        publisher.start()
+        for is_last in (False, True):
+            peer, _ = server.accept()
+            with peer, peer.makefile("rb") as stream:
+                peer.settimeout(10.0)
+                read_packet(stream)
+                peer.sendall(accepted)
+                packets = [read_packet(stream), read_packet(stream)]
+                assert b"id-1" in packets[0][1]
+                for packet in packets:
+                    peer.sendall(b"\x40\x02" + publish_id(packet).to_bytes(2, "big"))
+                wait_until(lambda: outbox.depth == 0, "the acknowledgement of the state, the last")
+                if another and not is_last:
+                    publisher.stop(timeout_s=0.0)
+                    publisher = make(server.getsockname()[1], outbox, protocol=protocol)
+                    publisher.start()
+                clock.now_s += 59.0
+                if is_last:
+                    outbox.next()
+                    assert (outbox.measure().events_bytes > 0) == begins_anew
+                    publisher.stop(timeout_s=0.0)
