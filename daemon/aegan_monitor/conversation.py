@@ -125,7 +125,7 @@ class Conversation:
         terms = self._terms
         if not self._answered and now_s - self._began_s > terms.answer_timeout_s:
             return f"gave no answer within {terms.answer_timeout_s:g} s: {WHERE_ADVICE}"
-        if self.connected and now_s - self._heard_s > SILENCE_KEEPALIVES * keepalive_s:
+        if self.connected and 0 < SILENCE_KEEPALIVES * keepalive_s < now_s - self._heard_s:  # 0: the broker wants none
             return "lost (Keep alive timeout)"
         if self._flights.waited_s(now_s) > terms.acknowledge_s:
             return f"left a message without acknowledgement for {terms.acknowledge_s:g} s: see the log of the broker"

@@ -985,3 +985,29 @@ def test_what_was_acknowledged_is_sent_again_for_a_while(
                     outbox.next()
                     assert (outbox.measure().events_bytes > 0) == begins_anew
                     publisher.stop(timeout_s=0.0)
+
+
+def test_a_broker_that_wants_no_keep_alive_is_served(make: Make) -> None:
+    """MQTT 5 lets it say so (Server Keep Alive 0): silence then means nothing, but what it owes does."""
+    outbox = Outbox()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        publisher = make(server.getsockname()[1], outbox, keepalive_s=1, answer_timeout_s=0.2)
+        publisher.start()
+        peer, _ = server.accept()
+        with peer, peer.makefile("rb") as stream:
+            peer.settimeout(10.0)
+            read_packet(stream)
+            peer.sendall(b"\x20\x06\x00\x00\x03\x13\x00\x00")
+            peer.sendall(answer(read_packet(stream)))
+            peer.settimeout(2.0)
+            with pytest.raises(TimeoutError):
+                stream.read(1)
+            assert publisher.connected
+        peer, _ = server.accept()
+        with peer, peer.makefile("rb") as stream:
+            peer.settimeout(10.0)
+            read_packet(stream)
+            peer.sendall(b"\x20\x06\x00\x00\x03\x13\x00\x00")
+            assert stream.read()
+            wait_until(lambda: "without acknowledgement for 1.5 s" in publisher.problem, "the word that it owes")
+            publisher.stop(timeout_s=0.0)
