@@ -1,5 +1,6 @@
 """How to reach the broker: address, credentials and certificates, from the configuration, and what is wrong when it fails."""
 
+import hashlib
 import ipaddress
 import socket
 import ssl
@@ -39,7 +40,11 @@ TLS_ADVICE = {  # by OpenSSL's word for it
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where the broker is and who we are there; no repr shows a secret."""
+    """Where the broker is and who we are there; no repr shows a secret.
+
+    Attributes:
+        tls_digest: Of the content of the files that `tls` names: with another it is another connection.
+    """
 
     host: str
     port: int
@@ -48,6 +53,7 @@ class Connection:
     password: str | None = field(default=None, repr=False)
     tls: TlsConfig | None = None
     websocket_path: str | None = None
+    tls_digest: str = field(default="", repr=False)
 
     @property
     def is_loopback(self) -> bool:
@@ -84,7 +90,7 @@ def make_connection(mqtt: MqttConfig, node: str) -> Connection:
     """
     connection = add_secrets(locate(mqtt, node), mqtt)
     connection.make_tls_context()
-    return connection
+    return connection if mqtt.tls is None else replace(connection, tls_digest=digest_files(mqtt.tls))
 
 
 def locate(mqtt: MqttConfig, node: str) -> Connection:
@@ -156,6 +162,20 @@ def make_tls_context(tls: TlsConfig) -> ssl.SSLContext:
                 f"{tls.key_file or 'the same file'}, without a passphrase, found: {_tell_file(error)}"
             ) from error
     return context
+
+
+def digest_files(tls: TlsConfig) -> str:
+    """Of all that its files hold.
+
+    Raises:
+        ConfigError: One cannot be read.
+    """
+    paths = [path for path in (tls.ca_file, tls.certificate_file, tls.key_file) if path is not None]
+    try:
+        digests = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
+    except OSError as error:
+        raise ConfigError(f"mqtt.tls: {error.filename}: cannot be read ({_tell_file(error)})") from error
+    return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def explain(error: Exception, connection: Connection) -> str:
