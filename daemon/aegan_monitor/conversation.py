@@ -215,4 +215,5 @@ class Conversation:
         elif not for_good:
             self._greeted, self._greet_from_s = False, time.monotonic() + self._terms.repeat_s
         place = self._terms.topics.name("status") if row is None else row.message.place
-        self._history.refuse_message(place, reason, for_good=for_good)
+        is_gone = for_good or (row is not None and row.message.kind == "result")  # who waits for a result does not for minutes
+        self._history.refuse_message(place, reason, for_good=is_gone)

@@ -944,6 +944,28 @@ def test_what_a_broker_refuses_for_the_moment_it_is_offered_again(make: Make, ca
     assert sorted(refusals) == sorted(f"MQTT broker 127.0.0.1:{port} refused a message on {topic} {told}" for topic in topics)
 
 
+def test_a_result_that_is_refused_is_not_offered_again(make: Make) -> None:
+    """Nor does the log say so."""
+    outbox = Outbox(clock=(clock := Clock()))
+    outbox.put(Message("aegan/hall/pump/result", b"{}", 1, False, "result"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        publisher = make(server.getsockname()[1], outbox)
+        publisher.start()
+        peer, _ = server.accept()
+        with peer, peer.makefile("rb") as stream:
+            peer.settimeout(10.0)
+            read_packet(stream)
+            peer.sendall(ACCEPTED)
+            for reason in (0, 0x97):  # `online` first
+                peer.sendall(answer(read_packet(stream), reason))
+            wait_until(lambda: publisher.problem, "the refusal")
+            clock.now_s += 1000.0
+            assert (outbox.next(), outbox.depth) == (None, 0)
+            publisher.stop(timeout_s=0.0)
+    told = "(Quota exceeded): it is not sent again on this connection; see the log of the broker"
+    assert publisher.problem == f"refused a message on aegan/hall/pump/result {told}"
+
+
 @pytest.mark.parametrize(
     ("protocol", "accepted", "another", "begins_anew"),
     [
