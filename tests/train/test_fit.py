@@ -348,6 +348,14 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
     run, bundle = tmp_path / "run", tmp_path / "bundle"
     done = aegan_train("fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--epochs", "1", "--out", run)
     assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()
+    assert re.fullmatch(r"epoch 1/1: critic .*, \d+ segments/s, 0\.0 min of training left", told[1])
+    steps = [line for line in told[2:] if re.match("embedding|scoring", line)]  # between them, on a slow machine, how far each is
+    assert steps == [
+        "embedding 10 clips and 40 copies before other backgrounds",
+        "scoring 2 held-out clips and 128 copies before other backgrounds",
+        "scoring 2 held-out clips plain and altered in 5 ways",
+    ]
     done = aegan_train("evaluate", run, "--data", dataset, "--jsonl", tmp_path / "evaluate.jsonl")
     first, reason = done.stdout.splitlines()[1:3]
     assert re.match(r"label-free \(what the monitor decides by\): F_mean AUC [01]\.\d+ pAUC [01]\.\d+$", first)

@@ -107,6 +107,9 @@ def test_imported_networks_are_the_published_ones(
     command = ["import-checkpoint", tmp_path / "fan.pth", "--config", config, "--data", dcase2020, "--out", run]
     assert main([str(each) for each in command]) == 0
     assert capsys.readouterr().out.splitlines() == [
+        "embedding 16 clips",
+        "scoring 2 held-out clips",
+        "scoring 2 held-out clips plain and altered in 5 ways",
         f"{tmp_path}/fan.pth: its epoch was chosen by a figure of 77.01, by the labels of test clips",
         f"{run}: run of imported weights; next: aegan-train evaluate, or aegan-export {run} --out BUNDLE",
     ]

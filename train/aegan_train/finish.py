@@ -1,7 +1,7 @@
 """What a run holds beside its checkpoint, so that export needs no audio and no data set."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from aegan_monitor import __version__
 from aegan_monitor.bundle import GOLDEN, REFERENCE
 from aegan_monitor.capture.file import read_recording
 from aegan_monitor.controls import make_control_filterbank, mean_bands
-from aegan_monitor.fusion import fuse
+from aegan_monitor.fusion import fuse, needed_graphs
 from aegan_monitor.golden import compute_stages, golden_samples, write_golden
 from aegan_monitor.logmel import LogMel, limit_range, make_filterbank
 from aegan_monitor.pipeline import Pipeline
@@ -24,6 +24,7 @@ from aegan_train.background import CALIBRATED, FITTED, change_background
 from aegan_train.checkpoint import Training, round_weights, write_atomically
 from aegan_train.dataset import Spectrograms
 from aegan_train.dcase import Clip
+from aegan_train.progress import follow
 from aegan_train.sensitivity import try_alterations
 from aegan_train.session import TorchSession
 from aegan_train.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
@@ -52,10 +53,11 @@ def finish(
     """
     config = training.config
     round_weights(training)
-    session = TorchSession(training.generator, training.discriminator, device)
-    statistics = gather_statistics(training, session, fit_clips, pictures)
+    networks = training.generator, training.discriminator, device
+    statistics = gather_statistics(training, TorchSession(*networks, ["embedding"]), fit_clips, pictures)
     mean_spectrogram = mean_of_clips(pictures.db, config.clip.clip_frames)
     reference, shrinkage = fit_reference(statistics, make_filterbank(config.features), mean_spectrogram)
+    session = TorchSession(*networks)
     scores, varied, segments = score_held_out(training, reference, session, held_out)
     fields = BundleFields(
         machine_type=training.machine_type,
@@ -84,7 +86,7 @@ def finish(
     if config.fusion:
         scores, varied = ([{**clip, FUSION: fuse(clip, fields)} for clip in each] for each in (scores, varied))
         fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibrate(scores, varied)})
-    found = try_alterations(fields, reference, session, held_out, training.seed)
+    found = try_alterations(fields, reference, TorchSession(*networks, needed_graphs(fields, fields.score)), held_out, training.seed)
     fields = fields.model_copy(update={"sensitivity": found})
     samples = join_samples(held_out, config.features.sample_rate_hz, golden_samples(fields))
     stages = compute_stages(fields, reference, session, samples)
@@ -97,24 +99,28 @@ def finish(
     return fields
 
 
-def embed(session: TorchSession, scaled: Iterable[FloatArray], clip: ClipParameters) -> DoubleArray:
-    """Mean embeddings `[n_clips, n_embedding]` of scaled spectrograms."""
-    found = [session.infer(cut_segments(each, clip)).embedding.mean(0, dtype=np.float64) for each in scaled]
-    return np.stack(found)
+def embed(session: TorchSession, scaled: FloatArray, clip: ClipParameters) -> DoubleArray:
+    """The mean embedding `[n_embedding]` of a scaled spectrogram."""
+    found: DoubleArray = session.infer(cut_segments(scaled, clip)).embedding.mean(0, dtype=np.float64)
+    return found
 
 
 def gather_statistics(training: Training, session: TorchSession, clips: Sequence[Clip], pictures: Spectrograms) -> ClipStatistics:
     """Embeddings and control bands of the clips, and what other backgrounds change in at most N_VARIED of them."""
     config = training.config
-    embeddings = embed(session, (training.scaling.apply(db) for db in pictures.db), config.clip)
+    places = np.linspace(0, len(clips) - 1, min(len(clips), N_VARIED)).astype(int) if config.n_backgrounds else ()
+    n_copies = len(places) * config.n_backgrounds
+    what = f"embedding {len(clips)} clips{tell_copies(n_copies)}"
+    embed_next = follow(embed, len(clips) + n_copies, what)
+    embeddings = np.stack([embed_next(session, training.scaling.apply(db), config.clip) for db in pictures.db])
     rng = np.random.default_rng([training.seed, FITTED])
     logmel = LogMel(config.features, make_filterbank(config.features), make_control_filterbank(config.features))
     embedding_changes, band_changes = [np.zeros((0, config.network.n_embedding))], [np.zeros((0, *pictures.control_bands.shape[1:]))]
-    for place in np.linspace(0, len(clips) - 1, min(len(clips), N_VARIED)).astype(int) if config.n_backgrounds else ():
+    for place in places:
         samples = read_recording(clips[place].path, config.features.sample_rate_hz)
         copies = [logmel.transform_clip(change_background(samples, rng)) for _ in range(config.n_backgrounds)]
         scaled = [training.scaling.apply(limit_range(copy.db, config.top_db)) for copy in copies]
-        embedding_changes.append(embed(session, scaled, config.clip) - embeddings[place])
+        embedding_changes.append(np.stack([embed_next(session, each, config.clip) for each in scaled]) - embeddings[place])
         band_changes.append(np.stack([mean_bands(copy.control_db) for copy in copies]) - pictures.control_bands[place])
     return ClipStatistics(embeddings, pictures.control_bands, np.concatenate(embedding_changes), np.concatenate(band_changes))
 
@@ -128,14 +134,21 @@ def score_held_out(
     probe = Pipeline(unfinished, reference, session)
     rng = np.random.default_rng([training.seed, CALIBRATED])
     n_copies = max(config.n_backgrounds, -(-LEAST_COPIES // len(held_out))) if config.n_backgrounds else 0
+    n_all = len(held_out) * n_copies
+    score = follow(probe.score_clip, len(held_out) + n_all, f"scoring {len(held_out)} held-out clips{tell_copies(n_all)}")
     scores, varied, segments = [], [], np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
     for clip in held_out:
         samples = read_recording(clip.path, config.features.sample_rate_hz)
-        scores.append(probe.score_clip(samples))
-        varied += [probe.score_clip(change_background(samples, rng)) for _ in range(n_copies)]
+        scores.append(score(samples))
+        varied += [score(change_background(samples, rng)) for _ in range(n_copies)]
         if len(segments) < N_PARITY_SEGMENTS:
             segments = np.concatenate([segments, probe.clip_segments(samples)])[:N_PARITY_SEGMENTS]
     return scores, varied, segments
+
+
+def tell_copies(n_copies: int) -> str:
+    """What a line says of them."""
+    return f" and {n_copies} copies before other backgrounds" if n_copies else ""
 
 
 def join_samples(clips: Sequence[Clip], sample_rate_hz: int, n_samples: int) -> FloatArray:

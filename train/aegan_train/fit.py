@@ -181,7 +181,7 @@ def report_epoch(epoch: int, n_epochs: int, losses: dict[str, float], n_segments
     """The progress bar's news as a line, for logs."""
     figures = " ".join(f"{name} {losses[name]:.4g}" for name in LOSS_NAMES)
     left_min = (n_epochs - epoch) * took_s / 60
-    print(f"epoch {epoch}/{n_epochs}: {figures}, {n_segments / took_s:.0f} segments/s, {left_min:.1f} min left", flush=True)
+    print(f"epoch {epoch}/{n_epochs}: {figures}, {n_segments / took_s:.0f} segments/s, {left_min:.1f} min of training left", flush=True)
 
 
 def stop_early(training: Training, out: Path, device: torch.device) -> bool:

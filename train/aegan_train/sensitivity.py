@@ -13,6 +13,7 @@ from aegan_monitor.types import FloatArray
 from aegan_train.alterations import ALTERATIONS, alter
 from aegan_train.background import TRIED, change_background
 from aegan_train.dcase import Clip
+from aegan_train.progress import follow
 from aegan_train.session import TorchSession
 
 
@@ -28,10 +29,12 @@ def try_alterations(
     rng = np.random.default_rng([seed, TRIED])
     pipeline = Pipeline(fields, reference, session, [fields.score])
 
-    def score(samples: FloatArray) -> float:
+    def score_one(samples: FloatArray) -> float:
         heard = change_background(samples, rng) if fields.reference.n_backgrounds else samples
         return pipeline.score_clip(heard)[fields.score]
 
+    n_scored = len(held_out) * (1 + len(ALTERATIONS))
+    score = follow(score_one, n_scored, f"scoring {len(held_out)} held-out clips plain and altered in {len(ALTERATIONS)} ways")
     recordings = [read_recording(clip.path, rate_hz) for clip in held_out]
     plain = [score(samples) for samples in recordings]
     found = {}
