@@ -33,8 +33,8 @@ check: $(DEV_STAMP)  ## lint, format, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-wheel: $(DEV_STAMP)  ## dist/*.whl
-	$(BIN)/python -m build --installer pip --outdir dist .
+wheel: | $(VENV)/bin/python  ## dist/*.whl
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 demo-bundle: $(DEV_STAMP)  ## train the built-in bundle again
 	$(BIN)/python -m aegan_export.demo_bundle
