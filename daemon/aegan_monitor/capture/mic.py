@@ -68,7 +68,7 @@ class MicrophoneCapture:
     def rate_deviation_ppm(self) -> float | None:
         """How much faster the device is than it says, in millionths; None until it is known."""
         seat = self._seat
-        return seat.session.meter.deviation_ppm if seat else None
+        return seat.device.meter.deviation_ppm if seat else None
 
     def describe(self) -> str:
         """The device's name once it is known, else what is looked for."""
@@ -99,14 +99,14 @@ class MicrophoneCapture:
             seat = self._microphones.join(
                 device.identity, self.describe(), lambda: self._devices.open(device), self._stall_s, self._patience_s
             )
-            if self._channel > (last := seat.session.n_channels - 1):
+            if self._channel > (last := seat.device.n_channels - 1):
                 seat.leave()
                 raise CaptureError(f"{self.describe()}: expected a channel from 0 to {last}, found {self._channel}; choose one of these")
         except CaptureError:
             self._patience_s = FLAT_S
             raise
         self._seat = seat
-        self._begin(seat.session.sample_rate_hz)
+        self._begin(seat.device.sample_rate_hz)
 
     def read(self) -> Block | None:
         """What has arrived, after waiting for it; never None. Without samples while nothing came, or nothing that can be trusted.
@@ -130,7 +130,7 @@ class MicrophoneCapture:
         if chunk is None:
             return self._deliver([])
         if chunk.overflowed:
-            self._begin(seat.session.sample_rate_hz, alive=self._watch.alive)
+            self._begin(seat.device.sample_rate_hz, alive=self._watch.alive)
         samples = np.ascontiguousarray(chunk.samples[:, self._channel])
         if (bad := find_bad_sample(samples)) is not None:
             raise CaptureError(
@@ -141,7 +141,7 @@ class MicrophoneCapture:
         if self._watch.flat_s >= self._patience_s:
             raise self._fail_flat()
         now_s = self._clock()
-        is_right = self._rate_trust.believe(seat.session.meter.measured_s, now_s)
+        is_right = self._rate_trust.believe(seat.device.meter.measured_s, now_s)
         return self._deliver(living if self._sound_trust.believe(self._watch.living_s, now_s) and is_right else [])
 
     def close(self) -> None:

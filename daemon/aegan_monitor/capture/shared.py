@@ -28,8 +28,8 @@ def read_sleep_clock() -> float:
 class Seat:
     """One listener's place; it belongs to the listener's thread."""
 
-    def __init__(self, session: "_Session", stall_s: float, patience_s: float) -> None:
-        self.session, self.stall_s, self.patience_s = session, stall_s, patience_s
+    def __init__(self, device: "_OpenDevice", stall_s: float, patience_s: float) -> None:
+        self.device, self.stall_s, self.patience_s = device, stall_s, patience_s
         self._chunks: deque[Chunk] = deque()
         self._error: CaptureError | None = None
         self._lost = False
@@ -51,10 +51,10 @@ class Seat:
 
     def leave(self) -> None:
         """Listen no more; the last one closes the device."""
-        self.session.remove(self)
+        self.device.remove(self)
 
     def give(self, chunk: Chunk) -> None:
-        """Hand over a chunk (thread of the session); who does not take them loses the oldest."""
+        """Hand over a chunk (thread of the device); who does not take them loses the oldest."""
         with self._changed:
             if len(self._chunks) >= MOST_CHUNKS:
                 self._chunks.popleft()
@@ -64,13 +64,13 @@ class Seat:
             self._changed.notify()
 
     def fail(self, error: CaptureError) -> None:
-        """Say that nothing more will come (thread of the session)."""
+        """Say that nothing more will come (thread of the device)."""
         with self._changed:
             self._error = error
             self._changed.notify()
 
 
-class _Session:
+class _OpenDevice:
     """An open device from its opening to its end."""
 
     def __init__(self, name: str, stream: Stream, clock: Callable[[], float], sleep_clock: Callable[[], float]) -> None:
@@ -181,7 +181,7 @@ class Microphones:
         sleep_clock: Callable[[], float] = read_sleep_clock,
     ) -> None:
         self._clock, self._start, self._sleep_clock = clock, start, sleep_clock
-        self._sessions: dict[str, _Session] = {}
+        self._devices: dict[str, _OpenDevice] = {}
         self._doors: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -196,12 +196,12 @@ class Microphones:
         with self._lock:
             door = self._doors.setdefault(identity, threading.Lock())
         with door:
-            session = self._sessions.get(identity)
-            if session and (seat := session.add(stall_s, patience_s)):
+            device = self._devices.get(identity)
+            if device and (seat := device.add(stall_s, patience_s)):
                 return seat
-            if session:
-                session.wait()
-            session = _Session(name, open_stream(), self._clock, self._sleep_clock)
-            seat = session.start(stall_s, patience_s, self._start)
-            self._sessions[identity] = session  # not before it runs: nobody could ever wait for its end
+            if device:
+                device.wait()
+            device = _OpenDevice(name, open_stream(), self._clock, self._sleep_clock)
+            seat = device.start(stall_s, patience_s, self._start)
+            self._devices[identity] = device  # not before it runs: nobody could ever wait for its end
             return seat
