@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aegan_monitor import __version__
 
+METER_CHANNELS = 2  # sound servers offer 32, of which most are copies or empty
 LARGEST_SPEED = 100.0  # of the demo; a faster pump would outrun the network
 DESCRIPTION = "aegan-monitor: listens to machines and says over MQTT when one sounds wrong."
 MAP_SUFFIXES = (".png", ".npz")
@@ -51,7 +52,11 @@ def make_parser() -> argparse.ArgumentParser:
     devices.add_argument("--meter", action="store_true", help="show level, peak and clipping until Ctrl-C")
     devices.add_argument("--seconds", type=parse_positive, default=math.inf, metavar="N", help="end the meter after so long")
     devices.add_argument(
-        "--channels", type=parse_count, default=2, metavar="N", help="the meter shows the first N of each device (default: 2)"
+        "--channels",
+        type=parse_count,
+        default=METER_CHANNELS,
+        metavar="N",
+        help="the meter shows the first N of each device (default: %(default)s)",
     )
 
     record = commands.add_parser("record", help="record normal sound as 10 s clips that aegan-train fit takes as they are")

@@ -16,7 +16,6 @@ from aegan_monitor.level import measure_level
 from aegan_monitor.listener import Listener, stop_all
 from aegan_monitor.ring import Ring
 
-DEFAULT_CHANNELS = 2  # sound servers offer 32, of which most are copies or empty
 BAR_FLOOR_DB = -60.0
 BAR_LENGTH = 20  # with it a line fits 80 columns
 LOOK_S = 0.05  # between two looks whether it is to end
