@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from aegan_monitor.arguments import make_parser
-from aegan_monitor.errors import run_command, tell_error
+from aegan_monitor.errors import UsageError, run_command, tell_error
 
 
 def run_run(arguments: argparse.Namespace) -> int:
@@ -49,7 +49,7 @@ def run_reload(arguments: argparse.Namespace) -> int:
 def run_replay(arguments: argparse.Namespace) -> int:
     """`aegan-monitor replay`."""
     from aegan_monitor.bundle import load_bundle  # noqa: PLC0415
-    from aegan_monitor.config import AlarmConfig, InferenceConfig, load_config  # noqa: PLC0415
+    from aegan_monitor.config import AlarmConfig, InferenceConfig, find_machine, load_config  # noqa: PLC0415
     from aegan_monitor.golden import require_golden  # noqa: PLC0415
     from aegan_monitor.line import choose_score  # noqa: PLC0415
     from aegan_monitor.replay import Replay, open_lines  # noqa: PLC0415
@@ -57,9 +57,12 @@ def run_replay(arguments: argparse.Namespace) -> int:
 
     if arguments.config:
         config = load_config(arguments.config)
-        machine, inference = config.machines[0], config.inference
+        machine, inference = find_machine("replay", arguments.config, config.machines, arguments.machine), config.inference
         bundle = load_bundle(machine.bundle)
         score, alarm = choose_score(machine, bundle), machine.alarm
+        print(f"{arguments.config}: machine {machine.name}, bundle {machine.bundle}, score {score}", flush=True)
+    elif arguments.machine is not None:
+        raise UsageError("replay: --machine names one of a configuration; leave it out, or name --config instead of --bundle")
     else:
         bundle, inference = load_bundle(arguments.bundle), InferenceConfig()
         score, alarm = bundle.record.score, AlarmConfig()

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from aegan_monitor.broker_config import Host, MqttConfig, OutboxConfig
 from aegan_monitor.capture_config import Capture, MicCaptureConfig
+from aegan_monitor.errors import ConfigError, UsageError
 from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.names import Name, Text, Topic, make_name
 from aegan_monitor.problems import ConfigPath, Settings, validate
@@ -133,6 +134,22 @@ def load_config(path: Path) -> MonitorConfig:
     """
     data = load_yaml(path)
     return validate(MonitorConfig, data, str(path), folder=path.parent, refused=_REFUSED, also=_find_conflicts(data))
+
+
+def find_machine(command: str, path: Path, machines: Sequence[MachineConfig], name: str | None) -> MachineConfig:
+    """The one that a command's --machine names among those of the configuration at `path`; the only one needs no name.
+
+    Raises:
+        UsageError: There are several, and none is named.
+        ConfigError: There is no such machine.
+    """
+    names = ", ".join(machine.name for machine in machines)
+    if name is None and len(machines) > 1:
+        raise UsageError(f"{command}: {path} has several machines, {names}; choose one with --machine")
+    for machine in machines:
+        if name in (None, machine.name):
+            return machine
+    raise ConfigError(f"{path}: no machine {name!r}; there are: {names}")
 
 
 def _find_conflicts(data: Any) -> Iterator[str]:

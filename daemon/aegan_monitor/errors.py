@@ -8,6 +8,7 @@ from typing import ClassVar
 from aegan_monitor.logs import print_error
 
 EXIT_FAILED = 1
+EXIT_USAGE = 2  # as argparse ends
 EXIT_CONFIG = 78  # sysexits.h EX_CONFIG; the unit does not restart on it
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells do it
 
@@ -16,6 +17,12 @@ class AeganError(Exception):
     """Anything this project refuses to do, told in one line (or one line a finding)."""
 
     exit_code: ClassVar[int] = EXIT_FAILED
+
+
+class UsageError(AeganError):
+    """Options of a command that do not go together, which the parser alone cannot tell."""
+
+    exit_code = EXIT_USAGE
 
 
 class ConfigError(AeganError):

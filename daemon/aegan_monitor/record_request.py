@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from aegan_monitor.bundle import load_bundle
 from aegan_monitor.capture_config import MicCaptureConfig
 from aegan_monitor.clip_folder import ClipFolder
-from aegan_monitor.config import MachineConfig, load_config
-from aegan_monitor.errors import AeganError, ConfigError
+from aegan_monitor.config import MachineConfig, find_machine, load_config
+from aegan_monitor.errors import ConfigError, UsageError
 from aegan_monitor.line import RING_S, make_capture, make_listener
 from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.names import Name
@@ -21,12 +21,6 @@ from aegan_monitor.recorder import CLIP_S, MB, Quota, Recorder
 from aegan_monitor.ring import Ring
 
 _CLEAR_LINE = "\x1b[K"
-
-
-class RecordUsageError(AeganError):
-    """Options that do not go together."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +43,28 @@ def choose_machine(request: RecordRequest) -> MachineConfig:
     """The machine that is recorded, from the configuration or from the options.
 
     Raises:
-        RecordUsageError: The options do not go together.
+        UsageError: The options do not go together.
         ConfigError: The configuration is wrong, or has no such machine.
     """
     if request.config is None:
         if request.machine is None:
-            raise RecordUsageError("record: expected --machine NAME (the folder's name), or --config FILE; name one")
+            raise UsageError("record: expected --machine NAME (the folder's name), or --config FILE; name one")
         try:
             TypeAdapter(Name).validate_python(request.machine)
         except ValidationError as error:
-            raise RecordUsageError(
+            raise UsageError(
                 f"record: --machine: expected letters, digits, - and _, the first a letter or digit, found {request.machine!r}"
             ) from error
         if request.channel is not None and request.channel < 0:
-            raise RecordUsageError(f"record: --channel: expected 0 or more, found {request.channel}")
+            raise UsageError(f"record: --channel: expected 0 or more, found {request.channel}")
         try:
             capture = validate(MicCaptureConfig, {"device": request.device, "channel": request.channel or 0}, "record")
         except ConfigError as error:
-            raise RecordUsageError(str(error)) from None
+            raise UsageError(str(error)) from None
         return MachineConfig(name=request.machine, bundle=request.bundle or Path(), capture=capture)
     if request.device is not None or request.channel is not None or request.bundle is not None:
-        raise RecordUsageError("record: --device, --channel and --bundle stand in the configuration; leave them out, or --config")
-    machines = load_config(request.config).machines
-    names = ", ".join(machine.name for machine in machines)
-    if request.machine is None and len(machines) > 1:
-        raise RecordUsageError(f"record: {request.config} has several machines, {names}; choose one with --machine")
-    for machine in machines:
-        if request.machine in (None, machine.name):
-            return machine
-    raise ConfigError(f"{request.config}: no machine {request.machine!r}; there are: {names}")
+        raise UsageError("record: --device, --channel and --bundle stand in the configuration; leave them out, or --config")
+    return find_machine("record", request.config, load_config(request.config).machines, request.machine)
 
 
 def choose_rate_hz(request: RecordRequest, machine: MachineConfig, tell: Callable[[str], object]) -> int:

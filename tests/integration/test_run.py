@@ -293,6 +293,29 @@ def test_replay_trusts_no_bundle_that_computes_something_else(tmp_path: Path) ->
     assert_lines(aegan_monitor("replay", "--bundle", bundle, sound), 78, ".*: golden check failed at embedding: .*")
 
 
+def test_replay_hears_as_one_machine_of_a_configuration(tmp_path: Path) -> None:
+    """The one that is named, with its bundle and its score, and says so; of several none is taken by chance."""
+    sound, config = write_wav(tmp_path / "pump.wav", Pump(1).read(12 * RATE_HZ)), tmp_path / "monitor.yaml"
+    fan, pump = f"{{name: fan, bundle: {tmp_path / 'none'}}}", f"{{name: pump, bundle: {bundle_path()}, score: D_knn}}"
+    config.write_text(f"machines: [{fan}, {pump}]\n")
+    done = aegan_monitor("replay", "--config", config, "--machine", "pump", "--clips", sound)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = done.stdout.splitlines()[:2]
+    assert first == f"{config}: machine pump, bundle {bundle_path()}, score D_knn"
+    assert second.startswith("D_knn: threshold ")
+    path = re.escape(str(config))
+    assert_lines(
+        aegan_monitor("replay", "--config", config, sound), 2, f"replay: {path} has several machines, fan, pump; choose one with --machine"
+    )
+    assert_lines(aegan_monitor("replay", "--config", config, "--machine", "x", sound), 78, f"{path}: no machine 'x'; there are: fan, pump")
+    done = aegan_monitor("replay", "--bundle", bundle_path(), "--machine", "pump", sound)
+    line = "replay: --machine names one of a configuration; leave it out, or name --config instead of --bundle"
+    assert_lines(done, 2, line)
+    config.write_text(f"machines: [{pump}]\n")
+    done = aegan_monitor("replay", "--config", config, "--clips", sound)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, first)
+
+
 def spoil_top_db(folder: Path) -> Path:
     """A bundle that was trained with `top_db`."""
     bundle = shutil.copytree(bundle_path(), folder / "bundle")
