@@ -22,7 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument("--config", type=Path, required=True, metavar="FILE")
 
     reload = commands.add_parser("reload", help="let a daemon read its configuration anew, and tell what came of it")
-    reload.add_argument("pid", type=int, metavar="PID", help="of the daemon; systemctl reload aegan-monitor does the same")
+    reload.add_argument("pid", type=parse_count, metavar="PID", help="of the daemon; systemctl reload aegan-monitor does the same")
 
     replay = commands.add_parser("replay", help="score recordings: as one stream, or each as a clip")
     source = replay.add_mutually_exclusive_group(required=True)

@@ -40,7 +40,7 @@ def run_reload(arguments: argparse.Namespace) -> int:
     path = find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
     if path is None:
         send_hangup(arguments.pid)
-        print(f"aegan-monitor: asked process {arguments.pid}; its log tells what came of it")
+        print(f"aegan-monitor: asked process {arguments.pid} to reload; its log tells whether it did: 'reloaded' or 'reload failed'")
     else:
         request_reload(arguments.pid, path)
     return 0

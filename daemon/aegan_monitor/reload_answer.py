@@ -5,12 +5,14 @@ import os
 import signal
 import time
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from aegan_monitor.errors import AeganError
 
 NAME = "reload.json"
 POLL_S = 0.05
+PROGRAMS = ("aegan-monitor", "aegan_monitor.cli")  # as it is installed, and as python -m names it
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def request_reload(pid: int, path: Path) -> None:
         AeganError: There is no such daemon, or it keeps its configuration from before.
     """
     asked_s = time.monotonic()  # the same clock in every process
-    send_hangup(pid)
+    _send(pid, signal.SIGHUP)
     while (answer := read_answer(path)).began_s < asked_s:
         time.sleep(POLL_S)
         send_nothing(pid)
@@ -69,11 +71,21 @@ def request_reload(pid: int, path: Path) -> None:
 
 
 def send_hangup(pid: int) -> None:
-    """Ask for a reload.
+    """Ask for a reload where a person names the process, and not systemd: one that does not take SIGHUP would be ended by it.
 
     Raises:
-        AeganError: There is no such process, or it is not ours.
+        AeganError: There is no such process, it is not ours, or no daemon, or one that does not monitor yet.
     """
+    send_nothing(pid)
+    try:
+        words = Path("/proc", str(pid), "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
+        status = dict(line.split(":\t", 1) for line in Path("/proc", str(pid), "status").read_text(errors="replace").splitlines())
+    except OSError as error:
+        raise _unreachable(pid, error) from error
+    if not any(Path(program).name in PROGRAMS and command == "run" for program, command in pairwise(words)):
+        raise AeganError(f"reload: expected the process of an aegan-monitor run, found {pid} ({status['Name']}); nothing was sent to it")
+    if not int(status["SigCgt"], 16) >> (signal.SIGHUP - 1) & 1:
+        raise AeganError(f"reload: process {pid} does not monitor yet; nothing was sent to it, ask again once it does")
     _send(pid, signal.SIGHUP)
 
 
@@ -90,4 +102,8 @@ def _send(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
     except OSError as error:
-        raise AeganError(f"reload: process {pid} cannot be reached ({error.strerror}); is the daemon running?") from error
+        raise _unreachable(pid, error) from error
+
+
+def _unreachable(pid: int, error: OSError) -> AeganError:
+    return AeganError(f"reload: process {pid} cannot be reached ({error.strerror}); is the daemon running?")

@@ -3,9 +3,12 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from aegan_monitor.errors import AeganError
 from aegan_monitor.reload_answer import POLL_S, Answer, find_answer_path, forget_answer, read_answer, request_reload, write_answer
 
 N_WRITES = 300
+PYTHON = Path(sys.executable).name
 
 
 @pytest.fixture
@@ -91,6 +95,71 @@ def test_no_such_process(tmp_path: Path) -> None:
     """Told at once."""
     with pytest.raises(AeganError, match=r"^reload: process 4194305 cannot be reached \(No such process\); is the daemon running[?]$"):
         request_reload(4_194_305, tmp_path / "reload.json")  # over the largest that Linux gives
+
+
+RUNS = """import signal
+signal.signal(signal.SIGHUP, lambda *_: print("reloading", flush=True))
+print("monitors", flush=True)
+signal.pause()
+input()
+"""
+DEAF = "print('monitors', flush=True)\ninput()\n"
+
+
+@contextmanager
+def running(*command: object) -> Iterator[subprocess.Popen[str]]:
+    """A process of somebody's, once it has said so."""
+    with subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "monitors\n"
+        yield process
+        process.kill()
+
+
+def write_program(folder: Path, program: str, name: str = "aegan-monitor") -> Path:
+    """What looks like the daemon from outside."""
+    path = folder / name
+    path.write_text(program)
+    return path
+
+
+def reload_by_hand(pid: int) -> subprocess.CompletedProcess[str]:
+    """`aegan-monitor reload` without systemd."""
+    environment = {name: value for name, value in os.environ.items() if name != "RUNTIME_DIRECTORY"}
+    command = [sys.executable, "-m", "aegan_monitor.cli", "reload", str(pid)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_without_systemd_a_daemon_is_asked_and_its_log_answers(tmp_path: Path) -> None:
+    """The signal arrives; what came of it the command cannot know, and says where it stands."""
+    with running(sys.executable, write_program(tmp_path, RUNS), "run", "--config", "x") as daemon:
+        done = reload_by_hand(daemon.pid)
+        assert daemon.stdout is not None
+        assert daemon.stdout.readline() == "reloading\n"
+    expected = f"aegan-monitor: asked process {daemon.pid} to reload; its log tells whether it did: 'reloaded' or 'reload failed'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["sh", "-c", "echo monitors; read _"], "expected the process of an aegan-monitor run, found {} (sh); nothing was sent to it"),
+        (["other", "run"], f"expected the process of an aegan-monitor run, found {{}} ({PYTHON}); nothing was sent to it"),
+        (["aegan-monitor", "demo"], f"expected the process of an aegan-monitor run, found {{}} ({PYTHON}); nothing was sent to it"),
+        (["starting/aegan-monitor", "run"], "process {} does not monitor yet; nothing was sent to it, ask again once it does"),
+    ],
+)
+def test_a_process_that_sighup_would_end_gets_none(words: list[str], line: str, tmp_path: Path) -> None:
+    """Whatever runs under a number that somebody mistyped, and a daemon that has not come so far."""
+    (tmp_path / "starting").mkdir()
+    for name, program in [("other", RUNS), ("aegan-monitor", RUNS), ("starting/aegan-monitor", DEAF)]:
+        write_program(tmp_path, program, name)
+    command = words if words[0] == "sh" else [sys.executable, str(tmp_path / words[0]), *words[1:]]
+    with running(*command) as process:
+        done = reload_by_hand(process.pid)
+        assert process.poll() is None
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"aegan-monitor: reload: {line.format(process.pid)}\n"
 
 
 def test_a_reader_finds_a_whole_answer(tmp_path: Path) -> None:
