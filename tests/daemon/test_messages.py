@@ -16,7 +16,6 @@ from aegan_monitor.payloads import (
     PAYLOADS,
     Alarm,
     Command,
-    Event,
     Health,
     MachineHealth,
     Payload,
@@ -26,8 +25,8 @@ from aegan_monitor.payloads import (
     format_time,
 )
 from aegan_monitor.schemas import schema_texts
+from example_event import EVENT, TIME
 
-TIME = datetime(2026, 1, 31, 8, 15, 0, 250_000, UTC)
 TOPICS = Topics("aegan", "hall")
 SCORE = Score(
     time=TIME,
@@ -42,19 +41,6 @@ SCORE = Score(
     state="normal",
 )
 ALARM = Alarm(state="clearing", active=True, since=TIME, score=1.5, threshold=2.0, event_id=None)
-EVENT = Event(
-    id="5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e",
-    sequence=3,
-    kind="cleared",
-    active=False,
-    time=TIME,
-    sample=160_000,
-    cause="the score is back below its threshold",
-    score_id="G_z_2_sum",
-    score=1.5,
-    threshold=2.0,
-    duration_s=12.5,
-)
 SENSOR = Sensor(state="missing", detail="no such device", since=TIME)
 MACHINE = MachineHealth(state="normal", sensor="ok", coverage_percent=99.5, dropped_samples_total=0, gaps_total=0)
 HEALTH = Health(

@@ -40,6 +40,17 @@ def aegan_train(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
 
 
+def fit_tiny(data: Path, out: Path) -> list[object]:
+    """The arguments of a short training."""
+    return ["fit", "--data", data, "--machine-type", "pump", *TINY, "--out", out]
+
+
+def start_fit(data: Path, out: Path, streams: int) -> subprocess.Popen[str]:
+    """A training that goes on until it is stopped; `streams` is what becomes of stdout and stderr."""
+    command = [sys.executable, "-m", "aegan_train.cli", *map(str, fit_tiny(data, out)), "--epochs", "500"]
+    return subprocess.Popen(command, stdout=streams, stderr=streams, text=True)
+
+
 def test_presets_are_the_documented_ones() -> None:
     """ndf, nz, batch and hop of each."""
     found = {
@@ -75,7 +86,7 @@ def test_a_resumed_run_is_the_run_that_never_stopped(dataset: Path, run_folder: 
 
 def test_a_run_is_not_overwritten_nor_continued_with_other_settings(dataset: Path, run_folder: Path) -> None:
     """Each is one line."""
-    base = ["fit", "--data", dataset, "--machine-type", "pump", *TINY, "--out", run_folder]
+    base = fit_tiny(dataset, run_folder)
     done = aegan_train(*base)
     assert done.returncode == 1
     assert done.stderr == f"aegan-train: {run_folder}: already holds a run; continue it with --resume, or choose another --out\n"
@@ -87,21 +98,7 @@ def test_a_run_is_not_overwritten_nor_continued_with_other_settings(dataset: Pat
 def test_ctrl_c_keeps_the_last_whole_epoch(dataset: Path, tmp_path: Path) -> None:
     """A run that was interrupted can be evaluated, exported and continued."""
     out = tmp_path / "run"
-    command = [
-        sys.executable,
-        "-m",
-        "aegan_train.cli",
-        "fit",
-        "--data",
-        str(dataset),
-        "--machine-type",
-        "pump",
-        "--preset",
-        "tiny",
-        "--recipe",
-        "reference",
-    ]
-    process = subprocess.Popen([*command, "--out", str(out), "--epochs", "500"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = start_fit(dataset, out, subprocess.PIPE)
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("epoch 2/500:"):
@@ -118,21 +115,7 @@ def test_ctrl_c_keeps_the_last_whole_epoch(dataset: Path, tmp_path: Path) -> Non
 def test_a_kill_leaves_a_whole_checkpoint(dataset: Path, tmp_path: Path) -> None:
     """kill -9 at any moment: the file that is there loads."""
     out = tmp_path / "run"
-    command = [
-        sys.executable,
-        "-m",
-        "aegan_train.cli",
-        "fit",
-        "--data",
-        str(dataset),
-        "--machine-type",
-        "pump",
-        "--preset",
-        "tiny",
-        "--recipe",
-        "reference",
-    ]
-    process = subprocess.Popen([*command, "--out", str(out), "--epochs", "500"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start_fit(dataset, out, subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -169,7 +152,7 @@ def test_bad_recordings_are_skipped_and_told(tmp_path: Path) -> None:
     paths = {name: data / "dev_data" / "pump" / "train" / f"normal_id_00_{20 + i:08d}.wav" for i, name in enumerate(SPOILT)}
     for name, (spoil, _) in SPOILT.items():
         spoil(paths[name])
-    done = aegan_train("fit", "--data", data, "--machine-type", "pump", *TINY, "--epochs", "1", "--out", tmp_path / "run")
+    done = aegan_train(*fit_tiny(data, tmp_path / "run"), "--epochs", "1")
     assert done.returncode == 0
     told = done.stderr.splitlines()
     assert told[0] == "9 files skipped:"
@@ -187,7 +170,7 @@ def test_too_few_good_recordings_are_an_error(tmp_path: Path) -> None:
     """The bad ones are listed before it, and nothing is written."""
     data = write_dataset(tmp_path / "data", n_train=8, n_normal=0, n_anomaly=0)
     train = data / "dev_data" / "pump" / "train"
-    command = ("fit", "--data", data, "--machine-type", "pump", *TINY, "--out", tmp_path / "run")
+    command = fit_tiny(data, tmp_path / "run")
     write_wav(train / "normal_id_00_00000004.wav", np.zeros(160_000))
     done = aegan_train(*command)
     assert done.returncode == 1
@@ -217,7 +200,7 @@ def test_a_long_list_is_cut_on_screen(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_folder_without_normal_clips_is_one_line(tmp_path: Path) -> None:
     """Anomalies alone teach nothing."""
     write_wav(tmp_path / "dev_data" / "pump" / "train" / "anomaly_id_00_00000000.wav", np.zeros(160_000))
-    done = aegan_train("fit", "--data", tmp_path, "--machine-type", "pump", *TINY, "--out", tmp_path / "run")
+    done = aegan_train(*fit_tiny(tmp_path, tmp_path / "run"))
     assert done.returncode == 1
     assert done.stderr == (
         f"aegan-train: {tmp_path}/dev_data/pump/train: no normal clip of pump in it (1 skipped, the first anomaly_id_00_00000000.wav: "
@@ -229,17 +212,7 @@ def test_a_wrong_configuration_is_told_at_once(tmp_path: Path, dataset: Path) ->
     """All problems, with suggestions, exit code 78."""
     (tmp_path / "c.yaml").write_text("n_epoch: 3\nbeta1: 2\n")
     done = aegan_train(
-        "fit",
-        "--data",
-        dataset,
-        "--machine-type",
-        "pump",
-        "--preset",
-        "tiny",
-        "--recipe",
-        "reference",
-        "--out",
-        tmp_path / "run",
+        *fit_tiny(dataset, tmp_path / "run"),
         "--config",
         tmp_path / "c.yaml",
     )
@@ -282,7 +255,7 @@ def test_evaluate_without_a_run_is_one_line(tmp_path: Path, dataset: Path) -> No
 def test_settings_that_do_not_fit_are_told_before_training(tmp_path: Path, dataset: Path, setting: str, line: str) -> None:
     """78, and nothing is written."""
     (tmp_path / "c.yaml").write_text(setting + "\n")
-    base = ["fit", "--data", dataset, "--machine-type", "pump", *TINY, "--out", tmp_path / "run"]
+    base = fit_tiny(dataset, tmp_path / "run")
     done = aegan_train(*base, "--config", tmp_path / "c.yaml")
     assert done.returncode == 78
     assert line in done.stderr
@@ -299,17 +272,7 @@ def test_a_training_that_diverges_keeps_the_last_good_epoch(tmp_path: Path, data
     torch.save(state, out / "checkpoint.pt")
     (tmp_path / "c.yaml").write_text("learning_rate: 1e30\n")
     base = [
-        "fit",
-        "--data",
-        dataset,
-        "--machine-type",
-        "pump",
-        "--preset",
-        "tiny",
-        "--recipe",
-        "reference",
-        "--out",
-        out,
+        *fit_tiny(dataset, out),
         "--config",
         tmp_path / "c.yaml",
     ]

@@ -1,6 +1,5 @@
 """The losses against other formulations in float64, and the updates against a plain statement of the reference procedure."""
 
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 
@@ -22,15 +21,6 @@ TOLERANCE = 1e-9  # float64 in another formulation, relative; for weights, which
 LEARNING_RATE, PENALTY = 2e-4, 10.0  # the description's
 N_UPDATES = 3
 STILL = ("num_batches_tracked", "output_layer.2.bias")  # a counter; and a bias that falls out of a difference of scores
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Networks this small only wait for a second thread, ten times as long where the cores are busy."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
 
 
 def make_batch(seed: int = 0, n: int = 3) -> tuple[Tensor, Tensor]:

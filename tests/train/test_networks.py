@@ -1,7 +1,6 @@
 """The networks against plain functions of their state dicts, in float64, and against the published counts and names."""
 
 import math
-from collections.abc import Iterator
 from typing import get_args
 
 import pytest
@@ -15,15 +14,6 @@ from aegan_train.networks import Discriminator, Generator, NetworkParameters, co
 TOLERANCE = 1e-10  # float64 sums in another order, relative to the largest number
 NORMS: tuple[Norm, ...] = get_args(Norm)
 FIRST_NORM = pytest.mark.parametrize("first_norm", [True, False], ids=["first norm", "no first norm"])
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Networks this small only wait for a second thread, ten times as long where the cores are busy."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
 
 
 def make_small(norm: Norm = "ln", *, first_norm: bool = True) -> NetworkParameters:
