@@ -13,6 +13,7 @@ from aegan_monitor.errors import DataError
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("path", "flight", "time", "level_dbfs", "peak_dbfs", "clipped_samples")
+LINE_BYTES = 4096  # read at once: more than any line that a recorder writes, and nothing of a manifest that has grown for years
 _REQUIRED = ("path", "flight")  # what training reads
 
 
@@ -67,9 +68,7 @@ class Manifest:
         Torn is one with zeros in it (what never reached the disk), and one without its end that lacks fields, or is of a path that
         begins with `prefix`, or is a recorder's because all lines are.
         """
-        text = _read(descriptor)
-        start = text.removesuffix(b"\n").rfind(b"\n") + 1
-        last = text[start:]
+        start, last = _read_last_line(descriptor)
         is_ended, has_zeros = last.endswith(b"\n"), b"\0" in last
         if not last or (is_ended and not has_zeros):
             return False
@@ -100,7 +99,7 @@ class Manifest:
 
     def _columns(self, descriptor: int) -> list[str]:
         """Those of the first line, which is written where there is none."""
-        first, _, _ = _read(descriptor).partition(b"\n")
+        first = _read_first_line(descriptor)
         if not first:
             _append_text(descriptor, _line(list(COLUMNS)))
             return list(COLUMNS)
@@ -119,6 +118,26 @@ def _line(fields: list[str]) -> bytes:
 def _read(descriptor: int) -> bytes:
     size = os.fstat(descriptor).st_size
     return os.pread(descriptor, size, 0)
+
+
+def _read_first_line(descriptor: int) -> bytes:
+    """Without its end."""
+    n_bytes = LINE_BYTES
+    while b"\n" not in (text := os.pread(descriptor, n_bytes, 0)) and len(text) == n_bytes:
+        n_bytes *= 2
+    return text.partition(b"\n")[0]
+
+
+def _read_last_line(descriptor: int) -> tuple[int, bytes]:
+    """Where it begins, and the line with its end, if it has one."""
+    size, n_bytes = os.fstat(descriptor).st_size, LINE_BYTES
+    while True:
+        start = max(0, size - n_bytes)
+        text = os.pread(descriptor, size - start, start)
+        place = text.removesuffix(b"\n").rfind(b"\n") + 1
+        if place or start == 0:
+            return start + place, text[place:]
+        n_bytes *= 2
 
 
 def _append_text(descriptor: int, text: bytes) -> None:
