@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from aegan_monitor.bundle_record import BundleFields
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.logmel import FeatureParameters, make_filterbank
-from aegan_monitor.record import BundleFields
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.segments import ClipParameters, Scaling
 from aegan_monitor.types import Block, FloatArray, SegmentOutputs

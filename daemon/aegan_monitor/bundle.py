@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
+from aegan_monitor.bundle_record import BundleFields, BundleRecord, FileRecord
 from aegan_monitor.controls import CONTROL_SCALES, N_CONTROL_BANDS
 from aegan_monitor.errors import BundleAccessError, BundleError
-from aegan_monitor.record import BundleFields, BundleRecord, FileRecord
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.scores import FUSION, SCORE_IDS
 from aegan_monitor.session import GRAPHS, Graph

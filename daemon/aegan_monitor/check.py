@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from aegan_monitor.bundle import Bundle, load_bundle
+from aegan_monitor.bundle_record import BundleFields
 from aegan_monitor.capture.file import find_rate_hz
 from aegan_monitor.config import AlarmConfig, InferenceConfig, MachineConfig, MonitorConfig, load_config
 from aegan_monitor.connection import add_secrets, locate
@@ -22,7 +23,6 @@ from aegan_monitor.line import choose_score, make_capture, require_streamable
 from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.messages import Topics
 from aegan_monitor.probe import BrokerProbe, Permission
-from aegan_monitor.record import BundleFields
 from aegan_monitor.session import OrtSession
 
 Tell = Callable[[str], object]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aegan_monitor.record import BundleFields
+from aegan_monitor.bundle_record import BundleFields
 
 
 @dataclass(frozen=True, slots=True)

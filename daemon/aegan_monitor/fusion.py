@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from aegan_monitor.record import BundleFields
+from aegan_monitor.bundle_record import BundleFields
 from aegan_monitor.scores import FUSION, SCORE_IDS, ScoreId
 from aegan_monitor.session import GRAPHS, Graph
 

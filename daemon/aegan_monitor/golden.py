@@ -8,11 +8,11 @@ import numpy as np
 
 from aegan_monitor.arrays import load_arrays
 from aegan_monitor.bundle import Bundle, accessing
+from aegan_monitor.bundle_record import BundleFields
 from aegan_monitor.errors import BundleError, InferenceRunError
 from aegan_monitor.fusion import score_names
 from aegan_monitor.logmel import LogMel
 from aegan_monitor.pipeline import Pipeline
-from aegan_monitor.record import BundleFields
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.segments import Segmenter
 from aegan_monitor.session import Session

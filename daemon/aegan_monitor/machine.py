@@ -10,13 +10,13 @@ from aegan_monitor import payloads
 from aegan_monitor.alarm import ACTIVE, Alarm, Transition
 from aegan_monitor.announcer import Announcer
 from aegan_monitor.annunciation import Standing
+from aegan_monitor.bundle_record import BundleFields
 from aegan_monitor.commands import Refusal, make_result
 from aegan_monitor.config import AlarmConfig
 from aegan_monitor.decision import Decider, Decision
 from aegan_monitor.last_event import LastEvent
 from aegan_monitor.listener import SensorState
 from aegan_monitor.pipeline import Pipeline
-from aegan_monitor.record import BundleFields
 from aegan_monitor.types import ClipScore, Run
 
 N_DECISIONS_LATE = 2  # so many may be missing while the last still says how the machine sounds

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from aegan_monitor.bundle_record import BundleFields
 from aegan_monitor.controls import make_control_filterbank, mean_bands
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.fusion import fuse, needed_ids, score_names
 from aegan_monitor.logmel import LogMel, limit_range
-from aegan_monitor.record import BundleFields
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.scores import FUSION, ClipEvidence, evaluate_scores
 from aegan_monitor.segments import Segmenter, cut_segments

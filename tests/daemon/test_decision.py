@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from aegan_monitor.bundle_record import BundleFields
 from aegan_monitor.decision import Decider, make_threshold
-from aegan_monitor.record import BundleFields
 from aegan_monitor.scores import SCORE_IDS
 from aegan_train.statistics import calibrate, normalise
 

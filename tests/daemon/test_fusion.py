@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from aegan_monitor.bundle import load_bundle
+from aegan_monitor.bundle_record import BundleFields, FusionTerm
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.fusion import fuse, needed_graphs, needed_ids, score_names
 from aegan_monitor.pipeline import Pipeline
-from aegan_monitor.record import BundleFields, FusionTerm
 from aegan_monitor.session import OrtSession
 from aegan_train.statistics import scale_fusion
 

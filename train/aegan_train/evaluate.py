@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from aegan_monitor.bundle import REFERENCE, accessing
+from aegan_monitor.bundle_record import BundleFields
 from aegan_monitor.capture.file import read_recording
 from aegan_monitor.decision import make_threshold
 from aegan_monitor.errors import BundleError, CaptureError, DataError
 from aegan_monitor.pipeline import Pipeline
-from aegan_monitor.record import BundleFields
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.replay import open_lines
 from aegan_train.checkpoint import Training, load_trained

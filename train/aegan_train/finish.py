@@ -9,13 +9,13 @@ import torch
 
 from aegan_monitor import __version__
 from aegan_monitor.bundle import GOLDEN, REFERENCE
+from aegan_monitor.bundle_record import BundleFields, NetworkRecord, Provenance, ReferenceRecord
 from aegan_monitor.capture.file import read_recording
 from aegan_monitor.controls import make_control_filterbank, mean_bands
 from aegan_monitor.fusion import fuse, needed_graphs
 from aegan_monitor.golden import compute_stages, golden_samples, write_golden
 from aegan_monitor.logmel import LogMel, limit_range, make_filterbank
 from aegan_monitor.pipeline import Pipeline
-from aegan_monitor.record import BundleFields, NetworkRecord, Provenance, ReferenceRecord
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.scores import FUSION
 from aegan_monitor.segments import ClipParameters, cut_segments

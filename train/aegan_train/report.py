@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from aegan_monitor.record import BundleFields
+from aegan_monitor.bundle_record import BundleFields
 from aegan_monitor.scores import CONTROL_IDS
 from aegan_train.config import TrainConfig
 from aegan_train.protocols import Metrics, Protocol

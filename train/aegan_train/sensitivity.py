@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from aegan_monitor.bundle_record import BundleFields
 from aegan_monitor.capture.file import read_recording
 from aegan_monitor.pipeline import Pipeline
-from aegan_monitor.record import BundleFields
 from aegan_monitor.reference import ReferenceSet
 from aegan_monitor.types import FloatArray
 from aegan_train.alterations import ALTERATIONS, alter

@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.covariance import LedoitWolf
 from sklearn.neighbors import LocalOutlierFactor
 
+from aegan_monitor.bundle_record import Calibration, FusionTerm, Normalisation
 from aegan_monitor.fusion import log_score
-from aegan_monitor.record import Calibration, FusionTerm, Normalisation
 from aegan_monitor.reference import N_LOF_NEIGHBOURS, ReferenceSet
 from aegan_monitor.types import DoubleArray, FloatArray
 
