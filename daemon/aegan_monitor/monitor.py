@@ -3,21 +3,18 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 
 from aegan_monitor.birth import Birth
 from aegan_monitor.capture import Capture
-from aegan_monitor.commands import make_result
 from aegan_monitor.config import MachineConfig, MonitorConfig
 from aegan_monitor.delivery import Delivery
 from aegan_monitor.departed import end_departed
 from aegan_monitor.health import HealthReport
 from aegan_monitor.inbox import Inbox
 from aegan_monitor.journal import Journal, find_path
-from aegan_monitor.last_event import LastEvent, read_last_event
-from aegan_monitor.line import Line, make_capture
+from aegan_monitor.line import make_capture
 from aegan_monitor.listener import stop_all
 from aegan_monitor.memory import give_back_memory
 from aegan_monitor.messages import Topics
@@ -25,14 +22,14 @@ from aegan_monitor.metrics import MetricsServer
 from aegan_monitor.mqtt import FIRST_RETRY_S, MqttPublisher
 from aegan_monitor.notify import Notifier, watchdog_interval_s
 from aegan_monitor.outbox import KEEP_S, Outbox
-from aegan_monitor.payloads import Event, Payload, Score, Sensor
 from aegan_monitor.presence import announce
 from aegan_monitor.reload import Reloader
 from aegan_monitor.reload_answer import Answer, find_answer_path, forget_answer, write_answer
 from aegan_monitor.scribe import Scribe
 from aegan_monitor.setup import Setup, build
 from aegan_monitor.shelf_clock import since_boot_s
-from aegan_monitor.watchdog import Watchdog
+from aegan_monitor.wall_clock import now
+from aegan_monitor.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +62,6 @@ class Monitor:
             ConfigError, BundleError, InferenceError: As the parts tell.
         """
         self._stopping = False  # no Event, see stop_on_signals
-        self._clock, self._shelf_clock = clock, shelf_clock
         self._notifier = notifier or Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._topics = Topics(config.mqtt.base_topic, config.node)
         self._setup = build(config, capture)
@@ -79,6 +75,7 @@ class Monitor:
         )
         self._inbox = Inbox()
         self._inbox.configure(config.mqtt.commands, [machine.name for machine in config.machines])
+        self._worker = Worker(self._topics, self._outbox, self._inbox, clock, shelf_clock)
         self._birth = Birth()
         self._subscribed: set[str] = set()
         self._delivery = Delivery(self._make_publisher(self._setup))
@@ -86,7 +83,6 @@ class Monitor:
         self._scribe = Scribe(self._outbox, Journal(path), self._delivery.flush)
         self._health = HealthReport(lambda: self._setup.lines, self._outbox, self._scribe, self._delivery, self._inbox, self._reloader)
         self._status = ""
-        self._watchdog, self._late = Watchdog(), frozenset[str]()
         interval_s = watchdog_interval_s(os.environ, os.getpid())
         self._feed_every_s = None if interval_s is None else interval_s / FEEDS
         metrics = config.metrics
@@ -112,10 +108,10 @@ class Monitor:
         end_departed(self._setup.config, self._topics, self._outbox, now())
         announce(self._setup.config, self._topics, self._outbox)
         for line in self._setup.lines:
-            self._publish(line.machine.name, line.machine.begin(now(), self._last_event(line)))
+            self._worker.begin(line)
         self._delivery.start()
         for line in self._setup.lines:
-            self._listen(line)
+            self._worker.listen(line)
         if self._metrics:
             self._metrics.start()
         give_back_memory()
@@ -130,7 +126,7 @@ class Monitor:
             stop_all([line.listener for line in reversed(self._setup.lines)])
             self._publish_health()
             self._reloader.stop()
-            self._obey([], STOPPING)
+            self._worker.obey([], STOPPING)
             self._scribe.settle()
             self._delivery.stop()
             self._scribe.stop()
@@ -141,10 +137,10 @@ class Monitor:
     def _work(self) -> None:
         next_health_s = next_feed_s = next_status_s = time.monotonic()
         while not self._stopping:
-            self._recall()
-            self._obey(self._setup.lines, NO_MACHINE)
+            self._worker.recall(self._setup.config, self._setup.lines)
+            self._worker.obey(self._setup.lines, NO_MACHINE)
             for line in self._setup.lines:
-                self._turn(line)
+                self._worker.turn(line, TURN_S / len(self._setup.lines))
             now_s = time.monotonic()
             if now_s >= next_health_s:
                 self._publish_health()
@@ -152,7 +148,7 @@ class Monitor:
             if now_s >= next_status_s:
                 self._tell_status()
                 next_status_s = now_s + STATUS_S
-            if self._is_alive() and self._feed_every_s is not None and now_s >= next_feed_s:
+            if self._worker.is_alive() and self._feed_every_s is not None and now_s >= next_feed_s:
                 self._notifier.watchdog()
                 next_feed_s = now_s + self._feed_every_s
             if self._birth.is_due():
@@ -162,42 +158,6 @@ class Monitor:
             self._reload()
             if all(line.ring.ended for line in self._setup.lines):
                 return
-
-    def _recall(self) -> None:
-        """Do what a start does about what an earlier run told last, where the disk that has it came late."""
-        late = self._outbox.take_late()
-        if late:
-            end_departed(self._setup.config, self._topics, self._outbox, now())
-        for line in self._setup.lines:
-            if last := read_last_event(late.get(self._topics.name("event", line.machine.name))):
-                self._publish(line.machine.name, line.machine.recall(last, now()))
-
-    def _obey(self, lines: Iterable[Line], otherwise: str) -> None:
-        """Apply and answer the commands that have come; those for a machine that is not in `lines` are refused, because `otherwise`."""
-        machines = {line.machine.name: line.machine for line in lines}
-        for name, command in self._inbox.take():
-            machine = machines.get(name)
-            self._publish(name, machine.obey(command, now(), self._shelf_clock()) if machine else [make_result(command, otherwise, now())])
-
-    def _turn(self, line: Line) -> None:
-        """Take what has been heard of one machine, and look at its shelf."""
-        machine, name = line.machine, line.machine.name
-        run = line.ring.read(TURN_S / len(self._setup.lines))
-        payloads = [] if run is None else machine.hear(run, now(), self._shelf_clock())
-        self._publish(name, payloads)
-        sensor = line.listener.sensor()  # which may be that it has ended, behind its last decision
-        self._publish(name, machine.sense(sensor, now()))
-        self._publish(name, machine.look(now(), self._shelf_clock()))
-        decided = any(isinstance(payload, Score) for payload in payloads)
-        self._watchdog.see(name, self._clock(), decided=decided, sensor=sensor.state)
-
-    def _is_alive(self) -> bool:
-        """Whether every machine is judged or its sensor's fault told in time; one that is not is logged once."""
-        late = self._watchdog.find_late(self._clock())
-        for name in late.keys() - self._late:
-            log.error("%s: its sensor is well, but nothing was decided for %.0f s; systemd's watchdog is not fed", name, late[name])
-        self._late = frozenset(late)
-        return not late
 
     def _reload(self) -> None:
         """Begin a reload that was asked for, and apply one that is ready."""
@@ -231,21 +191,16 @@ class Monitor:
         new = [line for line in setup.lines if line not in before.lines]
         stop_all([line.listener for line in gone])
         for line in gone:
-            self._watchdog.forget(line.machine.name)
-            self._publish(line.machine.name, line.machine.end(now(), self._last_event(line)))
+            self._worker.end(line)
         self._inbox.configure(setup.config.mqtt.commands, [line.machine.name for line in setup.lines])
         announce(setup.config, self._topics, self._outbox)
         for line in new:
-            self._publish(line.machine.name, line.machine.begin(now(), self._last_event(line)))
-            self._listen(line)
+            self._worker.begin(line)
+            self._worker.listen(line)
         if not setup.has_broker_of(before):
             self._delivery.hand_over(self._make_publisher(setup))
         logging.getLogger().setLevel(setup.config.log_level.upper())
         log.info("reloaded: %s", setup.tell_changes(before))
-
-    def _listen(self, line: Line) -> None:
-        self._watchdog.watch(line.machine.name, line.deadline_s, self._clock())
-        line.listener.start()
 
     def _make_publisher(self, setup: Setup) -> MqttPublisher:
         mqtt, home_assistant = setup.config.mqtt, setup.config.home_assistant
@@ -265,19 +220,6 @@ class Monitor:
             retry_s=(min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s),
         )
 
-    def _last_event(self, line: Line) -> LastEvent | None:
-        return read_last_event(self._outbox.last_event(self._topics.name("event", line.machine.name)))
-
-    def _publish(self, name: str, payloads: list[Payload]) -> None:
-        """What there is to tell of one machine, to the log and to the outbox."""
-        for payload in payloads:
-            if isinstance(payload, Event):
-                log.warning("%s: alarm %s: %s", name, payload.kind, payload.cause)
-            if isinstance(payload, Sensor):
-                level = logging.INFO if payload.state == "ok" else logging.WARNING
-                log.log(level, "%s: sensor %s%s", name, payload.state, f": {payload.detail}" if payload.detail else "")
-            self._outbox.put(self._topics.message(payload, name))
-
     def _publish_health(self) -> None:
         self._outbox.put(self._topics.message(self._health.make(now())))
 
@@ -286,8 +228,3 @@ class Monitor:
         if (status := self._health.tell()) != self._status:
             self._status = status
             self._notifier.status(status)
-
-
-def now() -> datetime:
-    """Wall time."""
-    return datetime.now(UTC)

@@ -11,3 +11,8 @@ def elapsed_s(since_s: float, until_s: float) -> float:
     Within a run the monotonic clock and the sample count tell durations; from one run to the next there are only stamps.
     """
     return until_s - since_s if CLOCK_SET_FROM_S <= since_s <= until_s else 0.0
+
+
+def now() -> datetime:
+    """What people read, in UTC."""
+    return datetime.now(UTC)
