@@ -27,6 +27,13 @@ TABLES = """
 CREATE TABLE rows (row INTEGER PRIMARY KEY, put_at REAL NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE last_events (topic TEXT PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID;
 """
+# One flipped bit makes a text a blob of the same length, or a number of another: `quick_check` finds nothing wrong with that.
+ODD_VALUES = """
+SELECT count(*) FROM (
+  SELECT 1 FROM rows WHERE (typeof(put_at), typeof(topic), typeof(payload)) != ('real', 'text', 'blob')
+  UNION ALL SELECT 1 FROM last_events WHERE (typeof(topic), typeof(payload)) != ('text', 'blob')
+  UNION ALL SELECT 1 FROM retained WHERE typeof(topic) != 'text')
+"""
 # Files of before lack it, and who does not know it leaves it alone: no other version for it.
 MORE_TABLES = "CREATE TABLE IF NOT EXISTS retained (topic TEXT PRIMARY KEY) WITHOUT ROWID"
 
@@ -197,6 +204,9 @@ class Journal:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
             raise DamagedJournalError(f"{self.path}: damaged ({' '.join(str(found).split())})")
+        (n_odd,) = connection.execute(ODD_VALUES).fetchone()
+        if n_odd:
+            raise DamagedJournalError(f"{self.path}: damaged ({n_odd} value(s) of another type)")
 
     @contextlib.contextmanager
     def _closed_on_failure(self) -> Iterator[None]:
@@ -223,7 +233,7 @@ class Journal:
             if code == sqlite3.SQLITE_ERROR:  # a table is missing: not our file
                 raise DamagedJournalError(f"{self.path}: damaged ({error})") from error
             raise JournalError(f"{self.path}: {error}{self._tell_folder(code)}") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # sqlite3 cannot even decode what is wrong
             raise DamagedJournalError(f"{self.path}: damaged ({error})") from error
 
     def _tell_folder(self, code: int) -> str:

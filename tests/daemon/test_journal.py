@@ -147,6 +147,26 @@ def test_a_file_that_is_none_of_ours_is_told_and_set_aside(path: Path, content: 
     journal.close()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE rows SET topic = CAST(topic AS BLOB)",
+        "UPDATE rows SET payload = CAST(payload AS TEXT)",
+        "UPDATE last_events SET topic = CAST(topic AS BLOB)",
+        "INSERT INTO retained VALUES (CAST('t' AS BLOB))",
+    ],
+)
+def test_a_value_of_another_type_is_damage(journal: Journal, path: Path, change: str) -> None:
+    """One bit makes a text a blob of the same length, and SQLite's own check finds nothing wrong with that."""
+    journal.write([stored(1)], [], {"t": b"p"})
+    journal.close()
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(change)
+    with pytest.raises(DamagedJournalError) as caught:
+        Journal(path).open()
+    assert str(caught.value) == f"{path}: damaged (1 value(s) of another type)"
+
+
 def test_a_page_that_was_changed_is_found(journal: Journal, path: Path) -> None:
     """Not only the header is looked at."""
     journal.write([stored(number, "x" * 500) for number in range(100)], [], {})
