@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 RETRY_S = 10.0
 PATIENCE_S = 5.0  # what takes longer, a transaction or at the start all that an earlier run has left, hangs with its disk
 LEFT = "retained topics of another node or base topic are left; if it is gone: mosquitto_sub --remove-retained"
-STRANGE = "%s: please report this; events go out from memory"
+STRANGE = "please report this"
 TURN_S = 1.0  # so late is what was delivered removed at most
 
 
@@ -119,11 +119,8 @@ class Scribe:
             self._open()
         except HeldJournalError as error:
             held = error
-        except (JournalError, DamagedJournalError) as error:
+        except Exception as error:  # noqa: BLE001 - as in `_write`
             self._fail(error)
-        except Exception:
-            log.exception(STRANGE, self._journal.path)
-            self._is_stale = True
         self._began_s = None
         with self._settled:
             if held and not self._is_tried:
@@ -153,11 +150,8 @@ class Scribe:
                 self._set_aside(error)
             except JournalError as worse:
                 self._fail(worse)
-        except JournalError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, events go out
             self._fail(error)
-        except Exception:
-            log.exception(STRANGE, self._journal.path)
-            self._is_stale = True
         self._began_s = None
         self._judge()
         self._outbox.written(changes.added, changes.topics.added)
@@ -222,12 +216,20 @@ class Scribe:
             raise JournalError(f"{error}, and cannot be set aside ({worse.strerror})") from worse
         log.error("%s; it is kept as %s, and numbers of events begin anew unless they are in memory", error, aside.name)
 
-    def _fail(self, error: JournalError | DamagedJournalError) -> None:
+    def _fail(self, error: Exception) -> None:
+        """Go on from memory for a while, and tell why, once; what should not happen with its traceback."""
         self._is_stale = True
         self._retry_at_s = self._clock() + self._retry_s
-        if self._failure != str(error):
-            self._failure = str(error)
-            log.error("%s: events are kept in memory alone; trying again every %g s", error, self._retry_s)
+        is_strange = not isinstance(error, PublishError)
+        failure = f"{self._journal.path}: {STRANGE} ({type(error).__name__}: {error})" if is_strange else str(error)
+        if self._failure != failure:
+            self._failure = failure
+            log.error(
+                "%s: events are kept in memory alone; trying again every %g s",
+                failure,
+                self._retry_s,
+                exc_info=error if is_strange else None,
+            )
 
     def _stored(self, row: Row) -> StoredEvent:
         return StoredEvent(row.number, self._wall_clock() - (self._clock() - row.put_s), row.message)

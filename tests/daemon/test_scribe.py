@@ -404,17 +404,17 @@ def test_a_file_that_another_has_ends_the_start(tmp_path: Path) -> None:
 
 
 def test_an_error_of_our_own_does_not_hold_up_an_event(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The thread tells of what should not happen, and goes on."""
+    """The thread tells of what should not happen, once, and goes on as with a disk that fails."""
 
     class FaultyJournal(Journal):
-        """Fails once."""
+        """Fails at first."""
 
-        failed = False
+        n_writes = 0
 
         def write(self, *arguments: object, **more: object) -> None:
-            """As ever, but for the first time."""
-            if not self.failed:
-                self.failed = True
+            """As ever, but for the first times."""
+            self.n_writes += 1
+            if self.n_writes <= 3:
                 raise RuntimeError("gremlins")
             super().write(*arguments, **more)  # type: ignore[arg-type]
 
@@ -424,8 +424,14 @@ def test_an_error_of_our_own_does_not_hold_up_an_event(tmp_path: Path, caplog: p
     scribe.start()
     put(outbox, scribe, "e0")
     put(outbox, scribe, "e1")
-    assert "please report this; events go out from memory" in caplog.text
+    told = f"{path}: please report this (RuntimeError: gremlins)"
+    assert scribe.problem == told
+    for _ in range(20):
+        scribe.notify()
+    wait_until(lambda: scribe.problem == "", "it has passed")
     scribe.stop()
+    assert caplog.messages[0] == f"{told}: events are kept in memory alone; trying again every 0.05 s"
+    assert caplog.text.count("Traceback") == 1
     assert read(path) == ["e0", "e1"]
 
 
