@@ -19,7 +19,7 @@ class Live:
         self._rows: dict[tuple[str, int], Row] = {}
         self._retained: dict[str, Message] = {}
         self._untold: set[str] = set()  # topics
-        self._refused: set[str] = set()  # topics whose newest message waits, and is no row
+        self._refused: dict[str, None] = {}  # topics whose newest message waits, and is no row; the longest refused first
         self._gates = Gates()  # by a message's place; none is shut before a refusal
 
     @property
@@ -40,7 +40,7 @@ class Live:
         self._rows[_place(row)] = row
         if row.message.retained:
             self._retained[row.message.topic] = row.message
-            self._refused.discard(row.message.topic)
+            self._refused.pop(row.message.topic, None)
 
     def begin(self) -> None:
         """A connection begins: nothing is known of what the broker keeps."""
@@ -68,18 +68,19 @@ class Live:
         """The broker does not take it: not for some time, if it is retained, or not on this connection."""
         if row.message.retained and not for_good:
             self._gates.refused(row.message.place, now_s)
-            self._refused |= {row.message.topic} if row in self else set()
+            self._refused.update({row.message.topic: None} if row in self else {})
         self.forget(row)
 
     def find_due(self, now_s: float) -> list[Message]:
         """What was refused and is to be put again: of each place one goes ahead, and the others follow when it was taken."""
         found = []
-        for topic in sorted(self._refused):
+        for topic in self._refused:
             message = self._retained[topic]
             if self._gates.is_open(message.place, now_s):
                 self._gates.sent(message.place)
                 found.append(message)
-        self._refused.difference_update(message.topic for message in found)
+        for message in found:
+            del self._refused[message.topic]
         return found
 
     def waiting(self) -> Iterator[Row]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from aegan_monitor.gates import FIRST_OFFER_S, FIRST_RETRIAL_S
+from aegan_monitor.gates import FIRST_OFFER_S, FIRST_RETRIAL_S, LONGEST_RETRIAL_S
 from aegan_monitor.live import LATE_S
 from aegan_monitor.messages import QOS_AND_RETAINED, Message
 from aegan_monitor.outbox import Outbox
@@ -369,6 +369,26 @@ def test_of_many_messages_for_one_place_one_is_offered_again_first() -> None:
     assert outbox.next() is None
     outbox.acknowledged(first.number)
     assert sorted([first.message.payload.decode(), *deliver(outbox)]) == ["a", "b", "c"]
+
+
+def test_what_is_refused_for_ever_keeps_nothing_else_back_for_ever() -> None:
+    """Each time it is another that goes ahead, until one is taken."""
+    clock = Clock()
+    messages = [Message(f"homeassistant/sensor/hall_pump/{name}/config", name.encode(), 1, True, "discovery") for name in "abc"]
+    outbox = filled(*messages, clock=clock)  # type: ignore[arg-type]
+    for _ in messages:
+        outbox.refused(take(outbox).number, for_good=False)
+    taken = []
+    for _ in range(10):
+        clock.now_s += LONGEST_RETRIAL_S
+        while row := outbox.next():
+            outbox.sent(row)
+            if row.message.payload == b"a":
+                outbox.refused(row.number, for_good=False)
+            else:
+                outbox.acknowledged(row.number)
+                taken.append(row.message.payload)
+    assert sorted(taken) == [b"b", b"c"]
 
 
 def test_a_refused_topic_has_a_new_chance_on_the_next_connection() -> None:
