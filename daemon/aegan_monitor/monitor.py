@@ -137,6 +137,7 @@ class Monitor:
     def _work(self) -> None:
         next_health_s = next_feed_s = next_status_s = time.monotonic()
         while not self._stopping:
+            was_over = self._is_over()  # before this turn, which tells of it
             self._worker.recall(self._setup.config, self._setup.lines)
             self._worker.obey(self._setup.lines, NO_MACHINE)
             for line in self._setup.lines:
@@ -156,8 +157,11 @@ class Monitor:
             self._scribe.notify()
             self._delivery.flush()
             self._reload()
-            if all(line.ring.ended for line in self._setup.lines):
+            if was_over and self._is_over():
                 return
+
+    def _is_over(self) -> bool:
+        return all(line.ring.ended for line in self._setup.lines)
 
     def _reload(self) -> None:
         """Begin a reload that was asked for, and apply one that is ready."""

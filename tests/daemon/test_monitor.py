@@ -261,3 +261,54 @@ def test_hung_microphones_do_not_hold_up_the_end(tmp_path: Path) -> None:
         asked_s = time.monotonic()
     assert time.monotonic() - asked_s < n_machines * STOP_S
     released.set()
+
+
+class EndingCapture:
+    """Whole hops of sound, and then its end, which comes when it may."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.waits, self.may_end, self.closed = threading.Event(), threading.Event(), threading.Event()
+
+    def describe(self) -> str:
+        return "a recording"
+
+    def open(self) -> None:
+        pass
+
+    def read(self) -> Block | None:
+        if not self.waits.is_set():
+            self.waits.set()
+            return Block(np.zeros(31 * 512, np.float32), 0)
+        self.may_end.wait(10.0)
+        return None
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def test_an_end_that_comes_late_in_a_turn_is_told_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The recording ends when the last turn has looked at it, and before it is asked whether all is over."""
+    path = tmp_path / "monitor.yaml"
+    path.write_text(
+        f"mqtt: {{host: 127.0.0.1, port: {find_free_port()}}}\noutbox: {{path: outbox.sqlite}}\n"
+        f"machines: [{{name: pump, bundle: {bundle_path()}, capture: {{kind: file, paths: [a.wav]}}}}]\n"
+    )
+    capture = EndingCapture(RATE_HZ)
+    n_looks = 0
+
+    def clock() -> float:
+        """The watchdog's: it is looked at behind everything else in a turn."""
+        nonlocal n_looks
+        n_looks += capture.waits.is_set()
+        if n_looks > 10:  # all that there is was heard
+            capture.may_end.set()
+            assert capture.closed.wait(10.0)
+        return time.monotonic()
+
+    caplog.set_level("INFO")
+    Monitor(load_config(path), capture=lambda *_: capture, clock=clock).run()
+    assert [message for message in caplog.messages if message.startswith("pump: sensor ")] == [
+        "pump: sensor ok",
+        "pump: sensor ended: a recording has ended: nothing more is heard",
+    ]
