@@ -262,8 +262,8 @@ class Subscriber:
         assert error is not None or not faults, faults
 
     def stop(self) -> None:
-        """End the process."""
-        self._process.terminate()
+        """End the process (by SIGKILL: mosquitto_sub's handler of SIGTERM disconnects from within, and may hang)."""
+        self._process.kill()
         self._process.wait(STEP_DEADLINE_S)
         self._reader.join(STEP_DEADLINE_S)
         assert self._process.stdout is not None
