@@ -1,5 +1,6 @@
 """Where the sound server is, what proves that we may listen, and servers that are none."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -114,6 +115,30 @@ def test_what_is_no_sound_server_is_told(tmp_path: Path, answer: bytes | None, f
         ended.set()
         thread.join()
     assert (error.fault, str(error)) == (fault, f"the sound server at unix:{tmp_path / 'native'} {message}")
+
+
+NOTHING = bytes(4) + b"\0\0\0\3" + bytes(12)  # a packet of sound without any
+
+
+def test_a_server_that_sends_all_but_the_answer_hangs(tmp_path: Path) -> None:
+    """However much comes unasked the request ends in time: long before this server, which floods for some seconds and then hangs up."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "native"))
+        listener.listen()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            ends_s = time.monotonic() + 5 * ANSWER_S
+            with connection, contextlib.suppress(OSError):  # who asked has hung up
+                while time.monotonic() < ends_s:
+                    connection.sendall(5000 * NOTHING)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        error = refuse(f"unix:{tmp_path / 'native'}")
+        thread.join()
+    told = f"the sound server at unix:{tmp_path / 'native'} does not answer; restart it, or see what it waits for"
+    assert (error.fault, str(error)) == ("stalled", told)
 
 
 CHANNEL = 3

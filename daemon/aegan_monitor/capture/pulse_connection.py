@@ -110,19 +110,19 @@ class PulseConnection:
         self._socket.close()
 
     def request(self, command: int, *values: Value) -> list[Value]:
-        """What the server answers.
+        """What the server answers, whatever else it sends meanwhile.
 
         Raises:
             CaptureError: It refuses, hangs or is gone.
         """
         self._tag += 1
         content = pack(command, self._tag, *values)
+        deadline_s = time.monotonic() + ANSWER_S
         try:
             self._socket.sendall(_DESCRIPTOR.pack(len(content), CONTROL, 0, 0, 0) + content)
         except OSError as error:
             raise self._lost(error.strerror or str(error)) from error
-        deadline_s = time.monotonic() + ANSWER_S
-        while (packet := self._receive(max(0.0, deadline_s - time.monotonic()))) is not None:
+        while (left_s := deadline_s - time.monotonic()) > 0 and (packet := self._receive(left_s)) is not None:
             channel, payload = packet
             answer = self.unpack(payload) if channel == CONTROL else []
             if answer[:2] == [_REPLY, self._tag]:
