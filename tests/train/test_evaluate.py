@@ -80,6 +80,22 @@ def test_dcase2022_goes_from_fit_to_bundle(dcase2022: Path, tmp_path: Path, caps
     assert re.search(r"^by id, F_mean {10,}AUC +pAUC$", capsys.readouterr().out, re.MULTILINE)
 
 
+def test_files_that_cannot_be_written_are_refused_before_the_work(
+    dcase2022: Path, run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A clip that cannot be read would be told behind the scoring: it is not."""
+    data = tmp_path / "eval_data" / "pump"
+    shutil.copytree(dcase2022 / "eval_data" / "fan", data)
+    next((data / "test").iterdir()).write_text("no sound")
+    file = tmp_path / "file"
+    file.touch()
+    command = ["evaluate", str(run_folder), "--data", str(tmp_path)]
+    assert main([*command, "--csv", str(file)]) == 1
+    assert capsys.readouterr() == ("", f"aegan-train: {file}: cannot be made a folder: File exists; choose another --csv\n")
+    assert main([*command, "--jsonl", str(file / "a")]) == 1
+    assert capsys.readouterr() == ("", f"aegan-train: {file}/a: cannot be written: Not a directory; choose another --jsonl\n")
+
+
 def test_clips_without_labels_are_scored_and_that_is_all(
     dcase2022: Path, run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

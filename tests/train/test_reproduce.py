@@ -42,12 +42,15 @@ def test_a_row_is_reproduced_and_continued(dcase2020: Path, tmp_path: Path, caps
     assert "the run was begun with seed 0, now 1" in capsys.readouterr().err
 
 
-def test_a_row_that_is_not_there_is_one_line(dcase2020: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """No such machine type, or a set that the row was trained on is missing."""
+def test_what_cannot_become_a_comparison_is_one_line(dcase2020: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No such machine type, no place for the score files, or a set that the row was trained on is missing; nothing is trained."""
     assert main(["reproduce", "dcase2020", "bearing", "--data", str(dcase2020)]) == 1
     assert capsys.readouterr().err == (
         "aegan-train: dcase2020 bearing: nothing is published for it; machine types there: fan, pump, slider, ToyCar, ToyConveyor, valve\n"
     )
+    trial = ["--preset", "tiny", "--epochs", "1", "--out", str(tmp_path / "run")]
+    assert main(["reproduce", "dcase2020", "fan", "--data", str(dcase2020), *trial, "--csv", __file__]) == 1
+    assert capsys.readouterr() == ("", f"aegan-train: {__file__}: cannot be made a folder: File exists; choose another --csv\n")
     (tmp_path / "dev_data").mkdir()
     (tmp_path / "dev_data" / "pump").symlink_to(dcase2020 / "dev_data" / "fan")
     assert main(["reproduce", "dcase2020", "pump", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1

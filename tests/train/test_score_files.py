@@ -4,7 +4,7 @@ from pathlib import Path
 
 from aegan_train.dcase import parse_name
 from aegan_train.protocols import PROTOCOLS
-from aegan_train.score_files import write_score_files
+from aegan_train.score_files import make_folder, write_score_files
 
 
 def test_each_id_or_section_has_its_files(tmp_path: Path) -> None:
@@ -16,6 +16,7 @@ def test_each_id_or_section_has_its_files(tmp_path: Path) -> None:
         "anomaly_score_fan_id_05.csv": "id_05_00000001.wav,0.1\n",
     }
     clips = [clip for name in ("section_03_test_0000", "section_03_test_0001") if (clip := parse_name(Path(f"{name}.wav"), "test"))]
+    make_folder(tmp_path / "new")
     write_score_files(tmp_path / "new", PROTOCOLS["dcase2022"], "bearing", clips, [1.0, 1.5], 1.0)
     assert {path.name: path.read_text() for path in (tmp_path / "new").iterdir()} == {
         "anomaly_score_bearing_section_03.csv": "section_03_test_0000.wav,1.0\nsection_03_test_0001.wav,1.5\n",

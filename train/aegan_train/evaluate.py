@@ -22,7 +22,7 @@ from aegan_train.dcase import Clip, Naming, Skipped, find_clips, tell_skipped
 from aegan_train.finish import RUN_RECORD
 from aegan_train.protocols import Metrics, find_protocol, lay_out, measure_all
 from aegan_train.report import print_report
-from aegan_train.score_files import write_score_files
+from aegan_train.score_files import make_folder, write_score_files
 from aegan_train.session import TorchSession
 
 LABELS = {True: "anomaly", False: "normal", None: None}
@@ -92,14 +92,16 @@ def evaluate(
     normal and anomalous clips.
 
     Raises:
-        DataError: As `score_clips`, `find_clips` and `find_protocol`.
+        AeganError: As `score_clips`, `find_clips` and `find_protocol`; or, before anything is scored, `jsonl` or `csv` cannot be written.
     """
     fields, training = load_fields(run), load_trained(run, device)
     found = find_clips(data, fields.machine_type, "test", sets)
     protocol = find_protocol(found.clips, protocol_name)
-    clips, scores, unheard = score_clips(run, training, found.clips, device)
-    tell_skipped([*found.skipped, *unheard])
+    if csv:
+        make_folder(csv)
     with open_lines(jsonl) as record:
+        clips, scores, unheard = score_clips(run, training, found.clips, device)
+        tell_skipped([*found.skipped, *unheard])
         for clip, values in zip(clips, scores, strict=True):
             record(json.dumps({"file": str(clip.path), "label": LABELS[clip.is_anomaly], "scores": values}, allow_nan=False))
     n_normal, n_anomalous, n_unlabelled = ([clip.is_anomaly for clip in clips].count(label) for label in (False, True, None))

@@ -12,6 +12,7 @@ from aegan_train.fit import FitRequest, choose_device, fit
 from aegan_train.protocols import Metrics
 from aegan_train.published import Published, find_published
 from aegan_train.report import find_oracle, label_free_score
+from aegan_train.score_files import make_folder
 
 
 def reproduce(request: FitRequest, naming: Naming, jsonl: Path | None = None, csv: Path | None = None) -> bool:
@@ -20,9 +21,11 @@ def reproduce(request: FitRequest, naming: Naming, jsonl: Path | None = None, cs
     False when Ctrl-C ended the training early.
 
     Raises:
-        DataError, CaptureError: As `fit` and `evaluate`.
+        AeganError: As `fit` and `evaluate`.
     """
     published = find_published(naming, request.machine_type)
+    if csv:
+        make_folder(csv)
     if is_finished(request):
         print(f"{request.out}: holds the finished run; evaluating it")
     elif not fit(replace(request, resume=True)):

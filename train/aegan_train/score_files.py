@@ -3,16 +3,28 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from aegan_monitor.errors import DataError
 from aegan_train.checkpoint import write_atomically
 from aegan_train.dcase import Clip
 from aegan_train.protocols import Protocol
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder for the files, before the long work that they tell of.
+
+    Raises:
+        DataError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be made a folder: {error.strerror}; choose another --csv") from error
 
 
 def write_score_files(
     folder: Path, protocol: Protocol, machine_type: str, clips: Sequence[Clip], scores: Sequence[float], threshold: float
 ) -> list[Path]:
     """Write `anomaly_score_<type>_<unit>_<nn>.csv` (and `decision_result_...`, 1 above `threshold`), lines `file,value`; their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     columns: dict[str, list[str]] = {"anomaly_score": [repr(score) for score in scores]}
     if protocol.has_decisions:
         columns["decision_result"] = [str(int(score > threshold)) for score in scores]
