@@ -29,12 +29,12 @@ CLIP_S = 10
 
 def run_ours(paths: Sequence[Path], folder: Path) -> None:
     """Into an empty cache."""
-    open_pictures(folder, paths, FeatureParameters(), 128, lambda: None)
+    open_pictures(folder, paths, FeatureParameters(), 128)
 
 
 def look_again(paths: Sequence[Path], folder: Path) -> None:
     """From a cache that has them."""
-    open_pictures(folder.with_name("kept"), paths, FeatureParameters(), 128, lambda: None)
+    open_pictures(folder.with_name("kept"), paths, FeatureParameters(), 128)
 
 
 def run_librosa(paths: Sequence[Path], folder: Path) -> None:

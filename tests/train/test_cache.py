@@ -1,5 +1,7 @@
 """Pictures computed once: the same numbers, whatever happens to the process, the folder or the disk."""
 
+import contextlib
+import io
 import os
 import shutil
 import signal
@@ -41,7 +43,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def look(folder: Path, paths: list[Path], features: FeatureParameters = FEATURES) -> CachedPictures:
     """What `fit` does."""
-    return open_pictures(folder, paths, features, LEAST_FRAMES, lambda: None)
+    return open_pictures(folder, paths, features, LEAST_FRAMES)
 
 
 def find_entries(folder: Path) -> list[Path]:
@@ -61,15 +63,16 @@ def test_an_entry_holds_the_daemons_features(tmp_path: Path, recordings: list[Pa
     assert found.rows[4]["reason"].startswith("expected at least 4.06 s, found 1.00 s")
 
 
-def test_a_second_look_computes_nothing(tmp_path: Path, recordings: list[Path]) -> None:
-    """Names do not matter, only what is in the files and how they are looked at."""
+def test_a_second_look_computes_nothing(tmp_path: Path, recordings: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """Names do not matter, only what is in the files and how they are looked at; it says what it is at."""
     first = look(tmp_path, recordings)
     (entry,) = find_entries(tmp_path)
     written_ns = (entry / "frames.f32").stat().st_mtime_ns
     renamed = [Path(shutil.copy(path, tmp_path / f"renamed_{path.name}")) for path in recordings]
-    ticks: list[int] = []
-    second = open_pictures(tmp_path, renamed, FEATURES, LEAST_FRAMES, lambda: ticks.append(1))
-    assert ((entry / "frames.f32").stat().st_mtime_ns, len(ticks)) == (written_ns, 5)
+    assert capsys.readouterr().out == "reading 5 recordings\ncomputing the features of 5 recordings\n"
+    second = look(tmp_path, renamed)
+    assert capsys.readouterr().out == "reading 5 recordings\n"
+    assert (entry / "frames.f32").stat().st_mtime_ns == written_ns
     np.testing.assert_array_equal(first.frames, second.frames)
 
 
@@ -132,7 +135,7 @@ from aegan_train.survey import survey
 paths = [Path(path) for path in sys.argv[2:]] * 200
 if __name__ == "__main__":
     if sys.argv[1]:
-        open_pictures(Path(sys.argv[1]), paths, FeatureParameters(), 128, lambda: None)
+        open_pictures(Path(sys.argv[1]), paths, FeatureParameters(), 128)
     for _ in survey(paths, FeatureParameters(), 128, 2):
         print(flush=True)
 """
@@ -168,6 +171,23 @@ def test_processes_end_with_the_one_that_began_them(tmp_path: Path, recordings: 
     assert not alive
 
 
+class Head(io.StringIO):
+    """A reader of our output that goes away behind the first line, as `head -1` does."""
+
+    def write(self, text: str) -> int:
+        if "\n" in self.getvalue():
+            raise BrokenPipeError
+        return super().write(text)
+
+
+def test_a_reader_that_goes_away_is_no_fault_of_the_disk(tmp_path: Path, recordings: list[Path]) -> None:
+    """Whoever runs the command knows what to do then, and the next look finds nothing half done."""
+    with contextlib.redirect_stdout(Head()), pytest.raises(BrokenPipeError):
+        look(tmp_path, recordings)
+    assert not find_entries(tmp_path)
+    assert len(look(tmp_path, recordings).rows) == 5
+
+
 def test_a_full_disk_is_one_line(tmp_path: Path, recordings: list[Path]) -> None:
     """A file may not grow past a limit, as on a disk with no room; nothing is left of the entry."""
     code = (
@@ -175,7 +195,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, recordings: list[Path]) -> None
         "from aegan_monitor.errors import run_command; from aegan_train.cache import open_pictures;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
         "paths = [Path(path) for path in sys.argv[2:]];"
-        "run_command('x', lambda: open_pictures(Path(sys.argv[1]), paths, FeatureParameters(), 128, lambda: None))"
+        "run_command('x', lambda: open_pictures(Path(sys.argv[1]), paths, FeatureParameters(), 128))"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path, *recordings], capture_output=True, text=True, check=False)
     assert done.stderr == (

@@ -312,8 +312,10 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
     done = aegan_train("fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--epochs", "1", "--out", run)
     assert done.returncode == 0, done.stderr
     told = done.stdout.splitlines()
-    assert re.fullmatch(r"epoch 1/1: critic .*, \d+ segments/s, 0\.0 min of training left", told[1])
-    steps = [line for line in told[2:] if re.match("embedding|scoring", line)]  # between them, on a slow machine, how far each is
+    assert told[0] == "reading 12 recordings"
+    place = next(place for place, line in enumerate(told) if line.startswith("epoch"))
+    assert re.fullmatch(r"epoch 1/1: critic .*, \d+ segments/s, 0\.0 min of training left", told[place])
+    steps = [line for line in told[place + 1 :] if re.match("embedding|scoring", line)]  # between them, on a slow machine, how far each is
     assert steps == [
         "embedding 10 clips and 40 copies before other backgrounds",
         "scoring 2 held-out clips and 128 copies before other backgrounds",

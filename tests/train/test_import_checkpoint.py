@@ -97,9 +97,16 @@ def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
     ],
 )
 def test_imported_networks_are_the_published_ones(
-    norm: str, first_norm: bool, settings: str, dcase2020: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    norm: str,
+    first_norm: bool,
+    settings: str,
+    dcase2020: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """E, G, D and f agree with a plain re-statement; the run evaluates and exports."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # an empty one
     content = make_reference_checkpoint(norm, first_norm=first_norm)
     torch.save(content, tmp_path / "fan.pth")
     run = tmp_path / "run"
@@ -107,6 +114,8 @@ def test_imported_networks_are_the_published_ones(
     command = ["import-checkpoint", tmp_path / "fan.pth", "--config", config, "--data", dcase2020, "--out", run]
     assert main([str(each) for each in command]) == 0
     assert capsys.readouterr().out.splitlines() == [
+        "reading 18 recordings",
+        "computing the features of 18 recordings",
         "embedding 16 clips",
         "scoring 2 held-out clips",
         "scoring 2 held-out clips plain and altered in 5 ways",

@@ -1,4 +1,4 @@
-"""What `fit` says of the steps behind its training."""
+"""What `fit` says of the steps before and behind its training."""
 
 import pytest
 

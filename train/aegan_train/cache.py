@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import numpy as np
 from aegan_monitor.errors import DataError
 from aegan_monitor.logmel import FeatureParameters
 from aegan_monitor.types import DoubleArray, FloatArray
+from aegan_train.progress import follow
 from aegan_train.survey import Picture, survey
 
 VERSION = 1  # of the features' code and of the files: raise it when either changes its numbers
@@ -53,26 +54,26 @@ def default_folder() -> Path:
     return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "aegan-monitor" / "features"
 
 
-def open_pictures(
-    folder: Path, paths: Sequence[Path], features: FeatureParameters, least_frames: int, on_clip: Callable[[], object]
-) -> CachedPictures:
-    """The pictures of `paths` from the cache in `folder`, computed now when it lacks them.
+def open_pictures(folder: Path, paths: Sequence[Path], features: FeatureParameters, least_frames: int) -> CachedPictures:
+    """The pictures of `paths` from the cache in `folder`, computed now when it lacks them; prints what it is at.
 
     Raises:
         DataError: The folder cannot be written, or the disk is full.
     """
     place = folder / make_key(paths, features, least_frames)
     with contextlib.suppress(*DAMAGE):
-        return use(place, features, paths, on_clip)
+        return use(place, features)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with place.with_suffix(LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # let go by the system, however a process ends
             with contextlib.suppress(*DAMAGE):
-                return use(place, features, paths, on_clip)
-            fill(place, paths, features, least_frames, on_clip)
+                return use(place, features)
+            fill(place, paths, features, least_frames)
         make_room(folder, place)
         return use(place, features)
+    except BrokenPipeError:  # of our output, not of the folder
+        raise
     except OSError as error:
         todo = "free some space there" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "make it writable"
         raise DataError(
@@ -82,7 +83,8 @@ def open_pictures(
 
 def make_key(paths: Sequence[Path], features: FeatureParameters, least_frames: int) -> str:
     """The name of the entry: whatever changes a number in it changes the name."""
-    parts = [str(VERSION), json.dumps(asdict(features), sort_keys=True), str(least_frames), *map(hash_file, paths)]
+    hash_one = follow(hash_file, len(paths), f"reading {len(paths)} recordings")
+    parts = [str(VERSION), json.dumps(asdict(features), sort_keys=True), str(least_frames), *map(hash_one, paths)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:40]
 
 
@@ -95,9 +97,7 @@ def hash_file(path: Path) -> str:
         return str(error.strerror)
 
 
-def use(
-    place: Path, features: FeatureParameters, paths: Sequence[Path] = (), on_clip: Callable[[], object] = lambda: None
-) -> CachedPictures:
+def use(place: Path, features: FeatureParameters) -> CachedPictures:
     """Read an entry, and remember that it was used.
 
     Raises:
@@ -113,12 +113,10 @@ def use(
     found = CachedPictures(frames, np.load(place / CONTROLS, allow_pickle=False), rows)
     with contextlib.suppress(OSError):  # a cache that others own
         os.utime(place)
-    for _ in paths:
-        on_clip()
     return found
 
 
-def fill(place: Path, paths: Sequence[Path], features: FeatureParameters, least_frames: int, on_clip: Callable[[], object]) -> None:
+def fill(place: Path, paths: Sequence[Path], features: FeatureParameters, least_frames: int) -> None:
     """Compute an entry; whoever calls it holds its lock."""
     partial = place.with_suffix(PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
@@ -126,19 +124,19 @@ def fill(place: Path, paths: Sequence[Path], features: FeatureParameters, least_
     try:
         with (partial / FRAMES).open("wb") as file:
             rows: list[dict[str, Any]] = []
+            add_row = follow(rows.append, len(paths), f"computing the features of {len(paths)} recordings")
             controls: list[DoubleArray] = []
             places: dict[str, int] = {}
             for seen in survey(paths, features, least_frames):
                 if not isinstance(seen, Picture):
-                    rows.append({"reason": seen})
+                    add_row({"reason": seen})
                 elif seen.sha256 in places:
-                    rows.append({"same_as": places[seen.sha256]})
+                    add_row({"same_as": places[seen.sha256]})
                 else:
                     places[seen.sha256] = len(rows)
-                    rows.append({"n_frames": len(seen.frames), "sha256": seen.sha256})
+                    add_row({"n_frames": len(seen.frames), "sha256": seen.sha256})
                     controls.append(seen.control_bands)
                     file.write(seen.frames.data)
-                on_clip()
             file.flush()
             os.fsync(file.fileno())
         np.save(partial / CONTROLS, np.array(controls))

@@ -1,7 +1,7 @@
 """Normal recordings as spectrograms, split by recording, and the segments of an epoch."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from aegan_monitor.errors import DataError
 from aegan_monitor.logmel import FeatureParameters
@@ -115,11 +114,7 @@ class Spectrograms:
 
 
 def compute_spectrograms(
-    clips: Sequence[Clip],
-    features: FeatureParameters,
-    clip: ClipParameters,
-    on_clip: Callable[[], object] = lambda: None,
-    cache: Path | None = None,
+    clips: Sequence[Clip], features: FeatureParameters, clip: ClipParameters, cache: Path | None = None
 ) -> Spectrograms:
     """The spectrograms of all clips that are fit for training, from the cache (None: the user's) where it has them.
 
@@ -127,7 +122,7 @@ def compute_spectrograms(
         DataError: The cache cannot be written.
     """
     paths = [each.path for each in clips]
-    found = open_pictures(cache or default_folder(), paths, features, clip.segment_frames, on_clip)
+    found = open_pictures(cache or default_folder(), paths, features, clip.segment_frames)
     good = [(each, row) for each, row in zip(clips, found.rows, strict=True) if "n_frames" in row]
     n_frames = [row["n_frames"] for _, row in good]
     skipped = [
@@ -147,8 +142,7 @@ def gather_pictures(data: Path, machine_type: str, config: TrainConfig, cache: P
         DataError: There is none, or the cache cannot be written.
     """
     named = find_clips(data, machine_type, "train", config.sets)
-    with tqdm(total=len(named.clips), desc="features", unit="clip", disable=None, leave=False) as bar:
-        found = compute_spectrograms(named.clips, config.features, config.clip, bar.update, cache)
+    found = compute_spectrograms(named.clips, config.features, config.clip, cache)
     skipped = [*named.skipped, *found.skipped]
     tell_skipped(skipped)
     if not found.clips:

@@ -1,4 +1,4 @@
-"""What `fit` is at, once it has trained: a line before each long step, and others while it goes on."""
+"""What `fit` is at, before and behind its training: a line before each long step, and others while it goes on."""
 
 import time
 from collections.abc import Callable
