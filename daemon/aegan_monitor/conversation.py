@@ -49,6 +49,7 @@ class Conversation:
         self._max_packet_bytes = LARGEST_PACKET_BYTES
         self._statuses: deque[Message] = deque()  # go out before any row
         self._flights = Flights()
+        self._subscriptions = Subscriptions(terms.listeners, terms.unwanted, history.refuse_subscription, terms.clock)
 
     def hold(self) -> None:
         """Connect, and serve the connection until it ends, whoever ends it.
@@ -70,6 +71,7 @@ class Conversation:
                 if self.connected:
                     self._settle(time.monotonic())
                     self._greet()
+                    self._subscriptions.ask_again(client)
                 if self._stop.asked.is_set() and self._has_parted(client):
                     return
                 if self.connected:
@@ -173,8 +175,7 @@ class Conversation:
         keeps_sessions = self._terms.protocol == "5" and getattr(properties, "SessionExpiryInterval", SESSION_S) > 0
         looks_same = flags.session_present if keeps_sessions else self._history.has_accepted  # one without sessions always does
         self._outbox.connected(same_broker=looks_same)
-        subscriptions = Subscriptions(self._terms.listeners, self._terms.unwanted, self._history.refuse_subscription)
-        subscriptions.subscribe(client, properties, session_present=flags.session_present)
+        self._subscriptions.subscribe(client, properties, session_present=flags.session_present)
         self._history.well(f"accepted client {client_id!r} (MQTT {self._terms.protocol})")
 
     def _on_disconnect(self, _client: "Client", _userdata: object, flags: "DisconnectFlags", reason: "ReasonCode", _: object) -> None:

@@ -5,7 +5,7 @@ from aegan_monitor.telling import Telling
 
 TOO_LARGE = "Packet too large"
 REMEDIES = {TOO_LARGE: "raise its limit", "Not authorized": "check the broker's ACL"}  # by the reason that the broker gives
-RETRIAL = f"it is offered again every {FIRST_RETRIAL_S / 60:g} to {LONGEST_RETRIAL_S / 60:g} minutes"
+RETRIAL = f"every {FIRST_RETRIAL_S / 60:g} to {LONGEST_RETRIAL_S / 60:g} minutes"
 
 
 class History:
@@ -45,12 +45,13 @@ class History:
 
     def refuse_message(self, topic: str, reason: str, *, for_good: bool) -> None:
         """The broker does not take a message."""
-        then = "it is not sent again on this connection" if for_good else RETRIAL
+        then = "it is not sent again on this connection" if for_good else f"it is offered again {RETRIAL}"
         self._refuse(f"a message on {topic}", f"({reason}): {then}; {REMEDIES.get(reason, 'see the log of the broker')}")
 
     def refuse_subscription(self, topic: str, reason: str) -> None:
         """The broker does not let us hear a topic."""
-        self._refuse(f"the subscription to {topic}", f"({reason}): nothing is heard from there; its ACL must let this user read it")
+        then = f"nothing is heard from there, and it is asked for again {RETRIAL}"
+        self._refuse(f"the subscription to {topic}", f"({reason}): {then}; its ACL must let this user read it")
 
     def _refuse(self, what: str, because: str) -> None:
         """Count, and tell once."""

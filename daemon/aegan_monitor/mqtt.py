@@ -6,7 +6,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 
 from aegan_monitor.client import Protocol
@@ -47,15 +47,17 @@ class MqttPublisher:
         settled_s: float = 10.0,
         answer_timeout_s: float = 5.0,
         repeat_s: float = FIRST_RETRIAL_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Store; `listeners`, by topic filter, hear what others publish, and `unwanted` filters of before are taken back.
 
         The wait before an attempt grows from `retry_s[0]` to `retry_s[1]`, with jitter; once a connection is older than
         `settled_s` it starts small again. `answer_timeout_s` is for the connection, again for the broker's answer to it, and again for
-        what is retained, which goes before `online`. An `online` that the broker refuses is said again every `repeat_s`.
+        what is retained, which goes before `online`. An `online` that the broker refuses is said again every `repeat_s`;
+        by the `clock` a subscription is asked for again.
         """
         times_s = (settled_s, answer_timeout_s, repeat_s)
-        self._terms = Terms(connection, protocol, topics, outbox, listeners, unwanted, keepalive_s, *times_s)
+        self._terms = Terms(connection, protocol, topics, outbox, listeners, unwanted, keepalive_s, *times_s, clock)
         self._retry_s = retry_s
         self._subject = f"MQTT broker {connection.host}:{connection.port}"
         self._history = History(Telling(self._subject, log), f"; retrying every {retry_s[0]:g} to {retry_s[1]:g} s")

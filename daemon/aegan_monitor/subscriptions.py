@@ -11,6 +11,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from aegan_monitor.gates import Gates
 from aegan_monitor.received import Hear, Received
 
 if TYPE_CHECKING:
@@ -28,41 +29,63 @@ class Subscriptions:
     The session outlives a connection, so the broker keeps what is published meanwhile. Each connection subscribes under a random
     identifier of its own: what carries another was there before. A broker that has no identifiers is asked for QoS 0, which it
     does not keep. What is published retained says so (MQTT 5), also when it comes at once and not out of the broker's store.
-    Subscriptions outlive a connection, too: what an earlier configuration has asked for is taken back.
+    Subscriptions outlive a connection, too: what an earlier configuration has asked for is taken back. What is refused is asked for
+    again, after as long as a message would be.
     """
 
-    def __init__(self, listeners: Mapping[str, Hear], unwanted: Collection[str], refused: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, listeners: Mapping[str, Hear], unwanted: Collection[str], refused: Callable[[str, str], None], clock: Callable[[], float]
+    ) -> None:
         """Store.
 
         Args:
             listeners: Who hears what, by topic filter.
             unwanted: Filters that the session may still have of an earlier connection.
-            refused: Is told each filter that the broker does not grant, and its reason.
+            refused: Is told each filter that the broker does not grant, and its reason, each time.
+            clock: In seconds, for what is asked for again.
         """
-        self._listeners, self._unwanted, self._refused = listeners, unwanted, refused
+        self._listeners, self._unwanted, self._refused, self._clock = listeners, unwanted, refused, clock
         self._identifier: int | None = None
+        self._asked: dict[int | None, list[str]] = {}  # by paho's message id
+        self._gates = Gates()
 
     def subscribe(self, client: "Client", granted: object, *, session_present: bool) -> None:
         """Ask for all of it, and for no more; `granted` is what the broker said of itself when it accepted the connection."""
         client.on_subscribe, client.on_message = self._on_subscribe, self._on_message
         if session_present and self._unwanted:
             client.unsubscribe(list(self._unwanted))
-        if not self._listeners:
+        if client.protocol == MQTTProtocolVersion.MQTTv5 and getattr(granted, "SubscriptionIdentifierAvailable", True):
+            self._identifier = random.randint(1, LARGEST_IDENTIFIER)
+        self._ask(client, list(self._listeners))
+
+    def ask_again(self, client: "Client") -> None:
+        """For what was refused, once its wait is over."""
+        now_s = self._clock()
+        self._ask(client, [each for each in self._listeners if self._gates.state(each) == "refused" and self._gates.is_open(each, now_s)])
+
+    def _ask(self, client: "Client", topics: list[str]) -> None:
+        if not topics:
             return
         if client.protocol != MQTTProtocolVersion.MQTTv5:
-            client.subscribe([(topic, 1) for topic in self._listeners])
-            return
-        properties, qos = None, 0
-        if getattr(granted, "SubscriptionIdentifierAvailable", 1):
-            self._identifier, qos = random.randint(1, LARGEST_IDENTIFIER), 1
-            properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call] # paho's own
-            properties.SubscriptionIdentifier = self._identifier
-        client.subscribe([(topic, SubscribeOptions(qos, retainAsPublished=True)) for topic in self._listeners], properties=properties)
+            _, message_id = client.subscribe([(topic, 1) for topic in topics])
+        else:
+            properties, qos = None, 0
+            if self._identifier is not None:
+                properties, qos = Properties(PacketTypes.SUBSCRIBE), 1  # type: ignore[no-untyped-call] # paho's own
+                properties.SubscriptionIdentifier = self._identifier
+            options = SubscribeOptions(qos, retainAsPublished=True)
+            _, message_id = client.subscribe([(topic, options) for topic in topics], properties=properties)
+        self._asked[message_id] = topics
+        for topic in topics:
+            self._gates.sent(topic)
 
-    def _on_subscribe(self, _client: "Client", _userdata: object, _mid: int, reasons: "list[ReasonCode]", _: object) -> None:
-        for topic, reason in zip(self._listeners, reasons, strict=False):
+    def _on_subscribe(self, _client: "Client", _userdata: object, message_id: int, reasons: "list[ReasonCode]", _: object) -> None:
+        for topic, reason in zip(self._asked.pop(message_id, ()), reasons, strict=False):
             if reason.is_failure:
+                self._gates.refused(topic, self._clock())
                 self._refused(topic, str(reason))
+            else:
+                self._gates.heard(topic)
 
     def _on_message(self, _client: "Client", _userdata: object, message: "MQTTMessage") -> None:
         identifiers = getattr(message.properties, "SubscriptionIdentifier", ())

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from aegan_monitor.client import Protocol
@@ -22,6 +22,7 @@ class Terms:
     Attributes:
         answer_timeout_s: For the connection, again for its answer, and again for what is retained: so long may `online` wait for it.
         repeat_s: Until an `online` that was refused is said again.
+        clock: In seconds, for subscriptions that were refused.
     """
 
     connection: Connection
@@ -34,6 +35,7 @@ class Terms:
     settled_s: float
     answer_timeout_s: float
     repeat_s: float
+    clock: Callable[[], float]
 
     @property
     def acknowledge_s(self) -> float:

@@ -4,13 +4,15 @@ import contextlib
 import logging
 import socket
 import subprocess
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import BinaryIO
 
 import pytest
 
 from aegan_monitor.client import Protocol
 from aegan_monitor.connection import Connection
+from aegan_monitor.gates import FIRST_RETRIAL_S
 from aegan_monitor.messages import Topics
 from aegan_monitor.mqtt import MqttPublisher
 from aegan_monitor.outbox import Outbox
@@ -30,7 +32,11 @@ def publish(broker: Mosquitto, topic: str, payload: str, *more: str) -> None:
 
 @contextlib.contextmanager
 def listening(
-    port: int, listeners: Mapping[str, Hear], protocol: Protocol = "5", unwanted: Collection[str] = ()
+    port: int,
+    listeners: Mapping[str, Hear],
+    protocol: Protocol = "5",
+    unwanted: Collection[str] = (),
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[MqttPublisher]:
     """A publisher that has connected and subscribed, as far as can be seen from here."""
     connection = Connection("127.0.0.1", port, "aegan-hall")
@@ -43,6 +49,7 @@ def listening(
         listeners=listeners,
         unwanted=unwanted,
         retry_s=(0.05, 0.2),
+        clock=clock,
     )
     publisher.start()
     try:
@@ -188,25 +195,46 @@ def read_subscribe(stream: BinaryIO) -> bytes:
             return body
 
 
-def test_a_refused_subscription_is_told_with_its_remedy(caplog: pytest.LogCaptureFixture) -> None:
-    """Which one, in one line; the connection goes on with the others."""
+@pytest.mark.parametrize(
+    ("protocol", "accepted", "properties", "code", "reason"),
+    [("5", CONNACK, b"\x00", b"\x87", "Not authorized"), ("3.1.1", b"\x20\x02\x00\x00", b"", b"\x80", "Unspecified error")],
+)
+def test_a_refused_subscription_is_told_once_and_asked_for_again(
+    protocol: Protocol, accepted: bytes, properties: bytes, code: bytes, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which one, in one line with its remedy; the connection goes on with the others, and asks for that one alone after a while."""
     caplog.set_level(logging.WARNING, "aegan_monitor")
+    now_s, n_turns = 0.0, 0
+
+    def clock() -> float:
+        nonlocal n_turns
+        n_turns += 1
+        return now_s
+
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        with listening(port, {PUMP: lambda _: None, FAN: lambda _: None}) as publisher:
+        with listening(port, {PUMP: lambda _: None, FAN: lambda _: None}, protocol, clock=clock) as publisher:
             peer, _ = server.accept()
             with peer, peer.makefile("rb") as stream:
+                peer.settimeout(10.0)
                 read_packet(stream)
-                peer.sendall(CONNACK)
-                body = read_subscribe(stream)
-                peer.sendall(b"\x90\x05" + body[:2] + b"\x00\x87\x01")  # SUBACK: not authorized, granted
-                wait_until(lambda: publisher.problem, "the refusal")
-                assert publisher.connected
-                told = (
-                    f"refused the subscription to {PUMP} (Not authorized): nothing is heard from there; its ACL must let this user read it"
-                )
-                assert (publisher.problem, publisher.refused_total) == (told, 1)
+                peer.sendall(accepted)
+                for n_asked, (codes, wait_s) in enumerate([(code + b"\1", FIRST_RETRIAL_S), (code, 2 * FIRST_RETRIAL_S), (code, 0.0)], 1):
+                    body = read_subscribe(stream)
+                    assert (PUMP.encode() in body, FAN.encode() in body) == (True, len(codes) == 2)
+                    peer.sendall(bytes((0x90, 2 + len(properties + codes))) + body[:2] + properties + codes)  # SUBACK
+                    wait_until(lambda n=n_asked: publisher.refused_total == n, "the refusal")  # type: ignore[misc]
+                    assert publisher.connected
+                    now_s += wait_s
+                n_before = n_turns
+                wait_until(lambda: n_turns > n_before + 2, "turns at which it is not asked for")
                 publisher.stop(timeout_s=0.0)
+                assert stream.read() == b""
+    told = (
+        f"refused the subscription to {PUMP} ({reason}): nothing is heard from there, and it is asked for again every 1 to 10 minutes; "
+        "its ACL must let this user read it"
+    )
+    assert publisher.problem == told
     assert caplog.messages == [f"MQTT broker 127.0.0.1:{port} {told}"]
 
 
