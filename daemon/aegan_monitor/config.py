@@ -112,7 +112,8 @@ class MonitorConfig(Settings):
     """Configuration of aegan-monitor."""
 
     node: Name = Field(
-        default_factory=_name_host, description="Name of this device, a level of every topic; the host name when the key is absent."
+        default_factory=_name_host,
+        description="Name of this device, unlike any other at the broker, a level of every topic; the host name when the key is absent.",
     )
     mqtt: MqttConfig = Field(default=MqttConfig(), description="The broker.")
     outbox: OutboxConfig = Field(default=OutboxConfig(), description="Events on their way, kept over an outage and a restart.")
