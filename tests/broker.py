@@ -1,6 +1,7 @@
-"""A real broker, a real subscriber (mosquitto and mosquitto_sub, each a process of its own on loopback), a link to cut."""
+"""A real broker, and a real subscriber: mosquitto and mosquitto_sub, each a process of its own on loopback."""
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -12,11 +13,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from published import find_fault
 
-STEP_DEADLINE_S = 10.0
+STEP_DEADLINE_S = 30.0  # no bound of anybody's: only what has failed takes so long
+FIRST_PORT, N_PORTS = 20_000, 12_000  # below 32,768: no client gets one of these from the kernel while nobody listens there
+MARKS = "tests/caught-up"  # below this topic subscribers are told how far they are
 PATH = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"  # where Debian puts mosquitto
 
 
@@ -29,11 +32,16 @@ def wait_until(predicate: Callable[[], object], what: str, timeout_s: float = ST
         time.sleep(0.01)
 
 
+_ports, _numbers = itertools.count(os.getpid() * 37), itertools.count()
+
+
 def find_free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on now, and that was given to nobody else here: it stays free over a broker's restart."""
+    while True:
+        port = FIRST_PORT + next(_ports) % N_PORTS
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 SAVES = {"at once": ("autosave_on_changes true", "autosave_interval 1"), "late": ("autosave_interval 1800",)}  # the latter is its default
@@ -45,7 +53,10 @@ class Mosquitto:
     Attributes:
         port: Where it listens; known before `start`.
         more: Further lines of its configuration; those of its listener come first.
+        running: All that run.
     """
+
+    running: ClassVar[set["Mosquitto"]] = set()
 
     def __init__(
         self,
@@ -88,6 +99,7 @@ class Mosquitto:
             self._process = subprocess.Popen(
                 [*self._through, program, *self._verbose, "-c", str(self._write_config())], stdout=log, stderr=log
             )
+        self.running.add(self)
         wait_until(self._listens, f"mosquitto on port {self.port}")
 
     def stop(self) -> None:
@@ -121,6 +133,7 @@ class Mosquitto:
             self._signal(signal.SIGCONT)
             self._process.wait(STEP_DEADLINE_S)
             self._process = None
+            self.running.discard(self)
 
     def _listens(self) -> bool:
         assert self._process is not None
@@ -148,63 +161,6 @@ class Mosquitto:
         config = self._folder / "mosquitto.conf"
         config.write_text("\n".join(lines) + "\n")
         return config
-
-
-class Link:
-    """A wire between a client and the broker that can be cut: the broker and its subscribers live on.
-
-    Attributes:
-        port: Where the client connects to; refused while the link is cut.
-    """
-
-    def __init__(self, broker_port: int) -> None:
-        """Store."""
-        self.port = find_free_port()
-        self._broker_port = broker_port
-        self._listener: socket.socket | None = None
-        self._ends: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-
-    def join(self) -> None:
-        """Take connections."""
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        self._spawn(self._accept, self._listener)
-
-    def cut(self) -> None:
-        """Break all connections, and refuse new ones; harmless when it is cut."""
-        ends, self._ends = [*self._ends, *([self._listener] if self._listener else [])], []
-        self._listener = None
-        for end in ends:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(STEP_DEADLINE_S)
-        self._threads.clear()
-        for end in ends:
-            end.close()
-
-    def _spawn(self, target: Callable[..., None], *arguments: socket.socket) -> None:
-        thread = threading.Thread(target=target, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self, listener: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = listener.accept()
-                broker = socket.create_connection(("127.0.0.1", self._broker_port))
-                self._ends += [client, broker]
-                self._spawn(self._carry, client, broker)
-                self._spawn(self._carry, broker, client)
-
-    @staticmethod
-    def _carry(source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-        for end in (source, target):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +193,14 @@ class Subscriber:
         through: Sequence[str] = (),
     ) -> None:
         """Store; `user` is name and password, `session` the client id under which the broker keeps what comes while we are away."""
-        self._command = [*through, "stdbuf", "-oL", "mosquitto_sub", "-d", "-h", host, "-p", str(port), "-q", "1", "-t", topic, "-F", "%j"]
-        if user is not None:
-            self._command += ["-u", user[0], "-P", user[1]]
+        self._mark = f"{MARKS}/{next(_numbers)}"
+        where = ["-h", host, "-p", str(port), "-q", "1", *(() if user is None else ("-u", user[0], "-P", user[1]))]
+        self._mark_command = [*through, "mosquitto_pub", *where, "-t", self._mark, "-m"]
+        self._command = [*through, "stdbuf", "-oL", "mosquitto_sub", "-d", *where, "-t", topic, "-t", self._mark, "-F", "%j"]
         if session is not None:
             self._command += ["-c", "-i", session]
         self._received: list[Received] = []
+        self._marks: list[str] = []
         self._subscribed = threading.Event()
 
     def __enter__(self) -> Self:
@@ -269,6 +227,12 @@ class Subscriber:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
+    def catch_up(self) -> None:
+        """Wait until all is here that the broker has taken so far, or had stored when we came; an ACL must let us say and hear MARKS."""
+        mark = str(next(_numbers))
+        subprocess.run([*self._mark_command, mark], check=True, timeout=STEP_DEADLINE_S)
+        wait_until(lambda: mark in self._marks, "what the broker still had to deliver")
+
     def received(self, topic: str | None = None) -> list[Received]:
         """All messages so far, or those on one topic, in order."""
         return [message for message in list(self._received) if topic in (None, message.topic)]
@@ -288,8 +252,11 @@ class Subscriber:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            if line.startswith("{"):
+            if line.startswith("{") and line.endswith("\n"):  # else it was killed amid its last one
                 fields = json.loads(line)
+                if fields["topic"].startswith(MARKS):
+                    self._marks.append(fields["payload"])
+                    continue
                 self._received.append(Received(fields["topic"], fields["payload"] or "", fields["qos"], bool(fields["retain"])))
             elif line.startswith("Subscribed"):
                 self._subscribed.set()

@@ -114,6 +114,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"{marker}: {reason}")
 
 
+@pytest.fixture(autouse=True)
+def _no_broker_outlives_its_test() -> Iterator[None]:
+    """Nor its failure: one that is left over would fail other tests."""
+    module = sys.modules.get("broker")
+    before = set(module.Mosquitto.running) if module else set()
+    yield
+    if module := sys.modules.get("broker"):
+        for left in module.Mosquitto.running - before:
+            left.kill()
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator["Mosquitto"]:
     """A real mosquitto on a loopback port of its own."""
