@@ -13,8 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import pytest
 
@@ -22,13 +23,15 @@ from aegan_monitor.client import Protocol
 from aegan_monitor.connection import Connection
 from aegan_monitor.discovery import discover
 from aegan_monitor.flights import MAX_IN_FLIGHT
-from aegan_monitor.gates import LONGEST_RETRIAL_S
+from aegan_monitor.gates import FIRST_OFFER_S, LONGEST_RETRIAL_S
 from aegan_monitor.messages import Message, Topics
 from aegan_monitor.mqtt import MqttPublisher
 from aegan_monitor.outbox import Outbox
 from aegan_monitor.payloads import Alarm, Event, Health, MachineHealth, Payload, Score, Sensor
 from aegan_monitor.row import Row
-from broker import Link, Mosquitto, Subscriber, find_free_port, wait_until
+from broker import STEP_DEADLINE_S, Mosquitto, Subscriber, find_free_port, wait_until
+from link import Link
+from stopwatch import Stopwatch
 
 TIME = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 TOPICS = Topics("aegan", "hall")
@@ -90,6 +93,41 @@ def read_packet(stream: BinaryIO) -> tuple[int, bytes]:
             return first, stream.read(length)
 
 
+class Accepted(NamedTuple):
+    """A connection that was accepted, a moment after `told_s`."""
+
+    peer: socket.socket
+    stream: BinaryIO
+    told_s: float
+
+
+@contextlib.contextmanager
+def accepting(server: socket.socket, accepted: bytes = ACCEPTED) -> Iterator[Accepted]:
+    """The first connection that hears of it in time, and says something then: a busy machine may keep a publisher waiting for too long."""
+    is_heard = False
+    while not is_heard:
+        peer, _ = server.accept()
+        with peer, peer.makefile("rb") as stream:
+            peer.settimeout(STEP_DEADLINE_S)
+            told_s = time.monotonic()
+            with contextlib.suppress(IndexError, OSError):
+                read_packet(stream)
+                told_s = time.monotonic()
+                peer.sendall(accepted)
+                is_heard = bool(stream.peek(1))
+            if is_heard:
+                yield Accepted(peer, stream, told_s)
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
 def publish_id(packet: tuple[int, bytes]) -> int:
     """The message id of a PUBLISH with QoS 1."""
     first, body = packet
@@ -119,7 +157,12 @@ def make(caplog: pytest.LogCaptureFixture) -> Iterator[Make]:
     yield make_publisher
     for publisher in made:
         publisher.stop()
-    assert not [thread.name for thread in threading.enumerate() if thread.name == "mqtt"]
+    wait_for_end()
+
+
+def wait_for_end(n_left: int = 0) -> None:
+    """Until no more publishers than that have their thread."""
+    wait_until(lambda: [thread.name for thread in threading.enumerate()].count("mqtt") == n_left, "the end of a publisher's thread")
 
 
 @pytest.fixture
@@ -146,7 +189,7 @@ def serve() -> Iterator[Callable[[bytes | None], int]]:
             if reply is None:
                 kept.append(peer)  # and says nothing
                 continue
-            with peer:
+            with peer, contextlib.suppress(OSError):  # it may have gone by now
                 peer.recv(4096)
                 peer.sendall(reply)
 
@@ -173,7 +216,7 @@ def test_online_comes_first_and_offline_last(broker: Mosquitto, make: Make, prot
         put(outbox, make_event(1))
         publisher.start()
         subscriber.wait_for(lambda message: message.topic == EVENT_TOPIC)
-        publisher.stop()
+        publisher.stop(timeout_s=STEP_DEADLINE_S)
         subscriber.wait_for(lambda message: message.payload == "offline")
         assert [message.topic for message in subscriber.received()] == [STATUS, EVENT_TOPIC, STATUS]
         assert subscriber.payloads(STATUS) == ["online", "offline"]
@@ -226,13 +269,9 @@ def test_online_waits_for_no_answer_for_ever(make: Make, n_events: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         publisher = make(server.getsockname()[1], outbox, answer_timeout_s=0.5)
         publisher.start()
-        peer, _ = server.accept()
-        with peer, peer.makefile("rb") as stream:
-            read_packet(stream)
-            began_s = time.monotonic()
-            peer.sendall(ACCEPTED)
+        with accepting(server) as (_, stream, told_s):
             first, then = read_packet(stream), read_packet(stream)
-            took_s = time.monotonic() - began_s
+            took_s = time.monotonic() - told_s
             publisher.stop(timeout_s=0.0)
     assert (b"event" if n_events else b"alarm") in first[1]
     assert then[1].endswith(b"online")
@@ -272,7 +311,7 @@ def test_every_kind_arrives_as_its_schema_says(broker: Mosquitto, make: Make, pr
             assert (arrived.payload.encode(), arrived.qos, arrived.retained) == (message.payload, message.qos, False)
     wait_until(lambda: outbox.depth == 0, "every acknowledgement")
     with Subscriber(broker.port) as later:
-        later.wait_for(lambda message: message.topic.endswith("alarm"))
+        later.catch_up()
         kinds = {message.topic.rsplit("/", 1)[1] for message in later.received() if message.retained}
         assert kinds == {"status", "health", "sensor", "alarm"}
 
@@ -295,7 +334,7 @@ def test_the_broker_says_offline_when_the_process_is_killed(broker: Mosquitto, p
     with Subscriber(broker.port) as subscriber:
         with subprocess.Popen([sys.executable, "-c", program, str(broker.port), protocol], env=environment) as child:
             try:
-                subscriber.wait_for(lambda message: message.payload == "online", timeout_s=30.0)
+                subscriber.wait_for(lambda message: message.payload == "online", timeout_s=60.0)
             finally:
                 child.send_signal(signal.SIGKILL)
         subscriber.wait_for(lambda message: message.payload == "offline")
@@ -316,13 +355,12 @@ def test_a_broker_that_forgot_all_is_told_all_retained_state_again(broker: Mosqu
     publisher.flush()
     wait_until(lambda: outbox.depth == 0, "every acknowledgement")
     broker.kill()
-    wait_until(lambda: not publisher.connected, "the loss of the connection")
+    online = f"'{STATUS}', ... (6 bytes)"
+    n_before = broker.log.count(online)
     broker.start()
-    wait_until(lambda: publisher.connected, "the connection")
-    wait_until(lambda: outbox.depth == 0, "every acknowledgement")
+    wait_until(lambda: broker.log.count(online) > n_before, "the last word of the next connection's beginning")
     with Subscriber(broker.port) as subscriber:
-        subscriber.wait_for(lambda message: message.topic.endswith("alarm"))
-        subscriber.wait_for(lambda message: message.topic.endswith("health"))
+        subscriber.catch_up()
         assert {message.topic: message.payload for message in subscriber.received() if message.retained} == {
             STATUS: "online",
             "aegan/hall/health": make_health().model_dump_json(),
@@ -352,8 +390,7 @@ def test_what_is_put_during_an_outage_arrives_in_order(broker: Mosquitto, link: 
         link.join()
         subscriber.wait_for(lambda message: message.topic.endswith("score"))
         wait_until(lambda: outbox.depth == 0, "every acknowledgement")
-        # What the broker has taken is not yet with the subscriber: a score, at QoS 0, overtakes events there.
-        wait_until(lambda: subscriber.payloads(STATUS)[-2:] == ["offline", "online"], "the word that it is back, behind all else")
+        subscriber.catch_up()
         assert sequences(subscriber) == list(range(100))
         assert subscriber.payloads("aegan/hall/pump/score") == [make_score(99.0).model_dump_json()]
         assert subscriber.payloads("aegan/hall/pump/alarm")[-1:] == [make_alarm(active=False).model_dump_json()]
@@ -365,18 +402,21 @@ def test_a_connection_that_breaks_under_load_loses_nothing(broker: Mosquitto, li
     """Nothing is missing or out of order; twice comes only what the broker may have lost of what it took."""
     outbox = Outbox()
     publisher = make(link.port, outbox, protocol=protocol)
+    link.cut()
+    link.join(break_after_bytes=60_000)
     with Subscriber(broker.port) as subscriber:
         for i in range(600):
             put(outbox, make_event(i))
         publisher.start()
-        wait_until(lambda: len(subscriber.received(EVENT_TOPIC)) > 50, "the first events")
-        link.cut()
+        wait_until(lambda: outbox.depth < 600, "the first acknowledgements")
+        wait_until(lambda: not publisher.connected, "the loss of the connection")
         n_before = outbox.depth
+        link.cut()
         link.join()
         wait_until(lambda: outbox.depth == 0, "every acknowledgement")
-        wait_until(lambda: 599 in sequences(subscriber), "the last event")
+        subscriber.catch_up()
         arrived = sequences(subscriber)
-    assert n_before > 0, "the cut came too late to test anything"
+    assert 100 < n_before < 500, "the wire broke amid the load"
     assert list(dict.fromkeys(arrived)) == list(range(600))
     assert len(arrived) <= 600 + (600 - n_before) + MAX_IN_FLIGHT
 
@@ -525,18 +565,24 @@ def test_two_clients_with_one_id_are_told_so(broker: Mosquitto, make: Make, prot
 def test_once_a_connection_has_settled_lines_are_told_again(broker: Mosquitto, make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """The log tells the story of each outage, not of each attempt."""
     publisher = make(broker.port, Outbox(), settled_s=0.1)
+
+    def has_settled(until_s: float) -> bool:
+        """It looks at every flush; a connection has settled a little after its 0.1 s."""
+        publisher.flush()
+        return watch.read_s() > until_s
+
     where = f"MQTT broker 127.0.0.1:{broker.port}"
     accepted = f"{where} accepted client 'aegan-hall' (MQTT 5)"
     outage = [f"{where} lost (connection closed){RETRYING}", f"{where} cannot be reached (Connection refused){RETRYING}", accepted]
     publisher.start()
-    wait_until(lambda: caplog.messages == [accepted], "the connection")
-    for n in range(1, 3):
-        began_s = time.monotonic()
-        wait_until(lambda began_s=began_s: time.monotonic() > began_s + 0.7, "a settled connection")  # type: ignore[misc]
-        broker.kill()
-        wait_until(lambda n=n: len(caplog.messages) == 3 * n, "the outage's lines")  # type: ignore[misc]
-        broker.start()
-        wait_until(lambda n=n: len(caplog.messages) == 3 * n + 1, "the connection's line")  # type: ignore[misc]
+    with Stopwatch() as watch:
+        wait_until(lambda: caplog.messages == [accepted], "the connection")
+        for n in range(1, 3):
+            wait_until(partial(has_settled, watch.read_s() + 0.7), "a settled connection")
+            broker.kill()
+            wait_until(lambda n=n: len(caplog.messages) == 3 * n, "the outage's lines")  # type: ignore[misc]
+            broker.start()
+            wait_until(lambda n=n: len(caplog.messages) == 3 * n + 1, "the connection's line")  # type: ignore[misc]
     assert caplog.messages == [accepted, *outage, *outage]
 
 
@@ -568,7 +614,7 @@ def test_stop_delivers_what_is_pending(broker: Mosquitto, make: Make, protocol: 
     with Subscriber(broker.port) as subscriber:
         publisher = make(broker.port, outbox, protocol=protocol)
         publisher.start()
-        publisher.stop()
+        publisher.stop(timeout_s=STEP_DEADLINE_S)
         subscriber.wait_for(lambda message: message.payload == "offline")
         assert sequences(subscriber) == list(range(100))
     assert outbox.depth == 0
@@ -585,7 +631,7 @@ def test_stop_waits_for_a_broker_that_is_slow(broker: Mosquitto, make: Make, pro
     publisher.start()
     awake = threading.Timer(0.3, broker.resume)
     awake.start()
-    publisher.stop(timeout_s=8.0)
+    publisher.stop(timeout_s=STEP_DEADLINE_S)
     awake.join()
     assert outbox.depth == 0
 
@@ -601,9 +647,9 @@ def test_stop_does_not_wait_for_a_broker_that_hangs(broker: Mosquitto, make: Mak
     with Subscriber(broker.port) as subscriber:
         broker.pause()
         put(outbox, make_event(1))
-        began_s = time.monotonic()
-        publisher.stop(timeout_s=0.3)
-        assert time.monotonic() - began_s < 2.0
+        with Stopwatch() as watch:
+            publisher.stop(timeout_s=0.3)
+            assert watch.read_s() < 2.0
         assert outbox.depth == 1
         broker.resume()
         subscriber.wait_for(lambda message: message.payload == "offline")
@@ -627,7 +673,7 @@ def test_what_the_peer_does_is_told(
 ) -> None:
     """A peer that is no MQTT 5 broker, or an odd one: a line that says what to do."""
     port = serve(reply)
-    publisher = make(port, Outbox(), answer_timeout_s=0.3)
+    publisher = make(port, Outbox(), answer_timeout_s=0.3 if reply is None else 60.0)
     publisher.start()
     wait_until(lambda: "WARNING" in caplog.text, "a line")
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
@@ -676,11 +722,12 @@ def test_flush_never_blocks(serve: Callable[[bytes | None], int], make: Make) ->
         """As slow as a worn-out disk."""
 
         asked, released = threading.Event(), threading.Event()
+        gave_up = False
 
         def next(self) -> Row | None:
             """As ever, but late."""
             self.asked.set()
-            self.released.wait(20.0)
+            self.gave_up |= not self.released.wait(20.0)
             return super().next()
 
     outbox = SlowOutbox()
@@ -689,14 +736,15 @@ def test_flush_never_blocks(serve: Callable[[bytes | None], int], make: Make) ->
     assert outbox.asked.wait(10.0)
     for _ in range(20_000):
         publisher.flush()
-    assert not outbox.released.is_set()
     outbox.released.set()
+    publisher.stop()
+    assert not outbox.gave_up
 
 
 @pytest.mark.broker
 def test_what_nobody_hears_is_offered_until_somebody_does(broker: Mosquitto, make: Make) -> None:
     """In order, with nothing lost to a subscriber that comes late; the retained state does not wait for it."""
-    outbox = Outbox()
+    outbox = Outbox(clock=(clock := Clock()))
     publisher = make(broker.port, outbox)
     publisher.start()
     for i in range(20):
@@ -706,8 +754,9 @@ def test_what_nobody_hears_is_offered_until_somebody_does(broker: Mosquitto, mak
     wait_until(lambda: (outbox.measure().unheard, outbox.depth) == (20, 20), "the broker's word that nobody listens")
     assert broker.log.count(EVENT_TOPIC) == 1
     with Subscriber(broker.port) as subscriber:
+        clock.now_s += FIRST_OFFER_S
         wait_until(lambda: outbox.depth == 0, "the next offer")
-        wait_until(lambda: len(sequences(subscriber)) == 20, "all of them")
+        subscriber.catch_up()
         assert sequences(subscriber) == list(range(20))
 
 
@@ -803,7 +852,7 @@ def test_a_websocket_delivers_too(tmp_path: Path, make: Make, protocol: Protocol
             put(outbox, make_event(i))
         publisher.start()
         wait_until(lambda: outbox.depth == 0, "every acknowledgement")
-        wait_until(lambda: len(sequences(subscriber)) == 200, "all events")
+        subscriber.catch_up()
         assert sequences(subscriber) == list(range(200))
         publisher.stop()
     broker.stop()
@@ -811,28 +860,24 @@ def test_a_websocket_delivers_too(tmp_path: Path, make: Make, protocol: Protocol
 
 def test_a_silent_peer_is_left_within_one_and_a_half_keep_alives(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """It has accepted the connection, and then nothing comes any more, no FIN either."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server(("127.0.0.1", 0)) as server, Stopwatch() as watch:
         publisher = make(server.getsockname()[1], Outbox(), keepalive_s=2)
         publisher.start()
         peer, _ = server.accept()
         with peer, peer.makefile("rb") as stream:
             read_packet(stream)
+            began_s = watch.read_s()
             peer.sendall(ACCEPTED)
-            began_s = time.monotonic()
-            wait_until(lambda: publisher.connected, "the connection")
-            wait_until(lambda: not publisher.connected, "its end")
-            took_s = time.monotonic() - began_s
+            wait_until(lambda: any("lost (Keep alive timeout)" in message for message in caplog.messages), "its end")
+            took_s = watch.read_s() - began_s
             assert stream.read().endswith(b"\xc0\x00")  # it has asked: PINGREQ
     assert took_s < 1.5 * 2
-    assert any("lost (Keep alive timeout)" in message for message in caplog.messages)
 
 
-def hear_out(peer: socket.socket) -> list[bytes]:
-    """Accept the connection, answer its pings and nothing else; what came in each packet until the other side hung up."""
+def hear_out(server: socket.socket) -> list[bytes]:
+    """Accept a connection, answer its pings and nothing else; what came in each packet until the other side hung up."""
     bodies: list[bytes] = []
-    with peer, peer.makefile("rb") as stream, contextlib.suppress(IndexError, OSError):
-        read_packet(stream)
-        peer.sendall(ACCEPTED)
+    with accepting(server) as (peer, stream, _), contextlib.suppress(IndexError, OSError):
         while True:
             first, body = read_packet(stream)
             bodies.append(body)
@@ -847,9 +892,10 @@ def test_a_broker_that_acknowledges_nothing_is_left(make: Make, caplog: pytest.L
     put(outbox, make_event(1))
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        publisher = make(port, outbox, keepalive_s=2, answer_timeout_s=0.2, settled_s=0.5)
+        # Twice the time for an answer: so late as CONNACK may come, the message is late by then, and the connection no settled one.
+        publisher = make(port, outbox, keepalive_s=2, answer_timeout_s=1.0, settled_s=2.0)
         publisher.start()
-        heard = [hear_out(server.accept()[0]) for _ in range(2)]
+        heard = [hear_out(server) for _ in range(2)]
         publisher.stop(timeout_s=0.0)
     assert all(any(b"id-1" in body for body in bodies) for bodies in heard)
     told = f"MQTT broker 127.0.0.1:{port} left a message without acknowledgement for 3 s: see the log of the broker{RETRYING}"
@@ -892,20 +938,11 @@ def test_one_that_was_given_up_leaves_the_flights_of_the_next_alone(make: Make, 
                     waiting.sendall(make_upgrade(request) + bytes((0x82, len(ACCEPTED))) + ACCEPTED)
                 else:
                     waiting.close()
-                wait_until(lambda: [thread.name for thread in threading.enumerate()].count("mqtt") == 1, "the end of the first")
+                wait_for_end(n_left=1)
                 for packet in packets:
                     peer.sendall(b"\x40\x02" + publish_id(packet).to_bytes(2, "big"))
                 assert b"id-2" in read_packet(stream)[1]
                 publisher.stop(timeout_s=0.0)
-
-
-class Clock:
-    """A clock that the test sets."""
-
-    now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def answer(packet: tuple[int, bytes], reason: int = 0) -> bytes:
@@ -927,14 +964,14 @@ def test_what_a_broker_refuses_for_the_moment_it_is_offered_again(make: Make, ca
             peer.settimeout(10.0)
             read_packet(stream)
             peer.sendall(ACCEPTED)
-            for n_refused, reason in ((3, 0x97), (6, 0x97), (6, 0)):
-                packets = [read_packet(stream)]
-                peer.sendall(answer(packets[0], reason))
-                for _ in range(2):
-                    packets.append(read_packet(stream))
-                    peer.sendall(answer(packets[-1], reason))
-                topics = {body[2 : 2 + int.from_bytes(body[:2], "big")].decode() for _, body in packets}
-                assert topics == {STATUS, EVENT_TOPIC, "aegan/hall/pump/alarm"}
+            n_refused = 0
+            for reason in (0x97, 0x97, 0):
+                missing = {STATUS, EVENT_TOPIC, "aegan/hall/pump/alarm"}
+                while missing:  # where we are slow, `online` comes twice
+                    packet = read_packet(stream)
+                    missing.discard(packet[1][2 : 2 + int.from_bytes(packet[1][:2], "big")].decode())
+                    peer.sendall(answer(packet, reason))
+                    n_refused += reason != 0
                 wait_until(lambda n=n_refused: publisher.refused_total == n, "the refusals")  # type: ignore[misc]
                 clock.now_s += LONGEST_RETRIAL_S
             wait_until(lambda: outbox.depth == 0, "the delivery")
@@ -1001,6 +1038,7 @@ def test_what_was_acknowledged_is_sent_again_for_a_while(
                 wait_until(lambda: outbox.depth == 0, "the acknowledgement of the state, the last")
                 if another and not is_last:
                     publisher.stop(timeout_s=0.0)
+                    wait_for_end()
                     publisher = make(server.getsockname()[1], outbox, protocol=protocol)
                     publisher.start()
                 clock.now_s += 59.0
@@ -1010,27 +1048,22 @@ def test_what_was_acknowledged_is_sent_again_for_a_while(
                     publisher.stop(timeout_s=0.0)
 
 
+NO_KEEP_ALIVE = b"\x20\x06\x00\x00\x03\x13\x00\x00"  # CONNACK with a Server Keep Alive of 0
+
+
 def test_a_broker_that_wants_no_keep_alive_is_served(make: Make) -> None:
     """MQTT 5 lets it say so (Server Keep Alive 0): silence then means nothing, but what it owes does."""
     outbox = Outbox()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        publisher = make(server.getsockname()[1], outbox, keepalive_s=1, answer_timeout_s=0.2)
+        publisher = make(server.getsockname()[1], outbox, keepalive_s=1, answer_timeout_s=1.0)
         publisher.start()
-        peer, _ = server.accept()
-        with peer, peer.makefile("rb") as stream:
-            peer.settimeout(10.0)
-            read_packet(stream)
-            peer.sendall(b"\x20\x06\x00\x00\x03\x13\x00\x00")
+        with accepting(server, NO_KEEP_ALIVE) as (peer, stream, _):
             peer.sendall(answer(read_packet(stream)))
             peer.settimeout(2.0)
             with pytest.raises(TimeoutError):
                 stream.read(1)
             assert publisher.connected
-        peer, _ = server.accept()
-        with peer, peer.makefile("rb") as stream:
-            peer.settimeout(10.0)
-            read_packet(stream)
-            peer.sendall(b"\x20\x06\x00\x00\x03\x13\x00\x00")
+        with accepting(server, NO_KEEP_ALIVE) as (_, stream, _):
             assert stream.read()
             wait_until(lambda: "without acknowledgement for 1.5 s" in publisher.problem, "the word that it owes")
             publisher.stop(timeout_s=0.0)

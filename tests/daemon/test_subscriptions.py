@@ -17,7 +17,8 @@ from aegan_monitor.messages import Topics
 from aegan_monitor.mqtt import MqttPublisher
 from aegan_monitor.outbox import Outbox
 from aegan_monitor.received import Hear, Received
-from broker import Link, Mosquitto, wait_until
+from broker import Mosquitto, wait_until
+from link import Link
 
 PUMP, FAN = "aegan/hall/pump/command", "aegan/hall/fan/command"
 BOTH: tuple[Protocol, ...] = ("5", "3.1.1")

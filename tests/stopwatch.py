@@ -1,0 +1,37 @@
+"""A stopwatch for what must be done soon by whoever has a processor: it stands while a busy machine gives this process none."""
+
+import threading
+import time
+from typing import Self
+
+TURN_S, LONGEST_TURN_S = 0.01, 0.05
+
+
+class Stopwatch:
+    """Runs from `__enter__` on. A thread that does nothing else tells by its turns whether the process has any; a context manager."""
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self._looking, self._ending = threading.Lock(), threading.Event()
+        self._began_s = self._looked_s = time.monotonic()
+        self._lost_s = 0.0
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """It can be read on."""
+        self._ending.set()
+        self._thread.join()
+
+    def read_s(self) -> float:
+        """Seconds since the start, without those in which nobody had a turn."""
+        with self._looking:
+            now_s = time.monotonic()
+            self._lost_s += max(0.0, now_s - self._looked_s - LONGEST_TURN_S)
+            self._looked_s = now_s
+            return now_s - self._began_s - self._lost_s
+
+    def _watch(self) -> None:
+        while not self._ending.wait(TURN_S):
+            self.read_s()
