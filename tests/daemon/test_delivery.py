@@ -78,7 +78,8 @@ def test_a_clean_hand_over(brokers: tuple[Mosquitto, Mosquitto]) -> None:
         at_new.wait_for(is_event(2))
         assert delivery.connected
         delivery.stop()
-        at_new.wait_for(lambda m: m.payload == "offline")
+        for subscriber in (at_new, at_old):
+            subscriber.wait_for(lambda m: m.payload == "offline")
         assert at_old.payloads("aegan/box/status") == ["online", "offline"]
         assert not any(map(is_event(2), at_old.received()))
 

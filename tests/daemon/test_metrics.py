@@ -15,7 +15,7 @@ from aegan_monitor.health import Reading
 from aegan_monitor.message_doc import make_example
 from aegan_monitor.metrics import OF_MACHINE, OF_NODE, MetricsServer
 from aegan_monitor.payloads import Health, Score
-from broker import find_free_port, wait_until
+from broker import STEP_DEADLINE_S, find_free_port, wait_until
 
 HEALTH = Health.model_validate({**make_example(Health), "outbox_depth": 3, "outbox_problem": "disk full"})
 SCORE = Score.model_validate(make_example(Score))
@@ -174,7 +174,7 @@ def test_those_who_drip_are_few_and_soon_gone(serve: Serve) -> None:
     clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(9)]
     try:
         for client in clients:
-            client.settimeout(0.2)
+            client.settimeout(0.02)  # all of them are asked within the 5 s
         wait_until(lambda: is_ended(clients[8]), "one too many refused")
         assert not any(is_ended(client) for client in clients[:8])
         wait_until(lambda: [is_ended(client) for client in clients[:8]] == [True] * 8, "the others ended")
@@ -206,7 +206,7 @@ def test_a_host_that_is_no_name_is_told(caplog: pytest.LogCaptureFixture) -> Non
     server = MetricsServer("a..b", 9877, ToldReport(), retry_s=60)
     server.start()
     wait_until(lambda: caplog.messages, "a line")
-    server.stop(timeout_s=10)
+    server.stop(STEP_DEADLINE_S)
     remedy = "set metrics.host and metrics.port to an address that is free; trying again every 60 s"
     (told,) = caplog.messages
     assert told.startswith("metrics on a..b:9877: cannot listen there (")
@@ -219,10 +219,10 @@ def test_stop_ends_it() -> None:
     server = MetricsServer("127.0.0.1", port := find_free_port(), report)
     server.start()
     scrape(port)
-    server.stop()
+    server.stop(STEP_DEADLINE_S)
     assert not answers(port)
     with socket.create_server(("127.0.0.1", port)):
         server = MetricsServer("127.0.0.1", port, report, retry_s=60)
         server.start()
-        server.stop(timeout_s=10)
+        server.stop(STEP_DEADLINE_S)
     assert not answers(port)
