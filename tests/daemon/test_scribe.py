@@ -4,7 +4,6 @@ import contextlib
 import logging
 import sqlite3
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,8 @@ from aegan_monitor.messages import Message
 from aegan_monitor.outbox import Outbox
 from aegan_monitor.scribe import PATIENCE_S, RETRY_S, Scribe
 from aegan_monitor.wall_clock import CLOCK_SET_FROM_S
-from broker import wait_until
+from broker import STEP_DEADLINE_S, wait_until
+from stopwatch import Stopwatch
 
 TOPIC = "aegan/hall/pump/event"
 LARGE = "x" * 60_000
@@ -54,7 +54,7 @@ def put(outbox: Outbox, scribe: Scribe, *texts: str) -> None:
     """Put events, and wait until they may go out."""
     for text in texts:
         outbox.put(make_event(text))
-    scribe.settle(10.0)
+    scribe.settle(STEP_DEADLINE_S)
     assert outbox.is_written
 
 
@@ -137,7 +137,7 @@ def test_a_disk_that_hangs_holds_nothing_up_for_long(tmp_path: Path, caplog: pyt
     outbox.belong([STATE.topic])
     outbox.put(make_event("e0"))
     scribe.notify()
-    assert journal.hangs.wait(10.0)
+    assert journal.hangs.wait(STEP_DEADLINE_S)
     clock.now_s += PATIENCE_S
     outbox.put(STATE)
     scribe.notify()
@@ -160,10 +160,11 @@ class LateJournal(Journal):
 
     def __init__(self, path: Path, *, is_held: bool = False) -> None:
         super().__init__(path)
-        self.is_held, self.may_return = is_held, threading.Event()
+        self.is_held, self.hangs, self.may_return = is_held, threading.Event(), threading.Event()
 
     def open(self) -> tuple[list[StoredEvent], dict[str, bytes]]:
         """As ever, but late."""
+        self.hangs.set()
         self.may_return.wait(60.0)
         if self.is_held:
             self.is_held = False
@@ -184,6 +185,7 @@ def test_a_disk_that_hangs_at_the_start_ends_and_delays_nothing(tmp_path: Path, 
     outbox = Outbox(durable=True)
     scribe = Scribe(outbox, journal, clock=clock)
     scribe.start(0.05)
+    assert journal.hangs.wait(STEP_DEADLINE_S)
     outbox.put(make_event("new"))
     assert outbox.next() is None
     clock.now_s += PATIENCE_S + 0.1
@@ -211,7 +213,7 @@ def test_once_a_disk_answers_again_events_wait_for_it_again(tmp_path: Path, capl
         outbox.put(make_event(f"e{turn}"))
         assert outbox.next() is None
         scribe.notify()
-        assert journal.hangs.wait(10.0)
+        assert journal.hangs.wait(STEP_DEADLINE_S)
         clock.now_s += PATIENCE_S + 0.1
         scribe.notify()
         assert deliver(outbox) == [f"e{turn}"]
@@ -228,12 +230,13 @@ def test_an_end_does_not_wait_for_a_disk_that_hangs(tmp_path: Path) -> None:
     scribe = Scribe(outbox, journal)
     scribe.start()
     outbox.put(make_event("e0"))
-    began_s = time.monotonic()
-    scribe.settle(0.1)
-    assert deliver(outbox) == ["e0"]
-    scribe.stop(0.1)
-    assert time.monotonic() - began_s < PATIENCE_S
-    assert journal.hangs.is_set()
+    scribe.notify()
+    assert journal.hangs.wait(STEP_DEADLINE_S)
+    with Stopwatch() as watch:
+        scribe.settle(0.1)
+        assert deliver(outbox) == ["e0"]
+        scribe.stop(0.1)
+        assert watch.read_s() < PATIENCE_S
     journal.may_return.set()
 
 
@@ -418,19 +421,24 @@ def test_an_error_of_our_own_does_not_hold_up_an_event(tmp_path: Path, caplog: p
                 raise RuntimeError("gremlins")
             super().write(*arguments, **more)  # type: ignore[arg-type]
 
-    path = tmp_path / "o.sqlite"
+    path, clock = tmp_path / "o.sqlite", Clock()
     outbox = Outbox(durable=True)
-    scribe = Scribe(outbox, FaultyJournal(path), retry_s=0.05)
+    scribe = Scribe(outbox, FaultyJournal(path), clock=clock)
     scribe.start()
     put(outbox, scribe, "e0")
     put(outbox, scribe, "e1")
     told = f"{path}: please report this (RuntimeError: gremlins)"
     assert scribe.problem == told
-    for _ in range(20):
+
+    def has_passed() -> bool:
+        """After some attempts."""
+        clock.now_s += RETRY_S
         scribe.notify()
-    wait_until(lambda: scribe.problem == "", "it has passed")
+        return scribe.problem == ""
+
+    wait_until(has_passed, "it has passed")
     scribe.stop()
-    assert caplog.messages[0] == f"{told}: events are kept in memory alone; trying again every 0.05 s"
+    assert caplog.messages[0] == f"{told}: events are kept in memory alone; trying again every {RETRY_S:g} s"
     assert caplog.text.count("Traceback") == 1
     assert read(path) == ["e0", "e1"]
 
