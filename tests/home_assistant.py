@@ -42,14 +42,22 @@ class HomeAssistant:
 
     def __enter__(self) -> Self:
         """Start, make a user, and connect it to the broker."""
-        self._start()
+        try:
+            self._start()
+            self._set_up()
+        except BaseException:
+            self._process.kill()
+            self.stop()
+            raise
+        return self
+
+    def _set_up(self) -> None:
         user = {"client_id": CLIENT, "name": "x", "username": "x", "password": "x", "language": "en"}
         code = self._ask("/api/onboarding/users", user)["auth_code"]
         self._token = self._log_in(code)
         flow = self._ask("/api/config/config_entries/flow", {"handler": "mqtt"})["flow_id"]
         done = self._ask(f"/api/config/config_entries/flow/{flow}", {"broker": "127.0.0.1", "port": self._broker_port})
         assert done["type"] == "create_entry", done
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Stop."""

@@ -27,12 +27,16 @@ class Cable:
     def __enter__(self) -> Self:
         """Lay it."""
         ip("netns", "add", self._name)
-        ip("link", "add", self._name, "type", "veth", "peer", "name", "far", "netns", self._name)
-        ip("address", "add", f"{self._here}/30", "dev", self._name)
-        ip("-n", self._name, "address", "add", f"{self.address}/30", "dev", "far")
-        ip("link", "set", self._name, "up")
-        for interface in ("far", "lo"):
-            ip("-n", self._name, "link", "set", interface, "up")
+        try:
+            ip("link", "add", self._name, "type", "veth", "peer", "name", "far", "netns", self._name)
+            ip("address", "add", f"{self._here}/30", "dev", self._name)
+            ip("-n", self._name, "address", "add", f"{self.address}/30", "dev", "far")
+            ip("link", "set", self._name, "up")
+            for interface in ("far", "lo"):
+                ip("-n", self._name, "link", "set", interface, "up")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Self
 
@@ -32,7 +31,7 @@ class Daemon:
         self._process = process or subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=False)
         self._sound = sound
         self._ending = threading.Event()
-        self._log: list[tuple[float, str]] = []
+        self._log: list[str] = []
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._feed, self._read)]
         for thread in self._threads:
             thread.start()
@@ -45,11 +44,7 @@ class Daemon:
     @property
     def log(self) -> str:
         """What it has logged."""
-        return "".join(line for _, line in list(self._log))
-
-    def told_at_s(self, text: str) -> float | None:
-        """When the last line with that text came, on the monotonic clock; none if there was none."""
-        return next((at_s for at_s, line in reversed(self._log) if text in line), None)
+        return "".join(list(self._log))
 
     @property
     def pid(self) -> int:
@@ -97,7 +92,7 @@ class Daemon:
         assert self._process.stderr is not None
         with self._process.stderr as lines:
             for line in lines:
-                self._log.append((time.monotonic(), line.decode()))
+                self._log.append(line.decode())
 
 
 def write_config(folder: Path, port: int, *, host: str = "127.0.0.1", keepalive_s: int = 5, more: str = "") -> Path:

@@ -64,6 +64,7 @@ def test_a_full_disk_holds_no_alarm_up(broker: Mosquitto, tmp_path: Path) -> Non
         wait_until(lambda: len(subscriber.received(EVENT_TOPIC)) > n_before + 5, "more events")
         assert daemon.end() == 0
         last = stored_last_event(tmp_path / "outbox.sqlite")
+        subscriber.catch_up()
         arrived = [message.json()["sequence"] for message in subscriber.received(EVENT_TOPIC)]
     assert problem in (f"{tmp_path}/outbox.sqlite: disk I/O error", f"{tmp_path}/outbox.sqlite: database or disk is full")
     assert list(dict.fromkeys(arrived)) == list(range(1, int(str(last["sequence"])) + 1))

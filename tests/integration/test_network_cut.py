@@ -1,6 +1,7 @@
 """A network that is cut without a word: noticed in time, and over when it is over."""
 
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,18 @@ from broker import Mosquitto, Subscriber, wait_until
 from network import Cable
 from running import EVENT_TOPIC, Daemon, write_config
 
-KEEPALIVE_S = 6
+KEEPALIVE_S = 20  # the daemon notices after 1.3 of them: a machine that gives it no turn for 3 s is no fault of its own
+
+
+def logged_at(daemon: Daemon, text: str) -> float:
+    """When it logged the first line with that text, on its own wall clock, which is ours."""
+    (line, *_) = (line for line in daemon.log.splitlines() if text in line)
+    return datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
 
 
 @pytest.mark.broker
 @pytest.mark.netns
+@pytest.mark.timeout(300)
 def test_a_cut_is_noticed_within_one_and_a_half_keep_alives_and_costs_nothing(tmp_path: Path) -> None:
     """The daemon says so, connects again by itself when the network is back, and every event arrives, in order."""
     sound = AlternatingSound()
@@ -27,11 +35,10 @@ def test_a_cut_is_noticed_within_one_and_a_half_keep_alives_and_costs_nothing(tm
             Daemon(config, sound, 4.0) as daemon,
         ):
             wait_until(lambda: len(subscriber.received()) > 10, "events", 60.0)
-            cut_at_s = time.monotonic()
+            cut_at = time.time()
             cable.pull()
-            wait_until(lambda: daemon.told_at_s(" lost ("), "the end of the connection", 30.0)
-            noticed_s = (daemon.told_at_s("lost (Keep alive timeout)") or 1e9) - cut_at_s
-            assert noticed_s < 1.5 * KEEPALIVE_S, daemon.log
+            wait_until(lambda: " lost (Keep alive timeout)" in daemon.log, "the end of the connection", 2 * KEEPALIVE_S)
+            assert logged_at(daemon, " lost (") - cut_at < 1.5 * KEEPALIVE_S, daemon.log
             n_logged = daemon.n_logged
             wait_until(lambda: daemon.n_logged > n_logged + 4, "events during the outage")
             cable.plug()

@@ -35,14 +35,22 @@ class NodeRed:
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        wait_until(lambda: self.told("Connected to broker"), "Node-RED's connection to the broker", START_S)
+        try:
+            wait_until(lambda: self.told("Connected to broker"), "Node-RED's connection to the broker", START_S)
+        except BaseException:
+            self._process.kill()
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop."""
         self._process.terminate()
-        self._process.wait(20)
-        self._reader.join(10)
+        try:
+            self._process.wait(START_S)
+        finally:
+            self._process.kill()
+            self._reader.join(10)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
@@ -114,7 +122,7 @@ def test_the_example_flow_tells_of_a_shelf(broker: Mosquitto, tmp_path: Path, fl
 def test_events_wait_for_node_red(broker: Mosquitto, tmp_path: Path, flow: list[dict[str, Any]]) -> None:
     """What comes while it is away is told when it is back."""
     with NodeRed(tmp_path / "before", flow):
-        pass
+        wait_until(lambda: "\taegan/+/+/event (QoS 1)" in broker.log, "its subscription, for which the broker keeps what comes")
     with Daemon(write_config(tmp_path, broker.port), AlternatingSound()) as daemon:
         wait_until(lambda: daemon.n_logged, "an event", START_S)
         daemon.end()

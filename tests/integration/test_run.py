@@ -19,7 +19,7 @@ from aegan_monitor.check import tell_threshold
 from aegan_monitor.config import AlarmConfig
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
-from broker import Mosquitto, Subscriber, find_free_port
+from broker import STEP_DEADLINE_S, Mosquitto, Subscriber, find_free_port
 from soundcard import write_noisy_sounddevice
 from synthetic import write_wav
 
@@ -102,7 +102,7 @@ def test_a_missing_microphone_is_published_and_tried_again(broker: Mosquitto, tm
         time.sleep(0.5)  # it must not end by itself
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=STEP_DEADLINE_S)
     assert sensor["state"] == "missing"
     assert process.returncode == 0
     assert "Traceback" not in log
@@ -126,9 +126,9 @@ def test_ctrl_c_is_no_fault_of_a_microphone(broker: Mosquitto, tmp_path: Path) -
     for _ in range(3):
         with Subscriber(broker.port, "aegan/box/#") as subscriber:
             process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
-            subscriber.wait_for(lambda m: m.topic == "aegan/box/pump/sensor" and m.json()["state"] == "ok" and not m.retained, 20.0)
+            subscriber.wait_for(lambda m: m.topic == "aegan/box/pump/sensor" and m.json()["state"] == "ok" and not m.retained)
             os.killpg(process.pid, signal.SIGINT)
-            _, log = process.communicate(timeout=20)
+            _, log = process.communicate(timeout=STEP_DEADLINE_S)
             subscriber.wait_for(lambda m: m.topic == "aegan/box/status" and m.payload == "offline" and not m.retained)
             assert json.loads(subscriber.payloads("aegan/box/pump/sensor")[-1])["state"] == "ok"
         assert process.returncode == 0
@@ -341,7 +341,7 @@ def test_lines_go_into_a_pipe_and_a_link_stays_one(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE, text=True) as reader:
         assert aegan_monitor("replay", "--bundle", bundle_path(), "--clips", "--jsonl", tmp_path / "pipe", sound).returncode == 0
-        assert json.loads(reader.communicate(timeout=20)[0])["file"] == str(sound)
+        assert json.loads(reader.communicate(timeout=STEP_DEADLINE_S)[0])["file"] == str(sound)
     assert (tmp_path / "pipe").is_fifo()
     (tmp_path / "target").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "target" / "out.jsonl")
@@ -367,7 +367,7 @@ def test_a_silent_pipe_is_told_and_does_not_hold_up_the_end(broker: Mosquitto, t
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
         log = process.stderr.read()
-        assert process.wait(20) == 0, log
+        assert process.wait(STEP_DEADLINE_S) == 0, log
         subscriber.wait_for(lambda m: m.topic == "aegan/box/status" and m.payload == "offline")
     assert b"Fatal" not in log
 

@@ -16,7 +16,7 @@ import pytest
 
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
-from broker import Mosquitto, Subscriber, find_free_port, wait_until
+from broker import STEP_DEADLINE_S, Mosquitto, Subscriber, find_free_port, wait_until
 from certificates import Authority
 from synthetic import write_wav
 
@@ -186,7 +186,7 @@ def test_each_way_has_its_line(
         arguments = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()
         check = subprocess.run([*DAEMON, "check", "--config", str(config)], capture_output=True, text=True, check=False, timeout=100)
         daemon.send_signal(signal.SIGTERM)
-        _, log = daemon.communicate(timeout=20)
+        _, log = daemon.communicate(timeout=STEP_DEADLINE_S)
     because = f"cannot be reached ({case.line})" if case.stage == "TLS" else case.line
     assert [line for line in log.splitlines() if f"{where} {because}" in line][1:] == [], log
     assert log.count(f"{where} {because}") == 1, log
@@ -257,7 +257,7 @@ def test_health_tells_what_was_wrong_once_it_can(tmp_path: Path, files: dict[str
         with Subscriber(plain, "aegan/box/health", (USER, PASSWORD)) as subscriber:
             health = subscriber.wait_for(lambda message: not message.retained, 60.0).json()
         daemon.send_signal(signal.SIGTERM)
-        daemon.communicate(timeout=20)
+        daemon.communicate(timeout=STEP_DEADLINE_S)
     assert CASES["expired"].line in health["broker_problem"]
     assert PASSWORD not in json.dumps(health)
 
