@@ -1,0 +1,34 @@
+"""What tests ask of the broker and its subscriber."""
+
+import subprocess
+
+import pytest
+
+from broker import FIRST_PORT, N_PORTS, Mosquitto, Subscriber, find_free_port
+
+N_MESSAGES = 3000
+
+
+def test_no_port_is_given_twice() -> None:
+    """Nor one that the kernel gives to clients."""
+    ports = [find_free_port() for _ in range(100)]
+    assert len(set(ports)) == len(ports)
+    assert all(FIRST_PORT <= port < FIRST_PORT + N_PORTS for port in ports)
+
+
+@pytest.mark.broker
+def test_who_has_caught_up_has_all(broker: Mosquitto) -> None:
+    """What was published before, of either QoS, retained or not, is there, in order; nothing else is."""
+    broker.stop()
+    broker.more = ["max_queued_messages 0"]
+    broker.start()
+    publish = ["mosquitto_pub", "-p", str(broker.port)]
+    subprocess.run([*publish, "-r", "-t", "tests/kept/command", "-m", "kept"], check=True)
+    with Subscriber(broker.port, "tests/#") as subscriber:
+        subprocess.run([*publish, "-q", "1", "-t", "tests/x/command", "-l"], input="x\n" * N_MESSAGES, text=True, check=True)
+        subprocess.run([*publish, "-q", "0", "-t", "tests/x/command", "-m", "last"], check=True)
+        subscriber.catch_up()
+        topics = [message.topic for message in subscriber.received()]
+        payloads = subscriber.payloads("tests/x/command")
+    assert (len(topics), topics[0]) == (N_MESSAGES + 2, "tests/kept/command")
+    assert sorted(payloads) == ["last", *["x"] * N_MESSAGES]
