@@ -227,6 +227,14 @@ class Subscriber:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
+    def pause(self) -> None:
+        """Let it fall behind."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """End a pause."""
+        self._process.send_signal(signal.SIGCONT)
+
     def catch_up(self) -> None:
         """Wait until all is here that the broker has taken so far, or had stored when we came; an ACL must let us say and hear MARKS."""
         mark = str(next(_numbers))

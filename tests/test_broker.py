@@ -25,8 +25,10 @@ def test_who_has_caught_up_has_all(broker: Mosquitto) -> None:
     publish = ["mosquitto_pub", "-p", str(broker.port)]
     subprocess.run([*publish, "-r", "-t", "tests/kept/command", "-m", "kept"], check=True)
     with Subscriber(broker.port, "tests/#") as subscriber:
+        subscriber.pause()
         subprocess.run([*publish, "-q", "1", "-t", "tests/x/command", "-l"], input="x\n" * N_MESSAGES, text=True, check=True)
         subprocess.run([*publish, "-q", "0", "-t", "tests/x/command", "-m", "last"], check=True)
+        subscriber.resume()
         subscriber.catch_up()
         topics = [message.topic for message in subscriber.received()]
         payloads = subscriber.payloads("tests/x/command")

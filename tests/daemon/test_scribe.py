@@ -401,7 +401,7 @@ def test_a_file_that_another_has_ends_the_start(tmp_path: Path) -> None:
     other = Journal(path)
     other.open()
     with pytest.raises(HeldJournalError, match="another process has this file") as caught:
-        Scribe(Outbox(durable=True), Journal(path)).start()
+        Scribe(Outbox(durable=True), Journal(path)).start(STEP_DEADLINE_S)
     assert caught.value.exit_code == EXIT_FAILED
     other.close()
 
