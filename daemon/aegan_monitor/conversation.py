@@ -13,6 +13,7 @@ from aegan_monitor.client import ADVICE, SESSION_S, WHERE_ADVICE, SocketTrouble,
 from aegan_monitor.flights import MAX_IN_FLIGHT, Flights
 from aegan_monitor.history import TOO_LARGE, History
 from aegan_monitor.row import Row
+from aegan_monitor.silence import Silence
 from aegan_monitor.subscriptions import Subscriptions
 from aegan_monitor.terms import Stop, Terms
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from aegan_monitor.messages import Message
 
 N_SHORT_SUSPECT = 3  # not every broker says why it closes: so many short connections look like two clients with one id
-SILENCE_KEEPALIVES = 1.3  # paho asks after one keep-alive; with the answer still out then, the network is cut
 LARGEST_PACKET_BYTES = 268_435_460
 PACKET_OVERHEAD_BYTES = 16  # of a PUBLISH beside topic and payload, at most
 
@@ -62,7 +62,8 @@ class Conversation:
         client, self._trouble = self._make_client()
         try:
             connect(client, terms.connection, terms.keepalive_s, lasting=True)
-            self._began_s = self._heard_s = time.monotonic()
+            self._began_s = time.monotonic()
+            self._silence = Silence(self._began_s)
             while (sock := client.socket()) is not None:
                 self._exchange(client, sock)
                 if trouble := self._find_trouble(client.keepalive, time.monotonic()):
@@ -97,7 +98,7 @@ class Conversation:
         if self._woken in readable:
             self._woken.recv(4096)
         if sock in readable or n_held:
-            self._heard_s = time.monotonic()
+            self._silence.heard(time.monotonic())
             client.loop_read()
         if sock in writable:
             client.loop_write()
@@ -127,7 +128,7 @@ class Conversation:
         terms = self._terms
         if not self._answered and now_s - self._began_s > terms.answer_timeout_s:
             return f"gave no answer within {terms.answer_timeout_s:g} s: {WHERE_ADVICE}"
-        if self.connected and 0 < SILENCE_KEEPALIVES * keepalive_s < now_s - self._heard_s:  # 0: the broker wants none
+        if self.connected and self._silence.is_too_long(keepalive_s, now_s):
             return "lost (Keep alive timeout)"
         if self._flights.waited_s(now_s) > terms.acknowledge_s:
             return f"left a message without acknowledgement for {terms.acknowledge_s:g} s: see the log of the broker"

@@ -863,11 +863,10 @@ def test_a_silent_peer_is_left_within_one_and_a_half_keep_alives(make: Make, cap
     with socket.create_server(("127.0.0.1", 0)) as server, Stopwatch() as watch:
         publisher = make(server.getsockname()[1], Outbox(), keepalive_s=2)
         publisher.start()
-        peer, _ = server.accept()
-        with peer, peer.makefile("rb") as stream:
-            read_packet(stream)
+        with accepting(server) as (peer, stream, _):
+            online = read_packet(stream)
             began_s = watch.read_s()
-            peer.sendall(ACCEPTED)
+            peer.sendall(answer(online))  # it owes nothing
             wait_until(lambda: any("lost (Keep alive timeout)" in message for message in caplog.messages), "its end")
             took_s = watch.read_s() - began_s
             assert stream.read().endswith(b"\xc0\x00")  # it has asked: PINGREQ
