@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Self
 
 from aegan_monitor.demo import bundle_path
+from aegan_monitor.messages import QOS_AND_RETAINED
 from alternating import ALARM, SCORE, AlternatingSound
+from broker import Received
 from prepared import Child
 
 CLIP_HOPS = 10  # before the first decision
+KEPT = {"config", *(kind for kind, (_, is_retained) in QOS_AND_RETAINED.items() if is_retained)}  # last levels of topics
 EVENT_TOPIC, ALARM_TOPIC = "aegan/box/pump/event", "aegan/box/pump/alarm"
 
 
@@ -104,6 +107,12 @@ def write_config(folder: Path, port: int, *, host: str = "127.0.0.1", keepalive_
         "capture: {kind: stdin, sample_format: s16le}}]\n"
     )
     return path
+
+
+def find_retained(messages: list[Received]) -> set[str]:
+    """The topics on which the broker keeps something, after all that it was given."""
+    last = {message.topic: message.payload for message in messages if message.topic.rpartition("/")[2] in KEPT}
+    return {topic for topic, payload in last.items() if payload}
 
 
 def stored_last_event(path: Path) -> dict[str, object]:

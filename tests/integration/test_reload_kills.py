@@ -17,14 +17,14 @@ import pytest
 from aegan_monitor.config import load_config
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.errors import AeganError
-from aegan_monitor.messages import QOS_AND_RETAINED, Topics
+from aegan_monitor.messages import Topics
 from aegan_monitor.outbox import Outbox
 from aegan_monitor.presence import announce
 from aegan_monitor.reload_answer import NAME, request_reload
 from alternating import QUANTILE, SCORE, AlternatingSound
 from broker import Mosquitto, Received, Subscriber, wait_until
 from prepared import Prepared
-from running import CLIP_HOPS, Daemon
+from running import CLIP_HOPS, Daemon, find_retained
 from synthetic import write_wav
 
 N_LANES, N_KILLS = 2, 16  # in each lane
@@ -34,7 +34,6 @@ DEADLINE_S = 60.0
 TOPICS = Topics("aegan", "box")
 CAPTURES = {"pump": "{kind: stdin, sample_format: s16le}", "fan": "{kind: file, paths: [fan.wav], pace: fast}"}
 STATUS = TOPICS.name("status")
-KEPT = {"config", *(kind for kind, (_, is_retained) in QOS_AND_RETAINED.items() if is_retained)}  # last levels of topics
 
 EventKey = tuple[str, int, str]  # topic, number, id
 Margins = dict[str, float]  # of each machine's alarm, which is all that changes of one
@@ -176,12 +175,6 @@ def ask(pid: int, answer: Path, told: list[str]) -> None:
         told.append(str(error))
     else:
         told.append("")
-
-
-def find_retained(messages: list[Received]) -> set[str]:
-    """The topics on which the broker keeps something, after all that it was given."""
-    last = {message.topic: message.payload for message in messages if message.topic.rpartition("/")[2] in KEPT}
-    return {topic for topic, payload in last.items() if payload}
 
 
 def find_events(messages: list[Received]) -> list[tuple[EventKey, str]]:
