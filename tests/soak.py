@@ -16,6 +16,7 @@ import numpy as np
 
 from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
+from aegan_monitor.types import FloatArray
 from alternating import HOP_SAMPLES
 from broker import Mosquitto, Subscriber, wait_until
 from running import EVENT_TOPIC
@@ -64,15 +65,15 @@ class Soaked:
         return len(found["cleared"])
 
 
-def write_loop(path: Path) -> Path:
-    """Five minutes of a pump whose bearing is bad in the last one."""
-    good = Pump(41).read((LOOP_HOPS - FAULT_HOPS) * HOP_SAMPLES)
-    return write_wav(path, np.concatenate([good, Pump(42, fault_from_s=-1.0).read(FAULT_HOPS * HOP_SAMPLES)]))
+def make_loop(n_hops: int, n_fault_hops: int) -> FloatArray:
+    """A pump whose bearing is bad at the end."""
+    good = Pump(41).read((n_hops - n_fault_hops) * HOP_SAMPLES)
+    return np.concatenate([good, Pump(42, fault_from_s=-1.0).read(n_fault_hops * HOP_SAMPLES)])
 
 
 def soak(folder: Path, broker: Mosquitto, sound_h: float, tell: Callable[[Reading], None] = lambda _: None) -> Soaked:
     """Let a daemon hear `sound_h` hours of the loop as fast as it goes, with a subscriber; `tell` gets a reading for every event."""
-    capture = f"{{kind: file, paths: [{write_loop(folder / 'loop.wav')}], pace: fast, loop: true}}"
+    capture = f"{{kind: file, paths: [{write_wav(folder / 'loop.wav', make_loop(LOOP_HOPS, FAULT_HOPS))}], pace: fast, loop: true}}"
     config = folder / "monitor.yaml"
     config.write_text(
         f"node: box\nmqtt: {{host: 127.0.0.1, port: {broker.port}}}\noutbox: {{path: outbox.sqlite}}\nhealth_interval_s: 1\n"

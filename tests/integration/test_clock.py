@@ -9,79 +9,100 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aegan_monitor.demo import bundle_path
+from alternating import HOP_SAMPLES
 from broker import Mosquitto, Subscriber, wait_until
 from conftest import FAKETIME
 from running import EVENT_TOPIC
-from soak import HEALTH_TOPIC, write_loop
+from soak import HEALTH_TOPIC, make_loop
+from turns import wait_turns
 
 N_ROUNDS = 3
+ROUND_HOPS, FAULT_HOPS, PIECE_HOPS = 70, 35, 10  # as long as an alarm with its delays; the clock jumps at every piece
 JUMPS = ("+3h", "-5h", "+0", "-30d", "+400d", "-1s", "+12h")
 JUMP_EVERY_S = 0.15
 SHELF_S = 4.0
-LONGEST_RUN_S = 60.0
+DEADLINE_S = 60.0
+LONGEST_S = 1000.0  # hours are what the clock jumps by
 SCORE_TOPIC = "aegan/box/pump/score"
+
+pytestmark = [pytest.mark.broker, pytest.mark.faketime, pytest.mark.timeout(300)]
+
+
+@cache
+def make_round() -> bytes:
+    """A machine that is well, and then is not, as s16le."""
+    return np.round(make_loop(ROUND_HOPS, FAULT_HOPS) * 32768).astype("<i2").tobytes()
+
+
+def set_clock(folder: Path, offset: str) -> None:
+    """Let the daemon's wall clock be so far from ours."""
+    (folder / "new").write_text(offset)
+    (folder / "new").rename(folder / "clock")
 
 
 @contextlib.contextmanager
-def running(folder: Path, broker: Mosquitto, jumps: tuple[str, ...], capture: str) -> Iterator["subprocess.Popen[str]"]:
-    """A daemon while its clock jumps; one jump is none."""
-    config, clock = folder / "monitor.yaml", folder / "clock"
+def running(folder: Path, broker: Mosquitto) -> Iterator["subprocess.Popen[bytes]"]:
+    """A daemon whose clock can be set, and whose sound comes from us."""
+    config = folder / "monitor.yaml"
     config.write_text(
         f"node: box\nmqtt: {{host: 127.0.0.1, port: {broker.port}}}\noutbox: {{path: outbox.sqlite}}\nhealth_interval_s: 0.3\n"
-        f"machines: [{{name: pump, bundle: {bundle_path()}, capture: {capture}}}]\n"
+        f"machines: [{{name: pump, bundle: {bundle_path()}, capture: {{kind: stdin, sample_format: s16le}}}}]\n"
     )
-    clock.write_text(jumps[0])
     environment = {
         **os.environ,
         "LD_PRELOAD": str(FAKETIME),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
-    ended = threading.Event()
-
-    def jump() -> None:
-        for offset in itertools.cycle(jumps):
-            (folder / "new").write_text(offset)
-            (folder / "new").rename(clock)
-            if ended.wait(JUMP_EVERY_S):
-                return
-
-    jumper = threading.Thread(target=jump)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        jumper.start()
+    with (folder / "log").open("ab") as log, subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, env=environment) as process:
         try:
             yield process
         finally:
-            ended.set()
-            jumper.join()
             process.kill()
 
 
 def run(folder: Path, broker: Mosquitto, jumps: tuple[str, ...], n_rounds: int = N_ROUNDS) -> dict[str, list[dict[str, Any]]]:
-    """All that a daemon publishes about some rounds of the loop, by topic."""
-    topics = (EVENT_TOPIC, SCORE_TOPIC, HEALTH_TOPIC)
+    """All that a daemon publishes about some rounds of the loop, by topic; its clock jumps while it decides about each piece."""
     folder.mkdir(exist_ok=True)
-    write_loop(folder / "loop.wav")
-    capture = f"{{kind: file, paths: [{', '.join(['loop.wav'] * n_rounds)}], pace: fast}}"
-    with Subscriber(broker.port, "aegan/box/#") as subscriber, running(folder, broker, jumps, capture) as process:
-        _, log = process.communicate(timeout=LONGEST_RUN_S)
-        assert process.returncode == 0, log
-        assert "Traceback" not in log
-        n_told = log.count(" pump: alarm ")
-        wait_until(lambda: len(subscriber.received(EVENT_TOPIC)) >= n_told, f"{n_told} events")
+    pcm = make_round() * n_rounds
+    n_bytes = 2 * PIECE_HOPS * HOP_SAMPLES
+    offsets = itertools.cycle(jumps)
+    set_clock(folder, next(offsets))
+    with Subscriber(broker.port, "aegan/box/#") as subscriber, running(folder, broker) as process:
+        assert process.stdin is not None
+        for end in range(n_bytes, len(pcm) + 1, n_bytes):
+            process.stdin.write(pcm[end - n_bytes : end])
+            process.stdin.flush()
+            set_clock(folder, next(offsets))
+            wait_until(lambda end=end: find_newest(subscriber) > end / 2 - 2 * HOP_SAMPLES, "its decisions", DEADLINE_S)  # type: ignore[misc]
+        n_told = (folder / "log").read_text().count(" pump: alarm ")
+        is_last = f'"sequence":{n_told},'
+        subscriber.wait_for(lambda message: message.topic == EVENT_TOPIC and is_last in message.payload, DEADLINE_S)
+        process.stdin.close()
+        code = process.wait(DEADLINE_S)
+        log = (folder / "log").read_text()
+        assert (code, "Traceback" in log) == (0, False), log
+        topics = (EVENT_TOPIC, SCORE_TOPIC, HEALTH_TOPIC)
         return {topic: [message.json() for message in subscriber.received(topic) if not message.retained] for topic in topics}
 
 
-@pytest.mark.broker
-@pytest.mark.faketime
+def find_newest(subscriber: Subscriber) -> int:
+    """The sample of the newest decision, 0 before the first."""
+    scores = subscriber.received(SCORE_TOPIC)
+    sample: int = scores[-1].json()["sample"] if scores else 0
+    return sample
+
+
 def test_no_decision_hangs_on_the_wall_clock(broker: Mosquitto, tmp_path: Path) -> None:
     """Events, their order, samples, scores and durations are the same as without jumps; stamps do jump."""
     steady, jumpy = (run(tmp_path / name, broker, jumps) for name, jumps in (("steady", ("+0",)), ("jumpy", JUMPS)))
@@ -97,35 +118,44 @@ def test_no_decision_hangs_on_the_wall_clock(broker: Mosquitto, tmp_path: Path) 
     assert max(stamps) - min(stamps) > timedelta(days=400)  # the clock did jump
     uptimes_s = [health["uptime_s"] for health in jumpy[HEALTH_TOPIC]]
     assert uptimes_s == sorted(uptimes_s)
-    assert max(uptimes_s) < LONGEST_RUN_S
+    assert max(uptimes_s) < LONGEST_S
     assert all(health["machines"]["pump"]["dropped_samples_total"] == 0 for health in jumpy[HEALTH_TOPIC])
     assert all(health["outbox_dropped_total"] == health["outbox_late_total"] == 0 for health in jumpy[HEALTH_TOPIC])
 
 
-@pytest.mark.broker
-@pytest.mark.faketime
 def test_a_restart_with_the_clock_set_back_goes_on(broker: Mosquitto, tmp_path: Path) -> None:
     """Numbers go on, and no alarm lasted for a negative time, or for decades."""
-    for jumps in (("+0",), ("-5h",), ("-20000d",), ("+0",)):
-        found = run(tmp_path, broker, jumps, n_rounds=1)[EVENT_TOPIC]
-    events = {event["sequence"]: event for event in found}  # the last run sends those of the runs before it, too
+    runs = [run(tmp_path, broker, (offset,), n_rounds=1)[EVENT_TOPIC] for offset in ("+0", "-5h", "-20000d", "+0")]
+    events = {event["sequence"]: event for found in runs for event in found}  # a run may send those of the runs before it, too
     assert list(events) == list(range(1, len(events) + 1))
-    assert [event["kind"] for event in found] == ["raised", "cleared"] * (len(found) // 2) + ["raised"] * (len(found) % 2)
-    assert sum(event["cause"].startswith("restarted") for event in found) == 3
-    assert all(event["duration_s"] is None or 0 <= event["duration_s"] < LONGEST_RUN_S * 4 for event in found)
+    assert [event["kind"] for event in events.values()] == (["raised", "cleared"] * len(events))[: len(events)]
+    assert sum(event["cause"].startswith("restarted") for event in events.values()) == 3
+    assert all(event["duration_s"] is None or 0 <= event["duration_s"] < LONGEST_S for event in events.values())
 
 
-@pytest.mark.broker
-@pytest.mark.faketime
 def test_a_shelf_lasts_as_long_as_was_said(broker: Mosquitto, tmp_path: Path) -> None:
     """Whatever the wall clock does meanwhile, and though nothing comes through the pipe."""
     shelve = f'{{"command": "shelve", "duration_s": {SHELF_S:g}}}'
-    with Subscriber(broker.port, EVENT_TOPIC) as events, running(tmp_path, broker, JUMPS, "{kind: stdin, sample_format: s16le}"):
-        wait_until(lambda: "Sending SUBACK to aegan-box" in broker.log, "the subscription", LONGEST_RUN_S)
-        said_s = time.monotonic()
-        subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-t", "aegan/box/pump/command", "-m", shelve], check=True)
-        events.wait_for(lambda message: message.json()["kind"] == "shelved")
-        told_s = time.monotonic()
-        wait_until(lambda: len(events.received()) == 2, "the end", SHELF_S + 2)
-        assert SHELF_S - (told_s - said_s) <= time.monotonic() - told_s <= SHELF_S + 1
+    ended = threading.Event()
+
+    def jump() -> None:
+        for offset in itertools.cycle(JUMPS):
+            set_clock(tmp_path, offset)
+            if ended.wait(JUMP_EVERY_S):
+                return
+
+    set_clock(tmp_path, "+0")
+    jumper = threading.Thread(target=jump)
+    with Subscriber(broker.port, EVENT_TOPIC) as events, running(tmp_path, broker):
+        jumper.start()
+        try:
+            wait_until(lambda: "Sending SUBACK to aegan-box" in broker.log, "the subscription", DEADLINE_S)
+            said_s = time.monotonic()
+            subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-t", "aegan/box/pump/command", "-m", shelve], check=True)
+            events.wait_for(lambda message: message.json()["kind"] == "shelved", DEADLINE_S)
+            wait_turns(lambda: len(events.received()) == 2, SHELF_S + 1, lambda: "the end of the shelf")
+            assert time.monotonic() - said_s >= SHELF_S
+        finally:
+            ended.set()
+            jumper.join()
         assert [message.json()["kind"] for message in events.received()] == ["shelved", "unshelved"]
