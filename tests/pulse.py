@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -114,9 +116,14 @@ class PulseServer:
         """Play a recording to the sink, to its end."""
         subprocess.run(["paplay", f"--device={SINK}", str(path)], env=self.env, check=True)
 
-    def start_playing(self, path: Path, sink: str = SINK) -> subprocess.Popen[bytes]:
-        """Play a recording while the test goes on; the caller waits for the process."""
-        return subprocess.Popen(["paplay", f"--device={sink}", str(path)], env=self.env, stderr=subprocess.DEVNULL)
+    @contextmanager
+    def playing(self, path: Path, sink: str = SINK) -> Iterator[None]:
+        """Play a recording until its end, or until that of the block."""
+        with subprocess.Popen(["paplay", f"--device={sink}", str(path)], env=self.env, stderr=subprocess.DEVNULL) as player:
+            try:
+                yield
+            finally:
+                player.kill()
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + STEP_DEADLINE_S

@@ -35,7 +35,7 @@ def test_played_samples_are_heard_bit_by_bit(pulse: RealServer, tmp_path: Path) 
     capture.open()
     heard: list[np.ndarray] = []
     deadline_s = time.monotonic() + DEADLINE_S
-    with pulse.start_playing(tmp_path / "pump.wav"):
+    with pulse.playing(tmp_path / "pump.wav"):
         while sum(map(len, heard)) < len(played) - 10:
             assert time.monotonic() < deadline_s
             try:

@@ -1,5 +1,6 @@
 """`aegan-monitor record` and `devices` on a microphone, as their users meet them."""
 
+import contextlib
 import csv
 import re
 import subprocess
@@ -25,6 +26,7 @@ from synthetic import RATE_HZ, write_wav
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+DEADLINE_S = 60.0
 COMMAND = [sys.executable, "-m", "aegan_monitor.cli"]
 MIC = InputDevice("Yeti", "ALSA", 2, 16_000.0, is_default=True, identity="alsa:Yeti")
 LINE = InputDevice("Line", "ALSA", 0, 0.0, is_default=False, identity="alsa:Line")
@@ -143,32 +145,28 @@ def test_a_configured_bundle_that_lacks_is_told(tmp_path: Path) -> None:
 @pytest.mark.mic
 def test_a_microphone_is_recorded_over_a_fault(pulse: PulseServer, tmp_path: Path) -> None:
     """A whole clip, the source removed and returned, another whole clip; the samples are those that were played; Ctrl-C sums up."""
-    sound = Pump(5, RATE_HZ).read(40 * RATE_HZ)
-    played = write_wav(tmp_path / "sound.wav", sound)
-    player = pulse.start_playing(played)
+    played = write_wav(tmp_path / "sound.wav", Pump(5, RATE_HZ).read(60 * RATE_HZ))
     out = tmp_path / "out"
     command = [*COMMAND, "record", "--out", str(out), "--machine", "pump", "--device", f"pulse:{SINK}.monitor", "--keep-free-mb", "1"]
     told = tmp_path / "told"
-    with told.open("wb") as stdout:
-        process = subprocess.Popen(command, env=pulse.env, stdout=stdout, stderr=subprocess.PIPE, text=True)
     clips = out / "dev_data" / "pump" / "train"
 
     def wait_for_clips(n_clips: int) -> None:
-        wait_until(lambda: len(list(clips.glob("normal*"))) >= n_clips, f"{n_clips} clips", 30.0)
+        wait_until(lambda: len(list(clips.glob("normal*"))) >= n_clips, f"{n_clips} clips", DEADLINE_S)
 
-    wait_for_clips(1)
-    pulse.control("unload-module", "module-null-sink")
-    player.kill()
-    player.wait()
-    wait_until(lambda: re.search("; waiting for it$", told.read_text(), re.MULTILINE), "the fault")
-    pulse.add_sink(SINK)
-    player = pulse.start_playing(played)
-    wait_for_clips(2)
-    process.terminate()
-    _, log = process.communicate(timeout=20)
-    player.kill()
-    player.wait()
-    assert process.returncode == 0
+    with told.open("wb") as stdout, (tmp_path / "log").open("wb") as stderr, contextlib.ExitStack() as ends:
+        process = ends.enter_context(subprocess.Popen(command, env=pulse.env, stdout=stdout, stderr=stderr))
+        ends.callback(process.kill)
+        with pulse.playing(played):
+            wait_for_clips(1)
+            pulse.control("unload-module", "module-null-sink")
+        wait_until(lambda: re.search("; waiting for it$", told.read_text(), re.MULTILINE), "the fault", DEADLINE_S)
+        pulse.add_sink(SINK)
+        with pulse.playing(played):
+            wait_for_clips(2)
+            process.terminate()
+            assert process.wait(DEADLINE_S) == 0
+    log = (tmp_path / "log").read_text()
     assert all(" INFO " in line for line in log.splitlines()), log
     assert re.search("^gap: sound was lost; [0-9.]+ s of a begun clip thrown away$", told.read_text(), re.MULTILINE)
     assert re.search(
