@@ -133,10 +133,13 @@ def test_the_command_is_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str
     for number in range(N_COMMANDS + 1):
         n_before = len(kept)
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            wait_until(lambda n=n_before: count_own(out, "pump") > n, "a clip", DEADLINE_S)  # type: ignore[misc]
-            time.sleep(dice.uniform(0.0, LONGEST_COMMAND_S))
-            process.send_signal(signal.SIGKILL if number < N_COMMANDS else signal.SIGINT)
-            told, _ = process.communicate(timeout=DEADLINE_S)
+            try:
+                wait_until(lambda n=n_before: count_own(out, "pump") > n, "a clip", DEADLINE_S)  # type: ignore[misc]
+                time.sleep(dice.uniform(0.0, LONGEST_COMMAND_S))
+                process.send_signal(signal.SIGKILL if number < N_COMMANDS else signal.SIGINT)
+                told, _ = process.communicate(timeout=DEADLINE_S)
+            finally:
+                process.kill()
         assert ("an earlier recording was cut off" in told) == (leftover != "nothing"), (leftover, told)
         kept = find_own(out, "pump") if number < N_COMMANDS else assert_mended(out, "pump", kept, clip)
         leftover = tell_leftover(out, "pump")
