@@ -12,7 +12,7 @@ from typing import Self
 
 from broker import wait_until
 
-BOOT_DEADLINE_S = 30.0
+PREPARE_DEADLINE_S = 600.0  # an installation: half a minute of two idle cores
 DEADLINE_S = 60.0
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -97,10 +97,11 @@ class BootedSystem:
         with (self._folder / "boot.log").open("wb") as log:
             self._process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            wait_until(self._has_booted, f"a booted system: {self._folder / 'boot.log'}", BOOT_DEADLINE_S + 120.0)
+            wait_until(self._has_booted, f"a booted system: {self._folder / 'boot.log'}", PREPARE_DEADLINE_S)
         except AssertionError as error:
             self.stop()
-            raise AssertionError(f"{error}\n{(self._folder / 'boot.log').read_text()}") from None
+            logs = [path.read_text() for path in sorted(self._folder.glob("*.log"))]
+            raise AssertionError("\n".join([str(error), *logs])) from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -199,7 +200,7 @@ class Cgroup:
     def remove(self) -> None:
         """Take it away once all that was in it has ended."""
         if self._path is not None:
-            wait_until(self._is_gone, f"the end of all that runs in {self._path}")
+            wait_until(self._is_gone, f"the end of all that runs in {self._path}", DEADLINE_S)
 
     def _is_gone(self) -> bool:
         assert self._path is not None
