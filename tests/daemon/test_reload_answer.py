@@ -110,10 +110,12 @@ DEAF = "print('monitors', flush=True)\ninput()\n"
 def running(*command: object) -> Iterator[subprocess.Popen[str]]:
     """A process of somebody's, once it has said so."""
     with subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "monitors\n"
-        yield process
-        process.kill()
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "monitors\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def write_program(folder: Path, program: str, name: str = "aegan-monitor") -> Path:
@@ -127,7 +129,7 @@ def reload_by_hand(pid: int) -> subprocess.CompletedProcess[str]:
     """`aegan-monitor reload` without systemd."""
     environment = {name: value for name, value in os.environ.items() if name != "RUNTIME_DIRECTORY"}
     command = [sys.executable, "-m", "aegan_monitor.cli", "reload", str(pid)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_without_systemd_a_daemon_is_asked_and_its_log_answers(tmp_path: Path) -> None:
