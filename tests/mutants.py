@@ -24,7 +24,7 @@ from aegan_monitor.types import Block
 from mutated_bundle import mutate_bundle
 from mutated_config import mutate_config
 
-LONGEST_S = 20.0  # then the process ends with a dump of its threads
+LONGEST_S = 100.0  # then the process ends with a dump of its threads
 MOST_MEMORY_BYTES = 6_000_000_000  # of addresses; what is really used is far less
 SOUND_S = 12
 
@@ -88,7 +88,7 @@ def attempt(kind: str, folder: Path, bundle: Path, number: int, logged: Tracebac
             "mqtt: {host: 127.0.0.1, port: 9}\noutbox: {path: outbox.sqlite}\n"
             "machines: [{name: pump, bundle: bundle, capture: {kind: file, paths: [loop.wav], pace: fast}}]\n"
         )
-    code, told, began_s = None, io.StringIO(), time.monotonic()
+    code, told, began_s = None, io.StringIO(), time.process_time()
     faulthandler.dump_traceback_later(LONGEST_S, exit=True)
     with contextlib.redirect_stderr(told):
         try:
@@ -97,7 +97,7 @@ def attempt(kind: str, folder: Path, bundle: Path, number: int, logged: Tracebac
             told.write(traceback.format_exc())
     faulthandler.cancel_dump_traceback_later()
     lines = [*told.getvalue().splitlines(), *logged.found]
-    return {"number": number, "what": what, "code": code, "told": lines, "took_s": round(time.monotonic() - began_s, 3)}
+    return {"number": number, "what": what, "code": code, "told": lines, "processor_s": round(time.process_time() - began_s, 3)}
 
 
 def largest_rss_bytes() -> int:
