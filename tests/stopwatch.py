@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Self
 
 TURN_S, LONGEST_TURN_S = 0.01, 0.05
@@ -35,3 +36,11 @@ class Stopwatch:
     def _watch(self) -> None:
         while not self._ending.wait(TURN_S):
             self.read_s()
+
+
+def wait_within(within_s: float, holds: Callable[[], object], tell: Callable[[], object]) -> None:
+    """Poll until it holds; fail with what `tell` says once the stopwatch shows more."""
+    with Stopwatch() as watch:
+        while not holds():
+            assert watch.read_s() < within_s, f"not within {within_s:g} s: {tell()}"
+            time.sleep(TURN_S)

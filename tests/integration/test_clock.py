@@ -22,7 +22,7 @@ from broker import Mosquitto, Subscriber, wait_until
 from conftest import FAKETIME
 from running import EVENT_TOPIC
 from soak import HEALTH_TOPIC, make_loop
-from turns import wait_turns
+from stopwatch import wait_within
 
 N_ROUNDS = 3
 ROUND_HOPS, FAULT_HOPS, PIECE_HOPS = 70, 35, 10  # as long as an alarm with its delays; the clock jumps at every piece
@@ -153,7 +153,7 @@ def test_a_shelf_lasts_as_long_as_was_said(broker: Mosquitto, tmp_path: Path) ->
             said_s = time.monotonic()
             subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-t", "aegan/box/pump/command", "-m", shelve], check=True)
             events.wait_for(lambda message: message.json()["kind"] == "shelved", DEADLINE_S)
-            wait_turns(lambda: len(events.received()) == 2, SHELF_S + 1, lambda: "the end of the shelf")
+            wait_within(SHELF_S + 1, lambda: len(events.received()) == 2, lambda: "the end of the shelf")
             assert time.monotonic() - said_s >= SHELF_S
         finally:
             ended.set()

@@ -15,8 +15,8 @@ from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
 from broker import Mosquitto, Subscriber, wait_until
 from pulse import SINK, PulseServer
+from stopwatch import Stopwatch, wait_within
 from synthetic import write_wav
-from turns import TURN_S, wait_turns
 
 RATE_HZ = 16_000
 NOTICED_S, RECOVERED_S = 2.0, 3.0
@@ -36,7 +36,7 @@ def running(config: Path, env: dict[str, str]) -> Iterator[None]:
         try:
             yield
             process.terminate()
-            wait_turns(lambda: process.poll() is not None, STOP_S, log.read_text)
+            wait_within(STOP_S, lambda: process.poll() is not None, log.read_text)
         finally:
             process.kill()
     assert process.returncode == 0, log.read_text()
@@ -50,15 +50,13 @@ def sensor_of(subscriber: Subscriber) -> str:
 
 
 def wait_for_sensor(subscriber: Subscriber, state: str, within_s: float = DEADLINE_S) -> None:
-    """It is told so soon from now on: by its stamp, or by our turns where the machine gives nobody a processor."""
-    n_turns, began_s = 0, time.time()
-    while sensor_of(subscriber) != state:
-        assert n_turns * TURN_S < DEADLINE_S, f"expected {state}, found {subscriber.payloads(SENSOR)[-3:]}"
-        time.sleep(TURN_S)
-        n_turns += 1
-    since_s = datetime.fromisoformat(json.loads(subscriber.payloads(SENSOR)[-1])["since"]).timestamp()
-    took_s = min(since_s - began_s, n_turns * TURN_S - ON_THE_WAY_S)
-    assert took_s <= within_s, f"{state} after {since_s - began_s:.2f} s, heard of at turn {n_turns}"
+    """It is told so soon from now on: by its stamp, or by a stopwatch where the machine gives nobody a processor."""
+    began_s = time.time()
+    with Stopwatch() as watch:
+        wait_until(lambda: sensor_of(subscriber) == state, f"the sensor is {state}", DEADLINE_S)
+        heard_s = watch.read_s()
+    since_s = datetime.fromisoformat(json.loads(subscriber.payloads(SENSOR)[-1])["since"]).timestamp() - began_s
+    assert min(since_s, heard_s - ON_THE_WAY_S) <= within_s, f"{state} after {since_s:.2f} s, heard of after {heard_s:.2f} s"
 
 
 @pytest.mark.mic

@@ -20,8 +20,9 @@ from aegan_monitor.capture.shared import Microphones
 from aegan_monitor.listener import Listener
 from aegan_monitor.ring import Ring
 from aegan_monitor.types import FloatArray, Run
+from broker import wait_until
+from stopwatch import wait_within
 from synthetic import write_wav
-from turns import wait_turns
 
 pytestmark = pytest.mark.mic
 
@@ -51,7 +52,7 @@ class Machine:
 
     def wait_for(self, state: str, within_s: float = DEADLINE_S) -> str:
         """Wait until the sensor is in that state; its detail."""
-        wait_turns(lambda: self.listener.sensor().state == state, within_s, lambda: f"{state} expected, found {self.listener.sensor()}")
+        wait_within(within_s, lambda: self.listener.sensor().state == state, lambda: f"{state} expected, found {self.listener.sensor()}")
         return self.listener.sensor().detail
 
     def read_all(self) -> list[Run]:
@@ -141,7 +142,7 @@ def test_a_source_goes_and_comes_back_20_times(server: pulse.PulseServer, device
             assert_only_right(machine.read_all())
         machine.hear(0.5)
         assert machine.ring.gaps_total >= 3
-        wait_turns(lambda: count_open() == n_open, DEADLINE_S, lambda: f"{n_open} threads and descriptors expected, found {count_open()}")
+        wait_until(lambda: count_open() == n_open, f"{n_open} threads and descriptors", DEADLINE_S)
 
 
 def test_another_default_is_not_taken(server: pulse.PulseServer) -> None:
@@ -272,7 +273,7 @@ def test_four_machines_share_eight_channels(pulse: pulse.PulseServer, tmp_path: 
             machine.listener.stop()
         machines[-1].hear(0.5)
         machines[-1].listener.stop()
-        wait_turns(lambda: pulse.control("list", "short", "source-outputs") == "", DEADLINE_S, lambda: "the end of the stream")
+        wait_until(lambda: pulse.control("list", "short", "source-outputs") == "", "the end of the stream", DEADLINE_S)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +292,7 @@ def test_a_real_portaudio_may_have_a_device_that_lies(tmp_path: Path, pcm: str, 
     assert "liar" in [device.identity for device in devices.list_all()]
     with listening(Machine(None, "liar", devices=devices)) as machine:
         # two children have to start first, on a busy machine
-        wait_turns(lambda: machine.listener.sensor().state in states, DEADLINE_S, lambda: f"found {machine.listener.sensor()}")
+        wait_until(lambda: machine.listener.sensor().state in states, "the lie is told", DEADLINE_S)
         time.sleep(3.0)  # in which it is opened again and again
         assert machine.listener.sensor().state in states
         runs = machine.read_all()
