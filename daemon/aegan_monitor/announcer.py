@@ -39,7 +39,6 @@ class Announcer:
     def begin(self, time: datetime, last: LastEvent | None) -> list[payloads.Payload]:
         """What a start tells, when `last` was the last event before it; numbers go on from there."""
         self._state = _make_state(time, last.id if last else None)
-        self._sequence = 0 if last is None else last.sequence
         return [*self._forget(last, 0, time, RESTARTED), self._state]
 
     def recall(self, last: LastEvent, sample: int, time: datetime) -> list[payloads.Payload]:
@@ -53,12 +52,13 @@ class Announcer:
         return [*found, self._tell_state()]
 
     def end(self, time: datetime, last: LastEvent | None) -> list[payloads.Payload]:
-        """What a reload tells that takes the machine out of service, when `last` was the last event."""
+        """What a reload tells that takes the machine out of service, when `last` was the last event; of whichever run, as in `recall`."""
         return self._forget(last, 0, time, RECONFIGURED)
 
     def _forget(self, last: LastEvent | None, sample: int, time: datetime, why: str) -> list[payloads.Payload]:
         self._annunciation = Annunciation()
         self._score = self._threshold = 0.0
+        self._sequence = max(self._sequence, last.sequence if last else 0)
         if last is not None and last.left_active:
             duration_s = elapsed_s(last.time.timestamp(), time.timestamp()) if last.kind == "raised" else None
             return [self._make_event("cleared", f"{why} active before", sample, time, duration_s)]

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from aegan_monitor.announcer import Announcer
 from aegan_monitor.config import MonitorConfig
-from aegan_monitor.last_event import read_last_event
 from aegan_monitor.messages import Topics
 from aegan_monitor.outbox import Outbox
 
@@ -14,12 +13,12 @@ from aegan_monitor.outbox import Outbox
 def end_departed(
     config: MonitorConfig, topics: Topics, outbox: Outbox, time: datetime, new_id: Callable[[], str] = lambda: str(uuid.uuid4())
 ) -> None:
-    """Tell, at a start, that the alarm or shelf of a machine of this node that is not configured any more has ended."""
+    """Tell, when an earlier run's last events come to light, that the alarm or shelf of a machine of this node that is gone has ended."""
     present = {topics.name("event", machine.name) for machine in config.machines}
-    for topic, payload in outbox.last_events().items():
+    for topic in [topic for topic in outbox.last_events.untaken if topic not in present]:
         machine = topic.removeprefix(topics.of_node("")).removesuffix("/event")
-        last = read_last_event(payload)
-        if topic == topics.name("event", machine) and topic not in present and last is not None:
+        last = outbox.last_events.take(topic)
+        if topic == topics.name("event", machine) and last is not None:
             *events, _ = Announcer(last.score_id, 1, new_id).begin(time, last)  # a state would be kept for nobody
             for event in events:
                 outbox.put(topics.message(event, machine))

@@ -2,10 +2,35 @@
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
+from aegan_monitor.retained import NO_CHANGES, TopicChanges
 from aegan_monitor.row import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the journal does not know yet."""
+
+    added: list[Row]
+    removed: list[int]
+    last: dict[str, bytes]  # of the topics of those that were added
+    topics: TopicChanges = NO_CHANGES
+
+    def __bool__(self) -> bool:
+        """There is something."""
+        return bool(self.added or self.removed or any(self.topics))
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many messages wait, and for what; `events_bytes` counts the events that were delivered and are still kept, too."""
+
+    total: int
+    unheard: int
+    parked: int
+    events_bytes: int
 
 
 class Events:
@@ -83,10 +108,21 @@ class Events:
         else:  # it has gone while it was written
             self.removed.append(row.number)
 
+    def changes(self) -> tuple[list[Row], list[int]]:
+        """What is to be written, and what removed; say `written` afterwards."""
+        removed, self.removed = self.removed, []
+        return [replace(row) for row in self.unwritten.values()], removed
+
     def copies(self) -> list[Row]:
         """All, for a journal that begins anew."""
         self.removed.clear()
         return [replace(row) for row in self]
+
+    def measure(self, gate: Callable[[str], str], n_others: int) -> Depth:
+        """How many wait beside `n_others` that are no events; `gate` tells of a topic what they wait for."""
+        rows = [row for row in self if row.acknowledged_s is None]
+        blocked = ["refused" if row.state == "parked" else gate(row.message.topic) for row in rows]
+        return Depth(len(rows) + n_others, blocked.count("unheard"), blocked.count("refused"), self.n_bytes)
 
     def tidy(self, now_s: float) -> None:
         """Forget those that were kept long enough, those that waited too long, and the oldest of too many."""

@@ -1,6 +1,8 @@
-"""The last event of a machine, as a start of the daemon finds it in the outbox, or later where the disk comes late."""
+"""The last event of each machine, over restarts: a start of the daemon finds it in the journal, or later where the disk comes late."""
 
 import json
+import threading
+from collections.abc import Iterable
 
 from pydantic import AwareDatetime, BaseModel, NonNegativeInt, ValidationError
 
@@ -49,3 +51,43 @@ def merge_last_events(older: bytes, newer: bytes) -> bytes:
         return newer
     chosen = older if before.left_open and not since.left_open else newer
     return json.dumps({**json.loads(chosen), "sequence": max(before.sequence, since.sequence)}).encode()
+
+
+class LastEvents:
+    """The last event that was put on each topic, delivered or not; any thread may call anything.
+
+    What an earlier run left open comes to light with the journal, whenever that is; who takes it ends it, and is the only one to do so.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._payloads: dict[str, bytes] = {}
+        self._untaken: dict[str, bytes] = {}  # those of an earlier run of which no machine of this one knows
+
+    @property
+    def untaken(self) -> list[str]:
+        """Topics of an earlier run whose last event nobody has taken since it came to light."""
+        with self._lock:
+            return list(self._untaken)
+
+    def take(self, topic: str) -> LastEvent | None:
+        """The last event of a topic, of whichever run: its number goes on, and what it left open is the taker's to end."""
+        with self._lock:
+            self._untaken.pop(topic, None)
+            return read_last_event(self._payloads.get(topic))
+
+    def put(self, topic: str, payload: bytes) -> None:
+        """A new one."""
+        with self._lock:
+            self._payloads[topic] = merge_last_events(self._untaken.get(topic, b""), payload)
+
+    def restore(self, last: dict[str, bytes]) -> None:
+        """What the journal holds of an earlier run."""
+        with self._lock:
+            self._untaken = dict(last)
+            self._payloads = {**last, **{topic: merge_last_events(last.get(topic, b""), newer) for topic, newer in self._payloads.items()}}
+
+    def payloads(self, topics: Iterable[str] | None = None) -> dict[str, bytes]:
+        """What the next start has to find of these topics, or of all."""
+        with self._lock:
+            return {topic: self._payloads[topic] for topic in (self._payloads if topics is None else topics)}

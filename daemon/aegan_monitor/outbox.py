@@ -3,41 +3,17 @@
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from aegan_monitor.events import Events
+from aegan_monitor.events import Changes, Depth, Events
 from aegan_monitor.gates import Gates
-from aegan_monitor.last_event import merge_last_events
+from aegan_monitor.last_event import LastEvents
 from aegan_monitor.live import Live
 from aegan_monitor.messages import Message
-from aegan_monitor.retained import NO_CHANGES, RetainedTopics, TopicChanges
+from aegan_monitor.retained import RetainedTopics
 from aegan_monitor.row import Row
 
 KEEP_S = 60.0  # an acknowledged event is kept so long: brokers write to their disk when they like
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What the journal does not know yet."""
-
-    added: list[Row]
-    removed: list[int]
-    last: dict[str, bytes]  # of the topics of those that were added
-    topics: TopicChanges = NO_CHANGES
-
-    def __bool__(self) -> bool:
-        """There is something."""
-        return bool(self.added or self.removed or any(self.topics))
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """How many messages wait, and for what; `events_bytes` counts the events that were delivered and are still kept, too."""
-
-    total: int
-    unheard: int
-    parked: int
-    events_bytes: int
 
 
 class Outbox:
@@ -61,6 +37,7 @@ class Outbox:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Store; `durable` means that somebody writes `changes` to a journal and says `written`."""
+        self.last_events = LastEvents()
         self._durable, self._clock = durable, clock
         self._lock = threading.Lock()
         self._holds = True
@@ -70,8 +47,6 @@ class Outbox:
         self._gates = Gates()
         self._topics = RetainedTopics(durable=durable)
         self._flying: dict[int, Row] = {}
-        self._last: dict[str, bytes] = {}  # payload of the last event of each topic, delivered or not
-        self._late: dict[str, bytes] = {}  # those of an earlier run that came when this one had begun
 
     @property
     def dropped_total(self) -> int:
@@ -103,32 +78,14 @@ class Outbox:
     def measure(self) -> Depth:
         """How full it is."""
         with self._lock:
-            rows = [row for row in self._events if row.acknowledged_s is None]
-            blocked = ["refused" if row.state == "parked" else self._gates.state(row.message.topic) for row in rows]
-            return Depth(len(rows) + len(self._live), blocked.count("unheard"), blocked.count("refused"), self._events.n_bytes)
-
-    def last_event(self, topic: str) -> bytes | None:
-        """The payload of the last event that was ever put on a topic, as far as the journal remembers."""
-        with self._lock:
-            return self._last.get(topic)
-
-    def last_events(self) -> dict[str, bytes]:
-        """The payload of the last event of each topic, likewise."""
-        with self._lock:
-            return dict(self._last)
-
-    def take_late(self) -> dict[str, bytes]:
-        """The last events of an earlier run, by topic, if the journal came only after something had been put; once."""
-        with self._lock:
-            late, self._late = self._late, {}
-            return late
+            return self._events.measure(self._gates.state, len(self._live))
 
     def put(self, message: Message) -> None:
         """Add a message; never blocks, never raises."""
         with self._lock:
             row = self._make_row(message)
             if row.is_event:
-                self._last[message.topic] = merge_last_events(self._late.get(message.topic, b""), message.payload)
+                self.last_events.put(message.topic, message.payload)
                 row.written = not self._durable
                 self._events.add(row)
                 self._events.tidy(self._clock())
@@ -148,9 +105,7 @@ class Outbox:
     def restore(self, rows: list[Row], last: dict[str, bytes], topics: Iterable[str] = ()) -> None:
         """What the journal holds of an earlier run; whether the broker has it, nobody knows. It goes before all that was put since."""
         with self._lock:
-            if self._next_number > 1:
-                self._late = last
-            self._last = {**last, **{topic: merge_last_events(last.get(topic, b""), newer) for topic, newer in self._last.items()}}
+            self.last_events.restore(last)
             newest = max((row.number for row in rows), default=0)
             shift = newest if self._next_number > 1 else 0  # numbers were given before this came: it takes those below
             self._events.restore([replace(row, number=row.number - shift) for row in rows])
@@ -240,9 +195,8 @@ class Outbox:
         """What is to be written to the journal; say `written` afterwards, whether it could be or not."""
         with self._lock:
             self._events.tidy(self._clock())
-            removed, self._events.removed = self._events.removed, []
-            added = [replace(row) for row in self._events.unwritten.values()]
-            last = {topic: self._last[topic] for topic in {row.message.topic for row in added}}
+            added, removed = self._events.changes()
+            last = self.last_events.payloads({row.message.topic for row in added})
             return Changes(added, removed, last, self._topics.changes())
 
     def written(self, rows: list[Row], topics: Iterable[str] = ()) -> None:
@@ -260,7 +214,7 @@ class Outbox:
     def everything(self) -> tuple[list[Row], dict[str, bytes], frozenset[str]]:
         """All that a new journal has to hold: the events, the last event of each topic, and the retained topics."""
         with self._lock:
-            return self._events.copies(), dict(self._last), self._topics.everything()
+            return self._events.copies(), self.last_events.payloads(), self._topics.everything()
 
     def _put_live(self, messages: list[Message]) -> None:
         for message in messages:

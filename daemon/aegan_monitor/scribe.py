@@ -8,8 +8,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from aegan_monitor.errors import PublishError
+from aegan_monitor.events import Changes
 from aegan_monitor.journal import DamagedJournalError, HeldJournalError, Journal, JournalError, StoredEvent
-from aegan_monitor.outbox import Changes, Outbox
+from aegan_monitor.outbox import Outbox
 from aegan_monitor.retained import TopicChanges, find_filters
 from aegan_monitor.row import Row
 from aegan_monitor.wall_clock import elapsed_s

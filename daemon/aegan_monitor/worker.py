@@ -7,7 +7,7 @@ from aegan_monitor.commands import make_result
 from aegan_monitor.config import MonitorConfig
 from aegan_monitor.departed import end_departed
 from aegan_monitor.inbox import Inbox
-from aegan_monitor.last_event import LastEvent, read_last_event
+from aegan_monitor.last_event import LastEvent
 from aegan_monitor.line import Line
 from aegan_monitor.messages import Topics
 from aegan_monitor.outbox import Outbox
@@ -29,7 +29,7 @@ class Worker:
 
     def begin(self, line: Line) -> None:
         """Tell how a machine stands before its first decision."""
-        self._publish(line.machine.name, line.machine.begin(now(), self._last_event(line)))
+        self._publish(line.machine.name, line.machine.begin(now(), self._take_last(line)))
 
     def listen(self, line: Line) -> None:
         """Start its listener, and expect signs of life."""
@@ -39,15 +39,15 @@ class Worker:
     def end(self, line: Line) -> None:
         """Expect nothing more of a machine that a reload has taken out of service, and tell so."""
         self._watchdog.forget(line.machine.name)
-        self._publish(line.machine.name, line.machine.end(now(), self._last_event(line)))
+        self._publish(line.machine.name, line.machine.end(now(), self._take_last(line)))
 
     def recall(self, config: MonitorConfig, lines: Iterable[Line]) -> None:
-        """Do what a start does about what an earlier run told last, where the disk that has it came late."""
-        late = self._outbox.take_late()
+        """Tell what follows from the last events of an earlier run that have come to light: of machines that are gone, and of `lines`."""
+        late = self._outbox.last_events.untaken
         if late:
             end_departed(config, self._topics, self._outbox, now())
         for line in lines:
-            if last := read_last_event(late.get(self._topics.name("event", line.machine.name))):
+            if self._event_topic(line) in late and (last := self._take_last(line)):
                 self._publish(line.machine.name, line.machine.recall(last, now()))
 
     def obey(self, lines: Iterable[Line], otherwise: str) -> None:
@@ -77,8 +77,11 @@ class Worker:
         self._late = frozenset(late)
         return not late
 
-    def _last_event(self, line: Line) -> LastEvent | None:
-        return read_last_event(self._outbox.last_event(self._topics.name("event", line.machine.name)))
+    def _event_topic(self, line: Line) -> str:
+        return self._topics.name("event", line.machine.name)
+
+    def _take_last(self, line: Line) -> LastEvent | None:
+        return self._outbox.last_events.take(self._event_topic(line))
 
     def _publish(self, name: str, payloads: list[Payload]) -> None:
         """What there is to tell of one machine, to the log and to the outbox."""

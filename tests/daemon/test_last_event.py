@@ -2,7 +2,7 @@
 
 import pytest
 
-from aegan_monitor.last_event import LastEvent, merge_last_events, read_last_event
+from aegan_monitor.last_event import LastEvent, LastEvents, merge_last_events, read_last_event
 from example_event import EVENT, TIME
 
 
@@ -61,3 +61,23 @@ def test_of_two_runs_the_next_start_finds_number_and_what_is_open(
     assert (found.id, found.sequence) == chosen
     for nothing in (b"", b"{}"):
         assert merge_last_events(nothing, tell(*newer)) == tell(*newer)
+
+
+def test_whoever_asks_first_is_given_what_an_earlier_run_left() -> None:
+    """In time or late, and nobody else; until then no event of this run hides it from the next."""
+    early, late = LastEvents(), LastEvents()
+    early.restore({"pump": tell(57, "raised")})
+    late.put("pump", tell(3, "cleared"))
+    assert late.untaken == []
+    late.restore({"pump": tell(57, "raised"), "fan": tell(1, "cleared")})
+    late.put("pump", tell(4, "cleared"))
+    for found in (early, late):
+        assert "pump" in found.untaken
+        last = found.take("pump")
+        assert last is not None
+        assert (last.id, last.sequence) == ("raised-57", 57)
+        assert "pump" not in found.untaken
+        found.put("pump", tell(58, "cleared"))
+        assert found.payloads(["pump"]) == {"pump": tell(58, "cleared")}
+        assert found.take("saw") is None
+    assert (late.untaken, set(late.payloads())) == (["fan"], {"fan", "pump"})

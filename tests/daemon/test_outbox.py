@@ -250,14 +250,15 @@ def test_results_are_all_kept_for_a_while_whether_anybody_hears_them() -> None:
     for message in (make_message("event", "e"), make_message("result", "one"), make_message("result", "two")):
         outbox.put(message)
     assert deliver(outbox) == []
-    outbox.written(outbox.changes().added)
+    changes = outbox.changes()
+    assert changes.last == outbox.last_events.payloads() == {"aegan/hall/pump/event": b"e"}
+    outbox.written(changes.added)
     event, one, two = take(outbox), take(outbox), take(outbox)
     assert [row.message.payload for row in (event, one, two)] == [b"e", b"one", b"two"]
     outbox.unheard(one.number)
     outbox.connection_lost()
     assert texts(outbox) == ["e", "two"]
     assert [row.message.payload for row in outbox.everything()[0]] == [b"e"]
-    assert outbox.last_event("aegan/hall/pump/result") is None
     clock.now_s += LATE_S["result"] + 0.1
     outbox.connected(same_broker=True)
     assert (take(outbox).message.payload, outbox.late_total, outbox.depth) == (b"e", 1, 1)
@@ -477,38 +478,15 @@ def test_what_the_journal_holds_goes_first() -> None:
     stored = [Row(number, message, 0.0) for number, message in zip((7, 9), events(2), strict=True)]
     before, after = Outbox(max_age_s=1e9), Outbox(max_age_s=1e9)
     before.restore(stored, {"aegan/hall/pump/event": b"e1"})
-    assert before.last_event("aegan/hall/pump/event") == b"e1"
     before.put(make_message("event", "new"))
     after.put(make_message("event", "new"))
     after.restore(stored, {"aegan/hall/pump/event": b"e1"})
     for outbox in (before, after):
         assert texts(outbox) == ["e0", "e1", "new"]
-        assert outbox.last_event("aegan/hall/pump/event") == b"new"
         rows, last, _ = outbox.everything()
         assert [row.number for row in rows] == sorted(row.number for row in rows)
         assert last == {"aegan/hall/pump/event": b"new"}
         assert deliver(outbox) == ["e0", "e1", "new"]
-
-
-def test_what_comes_late_is_handed_on_once() -> None:
-    """Only where something had been put before; the journal then gets the number from which the next event goes on."""
-
-    def tell(sequence: int) -> bytes:
-        return b'{"id": "x", "sequence": %d, "kind": "cleared", "time": "2026-01-31T08:15:00Z", "active": false}' % sequence
-
-    topic = "aegan/hall/pump/event"
-    in_time, late = Outbox(durable=True), Outbox(durable=True)
-    in_time.restore([], {topic: tell(57)})
-    assert in_time.take_late() == {}
-    late.put(Message(topic, tell(3), 1, False, "event"))
-    assert late.take_late() == {}
-    late.restore([], {topic: tell(57)})
-    assert late.last_event(topic) == late.changes().last[topic] == tell(57)
-    late.put(Message(topic, tell(4), 1, False, "event"))  # of a machine that does not know it yet
-    assert late.last_event(topic) == late.changes().last[topic] == tell(57)
-    assert (late.take_late(), late.take_late()) == ({topic: tell(57)}, {})
-    late.put(Message(topic, tell(58), 1, False, "event"))
-    assert late.last_event(topic) == tell(58)
 
 
 @given(st.lists(st.sampled_from(["event", "score", "alarm", "health"]), max_size=60), st.integers(1, 20))
