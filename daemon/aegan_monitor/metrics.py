@@ -184,9 +184,10 @@ class MetricsServer:
         self._thread.start()
 
     def stop(self, timeout_s: float = 1.0) -> None:
-        """End it."""
+        """End it; harmless when it was never started."""
         self._stopping.set()
-        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -10,7 +10,6 @@ from aegan_monitor.birth import Birth
 from aegan_monitor.capture import Capture
 from aegan_monitor.config import MachineConfig, MonitorConfig
 from aegan_monitor.delivery import Delivery
-from aegan_monitor.departed import end_departed
 from aegan_monitor.health import HealthReport
 from aegan_monitor.inbox import Inbox
 from aegan_monitor.journal import Journal, find_path
@@ -105,19 +104,8 @@ class Monitor:
         """
         self._answer(forget_answer)
         self._scribe.start()
-        end_departed(self._setup.config, self._topics, self._outbox, now())
-        announce(self._setup.config, self._topics, self._outbox)
-        for line in self._setup.lines:
-            self._worker.begin(line)
-        self._delivery.start()
-        for line in self._setup.lines:
-            self._worker.listen(line)
-        if self._metrics:
-            self._metrics.start()
-        give_back_memory()
-        self._tell_status()
-        self._notifier.ready()
         try:
+            self._begin()
             self._work()
         finally:
             self._notifier.stopping()
@@ -133,6 +121,20 @@ class Monitor:
         failed = [line.listener.error for line in self._setup.lines if line.listener.error]
         if failed:
             raise failed[0]
+
+    def _begin(self) -> None:
+        self._worker.recall(self._setup.config, [])  # no line has begun: it is about machines that are gone
+        announce(self._setup.config, self._topics, self._outbox)
+        for line in self._setup.lines:
+            self._worker.begin(line)
+        self._delivery.start()
+        for line in self._setup.lines:
+            self._worker.listen(line)
+        if self._metrics:
+            self._metrics.start()
+        give_back_memory()
+        self._tell_status()
+        self._notifier.ready()
 
     def _work(self) -> None:
         next_health_s = next_feed_s = next_status_s = time.monotonic()

@@ -253,6 +253,27 @@ def test_a_disk_that_comes_late_has_its_alarm_ended(tmp_path: Path, caplog: pyte
         assert (event["kind"], event["sequence"], event["active"]) == ("cleared", 58, False)
 
 
+def test_a_start_that_fails_is_undone_in_order(systemd: socket.socket, tmp_path: Path) -> None:
+    """Whatever has begun by then ends, and what was told is on the disk."""
+    config = write_config(tmp_path, find_free_port(), "pump")
+    config.write_text(f"{config.read_text()}metrics: {{port: {find_free_port()}}}\n")
+
+    def clock() -> float:
+        """The watchdog's: it is looked at as a machine begins to listen, behind what is told of all of them."""
+        raise RuntimeError("no clock")
+
+    notifier = Notifier(str(tmp_path / "notify"))
+    monitor = Monitor(load_config(config), capture=lambda *_: HoldingCapture(RATE_HZ), notifier=notifier, clock=clock)
+    with pytest.raises(RuntimeError, match="no clock"):
+        monitor.run()
+    assert heard(systemd)[-1] == b"STOPPING=1"
+    assert not {"outbox", "mqtt"} & {thread.name for thread in threading.enumerate()}
+    journal = Journal(tmp_path / "outbox.sqlite")
+    journal.open()
+    journal.close()
+    assert "aegan/box/pump/alarm" in journal.retained
+
+
 def test_hung_microphones_do_not_hold_up_the_end(tmp_path: Path) -> None:
     """Six drivers that answer nothing cost a second, not six: systemd's patience is needed for the journal."""
     path, n_machines = tmp_path / "monitor.yaml", 6
