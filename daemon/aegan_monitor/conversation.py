@@ -49,7 +49,9 @@ class Conversation:
         self._max_packet_bytes = LARGEST_PACKET_BYTES
         self._statuses: deque[Message] = deque()  # go out before any row
         self._flights = Flights()
-        self._subscriptions = Subscriptions(terms.listeners, terms.unwanted, history.refuse_subscription, terms.clock)
+        self._subscriptions = Subscriptions(
+            terms.listeners, terms.unwanted, history.refuse_subscription, history.grant_subscription, terms.clock
+        )
 
     def hold(self) -> None:
         """Connect, and serve the connection until it ends, whoever ends it.

@@ -53,6 +53,13 @@ class History:
         then = f"nothing is heard from there, and it is asked for again {RETRIAL}"
         self._refuse(f"the subscription to {topic}", f"({reason}): {then}; its ACL must let this user read it")
 
+    def grant_subscription(self, topic: str) -> None:
+        """The broker lets us hear a topic: news, if it did not before."""
+        what = f"the subscription to {topic}"
+        if what in self._refused:
+            self._refused.remove(what)
+            self._telling.note_good(f"grants {what}")
+
     def _refuse(self, what: str, because: str) -> None:
         """Count, and tell once."""
         self.refused_total += 1

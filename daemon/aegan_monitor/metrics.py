@@ -59,7 +59,7 @@ OF_NODE: tuple[Row, ...] = (  # of (health, connected)
     Row("aegan_outbox_on_disk", "Whether events are on disk, and not in memory alone.", lambda health, _: not health.outbox_problem),
     Row("aegan_dropped_events_total", "Events lost in a full outbox, or too old.", lambda health, _: health.outbox_dropped_total),
     Row("aegan_late_scores_total", "Scores not sent because they were late.", lambda health, _: health.outbox_late_total),
-    Row("aegan_refused_messages_total", "Messages that the broker refused.", lambda health, _: health.refused_total),
+    Row("aegan_refused_messages_total", "Messages and subscriptions that the broker refused.", lambda health, _: health.refused_total),
     Row(
         "aegan_refused_commands_total",
         "Commands that were malformed, late, retained, too many or for no machine; not those that an alarm could not obey.",

@@ -102,7 +102,9 @@ class Health(Payload):
     outbox_dropped_total: NonNegativeInt = Field(description="Events lost because the outbox was full, or because they waited too long.")
     outbox_late_total: NonNegativeInt = Field(default=0, description="Scores and results that were not sent because they were late.")
     outbox_problem: str = Field(default="", description="Why events are not on disk but in memory alone; empty if they are on disk.")
-    refused_total: NonNegativeInt = Field(default=0, description="Messages that the broker refused (seen under MQTT 5 only).")
+    refused_total: NonNegativeInt = Field(
+        default=0, description="Messages (seen under MQTT 5 only) and subscriptions that the broker refused."
+    )
     commands_refused_total: NonNegativeInt = Field(
         default=0,
         description="Commands that were malformed, late, retained, too many or for no machine, answered or not; "

@@ -34,17 +34,25 @@ class Subscriptions:
     """
 
     def __init__(
-        self, listeners: Mapping[str, Hear], unwanted: Collection[str], refused: Callable[[str, str], None], clock: Callable[[], float]
+        self,
+        listeners: Mapping[str, Hear],
+        unwanted: Collection[str],
+        refused: Callable[[str, str], None],
+        granted: Callable[[str], None],
+        clock: Callable[[], float],
     ) -> None:
         """Store.
 
         Args:
             listeners: Who hears what, by topic filter.
             unwanted: Filters that the session may still have of an earlier connection.
-            refused: Is told each filter that the broker does not grant, and its reason, each time.
+            refused: Is told each filter that the broker does not grant, and its reason; once, until it does.
+            granted: Is told each filter that it grants.
             clock: In seconds, for what is asked for again.
         """
-        self._listeners, self._unwanted, self._refused, self._clock = listeners, unwanted, refused, clock
+        self._listeners, self._unwanted, self._clock = listeners, unwanted, clock
+        self._refused, self._granted = refused, granted
+        self._lacking: set[str] = set()
         self._identifier: int | None = None
         self._asked: dict[int | None, list[str]] = {}  # by paho's message id
         self._gates = Gates()
@@ -83,9 +91,12 @@ class Subscriptions:
         for topic, reason in zip(self._asked.pop(message_id, ()), reasons, strict=False):
             if reason.is_failure:
                 self._gates.refused(topic, self._clock())
-                self._refused(topic, str(reason))
+                if topic not in self._lacking:
+                    self._lacking.add(topic)
+                    self._refused(topic, str(reason))
             else:
-                self._gates.heard(topic)
+                self._lacking.discard(topic)
+                self._granted(topic)
 
     def _on_message(self, _client: "Client", _userdata: object, message: "MQTTMessage") -> None:
         identifiers = getattr(message.properties, "SubscriptionIdentifier", ())

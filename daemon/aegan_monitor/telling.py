@@ -32,6 +32,10 @@ class Telling:
         self.problem = text
         self._log.warning("%s %s", self.subject, text)
 
+    def note_good(self, text: str) -> None:
+        """That part of it is well again."""
+        self._log.info("%s %s", self.subject, text)
+
     def settle(self) -> None:
         """It has been well for a while: what happens next is told again."""
         told, self._told = self._told, []
