@@ -26,7 +26,7 @@ class Delivery:
 
     @property
     def refused_total(self) -> int:
-        """Messages that brokers have refused."""
+        """Messages and subscriptions that brokers have refused."""
         return self._refused_before_total + self._publisher.refused_total
 
     def start(self) -> None:
@@ -49,7 +49,7 @@ class Delivery:
 
     def stop(self) -> None:
         """Deliver what is pending, then `offline`."""
-        if self._handing_over is not None:
+        if self._handing_over is not None and self._handing_over.is_alive():
             self._handing_over.join()
         self._publisher.stop()
 

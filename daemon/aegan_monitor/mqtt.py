@@ -95,11 +95,16 @@ class MqttPublisher:
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Deliver what is pending, then `offline`; when time is up the last will says `offline`, and the rest stays in the outbox."""
-        if self._thread is not None:
-            self._stop.by_s = time.monotonic() + timeout_s
-            self._stop.asked.set()
-            self.flush()
+        if self._thread is None:
+            return
+        self._stop.by_s = time.monotonic() + timeout_s
+        self._stop.asked.set()
+        self.flush()
+        if self._thread.is_alive():
             self._thread.join(timeout_s + 0.5)
+        else:  # it has ended, or could not be started
+            self._woken.close()
+            self._waker.close()
 
     def _run(self) -> None:
         delay_s = self._retry_s[0]

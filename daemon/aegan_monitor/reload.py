@@ -53,7 +53,7 @@ class Reloader:
 
     def stop(self, timeout_s: float = 1.0) -> None:
         """Wait for one that is under way, but not for long."""
-        if self._thread is not None:
+        if self._thread is not None and self._thread.is_alive():
             self._thread.join(timeout_s)
 
     def _run(self, setup: Setup) -> None:

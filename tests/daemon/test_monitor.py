@@ -267,8 +267,29 @@ def test_a_start_that_fails_is_undone_in_order(systemd: socket.socket, tmp_path:
     with pytest.raises(RuntimeError, match="no clock"):
         monitor.run()
     assert heard(systemd)[-1] == b"STOPPING=1"
+    assert_is_undone(tmp_path)
+
+
+def test_a_start_without_a_thread_for_the_broker_is_undone_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the system allows no more of them: that is what is told, and what was to be told is on the disk."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "mqtt":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monitor = Monitor(load_config(write_config(tmp_path, find_free_port(), "pump")), capture=lambda *_: HoldingCapture(RATE_HZ))
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        monitor.run()
+    assert_is_undone(tmp_path)
+
+
+def assert_is_undone(folder: Path) -> None:
+    """No thread is left, and the journal knows what a machine tells."""
     assert not {"outbox", "mqtt"} & {thread.name for thread in threading.enumerate()}
-    journal = Journal(tmp_path / "outbox.sqlite")
+    journal = Journal(folder / "outbox.sqlite")
     journal.open()
     journal.close()
     assert "aegan/box/pump/alarm" in journal.retained

@@ -92,7 +92,7 @@ def evaluate(
     normal and anomalous clips.
 
     Raises:
-        AeganError: As `score_clips`, `find_clips` and `find_protocol`; or, before anything is scored, `jsonl` or `csv` cannot be written.
+        AeganError: As `score_clips`, `find_clips` and `find_protocol`; or, before anything is scored, `jsonl` or `csv` cannot be made.
     """
     fields, training = load_fields(run), load_trained(run, device)
     found = find_clips(data, fields.machine_type, "test", sets)
