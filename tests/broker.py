@@ -32,7 +32,7 @@ def wait_until(predicate: Callable[[], object], what: str, timeout_s: float = ST
         time.sleep(0.01)
 
 
-_ports, _numbers = itertools.count(os.getpid() * 37), itertools.count()
+_ports, _numbers = itertools.count(os.getpid() * 7919), itertools.count()
 
 
 def find_free_port() -> int:

@@ -23,6 +23,7 @@ from aegan_monitor.monitor import Monitor
 from aegan_monitor.types import Block
 from mutated_bundle import mutate_bundle
 from mutated_config import mutate_config
+from stopwatch import Stopwatch
 
 LONGEST_S = 100.0  # then the process ends with a dump of its threads
 MOST_MEMORY_BYTES = 6_000_000_000  # of addresses; what is really used is far less
@@ -90,14 +91,16 @@ def attempt(kind: str, folder: Path, bundle: Path, number: int, logged: Tracebac
         )
     code, told, began_s = None, io.StringIO(), time.process_time()
     faulthandler.dump_traceback_later(LONGEST_S, exit=True)
-    with contextlib.redirect_stderr(told):
+    with contextlib.redirect_stderr(told), Stopwatch() as watch:
         try:
             code = run_command("aegan-monitor", lambda: monitor(config))
         except BaseException:  # noqa: BLE001 - whatever it is, the test shall tell it
             told.write(traceback.format_exc())
+        took_s = watch.read_s()
     faulthandler.cancel_dump_traceback_later()
     lines = [*told.getvalue().splitlines(), *logged.found]
-    return {"number": number, "what": what, "code": code, "told": lines, "processor_s": round(time.process_time() - began_s, 3)}
+    seconds = {"processor_s": round(time.process_time() - began_s, 3), "took_s": round(took_s, 3)}
+    return {"number": number, "what": what, "code": code, "told": lines, **seconds}
 
 
 def largest_rss_bytes() -> int:

@@ -8,14 +8,27 @@ from typing import Self
 TURN_S, LONGEST_TURN_S = 0.01, 0.05
 
 
+class Count:
+    """Seconds that were counted, look by look: of a long time without a look only a part."""
+
+    def __init__(self, now_s: float) -> None:
+        """It begins now."""
+        self._looked_s, self._counted_s = now_s, 0.0
+
+    def look(self, now_s: float) -> float:
+        """How many by now."""
+        self._counted_s += min(now_s - self._looked_s, LONGEST_TURN_S)
+        self._looked_s = now_s
+        return self._counted_s
+
+
 class Stopwatch:
     """Runs from `__enter__` on. A thread that does nothing else tells by its turns whether the process has any; a context manager."""
 
     def __enter__(self) -> Self:
         """Start."""
         self._looking, self._ending = threading.Lock(), threading.Event()
-        self._began_s = self._looked_s = time.monotonic()
-        self._lost_s = 0.0
+        self._count = Count(time.monotonic())
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
@@ -28,10 +41,7 @@ class Stopwatch:
     def read_s(self) -> float:
         """Seconds since the start, without those in which nobody had a turn."""
         with self._looking:
-            now_s = time.monotonic()
-            self._lost_s += max(0.0, now_s - self._looked_s - LONGEST_TURN_S)
-            self._looked_s = now_s
-            return now_s - self._began_s - self._lost_s
+            return self._count.look(time.monotonic())
 
     def _watch(self) -> None:
         while not self._ending.wait(TURN_S):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from broker import wait_until
+from stopwatch import LONGEST_TURN_S, Count
 
 STOPPED_S, NOTICED_S = 1.0, 0.2
 PROGRAM = """import sys
@@ -19,6 +20,14 @@ with Stopwatch() as watch:
     for line in sys.stdin:
         print(watch.read_s(), flush=True)
 """
+
+
+def test_all_is_counted_but_long_times_without_a_look() -> None:
+    """To the moment."""
+    count = Count(100.0)
+    assert count.look(100.0 + LONGEST_TURN_S) == pytest.approx(LONGEST_TURN_S)
+    assert [count.look(101.0 + look / 100) for look in range(101)][-1] == pytest.approx(2 * LONGEST_TURN_S + 1.0)
+    assert count.look(110.0) == pytest.approx(3 * LONGEST_TURN_S + 1.0)
 
 
 @pytest.fixture

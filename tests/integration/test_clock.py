@@ -84,7 +84,7 @@ def run(folder: Path, broker: Mosquitto, jumps: tuple[str, ...], n_rounds: int =
             process.stdin.write(pcm[end - n_bytes : end])
             process.stdin.flush()
             set_clock(folder, next(offsets))
-            wait_until(lambda end=end: find_newest(subscriber) > end / 2 - 2 * HOP_SAMPLES, "its decisions", DEADLINE_S)  # type: ignore[misc]
+            wait_until(lambda end=end: find_newest(subscriber) > end / 2 - HOP_SAMPLES, "its decisions", DEADLINE_S)  # type: ignore[misc]
         n_told = (folder / "log").read_text().count(" pump: alarm ")
         is_last = f'"sequence":{n_told},'
         subscriber.wait_for(lambda message: message.topic == EVENT_TOPIC and is_last in message.payload, DEADLINE_S)

@@ -22,7 +22,7 @@ from synthetic import RATE_HZ, write_wav
 
 N_MUTANTS = {"config": 300, "bundle": 200}
 N_REAL = 10  # of those that run, and of those that are refused
-LONGEST_S, LONGEST_LINE = 10.0, 1200  # seconds of the processor; how long one may take in all, its process sees to
+LONGEST_S, LONGEST_LINE = 10.0, 1200  # seconds of the processor, and of a stopwatch
 TRY_ALL_S = 400.0  # half a minute of an idle core
 MOST_BYTES = 600_000_000
 RUN_S = 2.0  # a configuration may have been changed to one that never ends
@@ -45,7 +45,7 @@ def can_be_told_to_end(pid: int) -> bool:
 
 
 def never_ends(config: Path) -> bool:
-    """Whether it listens until it is told to end; one that ends by itself is past all signals as it does."""
+    """Whether it may listen until it is told to end; one that ends by itself is past all signals as it does."""
     try:
         captures = [machine.capture for machine in load_config(config).machines]
     except AeganError:
@@ -89,7 +89,7 @@ def test_each_mutant_is_refused_in_clear_lines_or_runs(tmp_path: Path, capsys: p
         assert bool(lines) == (mutant["code"] == 78), mutant
         assert all(line.startswith("aegan-monitor: ") and len(line) < LONGEST_LINE for line in lines), mutant
         assert kind == "config" or (len(lines) <= 1 and all(str(tmp_path) in line for line in lines)), mutant
-        assert mutant["processor_s"] < LONGEST_S, mutant
+        assert max(mutant["processor_s"], mutant["took_s"]) < LONGEST_S, mutant
     assert found[-1]["largest_rss_bytes"] < MOST_BYTES
     assert (len(found), min(codes.count(78), codes.count(0)) > N_REAL) == (N_MUTANTS[kind], True)
 

@@ -49,16 +49,11 @@ def write_config(folder: Path, port: int, *machines: str) -> Path:
     return path
 
 
-def start_reload(daemon: Daemon) -> subprocess.Popen[str]:
-    """As the unit does on `systemctl reload`."""
-    return subprocess.Popen([sys.executable, "-m", "aegan_monitor.cli", "reload", str(daemon.pid)], stderr=subprocess.PIPE, text=True)
-
-
 def reload(daemon: Daemon) -> tuple[int, str]:
-    """Exit code, and what it said."""
-    process = start_reload(daemon)
-    _, told = process.communicate(timeout=DEADLINE_S)
-    return process.returncode, told
+    """As the unit does on `systemctl reload`: exit code, and what it said."""
+    command = [sys.executable, "-m", "aegan_monitor.cli", "reload", str(daemon.pid)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=DEADLINE_S)
+    return done.returncode, done.stderr
 
 
 def wait_for_log(daemon: Daemon, text: str) -> None:

@@ -74,6 +74,7 @@ def test_it_starts_again_for_ever(unit: Path) -> None:
         int(re.findall(rf"(?m)^{key}=(\d+)$", text)[0]) for key in ("RestartSec", "StartLimitIntervalSec", "StartLimitBurst")
     )
     assert "\nRestart=always\n" in text
+    assert pause_s <= 5
     assert interval_s / pause_s < burst
 
 
