@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pulse import PulseServer
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two busy cores and spinning threads make a second a minute
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it puts in the background ignore it, and its children
 
 REQUIRE_ALL = os.environ.get("AEGAN_REQUIRE_ALL") == "1"
 NEVER_REQUIRED = {"gpu", "dataset"}  # no machine of ours has to have them
