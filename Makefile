@@ -15,7 +15,7 @@ UNIT_DIR ?= /usr/local/lib/systemd/system
 CONFIG_DIR := /etc/aegan-monitor
 LIB := $(PREFIX)/lib/aegan-monitor
 UNITS := aegan-monitor.service aegan-monitor@.service
-PRINT_NODE := import socket; from aegan_monitor.names import make_name; print(make_name(socket.gethostname()))
+PRINT_NODE := import socket; from aegan_monitor.config.names import make_name; print(make_name(socket.gethostname()))
 SYSTEMCTL := $(if $(wildcard /run/systemd/system),systemctl,@true)
 
 .PHONY: demo test check wheel clean demo-bundle generate install uninstall
@@ -40,7 +40,7 @@ demo-bundle: $(DEV_STAMP)  ## train the built-in bundle again
 	$(BIN)/python -m aegan_export.demo_bundle
 
 generate: $(DEV_STAMP)  ## schemas from code
-	$(BIN)/python -m aegan_monitor.generated
+	$(BIN)/python docs/generate/write.py
 
 install:  ## as root: the daemon as a service of systemd
 	@test "$$(id -u)" = 0 || { echo "make install: needs root: sudo make install" >&2; exit 1; }
@@ -52,7 +52,7 @@ install:  ## as root: the daemon as a service of systemd
 	umask 022 && $(LIB)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[$(EXTRA)]'
 	install -d $(PREFIX)/bin $(UNIT_DIR) $(CONFIG_DIR)
 	ln -sfn $(LIB)/bin/aegan-monitor $(PREFIX)/bin/aegan-monitor
-	ln -sfn "$$($(LIB)/bin/python -c 'from aegan_monitor.demo import bundle_path; print(bundle_path())')" $(LIB)/demo-bundle
+	ln -sfn "$$($(LIB)/bin/python -c 'from aegan_monitor.detection.bundle import demo_bundle; print(demo_bundle())')" $(LIB)/demo-bundle
 	for unit in $(UNITS); do \
 	  sed 's|/usr/local/lib/aegan-monitor|$(LIB)|' systemd/$$unit | install -m 644 /dev/stdin $(UNIT_DIR)/$$unit; done
 	install -m 644 configs/monitor.schema.json $(CONFIG_DIR)

@@ -11,15 +11,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from aegan_monitor.arguments import make_parser
-from aegan_monitor.errors import UsageError, run_command, tell_error
+from aegan_monitor.errors import UsageError
+from aegan_monitor.program import run_command, tell_error
 
 
 def run_run(arguments: argparse.Namespace) -> int:
     """`aegan-monitor run`."""
-    from aegan_monitor.config import load_config  # noqa: PLC0415 - each command loads only what it needs
+    from aegan_monitor.config.model import load_config  # noqa: PLC0415 - each command loads only what it needs
     from aegan_monitor.logs import make_handler  # noqa: PLC0415
-    from aegan_monitor.memory import keep_memory_whole  # noqa: PLC0415
-    from aegan_monitor.monitor import Monitor  # noqa: PLC0415
+    from aegan_monitor.service.malloc import keep_memory_whole  # noqa: PLC0415
+    from aegan_monitor.service.monitor import Monitor  # noqa: PLC0415
 
     config = load_config(arguments.config)
     logging.basicConfig(level=config.log_level.upper(), handlers=[make_handler(sys.stderr, os.environ)])
@@ -35,7 +36,7 @@ def run_run(arguments: argparse.Namespace) -> int:
 
 def run_reload(arguments: argparse.Namespace) -> int:
     """`aegan-monitor reload`."""
-    from aegan_monitor.reload_answer import find_answer_path, request_reload, send_hangup  # noqa: PLC0415
+    from aegan_monitor.service.reload_answer import find_answer_path, request_reload, send_hangup  # noqa: PLC0415
 
     path = find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
     if path is None:
@@ -48,12 +49,12 @@ def run_reload(arguments: argparse.Namespace) -> int:
 
 def run_replay(arguments: argparse.Namespace) -> int:
     """`aegan-monitor replay`."""
-    from aegan_monitor.bundle import load_bundle  # noqa: PLC0415
-    from aegan_monitor.config import AlarmConfig, InferenceConfig, find_machine, load_config  # noqa: PLC0415
-    from aegan_monitor.golden import require_golden  # noqa: PLC0415
-    from aegan_monitor.line import choose_score  # noqa: PLC0415
-    from aegan_monitor.replay import Replay, open_lines  # noqa: PLC0415
-    from aegan_monitor.session import OrtSession  # noqa: PLC0415
+    from aegan_monitor.config.model import AlarmConfig, InferenceConfig, find_machine, load_config  # noqa: PLC0415
+    from aegan_monitor.detection.bundle import load_bundle  # noqa: PLC0415
+    from aegan_monitor.detection.golden import require_golden  # noqa: PLC0415
+    from aegan_monitor.detection.network import OrtSession  # noqa: PLC0415
+    from aegan_monitor.service.runtime import choose_score  # noqa: PLC0415
+    from aegan_monitor.tools.replay import Replay, open_lines  # noqa: PLC0415
 
     if arguments.config:
         config = load_config(arguments.config)
@@ -77,10 +78,10 @@ def run_replay(arguments: argparse.Namespace) -> int:
 
 def run_localize(arguments: argparse.Namespace) -> int:
     """`aegan-monitor localize`."""
-    from aegan_monitor.bundle import load_bundle  # noqa: PLC0415
-    from aegan_monitor.golden import require_golden  # noqa: PLC0415
-    from aegan_monitor.localize import localize  # noqa: PLC0415
-    from aegan_monitor.session import OrtSession  # noqa: PLC0415
+    from aegan_monitor.detection.bundle import load_bundle  # noqa: PLC0415
+    from aegan_monitor.detection.golden import require_golden  # noqa: PLC0415
+    from aegan_monitor.detection.network import OrtSession  # noqa: PLC0415
+    from aegan_monitor.tools.localize.localize import localize  # noqa: PLC0415
 
     bundle = load_bundle(arguments.bundle)
     session = OrtSession(bundle)
@@ -91,8 +92,8 @@ def run_localize(arguments: argparse.Namespace) -> int:
 
 def run_check(arguments: argparse.Namespace) -> int:
     """`aegan-monitor check`."""
-    from aegan_monitor.check import check_bundle, check_configuration  # noqa: PLC0415
-    from aegan_monitor.config import InferenceConfig  # noqa: PLC0415
+    from aegan_monitor.config.model import InferenceConfig  # noqa: PLC0415
+    from aegan_monitor.tools.check import check_bundle, check_configuration  # noqa: PLC0415
 
     if (arguments.config is None) == (arguments.bundle is None):
         make_parser().error("check takes either --config FILE or BUNDLE")
@@ -104,8 +105,8 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 def run_devices(arguments: argparse.Namespace) -> int:
     """`aegan-monitor devices`."""
-    from aegan_monitor.capture.mic import list_devices  # noqa: PLC0415
-    from aegan_monitor.meter import Meter, choose_devices, describe_device  # noqa: PLC0415
+    from aegan_monitor.audio.microphone import list_devices  # noqa: PLC0415
+    from aegan_monitor.tools.devices import Meter, choose_devices, describe_device  # noqa: PLC0415
 
     found = choose_devices(list_devices(), arguments.device)
     for device in found:
@@ -122,7 +123,7 @@ def run_devices(arguments: argparse.Namespace) -> int:
 def run_record(arguments: argparse.Namespace) -> int:
     """`aegan-monitor record`."""
     from aegan_monitor.logs import PLAIN_FORMAT, make_handler  # noqa: PLC0415
-    from aegan_monitor.record_request import RecordRequest, make_recorder  # noqa: PLC0415
+    from aegan_monitor.tools.record.command import RecordRequest, make_recorder  # noqa: PLC0415
 
     given = {name: getattr(arguments, name) for name in RecordRequest.__dataclass_fields__}
     shows, handler = sys.stdout.isatty(), make_handler(sys.stderr, os.environ)

@@ -9,15 +9,15 @@ import torch
 
 from aegan_export.graph import make_modules, write_graphs
 from aegan_export.parity import OutputParity, check_parity
-from aegan_monitor.arrays import load_arrays
-from aegan_monitor.bundle import GOLDEN, PAYLOAD, RECORD, REFERENCE, load_bundle, write_record
+from aegan_monitor.detection.arrays import load_arrays
+from aegan_monitor.detection.bundle import GOLDEN, PAYLOAD, RECORD, REFERENCE, load_bundle, write_record
+from aegan_monitor.detection.golden import StageCheck, require_golden
+from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.errors import DataError
-from aegan_monitor.golden import StageCheck, require_golden
-from aegan_monitor.session import OrtSession
 from aegan_monitor.types import FloatArray
+from aegan_train.artifacts import SEGMENTS
 from aegan_train.checkpoint import load_trained
 from aegan_train.evaluate import load_fields
-from aegan_train.finish import SEGMENTS
 
 
 def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageCheck]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aegan_monitor import __version__
-from aegan_monitor.errors import run_command
+from aegan_monitor.program import run_command
 
 
 def make_parser() -> argparse.ArgumentParser:

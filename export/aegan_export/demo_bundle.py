@@ -8,9 +8,9 @@ import soundfile
 import torch
 
 from aegan_export.bundle import export_bundle
-from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
-from aegan_monitor.errors import run_command
+from aegan_monitor.detection.bundle import demo_bundle
+from aegan_monitor.program import run_command
 from aegan_train.config import load_config
 from aegan_train.fit import FitRequest, fit
 
@@ -49,7 +49,7 @@ def make_demo_bundle(out: Path) -> None:
 
 def main() -> int:
     """Entry point; a folder as the only argument goes before the built-in place."""
-    out = Path(sys.argv[1]) if len(sys.argv) > 1 else bundle_path()
+    out = Path(sys.argv[1]) if len(sys.argv) > 1 else demo_bundle()
 
     def make() -> int:
         make_demo_bundle(out)

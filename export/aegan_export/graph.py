@@ -12,10 +12,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from aegan_monitor.bundle import WEIGHTS
-from aegan_monitor.session import GRAPH_OUTPUTS, GRAPHS, Graph
+from aegan_monitor.detection.bundle import WEIGHTS
+from aegan_monitor.detection.network import GRAPH_OUTPUTS, GRAPHS, Graph
 from aegan_train.networks import Discriminator, Generator
-from aegan_train.session import latent_errors, picture_errors
+from aegan_train.torch_session import latent_errors, picture_errors
 
 OPSET = 20
 LARGEST_BATCH = 512

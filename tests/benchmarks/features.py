@@ -20,8 +20,8 @@ import soundfile
 from threadpoolctl import threadpool_limits
 
 from aegan_monitor.demo.pump import Pump
-from aegan_monitor.logmel import FeatureParameters
-from aegan_train.cache import open_pictures
+from aegan_monitor.detection.features import FeatureParameters
+from aegan_train.recordings.cache import open_pictures
 
 RATE_HZ = 16_000
 CLIP_S = 10

@@ -7,12 +7,11 @@ import statistics
 import time
 from collections.abc import Callable
 
-from aegan_monitor.bundle import load_bundle
-from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
-from aegan_monitor.logmel import LogMel
-from aegan_monitor.pipeline import Pipeline
-from aegan_monitor.session import OrtSession
+from aegan_monitor.detection.bundle import demo_bundle, load_bundle
+from aegan_monitor.detection.features import LogMel
+from aegan_monitor.detection.network import OrtSession
+from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.types import FloatArray
 
 RATE_HZ = 16_000
@@ -34,7 +33,7 @@ def time_rounds(work: Callable[[FloatArray], object], sound: FloatArray) -> floa
 
 def main() -> None:
     """Print the table."""
-    bundle = load_bundle(bundle_path())
+    bundle = load_bundle(demo_bundle())
     record, reference = bundle.record, bundle.reference
     sound = Pump(0).read(SOUND_S * RATE_HZ)
     one, session = OrtSession(bundle, ["embedding"]), OrtSession(bundle)

@@ -9,16 +9,16 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.extend(str(Path(__file__).resolve().parents[1] / folder) for folder in ("parts", "doubles", "oracles", "programs"))
 
-from aegan_monitor.connection import Connection
-from aegan_monitor.health import resident_bytes
-from aegan_monitor.journal import Journal
-from aegan_monitor.messages import Topics
-from aegan_monitor.mqtt import MqttPublisher
-from aegan_monitor.outbox import Outbox
-from aegan_monitor.payloads import Event
-from aegan_monitor.scribe import Scribe
+from aegan_monitor.messages.payloads import Event
+from aegan_monitor.messages.topics import Topics
+from aegan_monitor.mqtt.endpoint import Connection
+from aegan_monitor.mqtt.publisher import MqttPublisher
+from aegan_monitor.outbox.outbox import Outbox
+from aegan_monitor.outbox.store import Journal
+from aegan_monitor.outbox.writer import Scribe
+from aegan_monitor.service.health import resident_bytes
 from broker import Mosquitto, Subscriber, wait_until
 
 N_EVENTS = 10_000

@@ -19,7 +19,7 @@ from torch.nn.functional import mse_loss
 from tqdm import tqdm
 
 from aegan_monitor.demo.pump import Pump
-from aegan_monitor.logmel import LogMel, make_filterbank
+from aegan_monitor.detection.features import LogMel, make_filterbank
 from aegan_train.checkpoint import Training, make_updater
 from aegan_train.config import PRESETS, TrainConfig, load_config
 from aegan_train.dataset import SegmentSampler, Spectrograms, find_scaling

@@ -2,7 +2,8 @@
 
 import pytest
 
-from aegan_monitor.errors import BundleError, CaptureError, ConfigError, run_command
+from aegan_monitor.errors import BundleError, CaptureError, ConfigError
+from aegan_monitor.program import run_command
 
 
 def fail(error: BaseException) -> int:

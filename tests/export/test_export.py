@@ -15,7 +15,7 @@ import torch
 from aegan_export.bundle import export_bundle
 from aegan_export.graph import make_modules, write_graphs
 from aegan_export.parity import ParityError, check_parity
-from aegan_monitor.bundle import PAYLOAD, load_bundle
+from aegan_monitor.detection.bundle import PAYLOAD, load_bundle
 from aegan_train.checkpoint import load_checkpoint
 from aegan_train.config import Norm, TrainConfig
 from aegan_train.networks import Discriminator, Generator

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aegan_monitor.demo import bundle_path
+from aegan_monitor.detection.bundle import demo_bundle
 from alternating import HOP_SAMPLES
 from broker import Mosquitto, Subscriber, wait_until
 from conftest import FAKETIME
@@ -54,7 +54,7 @@ def running(folder: Path, broker: Mosquitto) -> Iterator["subprocess.Popen[bytes
     config = folder / "monitor.yaml"
     config.write_text(
         f"node: box\nmqtt: {{host: 127.0.0.1, port: {broker.port}}}\noutbox: {{path: outbox.sqlite}}\nhealth_interval_s: 0.3\n"
-        f"machines: [{{name: pump, bundle: {bundle_path()}, capture: {{kind: stdin, sample_format: s16le}}}}]\n"
+        f"machines: [{{name: pump, bundle: {demo_bundle()}, capture: {{kind: stdin, sample_format: s16le}}}}]\n"
     )
     environment = {
         **os.environ,

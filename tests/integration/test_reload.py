@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from aegan_monitor.bundle import DIGEST_KEY, RECORD, digest_of
-from aegan_monitor.demo import bundle_path
 from aegan_monitor.demo.pump import Pump
+from aegan_monitor.detection.bundle import DIGEST_KEY, RECORD, demo_bundle, digest_of
 from alternating import ALARM, HOP_SAMPLES, SCORE, AlternatingSound
 from broker import Mosquitto, Subscriber, find_free_port, wait_until
 from running import EVENT_TOPIC, Daemon, find_retained
@@ -28,15 +27,15 @@ DEADLINE_S = 120.0
 LARGE_FILE, LARGE_BYTES, WRONG_SHA256 = "encoder.onnx", 2_000_000_000, 64 * "0"  # a second at any disk's and core's best
 EVENTS_PER_S = 40.0
 MAX_THREADS = 8  # main, two captures, outbox, mqtt, and those of a session with two
-YARD = f"{{name: yard, bundle: {bundle_path()}}}"  # as it is made, the log says that its bundle means nothing at a microphone
-PUMP = f"{{name: pump, bundle: {bundle_path()}, score: {SCORE}, alarm: {ALARM}, capture: {{kind: stdin, sample_format: s16le}}}}"
+YARD = f"{{name: yard, bundle: {demo_bundle()}}}"  # as it is made, the log says that its bundle means nothing at a microphone
+PUMP = f"{{name: pump, bundle: {demo_bundle()}, score: {SCORE}, alarm: {ALARM}, capture: {{kind: stdin, sample_format: s16le}}}}"
 
 
 def fan(more: str = "", bundle: Path | None = None) -> str:
     """A machine that is in alarm after its first decision."""
     capture = "{kind: file, paths: [faulty.wav], loop: true}"
     alarm = "{quantile: 0.5, margin: 0, on_delay_s: 0}"
-    return f"{{name: fan, bundle: {bundle or bundle_path()}, alarm: {alarm}, capture: {capture}{more}}}"
+    return f"{{name: fan, bundle: {bundle or demo_bundle()}, alarm: {alarm}, capture: {capture}{more}}}"
 
 
 def write_config(folder: Path, port: int, *machines: str) -> Path:
@@ -63,7 +62,7 @@ def wait_for_log(daemon: Daemon, text: str) -> None:
 
 def make_slow_bundle(folder: Path) -> Path:
     """A bundle that is found wrong only after gigabytes of zeros, which take no place on the disk, were read."""
-    shutil.copytree(bundle_path(), folder)
+    shutil.copytree(demo_bundle(), folder)
     with (folder / LARGE_FILE).open("wb") as file:
         file.truncate(LARGE_BYTES)
     record = json.loads((folder / RECORD).read_text())

@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aegan_monitor.bundle import load_bundle, write_record
-from aegan_monitor.check import tell_threshold
-from aegan_monitor.config import AlarmConfig
-from aegan_monitor.demo import bundle_path
+from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.demo.pump import Pump
+from aegan_monitor.detection.bundle import demo_bundle, load_bundle, write_record
+from aegan_monitor.tools.check import tell_threshold
 from broker import STEP_DEADLINE_S, Mosquitto, Subscriber, find_free_port
 from soundcard import write_noisy_sounddevice
 from synthetic import write_wav
@@ -36,7 +35,7 @@ def aegan_monitor(*arguments: object, **options: object) -> subprocess.Completed
 def write_config(folder: Path, capture: str, port: int, more: str = "") -> Path:
     """A configuration with the built-in bundle."""
     path = folder / "monitor.yaml"
-    machine = f"{{name: pump, bundle: {bundle_path()}, capture: {capture}}}"
+    machine = f"{{name: pump, bundle: {demo_bundle()}, capture: {capture}}}"
     path.write_text(f"node: box\nmqtt: {{host: 127.0.0.1, port: {port}}}\noutbox: {{path: outbox.sqlite}}\nmachines: [{machine}]\n{more}")
     return path
 
@@ -189,7 +188,7 @@ def test_check_looks_at_a_recording_without_its_bundle(tmp_path: Path) -> None:
     """Whose rate it would have to have; it may have any then."""
     write_wav(tmp_path / "odd.wav", Pump(1).read(2 * RATE_HZ), 44_100)
     config = write_config(tmp_path, "{kind: file, paths: [odd.wav]}", 9)
-    config.write_text(config.read_text().replace(str(bundle_path()), "none"))
+    config.write_text(config.read_text().replace(str(demo_bundle()), "none"))
     done = aegan_monitor("check", "--config", config)
     assert_lines(done, 1, ".*/none: .*", NO_BROKER)
     assert "pump: hears " in done.stdout
@@ -198,7 +197,7 @@ def test_check_looks_at_a_recording_without_its_bundle(tmp_path: Path) -> None:
 def test_check_proves_a_bundle_once(tmp_path: Path) -> None:
     """However many machines it is of, and however they name it."""
     config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 9)
-    (tmp_path / "link").symlink_to(bundle_path())
+    (tmp_path / "link").symlink_to(demo_bundle())
     config.write_text(config.read_text().replace("machines: [", "machines: [{name: fan, bundle: link, capture: {device: no such thing}}, "))
     told = aegan_monitor("check", "--config", config).stdout
     assert told.count("golden check passed") == 1
@@ -209,7 +208,7 @@ def test_check_tells_what_each_machine_alarms_on(tmp_path: Path) -> None:
     """Its own score and threshold, not those that the bundle would take."""
     config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 9)
     config.write_text(config.read_text().replace("name: pump,", "name: pump, score: D_knn, alarm: {margin: 1000},"))
-    told = tell_threshold(load_bundle(bundle_path()).record, "D_knn", AlarmConfig(margin=1000))
+    told = tell_threshold(load_bundle(demo_bundle()).record, "D_knn", AlarmConfig(margin=1000))
     assert f"pump: {told}" in aegan_monitor("check", "--config", config).stdout.splitlines()
 
 
@@ -229,7 +228,7 @@ def test_all_mistakes_of_a_configuration_at_once(tmp_path: Path) -> None:
 
 def test_a_spoiled_bundle_ends_run_check_and_replay(tmp_path: Path) -> None:
     """A changed byte, a missing file: 78, one line, from each command."""
-    bundle = shutil.copytree(bundle_path(), tmp_path / "bundle")
+    bundle = shutil.copytree(demo_bundle(), tmp_path / "bundle")
     content = bytearray((bundle / "weights.bin").read_bytes())
     content[1000] ^= 255
     (bundle / "weights.bin").write_bytes(content)
@@ -260,7 +259,7 @@ def test_a_bad_recording_ends_replay(tmp_path: Path, name: str, samples: np.ndar
     good = write_wav(tmp_path / "good.wav", Pump(1).read(10 * RATE_HZ))
     bad = write_wav(tmp_path / f"{name}.wav", samples, rate_hz, "FLOAT")
     out = tmp_path / "out.jsonl"
-    done = aegan_monitor("replay", "--bundle", bundle_path(), "--clips", "--jsonl", out, good, bad)
+    done = aegan_monitor("replay", "--bundle", demo_bundle(), "--clips", "--jsonl", out, good, bad)
     assert_lines(done, 1, rf"{re.escape(str(bad))}: {line}")
     assert not list(tmp_path.glob("out.jsonl*"))
 
@@ -269,14 +268,14 @@ def test_a_truncated_recording_ends_replay(tmp_path: Path) -> None:
     """A WAV whose header promises more than the file holds."""
     path = write_wav(tmp_path / "cut.wav", Pump(1).read(10 * RATE_HZ))
     path.write_bytes(path.read_bytes()[:-50_000])
-    done = aegan_monitor("replay", "--bundle", bundle_path(), path)
+    done = aegan_monitor("replay", "--bundle", demo_bundle(), path)
     assert_lines(done, 1, rf"{re.escape(str(path))}: .*")
 
 
 def test_a_recording_too_short_for_a_decision_ends_replay(tmp_path: Path) -> None:
     """It must not end as `normal`: nothing was decided."""
     path = write_wav(tmp_path / "short.wav", Pump(1).read(6 * RATE_HZ))
-    done = aegan_monitor("replay", "--bundle", bundle_path(), path)
+    done = aegan_monitor("replay", "--bundle", demo_bundle(), path)
     line = r"expected at least 9\.76 s for one decision, found 6\.00 s; name more recordings, or use --clips"
     assert_lines(done, 1, rf"{re.escape(str(path))}: {line}")
     assert done.stdout == ""
@@ -284,11 +283,11 @@ def test_a_recording_too_short_for_a_decision_ends_replay(tmp_path: Path) -> Non
 
 def test_replay_trusts_no_bundle_that_computes_something_else(tmp_path: Path) -> None:
     """A golden recording that does not fit ends it, like `run`."""
-    bundle = shutil.copytree(bundle_path(), tmp_path / "bundle")
+    bundle = shutil.copytree(demo_bundle(), tmp_path / "bundle")
     with np.load(bundle / "golden.npz") as arrays:
         golden = {name: arrays[name] for name in arrays}
     np.savez(bundle / "golden.npz", **{**golden, "embedding": golden["embedding"] * 2})
-    write_record(bundle, load_bundle(bundle_path()).record)
+    write_record(bundle, load_bundle(demo_bundle()).record)
     sound = write_wav(tmp_path / "pump.wav", Pump(1).read(12 * RATE_HZ))
     assert_lines(aegan_monitor("replay", "--bundle", bundle, sound), 78, ".*: golden check failed at embedding: .*")
 
@@ -296,19 +295,19 @@ def test_replay_trusts_no_bundle_that_computes_something_else(tmp_path: Path) ->
 def test_replay_hears_as_one_machine_of_a_configuration(tmp_path: Path) -> None:
     """The one that is named, with its bundle and its score, and says so; of several none is taken by chance."""
     sound, config = write_wav(tmp_path / "pump.wav", Pump(1).read(12 * RATE_HZ)), tmp_path / "monitor.yaml"
-    fan, pump = f"{{name: fan, bundle: {tmp_path / 'none'}}}", f"{{name: pump, bundle: {bundle_path()}, score: D_knn}}"
+    fan, pump = f"{{name: fan, bundle: {tmp_path / 'none'}}}", f"{{name: pump, bundle: {demo_bundle()}, score: D_knn}}"
     config.write_text(f"machines: [{fan}, {pump}]\n")
     done = aegan_monitor("replay", "--config", config, "--machine", "pump", "--clips", sound)
     assert (done.returncode, done.stderr) == (0, "")
     first, second = done.stdout.splitlines()[:2]
-    assert first == f"{config}: machine pump, bundle {bundle_path()}, score D_knn"
+    assert first == f"{config}: machine pump, bundle {demo_bundle()}, score D_knn"
     assert second.startswith("D_knn: threshold ")
     path = re.escape(str(config))
     assert_lines(
         aegan_monitor("replay", "--config", config, sound), 2, f"replay: {path} has several machines, fan, pump; choose one with --machine"
     )
     assert_lines(aegan_monitor("replay", "--config", config, "--machine", "x", sound), 78, f"{path}: no machine 'x'; there are: fan, pump")
-    done = aegan_monitor("replay", "--bundle", bundle_path(), "--machine", "pump", sound)
+    done = aegan_monitor("replay", "--bundle", demo_bundle(), "--machine", "pump", sound)
     line = "replay: --machine names one of a configuration; leave it out, or name --config instead of --bundle"
     assert_lines(done, 2, line)
     config.write_text(f"machines: [{pump}]\n")
@@ -318,8 +317,8 @@ def test_replay_hears_as_one_machine_of_a_configuration(tmp_path: Path) -> None:
 
 def spoil_top_db(folder: Path) -> Path:
     """A bundle that was trained with `top_db`."""
-    bundle = shutil.copytree(bundle_path(), folder / "bundle")
-    record = load_bundle(bundle_path()).record
+    bundle = shutil.copytree(demo_bundle(), folder / "bundle")
+    record = load_bundle(demo_bundle()).record
     write_record(bundle, record.model_copy(update={"features": dataclasses.replace(record.features, top_db=80.0)}))
     return bundle
 
@@ -340,15 +339,15 @@ def test_lines_go_into_a_pipe_and_a_link_stays_one(tmp_path: Path) -> None:
     sound = write_wav(tmp_path / "pump.wav", Pump(1).read(10 * RATE_HZ))
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE, text=True) as reader:
-        assert aegan_monitor("replay", "--bundle", bundle_path(), "--clips", "--jsonl", tmp_path / "pipe", sound).returncode == 0
+        assert aegan_monitor("replay", "--bundle", demo_bundle(), "--clips", "--jsonl", tmp_path / "pipe", sound).returncode == 0
         assert json.loads(reader.communicate(timeout=STEP_DEADLINE_S)[0])["file"] == str(sound)
     assert (tmp_path / "pipe").is_fifo()
     (tmp_path / "target").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "target" / "out.jsonl")
-    assert aegan_monitor("replay", "--bundle", bundle_path(), "--clips", "--jsonl", tmp_path / "link", sound).returncode == 0
+    assert aegan_monitor("replay", "--bundle", demo_bundle(), "--clips", "--jsonl", tmp_path / "link", sound).returncode == 0
     assert (tmp_path / "link").is_symlink()
     assert [path.name for path in (tmp_path / "target").iterdir()] == ["out.jsonl"]
-    done = aegan_monitor("replay", "--bundle", bundle_path(), "--clips", "--jsonl", ".", sound, cwd=tmp_path)
+    done = aegan_monitor("replay", "--bundle", demo_bundle(), "--clips", "--jsonl", ".", sound, cwd=tmp_path)
     assert_lines(done, 1, r"\.: cannot be written: Is a directory; choose another --jsonl")
 
 
@@ -374,7 +373,7 @@ def test_a_silent_pipe_is_told_and_does_not_hold_up_the_end(broker: Mosquitto, t
 
 def test_check_proves_the_built_in_bundle() -> None:
     """Every stage with its deviation."""
-    done = aegan_monitor("check", bundle_path())
+    done = aegan_monitor("check", demo_bundle())
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "golden check passed"
     assert done.stdout.count(" ok\n") == 7

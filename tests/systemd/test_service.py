@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aegan_monitor.config.names import make_name
 from aegan_monitor.demo.pump import Pump
-from aegan_monitor.names import make_name
 from booted import BootedSystem
 from broker import Mosquitto, Subscriber, find_free_port, wait_until
 from certificates import Authority

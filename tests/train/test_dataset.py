@@ -8,10 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aegan_monitor.detection.segments import ClipParameters, Scaling
 from aegan_monitor.errors import DataError
-from aegan_monitor.segments import ClipParameters, Scaling
 from aegan_train.dataset import SegmentSampler, Spectrograms, find_scaling, group_by_recording, split_held_out
-from aegan_train.dcase import Clip
+from aegan_train.recordings.folder import Clip
 
 RNG = np.random.default_rng(0)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aegan_export.bundle import export_bundle
-from aegan_monitor.bundle import load_bundle
+from aegan_monitor.detection.bundle import load_bundle
 from aegan_train.cli import main
 
 

@@ -19,13 +19,13 @@ import pytest
 import torch
 
 from aegan_export.bundle import export_bundle
-from aegan_monitor.bundle import load_bundle
 from aegan_monitor.cli import main as monitor_main
+from aegan_monitor.detection.bundle import load_bundle
 from aegan_train.checkpoint import load_checkpoint, load_trained
 from aegan_train.cli import main
 from aegan_train.config import PRESETS, load_config
-from aegan_train.dcase import tell_skipped, write_skipped
 from aegan_train.fit import FitRequest, fit
+from aegan_train.recordings.folder import tell_skipped, write_skipped
 from synthetic import write_dataset, write_wav
 
 CPU = torch.device("cpu")

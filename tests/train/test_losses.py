@@ -13,7 +13,7 @@ from torch.nn.functional import mse_loss
 import plain_networks as plain
 from aegan_monitor.types import DoubleArray
 from aegan_train.config import Match, Norm
-from aegan_train.folded import fold
+from aegan_train.fast_networks import fold
 from aegan_train.losses import LossParameters, Updater, critic_loss, generator_loss
 from aegan_train.networks import Discriminator, Generator, NetworkParameters
 

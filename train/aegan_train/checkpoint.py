@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from aegan_monitor.detection.segments import Scaling
 from aegan_monitor.errors import DataError
-from aegan_monitor.segments import Scaling
 from aegan_train.config import TrainConfig
 from aegan_train.losses import LossParameters, Updater
 from aegan_train.networks import Discriminator, Generator

@@ -9,9 +9,9 @@ from typing import get_args
 
 from aegan_monitor import __version__
 from aegan_monitor.arguments import parse_seed
-from aegan_monitor.errors import EXIT_INTERRUPTED, run_command
+from aegan_monitor.program import EXIT_INTERRUPTED, run_command
 from aegan_train.config import Preset, Recipe, load_config
-from aegan_train.dcase import Naming
+from aegan_train.recordings.folder import Naming
 
 NAMINGS = get_args(Naming)
 
@@ -118,9 +118,9 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
 
 def run_reproduce(arguments: argparse.Namespace) -> int:
     """`aegan-train reproduce`."""
+    from aegan_train.dcase.published import find_published, find_row_config  # noqa: PLC0415
+    from aegan_train.dcase.reproduce import reproduce  # noqa: PLC0415
     from aegan_train.fit import FitRequest  # noqa: PLC0415 - as above
-    from aegan_train.published import find_published, find_row_config  # noqa: PLC0415
-    from aegan_train.reproduce import reproduce  # noqa: PLC0415
 
     naming: Naming = arguments.protocol
     preset: Preset = arguments.preset
@@ -135,8 +135,8 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
 
 def run_import(arguments: argparse.Namespace) -> int:
     """`aegan-train import-checkpoint`."""
+    from aegan_train.dcase.import_checkpoint import PRESET, ImportRequest, guess_machine_type, import_checkpoint  # noqa: PLC0415
     from aegan_train.fit import choose_device  # noqa: PLC0415 - as above
-    from aegan_train.import_checkpoint import PRESET, ImportRequest, guess_machine_type, import_checkpoint  # noqa: PLC0415
 
     config = load_config(PRESET, arguments.config, "reference")
     machine_type = arguments.machine_type or guess_machine_type(arguments.config)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from aegan_monitor.logmel import FeatureParameters
-from aegan_monitor.problems import Settings, validate
-from aegan_monitor.scores import FUSION, SCORE_IDS
-from aegan_monitor.segments import ClipParameters
-from aegan_monitor.yaml_file import load_yaml
+from aegan_monitor.config.validation import Settings, validate
+from aegan_monitor.config.yaml import load_yaml
+from aegan_monitor.detection.features import FeatureParameters
+from aegan_monitor.detection.scores import FUSION, SCORE_IDS
+from aegan_monitor.detection.segments import ClipParameters
 
 if TYPE_CHECKING:
     from aegan_train.networks import NetworkParameters

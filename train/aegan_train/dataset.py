@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aegan_monitor.detection.features import FeatureParameters
+from aegan_monitor.detection.segments import ClipParameters, Scaling
 from aegan_monitor.errors import DataError
-from aegan_monitor.logmel import FeatureParameters
-from aegan_monitor.segments import ClipParameters, Scaling
 from aegan_monitor.types import DoubleArray, FloatArray
-from aegan_train.cache import default_folder, open_pictures
 from aegan_train.config import ScalingKind, TrainConfig
-from aegan_train.dcase import Clip, Skipped, find_clips, tell_skipped
+from aegan_train.recordings.cache import default_folder, open_pictures
+from aegan_train.recordings.folder import Clip, Skipped, find_clips, tell_skipped
 
 LEAST_BAND_STD_DB = 0.3  # of a band that hardly moves (silence behind a low-pass): it is not blown up
 BAND_STDS = 3.0  # nearly all of a band then lies in [-1, 1], where the generator can follow

@@ -8,22 +8,22 @@ import torch
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from aegan_monitor.bundle import REFERENCE, accessing
-from aegan_monitor.bundle_record import BundleFields
-from aegan_monitor.capture.file import read_recording
-from aegan_monitor.decision import make_threshold
+from aegan_monitor.audio.file import read_recording
+from aegan_monitor.detection.bundle import REFERENCE, accessing
+from aegan_monitor.detection.pipeline import Pipeline
+from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.record import BundleFields
+from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.errors import BundleError, CaptureError, DataError
-from aegan_monitor.pipeline import Pipeline
-from aegan_monitor.reference import ReferenceSet
-from aegan_monitor.replay import open_lines
+from aegan_monitor.tools.replay import open_lines
+from aegan_train.artifacts import RUN_RECORD
 from aegan_train.checkpoint import Training, load_trained
 from aegan_train.config import SetName
-from aegan_train.dcase import Clip, Naming, Skipped, find_clips, tell_skipped
-from aegan_train.finish import RUN_RECORD
-from aegan_train.protocols import Metrics, find_protocol, lay_out, measure_all
-from aegan_train.report import print_report
-from aegan_train.score_files import make_folder, write_score_files
-from aegan_train.session import TorchSession
+from aegan_train.dcase.protocols import Metrics, find_protocol, lay_out, measure_all
+from aegan_train.dcase.report import print_report
+from aegan_train.dcase.score_files import make_folder, write_score_files
+from aegan_train.recordings.folder import Clip, Naming, Skipped, find_clips, tell_skipped
+from aegan_train.torch_session import TorchSession
 
 LABELS = {True: "anomaly", False: "normal", None: None}
 

@@ -10,12 +10,12 @@ import torch
 from tqdm import tqdm
 
 from aegan_monitor.errors import DataError
+from aegan_train.artifacts import RUN_RECORD, finish
 from aegan_train.checkpoint import CHECKPOINT, Training, draw_networks, load_checkpoint, make_updater, save_checkpoint
 from aegan_train.config import TrainConfig
 from aegan_train.dataset import SegmentSampler, Spectrograms, find_scaling, gather_pictures, split_held_out
-from aegan_train.dcase import SKIPPED, write_skipped
-from aegan_train.finish import RUN_RECORD, finish
 from aegan_train.hardware import prepare
+from aegan_train.recordings.folder import SKIPPED, write_skipped
 
 SETTLED_BATCHES = 100  # by then a generator that learns at all beats the mean picture by far
 LOSS_NAMES = ("critic", "penalty", "recon", "matching")

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from aegan_train.config import Match
-from aegan_train.folded import arrange, criticise, embed, fold, generate
+from aegan_train.fast_networks import arrange, criticise, embed, fold, generate
 from aegan_train.networks import Discriminator, Generator
-from aegan_train.slope import slopes
+from aegan_train.penalty_gradient import slopes
 
 PENALTY_WEIGHT = 10.0  # lambda
 
@@ -75,7 +75,7 @@ class Updater:
     """One critic step and, every `n_critic` batches, one generator step.
 
     G does not change between the two steps, so G(x) is computed once; D's weights need no gradient in the
-    generator's step. Both save work and leave the numbers as they are. So do folded pictures and channels last (`folded.py`).
+    generator's step. Both save work and leave the numbers as they are. So do folded pictures and channels last (`fast_networks.py`).
     """
 
     def __init__(

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from aegan_monitor.config import MachineConfig, MonitorConfig
-from aegan_monitor.demo import bundle_path
+from aegan_monitor.config.model import MachineConfig, MonitorConfig
 from aegan_monitor.demo.broker import run_broker
 from aegan_monitor.demo.pump import Pump
+from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.errors import EXIT_FAILED, AeganError
-from aegan_monitor.monitor import Monitor
+from aegan_monitor.service.monitor import Monitor
 from aegan_monitor.types import Block
 
 FAULT_FROM_S = 25.0
@@ -71,7 +71,7 @@ def make_config(port: int, folder: Path) -> MonitorConfig:
             "machines": [
                 {
                     "name": "pump",
-                    "bundle": bundle_path(),
+                    "bundle": demo_bundle(),
                     "capture": {"kind": "stdin", "sample_format": "f32le"},
                     "alarm": {"on_delay_s": ON_DELAY_S},
                 }

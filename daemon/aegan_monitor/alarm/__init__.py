@@ -1,0 +1,1 @@
+"""The alarm of one machine: its life cycle and its events."""

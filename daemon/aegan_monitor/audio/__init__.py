@@ -1,0 +1,1 @@
+"""Audio capture: microphones, recordings and pipes, through a ring buffer."""

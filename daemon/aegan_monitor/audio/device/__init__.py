@@ -1,0 +1,1 @@
+"""Sound devices: discovery, the shared stream of each, and the faults of a device."""

@@ -1,0 +1,186 @@
+"""Devices without a sound server: heard through PortAudio, which runs in a child process (`portaudio.py`)."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aegan_monitor.audio.device import portaudio_process as portaudio
+from aegan_monitor.audio.device.stream import Chunk
+from aegan_monitor.errors import CaptureError
+
+LARGEST_CHUNK = 1 << 20  # samples of a channel; a child that says more is none of ours
+LARGEST_LINE = 1 << 20
+ANSWER_S = 5.0  # a Raspberry Pi with many cards takes two
+COMMAND = (sys.executable, "-P", str(Path(portaudio.__file__)))  # -P: the folder of that file is not where modules are looked for
+
+_ERROR = b'{"err'  # in place of a chunk's header; no chunk has so many samples
+
+
+class PortAudio:
+    """Starts children; `command` is what does as `portaudio.py`."""
+
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+        self._command = tuple(command)
+
+    def list_devices(self) -> list[dict[str, Any]]:
+        """Input devices, as `portaudio.find_devices` tells them.
+
+        Raises:
+            CaptureError: PortAudio is missing, or cannot start.
+        """
+        child = _Child([*self._command, "list"])
+        try:
+            devices: list[dict[str, Any]] = child.read_line("devices")["devices"]
+        except ChildError as error:
+            raise CaptureError(f"PortAudio does not start ({error}); check the sound system") from error
+        finally:
+            child.close()
+        return devices
+
+    def open(self, name: str, place: str) -> "PortAudioStream":
+        """Listen to the device that PortAudio calls `place`; `name` is for people.
+
+        Raises:
+            CaptureError: It does not open.
+        """
+        child = _Child([*self._command, "record", place])
+        try:
+            return PortAudioStream(name, child, child.read_line("sample_rate_hz", "n_channels"))
+        except ChildError as error:
+            child.close()
+            remedy = "see that no other program holds it (aegan-monitor devices)"
+            raise CaptureError(f"microphone {name!r}: does not open ({error}); {remedy}") from error
+        except BaseException:
+            child.close()
+            raise
+
+
+class PortAudioStream:
+    """What a child records."""
+
+    def __init__(self, name: str, child: "_Child", form: dict[str, Any]) -> None:
+        self._name, self._child = name, child
+        self.sample_rate_hz: int = form["sample_rate_hz"]
+        self.n_channels: int = form["n_channels"]
+
+    def read(self, timeout_s: float) -> Chunk | None:
+        """What has come.
+
+        Raises:
+            CaptureError: The device is gone.
+        """
+        header = portaudio.HEADER
+        try:
+            head = self._child.peek(header.size, timeout_s)
+            if head is None:
+                return None
+            if head == _ERROR:
+                self._child.read_line()
+            n_samples, overflowed = header.unpack(head)
+            if n_samples > LARGEST_CHUNK:
+                raise ChildError(f"it wrote what it should not: {head!r}")
+            n_bytes = header.size + 4 * n_samples * self.n_channels
+            content = self._child.peek(n_bytes, timeout_s)
+            if content is None:  # the child stopped amid a chunk; whoever waits for us counts the time
+                return None
+            self._child.drop(n_bytes)
+        except ChildError as error:
+            raise CaptureError(f"microphone {self._name!r}: stopped ({error}); check that it is plugged in") from error
+        samples = np.frombuffer(content, "<f4", offset=header.size).astype(np.float32)
+        return Chunk(samples.reshape(n_samples, self.n_channels), overflowed)
+
+    def close(self) -> None:
+        """Let go of the device."""
+        self._child.close()
+
+
+class ChildError(Exception):
+    """What a child says of itself, or what its silence means."""
+
+
+class _Child:
+    """A process and what it has written."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._buffer = bytearray()
+        self._output, input_of_child = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,  # nothing is written there: that it ends tells the child that we are gone
+                stdout=input_of_child,
+                stderr=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C is for us: a device that ends before we do would be a fault
+            )
+        except OSError as error:
+            os.close(self._output)
+            raise CaptureError(f"PortAudio does not start ({error.strerror}); free memory or processes") from error
+        finally:
+            os.close(input_of_child)
+
+    def read_line(self, *fields: str) -> dict[str, Any]:
+        """Its first line, which holds these."""
+        deadline_s = time.monotonic() + ANSWER_S
+        while b"\n" not in self._buffer:
+            if not self._receive(deadline_s - time.monotonic()):
+                raise ChildError(f"no answer for {ANSWER_S:g} s")
+            if len(self._buffer) > LARGEST_LINE:
+                break
+        line, _, rest = bytes(self._buffer).partition(b"\n")
+        self._buffer[:] = rest
+        try:
+            content: dict[str, Any] = {**json.loads(line)}
+        except (RecursionError, TypeError, ValueError) as error:
+            raise ChildError(f"it wrote what it should not: {line[:40]!r}") from error
+        if "missing" in content:
+            raise CaptureError(content["missing"])
+        if "error" in content:
+            raise ChildError(content["error"])
+        if not content.keys() >= set(fields):
+            raise ChildError(f"it wrote what it should not: {line[:40]!r}")
+        return content
+
+    def peek(self, n_bytes: int, timeout_s: float) -> bytes | None:
+        """The next bytes, which stay; None when they have not come."""
+        deadline_s = time.monotonic() + timeout_s
+        while len(self._buffer) < n_bytes:
+            if not self._receive(deadline_s - time.monotonic()):
+                return None
+        return bytes(self._buffer[:n_bytes])
+
+    def drop(self, n_bytes: int) -> None:
+        """Have done with the next bytes."""
+        del self._buffer[:n_bytes]
+
+    def close(self) -> None:
+        """End it, whatever it waits for; one that not even the kernel can end is left behind."""
+        self._process.kill()
+        os.close(self._output)
+        if self._process.stdin:
+            self._process.stdin.close()
+        try:
+            self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            return
+
+    def _receive(self, timeout_s: float) -> bool:
+        poll = select.poll()
+        poll.register(self._output, select.POLLIN)
+        if not poll.poll(1000 * max(0.0, timeout_s)):
+            return False
+        content = os.read(self._output, 1 << 18)
+        if not content:
+            try:
+                raise ChildError(f"its process ended with {self._process.wait(1.0)}")
+            except subprocess.TimeoutExpired as error:
+                raise ChildError("it has closed its output") from error
+        self._buffer += content
+        return True

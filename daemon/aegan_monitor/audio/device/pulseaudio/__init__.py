@@ -1,0 +1,1 @@
+"""PulseAudio's native protocol, which PipeWire speaks too."""

@@ -1,0 +1,110 @@
+"""Raw samples from a pipe, such as `arecord -t raw` or `ffmpeg -f s16le -`."""
+
+import os
+import select
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from aegan_monitor.audio.source import find_bad_sample
+from aegan_monitor.errors import CaptureError
+from aegan_monitor.types import Block, FloatArray
+
+SampleFormat = Literal["s16le", "f32le"]
+
+_DTYPE_AND_FULL_SCALE: dict[SampleFormat, tuple[str, int]] = {"s16le": ("<i2", 32768), "f32le": ("<f4", 1)}
+
+
+@dataclass(slots=True)
+class Pipe:
+    """A descriptor, and what whoever reads it next has to know, as after a reload.
+
+    Attributes:
+        rest: What was read behind the last whole sample.
+        has_begun: A sample has come.
+    """
+
+    descriptor: int
+    rest: bytes = b""
+    has_begun: bool = False
+
+
+class StdinCapture:
+    """One channel of headerless PCM; the rate is whatever the writer uses, and cannot be checked.
+
+    It reads the descriptor itself: a thread that waits inside Python's own standard input could not be left behind at exit.
+    """
+
+    def __init__(
+        self, pipe: Pipe, sample_rate_hz: int, sample_format: SampleFormat, block_samples: int = 1600, wait_s: float = 0.25
+    ) -> None:
+        """Store; a block holds up to `block_samples` (1600 are 0.1 s at 16 kHz), and none when nothing came for `wait_s`."""
+        self.sample_rate_hz = sample_rate_hz
+        self._pipe = pipe
+        self._sample_format = sample_format
+        dtype, self._full_scale = _DTYPE_AND_FULL_SCALE[sample_format]
+        self._dtype = np.dtype(dtype)
+        self._block_samples = block_samples
+        self._wait_s = wait_s
+        self._next_sample = 0
+        self._resumed = False
+
+    def describe(self) -> str:
+        """What is expected on the pipe."""
+        return f"standard input ({self._sample_format}, {self.sample_rate_hz} Hz, 1 channel)"
+
+    def open(self) -> None:
+        """Go on where the stream is."""
+        self._resumed = self._next_sample > 0
+
+    def read(self) -> Block | None:
+        """The next block; None when the writer has closed the pipe.
+
+        Raises:
+            CaptureError: The pipe broke, ended before the first sample or within one, or gave NaN or what is far beyond full scale.
+        """
+        width = self._dtype.itemsize
+        content, ended = self._read_bytes(self._block_samples * width)
+        n_whole = len(content) // width
+        self._pipe.rest = content[n_whole * width :]
+        self._pipe.has_begun = self._pipe.has_begun or n_whole > 0
+        if n_whole or not ended:
+            return self._deliver(np.frombuffer(content, self._dtype, n_whole).astype(np.float32) / np.float32(self._full_scale))
+        if self._pipe.rest:
+            n_bytes, self._pipe.rest = len(self._pipe.rest), b""
+            raise CaptureError(
+                f"standard input: ended within a sample: expected {width} bytes for {self._sample_format}, found {n_bytes}; "
+                f"check that the writer sends {self._sample_format}"
+            )
+        if not self._pipe.has_begun:
+            raise CaptureError("standard input: ended before the first sample; check the program that writes to it")
+        return None
+
+    def close(self) -> None:
+        """Nothing to let go of: the pipe belongs to whoever gave it."""
+
+    def _read_bytes(self, n_bytes: int) -> tuple[bytes, bool]:
+        """What has come, up to `n_bytes`, and whether the writer has closed the pipe."""
+        content, ended = self._pipe.rest, False
+        try:
+            while len(content) < n_bytes and select.select([self._pipe.descriptor], [], [], self._wait_s)[0]:
+                part = os.read(self._pipe.descriptor, n_bytes - len(content))
+                content += part
+                if not part:
+                    ended = True
+                    break
+        except OSError as error:
+            raise CaptureError(f"standard input: cannot be read ({error.strerror}); check the program that writes to it") from error
+        return content, ended
+
+    def _deliver(self, samples: FloatArray) -> Block:
+        start, self._next_sample = self._next_sample, self._next_sample + len(samples)
+        if (bad := find_bad_sample(samples)) is not None:
+            raise CaptureError(
+                f"standard input: expected samples from -1 to 1, found {samples[bad]:g} at sample {start + bad}; "
+                f"check that the writer sends {self._sample_format}"
+            )
+        overflowed = self._resumed and len(samples) > 0
+        self._resumed = self._resumed and not overflowed
+        return Block(samples, start, overflowed)

@@ -1,0 +1,199 @@
+"""The first thread of the line: reads one capture into its ring, and opens it again when it breaks."""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aegan_monitor.audio.gap_rate import Stretches
+from aegan_monitor.audio.ring import Ring
+from aegan_monitor.audio.source import Capture, DeviceCapture
+from aegan_monitor.errors import CaptureError
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S = 0.25
+LOOK_S = 0.5  # between two looks at what is plugged in
+ROOM_TIMEOUT_S = 0.5
+STOP_S = 1.0
+SURE_S = 0.3  # the thread that reads has its turn meanwhile, if only this process was frozen
+STEADY_S = 10.0  # of sound, after which a fault is a new one
+HEARD = frozenset({"ok", "overrun"})
+FIGURES = frozenset({"wrong_rate", "invalid", "constant"})  # each attempt measures a little else: no news
+PACED = frozenset({"silent", "constant"})  # the capture itself listens for longer each time
+
+
+def stop_all(listeners: Sequence["Listener"], timeout_s: float = STOP_S) -> None:
+    """End their threads at the same time: however many hang, they are waited for no longer than one."""
+    for listener in listeners:
+        listener.request_stop()
+    deadline_s = time.monotonic() + timeout_s
+    for listener in listeners:
+        listener.join(max(0.0, deadline_s - time.monotonic()))
+
+
+@dataclass(frozen=True, slots=True)
+class SensorState:
+    """`ok`, `starting`, or the fault, with one line for people."""
+
+    state: str
+    detail: str = ""
+
+
+class Listener:
+    """Owns the capture and the thread that reads it.
+
+    A live capture (a microphone) is reopened for ever, waiting a little longer each time, but at once when a device has come;
+    nothing waits for the reader of the ring. Any other (recordings, a pipe) waits until the ring has room, and its first error
+    is final. Whichever it is, no sample for `no_data_s` (infinity for what is not paced by the world) is `stalled`, gaps so often that
+    no stretch of `clip_samples` (of one decision) comes are `overrun`, and what has ended is `ended` as soon as all of it was taken.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        capture: Capture,
+        ring: Ring,
+        *,
+        live: bool,
+        waits: bool,
+        no_data_s: float,
+        retry_s: float,
+        clip_samples: int = 0,
+        first_retry_s: float = FIRST_RETRY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.error: CaptureError | None = None
+        self._name, self._capture, self._ring = name, capture, ring
+        self._device = capture if isinstance(capture, DeviceCapture) else None
+        self._live, self._waits, self._clip_samples = live, waits, clip_samples
+        self._no_data_s, self._retry_s, self._clock = no_data_s, retry_s, clock
+        self._first_retry_s = min(first_retry_s, retry_s)
+        self._state = SensorState("starting")
+        self._ended = False
+        self._last_news_s: float | None = None  # when it was started, or gave its last block
+        self._late_since_s: float | None = None  # when somebody who looked first missed the next
+        self._stopping = threading.Event()
+        self._heard_since_s = math.inf
+        self._thread = threading.Thread(target=self._run, name=f"capture {name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._last_news_s = self._clock()
+        self._thread.start()
+
+    def request_stop(self) -> None:
+        """Have the thread end soon."""
+        self._stopping.set()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for its end; one that hangs in a dead device is left behind, one that never began is none."""
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def stop(self) -> None:
+        """End the thread."""
+        stop_all([self])
+
+    def sensor(self) -> SensorState:
+        """What can be said of the input now (any thread)."""
+        if self._ended and self._ring.ended:
+            return SensorState("ended", f"{self._capture.describe()} has ended: nothing more is heard")
+        if self._is_stalled(self._clock()):
+            remedy = "check its cable and the sound server" if self._live else "check what delivers them"
+            detail = f"no samples for {self._no_data_s:g} s from {self._capture.describe()}; {remedy}"
+            return SensorState("stalled", detail)
+        return self._state
+
+    @property
+    def rate_deviation_ppm(self) -> float | None:
+        """How much faster the device is than it says, in millionths; None where there is none, or until it is known (any thread)."""
+        return self._device.rate_deviation_ppm if self._device else None
+
+    def _is_stalled(self, now_s: float) -> bool:
+        """Whether samples are late at two looks: at the first one, the thread that reads may only not have had its turn yet."""
+        waits_for_samples = self._state.state in HEARD | {"starting"} and not self._ended
+        if not waits_for_samples or self._last_news_s is None or now_s - self._last_news_s <= self._no_data_s:
+            self._late_since_s = None
+            return False
+        if self._late_since_s is None:
+            self._late_since_s = now_s
+        return now_s - self._late_since_s >= SURE_S
+
+    def _run(self) -> None:
+        wait_s = self._first_retry_s
+        while not self._stopping.is_set():
+            self._heard_since_s = math.inf
+            try:
+                self._capture.open()
+                self._read_all()
+                return
+            except Exception as failure:  # noqa: BLE001 - whatever ends this thread in silence leaves a monitor that is running but deaf
+                error = self._as_capture_error(failure)
+                if error.fault in PACED or self._clock() - self._heard_since_s > STEADY_S:
+                    wait_s = self._first_retry_s
+                fault = SensorState(error.fault, str(error))
+                if self._state != fault and (fault.state != self._state.state or fault.state not in FIGURES):
+                    self._state = fault
+                if not self._live:
+                    self.error = error
+                    self._ring.end()
+                    return
+            finally:
+                self._close()
+            has_news = self._wait(wait_s)
+            wait_s = self._first_retry_s if has_news else min(2 * wait_s, self._retry_s)
+
+    def _wait(self, wait_s: float) -> bool:
+        """Wait for the next attempt; not as long, and True, where a device has come: it may need a moment until it opens."""
+        until_s = time.monotonic() + wait_s
+        while (left_s := until_s - time.monotonic()) > 0 and not self._stopping.wait(min(left_s, LOOK_S)):
+            if self._has_news():
+                return True
+        return False
+
+    def _has_news(self) -> bool:
+        try:
+            return self._device is not None and self._device.has_news()
+        except Exception:  # noqa: BLE001 - as in `_run`; the next attempt meets it again, and tells it
+            return False
+
+    def _close(self) -> None:
+        try:
+            self._capture.close()
+        except Exception as failure:
+            log.error("%s: closing %s failed; please report this", self._name, self._capture.describe(), exc_info=failure)
+
+    def _as_capture_error(self, fault: Exception) -> CaptureError:
+        if isinstance(fault, CaptureError):
+            return fault
+        log.error("%s: please report this", self._name, exc_info=fault)
+        return CaptureError(f"{self._capture.describe()}: reading it failed ({type(fault).__name__}: {fault})")
+
+    def _read_all(self) -> None:
+        stretches = Stretches(self._clip_samples)
+        while not self._stopping.is_set():
+            block = self._capture.read()
+            if block is None:
+                self._ended = True
+                self._ring.end()
+                return
+            if len(block.samples) == 0:
+                continue
+            self._last_news_s = self._clock()
+            while self._waits and not self._ring.wait_for_room(len(block.samples), ROOM_TIMEOUT_S):
+                self._last_news_s = self._clock()  # it is we who keep it waiting
+                if self._stopping.is_set():
+                    return
+            self._ring.write(block)
+            self._tell_heard(overrun=stretches.add(block))
+
+    def _tell_heard(self, *, overrun: bool) -> None:
+        if self._state.state not in HEARD:
+            log.info("%s: listening to %s", self._name, self._capture.describe())
+            self._heard_since_s = self._clock()
+        clip_s = self._clip_samples / self._capture.sample_rate_hz
+        detail = f"{self._capture.describe()}: gaps so often that no {clip_s:g} s come whole; see what else keeps the machine busy"
+        self._state = SensorState("overrun", detail) if overrun else SensorState("ok")

@@ -1,0 +1,1 @@
+"""The daemon's configuration: models, validation and the YAML reader."""

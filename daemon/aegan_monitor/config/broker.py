@@ -1,0 +1,127 @@
+"""The part of the configuration that is about the broker: where it is, who we are there, and where events wait for it."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+
+from aegan_monitor.config.names import Text, Topic
+from aegan_monitor.config.validation import ConfigPath, Expected, Settings
+
+_CREDENTIAL = "credential:"
+Host = Annotated[  # no colon, or the two and more of an IPv6 address
+    str,
+    Field(max_length=253, pattern=r"^[^\s/@:]+$|^[^\s/@:]*:[^\s/@:]*:[^\s/@]*$"),
+    Expected("a host name or address, without scheme and port"),
+]
+
+
+def _read_protocol(value: object) -> object:
+    return str(value) if type(value) is int else value  # YAML reads a bare 5 as a number, but 3.1.1 as text
+
+
+def _find_credential(value: object) -> object:
+    """`credential:NAME` is the file with which systemd's `LoadCredential=NAME:...` hands a secret to the service alone."""
+    if not isinstance(value, str) or not value.startswith(_CREDENTIAL):
+        return value
+    name, folder = value.removeprefix(_CREDENTIAL), os.environ.get("CREDENTIALS_DIRECTORY")
+    if not name or "/" in name:
+        raise ValueError(f"expected {_CREDENTIAL}NAME, with the name that LoadCredential= gives")
+    if folder is None:
+        raise ValueError(f"{value} is there in a systemd service alone, with LoadCredential={name}:FILE in its unit")
+    return str(Path(folder) / name)
+
+
+def _need_username(path: Path | None, info: ValidationInfo) -> Path | None:
+    if path is not None and info.data.get("username", "") is None and info.data.get("username_file", "") is None:
+        raise ValueError("a password is sent with a user name only; set username too")
+    return path
+
+
+def _need_no_username(path: Path | None, info: ValidationInfo) -> Path | None:
+    if path is not None and info.data.get("username") is not None:
+        raise ValueError("username stands here already; keep one")
+    return path
+
+
+def _need_certificate(path: Path | None, info: ValidationInfo) -> Path | None:
+    if path is not None and "certificate_file" in info.data and info.data["certificate_file"] is None:
+        raise ValueError("a key is of use with its certificate only; set certificate_file too")
+    return path
+
+
+SecretPath = Annotated[ConfigPath, BeforeValidator(_find_credential)]
+"""A path, or `credential:NAME`."""
+
+
+class TlsConfig(Settings):
+    """How the broker and we prove who we are; TLS 1.2 or newer."""
+
+    ca_file: SecretPath | None = Field(
+        default=None, description="Certificates of the authorities that may sign the broker's; null trusts those of the system."
+    )
+    certificate_file: SecretPath | None = Field(default=None, description="Our own certificate, where the broker wants one.")
+    key_file: Annotated[SecretPath | None, AfterValidator(_need_certificate)] = Field(
+        default=None, description="Its private key, without a passphrase; null looks for it in certificate_file."
+    )
+    verify: bool = Field(default=True, description="False believes whoever answers; for a first try on a bench only.")
+
+
+class CommandsConfig(Settings):
+    """Commands from others: acknowledge, shelve, unshelve."""
+
+    enabled: bool = Field(default=True, description="False listens to nobody: there is no subscription.")
+    max_bytes: int = Field(default=4096, ge=64, le=32_768, description="The largest command that is looked at, in bytes.")
+    max_per_s: float = Field(default=1.0, gt=0, le=1_000_000, description="Commands a second for one machine; ten times as many at once.")
+
+
+class MqttConfig(Settings):
+    """The broker, and who we are there."""
+
+    host: Host = Field(default="localhost", description="Host name or address of the broker.")
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None, description="TCP port of the broker; null is 1883, and 8883 with tls."
+    )
+    protocol: Annotated[Literal["5", "3.1.1"], BeforeValidator(_read_protocol, json_schema_input_type=Literal["5", "3.1.1", 5])] = Field(
+        default="5", description="MQTT version; 3.1.1 acknowledges even what the broker's access list has thrown away."
+    )
+    base_topic: Topic = Field(default="aegan", description="First level or levels of every topic; the node's name follows.")
+    client_id: Text | None = Field(default=None, description="Client identifier, unlike any other at the broker; null is aegan-<node>.")
+    username: Text | None = Field(default=None, description="User name at the broker; null connects without one.")
+    username_file: Annotated[SecretPath | None, AfterValidator(_need_no_username)] = Field(
+        default=None, description="File that holds the user name and nothing else, in place of username."
+    )
+    password_file: Annotated[SecretPath | None, AfterValidator(_need_username)] = Field(
+        default=None,
+        description="File that holds the password and nothing else; null connects without one. A password never stands in this file.",
+    )
+    keepalive_s: int = Field(
+        default=30,
+        ge=1,
+        le=65535,
+        description="Seconds of silence before the connection is probed; after 1.5 times as many both sides give it up.",
+    )
+    retry_s: float = Field(
+        default=30.0, gt=0, le=86_400, description="Longest wait, in seconds, between two attempts to connect; the first is 1."
+    )
+    websocket_path: Annotated[str, Field(pattern="^/"), Expected("a path that begins with /")] | None = Field(
+        default=None, description="Path of the broker's WebSocket; null speaks MQTT without one."
+    )
+    tls: TlsConfig | None = Field(default=None, description="Encryption; null is plain text, {} is TLS with the system's authorities.")
+    commands: CommandsConfig = Field(
+        default=CommandsConfig(), description="Commands on <base>/<machine>/command; who may write there may shelve an alarm."
+    )
+
+
+class OutboxConfig(Settings):
+    """Where events wait for the broker."""
+
+    path: ConfigPath | None = Field(
+        default=None,
+        description="SQLite file; null is outbox-<node>.sqlite in systemd's StateDirectory, else in $XDG_STATE_HOME/aegan-monitor.",
+    )
+    max_mb: float = Field(
+        default=10.0, gt=0, le=1_000_000, description="Size of the events that are kept, in megabytes; then the oldest goes."
+    )
+    max_age_h: float = Field(default=168.0, gt=0, le=1_000_000, description="Hours that an event waits for the broker or a subscriber.")

@@ -1,0 +1,196 @@
+"""The bundle: everything that scoring needs, checked before it is believed."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass as validated
+
+from aegan_monitor.detection.baselines import CONTROL_SCALES, N_CONTROL_BANDS
+from aegan_monitor.detection.network import GRAPHS, Graph
+from aegan_monitor.detection.record import BundleFields, BundleRecord, FileRecord
+from aegan_monitor.detection.reference import ReferenceSet
+from aegan_monitor.detection.scores import FUSION, SCORE_IDS
+from aegan_monitor.errors import BundleAccessError, BundleError
+
+FORMAT = 2
+RECORD = "bundle.json"
+DIGEST_KEY = "record_sha256"
+LONGEST_PLACE = 100  # characters of a key that a message repeats
+WEIGHTS = "weights.bin"
+REFERENCE = "reference.npz"
+GOLDEN = "golden.npz"
+PAYLOAD = (*(f"{graph}.onnx" for graph in GRAPHS), WEIGHTS, REFERENCE, GOLDEN)
+
+
+@validated(frozen=True, config=ConfigDict(arbitrary_types_allowed=True))
+class Bundle:
+    """A folder whose record was read, whose files are those of the record, and whose arrays have the record's shapes."""
+
+    folder: Path
+    record: BundleRecord
+    reference: ReferenceSet
+
+    def graph_path(self, graph: Graph) -> Path:
+        """Where one graph lies."""
+        return self.folder / f"{graph}.onnx"
+
+    @property
+    def golden_path(self) -> Path:
+        """Where the golden recording lies."""
+        return self.folder / GOLDEN
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of(raw: Mapping[str, Any]) -> str:
+    """Hexadecimal digest of a record's keys without its own digest: of their JSON, sorted and compact."""
+    rest = {key: value for key, value in raw.items() if key != DIGEST_KEY}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def write_record(folder: Path, fields: BundleFields) -> None:
+    """Write `bundle.json` for the payload that lies in `folder`."""
+    files = {name: {"sha256": sha256_of(folder / name), "n_bytes": (folder / name).stat().st_size} for name in PAYLOAD}
+    raw = {**fields.model_dump(mode="json", include=set(BundleFields.model_fields)), "format": FORMAT, "files": files}
+    text = json.dumps({**raw, DIGEST_KEY: digest_of(raw)}, indent=1, allow_nan=False)
+    (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+
+
+def demo_bundle() -> Path:
+    """Folder of the built-in bundle, which knows the pump of `aegan-monitor demo`."""
+    return Path(__file__).parents[1] / "demo" / "bundle"
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read and check a bundle.
+
+    Raises:
+        BundleError: With file, expected and found.
+        BundleAccessError: There is no such folder, or it cannot be read now.
+    """
+    with accessing(folder):
+        record = _read_record(folder)
+        for name in PAYLOAD:
+            _check_file(folder / name, record.files.get(name))
+        reference = ReferenceSet.load(folder / REFERENCE)
+    _check_shapes(folder, record, reference)
+    return Bundle(folder, record, reference)
+
+
+@contextmanager
+def accessing(folder: Path) -> Iterator[None]:
+    """What reads from a bundle goes here.
+
+    Raises:
+        BundleAccessError: In place of what the system refuses: permissions, input and output, memory.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        raise BundleAccessError(
+            f"{error.filename or folder}: may not be read by this user; make it readable (chmod -R a+rX {folder}), "
+            "and for a service keep it outside of /home and /root"
+        ) from error
+    except (OSError, MemoryError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
+        raise BundleAccessError(f"{folder}: cannot be read now: {reason}; try again") from error
+
+
+def _read_record(folder: Path) -> BundleRecord:
+    path = folder / RECORD
+    if not folder.is_dir():
+        raise BundleAccessError(
+            f"{folder}: no such bundle folder; mount its disk, correct the path, or make one with: aegan-export RUN --out {folder}"
+        )
+    if not path.is_file():  # a pipe would never end
+        what = "is no file" if path.exists() else "file missing"
+        raise BundleError(f"{path}: {what}, so {folder} is no bundle; make one with: aegan-export RUN --out FOLDER")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: cannot be read: {error}; export the bundle again") from error
+    found = raw.get("format") if isinstance(raw, dict) else None
+    if found != FORMAT:
+        newer = isinstance(found, int) and found > FORMAT
+        remedy = "update aegan-monitor" if newer else "export the bundle again"
+        raise BundleError(f"{path}: format: expected {FORMAT}, found {found}; {remedy}")
+    if raw.get(DIGEST_KEY) != digest_of(raw):
+        raise BundleError(f"{path}: is not as it was written (its sha256 does not fit): it was changed; copy or export it again")
+    try:
+        record = BundleRecord.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])[:LONGEST_PLACE]
+        raise BundleError(f"{path}: {where}: {first['msg'].lower()}; export the bundle again") from error
+    problems = [
+        *record.features.problems(),
+        *record.scaling.problems(record.features.n_bands),
+        *record.clip.problems(),
+        *_find_score_problems(record),
+    ]
+    if problems:
+        raise BundleError(f"{path}: {problems[0]}; export the bundle again")
+    return record
+
+
+def _find_score_problems(record: BundleRecord) -> list[str]:
+    if unknown := [name for name in record.fusion if name not in SCORE_IDS]:
+        return [f"fusion: {unknown[0]!r} is none of {', '.join(SCORE_IDS)}"]
+    names = [*SCORE_IDS, *([FUSION] if record.fusion else [])]
+    if record.score not in names:
+        return [f"score: {record.score!r} is none of {', '.join(names)}"]
+    probabilities, quantiles = record.calibration.probabilities, record.calibration.quantiles
+    lacking = [name for name in names if name not in quantiles or name not in record.normalisation]
+    found = [f"calibration or normalisation lacks {name}" for name in lacking]
+    if len(probabilities) < 2 or probabilities != sorted(set(probabilities)):
+        found.append("calibration.probabilities: expected two and more that rise")
+    for name, values in quantiles.items():
+        if len(values) != len(probabilities) or values != sorted(values):
+            found.append(f"calibration.quantiles.{name}: expected {len(probabilities)} that do not fall, found {len(values)}")
+    return found
+
+
+def _check_file(path: Path, expected: FileRecord | None) -> None:
+    if expected is None:
+        raise BundleError(f"{path.parent / RECORD}: files: expected an entry for {path.name}, found none; export the bundle again")
+    if not path.is_file():
+        raise BundleError(f"{path}: file missing; copy the whole folder again, or export it again")
+    n_bytes = path.stat().st_size
+    if n_bytes != expected.n_bytes:
+        raise BundleError(f"{path}: expected {expected.n_bytes} bytes, found {n_bytes}; copy the whole folder again, or export it again")
+    digest = sha256_of(path)
+    if digest != expected.sha256:
+        raise BundleError(
+            f"{path}: expected sha256 {expected.sha256[:12]}..., found {digest[:12]}...: the file was changed; copy or export it again"
+        )
+
+
+def _check_shapes(folder: Path, record: BundleRecord, reference: ReferenceSet) -> None:
+    n_embedding, n_clips = record.network.n_embedding, record.reference.n_clips
+    expected = {
+        "filterbank": (record.features.n_bands, record.features.n_fft // 2 + 1),
+        "mean_spectrogram": (record.features.n_bands, record.clip.clip_frames),
+        "embedding_mean": (n_embedding,),
+        "embedding_precision": (n_embedding, n_embedding),
+        "embedding_clips": (n_clips, n_embedding),
+        "embedding_std": (n_embedding,),
+        "embedding_near": (n_embedding, n_embedding),
+        "lof_distance": (n_clips,),
+        "lof_density": (n_clips,),
+        "control_clips": (n_clips, len(CONTROL_SCALES), N_CONTROL_BANDS),
+        "control_std": (len(CONTROL_SCALES), N_CONTROL_BANDS),
+        "control_near": (len(CONTROL_SCALES), N_CONTROL_BANDS, N_CONTROL_BANDS),
+    }
+    for name, shape in expected.items():
+        found = getattr(reference, name).shape
+        if found != shape:
+            raise BundleError(f"{folder / REFERENCE}: {name}: expected shape {shape}, found {found}; export the bundle again")

@@ -1,0 +1,134 @@
+"""The pure middle of the line: samples in, the scores of clips out. No clock, thread, log or file."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from aegan_monitor.detection.baselines import make_control_filterbank, mean_bands
+from aegan_monitor.detection.features import LogMel, limit_range
+from aegan_monitor.detection.fusion import fuse, needed_ids, score_names
+from aegan_monitor.detection.network import Session
+from aegan_monitor.detection.record import BundleFields
+from aegan_monitor.detection.reference import ReferenceSet
+from aegan_monitor.detection.scores import FUSION, ClipEvidence, evaluate_scores
+from aegan_monitor.detection.segments import Segmenter, cut_segments
+from aegan_monitor.errors import CaptureError
+from aegan_monitor.types import ClipScore, DoubleArray, FloatArray, SegmentOutputs
+
+QUIETEST_DBFS = -150.0
+
+
+class Pipeline:
+    """Log-mel, segments and scores of one stream.
+
+    A stream goes through `push`, a recording as one clip of its own through `score_clip`.
+    """
+
+    def __init__(self, fields: BundleFields, reference: ReferenceSet, session: Session, names: Iterable[str] | None = None) -> None:
+        """Store; `names` are the scores that are wanted, all when None."""
+        self.fields = fields
+        self._reference = reference
+        self._session = session
+        self._names = score_names(fields) if names is None else list(names)
+        self._score_ids = needed_ids(fields, self._names)
+        needs_controls = any(score.graph is None for score in self._score_ids)
+        controls = make_control_filterbank(fields.features) if needs_controls else None
+        self._n_control_bands = 0 if controls is None else len(controls)
+        self._logmel = LogMel(fields.features, reference.filterbank, controls)
+        self._segmenter = Segmenter(fields.features.n_bands, fields.clip, fields.scaling)
+        self.reset()
+
+    def reset(self, start_sample: int = 0) -> None:
+        """Begin anew at `start_sample`: after a gap, nothing is scored across it."""
+        self._start_sample = start_sample
+        self._logmel.reset()
+        self._segmenter.reset()
+        self._n_segments = 0
+        self._outputs: list[SegmentOutputs] = []
+        self._power: DoubleArray = np.zeros(0)
+        self._control_db: FloatArray = np.zeros((self._n_control_bands, 0), np.float32)
+        self._n_frames_forgotten = 0
+
+    def push(self, samples: FloatArray) -> list[ClipScore]:
+        """One score for each clip that `samples`, float32 `[n_samples]`, complete."""
+        frames = self._logmel.push(samples)
+        self._power = np.concatenate([self._power, frames.power])
+        self._control_db = np.concatenate([self._control_db, frames.control_db], axis=1)
+        segments = self._segmenter.push(frames.db)
+        return self._join(self._session.infer(segments)) if len(segments) else []
+
+    def score_clip(self, samples: FloatArray, name: str = "the recording") -> dict[str, float]:
+        """The scores of a recording (`name` in errors) that is one clip: n_fft / 2 zeros at both ends, all its segments.
+
+        Raises:
+            CaptureError: It is shorter than one segment.
+        """
+        segments, control_db = self._cut_clip(samples, name)
+        return self._evaluate(self._session.infer(segments), control_db)
+
+    def clip_segments(self, samples: FloatArray, name: str = "the recording") -> FloatArray:
+        """The scaled segments of a recording that is one clip.
+
+        Raises:
+            CaptureError: It is shorter than one segment.
+        """
+        return self._cut_clip(samples, name)[0]
+
+    def _cut_clip(self, samples: FloatArray, name: str) -> tuple[FloatArray, FloatArray]:
+        self.reset()
+        frames = self._logmel.transform_clip(samples)
+        require_segment(self.fields, samples, frames.db, name)
+        segments = cut_segments(self.fields.scaling.apply(limit_range(frames.db, self.fields.features.top_db)), self.fields.clip)
+        return np.ascontiguousarray(segments), frames.control_db
+
+    def _join(self, outputs: SegmentOutputs) -> list[ClipScore]:
+        clip = self.fields.clip
+        self._outputs.append(outputs)
+        known = SegmentOutputs.join(self._outputs)
+        n_new = len(outputs)
+        first_known = self._n_segments + n_new - len(known)
+        due = [
+            n_seen
+            for n_seen in range(max(self._n_segments + 1, clip.n_segments), self._n_segments + n_new + 1)
+            if (n_seen - clip.n_segments) % clip.segments_per_decision == 0
+        ]
+        found = [self._score(known.rows(n_seen - first_known - clip.n_segments, n_seen - first_known), n_seen) for n_seen in due]
+        self._n_segments += n_new
+        self._outputs = [known.rows(max(0, len(known) - clip.n_segments), len(known))]
+        self._forget_frames()
+        return found
+
+    def _score(self, outputs: SegmentOutputs, n_seen: int) -> ClipScore:
+        features, clip = self.fields.features, self.fields.clip
+        n_frames = clip.segment_frames + (n_seen - 1) * clip.segment_hop_frames
+        stop = n_frames - self._n_frames_forgotten
+        power = self._power[max(0, stop - clip.decision_hop_frames) : stop].mean()
+        level_dbfs = 10 * float(np.log10(power)) if power > 0 else QUIETEST_DBFS
+        end_sample = self._start_sample + features.n_fft // 2 + (n_frames - 1) * features.hop_samples
+        scores = self._evaluate(outputs, self._control_db[:, stop - clip.covered_frames : stop])
+        return ClipScore(end_sample, scores, max(QUIETEST_DBFS, level_dbfs))
+
+    def _evaluate(self, outputs: SegmentOutputs, control_db: FloatArray) -> dict[str, float]:
+        bands = mean_bands(control_db) if len(control_db) else np.zeros(0)
+        found = evaluate_scores(ClipEvidence(outputs, bands), self._reference, self.fields.clip.n_segments, self._score_ids)
+        return {name: fuse(found, self.fields) if name == FUSION else found[name] for name in self._names}
+
+    def _forget_frames(self) -> None:
+        """Keep what the next clip will cover."""
+        clip = self.fields.clip
+        next_clip = (self._n_segments + 1 - clip.n_segments) * clip.segment_hop_frames
+        n_old = max(0, min(len(self._power), next_clip - self._n_frames_forgotten))
+        self._power, self._control_db = self._power[n_old:], self._control_db[:, n_old:]
+        self._n_frames_forgotten += n_old
+
+
+def require_segment(fields: BundleFields, samples: FloatArray, db: FloatArray, name: str) -> None:
+    """Refuse a recording (`name` in errors) whose frames `db` do not fill one segment.
+
+    Raises:
+        CaptureError: It is too short.
+    """
+    if db.shape[1] < fields.clip.segment_frames:
+        least_s = (fields.clip.segment_frames - 1) * fields.features.hop_s
+        found_s = len(samples) / fields.features.sample_rate_hz
+        raise CaptureError(f"{name}: expected at least {least_s:.2f} s, found {found_s:.2f} s; record longer clips or remove it")

@@ -1,0 +1,125 @@
+"""The record of a bundle: every number that scoring depends on, as `bundle.json` and a run's `run.json` hold it."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+
+from aegan_monitor.detection.features import FeatureParameters
+from aegan_monitor.detection.segments import ClipParameters, Scaling
+
+LARGEST_SCORE = 1e15  # far beyond any, and what is computed with it stays finite
+_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class NetworkRecord(BaseModel):
+    """Sizes of the network's outputs."""
+
+    model_config = _STRICT
+    preset: str
+    ndf: PositiveInt
+    nz: PositiveInt
+    n_embedding: PositiveInt
+
+
+class Calibration(BaseModel):
+    """Scores of held-out normal clips, and of their copies before other backgrounds: quantiles at `probabilities`, for every score id.
+
+    Attributes:
+        n_copies: Copies among them, beside the `n_clips`.
+        quantile, margin: Advice for the alarm (`detection.policy.make_threshold`), where the configuration says nothing.
+    """
+
+    model_config = _STRICT
+    n_clips: PositiveInt
+    n_copies: NonNegativeInt = 0
+    quantile: float = Field(default=0.99, ge=0.5, le=1)
+    margin: float = Field(default=2.0, ge=0, le=1000)
+    probabilities: list[float]
+    quantiles: dict[str, list[Annotated[float, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)]]]
+
+
+class Normalisation(BaseModel):
+    """Mean and standard deviation of one score over the held-out normal clips."""
+
+    model_config = _STRICT
+    mean: float = Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)
+    std: float = Field(gt=1 / LARGEST_SCORE)
+
+
+class FusionTerm(BaseModel):
+    """One member of the fusion: its mean logarithm over held-out normal clips, and its RMS distance from that before other backgrounds."""
+
+    model_config = _STRICT
+    centre: float
+    scale: float = Field(gt=0)
+
+
+class ReferenceRecord(BaseModel):
+    """How the reference set was fitted: on so many clips, with so many copies of each before other backgrounds for `D_near`."""
+
+    model_config = _STRICT
+    n_clips: PositiveInt
+    n_backgrounds: NonNegativeInt
+    covariance: str
+    shrinkage: float
+
+
+class Provenance(BaseModel):
+    """Where the bundle comes from."""
+
+    model_config = _STRICT
+    version: str
+    commit: str | None
+    seed: int
+    n_epochs: int
+    training_data_sha256: str
+    n_training_clips: int
+    n_held_out_clips: int
+
+
+class FileRecord(BaseModel):
+    """One file of the bundle."""
+
+    model_config = _STRICT
+    sha256: str
+    n_bytes: int
+
+
+class BundleFields(BaseModel):
+    """What training knows: `bundle.json` without format and files.
+
+    Attributes:
+        score: The score that decides.
+        fusion: The scores that `F_mean` is made of, and how each enters it; none, and there is no such score.
+        choice: Why this score, in one sentence for people.
+        sensitivity: AUC of that score between altered held-out clips and plain ones, by alteration; empty where not tried.
+    """
+
+    model_config = _STRICT
+    machine_type: str
+    features: FeatureParameters
+    scaling: Scaling
+    clip: ClipParameters
+    network: NetworkRecord
+    score: str
+    fusion: dict[str, FusionTerm]
+    choice: str
+    sensitivity: dict[str, float]
+    precision: Literal["fp32", "fp16"]
+    reference: ReferenceRecord
+    normalisation: dict[str, Normalisation]
+    calibration: Calibration
+    provenance: Provenance
+
+    @property
+    def first_decision_samples(self) -> int:
+        """Samples of a stream, or of what follows a gap, up to its first decision."""
+        return self.features.n_fft // 2 + (self.clip.covered_frames - 1) * self.features.hop_samples
+
+
+class BundleRecord(BundleFields):
+    """`bundle.json`, the only carrier of numeric truth; `record_sha256` is that of all its other keys (`digest_of`)."""
+
+    format: Literal[2]
+    files: dict[str, FileRecord]
+    record_sha256: str

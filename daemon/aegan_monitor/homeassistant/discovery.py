@@ -1,0 +1,95 @@
+"""What Home Assistant is told, so that machines and their entities appear by themselves: one retained message an entity.
+
+Source: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery (one topic an entity, which every version reads).
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from aegan_monitor import __version__
+from aegan_monitor.homeassistant.entities import OF_MACHINE, OF_NODE, Entity, Options
+from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message, Topics
+
+AVAILABILITY: Mapping[str, Options] = MappingProxyType(
+    {"status": {}, "sensor": {"value_template": "{{ 'online' if (value_json | default({})).get('state') == 'ok' else 'offline' }}"}}
+)
+
+TRIAL = "check"  # in place of an entity's id
+
+
+def discover(topics: Topics, machines: Iterable[str], prefix: str, *, commands: bool = True) -> list[Message]:
+    """The messages for a node and its machines, the node's first: a machine's device names it. Buttons are for who takes `commands`."""
+    wanted = [entity for entity in OF_MACHINE if commands or entity.component != "button"]
+    of_machines = [_make(topics, prefix, entity, machine) for machine in machines for entity in wanted]
+    return [*(_make(topics, prefix, entity, None) for entity in OF_NODE), *of_machines]
+
+
+def _make(topics: Topics, prefix: str, entity: Entity, machine: str | None) -> Message:
+    device_id = name_device(topics.node, machine)
+    payload = {
+        "name": entity.name,
+        "unique_id": f"aegan_{device_id}_{entity.id}",
+        **_source(topics, entity, machine),
+        "qos": 1,
+        **entity.options,
+        "device": _device(topics.node, machine),
+        "origin": {"name": "aegan-monitor", "sw_version": __version__},
+    }
+    if entity.needs:
+        payload["availability_mode"] = "all"
+        payload["availability"] = [{"topic": _find_topic(topics, level, machine), **AVAILABILITY[level]} for level in entity.needs]
+    qos, retained = QOS_AND_RETAINED["discovery"]
+    topic = f"{prefix}/{entity.component}/{device_id}/{entity.id}/config"
+    return Message(topic, json.dumps(payload, ensure_ascii=False).encode(), qos, retained, "discovery")
+
+
+def list_trials(node: str, machines: Iterable[str], prefix: str) -> dict[str, str]:
+    """A topic of no entity for each device, and the filter that an access list must let us write for it.
+
+    An empty message there, not retained, tries the permission and leaves nothing: Home Assistant takes it for the end of what it
+    never had.
+    """
+    devices = [name_device(node, machine) for machine in [None, *machines]]
+    return {f"{prefix}/sensor/{device}/{TRIAL}/config": f"{prefix}/+/{device}/+/config" for device in devices}
+
+
+def name_device(node: str, machine: str | None) -> str:
+    """`<node>_<machine>`; a `_` of the node's is doubled, so that no two pairs share one name."""
+    return "_".join([node.replace("_", "__"), *([] if machine is None else [machine])])
+
+
+def is_of_node(topic: str, node: str) -> bool:
+    """Whether a topic is one of discovery's, of this node or a machine of it."""
+    of_node, device = name_device(node, None), topic.split("/")[-3:][0]
+    is_of_machine = device.startswith(f"{of_node}_") and not device.startswith(f"{of_node}__")
+    return topic.endswith("/config") and (device == of_node or is_of_machine)
+
+
+def _device(node: str, machine: str | None) -> dict[str, object]:
+    device = {"identifiers": [f"aegan_{name_device(node, machine)}"], "manufacturer": "aegan-monitor", "sw_version": __version__}
+    if machine is None:
+        return {**device, "name": f"aegan-monitor {node}", "model": "Acoustic monitor"}
+    return {**device, "name": f"{node} {machine}", "model": "Machine, by its sound", "via_device": f"aegan_{name_device(node, None)}"}
+
+
+def _source(topics: Topics, entity: Entity, machine: str | None) -> dict[str, object]:
+    """Where its state comes from, or where it publishes."""
+    topic = _find_topic(topics, entity.level, machine)
+    if entity.component == "button":
+        return {"command_topic": topic}
+    source: dict[str, object] = {"state_topic": topic}
+    if entity.value:
+        # What clears a topic, and the first health without a machine, may still be heard of one that goes: that is no state.
+        it = "value_json | default({})"
+        if machine and entity.level == "health":
+            it = f"({it}).get('machines', {{}}).get('{machine}')"
+        source["value_template"] = f"{{% set it = {it} %}}{{% if it %}}{{{{ {entity.value} }}}}{{% endif %}}"
+    if entity.attributes:
+        source["json_attributes_topic"] = topic
+        source["json_attributes_template"] = "{{ value_json | default({}) | to_json }}"
+    return source
+
+
+def _find_topic(topics: Topics, level: str, machine: str | None) -> str:
+    return topics.of_node(level if machine is None or level in {"status", "health"} else f"{machine}/{level}")

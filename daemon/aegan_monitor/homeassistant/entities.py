@@ -1,0 +1,100 @@
+"""The entities that Home Assistant shows of a machine and of the daemon: a table.
+
+Source: https://www.home-assistant.io/integrations/mqtt, the pages of binary_sensor, sensor and button.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias, get_args
+
+from aegan_monitor.messages.payloads import DEFAULT_SHELF_S, AlarmState
+
+EXPIRE_S = 30  # a score is a second old, or 10 after a gap
+SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
+
+Options: TypeAlias = Mapping[str, Any]
+DIAGNOSTIC: Options = MappingProxyType({"entity_category": "diagnostic"})
+PROBLEM: Options = MappingProxyType({"device_class": "problem"})
+MEASUREMENT: Options = MappingProxyType({"state_class": "measurement"})
+TOTAL: Options = MappingProxyType({"state_class": "total_increasing"})
+LIVE: Options = MappingProxyType({"state_class": "measurement", "expire_after": EXPIRE_S})
+STATES: Options = MappingProxyType({"device_class": "enum", "options": list(get_args(AlarmState))})
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One entity of a device.
+
+    Attributes:
+        level: Last level of the topic that it shows; a button publishes there.
+        value: Jinja expression for its state, where `it` is the payload; of `health` what that says of the machine.
+        options: Home Assistant's own, as they stand in its documentation.
+        needs: `status`: it is there as long as the daemon; `sensor`: and as long as the machine is heard.
+        attributes: The payload's fields are shown as attributes.
+    """
+
+    component: Literal["binary_sensor", "sensor", "button"]
+    id: str
+    name: str
+    level: str
+    value: str = ""
+    options: Options = field(default_factory=dict)
+    needs: tuple[Literal["status", "sensor"], ...] = ("status",)
+    attributes: bool = False
+
+
+def _press(name: str, command: str, **more: object) -> Entity:
+    payload = {"command": command, **more, "by": "Home Assistant"}
+    return Entity("button", command, name, "command", options={"payload_press": json.dumps(payload)})
+
+
+HEARD: tuple[Literal["status", "sensor"], ...] = ("status", "sensor")
+OF_MACHINE = (
+    Entity("binary_sensor", "alarm", "Alarm", "alarm", "'ON' if it.active else 'OFF'", PROBLEM, attributes=True),
+    Entity("sensor", "state", "State", "alarm", "it.state", STATES, HEARD),
+    Entity("sensor", "score", "Score", "score", "'%.4g' | format(it.score)", LIVE, HEARD),
+    Entity("sensor", "threshold", "Threshold", "score", "'%.4g' | format(it.threshold)", LIVE, HEARD),
+    Entity(
+        "sensor",
+        "evidence",
+        "Evidence",
+        "score",
+        "it.normalised | round(2)",
+        {**LIVE, "unit_of_measurement": SIGMA},
+        HEARD,
+    ),
+    # No device class: sound_pressure is for dB over 20 uPa, and refuses dBFS.
+    Entity("sensor", "level", "Level", "score", "it.level_dbfs | round(1)", {**LIVE, "unit_of_measurement": "dBFS"}, HEARD),
+    _press("Acknowledge", "acknowledge"),
+    _press(f"Shelve for {DEFAULT_SHELF_S / 3600:g} h", "shelve", duration_s=DEFAULT_SHELF_S),
+    _press("Unshelve", "unshelve"),
+    # No diagnostic: these are on no dashboard that Home Assistant makes, and a deaf machine must not look well there.
+    Entity("binary_sensor", "sensor", "Sensor fault", "sensor", "'OFF' if it.state == 'ok' else 'ON'", PROBLEM, attributes=True),
+    Entity("sensor", "coverage", "Coverage", "health", "it.coverage_percent", {**MEASUREMENT, **DIAGNOSTIC, "unit_of_measurement": "%"}),
+    Entity("sensor", "gaps", "Gaps", "health", "it.gaps_total", {**TOTAL, **DIAGNOSTIC}),
+    Entity("sensor", "dropped", "Dropped samples", "health", "it.dropped_samples_total", {**TOTAL, **DIAGNOSTIC}),
+)
+OF_NODE = (
+    Entity(
+        "binary_sensor",
+        "connectivity",
+        "Connectivity",
+        "status",
+        options={"device_class": "connectivity", "payload_on": "online", "payload_off": "offline", **DIAGNOSTIC},
+        needs=(),
+    ),
+    Entity("sensor", "version", "Version", "health", "it.version", DIAGNOSTIC),
+    Entity("sensor", "provider", "Provider", "health", "it.provider", DIAGNOSTIC),
+    Entity("sensor", "outbox", "Waiting messages", "health", "it.outbox_depth", {**MEASUREMENT, **DIAGNOSTIC}),
+    Entity("sensor", "lost", "Lost events", "health", "it.outbox_dropped_total", {**TOTAL, **DIAGNOSTIC}),
+    Entity(
+        "sensor",
+        "memory",
+        "Memory",
+        "health",
+        "(it.rss_bytes / 1e6) | round(1)",
+        {"device_class": "data_size", "unit_of_measurement": "MB", **MEASUREMENT, **DIAGNOSTIC},
+    ),
+)

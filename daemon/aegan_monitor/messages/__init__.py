@@ -1,0 +1,1 @@
+"""What is published and received: payload models, topics and commands."""

@@ -1,0 +1,80 @@
+"""What others ask of the daemon, as bytes, and what is answered; pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_args
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from aegan_monitor.messages.payloads import Command, CommandName, Result
+
+MAX_ECHO = 64  # of a stranger's words, as of an id
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A command that is not obeyed, and why; with its name and id, where those could be read."""
+
+    reason: str
+    command: CommandName | None = None
+    id: str | None = None
+
+
+def parse(payload: bytes, max_bytes: int) -> Command | Refusal:
+    """The command in a payload, or what is wrong with it."""
+    if len(payload) > max_bytes:
+        return Refusal(f"larger than {max_bytes} bytes")
+    try:
+        fields = from_json(payload, allow_inf_nan=False)
+    except ValueError as error:  # not UTF-8, not JSON, nested too deeply
+        return Refusal(f"no JSON: {error}"[:200])
+    if not isinstance(fields, dict):
+        return Refusal("expected a JSON object")
+    try:
+        return Command.model_validate(fields)
+    except ValidationError as error:
+        return _refuse(fields, _explain(error))
+
+
+def refuse(command: Command | Refusal, reason: str) -> Refusal:
+    """The same, refused for another reason."""
+    return Refusal(reason, command.command, command.id)
+
+
+def make_result(command: Command | Refusal, reason: str, time: datetime) -> Result:
+    """The answer: a refusal has its own reason, a command is obeyed if there is none."""
+    reason = command.reason if isinstance(command, Refusal) else reason
+    return Result(time=time, command=command.command, id=command.id, accepted=not reason, reason=reason)
+
+
+def _refuse(fields: dict[str, Any], reason: str) -> Refusal:
+    name, command_id = fields.get("command"), fields.get("id")
+    readable = isinstance(command_id, str) and len(command_id) <= MAX_ECHO
+    return Refusal(reason, name if name in get_args(CommandName) else None, command_id if readable else None)
+
+
+def _explain(error: ValidationError) -> str:
+    """The first problem, in few words."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    text = first["msg"].removeprefix("Value error, ")
+    where = ".".join(map(str, first["loc"]))[:MAX_ECHO]
+    return f"{where}: {text[:1].lower()}{text[1:]}" if where else text
+
+
+class TokenBucket:
+    """Lets `burst` through at once, and then `per_s` a second."""
+
+    def __init__(self, burst: float, per_s: float, clock: Callable[[], float]) -> None:
+        self._burst, self._per_s, self._clock = burst, per_s, clock
+        self._tokens, self._filled_s = burst, clock()
+
+    def take(self) -> bool:
+        """One more may pass."""
+        now_s = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now_s - self._filled_s) * self._per_s)
+        self._filled_s = now_s
+        passes = self._tokens >= 1
+        self._tokens -= passes
+        return passes

@@ -1,0 +1,1 @@
+"""The MQTT client: connections, publishing and subscriptions."""

@@ -1,0 +1,212 @@
+"""How to reach the broker: address, credentials and certificates, from the configuration, and what is wrong when it fails."""
+
+import hashlib
+import ipaddress
+import socket
+import ssl
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from aegan_monitor.config.broker import MqttConfig, TlsConfig
+from aegan_monitor.errors import ConfigError
+
+PORT, TLS_PORT = 1883, 8883
+LOOPBACK_NAMES = ("localhost", "ip6-localhost")
+
+_UNTRUSTED = "the broker's certificate is signed by nobody we trust; name the authority's certificate in mqtt.tls.ca_file"
+VERIFICATION_ADVICE = {  # by X509_V_ERR_..., openssl/x509_vfy.h
+    9: "the broker's certificate is not valid yet; is this machine's clock right?",
+    10: "the broker's certificate has expired; renew it",
+    62: "the broker's certificate is for another host; set mqtt.host to a name in it",
+    64: "the broker's certificate is for another address; set mqtt.host to a name in it",
+    **dict.fromkeys((18, 19, 20, 21), _UNTRUSTED),
+}
+NEEDS_CERTIFICATE = "the broker wants a client certificate; set mqtt.tls.certificate_file and mqtt.tls.key_file"
+REFUSES_CERTIFICATE = "the broker does not accept our client certificate; check mqtt.tls.certificate_file"
+TLS_ADVICE = {  # by OpenSSL's word for it
+    "CERTIFICATE_REQUIRED": NEEDS_CERTIFICATE,
+    "ALERT_HANDSHAKE_FAILURE": "the broker broke off the TLS handshake; does it want a client certificate (mqtt.tls.certificate_file)?",
+    "ALERT_UNKNOWN_CA": REFUSES_CERTIFICATE,
+    "ALERT_BAD_CERTIFICATE": REFUSES_CERTIFICATE,
+    "ALERT_CERTIFICATE_EXPIRED": REFUSES_CERTIFICATE,
+    "ALERT_CERTIFICATE_REVOKED": REFUSES_CERTIFICATE,
+    "ALERT_CERTIFICATE_UNKNOWN": REFUSES_CERTIFICATE,
+    "WRONG_VERSION_NUMBER": "the broker speaks no TLS on this port; check mqtt.port and mqtt.tls",
+    "UNSUPPORTED_PROTOCOL": "the broker speaks no TLS 1.2 or newer",
+    "ALERT_PROTOCOL_VERSION": "the broker speaks no TLS 1.2 or newer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where the broker is and who we are there; no repr shows a secret.
+
+    Attributes:
+        tls_digest: Of the content of the files that `tls` names: with another it is another connection.
+    """
+
+    host: str
+    port: int
+    client_id: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: TlsConfig | None = None
+    websocket_path: str | None = None
+    tls_digest: str = field(default="", repr=False)
+
+    @property
+    def is_loopback(self) -> bool:
+        """The broker is on this machine: nobody listens in between."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() in LOOPBACK_NAMES
+
+    @property
+    def warning(self) -> str | None:
+        """What is risky about it."""
+        where = f"MQTT broker {self.host}:{self.port}"
+        if self.tls is None and self.password is not None and not self.is_loopback:
+            return f"{where}: the password goes over the network in plain text; set mqtt.tls"
+        if self.tls is not None and not self.tls.verify:
+            return f"{where}: mqtt.tls.verify is false: whoever answers there is believed, and gets the password"
+        return None
+
+    def make_tls_context(self) -> ssl.SSLContext | None:
+        """For one connection, with the files as they are now: a renewed certificate needs no restart.
+
+        Raises:
+            ConfigError: A file cannot be read, or does not hold what it should.
+        """
+        return None if self.tls is None else make_tls_context(self.tls)
+
+
+def make_connection(mqtt: MqttConfig, node: str) -> Connection:
+    """What the configuration says, with its secrets read and its certificates tried.
+
+    Raises:
+        ConfigError: A file cannot be read, or does not hold what it should.
+    """
+    connection = add_secrets(locate(mqtt, node), mqtt)
+    connection.make_tls_context()
+    return connection if mqtt.tls is None else replace(connection, tls_digest=digest_files(mqtt.tls))
+
+
+def locate(mqtt: MqttConfig, node: str) -> Connection:
+    """What stands in the configuration itself: no file is read."""
+    return Connection(
+        host=mqtt.host,
+        port=mqtt.port or (PORT if mqtt.tls is None else TLS_PORT),
+        client_id=mqtt.client_id or f"aegan-{node}",
+        username=mqtt.username,
+        tls=mqtt.tls,
+        websocket_path=mqtt.websocket_path,
+    )
+
+
+def add_secrets(connection: Connection, mqtt: MqttConfig) -> Connection:
+    """User name and password, where they stand in files.
+
+    Raises:
+        ConfigError: These cannot be read, one a line.
+    """
+    found: dict[str, Any] = {}
+    problems = []
+    for key, path in (("username", mqtt.username_file), ("password", mqtt.password_file)):
+        try:
+            found.update({} if path is None else {key: read_line(f"mqtt.{key}_file", path)})
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return replace(connection, **found)
+
+
+def read_line(key: str, path: Path) -> str:
+    """The first line of a file that `key` names.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8").split("\n", 1)[0]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{key}: {path}: cannot be read ({type(error).__name__}); check path and permissions") from error
+
+
+def make_tls_context(tls: TlsConfig) -> ssl.SSLContext:
+    """TLS 1.2 or newer, with the broker's certificate verified unless `verify` is false.
+
+    Raises:
+        ConfigError: A file cannot be read, or does not hold what it should.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.ca_file is None:
+        context.load_default_certs()
+    else:
+        try:
+            context.load_verify_locations(tls.ca_file)
+        except OSError as error:  # an SSLError is one
+            raise ConfigError(f"mqtt.tls.ca_file: {tls.ca_file}: expected certificates in PEM, found: {_tell_file(error)}") from error
+    if tls.certificate_file is not None:
+        try:
+            context.load_cert_chain(tls.certificate_file, tls.key_file, password=lambda: b"")  # never asks a terminal
+        except OSError as error:
+            raise ConfigError(
+                f"mqtt.tls.certificate_file: {tls.certificate_file}: expected a certificate in PEM and its key in "
+                f"{tls.key_file or 'the same file'}, without a passphrase, found: {_tell_file(error)}"
+            ) from error
+    return context
+
+
+def digest_files(tls: TlsConfig) -> str:
+    """Of all that its files hold.
+
+    Raises:
+        ConfigError: One cannot be read.
+    """
+    paths = [path for path in (tls.ca_file, tls.certificate_file, tls.key_file) if path is not None]
+    try:
+        digests = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
+    except OSError as error:
+        raise ConfigError(f"mqtt.tls: {error.filename}: cannot be read ({_tell_file(error)})") from error
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def explain(error: Exception, connection: Connection) -> str:
+    """Why the broker cannot be reached, in one line, with what to do where that is known."""
+    if connection.tls is not None and (what := _find_broken_handshake(error)):
+        return f"{what}; does this port speak TLS? Check mqtt.port and mqtt.tls"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return VERIFICATION_ADVICE.get(error.verify_code, f"the broker's certificate cannot be verified ({error.verify_message})")
+    if isinstance(error, ssl.SSLError):
+        return explain_tls(str(getattr(error, "reason", None) or error))
+    if isinstance(error, TimeoutError):
+        return "no answer in time; check mqtt.host, mqtt.port and the firewall between"
+    if isinstance(error, socket.gaierror):
+        return f"no such host {connection.host} ({error.strerror})"
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _find_broken_handshake(error: Exception) -> str | None:
+    """What a port does that knows nothing of TLS."""
+    if isinstance(error, (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)):
+        return "the broker broke off the TLS handshake"
+    return "no answer in the TLS handshake" if isinstance(error, TimeoutError) and "handshake" in str(error) else None
+
+
+def explain_tls(text: str) -> str:
+    """What OpenSSL's words mean here."""
+    advice = next((advice for word, advice in TLS_ADVICE.items() if word in text.upper()), None)
+    return advice or f"TLS failed ({text})"
+
+
+def _tell_file(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "no such thing").replace("_", " ").lower()
+    return error.strerror or type(error).__name__

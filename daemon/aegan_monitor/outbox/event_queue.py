@@ -1,0 +1,145 @@
+"""Events on their way: all are kept, in the order of their topic, until the broker has had them for a while."""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from aegan_monitor.outbox.entry import Row
+from aegan_monitor.outbox.retained_topics import NO_CHANGES, TopicChanges
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the journal does not know yet."""
+
+    added: list[Row]
+    removed: list[int]
+    last: dict[str, bytes]  # of the topics of those that were added
+    topics: TopicChanges = NO_CHANGES
+
+    def __bool__(self) -> bool:
+        """There is something."""
+        return bool(self.added or self.removed or any(self.topics))
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many messages wait, and for what; `events_bytes` counts the events that were delivered and are still kept, too."""
+
+    total: int
+    unheard: int
+    parked: int
+    events_bytes: int
+
+
+class Events:
+    """The rows, and what the journal has to know of them; they belong to the outbox, under whose lock they are used."""
+
+    def __init__(self, *, durable: bool, max_bytes: int, max_age_s: float, keep_s: float) -> None:
+        self.dropped_total = 0
+        self.n_bytes = 0
+        self.unwritten: dict[int, Row] = {}
+        self.removed: list[int] = []  # that the journal still has
+        self._durable, self._max_bytes, self._max_age_s, self._keep_s = durable, max_bytes, max_age_s, keep_s
+        self._rows: dict[int, Row] = {}  # oldest first
+        self._queues: dict[str, list[int]] = {}  # numbers of those that wait, a heap a topic; one that waits no more is skipped
+        self._kept: deque[Row] = deque()
+
+    def __contains__(self, row: Row) -> bool:
+        """The row has not gone."""
+        return row.number in self._rows
+
+    def __iter__(self) -> Iterator[Row]:
+        """All, oldest first."""
+        return iter(self._rows.values())
+
+    def add(self, row: Row) -> None:
+        """A new one, or one of the journal's."""
+        self._rows[row.number] = row
+        self.n_bytes += row.n_bytes
+        if not row.written:
+            self.unwritten[row.number] = row
+        self.wait(row)
+
+    def restore(self, rows: list[Row]) -> None:
+        """Those of an earlier run, with numbers below all others."""
+        for row in rows:
+            self.add(row)
+        self._rows = dict(sorted(self._rows.items()))
+
+    def topics(self) -> Iterator[str]:
+        """Those that ever had an event."""
+        return iter(self._queues)
+
+    def first(self, topic: str) -> Row | None:
+        """The first that waits on a topic."""
+        queue = self._queues.get(topic, [])
+        while queue:
+            row = self._rows.get(queue[0])
+            if row and row.state == "waiting":
+                return row
+            heapq.heappop(queue)
+        return None
+
+    def wait(self, row: Row) -> None:
+        """It waits, in its place, unless it has gone."""
+        row.state = "waiting"
+        if row in self:
+            heapq.heappush(self._queues.setdefault(row.message.topic, []), row.number)
+
+    def keep(self, row: Row, now_s: float) -> None:
+        """The broker has it."""
+        if row in self:
+            row.acknowledged_s = now_s if row.acknowledged_s is None else row.acknowledged_s
+            row.state = "kept"
+            self._kept.append(row)
+
+    def doubt(self) -> None:
+        """The broker may have lost what it took of late: that waits again."""
+        for row in self._kept:
+            self.wait(row)
+        self._kept.clear()
+
+    def written(self, row: Row) -> None:
+        """The journal has it, or has tried."""
+        if waiting := self.unwritten.pop(row.number, None):
+            waiting.written = True
+        else:  # it has gone while it was written
+            self.removed.append(row.number)
+
+    def changes(self) -> tuple[list[Row], list[int]]:
+        """What is to be written, and what removed; say `written` afterwards."""
+        removed, self.removed = self.removed, []
+        return [replace(row) for row in self.unwritten.values()], removed
+
+    def copies(self) -> list[Row]:
+        """All, for a journal that begins anew."""
+        self.removed.clear()
+        return [replace(row) for row in self]
+
+    def measure(self, gate: Callable[[str], str], n_others: int) -> Depth:
+        """How many wait beside `n_others` that are no events; `gate` tells of a topic what they wait for."""
+        rows = [row for row in self if row.acknowledged_s is None]
+        blocked = ["refused" if row.state == "parked" else gate(row.message.topic) for row in rows]
+        return Depth(len(rows) + n_others, blocked.count("unheard"), blocked.count("refused"), self.n_bytes)
+
+    def tidy(self, now_s: float) -> None:
+        """Forget those that were kept long enough, those that waited too long, and the oldest of too many."""
+        while self._kept and (self._kept[0].acknowledged_s or 0.0) <= now_s - self._keep_s:
+            self._remove(self._kept.popleft())
+        while self._rows and (oldest := next(iter(self))).put_s < now_s - self._max_age_s:
+            self._drop(oldest)
+        while self.n_bytes > self._max_bytes:
+            self._drop(self._kept.popleft() if self._kept else next(iter(self)))
+
+    def _drop(self, row: Row) -> None:
+        self.dropped_total += row in self and row.acknowledged_s is None
+        self._remove(row)
+
+    def _remove(self, row: Row) -> None:
+        if self._rows.pop(row.number, None) is None:
+            return
+        self.n_bytes -= row.n_bytes
+        if self.unwritten.pop(row.number, None) is None and self._durable:
+            self.removed.append(row.number)

@@ -1,0 +1,103 @@
+"""Messages that live in memory alone: states, health and scores, of each topic the newest; results, all of them."""
+
+import math
+from collections.abc import Iterator
+
+from aegan_monitor.messages.payloads import Kind
+from aegan_monitor.messages.topics import Message
+from aegan_monitor.outbox.backoff import Gates
+from aegan_monitor.outbox.entry import Row
+
+LATE_S: dict[Kind, float] = {"score": 10.0, "result": 60.0}  # worth nothing later than that
+
+
+class Live:
+    """The rows; it belongs to the outbox, under whose lock it is used."""
+
+    def __init__(self) -> None:
+        self.late_total = 0
+        self._rows: dict[tuple[str, int], Row] = {}
+        self._retained: dict[str, Message] = {}
+        self._untold: set[str] = set()  # topics
+        self._refused: dict[str, None] = {}  # topics whose newest message waits, and is no row; the longest refused first
+        self._gates = Gates()  # by a message's place; none is shut before a refusal
+
+    @property
+    def is_told(self) -> bool:
+        """On every retained topic that there was at the last `begin` the broker has answered the newest message, whatever it said."""
+        return not self._untold
+
+    def __len__(self) -> int:
+        """Rows that the broker has not acknowledged."""
+        return len(self._rows)
+
+    def __contains__(self, row: Row) -> bool:
+        """The row was not replaced, and is not done with."""
+        return self._rows.get(_place(row)) is row
+
+    def put(self, row: Row) -> None:
+        """It takes the place of the one before."""
+        self._rows[_place(row)] = row
+        if row.message.retained:
+            self._retained[row.message.topic] = row.message
+            self._refused.pop(row.message.topic, None)
+
+    def begin(self) -> None:
+        """A connection begins: nothing is known of what the broker keeps."""
+        self._untold = set(self._retained)
+        self._gates.reset()
+
+    def clear(self, row: Row) -> bool:
+        """The broker has taken an empty message, which is not repeated; whether it was its topic's newest."""
+        if is_newest := row in self:
+            del self._retained[row.message.topic]
+        return is_newest
+
+    def forget(self, row: Row) -> None:
+        """It is done with; harmless when a newer one has taken its place."""
+        if row in self:
+            del self._rows[_place(row)]
+            self._untold.discard(row.message.topic)
+
+    def take(self, row: Row) -> None:
+        """The broker has it, and may take now what it refused there before."""
+        self._gates.heard(row.message.place)
+        self.forget(row)
+
+    def refuse(self, row: Row, now_s: float, *, for_good: bool) -> None:
+        """The broker does not take it: not for some time, if it is retained, or not on this connection."""
+        if row.message.retained and not for_good:
+            self._gates.refused(row.message.place, now_s)
+            self._refused.update({row.message.topic: None} if row in self else {})
+        self.forget(row)
+
+    def find_due(self, now_s: float) -> list[Message]:
+        """What was refused and is to be put again: of each place one goes ahead, and the others follow when it was taken."""
+        found = []
+        for topic in self._refused:
+            message = self._retained[topic]
+            if self._gates.is_open(message.place, now_s):
+                self._gates.sent(message.place)
+                found.append(message)
+        for message in found:
+            del self._refused[message.topic]
+        return found
+
+    def waiting(self) -> Iterator[Row]:
+        """Those that are not in flight."""
+        return (row for row in self._rows.values() if row.state == "waiting")
+
+    def missing(self) -> list[Message]:
+        """The newest message of every retained topic that is not here any more."""
+        return [message for topic, message in self._retained.items() if (topic, 0) not in self._rows]
+
+    def tidy(self, now_s: float) -> None:
+        """Forget what is too late."""
+        for row in [row for row in self._rows.values() if now_s - row.put_s > LATE_S.get(row.message.kind, math.inf)]:
+            self.forget(row)
+            self.late_total += 1
+
+
+def _place(row: Row) -> tuple[str, int]:
+    """Rows with the same one replace each other; somebody waits for each result."""
+    return (row.message.topic, row.number if row.message.kind == "result" else 0)

@@ -1,0 +1,1 @@
+"""The running daemon: start, worker, health, metrics, reload and systemd."""

@@ -1,0 +1,98 @@
+"""What the daemon runs with, made from its configuration, and made anew from another one with as little change as can be."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from aegan_monitor.audio.source import Capture
+from aegan_monitor.config.capture import MicCaptureConfig
+from aegan_monitor.config.model import MachineConfig, MonitorConfig
+from aegan_monitor.config.validation import Settings
+from aegan_monitor.detection.bundle import demo_bundle, load_bundle
+from aegan_monitor.errors import ConfigError
+from aegan_monitor.mqtt.endpoint import Connection, make_connection
+from aegan_monitor.service.runtime import Line, Sessions, make_line
+
+log = logging.getLogger(__name__)
+
+RELOADABLE = frozenset({"mqtt", "home_assistant", "inference", "log_level", "health_interval_s", "machines"})
+NEEDS_RESTART = frozenset({"mqtt.base_topic", "mqtt.keepalive_s"})  # every topic; how long the outbox keeps an event
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Every part that a configuration decides about; nothing of it has been started by being here."""
+
+    config: MonitorConfig
+    connection: Connection
+    sessions: Sessions
+    lines: list[Line]
+
+    def has_broker_of(self, other: "Setup") -> bool:
+        """Whether the connection to the broker may go on."""
+        mine, others = self.config, other.config
+        return self.connection == other.connection and (mine.mqtt, mine.home_assistant) == (others.mqtt, others.home_assistant)
+
+    def tell_changes(self, before: "Setup") -> str:
+        """What has become of each machine and of the broker since, as in `pump runs on, fan replaced, yard removed`."""
+        names = {line.machine.name for line in self.lines}
+        known = {line.machine.name for line in before.lines}
+        told = [
+            f"{line.machine.name} {'runs on' if line in before.lines else 'replaced' if line.machine.name in known else 'added'}"
+            for line in self.lines
+        ]
+        told += [f"{line.machine.name} removed" for line in before.lines if line.machine.name not in names]
+        return ", ".join([*told, *([] if self.has_broker_of(before) else ["another connection to the broker"])])
+
+
+def build(config: MonitorConfig, capture: Callable[[MachineConfig, int], Capture], before: Setup | None = None) -> Setup:
+    """Load and prove every bundle, and make every line.
+
+    A line of `before` is taken over, running as it is, where neither its configuration nor the content of its bundle has changed
+    and its capture has not failed for good.
+
+    Raises:
+        ConfigError, BundleError, InferenceError: As the parts tell; or what has changed since `before` needs a restart.
+    """
+    if before and (fixed := list(find_fixed(before.config, config))):
+        raise ConfigError("\n".join(fixed))
+    connection = make_connection(config.mqtt, config.node)
+    if connection.warning:
+        log.warning(connection.warning)
+    keeps_sessions = before is not None and before.config.inference == config.inference
+    sessions = before.sessions if before and keeps_sessions else Sessions(config.inference)
+    known = {line.machine.name: line for line in before.lines} if before and keeps_sessions else {}
+    lines = [_find_unchanged(machine, known) or _make(machine, sessions, capture) for machine in config.machines]
+    return Setup(config, connection, sessions, lines)
+
+
+def find_fixed(old: MonitorConfig, new: MonitorConfig) -> Iterator[str]:
+    """What has changed although it cannot while the daemon runs."""
+    for key, was, wanted in _compare(old, new):
+        if key in NEEDS_RESTART or key.split(".")[0] not in RELOADABLE:
+            yield f"{key}: is {was} and cannot become {wanted} by a reload; restart the daemon, or change it back"
+
+
+def _compare(old: Settings, new: Settings, prefix: str = "") -> Iterator[tuple[str, object, object]]:
+    """The keys that differ, with both values."""
+    for key in type(old).model_fields:
+        was, wanted = getattr(old, key), getattr(new, key)
+        if isinstance(was, Settings) and isinstance(wanted, Settings):
+            yield from _compare(was, wanted, f"{prefix}{key}.")
+        elif was != wanted:
+            yield f"{prefix}{key}", was, wanted
+
+
+def _find_unchanged(machine: MachineConfig, known: dict[str, Line]) -> Line | None:
+    line = known.get(machine.name)
+    if line is None or line.config != machine or line.listener.error:  # one that has failed reads no more: it begins anew
+        return None
+    is_same = load_bundle(machine.bundle).record.record_sha256 == line.bundle.record.record_sha256
+    return line if is_same else None
+
+
+def _make(machine: MachineConfig, sessions: Sessions, capture: Callable[[MachineConfig, int], Capture]) -> Line:
+    line = make_line(machine, sessions, capture)
+    if isinstance(machine.capture, MicCaptureConfig) and machine.bundle.resolve() == demo_bundle().resolve():
+        log.warning("%s: its bundle is the demo's, which knows a synthesised pump alone: its alarms mean nothing here", machine.name)
+    return line

@@ -1,0 +1,86 @@
+"""Commands on their way from the broker to the worker: each is read and judged by its form, and none can make a flood."""
+
+import logging
+import queue
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from aegan_monitor.config.broker import CommandsConfig
+from aegan_monitor.messages.commands import Refusal, TokenBucket, parse, refuse
+from aegan_monitor.messages.payloads import Command
+from aegan_monitor.mqtt.incoming import Received
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING = 256  # the worker takes all of them ten times a second
+BURST_S = 10.0  # of the commands for so long, all may come at once
+LATE = "late: it was sent before the daemon was connected; send it again (this answer stands for all that were late)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Of one machine: what its commands may be, and how many, and how often it is told that they were too many."""
+
+    max_bytes: int
+    commands: TokenBucket
+    complaints: TokenBucket
+    too_many: str
+
+
+class Inbox:
+    """The MQTT thread puts (`hear`), the worker takes; nothing here blocks.
+
+    Attributes:
+        refused_total: Commands that were malformed, late, retained, too many or for no machine; not those that the worker refused.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Store; nothing is heard before `configure`."""
+        self.refused_total = 0
+        self._clock = clock
+        self._limits: dict[str, _Limits] = {}
+        self._waiting: queue.Queue[tuple[str, Command | Refusal]] = queue.Queue(MAX_WAITING)
+
+    def configure(self, settings: CommandsConfig, machines: Iterable[str]) -> None:
+        """From now on these machines are heard."""
+        self._limits = {machine: self._make_limits(settings) for machine in machines}
+
+    def hear(self, received: Received) -> None:
+        """A message on `<base>/<machine>/command`."""
+        machine = received.topic.split("/")[-2]
+        limits = self._limits.get(machine)
+        if not received.payload:
+            return  # what clears a retained message, and what `check` says
+        if limits is None or received.retained:
+            self.refused_total += 1
+            if limits is not None:
+                log.warning("a retained command on %s is ignored; publish an empty retained message there to remove it", received.topic)
+        elif not received.late and limits.commands.take():
+            self._put(machine, parse(received.payload, limits.max_bytes))
+        elif limits.complaints.take():
+            self._put(machine, refuse(parse(received.payload, limits.max_bytes), LATE if received.late else limits.too_many))
+        else:
+            self.refused_total += 1
+
+    def take(self) -> list[tuple[str, Command | Refusal]]:
+        """All that wait, each with its machine's name, in order."""
+        return [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]  # nobody else takes
+
+    def _put(self, machine: str, command: Command | Refusal) -> None:
+        """To the worker; what does not fit, because that takes nothing, is refused without an answer."""
+        refused = isinstance(command, Refusal)
+        try:
+            self._waiting.put_nowait((machine, command))
+        except queue.Full:
+            refused = True
+        self.refused_total += refused
+
+    def _make_limits(self, settings: CommandsConfig) -> _Limits:
+        n_burst = max(1.0, BURST_S * settings.max_per_s)
+        return _Limits(
+            settings.max_bytes,
+            TokenBucket(n_burst, settings.max_per_s, self._clock),
+            TokenBucket(1, 1, self._clock),
+            f"more than {n_burst:g} at once or {settings.max_per_s:g} a second; this answer stands for all that were too many",
+        )

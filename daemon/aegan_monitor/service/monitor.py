@@ -1,0 +1,235 @@
+"""The composition root: builds the line from the configuration, starts its threads in order, and undoes it in reverse."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from aegan_monitor.audio.source import Capture
+from aegan_monitor.audio.supervisor import stop_all
+from aegan_monitor.clock import now, since_boot_s
+from aegan_monitor.config.model import MachineConfig, MonitorConfig
+from aegan_monitor.homeassistant.birth import Birth
+from aegan_monitor.messages.topics import Topics
+from aegan_monitor.mqtt.publisher import FIRST_RETRY_S, MqttPublisher
+from aegan_monitor.outbox.outbox import KEEP_S, Outbox
+from aegan_monitor.outbox.store import Journal, find_path
+from aegan_monitor.outbox.writer import Scribe
+from aegan_monitor.service.build import Setup, build
+from aegan_monitor.service.command_queue import Inbox
+from aegan_monitor.service.handover import Delivery
+from aegan_monitor.service.health import HealthReport
+from aegan_monitor.service.malloc import give_back_memory
+from aegan_monitor.service.metrics import MetricsServer
+from aegan_monitor.service.reload import Reloader
+from aegan_monitor.service.reload_answer import Answer, find_answer_path, forget_answer, write_answer
+from aegan_monitor.service.retained_sync import announce
+from aegan_monitor.service.runtime import make_capture
+from aegan_monitor.service.systemd import Notifier, watchdog_interval_s
+from aegan_monitor.service.worker import Worker
+
+log = logging.getLogger(__name__)
+
+TURN_S = 0.1  # how long one turn of the worker waits for samples
+STATUS_S = 1.0  # so late does systemd learn how the line fares
+FEEDS = 4  # of systemd's watchdog, in its interval
+
+NO_MACHINE = "no such machine: a reload has just removed it"
+STOPPING = "the monitor is stopping"
+
+
+class Monitor:
+    """The running daemon."""
+
+    def __init__(
+        self,
+        config: MonitorConfig,
+        *,
+        read_again: Callable[[], MonitorConfig] | None = None,
+        capture: Callable[[MachineConfig, int], Capture] = make_capture,
+        notifier: Notifier | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        shelf_clock: Callable[[], float] = since_boot_s,
+    ) -> None:
+        """Load and prove every bundle; nothing runs yet.
+
+        `read_again` gives what a reload applies, and raises what is wrong with it; without it a reload proves the bundles anew.
+
+        Raises:
+            ConfigError, BundleError, InferenceError: As the parts tell.
+        """
+        self._stopping = False  # no Event, see stop_on_signals
+        self._notifier = notifier or Notifier(os.environ.get("NOTIFY_SOCKET"))
+        self._topics = Topics(config.mqtt.base_topic, config.node)
+        self._setup = build(config, capture)
+        self._reloader = Reloader(lambda before: build(read_again() if read_again else config, capture, before))
+        self._answer_path = find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
+        self._outbox = Outbox(
+            durable=True,
+            max_bytes=round(config.outbox.max_mb * 1e6),
+            max_age_s=config.outbox.max_age_h * 3600,
+            keep_s=KEEP_S + 1.5 * config.mqtt.keepalive_s,  # so late may the end of a connection be noticed
+        )
+        self._inbox = Inbox()
+        self._inbox.configure(config.mqtt.commands, [machine.name for machine in config.machines])
+        self._worker = Worker(self._topics, self._outbox, self._inbox, clock, shelf_clock)
+        self._birth = Birth()
+        self._subscribed: set[str] = set()
+        self._delivery = Delivery(self._make_publisher(self._setup))
+        path = find_path(config.outbox.path, config.node, os.environ)
+        self._scribe = Scribe(self._outbox, Journal(path), self._delivery.flush)
+        self._health = HealthReport(lambda: self._setup.lines, self._outbox, self._scribe, self._delivery, self._inbox, self._reloader)
+        self._status = ""
+        interval_s = watchdog_interval_s(os.environ, os.getpid())
+        self._feed_every_s = None if interval_s is None else interval_s / FEEDS
+        metrics = config.metrics
+        self._metrics = None if metrics.port is None else MetricsServer(metrics.host, metrics.port, self._health)
+
+    def stop(self) -> None:
+        """Ask `run` to end; safe in a signal handler."""
+        self._stopping = True
+
+    def reload(self) -> None:
+        """Read the configuration and the bundles anew, soon; safe in a signal handler."""
+        self._reloader.request()
+
+    def run(self) -> None:
+        """Monitor until `stop`, or until every finite capture has ended.
+
+        Raises:
+            HeldJournalError: Another process has the outbox; nothing was started.
+            CaptureError: A finite capture failed; everything else was shut down in order first.
+        """
+        self._answer(forget_answer)
+        self._scribe.start()
+        try:
+            self._begin()
+            self._work()
+        finally:
+            self._notifier.stopping()
+            if self._metrics:
+                self._metrics.stop()
+            stop_all([line.listener for line in reversed(self._setup.lines)])
+            self._publish_health()
+            self._reloader.stop()
+            self._worker.obey([], STOPPING)
+            self._scribe.settle()
+            self._delivery.stop()
+            self._scribe.stop()
+        failed = [line.listener.error for line in self._setup.lines if line.listener.error]
+        if failed:
+            raise failed[0]
+
+    def _begin(self) -> None:
+        self._worker.recall(self._setup.config, [])  # no line has begun: it is about machines that are gone
+        announce(self._setup.config, self._topics, self._outbox)
+        for line in self._setup.lines:
+            self._worker.begin(line)
+        self._delivery.start()
+        for line in self._setup.lines:
+            self._worker.listen(line)
+        if self._metrics:
+            self._metrics.start()
+        give_back_memory()
+        self._tell_status()
+        self._notifier.ready()
+
+    def _work(self) -> None:
+        next_health_s = next_feed_s = next_status_s = time.monotonic()
+        while not self._stopping:
+            was_over = self._is_over()  # before this turn, which tells of it
+            self._worker.recall(self._setup.config, self._setup.lines)
+            self._worker.obey(self._setup.lines, NO_MACHINE)
+            for line in self._setup.lines:
+                self._worker.turn(line, TURN_S / len(self._setup.lines))
+            now_s = time.monotonic()
+            if now_s >= next_health_s:
+                self._publish_health()
+                next_health_s = now_s + self._setup.config.health_interval_s
+            if now_s >= next_status_s:
+                self._tell_status()
+                next_status_s = now_s + STATUS_S
+            if self._worker.is_alive() and self._feed_every_s is not None and now_s >= next_feed_s:
+                self._notifier.watchdog()
+                next_feed_s = now_s + self._feed_every_s
+            if self._birth.is_due():
+                self._outbox.repeat_retained()
+            self._scribe.notify()
+            self._delivery.flush()
+            self._reload()
+            if was_over and self._is_over():
+                return
+
+    def _is_over(self) -> bool:
+        return all(line.ring.ended for line in self._setup.lines)
+
+    def _reload(self) -> None:
+        """Begin a reload that was asked for, and apply one that is ready."""
+        if self._reloader.begin(self._setup):
+            self._notifier.reloading()
+        ended, setup = self._reloader.finish()
+        if not ended:
+            return
+        if setup is None:
+            log.error("reload failed, the configuration from before stays in use: %s", self._reloader.problem)
+        else:
+            self._adopt(setup)
+        give_back_memory()
+        self._publish_health()
+        self._tell_status()
+        self._notifier.ready()
+        self._answer(lambda path: write_answer(path, Answer(self._reloader.began_s, self._reloader.problem)))
+
+    def _answer(self, change: Callable[[Path], object]) -> None:
+        """Change the answer for whoever asks for reloads, if there is a place for one."""
+        if self._answer_path is not None:
+            try:
+                change(self._answer_path)
+            except OSError as error:  # who asked waits in vain, and we go on
+                log.warning("%s: cannot be written (%s)", self._answer_path, error.strerror)
+
+    def _adopt(self, setup: Setup) -> None:
+        """Go over to another setup: lines that are in both run on, untouched."""
+        before, self._setup = self._setup, setup
+        gone = [line for line in before.lines if line not in setup.lines]
+        new = [line for line in setup.lines if line not in before.lines]
+        stop_all([line.listener for line in gone])
+        for line in gone:
+            self._worker.end(line)
+        self._inbox.configure(setup.config.mqtt.commands, [line.machine.name for line in setup.lines])
+        announce(setup.config, self._topics, self._outbox)
+        for line in new:
+            self._worker.begin(line)
+            self._worker.listen(line)
+        if not setup.has_broker_of(before):
+            self._delivery.hand_over(self._make_publisher(setup))
+        logging.getLogger().setLevel(setup.config.log_level.upper())
+        log.info("reloaded: %s", setup.tell_changes(before))
+
+    def _make_publisher(self, setup: Setup) -> MqttPublisher:
+        mqtt, home_assistant = setup.config.mqtt, setup.config.home_assistant
+        commands, birth = self._topics.name("command", "+"), f"{home_assistant.prefix}/status"
+        listeners = {commands: self._inbox.hear} if mqtt.commands.enabled else {}
+        if home_assistant.discovery:
+            listeners[birth] = self._birth.hear
+        self._subscribed |= {commands, birth}  # by this run, or by one before
+        return MqttPublisher(
+            connection=setup.connection,
+            protocol=mqtt.protocol,
+            topics=self._topics,
+            outbox=self._outbox,
+            listeners=listeners,
+            unwanted=self._subscribed - listeners.keys(),
+            keepalive_s=mqtt.keepalive_s,
+            retry_s=(min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s),
+        )
+
+    def _publish_health(self) -> None:
+        self._outbox.put(self._topics.message(self._health.make(now())))
+
+    def _tell_status(self) -> None:
+        """One line for `systemctl status`, if it is news."""
+        if (status := self._health.tell()) != self._status:
+            self._status = status
+            self._notifier.status(status)

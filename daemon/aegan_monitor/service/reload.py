@@ -1,0 +1,67 @@
+"""A reload while the daemon runs: the new parts are made in a thread of their own, so that those that run go on."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from aegan_monitor.errors import AeganError
+from aegan_monitor.service.build import Setup
+
+log = logging.getLogger(__name__)
+
+
+class Reloader:
+    """Makes a new setup when it is asked to, one at a time.
+
+    Attributes:
+        problem: Why the last reload changed nothing, in one line; empty if it did.
+        began_s: When the last reload began to read, on the monotonic clock: whoever asked before is served by it.
+    """
+
+    def __init__(self, make: Callable[[Setup], Setup], clock: Callable[[], float] = time.monotonic) -> None:
+        """Store; `make` reads the configuration anew and builds on the setup that runs."""
+        self.problem = ""
+        self.began_s = 0.0
+        self._clock = clock
+        self._make = make
+        self._wanted = False  # no Event, see stop_on_signals
+        self._thread: threading.Thread | None = None
+        self._made: Setup | None = None
+
+    def request(self) -> None:
+        """Reload soon; safe in a signal handler. One that comes while another is under way is done after it."""
+        self._wanted = True
+
+    def begin(self, setup: Setup) -> bool:
+        """Start what was requested, if anything and if none is under way (worker thread); True when it did."""
+        if self._thread is not None or not self._wanted:
+            return False
+        self._wanted = False
+        self.began_s = self._clock()  # after that: who asks in between is served twice, and not never
+        self._thread = threading.Thread(target=self._run, args=(setup,), name="reload", daemon=True)
+        self._thread.start()
+        return True
+
+    def finish(self) -> tuple[bool, Setup | None]:
+        """Whether a reload has ended since it was asked last, and what it made; nothing if there was a `problem` (worker thread)."""
+        if self._thread is None or self._thread.is_alive():
+            return False, None
+        self._thread = None
+        made, self._made = self._made, None
+        return True, made
+
+    def stop(self, timeout_s: float = 1.0) -> None:
+        """Wait for one that is under way, but not for long."""
+        if self._thread is not None and self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self, setup: Setup) -> None:
+        try:
+            self._made = self._make(setup)
+            self.problem = ""
+        except AeganError as error:
+            self.problem = "; ".join(str(error).splitlines())
+        except Exception as error:
+            log.exception("reload: please report this")
+            self.problem = f"{type(error).__name__}: {error}"

@@ -1,0 +1,1 @@
+"""The commands beside `run`: check, replay, devices, record and localize."""

@@ -1,0 +1,191 @@
+"""`aegan-monitor check`: proves, stage by stage, that this machine can monitor."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from aegan_monitor.audio.file import find_rate_hz
+from aegan_monitor.audio.level import measure_level
+from aegan_monitor.config.model import AlarmConfig, InferenceConfig, MachineConfig, MonitorConfig, load_config
+from aegan_monitor.detection.bundle import Bundle, load_bundle
+from aegan_monitor.detection.features import FeatureParameters
+from aegan_monitor.detection.golden import StageCheck, require_golden
+from aegan_monitor.detection.network import OrtSession
+from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.record import BundleFields
+from aegan_monitor.errors import AeganError, CaptureError
+from aegan_monitor.homeassistant.discovery import list_trials
+from aegan_monitor.messages.topics import Topics
+from aegan_monitor.mqtt.endpoint import add_secrets, locate
+from aegan_monitor.service.runtime import choose_score, make_capture, require_streamable
+from aegan_monitor.tools.broker_probe import BrokerProbe, Permission
+
+Tell = Callable[[str], object]
+LISTEN_S = 1.0
+_T = TypeVar("_T")
+
+
+def check_bundle(folder: Path, inference: InferenceConfig, tell: Tell) -> None:
+    """Load a bundle and replay its golden recording here.
+
+    Raises:
+        BundleError, InferenceError: As the parts tell.
+    """
+    prove_bundle(open_bundle(folder, tell), inference, tell)
+
+
+def open_bundle(folder: Path, tell: Tell) -> Bundle:
+    """Load a bundle and tell what it is.
+
+    Raises:
+        BundleError: It is not there, or damaged.
+    """
+    bundle = load_bundle(folder)
+    record = bundle.record
+    made = record.provenance
+    trained = f"{made.n_epochs} epochs on {made.n_training_clips} clips"
+    tell(f"{folder}: {record.machine_type}, {record.network.preset}, {trained}, its own score is {record.score}")
+    return bundle
+
+
+def prove_bundle(bundle: Bundle, inference: InferenceConfig, tell: Tell) -> None:
+    """Replay its golden recording here.
+
+    Raises:
+        BundleError: It computes something else here.
+        InferenceError: No runtime, or a required provider is not in use.
+    """
+    session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
+    tell(f"provider: {session.provider} (asked for: {', '.join(session.requested)})")
+    require_golden(bundle, session, lambda check: tell(_describe(check)))
+    tell("golden check passed")
+
+
+def _describe(check: StageCheck) -> str:
+    return f"  {check.stage:<10} deviation {check.deviation:8.1e}  at most {check.tolerance:g}  {'ok' if check.passed else 'FAILED'}"
+
+
+class _Verdicts:
+    """Runs stages one after the other, whatever became of those before.
+
+    Attributes:
+        exit_code: Of the most serious failure; 0 without one.
+    """
+
+    def __init__(self, tell_failure: Callable[[AeganError], object]) -> None:
+        self.exit_code = 0
+        self._tell_failure = tell_failure
+
+    def attempt(self, stage: Callable[[], _T]) -> _T | None:
+        """What the stage gives; None where it failed, and that is told."""
+        try:
+            return stage()
+        except AeganError as error:
+            self._tell_failure(error)
+            self.exit_code = max(self.exit_code, error.exit_code)
+            return None
+
+
+def check_configuration(path: Path, tell: Tell, tell_failure: Callable[[AeganError], object]) -> int:
+    """Check a configuration, and then its bundles, its captures, and the way to its broker, all of them; the exit code.
+
+    Raises:
+        ConfigError: The configuration itself is wrong.
+    """
+    config = load_config(path)
+    tell(f"{path}: configuration is right: node {config.node}, {len(config.machines)} machine(s)")
+    verdicts = _Verdicts(tell_failure)
+    bundles: dict[str, Bundle | None] = {}
+    for machine in config.machines:
+        folder = os.path.realpath(machine.bundle)  # unlike Path.resolve it is content with a link to itself
+        if folder not in bundles:
+            bundles[folder] = bundle = verdicts.attempt(partial(open_bundle, machine.bundle, tell))
+            if bundle:
+                verdicts.attempt(partial(prove_bundle, bundle, config.inference, tell))
+                verdicts.attempt(partial(require_streamable, bundle))
+        if bundle := bundles[folder]:
+            verdicts.attempt(partial(check_score, machine, bundle, tell))
+        verdicts.attempt(partial(check_capture, machine, bundle, tell))
+    check_broker(config, verdicts, tell)
+    return verdicts.exit_code
+
+
+def check_score(machine: MachineConfig, bundle: Bundle, tell: Tell) -> None:
+    """Tell what a machine alarms on.
+
+    Raises:
+        ConfigError: The bundle has no such score.
+    """
+    tell(f"{machine.name}: {tell_threshold(bundle.record, choose_score(machine, bundle), machine.alarm)}")
+
+
+def tell_threshold(fields: BundleFields, score: str, alarm: AlarmConfig) -> str:
+    """What a machine alarms on, beside where normal sound lies: a threshold that nothing can reach, or anything, is seen."""
+    threshold = make_threshold(fields, score, alarm.quantile, alarm.margin)
+    normal = fields.calibration
+    least, median, largest = np.interp([0, 0.5, 1], normal.probabilities, normal.quantiles[score])
+    copies = f" and their {normal.n_copies} copies before other backgrounds" if normal.n_copies else ""
+    return (
+        f"alarm on {score} above {threshold.on:.4g}, cleared below {threshold.off:.4g}; "
+        f"{normal.n_clips} normal clips{copies} gave {least:.4g} to {largest:.4g}, median {median:.4g}"
+    )
+
+
+def check_broker(config: MonitorConfig, verdicts: _Verdicts, tell: Tell) -> None:
+    """Go the way to the broker, up to permission to publish and to hear commands; without secrets or certificates as far as it goes."""
+    located = locate(config.mqtt, config.node)
+    complete = verdicts.attempt(partial(add_secrets, located, config.mqtt))
+    has_certificates = bool(verdicts.attempt(lambda: located.make_tls_context() or True))
+    connection = complete or located
+    topics = Topics(config.mqtt.base_topic, config.node)
+    commands = (topics.name("command", "+"), topics.name("command", config.machines[0].name)) if config.mqtt.commands.enabled else None
+    probe = BrokerProbe(
+        connection if has_certificates else replace(connection, tls=None, password=None),
+        config.mqtt.protocol,
+        list_permissions(config),
+        commands,
+    )
+    verdicts.attempt(lambda: probe.run(tell, logs_in=has_certificates and complete is not None))
+
+
+def list_permissions(config: MonitorConfig) -> list[Permission]:
+    """To publish below the node's name, and what Home Assistant is told."""
+    topics = Topics(config.mqtt.base_topic, config.node)
+    found = [Permission("permission to publish", {topics.of_node("check"): topics.of_node("#")})]
+    if config.home_assistant.discovery:
+        trials = list_trials(config.node, [machine.name for machine in config.machines], config.home_assistant.prefix)
+        found.append(Permission("permission to publish discovery", trials, ", or set home_assistant.discovery: false"))
+    return found
+
+
+def check_capture(machine: MachineConfig, bundle: Bundle | None, tell: Tell) -> None:
+    """Open the machine's capture and tell its level; without a bundle a recording may have any rate.
+
+    Raises:
+        CaptureError: It cannot be had, or gives digital silence or one value only.
+    """
+    if machine.capture.kind == "stdin":
+        tell(f"{machine.name}: capture is standard input, which is not read here")
+        return
+    rate_of_recording_hz = find_rate_hz(machine.capture.paths[0]) if machine.capture.kind == "file" and not bundle else None
+    features = bundle.record.features if bundle else FeatureParameters()
+    sample_rate_hz = rate_of_recording_hz or features.sample_rate_hz
+    capture = make_capture(machine, sample_rate_hz)
+    heard = [np.zeros(0, np.float32)]
+    try:
+        capture.open()
+        while sum(map(len, heard)) < LISTEN_S * sample_rate_hz and (block := capture.read()) is not None:
+            heard.append(block.samples)
+    except CaptureError as error:
+        raise CaptureError(f"{machine.name}: {error}") from error
+    finally:
+        capture.close()
+    level = measure_level(np.concatenate(heard))
+    if level.is_constant:
+        raise CaptureError(f"{machine.name}: {capture.describe()}: expected sound, found {level}")
+    tell(f"{machine.name}: hears {capture.describe()}, level {level.rms_dbfs:.1f} dBFS, peak {level.peak_dbfs:.1f} dBFS")

@@ -1,0 +1,151 @@
+"""`aegan-monitor devices`: which microphones there are, and how loud each of them is now."""
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aegan_monitor.audio.device.discovery import match_devices
+from aegan_monitor.audio.level import measure_level
+from aegan_monitor.audio.microphone import InputDevice, MicrophoneCapture
+from aegan_monitor.audio.ring import Ring
+from aegan_monitor.audio.source import Capture
+from aegan_monitor.audio.supervisor import Listener, stop_all
+from aegan_monitor.errors import CaptureError
+
+BAR_FLOOR_DB = -60.0
+BAR_LENGTH = 20  # with it a line fits 80 columns
+LOOK_S = 0.05  # between two looks whether it is to end
+_UP = "\x1b[{}A"  # cursor up so many lines
+_CLEAR_LINE = "\x1b[K"
+
+
+def describe_device(device: InputDevice) -> str:
+    """One line for people; what nobody has asked the device yet is left out."""
+    channels = [f"{device.n_channels} channel(s)"] if device.n_channels else []
+    rate = [f"{device.default_sample_rate_hz:g} Hz"] if device.default_sample_rate_hz else []
+    marks = ["default"] * device.is_default + ["what is played, no microphone"] * device.is_monitor
+    told = f"  ({', '.join(marks)})" if marks else ""
+    return f"{device.identity}  {device.name}: {', '.join([*channels, *rate, device.host_api])}{told}"
+
+
+def choose_devices(devices: Sequence[InputDevice], wanted: str | None) -> list[InputDevice]:
+    """Those that `capture.device` would mean by it, be they several; all where nothing is wanted.
+
+    Raises:
+        CaptureError: There is none.
+    """
+    if not devices:
+        raise CaptureError("no microphone found; plug one in, or check the sound server")
+    if wanted is None:
+        return list(devices)
+    found = match_devices(wanted, devices)
+    if not found:
+        raise CaptureError(f"no input device matches {wanted!r}; available: {', '.join(device.identity for device in devices)}")
+    return found
+
+
+def draw_bar(rms_dbfs: float) -> str:
+    """A level from BAR_FLOOR_DB to full scale as a bar."""
+    n_filled = round(BAR_LENGTH * min(1.0, max(0.0, 1 - rms_dbfs / BAR_FLOOR_DB)))
+    return f"[{'#' * n_filled}{' ' * (BAR_LENGTH - n_filled)}]"
+
+
+@dataclass(slots=True)
+class _Channel:
+    device: str
+    number: int
+    listener: Listener
+    ring: Ring
+
+
+def meter_rate_hz(device: InputDevice) -> int:
+    """The device's own rate; 48 kHz where nobody has asked it yet."""
+    return round(device.default_sample_rate_hz) or 48_000
+
+
+def capture_channel(device: InputDevice, channel: int) -> Capture:
+    """One channel at the device's own rate, as it clips there."""
+    return MicrophoneCapture(device.identity, channel, meter_rate_hz(device))
+
+
+class Meter:
+    """Listens to channels of devices and shows their levels again and again."""
+
+    def __init__(
+        self,
+        devices: Sequence[InputDevice],
+        n_channels: int,
+        tell: Callable[[str], object],
+        *,
+        redraws: bool,
+        interval_s: float,
+        capture: Callable[[InputDevice, int], Capture] = capture_channel,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Store; a terminal `redraws` its lines, else each interval tells new ones."""
+        self._tell, self._redraws, self._interval_s, self._clock = tell, redraws, interval_s, clock
+        self._stopping = False  # no Event, see stop_on_signals
+        self._channels = []
+        for device in devices:
+            for channel in range(min(n_channels, device.n_channels or n_channels)):
+                ring = Ring(round(meter_rate_hz(device) * max(1.0, 2 * interval_s)), 1)
+                source = capture(device, channel)
+                listener = Listener(device.name, source, ring, live=True, waits=False, no_data_s=2.0, retry_s=2.0)
+                self._channels.append(_Channel(device.identity, channel, listener, ring))
+
+    def stop(self) -> None:
+        """End soon (any thread, or a signal)."""
+        self._stopping = True
+
+    def run(self, duration_s: float = math.inf) -> None:
+        """Show until stopped, or for so long."""
+        until_s = self._clock() + duration_s
+        for channel in self._channels:
+            channel.listener.start()
+        first = True
+        try:
+            while self._clock() < until_s and self._wait(min(self._interval_s, until_s - self._clock())):
+                lines = self._redraw(first=first) if self._redraws else self._name_each()
+                for line in lines:
+                    self._tell(line)
+                first = False
+        finally:
+            stop_all([channel.listener for channel in self._channels])
+
+    def _wait(self, wait_s: float) -> bool:
+        """Wait; False when it was stopped meanwhile."""
+        until_s = time.monotonic() + wait_s
+        while not self._stopping and (left_s := until_s - time.monotonic()) > 0:
+            time.sleep(min(left_s, LOOK_S))
+        return not self._stopping
+
+    def _name_each(self) -> list[str]:
+        """A line a channel that stands for itself."""
+        labels = [f"{channel.device} channel {channel.number}" for channel in self._channels]
+        width = max(map(len, labels))
+        return [f"{label:<{width}}  {self._show(channel)}" for label, channel in zip(labels, self._channels, strict=True)]
+
+    def _redraw(self, *, first: bool) -> list[str]:
+        """The channels of each device below its identity (which may fill a line), over what was drawn before."""
+        lines = []
+        for channel in self._channels:
+            lines += [channel.device] if channel.number == 0 else []
+            lines.append(f"  channel {channel.number}  {self._show(channel)}")
+        width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be redrawn
+        up = "" if first else _UP.format(len(lines))
+        return [f"{'' if place else up}{line[:width]}{_CLEAR_LINE}" for place, line in enumerate(lines)]
+
+    def _show(self, channel: _Channel) -> str:
+        """What came since the last time, or why nothing did."""
+        heard = []
+        while (run := channel.ring.read(0.0)) is not None:
+            heard.append(run.samples)
+        if not heard:
+            sensor = channel.listener.sensor()
+            return f"{sensor.state}: {sensor.detail}" if sensor.detail else "no sound yet"
+        level = measure_level(np.concatenate(heard))
+        return str(level) if level.is_constant else f"{level}  {draw_bar(level.rms_dbfs)}"

@@ -1,0 +1,1 @@
+"""`aegan-monitor localize`: where in a recording the unusual sound is."""

@@ -1,0 +1,1 @@
+"""`aegan-monitor record`: normal sound as clips for training."""

@@ -1,0 +1,198 @@
+"""One stream for all who listen to a device: opened once, closed by the last, and its end told to each."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from aegan_monitor.audio.device.shared_stream import MOST_CHUNKS, Microphones, Seat
+from aegan_monitor.errors import CaptureError
+from devices import FalseStream, flat, ramp
+from stopwatch import Stopwatch
+
+
+def join(microphones: Microphones, stream: FalseStream, identity: str = "usb:1") -> Seat:
+    """A seat at a device; its stream is only used by the first."""
+    return microphones.join(identity, "mic", lambda: stream, 10.0)
+
+
+def test_all_hear_every_chunk() -> None:
+    """The second one does not open the device anew; the last one closes it, and the next opens it again."""
+    microphones, streams = Microphones(), [FalseStream(), FalseStream(), FalseStream()]
+    seats = [join(microphones, streams[0]), join(microphones, streams[1])]
+    streams[0].items += [ramp(10), ramp(20)]
+    for seat in seats:
+        assert [len(chunk.samples) for _ in range(2) if (chunk := seat.read(5.0))] == [10, 20]
+    seats[0].leave()
+    assert not streams[0].closed
+    seats[1].leave()
+    assert streams[0].closed
+    assert not streams[1].closed
+    seat = join(microphones, streams[2])
+    streams[2].items.append(ramp(30))
+    assert (chunk := seat.read(5.0)) is not None
+    assert len(chunk.samples) == 30
+    seat.leave()
+
+
+def test_a_broken_device_is_told_to_all() -> None:
+    """After what came before; it is closed by then, and the next seat opens it anew though the others have not left."""
+    microphones, stream, following = Microphones(), FalseStream(), FalseStream()
+    seats = [join(microphones, stream), join(microphones, stream)]
+    stream.items += [ramp(10), CaptureError("unplugged", "missing")]
+    for seat in seats:
+        assert seat.read(5.0) is not None
+        with pytest.raises(CaptureError, match="unplugged"):
+            seat.read(5.0)
+    assert stream.closed
+    seat = join(microphones, following)
+    following.items.append(ramp(5))
+    assert seat.read(5.0) is not None
+    for each in (*seats, seat):
+        each.leave()
+    assert following.closed
+
+
+def test_a_device_that_gives_nothing_is_stalled() -> None:
+    """After the time that was set."""
+    seat = Microphones().join("usb:1", "microphone 'mic'", FalseStream, 0.3)
+    start_s = time.monotonic()
+    with Stopwatch() as watch, pytest.raises(CaptureError) as caught:
+        seat.read(5.0)
+    assert time.monotonic() - start_s > 0.2
+    assert watch.read_s() < 2.0
+    assert caught.value.fault == "stalled"
+    assert str(caught.value) == "microphone 'mic': expected sound, found none for 0.3 s; check its cable and the sound server"
+    seat.leave()
+
+
+def test_who_is_too_slow_loses_the_oldest_and_is_told() -> None:
+    """The others lose nothing."""
+    microphones, stream = Microphones(lambda: 0.0), FalseStream()  # a clock that stands, for chunks of no length
+    slow, quick = join(microphones, stream), join(microphones, stream)
+    for number in range(MOST_CHUNKS + 5):
+        stream.items.append(ramp(1, number))
+        chunk = quick.read(5.0)
+        assert chunk is not None
+        assert not chunk.overflowed
+    first, second = slow.read(5.0), slow.read(5.0)
+    assert first is not None
+    assert second is not None
+    assert (first.overflowed, second.overflowed) == (True, False)
+    np.testing.assert_allclose([first.samples[0, 0], second.samples[0, 0]], [0.005, 0.006])
+    slow.leave()
+    quick.leave()
+
+
+def test_a_device_that_does_not_open_opens_later() -> None:
+    """Nobody else is kept waiting by its failure."""
+
+    def fail() -> FalseStream:
+        raise CaptureError("busy")
+
+    microphones = Microphones()
+    with pytest.raises(CaptureError, match="busy"):
+        microphones.join("usb:1", "mic", fail, 1.0)
+    join(microphones, FalseStream()).leave()
+
+
+def test_a_fault_of_the_driver_is_told() -> None:
+    """Whatever it raises."""
+
+    class Faulty(FalseStream):
+        def read(self, timeout_s: float) -> None:
+            raise ZeroDivisionError(f"driver {timeout_s:g}")
+
+    seat = join(Microphones(), Faulty())
+    with pytest.raises(CaptureError, match=r"mic: reading it failed \(ZeroDivisionError: driver 0.1\); please report this"):
+        seat.read(5.0)
+    seat.leave()
+
+
+def test_a_thread_that_does_not_start_leaves_the_device_free() -> None:
+    """No more threads today: the device is closed, and opens when there is one again."""
+    results = iter([RuntimeError("can't start new thread")])
+
+    def start(thread: threading.Thread) -> None:
+        for result in results:
+            raise result
+        thread.start()
+
+    microphones, streams = Microphones(start=start), [FalseStream(), FalseStream([ramp(10)])]
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        join(microphones, streams[0])
+    assert streams[0].closed
+    seat = join(microphones, streams[1])
+    assert seat.read(5.0) is not None
+    seat.leave()
+
+
+def test_a_device_that_does_not_close_is_told_all_the_same() -> None:
+    """Nobody waits for ever for one whose end failed, too."""
+
+    class Stuck(FalseStream):
+        def close(self) -> None:
+            raise OSError("driver")
+
+    seat = join(Microphones(), Stuck([CaptureError("unplugged")]))
+    with pytest.raises(CaptureError, match="unplugged"):
+        seat.read(5.0)
+    seat.leave()
+
+
+def test_a_device_that_is_flat_ends_for_all() -> None:
+    """After the longest patience of them; a channel that moves keeps it open."""
+    microphones, stream = Microphones(lambda: 0.0), FalseStream()
+    seats = [microphones.join("usb:1", "mic", lambda: stream, 10.0, patience_s) for patience_s in (1.5, 0.5)]
+    stream.items += [flat(8000)] * 4
+    for seat in seats:
+        chunks = [seat.read(5.0) for _ in range(4)]
+        assert all(chunks)
+        with pytest.raises(CaptureError) as caught:
+            seat.read(5.0)
+        assert (caught.value.fault, str(caught.value)) == ("silent", "mic: expected sound, found no channel that moves; check its cable")
+    assert stream.closed
+    assert stream.passed_s == 2.0
+    for seat in seats:
+        seat.leave()
+
+
+def test_who_is_impatient_does_not_end_it_for_the_others() -> None:
+    """The longest time without samples counts."""
+    microphones, stream = Microphones(), FalseStream()
+    seats = [microphones.join("usb:1", "mic", lambda: stream, stall_s) for stall_s in (0.1, 30.0)]
+    assert [seat.read(0.5) for seat in seats] == [None, None]
+    stream.items.append(ramp(10))
+    for seat in seats:
+        assert seat.read(5.0) is not None
+        seat.leave()
+
+
+def test_a_process_that_was_frozen_is_no_silence() -> None:
+    """Hours pass in one turn: the device is not stalled, it was not listened to."""
+    times_s = iter(range(0, 1_000_000, 3600))
+    microphones, stream = Microphones(lambda: float(next(times_s))), FalseStream()
+    seat = microphones.join("usb:1", "mic", lambda: stream, 5.0)
+    assert seat.read(0.1) is None
+    seat.leave()
+
+
+def test_a_suspended_machine_has_a_gap() -> None:
+    """The monotonic clock and the device stand meanwhile: only the other clock tells."""
+    slept_s = iter([0.0, 0.0, 100.0, 100.0])
+    microphones, stream = Microphones(lambda: 0.0, sleep_clock=lambda: next(slept_s)), FalseStream([ramp(10), ramp(20), ramp(30)])
+    seat = join(microphones, stream)
+    chunks = [seat.read(5.0) for _ in range(3)]
+    assert [chunk.overflowed for chunk in chunks if chunk] == [False, True, False]
+    seat.leave()
+
+
+def test_a_thread_that_loses_its_turn_was_not_suspended() -> None:
+    """Between its two clocks: the difference is too small once, and right again with the next chunk."""
+    slept_s = iter([5.0, 5.0, 4.8, 5.0, 5.0])
+    microphones, stream = Microphones(lambda: 0.0, sleep_clock=lambda: next(slept_s)), FalseStream([ramp(10), ramp(20), ramp(30)])
+    seat = join(microphones, stream)
+    chunks = [seat.read(5.0) for _ in range(3)]
+    assert [chunk.overflowed for chunk in chunks if chunk] == [False, False, False]
+    seat.leave()

@@ -1,0 +1,293 @@
+"""One channel of a microphone: its identity at every opening, its faults, its rate, and where its samples are in time."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aegan_monitor.audio.device.alsa import AlsaCards
+from aegan_monitor.audio.device.discovery import Devices, InputDevice
+from aegan_monitor.audio.device.shared_stream import Microphones
+from aegan_monitor.audio.device.stream import Stream
+from aegan_monitor.audio.microphone import MicrophoneCapture
+from aegan_monitor.errors import CaptureError
+from aegan_monitor.types import Block
+from devices import FalsePortAudio, FalseServer, FalseStream, Item, flat, make_source, ramp
+
+RATE_HZ = 16_000
+
+
+class Lab:
+    """A microphone on a false sound server, with a clock of its own; each opening gives the next list of items."""
+
+    def __init__(self, *openings: list[Item], wanted: str | None = None, channel: int = 0, device_rate_hz: int = RATE_HZ) -> None:
+        self.now_s = 100.0
+        self.openings = list(openings)
+        self.stream: FalseStream | None = None
+        self.rate_hz = device_rate_hz
+        self.server = FalseServer(make_source("usb", "USB Mic", default=True), stream=self.open_stream)
+        devices = Devices(self.server, AlsaCards(Path("/nonexistent")), FalsePortAudio())
+        self.capture = MicrophoneCapture(
+            wanted, channel, RATE_HZ, stall_s=5.0, clock=lambda: self.now_s, devices=devices, microphones=Microphones(self.tell_time)
+        )
+
+    def open_stream(self, _: str) -> FalseStream:
+        """The next opening."""
+        self.stream = FalseStream(self.openings.pop(0) if self.openings else [], self.rate_hz)
+        return self.stream
+
+    def tell_time(self) -> float:
+        """By the device's clock, so that its rate is right."""
+        return self.stream.passed_s if self.stream else 0.0
+
+    def read(self, n_blocks: int = 1) -> list[Block]:
+        """Blocks with samples."""
+        found: list[Block] = []
+        while len(found) < n_blocks:
+            block = self.capture.read()
+            assert block is not None
+            found += [block] if len(block.samples) else []
+        return found
+
+    def fail(self) -> CaptureError:
+        """Read until it breaks."""
+        try:
+            while True:
+                self.capture.read()
+        except CaptureError as error:
+            return error
+
+    def refuse(self) -> str:
+        """What it says when it does not open."""
+        with pytest.raises(CaptureError) as caught:
+            self.capture.open()
+        return str(caught.value)
+
+
+@pytest.mark.parametrize(("channel", "sign"), [(0, 1), (1, -1)])
+def test_channel_and_overflow_are_those_of_the_device(channel: int, sign: int) -> None:
+    """The channel that was asked for is heard; the block behind an overflow says so, the next does not."""
+    lab = Lab([ramp(100), ramp(100, 200), ramp(100, 300, overflowed=True), ramp(100, 400)], channel=channel)
+    lab.capture.open()
+    blocks = lab.read(4)
+    assert all((np.sign(block.samples) == sign).all() for block in blocks)
+    assert [(block.start_sample, len(block.samples), block.overflowed) for block in blocks] == [
+        (0, 99, False),  # one sample alone may be of a dead channel
+        (99, 100, False),
+        (199, 100, True),
+        (299, 100, False),
+    ]
+    lab.capture.close()
+
+
+def test_a_channel_that_is_not_there_is_refused() -> None:
+    """And the device is let go."""
+    lab = Lab([], channel=2)
+    assert lab.refuse() == "microphone 'USB Mic': expected a channel from 0 to 1, found 2; choose one of these"
+
+
+def test_another_default_is_not_heard_in_silence() -> None:
+    """What was heard first must be heard again, though the default has become another; when it is back, it is taken."""
+    lab = Lab([ramp(100), CaptureError("unplugged")], [ramp(100)])
+    lab.capture.open()
+    lab.read()
+    assert lab.fail().fault == "missing"
+    lab.capture.close()
+    mic, lab.server.sources = lab.server.sources, [make_source("webcam", default=True)]
+    assert lab.refuse() == "no source 'usb'"
+    assert lab.capture.describe() == "microphone 'USB Mic'"
+    lab.server.sources = [*(mic or []), make_source("webcam", default=True)]
+    lab.capture.open()
+    lab.read()
+    lab.capture.close()
+    assert lab.server.opened == ["usb", "usb"]
+
+
+def test_a_default_that_gave_nothing_binds_nobody() -> None:
+    """At boot the default may be an empty socket, with zeros only, until the microphone is there."""
+    lab = Lab([flat(20_000)], [ramp(800, 100)] * 40)
+    lab.server.sources = [make_source("line-in", default=True)]
+    lab.capture.open()
+    assert lab.fail().fault == "silent"
+    lab.capture.close()
+    lab.server.sources = [make_source("usb", default=True)]
+    lab.capture.open()
+    lab.read()
+    lab.capture.close()
+    assert lab.server.opened == ["line-in", "usb"]
+
+
+def test_the_lost_time_is_in_the_sample_index() -> None:
+    """Opened again seven seconds later, the first block says so, and only that one."""
+    lab = Lab([ramp(1000), CaptureError("unplugged")], [ramp(1000), ramp(1000, 2000)])
+    lab.capture.open()
+    lab.read()
+    lab.fail()
+    lab.capture.close()
+    lab.now_s += 7.0
+    lab.capture.open()
+    blocks = lab.read(2)
+    assert [(block.start_sample, block.overflowed) for block in blocks] == [(999 + 7 * RATE_HZ - 999, True), (999 + 7 * RATE_HZ, False)]
+    lab.capture.close()
+
+
+def test_the_lost_time_counts_once_though_the_resampler_is_late() -> None:
+    """Its first chunks give nothing; the index of the first sample is still that of the clock."""
+    lab = Lab([ramp(4800), CaptureError("unplugged")], [ramp(10, start) for start in range(1, 5000, 10)], device_rate_hz=48_000)
+    lab.capture.open()
+    [before] = lab.read()
+    lab.fail()
+    lab.capture.close()
+    lab.now_s += 7.0
+    lab.capture.open()
+    [after] = lab.read()
+    lab.capture.close()
+    assert after.overflowed
+    assert after.start_sample + len(after.samples) == before.start_sample + len(before.samples) + 7 * RATE_HZ
+
+
+@pytest.mark.parametrize(("value", "fault"), [(0.0, "silent"), (0.3, "constant")])
+def test_a_dead_channel_is_told_and_opened_again(value: float, fault: str) -> None:
+    """After a second; opened again it is listened to for longer and longer, and nothing is delivered until it has lived for a while."""
+    lab = Lab([ramp(1000), *[flat(8000, value)] * 3], [flat(8000, value)] * 30, [*[flat(8000, value)] * 4, *[ramp(800, 100)] * 40])
+    lab.capture.open()
+    assert len(lab.read()[0].samples) >= 999
+    assert lab.fail().fault == fault
+    lab.capture.close()
+    lab.capture.open()
+    assert lab.fail().fault == fault
+    assert lab.capture._seat is not None
+    lab.capture.close()
+    lab.now_s += 20
+    lab.capture.open()
+    [block] = lab.read()
+    assert block.overflowed
+    assert len(block.samples) == 800
+    lab.capture.close()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 32_767.0])
+def test_what_is_no_sound_is_a_fault(value: float) -> None:
+    """A driver that gives NaN or integers is told, and nothing of it gets into the line."""
+    lab = Lab([flat(100, value)])
+    lab.capture.open()
+    error = lab.fail()
+    assert error.fault == "invalid"
+    assert str(error) == (
+        f"microphone 'USB Mic': expected samples from -1 to 1, found {value:g}; check the device's driver and the sound server"
+    )
+    lab.capture.close()
+
+
+@pytest.mark.parametrize("device_rate_hz", [8000, 44_100, 48_000])
+def test_the_rate_becomes_the_bundles(device_rate_hz: int) -> None:
+    """A tone keeps its height, and the sample index counts samples of the bundle's rate; behind a gap it begins anew."""
+    times_s = np.arange(3 * device_rate_hz) / device_rate_hz
+    tone = np.sin(2 * np.pi * 1000 * times_s + 0.1).astype(np.float32)
+    chunks: list[Item] = [ramp(0)]
+    for start in range(0, len(tone), device_rate_hz // 20):
+        chunk = ramp(0)
+        part = tone[start : start + device_rate_hz // 20]
+        chunk.samples.resize((len(part), 2), refcheck=False)
+        chunk.samples[:] = part[:, None]
+        chunks.append(chunk)
+    lab = Lab(chunks, device_rate_hz=device_rate_hz)
+    lab.capture.open()
+    blocks: list[Block] = []
+    while sum(len(block.samples) for block in blocks) < 2.9 * RATE_HZ:
+        blocks += lab.read()
+    lab.capture.close()
+    assert [block.start_sample for block in blocks] == list(np.cumsum([0, *[len(block.samples) for block in blocks]])[:-1])
+    heard = np.concatenate([block.samples for block in blocks])[2000:34_000]
+    spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
+    assert np.argmax(spectrum) == pytest.approx(1000 * len(heard) / RATE_HZ, abs=1)
+    assert np.sqrt(np.mean(heard**2)) == pytest.approx(np.sqrt(0.5), rel=1e-3)
+
+
+def test_a_wrong_rate_must_prove_itself_right() -> None:
+    """Opened again, nothing is delivered until the rate was right for eight seconds; then it is as ever."""
+    lab = Lab([CaptureError("too fast", "wrong_rate")], [ramp(800, 100) for _ in range(150)])
+    lab.capture.open()
+    assert lab.fail().fault == "wrong_rate"
+    lab.capture.close()
+    lab.capture.open()
+    for _ in range(150):
+        block = lab.capture.read()
+        assert block is not None
+        assert len(block.samples) == 0
+    assert lab.stream is not None
+    lab.stream.items += [ramp(800, 100) for _ in range(90)]
+    lab.read()
+    lab.capture.close()
+
+
+def test_a_hanging_server_is_no_news() -> None:
+    """Neither is what was there at the last attempt; what has come since is."""
+    lab = Lab([ramp(100), CaptureError("unplugged")])
+    lab.capture.open()
+    assert not lab.capture.has_news()
+    lab.server.hangs = True
+    assert not lab.capture.has_news()
+    lab.server.hangs = False
+    lab.server.sources = []
+    assert lab.capture.has_news()
+    lab.capture.close()
+
+
+def test_missing_portaudio_does_not_hinder_the_import(tmp_path: Path) -> None:
+    """Nor does sounddevice have to be there for a microphone of a sound server."""
+    (tmp_path / "sounddevice.py").write_text('raise OSError("PortAudio library not found")\n')
+    code = "import aegan_monitor.audio.microphone as mic, sys; print('sounddevice' in sys.modules)"
+    env = {"PYTHONPATH": ":".join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_a_gated_microphone_is_silent_and_stays_it() -> None:
+    """A sample now and then is no sound: the device stays open, and nothing is delivered."""
+    tick: list[Item] = [*[flat(800)] * 24, ramp(800, 100)]
+    lab = Lab([flat(20_000)], tick * 8)
+    lab.capture.open()
+    assert lab.fail().fault == "silent"
+    lab.capture.close()
+    lab.capture.open()
+    for _ in range(8 * 25):
+        block = lab.capture.read()
+        assert block is not None
+        assert len(block.samples) == 0
+    lab.capture.close()
+
+
+class Moved(Devices):
+    """Finds what the test says now."""
+
+    now = InputDevice("USB PnP", "ALSA", 2, 16_000.0, False, "usb:1-1.4")
+
+    def look(self, wanted: str | None) -> object:
+        return wanted
+
+    def find(self, wanted: str | None) -> InputDevice:
+        assert wanted == "USB"
+        return self.now
+
+    def open(self, device: InputDevice) -> Stream:
+        return FalseStream([ramp(100), CaptureError(f"unplugged {device.identity}")])
+
+
+def test_a_name_may_move_to_another_port() -> None:
+    """The sole device of that name is heard wherever it is; one that only shares a part of the name is not."""
+    devices = Moved()
+    capture = MicrophoneCapture("USB", 0, RATE_HZ, devices=devices, microphones=Microphones(lambda: 0.0))
+    for identity in ("usb:1-1.4", "usb:1-1.3"):
+        devices.now = InputDevice("USB PnP", "ALSA", 2, 16_000.0, False, identity)
+        capture.open()
+        capture.read()
+        with pytest.raises(CaptureError, match=f"unplugged {identity}"):
+            capture.read()
+        capture.close()
+    devices.now = InputDevice("USB webcam", "ALSA", 2, 16_000.0, False, "usb:1-1.4")
+    with pytest.raises(CaptureError) as caught:
+        capture.open()
+    assert str(caught.value) == ("microphone 'USB PnP': is gone, and 'USB webcam' is not what was heard; plug it in, or name the other")

@@ -1,0 +1,338 @@
+"""The listener: reopens what breaks, for ever; waits for room where nothing may be lost; names what is wrong."""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from aegan_monitor.audio.ring import Ring
+from aegan_monitor.audio.supervisor import STOP_S, Listener, SensorState, stop_all
+from aegan_monitor.errors import CaptureError
+from aegan_monitor.types import Block
+from broker import STEP_DEADLINE_S
+from broker import wait_until as poll_until
+from fakes import ScriptedCapture
+from stopwatch import Stopwatch
+
+
+def block(start: int, n: int = 512) -> Block:
+    """A block of ones."""
+    return Block(np.ones(n, np.float32), start)
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    """Poll for long enough."""
+    poll_until(holds, "what the listener does")
+
+
+def test_a_live_capture_is_opened_again_after_every_error() -> None:
+    """Missing at first, broken later: both are told, and the blocks go on with a gap."""
+    gone = CaptureError("no such device; plug it in")
+    capture = ScriptedCapture([[gone], [block(0), CaptureError("unplugged")], [block(5000), block(5512)]])
+    ring = Ring(16_000, 512)
+    listener = Listener("pump", capture, ring, live=True, waits=False, no_data_s=5, retry_s=0.01, first_retry_s=0.01)
+    listener.start()
+    wait_until(lambda: ring.ended or ring._closed)
+    runs = [ring.read(1.0), ring.read(1.0)]
+    assert [(run.start_sample, len(run.samples), run.after_gap) for run in runs if run] == [(0, 512, False), (5000, 1024, True)]
+    assert capture.n_closed == 3
+    listener.stop()
+
+
+def test_a_missing_device_is_a_sensor_fault() -> None:
+    """With the line that says what to do."""
+    capture = ScriptedCapture([[CaptureError("no such device; plug it in")]] * 1000)
+    listener = Listener("pump", capture, Ring(1024, 512), live=True, waits=False, no_data_s=5, retry_s=0.01, first_retry_s=0.01)
+    assert listener.sensor() == SensorState("starting")
+    listener.start()
+    wait_until(lambda: listener.sensor().state == "missing")
+    assert listener.sensor().detail == "no such device; plug it in"
+    assert listener.error is None
+    listener.stop()
+
+
+def test_no_samples_are_a_sensor_fault() -> None:
+    """A device that hangs is `stalled`, and `ok` again with its next block."""
+    clock = [0.0]
+    hangs = threading.Event()
+
+    class HangingCapture(ScriptedCapture):
+        def read(self) -> Block | None:
+            if len(self._now) == 1:
+                hangs.wait(60)
+            return super().read()
+
+    listener = Listener(
+        "pump",
+        HangingCapture([[block(0), block(512)]]),
+        Ring(4096, 512),
+        live=True,
+        waits=False,
+        no_data_s=5,
+        retry_s=1,
+        clock=lambda: clock[0],
+    )
+    listener.start()
+    wait_until(lambda: listener.sensor().state == "ok")
+    clock[0] = 5.1
+    assert listener.sensor().state == "ok"  # perhaps only this process was frozen
+    clock[0] = 5.5
+    assert listener.sensor().state == "stalled"
+    assert listener.sensor().detail == "no samples for 5 s from a scripted capture; check its cable and the sound server"
+    hangs.set()
+    wait_until(lambda: listener.sensor().state == "ok")
+    listener.stop()
+
+
+def test_the_first_error_of_a_recording_is_final() -> None:
+    """A finite capture is not tried again: its error ends the line."""
+    error = CaptureError("a.wav: truncated")
+    capture = ScriptedCapture([[block(0), error]])
+    ring = Ring(4096, 512)
+    listener = Listener("pump", capture, ring, live=False, waits=True, no_data_s=5, retry_s=1)
+    listener.start()
+    wait_until(lambda: listener.error)
+    assert listener.error is error
+    assert ring.read(1.0) is not None
+    assert ring.ended
+    listener.stop()
+
+
+def test_a_fast_recording_waits_for_room() -> None:
+    """Nothing is dropped, however slowly the ring is read."""
+    capture = ScriptedCapture([[block(512 * i) for i in range(50)]])
+    ring = Ring(1024, 512)
+    listener = Listener("pump", capture, ring, live=False, waits=True, no_data_s=5, retry_s=1)
+    listener.start()
+    n_read = 0
+    while not ring.ended:
+        run = ring.read(0.05)
+        n_read += len(run.samples) if run else 0
+    assert n_read == 50 * 512
+    assert (ring.dropped_samples_total, ring.gaps_total) == (0, 0)
+    listener.stop()
+
+
+def test_a_device_that_never_opens_is_a_sensor_fault() -> None:
+    """A hanging sound server is `stalled` after the same time."""
+    clock, hangs = [0.0], threading.Event()
+
+    class StuckCapture(ScriptedCapture):
+        def open(self) -> None:
+            hangs.wait(60)
+
+    ring = Ring(1024, 512)
+    listener = Listener("pump", StuckCapture([]), ring, live=True, waits=False, no_data_s=5, retry_s=1, clock=lambda: clock[0])
+    listener.start()
+    clock[0] = 5.1
+    assert listener.sensor().state == "starting"
+    clock[0] = 5.5
+    assert listener.sensor().state == "stalled"
+    hangs.set()
+    listener.stop()
+
+
+def test_a_fault_of_the_driver_does_not_end_the_listening(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a capture raises is told, with its traceback, and it is opened again."""
+
+    class FaultyCapture(ScriptedCapture):
+        def open(self) -> None:
+            super().open()
+            if len(self._script) == 1:
+                raise ZeroDivisionError("driver")
+
+    ring = Ring(4096, 512)
+    listener = Listener(
+        "pump", FaultyCapture([[], [block(0)]]), ring, live=True, waits=False, no_data_s=5, retry_s=0.01, first_retry_s=0.01
+    )
+    listener.start()
+    assert ring.read(10.0) is not None
+    assert "ZeroDivisionError: driver" in caplog.text
+    listener.stop()
+
+
+@pytest.mark.parametrize(("no_data_s", "state"), [(5.0, "stalled"), (math.inf, "starting")])
+def test_a_silent_pipe_is_a_sensor_fault(no_data_s: float, state: str) -> None:
+    """Its blocks without samples are no news; what the world does not pace is never late."""
+    clock = [0.0]
+
+    class SilentCapture(ScriptedCapture):
+        def read(self) -> Block | None:
+            time.sleep(0.001)
+            return block(0, 0)
+
+    listener = Listener(
+        "pump", SilentCapture([[]]), Ring(1024, 512), live=False, waits=True, no_data_s=no_data_s, retry_s=1, clock=lambda: clock[0]
+    )
+    listener.start()
+    clock[0] = 5.1
+    assert listener.sensor().state == "starting"
+    clock[0] = 5.5
+    assert listener.sensor().state == state
+    if state == "stalled":
+        assert listener.sensor().detail == "no samples for 5 s from a scripted capture; check what delivers them"
+    listener.stop()
+
+
+def test_what_has_ended_is_told_behind_its_last_sample() -> None:
+    """It is no longer heard, and not stalled: nobody waits for it."""
+    clock = [0.0]
+    ring = Ring(1024, 512)
+    listener = Listener("pump", ScriptedCapture([[block(0)]]), ring, live=False, waits=True, no_data_s=5, retry_s=1, clock=lambda: clock[0])
+    listener.start()
+    wait_until(lambda: ring._closed)
+    assert listener.sensor().state == "ok"
+    assert ring.read(1.0) is not None
+    clock[0] = 5.1
+    sensor = listener.sensor()
+    assert (sensor.state, sensor.detail) == ("ended", "a scripted capture has ended: nothing more is heard")
+    listener.stop()
+
+
+class PluggableCapture(ScriptedCapture):
+    """A device: it has news when the test says so."""
+
+    news = False
+    rate_deviation_ppm: float | None = 12.5
+
+    def has_news(self) -> bool:
+        return self.news
+
+
+def test_the_fault_is_what_the_capture_says() -> None:
+    """Not all is `missing`, and the state stays until there are samples again."""
+    silent = CaptureError("only zeros", "silent")
+    states: list[str] = []
+
+    class Watched(PluggableCapture):
+        def open(self) -> None:
+            states.append(listener.sensor().state)
+            super().open()
+
+    capture = Watched([[silent], [block(0, 0), block(0, 0), silent], [block(0), block(512)]])
+    ring = Ring(4096, 512)
+    listener = Listener("pump", capture, ring, live=True, waits=False, no_data_s=5, retry_s=0.05, first_retry_s=0.05)
+    listener.start()
+    assert ring.read(STEP_DEADLINE_S) is not None
+    assert states == ["starting", "silent", "silent"]
+    wait_until(lambda: listener.sensor().state in ("ok", "ended"))  # the script is short
+    listener.stop()
+
+
+def test_a_device_that_has_come_is_not_kept_waiting() -> None:
+    """In the midst of the longest wait."""
+    capture = PluggableCapture([[CaptureError("gone")], [block(0), block(512)]])
+    ring = Ring(4096, 512)
+    listener = Listener("pump", capture, ring, live=True, waits=False, no_data_s=5, retry_s=1000, first_retry_s=1000)
+    listener.start()
+    wait_until(lambda: listener.sensor().state == "missing")
+    assert ring.read(1.0) is None
+    capture.news = True
+    assert ring.read(STEP_DEADLINE_S) is not None
+    listener.stop()
+
+
+def test_a_device_that_has_come_may_need_a_moment() -> None:
+    """After a long outage the attempts are close together again: the first comes before anybody may open it."""
+    gone = CaptureError("gone")
+    missing: list[list[Block | CaptureError]] = [[gone] for _ in range(6)]
+    capture = PluggableCapture([*missing, [CaptureError("not yet")], [block(0), block(512)]])
+    ring = Ring(4096, 512)
+    listener = Listener("pump", capture, ring, live=True, waits=False, no_data_s=5, retry_s=1000, first_retry_s=0.1)
+    listener.start()
+    wait_until(lambda: len(capture._script) == 2)
+    capture.news = True  # now, in a wait of 3.2 s; the next would be of 6.4 s
+    wait_until(lambda: len(capture._script) == 1)
+    capture.news = False
+    assert ring.read(5.0) is not None
+    listener.stop()
+
+
+def test_the_clock_is_the_devices() -> None:
+    """A recording has none."""
+    captures = [PluggableCapture([]), ScriptedCapture([])]
+    listeners = [Listener("pump", capture, Ring(1024, 512), live=True, waits=False, no_data_s=5, retry_s=1) for capture in captures]
+    assert [listener.rate_deviation_ppm for listener in listeners] == [12.5, None]
+
+
+def test_whatever_a_device_raises_it_is_listened_for(caplog: pytest.LogCaptureFixture) -> None:
+    """When it is looked for and when it is closed: the thread goes on."""
+
+    class BrokenCapture(PluggableCapture):
+        def has_news(self) -> bool:
+            raise FileNotFoundError(2, "No such file or directory", "/proc/asound/card1")
+
+        def close(self) -> None:
+            super().close()
+            raise ZeroDivisionError("driver")
+
+    capture = BrokenCapture([[CaptureError("gone")], [CaptureError("gone")], [block(0), block(512)]])
+    ring = Ring(4096, 512)
+    listener = Listener("pump", capture, ring, live=True, waits=False, no_data_s=5, retry_s=0.01, first_retry_s=0.01)
+    listener.start()
+    assert ring.read(10.0) is not None
+    assert "pump: closing a scripted capture failed; please report this" in caplog.text
+    listener.stop()
+
+
+def test_another_figure_is_no_news() -> None:
+    """A wrong rate that is measured anew at each attempt is told once, and tried less and less often."""
+    script: list[list[Block | CaptureError]] = [[block(0, 0), CaptureError(f"found {n}", "wrong_rate")] for n in range(20)]
+    capture = PluggableCapture(script)
+    listener = Listener("pump", capture, Ring(4096, 512), live=True, waits=False, no_data_s=50, retry_s=100, first_retry_s=0.01)
+    start_s = time.monotonic()
+    listener.start()
+    wait_until(lambda: len(script) <= 12)
+    assert time.monotonic() - start_s > 0.3  # 0.01 + 0.02 + ... + 0.16
+    assert listener.sensor() == SensorState("wrong_rate", "found 0")
+    listener.stop()
+
+
+def test_gaps_too_often_are_a_sensor_fault() -> None:
+    """For two clips none has come whole: it is heard, but never judged. One whole clip, and it is well."""
+    blocks = [Block(np.ones(500, np.float32), start, overflowed=start % 2000 == 1500) for start in range(0, 12_000, 500)]
+    well = [block(12_000 + 500 * n, 500) for n in range(8)]
+    capture, states = PluggableCapture([[*blocks, *well, CaptureError("end")]]), []
+
+    class Watched(Ring):
+        def write(self, block: Block) -> None:
+            states.append(listener.sensor().state)
+            super().write(block)
+
+    listener = Listener(
+        "pump", capture, Watched(40_000, 500), live=False, waits=False, no_data_s=5, clip_samples=3200, retry_s=1, clock=lambda: 0.0
+    )
+    listener.start()
+    wait_until(lambda: listener.error)
+    assert [state for n, state in enumerate(states) if n == 0 or state != states[n - 1]] == ["starting", "ok", "overrun", "ok"]
+    assert states.index("overrun") * 500 == 6500  # more than two clips of 3200 samples have come by then
+    listener.stop()
+
+
+def test_those_that_hang_are_waited_for_together() -> None:
+    """However many: what comes after them has the same time."""
+    hangs, opening = threading.Event(), threading.Semaphore(0)
+
+    class HangingCapture(ScriptedCapture):
+        def open(self) -> None:
+            opening.release()
+            hangs.wait(60.0)
+
+    listeners = [Listener("pump", HangingCapture([]), Ring(1024, 512), live=True, waits=False, no_data_s=5, retry_s=1) for _ in range(4)]
+    for listener in listeners:
+        listener.start()
+        assert opening.acquire(timeout=10)
+    with Stopwatch() as watch:
+        start_s = time.monotonic()
+        stop_all(listeners)
+        assert watch.read_s() < 2 * STOP_S
+        assert time.monotonic() - start_s >= STOP_S
+    hangs.set()
+
+
+def test_one_that_never_began_is_stopped_at_once() -> None:
+    """As when no thread could be made for it, and all that runs is ended in order."""
+    Listener("pump", ScriptedCapture([]), Ring(1024, 512), live=True, waits=False, no_data_s=5, retry_s=1).stop()

@@ -1,0 +1,195 @@
+"""The bundle: every kind of damage is one line that names file, expected and found."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aegan_monitor.detection.bundle import DIGEST_KEY, PAYLOAD, accessing, digest_of, load_bundle
+from aegan_monitor.detection.reference import ReferenceSet
+from aegan_monitor.errors import EXIT_CONFIG, EXIT_FAILED, BundleAccessError, BundleError
+
+
+@pytest.fixture
+def copy(bundle_folder: Path, tmp_path: Path) -> Path:
+    """A bundle to spoil."""
+    return shutil.copytree(bundle_folder, tmp_path / "bundle")
+
+
+def test_a_good_bundle_loads(bundle_folder: Path) -> None:
+    """Record and arrays are there."""
+    bundle = load_bundle(bundle_folder)
+    assert bundle.record.machine_type == "pump"
+    assert bundle.reference.filterbank.shape == (128, 1025)
+
+
+@pytest.mark.parametrize("name", PAYLOAD)
+def test_one_changed_byte_is_found(copy: Path, name: str) -> None:
+    """In any file."""
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    digest = r"[0-9a-f]{12}\.\.\."
+    expected = rf"{re.escape(name)}: expected sha256 {digest}, found {digest}: the file was changed; copy or export it again$"
+    with pytest.raises(BundleError, match=expected):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", PAYLOAD)
+def test_a_missing_or_cut_file_is_found(copy: Path, name: str) -> None:
+    """Cut first, then removed."""
+    size = (copy / name).stat().st_size
+    (copy / name).write_bytes((copy / name).read_bytes()[:-1])
+    with pytest.raises(BundleError, match=rf"expected {size} bytes, found {size - 1}; copy the whole folder again, or export it again$"):
+        load_bundle(copy)
+    (copy / name).unlink()
+    with pytest.raises(BundleError, match=rf"{re.escape(name)}: file missing; copy the whole folder again, or export it again$"):
+        load_bundle(copy)
+
+
+def change(copy: Path, edit: Callable[[dict[str, object]], object]) -> None:
+    """Edit the record of a bundle as whoever made it might have, with a digest that fits."""
+    record = json.loads((copy / "bundle.json").read_text())
+    edit(record)
+    (copy / "bundle.json").write_text(json.dumps({**record, DIGEST_KEY: digest_of(record)}))
+
+
+@pytest.mark.parametrize(
+    ("edit", "line"),
+    [
+        (lambda r: r.update(format=3), "format: expected 2, found 3; update aegan-monitor"),
+        (lambda r: r.update(format=1), "format: expected 2, found 1; export the bundle again"),
+        (lambda r: r.pop("format"), "format: expected 2, found None; export the bundle again"),
+        (lambda r: r.update(fusion={"C_liner": {"centre": 0, "scale": 1}}), "fusion: 'C_liner' is none of D_maha, "),
+        (lambda r: r.update(fusion={"D_near": {"centre": 0, "scale": 0}}), "fusion.D_near.scale: "),
+        (lambda r: r.update(fusion={"D_near": {"centre": 0, "scale": 1}}), "calibration or normalisation lacks F_mean"),
+        (lambda r: r.update(score="F_mean"), "score: 'F_mean' is none of D_maha, "),
+        (lambda r: r.update(score="D_mahal"), "score: 'D_mahal' is none of D_maha, "),
+        (lambda r: r["features"].update(hop="x"), "features.hop: "),
+        (lambda r: r["clip"].update(decision_hop_frames=33), "decision_hop_frames 33 is no multiple of segment_hop_frames 16"),
+        (lambda r: r["calibration"]["quantiles"].pop("D_lof"), "calibration or normalisation lacks D_lof"),
+        (lambda r: r["normalisation"]["D_maha"].update(std=0), "normalisation.D_maha.std: "),
+        (lambda r: r["normalisation"]["D_maha"].update(mean=float("nan")), "normalisation.D_maha.mean: "),
+        (lambda r: r["normalisation"]["D_maha"].update(std=1e-300), "normalisation.D_maha.std: "),
+        (lambda r: r["calibration"]["quantiles"]["D_cos"].append(1e16), "calibration.quantiles.D_cos.103: "),
+        (lambda r: r["scaling"].update(half_range_db=[0]), "half_range_db: expected over 0"),
+        (lambda r: r["scaling"].update(centre_db=[1, 2, 3]), "centre_db: expected 1 number or 128, found 3"),
+        (lambda r: r["features"].update(hop_samples=0), "hop_samples, n_bands: expected over 0"),
+        (lambda r: r["clip"].update(decision_hop_frames=0), "decision_hop_frames 0 is not 1 or more"),
+        (lambda r: r["calibration"]["probabilities"].pop(), "calibration.quantiles.D_maha: expected 102 that do not fall, found 103"),
+        (lambda r: r["calibration"]["quantiles"]["D_cos"].reverse(), "calibration.quantiles.D_cos: expected 103 that do not fall"),
+        (lambda r: r["network"].update(n_embedding=9), "embedding_mean: expected shape (9,), found (128,)"),
+    ],
+)
+def test_a_wrong_record_is_told(copy: Path, edit: Callable[[dict[str, object]], object], line: str) -> None:
+    """Format, names, shapes."""
+    change(copy, edit)
+    with pytest.raises(BundleError, match=re.escape(line)) as caught:
+        load_bundle(copy)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace('"half_range_db": [\n   ', '"half_range_db": [\n   9'),
+        lambda text: text.replace('"D_maha"', '"D_knn"', 1),
+        lambda text: text.replace("record_sha256", "record_sha265"),
+    ],
+)
+def test_a_changed_number_in_the_record_is_found(copy: Path, edit: Callable[[str], str]) -> None:
+    """No other check would see that a threshold or a scale is another."""
+    path = copy / "bundle.json"
+    path.write_text(edit(path.read_text()))
+    with pytest.raises(BundleError, match=r"bundle\.json: is not as it was written \(its sha256 does not fit\): it was changed; copy"):
+        load_bundle(copy)
+
+
+def test_a_cut_archive_is_one_line(tmp_path: Path, bundle_folder: Path) -> None:
+    """However much of it is left."""
+    content = (bundle_folder / "reference.npz").read_bytes()
+    for n_bytes in (0, 1, 100, len(content) // 2, len(content) - 1):
+        (tmp_path / "cut.npz").write_bytes(content[:n_bytes])
+        with pytest.raises(BundleError, match=r"cut\.npz: cannot be read as arrays \(.*\); export the bundle again$"):
+            ReferenceSet.load(tmp_path / "cut.npz")
+    (tmp_path / "text.npz").write_text("no arrays")
+    with pytest.raises(BundleError, match=r"text\.npz: cannot be read as arrays"):
+        ReferenceSet.load(tmp_path / "text.npz")
+
+
+@pytest.mark.parametrize("dtype", ["int8", "complex128", "<U3", "datetime64[s]", "bool"])
+def test_arrays_of_anything_but_numbers_with_a_point_are_refused(tmp_path: Path, bundle_folder: Path, dtype: str) -> None:
+    """Whatever else NumPy would compute with, or fail on."""
+    with np.load(bundle_folder / "reference.npz") as arrays:
+        held = {name: arrays[name] for name in arrays}
+    np.savez(tmp_path / "odd.npz", **{**held, "embedding_std": np.zeros(held["embedding_std"].shape, dtype)})
+    line = rf"odd\.npz: embedding_std: expected floating-point numbers, found {re.escape(str(np.dtype(dtype)))}; export the bundle again$"
+    with pytest.raises(BundleError, match=line):
+        ReferenceSet.load(tmp_path / "odd.npz")
+
+
+@pytest.mark.parametrize(
+    ("place", "byte", "reason"),
+    [
+        (8, 99, "NotImplementedError: That compression method is not supported"),
+        (6, 1, "RuntimeError: File .* is encrypted, password required"),
+    ],
+)
+def test_a_flipped_bit_in_the_archive_is_one_line(tmp_path: Path, bundle_folder: Path, place: int, byte: int, reason: str) -> None:
+    """Where zipfile believes it: `place` counts from the directory's first entry, 2 bytes further than in a file's own header."""
+    content = bytearray((bundle_folder / "reference.npz").read_bytes())
+    content[content.rindex(b"PK\1\2embedding_mean"[:4]) + 2 + place] = byte
+    (tmp_path / "flipped.npz").write_bytes(content)
+    with pytest.raises(BundleError, match=rf"flipped\.npz: cannot be read as arrays \({reason}.*\); export the bundle again$"):
+        ReferenceSet.load(tmp_path / "flipped.npz")
+
+
+def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:
+    """An empty folder, and one whose record is no JSON."""
+    with pytest.raises(BundleError, match=r"bundle\.json: file missing, so .* is no bundle"):
+        load_bundle(tmp_path)
+    for text in ("{", "[" * 100_000):
+        (tmp_path / "bundle.json").write_text(text)
+        with pytest.raises(BundleError, match=r"bundle\.json: cannot be read: .*; export the bundle again$") as caught:
+            load_bundle(tmp_path)
+        assert caught.value.exit_code == EXIT_CONFIG
+    (tmp_path / "bundle.json").unlink()
+    os.mkfifo(tmp_path / "bundle.json")
+    with pytest.raises(BundleError, match=r"bundle\.json: is no file, so .* is no bundle; make one with: aegan-export RUN --out FOLDER$"):
+        load_bundle(tmp_path)
+
+
+def test_one_that_is_not_there_yet_may_come(tmp_path: Path) -> None:
+    """A late disk, or one that fails: code 1, on which the unit tries again."""
+    remedy = f"mount its disk, correct the path, or make one with: aegan-export RUN --out {tmp_path}/none"
+    with pytest.raises(BundleAccessError, match=f"^{re.escape(f'{tmp_path}/none: no such bundle folder; {remedy}')}$") as caught:
+        load_bundle(tmp_path / "none")
+    assert caught.value.exit_code == EXIT_FAILED
+    (tmp_path / "bundle.json").symlink_to("/proc/self/mem")  # nothing is mapped where it begins
+    with pytest.raises(BundleAccessError, match=f"^{re.escape(str(tmp_path))}: cannot be read now: Input/output error; try again$"):
+        load_bundle(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            PermissionError(13, "Permission denied", "/home/pi/pump"),
+            (
+                "/home/pi/pump: may not be read by this user; make it readable (chmod -R a+rX /home/pi/pump), "
+                "and for a service keep it outside of /home and /root"
+            ),
+        ),
+        (OSError(24, "Too many open files", "/home/pi/pump"), "/home/pi/pump: cannot be read now: Too many open files; try again"),
+        (MemoryError(), "/home/pi/pump: cannot be read now: MemoryError; try again"),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_a_remedy(error: Exception, told: str) -> None:
+    """Root, as whom tests may run, is refused nothing."""
+    with pytest.raises(BundleAccessError, match=f"^{re.escape(told)}$"), accessing(Path("/home/pi/pump")):
+        raise error

@@ -1,0 +1,71 @@
+"""The fused score, and what each score needs of the network."""
+
+import math
+
+import numpy as np
+import pytest
+
+from aegan_monitor.demo.pump import Pump
+from aegan_monitor.detection.bundle import demo_bundle, load_bundle
+from aegan_monitor.detection.fusion import fuse, needed_graphs, needed_ids, score_names
+from aegan_monitor.detection.network import OrtSession
+from aegan_monitor.detection.pipeline import Pipeline
+from aegan_monitor.detection.record import BundleFields, FusionTerm
+from aegan_train.calibration.statistics import scale_fusion
+
+MEMBERS = ["D_near", "C_linear_euclidean"]
+TERMS = {"D_near": FusionTerm(centre=1, scale=2), "C_linear_euclidean": FusionTerm(centre=3, scale=0.5)}
+FUSED = BundleFields.model_construct(fusion=TERMS)
+PLAIN = BundleFields.model_construct(fusion={})
+
+
+def test_the_fusion_is_the_mean_distance_from_normal() -> None:
+    """In units of each member's scale, of logarithms: normal sound gives 0."""
+    assert fuse({"D_near": math.exp(1), "C_linear_euclidean": math.exp(3)}, FUSED) == pytest.approx(0)
+    assert fuse({"D_near": math.exp(5), "C_linear_euclidean": math.exp(2.5), "D_cos": 99}, FUSED) == pytest.approx((2 - 1) / 2)
+    assert math.isfinite(fuse({"D_near": 0, "C_linear_euclidean": 1}, FUSED))
+
+
+def test_the_scale_is_what_backgrounds_do() -> None:
+    """A member that other backgrounds move further counts less; without copies it is the spread of normal sound."""
+    normal = [{"D_near": math.exp(x), "D_cos": math.exp(x)} for x in (0.9, 1.1)]
+    varied = [{"D_near": math.exp(3), "D_cos": math.exp(1.5)}, {"D_near": math.exp(3), "D_cos": math.exp(1.5)}]
+    found = scale_fusion(["D_near", "D_cos"], normal, varied)
+    assert {name: (term.centre, term.scale) for name, term in found.items()} == {
+        "D_near": pytest.approx((1, 2)),
+        "D_cos": pytest.approx((1, 0.5)),
+    }
+    assert scale_fusion(["D_cos"], normal, [])["D_cos"].scale == pytest.approx(0.1)
+    assert scale_fusion([], normal, varied) == {}
+
+
+def test_a_score_needs_its_graphs_only() -> None:
+    """A control none, a fusion those of its members."""
+    assert needed_graphs(PLAIN, "D_lof") == ("embedding",)
+    assert needed_graphs(PLAIN, "G_z_1_max") == ("generator",)
+    assert needed_graphs(PLAIN, "C_mel_cosine") == ()
+    assert needed_graphs(FUSED, "F_mean") == ("embedding",)
+    assert [score.name for score in needed_ids(FUSED, ["F_mean", "D_near"])] == MEMBERS
+    assert "F_mean" in score_names(FUSED)
+    assert "F_mean" not in score_names(PLAIN)
+
+
+@pytest.mark.parametrize("names", [["C_linear_euclidean"], ["F_mean"], ["F_mean", "G_x_2_min", "C_mel_cosine"]])
+def test_a_stream_gives_what_is_asked_for(names: list[str]) -> None:
+    """With no more of the network than that needs, the same numbers as with all of it."""
+    bundle = load_bundle(demo_bundle())
+    fields = bundle.record.model_copy(update={"fusion": TERMS})
+    sound = Pump(3).read(16_000 * 12)
+    graphs = sorted({graph for name in names for graph in needed_graphs(fields, name)})
+    found = Pipeline(fields, bundle.reference, OrtSession(bundle, graphs), names).push(sound)
+    everything = Pipeline(fields, bundle.reference, OrtSession(bundle)).push(sound)
+    assert len(found) == len(everything) == 3
+    for one, other in zip(found, everything, strict=True):
+        assert list(one.scores) == names
+        assert one.scores == pytest.approx({name: other.scores[name] for name in names}, rel=1e-5)
+        assert np.isfinite(list(other.scores.values())).all()
+
+
+def test_controls_alone_need_no_graph() -> None:
+    """Nothing is loaded, and the provider says so."""
+    assert OrtSession(load_bundle(demo_bundle()), ()).provider == "none"

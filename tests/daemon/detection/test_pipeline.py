@@ -1,0 +1,141 @@
+"""The pipeline: however the samples are split, the same decisions; never a score across a gap."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aegan_monitor.detection.baselines import euclidean, make_control_filterbank, mean_bands
+from aegan_monitor.detection.features import FeatureParameters, LogMel
+from aegan_monitor.detection.pipeline import Pipeline
+from aegan_monitor.detection.scores import PUBLISHED_IDS, ClipEvidence, evaluate_scores
+from aegan_monitor.detection.segments import ClipParameters, Segmenter
+from aegan_monitor.errors import CaptureError
+from aegan_monitor.types import ClipScore
+from fakes import ArithmeticSession, make_fields, make_reference
+
+RNG = np.random.default_rng(9)
+SOUND = (0.1 * RNG.normal(size=16_000 * 14) * (1 + np.sin(np.arange(16_000 * 14) / 9000))).astype(np.float32)
+REFERENCE = make_reference()
+
+
+def make_pipeline(clip: ClipParameters | None = None) -> Pipeline:
+    """A pipeline on a network of sums."""
+    return Pipeline(make_fields(clip), REFERENCE, ArithmeticSession())
+
+
+def assert_same(found: list[ClipScore], expected: list[ClipScore]) -> None:
+    """Sample times equal; scores and levels as near as float32 sums allow."""
+    assert [each.end_sample for each in found] == [each.end_sample for each in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one.scores == pytest.approx(other.scores, rel=1e-4)
+        assert one.level_dbfs == pytest.approx(other.level_dbfs, abs=1e-4)
+
+
+WHOLE = make_pipeline().push(SOUND)
+
+
+@settings(max_examples=30, deadline=None)
+@given(cuts=st.lists(st.integers(0, len(SOUND)), max_size=15))
+def test_any_split_gives_the_same_scores(cuts: list[int]) -> None:
+    """Sample times, all scores and the level do not depend on the blocks."""
+    pipeline = make_pipeline()
+    places = [0, *sorted(cuts), len(SOUND)]
+    assert_same([clip for a, b in pairwise(places) for clip in pipeline.push(SOUND[a:b])], WHOLE)
+
+
+@pytest.mark.parametrize("clip", [ClipParameters(), ClipParameters(clip_frames=300), ClipParameters(32, 5, 49, 10)])
+def test_the_samples_to_the_first_decision_are_known(clip: ClipParameters) -> None:
+    """To the last one, also where the hop leaves frames of the clip over."""
+    n_samples = make_fields(clip).first_decision_samples
+    pipeline = make_pipeline(clip)
+    assert pipeline.push(SOUND[: n_samples - 1]) == []
+    assert [found.end_sample for found in pipeline.push(SOUND[n_samples - 1 : n_samples])] == [n_samples]
+
+
+def test_block_by_block_gives_the_same_scores() -> None:
+    """Nor on very many small ones."""
+    pipeline = make_pipeline()
+    assert_same([clip for start in range(0, len(SOUND), 333) for clip in pipeline.push(SOUND[start : start + 333])], WHOLE)
+
+
+def test_decisions_fall_when_they_are_due() -> None:
+    """The first after 304 frames, then one every 32: sample 1024 + 512 x 303, and so on."""
+    assert [clip.end_sample for clip in WHOLE] == [1024 + 512 * (303 + 32 * k) for k in range(len(WHOLE))]
+    assert len(WHOLE) == (len(SOUND) - 1024 - 512 * 303) // (512 * 32) + 1
+
+
+@pytest.mark.parametrize(
+    "clip", [ClipParameters(), ClipParameters(segment_hop_frames=16), ClipParameters(segment_hop_frames=32, clip_frames=320)]
+)
+def test_a_streams_clip_is_scored_as_that_clip_alone(clip: ClipParameters) -> None:
+    """A decision covers exactly the segments of its 304 frames."""
+    found = make_pipeline(clip).push(SOUND)
+    fields, features = make_fields(clip), FeatureParameters()
+    frames = LogMel(features, make_control_filterbank(features)).push(SOUND).db
+    segments = Segmenter(features.n_bands, clip, fields.scaling).push(LogMel(features, REFERENCE.filterbank).push(SOUND).db)
+    for decision, start in zip(found, range(0, 10_000, clip.decision_hop_frames), strict=False):
+        first = start // clip.segment_hop_frames
+        outputs = ArithmeticSession().infer(segments[first : first + clip.n_segments])
+        published = evaluate_scores(ClipEvidence(outputs, np.zeros(0)), REFERENCE, clip.n_segments, PUBLISHED_IDS.values())
+        assert {name: decision.scores[name] for name in published} == pytest.approx(published, rel=1e-5)
+        bands = mean_bands(frames[:, start : start + clip.covered_frames])
+        assert decision.scores["C_mel_euclidean"] == pytest.approx(euclidean(bands, 1, REFERENCE), rel=1e-5)
+        assert decision.scores["C_linear_euclidean"] == pytest.approx(euclidean(bands, 0, REFERENCE), rel=1e-5)
+        assert (clip.clip_frames - clip.segment_frames) // clip.segment_hop_frames + 1 == clip.n_segments
+
+
+def test_each_segment_goes_through_the_network_once() -> None:
+    """Overlapping clips share their segments."""
+    session = ArithmeticSession()
+    pipeline = Pipeline(make_fields(), REFERENCE, session)
+    pipeline.push(SOUND)
+    n_frames = (len(SOUND) - 1024) // 512 + 1
+    assert session.n_segments == (n_frames - 128) // 16 + 1
+
+
+def test_nothing_is_scored_across_a_gap() -> None:
+    """After a reset a whole new clip is needed, and sample times go on from the gap."""
+    pipeline = make_pipeline()
+    pipeline.push(SOUND[: 16_000 * 9])
+    pipeline.reset(start_sample=1_000_000)
+    assert pipeline.push(SOUND[: 1023 + 512 * 303]) == []
+    (clip,) = pipeline.push(SOUND[1023 + 512 * 303 : 1024 + 512 * 303])
+    assert clip.end_sample == 1_000_000 + 1024 + 512 * 303
+    assert clip.scores == pytest.approx(WHOLE[0].scores, rel=1e-4)
+
+
+def test_the_level_is_that_of_the_last_hop() -> None:
+    """A sine of amplitude 0.1 that sets in late shows at once: -23 dBFS."""
+    sound = np.zeros(16_000 * 12, np.float32)
+    sound[16_000 * 10 :] = 0.1 * np.sin(np.arange(16_000 * 2) * 0.3)
+    levels = [clip.level_dbfs for clip in make_pipeline().push(sound)]
+    assert levels[0] == -150.0
+    assert levels[-1] == pytest.approx(-23.01, abs=0.05)
+
+
+def test_sums_compare_between_clips_of_any_length() -> None:
+    """A recording of 14 s scores a `sum` like one of 10 s of the same sound."""
+    steady = (0.1 * RNG.normal(size=16_000 * 14)).astype(np.float32)
+    long, short = make_pipeline().score_clip(steady), make_pipeline().score_clip(steady[: 16_000 * 10])
+    assert long["G_z_2_sum"] == pytest.approx(short["G_z_2_sum"], rel=0.01)
+
+
+def test_a_recording_shorter_than_a_segment_is_refused() -> None:
+    """The line says how long it must be."""
+    with pytest.raises(CaptureError, match=r"^short.wav: expected at least 4.06 s, found 1.00 s; record longer clips or remove it$"):
+        make_pipeline().score_clip(SOUND[:16_000], "short.wav")
+
+
+def test_a_long_stream_keeps_little() -> None:
+    """What is behind the rolling clip is forgotten."""
+    pipeline = make_pipeline()
+    for _ in range(20):
+        pipeline.push(SOUND)
+    outputs = pipeline._outputs[0]
+    held = pipeline._power.nbytes + sum(getattr(outputs, name).nbytes for name in outputs.FIELDS)
+    one_clip = 256 * 304 * 4  # of control bands
+    assert held < 20_000
+    assert pipeline._control_db.nbytes < 1.1 * one_clip

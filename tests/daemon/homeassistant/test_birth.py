@@ -1,0 +1,52 @@
+"""Home Assistant's start is heard once, and answered a little later."""
+
+import pytest
+
+from aegan_monitor.homeassistant.birth import DELAY_S, Birth
+from aegan_monitor.mqtt.incoming import Received
+
+ONLINE = Received("homeassistant/status", b"online", retained=False, late=False)
+
+
+def test_a_birth_is_due_once_after_its_delay() -> None:
+    """A second one while the first waits begins the wait anew."""
+    now_s = 100.0
+    birth = Birth(lambda: now_s, lambda: 2.0)
+    assert not birth.is_due()
+    birth.hear(ONLINE)
+    now_s = 101.9
+    assert not birth.is_due()
+    birth.hear(ONLINE)
+    now_s = 103.8
+    assert not birth.is_due()
+    now_s = 103.9
+    assert (birth.is_due(), birth.is_due()) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "received",
+    [
+        Received("homeassistant/status", b"offline", retained=False, late=False),
+        Received("homeassistant/status", b"\xff", retained=False, late=False),
+        Received("homeassistant/status", b"online", retained=False, late=True),
+    ],
+)
+def test_what_is_no_birth_is_left_alone(received: Received) -> None:
+    """Its end; and a birth of before this connection, which began with everything."""
+    birth = Birth(lambda: 0.0, lambda: 0.0)
+    birth.hear(received)
+    assert not birth.is_due()
+
+
+def test_delays_differ() -> None:
+    """Within their bounds."""
+    now_s = 0.0
+    births = [Birth(lambda: now_s) for _ in range(50)]
+    for birth in births:
+        birth.hear(ONLINE)
+    assert not any(birth.is_due() for birth in births)
+    now_s = sum(DELAY_S) / 2
+    n_due = sum(birth.is_due() for birth in births)
+    assert 0 < n_due < len(births)
+    now_s = DELAY_S[1]
+    assert sum(birth.is_due() for birth in births) == len(births) - n_due

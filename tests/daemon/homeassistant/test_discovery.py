@@ -1,0 +1,133 @@
+"""What Home Assistant is told: every message as it documents them, and every value from a field that exists."""
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+import aegan_monitor
+from aegan_monitor.homeassistant.discovery import discover, list_trials, name_device
+from aegan_monitor.homeassistant.entities import OF_MACHINE, OF_NODE, Entity
+from aegan_monitor.messages.payloads import PAYLOADS, Command, Health
+from aegan_monitor.messages.topics import Message, Topics
+from discovery_options import SCHEMAS
+from message_tables import make_example
+from published import find_fault
+
+TOPICS = Topics("aegan", "hall")
+MESSAGES = discover(TOPICS, ["pump", "fan"], "homeassistant")
+EXAMPLES: dict[str, dict[str, Any]] = {payload.KIND: make_example(payload) for payload in PAYLOADS}
+
+
+def read(message: Message) -> dict[str, Any]:
+    """The payload, parsed."""
+    found: dict[str, Any] = json.loads(message.payload)
+    return found
+
+
+def test_an_entity_is_told_like_this() -> None:
+    """Topic, delivery and payload are interface: what is renamed appears a second time."""
+    (message,) = [message for message in MESSAGES if message.topic == "homeassistant/sensor/hall_pump/level/config"]
+    assert (message.qos, message.retained, message.kind) == (1, True, "discovery")
+    assert read(message) == {
+        "name": "Level",
+        "unique_id": "aegan_hall_pump_level",
+        "state_topic": "aegan/hall/pump/score",
+        "value_template": "{% set it = value_json | default({}) %}{% if it %}{{ it.level_dbfs | round(1) }}{% endif %}",
+        "qos": 1,
+        "state_class": "measurement",
+        "expire_after": 30,
+        "unit_of_measurement": "dBFS",
+        "device": {
+            "identifiers": ["aegan_hall_pump"],
+            "manufacturer": "aegan-monitor",
+            "sw_version": aegan_monitor.__version__,
+            "name": "hall pump",
+            "model": "Machine, by its sound",
+            "via_device": "aegan_hall",
+        },
+        "origin": {"name": "aegan-monitor", "sw_version": aegan_monitor.__version__},
+        "availability_mode": "all",
+        "availability": [
+            {"topic": "aegan/hall/status"},
+            {
+                "topic": "aegan/hall/pump/sensor",
+                "value_template": "{{ 'online' if (value_json | default({})).get('state') == 'ok' else 'offline' }}",
+            },
+        ],
+    }
+
+
+def test_a_deaf_machine_does_not_look_well() -> None:
+    """On a dashboard that Home Assistant makes: no `normal`, and the fault is there; an alarm that is active stays to be seen."""
+    found = {message.topic.split("/")[-2]: read(message) for message in MESSAGES if "/hall_pump/" in message.topic}
+    needs = {name: [source["topic"] for source in found[name]["availability"]] for name in ("state", "score", "sensor", "alarm")}
+    status, sensor = "aegan/hall/status", "aegan/hall/pump/sensor"
+    assert needs == {"state": [status, sensor], "score": [status, sensor], "sensor": [status], "alarm": [status]}
+    assert not {"state", "sensor", "alarm"} & {name for name, payload in found.items() if "entity_category" in payload}
+
+
+def test_schemas_are_schemas() -> None:
+    """Else everything would obey them."""
+    for schema in SCHEMAS.values():
+        Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.topic)
+def test_each_message_is_as_documented(message: Message) -> None:
+    """Nothing that Home Assistant does not know, nothing missing."""
+    assert find_fault(message.topic, message.payload.decode()) is None
+
+
+def test_permission_is_tried_where_no_entity_is() -> None:
+    """On a topic for each device that the discovery is of, and none of its own."""
+    trials = list_trials("hall", ["pump", "fan"], "homeassistant")
+    assert list(trials.values()) == [f"homeassistant/+/{device}/+/config" for device in ("hall", "hall_pump", "hall_fan")]
+    assert {message.topic.split("/")[2] for message in MESSAGES} == {topic.split("/")[2] for topic in trials}
+    assert not {"/".join(message.topic.split("/")[2:]) for message in MESSAGES} & {"/".join(topic.split("/")[2:]) for topic in trials}
+
+
+def test_each_has_a_place_of_its_own() -> None:
+    """No two share a topic or an id; one machine is one device, that comes after the one that it names."""
+    assert len({message.topic for message in MESSAGES}) == len({read(message)["unique_id"] for message in MESSAGES}) == len(MESSAGES)
+    devices = [read(message)["device"] for message in MESSAGES]
+    known: list[dict[str, Any]] = []
+    for device in devices:
+        assert device.get("via_device", "aegan_hall") in {"aegan_hall", *(other["identifiers"][0] for other in known)}
+        if device not in known:
+            known.append(device)
+    assert [device["identifiers"] for device in known] == [["aegan_hall"], ["aegan_hall_pump"], ["aegan_hall_fan"]]
+
+
+def test_no_two_pairs_of_names_are_one_device() -> None:
+    """Names may hold what stands between them."""
+    pairs = [("a", None), ("a_b", None), ("a", "b"), ("a_b", "c"), ("a", "b_c"), ("a_", "b"), ("a", "b_"), ("a__b", None), ("a__b", "c")]
+    assert len({name_device(*pair) for pair in pairs}) == len(pairs)
+    assert name_device("pump-house", "pump_1") == "pump-house_pump_1"
+
+
+@pytest.mark.parametrize("entity", [*OF_MACHINE, *OF_NODE], ids=lambda entity: entity.id)
+def test_each_value_is_a_field_of_its_payload(entity: Entity) -> None:
+    """`it.field` names what the topic's payload has."""
+    if entity.component == "button":
+        assert Command.model_validate_json(entity.options["payload_press"]).command == entity.id
+        return
+    fields = EXAMPLES["health"]["machines"]["pump"] if entity in OF_MACHINE and entity.level == "health" else EXAMPLES.get(entity.level)
+    names = [word.partition("it.")[2] for word in entity.value.replace("(", " ").replace(")", " ").split() if word.startswith("it.")]
+    assert (fields is None) == (names == []) == (entity.level == "status")
+    assert set(names) <= set(fields or {})
+    assert Health.OF_MACHINE is False
+
+
+def test_there_are_no_buttons_for_a_daemon_that_takes_no_commands() -> None:
+    """Nothing would happen."""
+    found = discover(TOPICS, ["pump", "fan"], "homeassistant", commands=False)
+    assert found == [message for message in MESSAGES if "/button/" not in message.topic]
+
+
+def test_a_machine_that_the_health_does_not_name_gives_no_error() -> None:
+    """After a reload the broker has the health of before for a moment."""
+    (message,) = [message for message in MESSAGES if message.topic == "homeassistant/sensor/hall_pump/coverage/config"]
+    it = "(value_json | default({})).get('machines', {}).get('pump')"
+    assert read(message)["value_template"] == f"{{% set it = {it} %}}{{% if it %}}{{{{ it.coverage_percent }}}}{{% endif %}}"

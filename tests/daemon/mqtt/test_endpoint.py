@@ -1,0 +1,144 @@
+"""Where the broker is and who we are there: what is refused, what is warned of, and that no secret shows."""
+
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+
+from aegan_monitor.config.broker import MqttConfig, TlsConfig
+from aegan_monitor.errors import ConfigError
+from aegan_monitor.mqtt.endpoint import Connection, explain, make_connection
+from certificates import Authority
+
+SECRET = "s3cret"
+
+
+def settle(**keys: object) -> Connection:
+    """The connection that the configuration's `mqtt` section describes."""
+    return make_connection(MqttConfig.model_validate(keys), "hall")
+
+
+def test_the_configuration_becomes_a_connection(tmp_path: Path) -> None:
+    """Ports and client id have defaults, secrets come from the first lines of their files."""
+    (tmp_path / "user").write_text("pump\nmore\n")
+    (tmp_path / "password").write_text(f"{SECRET}\n")
+    assert settle() == Connection("localhost", 1883, "aegan-hall")
+    assert settle(tls={}).port == 8883
+    found = settle(host="h", port=5, client_id="c", username_file=tmp_path / "user", password_file=tmp_path / "password")
+    assert found == Connection("h", 5, "c", "pump", SECRET)
+    assert SECRET not in repr(found)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """With its key, and without what stands in others."""
+    with pytest.raises(ConfigError) as caught:
+        settle(username="u", password_file=tmp_path / "none")
+    told = f"{tmp_path}/none: cannot be read (FileNotFoundError); check path and permissions"
+    assert str(caught.value) == f"mqtt.password_file: {told}"
+    with pytest.raises(ConfigError) as caught:
+        settle(username_file=tmp_path / "none", password_file=tmp_path / "none")
+    assert str(caught.value) == f"mqtt.username_file: {told}\nmqtt.password_file: {told}"
+
+
+@pytest.mark.parametrize(
+    ("host", "password", "tls", "warning"),
+    [
+        ("broker.example.org", SECRET, None, "the password goes over the network in plain text; set mqtt.tls"),
+        ("192.0.2.7", SECRET, None, "the password goes over the network in plain text; set mqtt.tls"),
+        ("broker.example.org", None, None, None),
+        *((host, SECRET, None, None) for host in ("localhost", "127.0.0.1", "127.8.8.8", "::1")),
+        ("broker.example.org", SECRET, TlsConfig(), None),
+        ("h", None, TlsConfig(verify=False), "mqtt.tls.verify is false: whoever answers there is believed, and gets the password"),
+    ],
+)
+def test_what_is_risky_is_warned_of(host: str, password: str | None, tls: TlsConfig | None, warning: str | None) -> None:
+    """A password in plain text over a network, a certificate that nobody looks at; nothing on this machine."""
+    found = Connection(host, 1, "c", password and "u", password, tls).warning
+    assert found == (warning and f"MQTT broker {host}:1: {warning}")
+
+
+def test_tls_is_verified_and_new(tmp_path: Path) -> None:
+    """Unless it is told otherwise, and never older than 1.2."""
+    authority = Authority(tmp_path)
+    context = Connection("h", 1, "c", tls=TlsConfig(ca_file=authority.certificate)).make_tls_context()
+    assert context is not None
+    assert (context.verify_mode, context.check_hostname, context.minimum_version) == (ssl.CERT_REQUIRED, True, ssl.TLSVersion.TLSv1_2)
+    context = Connection("h", 1, "c", tls=TlsConfig(verify=False)).make_tls_context()
+    assert context is not None
+    assert (context.verify_mode, context.minimum_version) == (ssl.CERT_NONE, ssl.TLSVersion.TLSv1_2)
+    assert Connection("h", 1, "c").make_tls_context() is None
+
+
+def test_a_wrong_certificate_file_is_told_at_once(tmp_path: Path) -> None:
+    """Which key, which file, what was expected and found."""
+    certificate, key = Authority(tmp_path / "a").sign("c", "h")
+    other = Authority(tmp_path / "b").sign("d", "h")[1]
+    (tmp_path / "text").write_text("hello")
+    ca = "expected certificates in PEM, found"
+    own = "expected a certificate in PEM and its key in"
+    for keys, line in (
+        ({"ca_file": tmp_path / "none"}, f"ca_file: {tmp_path}/none: {ca}: No such file or directory"),
+        ({"ca_file": tmp_path / "text"}, f"ca_file: {tmp_path}/text: {ca}: no certificate or crl found"),
+        (
+            {"certificate_file": certificate, "key_file": other},
+            f"certificate_file: {certificate}: {own} {other}, without a passphrase, found: key values mismatch",
+        ),
+        (
+            {"certificate_file": certificate},
+            f"certificate_file: {certificate}: {own} the same file, without a passphrase, found: no such thing",
+        ),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            settle(tls=keys)
+        assert str(caught.value) == f"mqtt.tls.{line}"
+    settle(tls={"certificate_file": certificate, "key_file": key})
+
+
+@pytest.mark.parametrize("changed", ["ca_file", "certificate_file", "key_file", "password_file", None])
+def test_other_content_in_a_file_makes_another_connection(tmp_path: Path, changed: str | None) -> None:
+    """A reload finds it by that; the same content written anew is no change. Nothing of it shows."""
+    authority = Authority(tmp_path / "a")
+    certificate, key = authority.sign("c", "h")
+    (tmp_path / "password").write_text(SECRET)
+    files = {"ca_file": authority.certificate, "certificate_file": certificate, "key_file": key}
+    paths = {**files, "password_file": tmp_path / "password"}
+    keys = {"username": "u", "password_file": paths["password_file"], "tls": files}
+    before = settle(**keys)
+    for name, path in paths.items():
+        path.write_text(path.read_text() + ("more\n" if name == changed else ""))
+    after = settle(**keys)
+    assert (after == before, repr(after)) == (changed is None, repr(before))
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
+        (socket.gaierror(-2, "Name or service not known"), "no such host nowhere (Name or service not known)"),
+        (TimeoutError("timed out"), "no answer in time; check mqtt.host, mqtt.port and the firewall between"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] x"), "the broker speaks no TLS on this port; check mqtt.port and mqtt.tls"),
+        (ssl.SSLError(1, "[SSL: ODD] odd"), "TLS failed ([SSL: ODD] odd)"),
+    ],
+)
+def test_an_error_is_explained(error: Exception, line: str) -> None:
+    """In one line, with what to do where that is known."""
+    assert explain(error, Connection("nowhere", 1, "c")) == line
+
+
+@pytest.mark.parametrize(
+    ("error", "with_tls", "without"),
+    [
+        (ConnectionResetError(104, "Connection reset by peer"), "the broker broke off the TLS handshake; ", "Connection reset by peer"),
+        (ssl.SSLEOFError(8, "[SSL: UNEXPECTED_EOF_WHILE_READING] x"), "the broker broke off the TLS handshake; ", ""),
+        (TimeoutError("_ssl.c:989: The handshake operation timed out"), "no answer in the TLS handshake; ", ""),
+        (ConnectionRefusedError(111, "Connection refused"), "", "Connection refused"),
+        (TimeoutError("timed out"), "", "no answer in time; check mqtt.host, mqtt.port and the firewall between"),
+    ],
+)
+def test_a_port_without_tls_is_suspected(error: Exception, with_tls: str, without: str) -> None:
+    """Where the handshake itself comes to nothing, and only there."""
+    suspected = with_tls and f"{with_tls}does this port speak TLS? Check mqtt.port and mqtt.tls"
+    assert explain(error, Connection("h", 1, "c", tls=TlsConfig())) == (suspected or without)
+    if without:
+        assert explain(error, Connection("h", 1, "c")) == without

@@ -1,0 +1,258 @@
+"""What the daemon hears from a real broker: from now, from before, and nothing at all where the broker does not let it."""
+
+import contextlib
+import logging
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import BinaryIO
+
+import pytest
+
+from aegan_monitor.messages.topics import Topics
+from aegan_monitor.mqtt.client import Protocol
+from aegan_monitor.mqtt.endpoint import Connection
+from aegan_monitor.mqtt.incoming import Hear, Received
+from aegan_monitor.mqtt.publisher import MqttPublisher
+from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S
+from aegan_monitor.outbox.outbox import Outbox
+from broker import STEP_DEADLINE_S, Mosquitto, wait_until
+from link import Link
+
+PUMP, FAN = "aegan/hall/pump/command", "aegan/hall/fan/command"
+BOTH: tuple[Protocol, ...] = ("5", "3.1.1")
+CONNACK = b"\x20\x03\x00\x00\x00"
+NO_IDENTIFIERS = b"\x20\x05\x00\x00\x02\x29\x00"  # CONNACK: subscription identifiers are not available
+
+
+def publish(broker: Mosquitto, topic: str, payload: str, *more: str) -> None:
+    """As a person would."""
+    subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-t", topic, "-s", *more], input=payload, text=True, check=True)
+
+
+@contextlib.contextmanager
+def listening(
+    port: int,
+    listeners: Mapping[str, Hear],
+    protocol: Protocol = "5",
+    unwanted: Collection[str] = (),
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[MqttPublisher]:
+    """A publisher that has connected and subscribed, as far as can be seen from here."""
+    connection = Connection("127.0.0.1", port, "aegan-hall")
+    topics, outbox = Topics("aegan", "hall"), Outbox()
+    publisher = MqttPublisher(
+        connection=connection,
+        protocol=protocol,
+        topics=topics,
+        outbox=outbox,
+        listeners=listeners,
+        unwanted=unwanted,
+        retry_s=(0.05, 0.2),
+        answer_timeout_s=STEP_DEADLINE_S,
+        clock=clock,
+    )
+    publisher.start()
+    try:
+        yield publisher
+    finally:
+        publisher.stop()
+
+
+def wait_for_subscription(broker: Mosquitto, n: int = 1) -> None:
+    """The broker has answered the nth SUBSCRIBE."""
+    wait_until(lambda: broker.log.count("Sending SUBACK to aegan-hall") == n, "the subscription")
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("protocol", BOTH)
+def test_what_is_published_is_heard(broker: Mosquitto, protocol: Protocol) -> None:
+    """Each listener hears its own topics, in order, and they are of now."""
+    pump: list[Received] = []
+    any_machine: list[Received] = []
+    with listening(broker.port, {PUMP: pump.append, "aegan/hall/+/command": any_machine.append}, protocol):
+        wait_for_subscription(broker)
+        publish(broker, PUMP, "one")
+        publish(broker, FAN, "two")
+        wait_until(lambda: any(each.topic == FAN for each in any_machine), "the second")
+    assert {each.payload for each in pump} == {b"one"}
+    assert all(not each.retained and not each.late for each in any_machine)
+
+
+@pytest.mark.broker
+def test_what_waited_for_a_connection_is_late(broker: Mosquitto) -> None:
+    """The session outlives the connection, so the broker keeps what comes meanwhile; the next is of now again."""
+    heard: list[Received] = []
+    link = Link(broker.port)
+    link.join()
+    with listening(link.port, {PUMP: heard.append}):
+        wait_for_subscription(broker)
+        link.cut()
+        publish(broker, PUMP, "meanwhile")
+        link.join()
+        wait_for_subscription(broker, 2)
+        publish(broker, PUMP, "now")
+        wait_until(lambda: len(heard) == 2, "both")
+    link.cut()
+    assert heard == [Received(PUMP, b"meanwhile", retained=False, late=True), Received(PUMP, b"now", retained=False, late=False)]
+
+
+@pytest.mark.broker
+def test_what_waited_for_a_new_start_is_late(broker: Mosquitto) -> None:
+    """A daemon that comes back within the hour finds its session, too."""
+    with listening(broker.port, {PUMP: lambda _: None}):
+        wait_for_subscription(broker)
+    publish(broker, PUMP, "meanwhile")
+    heard: list[Received] = []
+    with listening(broker.port, {PUMP: heard.append}):
+        wait_until(lambda: heard, "the message")
+    assert heard == [Received(PUMP, b"meanwhile", retained=False, late=True)]
+
+
+@pytest.mark.broker
+def test_what_is_wanted_no_more_is_taken_back(broker: Mosquitto) -> None:
+    """The session has it of an earlier connection; of a new session there is nothing to take back."""
+    unsubscribed, to_us = "Received UNSUBSCRIBE from aegan-hall", "Sending PUBLISH to aegan-hall"
+    with listening(broker.port, {PUMP: lambda _: None, FAN: lambda _: None}, unwanted=["aegan/hall/yard/command"]):
+        wait_for_subscription(broker)
+    assert unsubscribed not in broker.log
+    heard: list[Received] = []
+    with listening(broker.port, {PUMP: heard.append}, unwanted=[FAN]):
+        wait_for_subscription(broker, 2)
+        publish(broker, FAN, "nobody's")
+        publish(broker, PUMP, "ours")
+        wait_until(lambda: heard, "the message")
+    publish(broker, FAN, "nobody's, either")
+    with listening(broker.port, {}, unwanted=[FAN, PUMP]):
+        wait_until(lambda: broker.log.count(unsubscribed) == 2, "the end of the last")
+    assert [each.payload for each in heard] == [b"ours"]
+    assert broker.log.count(to_us) == 1
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("protocol", BOTH)
+def test_what_was_stored_is_retained(broker: Mosquitto, protocol: Protocol) -> None:
+    """The broker says so."""
+    publish(broker, PUMP, "stored", "-r")
+    heard: list[Received] = []
+    with listening(broker.port, {PUMP: heard.append}, protocol):
+        wait_until(lambda: heard, "the message")
+    assert heard == [Received(PUMP, b"stored", retained=True, late=False)]
+
+
+@pytest.mark.broker
+def test_what_is_published_retained_says_so_at_once(broker: Mosquitto) -> None:
+    """Not only out of the broker's store: a command that would come again with each connection is none."""
+    heard: list[Received] = []
+    with listening(broker.port, {PUMP: heard.append}):
+        wait_for_subscription(broker)
+        publish(broker, PUMP, "now", "-r")
+        wait_until(lambda: heard, "the message")
+    assert heard == [Received(PUMP, b"now", retained=True, late=False)]
+
+
+@pytest.mark.broker
+def test_a_listener_that_fails_costs_nothing_else(broker: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
+    """It is told; other listeners, the connection and the next message have nothing to do with it."""
+    heard: list[Received] = []
+
+    def fail(_: Received) -> None:
+        raise RuntimeError("disk on fire")
+
+    with listening(broker.port, {"aegan/hall/+/command": fail, PUMP: heard.append}) as publisher:
+        wait_for_subscription(broker)
+        for word in ("one", "two"):
+            publish(broker, PUMP, word)
+        wait_until(lambda: {each.payload for each in heard} == {b"one", b"two"}, "both")
+        assert publisher.connected
+        assert publisher.problem == ""
+    assert f"a message on {PUMP}: please report this" in caplog.messages
+    assert "disk on fire" in caplog.text
+
+
+@pytest.mark.broker
+def test_what_is_far_too_large_is_not_even_sent_to_us(broker: Mosquitto) -> None:
+    """A megabyte stays at the broker; what follows arrives."""
+    heard: list[Received] = []
+    with listening(broker.port, {PUMP: heard.append}):
+        wait_for_subscription(broker)
+        publish(broker, PUMP, "x" * 1_000_000)
+        publish(broker, PUMP, "small")
+        wait_until(lambda: heard, "the message")
+    assert [each.payload for each in heard] == [b"small"]
+
+
+def read_packet(stream: BinaryIO) -> tuple[int, bytes]:
+    """The next short MQTT packet: its first byte, and what follows its length."""
+    first, length = stream.read(2)
+    return first, stream.read(length)
+
+
+def read_subscribe(stream: BinaryIO) -> bytes:
+    """The body of the first SUBSCRIBE."""
+    while True:
+        first, body = read_packet(stream)
+        if first == 0x82:
+            return body
+
+
+@pytest.mark.parametrize(
+    ("protocol", "accepted", "properties", "code", "reason"),
+    [("5", CONNACK, b"\x00", b"\x87", "Not authorized"), ("3.1.1", b"\x20\x02\x00\x00", b"", b"\x80", "Unspecified error")],
+)
+def test_a_refused_subscription_is_told_once_and_asked_for_again(
+    protocol: Protocol, accepted: bytes, properties: bytes, code: bytes, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which one, in one line with its remedy; the connection goes on with the others, and asks for that one alone until it is granted."""
+    caplog.set_level(logging.INFO, "aegan_monitor")
+    now_s, n_turns = 0.0, 0
+
+    def clock() -> float:
+        nonlocal n_turns
+        n_turns += 1
+        return now_s
+
+    told = (
+        f"refused the subscription to {PUMP} ({reason}): nothing is heard from there, and it is asked for again every 1 to 10 minutes; "
+        "its ACL must let this user read it"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with listening(port, {PUMP: lambda _: None, FAN: lambda _: None}, protocol, clock=clock) as publisher:
+            peer, _ = server.accept()
+            with peer, peer.makefile("rb") as stream:
+                peer.settimeout(10.0)
+                read_packet(stream)
+                peer.sendall(accepted)
+                for codes, wait_s in ((code + b"\1", FIRST_RETRIAL_S), (code, 2 * FIRST_RETRIAL_S), (b"\1", 4 * FIRST_RETRIAL_S)):
+                    body = read_subscribe(stream)
+                    assert (PUMP.encode() in body, FAN.encode() in body) == (True, len(codes) == 2)
+                    assert publisher.problem == ("" if len(codes) == 2 else told)
+                    peer.sendall(bytes((0x90, 2 + len(properties + codes))) + body[:2] + properties + codes)  # SUBACK
+                    n_before = n_turns
+                    wait_until(lambda n=n_before: n_turns > n + 3, "turns at which it is not asked for")  # type: ignore[misc]
+                    assert publisher.connected
+                    now_s += wait_s
+                wait_until(lambda: "grants" in caplog.text, "the end of it")
+                n_before = n_turns
+                wait_until(lambda: n_turns > n_before + 3, "turns at which it is not asked for")
+                assert (publisher.problem, publisher.refused_total) == (told, 1)
+                publisher.stop(timeout_s=0.0)
+                assert stream.read() == b""
+    assert caplog.messages == [
+        f"MQTT broker 127.0.0.1:{port} {line}"
+        for line in (f"accepted client 'aegan-hall' (MQTT {protocol})", told, f"grants the subscription to {PUMP}")
+    ]
+
+
+def test_a_broker_without_identifiers_is_not_asked_to_keep_anything() -> None:
+    """Without them nobody can tell what is late: at QoS 0 there is nothing late."""
+    with socket.create_server(("127.0.0.1", 0)) as server, listening(server.getsockname()[1], {PUMP: lambda _: None}) as publisher:
+        peer, _ = server.accept()
+        with peer, peer.makefile("rb") as stream:
+            read_packet(stream)
+            peer.sendall(NO_IDENTIFIERS)
+            body = read_subscribe(stream)
+            publisher.stop(timeout_s=0.0)
+    assert body[2:] == b"\x00" + len(PUMP).to_bytes(2) + PUMP.encode() + b"\x08"  # no property, QoS 0, retained as published

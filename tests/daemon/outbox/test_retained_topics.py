@@ -1,0 +1,184 @@
+"""Retained topics: what has left the configuration is cleared once, and nothing else ever is."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aegan_monitor.messages.topics import Message, Topics
+from aegan_monitor.outbox.outbox import Outbox
+from aegan_monitor.outbox.retained_topics import RetainedTopics, find_states, make_empty
+from aegan_monitor.outbox.store import Journal
+from aegan_monitor.outbox.writer import LEFT, Scribe
+
+FAN, PUMP = "aegan/hall/fan/alarm", "aegan/hall/pump/alarm"
+DISCOVERY = "homeassistant/sensor/hall_fan/score/config"
+NAMES = st.sets(st.sampled_from("abcd"))
+
+
+def make_state(topic: str) -> Message:
+    """A state."""
+    return Message(topic, b"{}", 1, True, "alarm")
+
+
+def deliver(outbox: Outbox) -> list[tuple[str, bytes]]:
+    """Send and acknowledge all that may go out."""
+    found = []
+    while (row := outbox.next()) is not None:
+        outbox.sent(row)
+        outbox.acknowledged(row.number)
+        found.append((row.message.topic, row.message.payload))
+    return found
+
+
+def test_what_belongs_no_more_is_cleared_until_the_broker_has_taken_it() -> None:
+    """On every connection anew, not after a refusal alone, and never again afterwards."""
+    outbox = Outbox()
+    outbox.belong([FAN, PUMP])
+    outbox.put(make_state(FAN))
+    assert deliver(outbox) == [(FAN, b"{}")]
+    outbox.belong([PUMP])
+    row = outbox.next()
+    assert row is not None
+    assert row.message == Message(FAN, b"", 1, True, "alarm")
+    outbox.sent(row)
+    outbox.refused(row.number, for_good=False)
+    outbox.connection_lost()
+    outbox.connected(same_broker=True)
+    assert deliver(outbox) == [(FAN, b"")]
+    outbox.connected(same_broker=False)
+    assert deliver(outbox) == []
+    outbox.belong([PUMP])
+    assert deliver(outbox) == []
+
+
+def test_what_belongs_again_is_not_forgotten() -> None:
+    """The answer to the clearing comes when the machine is back."""
+    outbox = Outbox(durable=True)
+    outbox.belong([FAN])
+    outbox.written([], outbox.changes().topics.added)
+    outbox.belong([])
+    row = outbox.next()
+    assert row is not None
+    outbox.sent(row)
+    outbox.belong([FAN])
+    outbox.put(make_state(FAN))
+    outbox.acknowledged(row.number)
+    assert outbox.everything()[2] == {FAN}
+    assert deliver(outbox) == [(FAN, b"{}")]
+    outbox.connected(same_broker=True)
+    assert deliver(outbox) == [(FAN, b"{}")]
+
+
+def test_an_empty_message_is_done_with_when_nobody_listens_too() -> None:
+    """The broker has it."""
+    outbox = Outbox()
+    outbox.belong([FAN])
+    outbox.belong([])
+    row = outbox.next()
+    assert row is not None
+    outbox.sent(row)
+    outbox.unheard(row.number)
+    assert outbox.everything()[2] == frozenset()
+
+
+def test_discovery_is_cleared_first() -> None:
+    """Whoever was told of a topic by it no longer listens when that is emptied."""
+    topics = RetainedTopics(durable=False)
+    topics.restore([FAN, DISCOVERY, PUMP])
+    assert [message.topic for message in topics.belong([PUMP])] == [DISCOVERY, FAN]
+    assert make_empty(DISCOVERY) == Message(DISCOVERY, b"", 1, True, "discovery")
+
+
+def test_a_topic_goes_out_once_it_is_written() -> None:
+    """A kill between the two would leave it at the broker for ever; a score belongs to no such topic."""
+    outbox = Outbox(durable=True)
+    outbox.belong([FAN])
+    outbox.put(make_state(FAN))
+    outbox.put(Message("aegan/hall/fan/score", b"{}", 0, False, "score"))
+    row = outbox.next()
+    assert row is not None
+    assert (row.message.kind, outbox.is_written) == ("score", False)
+    outbox.sent(row)
+    assert outbox.next() is None
+    changes = outbox.changes()
+    assert (set(changes.topics.added), bool(changes)) == ({FAN}, True)
+    outbox.written(changes.added, changes.topics.added)
+    assert outbox.is_written
+    assert deliver(outbox) == [(FAN, b"{}")]
+    assert not outbox.changes()
+
+
+def run_once(path: Path, *belonging: str, before_opening: bool = False, deliver_it: bool = True) -> list[tuple[str, bytes]]:
+    """A life of the daemon: what it would send."""
+    outbox = Outbox(durable=True)
+    scribe = Scribe(outbox, Journal(path))
+    if before_opening:
+        outbox.belong(belonging)
+    scribe.start()
+    outbox.belong(belonging)
+    scribe.settle(10.0)
+    found = deliver(outbox) if deliver_it else []
+    scribe.settle(10.0)
+    scribe.stop()
+    return found
+
+
+@pytest.mark.parametrize("before_opening", [False, True])
+def test_it_holds_over_restarts(tmp_path: Path, before_opening: bool) -> None:
+    """Whether the disk is there at the start, or later; what was not taken is tried again in the next life."""
+    path = tmp_path / "o.sqlite"
+    assert run_once(path, FAN, PUMP) == []
+    assert run_once(path, FAN, PUMP) == []
+    assert run_once(path, PUMP, before_opening=before_opening, deliver_it=False) == []
+    assert run_once(path, PUMP, before_opening=before_opening) == [(FAN, b"")]
+    assert run_once(path, PUMP) == []
+    assert run_once(path) == [(PUMP, b"")]
+
+
+def test_what_another_node_has_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In the log, with what takes it away; a journal that is a copy knows it no more in the next life."""
+    path = tmp_path / "o.sqlite"
+    run_once(path, FAN, PUMP)
+    for _ in range(2):
+        scribe = Scribe(outbox := Outbox(durable=True), Journal(path))
+        outbox.belong([PUMP], lambda topic: topic != FAN)
+        scribe.start()
+        scribe.settle(10.0)
+        scribe.stop()
+        assert deliver(outbox) == []
+    assert caplog.messages == [f"{path}: {LEFT} -t 'aegan/hall/fan/+'"]
+
+
+@given(st.lists(st.tuples(NAMES, st.booleans()), min_size=1, max_size=8))
+def test_the_broker_has_what_belongs_and_nothing_else(lives: list[tuple[set[str], bool]]) -> None:
+    """Whatever leaves and comes back, and whenever the broker is away, in the end it keeps only what belongs."""
+    broker: set[str] = set()
+    journal: set[str] = set()
+    for belonging, is_connected in [*lives, (lives[-1][0], True)]:
+        topics = RetainedTopics(durable=True)
+        topics.restore(journal)
+        empties = topics.belong(belonging)
+        broker |= belonging
+        if is_connected:
+            for message in empties:
+                broker.discard(message.topic)
+                topics.cleared(message.topic)
+        changes = topics.changes()
+        topics.written(changes.added)
+        journal = (journal - changes.removed) | changes.added
+        assert journal == topics.everything() >= broker
+    assert broker == journal == lives[-1][0]
+
+
+def test_the_states_of_a_node() -> None:
+    """Those of the daemon, and those of each machine."""
+    assert find_states(Topics("aegan", "hall"), ["pump", "fan"]) == {
+        "aegan/hall/status",
+        "aegan/hall/health",
+        PUMP,
+        "aegan/hall/pump/sensor",
+        FAN,
+        "aegan/hall/fan/sensor",
+    }

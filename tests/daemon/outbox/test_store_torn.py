@@ -1,0 +1,118 @@
+"""What a power cut leaves of the outbox's file: all transactions that were told of, and the next one whole or not at all."""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from aegan_monitor.messages.topics import Message
+from aegan_monitor.outbox.outbox import Outbox
+from aegan_monitor.outbox.store import Journal, StoredEvent
+from aegan_monitor.outbox.writer import Scribe
+from platter import mix
+
+TOPIC = "aegan/hall/pump/event"
+N_TRANSACTIONS, N_CUTS = 400, 300
+PAGE_BYTES = 4096
+
+State = tuple[dict[int, bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """File and log once a transaction was told of, and what they held then."""
+
+    state: State
+    file: bytes
+    log: bytes
+
+
+def read(path: Path) -> State:
+    """What a start finds."""
+    journal = Journal(path)
+    try:
+        events, last = journal.open()
+    finally:
+        journal.close()
+    return {event.number: event.message.payload for event in events}, last.get(TOPIC, b"")
+
+
+def write_history(path: Path, rng: random.Random) -> list[Moment]:
+    """Transactions as the scribe makes them, so many that the log is brought into the file now and then."""
+    journal = Journal(path)
+    journal.open()
+    rows: dict[int, bytes] = {}
+    history = []
+    for number in range(1, N_TRANSACTIONS + 1):
+        payload = f"e{number}".encode() + b"x" * rng.randrange(6000)
+        removed = [known for known in rows if rng.random() < 0.05]
+        journal.write([StoredEvent(number, 1e9 + number, Message(TOPIC, payload, 1, False, "event"))], removed, {TOPIC: payload})
+        rows = {known: held for known, held in {**rows, number: payload}.items() if known not in removed}
+        history.append(Moment((rows, payload), path.read_bytes(), Path(f"{path}-wal").read_bytes()))
+    journal.close()
+    return history
+
+
+def test_a_power_cut_leaves_the_transaction_before_or_the_next(tmp_path: Path) -> None:
+    """Wherever it comes, also while the log is brought into the file."""
+    rng = random.Random(5)
+    history = write_history(tmp_path / "live.sqlite", rng)
+    brought = [place for place in range(1, N_TRANSACTIONS) if history[place].file != history[place - 1].file]
+    assert len(brought) > 2
+    n_next = 0
+    path = tmp_path / "cut.sqlite"
+    for number in range(N_CUTS):
+        place = rng.choice(brought if number % 3 == 0 else range(1, N_TRANSACTIONS))
+        before, after = history[place - 1], history[place]
+        into_file = place in brought and number % 2 == 0  # then the log is on the disk already
+        path.write_bytes(mix(before.file, after.file, rng) if into_file else before.file)
+        Path(f"{path}-wal").write_bytes(after.log if into_file else mix(before.log, after.log, rng))
+        state = read(path)
+        assert state == after.state or (state == before.state and not into_file), f"cut {number} in transaction {place}: {state[1][:10]!r}"
+        n_next += state == after.state
+    assert N_CUTS / 10 < n_next < N_CUTS * 9 / 10, n_next
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_daemon_starts_on_whatever_is_left(tmp_path: Path, seed: int) -> None:
+    """Pages of the file itself are spoiled, or it is cut: the scribe goes on, and what it is given is on the disk."""
+    rng = random.Random(seed)
+    path = tmp_path / "o.sqlite"
+    journal = Journal(path)
+    journal.open()
+    for number in range(1, 60):
+        payload = b"x" * rng.randrange(3000)
+        journal.write([StoredEvent(number, 1e9, Message(TOPIC, payload, 1, False, "event"))], [], {TOPIC: payload})
+    journal.close()
+    content = bytearray(path.read_bytes())
+    for _ in range(rng.randrange(4)):
+        at = rng.randrange(len(content) // PAGE_BYTES) * PAGE_BYTES + rng.choice([0, 512, 1000])
+        content[at : at + 512] = rng.choice([bytes(512), rng.randbytes(512)])
+    path.write_bytes(content[: rng.choice([len(content), len(content) - rng.randrange(len(content))])])
+    outbox = Outbox(durable=True)
+    scribe = Scribe(outbox, Journal(path))
+    scribe.start()
+    outbox.put(Message(TOPIC, b"after", 1, False, "event"))
+    scribe.settle(10.0)
+    scribe.stop()
+    assert scribe.problem == ""
+    assert b"after" in read(path)[0].values()
+
+
+def test_a_kill_while_a_damaged_file_is_set_aside_is_mended(tmp_path: Path) -> None:
+    """The file is renamed, its log not yet: that is not taken for the new file's."""
+    live, path = Journal(tmp_path / "live.sqlite"), tmp_path / "o.sqlite"
+    live.open()
+    for number in range(1, 20):
+        live.write([StoredEvent(number, 1e9, Message(TOPIC, b"before", 1, False, "event"))], [], {TOPIC: b"before"})
+    Path(f"{path}-wal").write_bytes(Path(f"{live.path}-wal").read_bytes())
+    live.close()
+    outbox = Outbox(durable=True)
+    scribe = Scribe(outbox, Journal(path))
+    scribe.start()
+    outbox.put(Message(TOPIC, b"after", 1, False, "event"))
+    scribe.settle(10.0)
+    scribe.stop()
+    assert scribe.problem == ""
+    assert list(read(path)[0].values()) == [b"after"]

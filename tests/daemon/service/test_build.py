@@ -1,0 +1,196 @@
+"""A new configuration changes what differs, and leaves alone what runs."""
+
+import gc
+import shutil
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aegan_monitor.audio.source import Capture
+from aegan_monitor.config.model import MachineConfig, MonitorConfig, load_config
+from aegan_monitor.detection.bundle import demo_bundle, load_bundle, write_record
+from aegan_monitor.errors import BundleError, CaptureError, ConfigError
+from aegan_monitor.service.build import Setup, build, find_fixed
+from fakes import ScriptedCapture
+
+
+def make_silent_capture(_: MachineConfig, sample_rate_hz: int) -> Capture:
+    """Nothing is opened here."""
+    return ScriptedCapture([], sample_rate_hz)
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> Path:
+    """A folder with two copies of the demo's bundle, `a` and `b`."""
+    for name in ("a", "b"):
+        shutil.copytree(demo_bundle(), tmp_path / name)
+    return tmp_path
+
+
+def configure(folder: Path, machines: str, more: str = "") -> MonitorConfig:
+    """A configuration of these machines, as it would be read from a file."""
+    path = folder / "monitor.yaml"
+    path.write_text(f"node: box\n{more}\nmachines: {machines}\n")
+    return load_config(path)
+
+
+PUMP, FAN = "{name: pump, bundle: a}", "{name: fan, bundle: b}"
+
+
+def start(folder: Path, more: str = "", machines: str = f"[{PUMP}, {FAN}]") -> Setup:
+    """What runs before the reload."""
+    return build(configure(folder, machines, more), make_silent_capture)
+
+
+def reload(before: Setup, config: MonitorConfig) -> Setup:
+    """What runs after it."""
+    return build(config, make_silent_capture, before)
+
+
+def test_nothing_has_changed(bundles: Path) -> None:
+    """Every line runs on, and so does the connection."""
+    before = start(bundles)
+    after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]", "log_level: debug\nhealth_interval_s: 5"))
+    assert [line is was for line, was in zip(after.lines, before.lines, strict=True)] == [True, True]
+    assert after.has_broker_of(before)
+    assert after.tell_changes(before) == "pump runs on, fan runs on"
+
+
+def test_a_capture_that_failed_begins_anew(bundles: Path) -> None:
+    """A recording that was missing may be there now; the one that is well runs on."""
+    before = start(bundles)
+    before.lines[1].listener.error = CaptureError("fan.wav: no such file")
+    after = reload(before, before.config)
+    assert after.tell_changes(before) == "pump runs on, fan replaced"
+    assert after.lines[1].listener.error is None
+
+
+@pytest.mark.parametrize(
+    ("machines", "told"),
+    [
+        ("[{name: pump, bundle: a}, {name: fan, bundle: b, no_data_s: 7}]", "pump runs on, fan replaced"),
+        ("[{name: pump, bundle: a}, {name: fan, bundle: b, alarm: {on_delay_s: 1}}]", "pump runs on, fan replaced"),
+        ("[{name: pump, bundle: a}, {name: fan, bundle: a}]", "pump runs on, fan replaced"),
+        ("[{name: yard, bundle: b}, {name: pump, bundle: a}]", "yard added, pump runs on, fan removed"),
+        ("[{name: pump, bundle: a}]", "pump runs on, fan removed"),
+        ("[{name: pump, bundle: a}, {name: fan, bundle: b}, {name: hall, bundle: b}]", "pump runs on, fan runs on, hall added"),
+    ],
+)
+def test_what_differs_is_replaced(bundles: Path, machines: str, told: str) -> None:
+    """In the new order; the others are the very same lines."""
+    before = start(bundles)
+    after = reload(before, configure(bundles, machines))
+    assert after.tell_changes(before) == told
+    assert [line.machine.name for line in after.lines] == [machine.name for machine in after.config.machines]
+
+
+def test_a_bundle_with_other_content_at_the_same_place(bundles: Path) -> None:
+    """Its machine is replaced, though its configuration is as it was."""
+    before = start(bundles)
+    record = load_bundle(bundles / "b").record
+    write_record(bundles / "b", record.model_copy(update={"calibration": record.calibration.model_copy(update={"margin": 1.5})}))
+    after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]"))
+    assert after.tell_changes(before) == "pump runs on, fan replaced"
+    assert after.lines[1].bundle.record.calibration.margin == 1.5
+
+
+def test_the_same_content_written_anew(bundles: Path) -> None:
+    """Is no change."""
+    before = start(bundles)
+    shutil.rmtree(bundles / "b")
+    shutil.copytree(demo_bundle(), bundles / "b")
+    assert reload(before, configure(bundles, f"[{PUMP}, {FAN}]")).tell_changes(before) == "pump runs on, fan runs on"
+
+
+def test_other_inference_is_for_all(bundles: Path) -> None:
+    """A session cannot be changed: each is made anew."""
+    before = start(bundles)
+    after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]", "inference: {n_threads: 2}"))
+    assert after.tell_changes(before) == "pump replaced, fan replaced"
+    assert not {id(line.session) for line in before.lines} & {id(line.session) for line in after.lines}
+
+
+def test_equal_bundles_share_a_session_that_goes_with_its_last_machine(bundles: Path) -> None:
+    """Over reloads too, so memory does not grow with them."""
+    before = start(bundles)
+    session = weakref.ref(before.lines[0].session)
+    assert before.lines[1].session is session()
+    after = reload(before, configure(bundles, "[{name: pump, bundle: a, no_data_s: 7}, {name: fan, bundle: b, no_data_s: 7}]"))
+    assert after.lines[0].session is session()
+    after = reload(after, configure(bundles, f"[{PUMP}]", "inference: {n_threads: 2}"))
+    del before
+    gc.collect()
+    assert session() is None
+
+
+@pytest.mark.parametrize(
+    ("more", "key", "was", "wanted"),
+    [
+        ("mqtt: {base_topic: plant}", "mqtt.base_topic", "aegan", "plant"),
+        ("mqtt: {keepalive_s: 5}", "mqtt.keepalive_s", 30, 5),
+        ("outbox: {max_mb: 5}", "outbox.max_mb", 10.0, 5.0),
+        ("outbox: {max_age_h: 1}", "outbox.max_age_h", 168.0, 1.0),
+        ("outbox: {path: /o}", "outbox.path", None, "/o"),
+    ],
+)
+def test_what_only_a_restart_can_change_is_refused(bundles: Path, more: str, key: str, was: object, wanted: object) -> None:
+    """With a line that says so."""
+    before = start(bundles)
+    with pytest.raises(ConfigError) as error:
+        reload(before, configure(bundles, f"[{PUMP}]", more))
+    assert str(error.value) == f"{key}: is {was} and cannot become {wanted} by a reload; restart the daemon, or change it back"
+
+
+def test_another_node_is_refused(bundles: Path) -> None:
+    """Every topic would be another."""
+    config = start(bundles).config
+    assert list(find_fixed(config, config.model_copy(update={"node": "hall"}))) == [
+        "node: is box and cannot become hall by a reload; restart the daemon, or change it back"
+    ]
+
+
+def test_a_bundle_that_is_not_there_is_refused(bundles: Path) -> None:
+    """Even that of a machine that runs: what is on the disk would not start."""
+    before = start(bundles)
+    shutil.rmtree(bundles / "b")
+    with pytest.raises(BundleError, match=r"b: no such bundle folder"):
+        reload(before, configure(bundles, f"[{PUMP}, {FAN}]"))
+
+
+@pytest.mark.parametrize("mqtt", [{"port": 1884}, {"client_id": "other"}, {"retry_s": 5}, {"protocol": "3.1.1"}])
+def test_another_broker_is_another_connection(bundles: Path, mqtt: dict[str, Any]) -> None:
+    """Whatever of it differs; the lines run on."""
+    before = start(bundles)
+    fields = ", ".join(f"{key}: {value}" for key, value in mqtt.items())
+    after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]", f"mqtt: {{{fields}}}"))
+    assert not after.has_broker_of(before)
+    assert after.tell_changes(before) == "pump runs on, fan runs on, another connection to the broker"
+
+
+def test_another_password_in_the_same_file(bundles: Path) -> None:
+    """Is another connection, too."""
+    more = "mqtt: {username: box, password_file: password}"
+    (bundles / "password").write_text("old")
+    before = start(bundles, more)
+    (bundles / "password").write_text("new")
+    assert not reload(before, configure(bundles, f"[{PUMP}, {FAN}]", more)).has_broker_of(before)
+
+
+def test_home_assistant_needs_no_restart(bundles: Path) -> None:
+    """But a connection that hears its birth, or does not any more."""
+    before = start(bundles)
+    after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]", "home_assistant: {discovery: false}"))
+    assert not after.has_broker_of(before)
+    assert reload(after, configure(bundles, f"[{PUMP}, {FAN}]", "home_assistant: {discovery: false}")).has_broker_of(after)
+
+
+def test_the_demo_is_no_bundle_for_a_microphone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said, at every start; a recording of the demo's pump is what it is for."""
+    told = "pump: its bundle is the demo's, which knows a synthesised pump alone: its alarms mean nothing here"
+    capture = "{kind: file, paths: [pump.wav]}"
+    start(tmp_path, machines=f"[{{name: pump, bundle: {demo_bundle()}, capture: {capture}}}]")
+    assert told not in caplog.messages
+    start(tmp_path, machines=f"[{{name: pump, bundle: {demo_bundle()}}}]")
+    assert told in caplog.messages

@@ -1,0 +1,98 @@
+"""From one broker to the next: the old one hears `offline`, and what it did not get, the new one does."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from aegan_monitor.messages.payloads import Event
+from aegan_monitor.messages.topics import Message, Topics
+from aegan_monitor.mqtt.endpoint import Connection
+from aegan_monitor.mqtt.publisher import MqttPublisher
+from aegan_monitor.outbox.outbox import Outbox
+from aegan_monitor.service.handover import Delivery
+from broker import Mosquitto, Received, Subscriber, find_free_port, wait_until
+
+pytestmark = pytest.mark.broker
+
+TOPICS = Topics("aegan", "box")
+
+
+@pytest.fixture
+def brokers(tmp_path: Path) -> Iterator[tuple[Mosquitto, Mosquitto]]:
+    """Two."""
+    with contextlib.ExitStack() as ends:
+        servers = (Mosquitto(tmp_path / "old"), Mosquitto(tmp_path / "new"))
+        for server in servers:
+            server.start()
+            ends.callback(server.stop)
+        yield servers
+
+
+def make_publisher(outbox: Outbox, port: int) -> MqttPublisher:
+    """For the broker there."""
+    connection = Connection("127.0.0.1", port, "aegan-box")
+    return MqttPublisher(connection=connection, protocol="5", topics=TOPICS, outbox=outbox, retry_s=(0.05, 0.2))
+
+
+def event(number: int) -> Message:
+    """One that must arrive."""
+    cause = "D_maha 2.5 is above its threshold 2"
+    payload = Event(
+        id=f"id-{number}",
+        sequence=number,
+        kind="raised",
+        active=True,
+        time=datetime.now(UTC),
+        sample=0,
+        cause=cause,
+        score_id="D_maha",
+        score=2.5,
+        threshold=2.0,
+        duration_s=None,
+    )
+    return TOPICS.message(payload, "pump")
+
+
+def is_event(number: int) -> Callable[[Received], bool]:
+    """Whether a message is that one."""
+    return lambda message: message.topic == "aegan/box/pump/event" and message.json()["sequence"] == number
+
+
+def test_a_clean_hand_over(brokers: tuple[Mosquitto, Mosquitto]) -> None:
+    """Events go where the publisher is; each broker hears `online` and `offline`, none the last will."""
+    old, new = brokers
+    outbox = Outbox()
+    delivery = Delivery(make_publisher(outbox, old.port))
+    with Subscriber(old.port) as at_old, Subscriber(new.port) as at_new:
+        delivery.start()
+        outbox.put(event(1))
+        delivery.flush()
+        at_old.wait_for(is_event(1))
+        delivery.hand_over(make_publisher(outbox, new.port))
+        at_new.wait_for(lambda m: m.payload == "online")
+        outbox.put(event(2))
+        delivery.flush()
+        at_new.wait_for(is_event(2))
+        assert delivery.connected
+        delivery.stop()
+        for subscriber in (at_new, at_old):
+            subscriber.wait_for(lambda m: m.payload == "offline")
+        assert at_old.payloads("aegan/box/status") == ["online", "offline"]
+        assert not any(map(is_event(2), at_old.received()))
+
+
+def test_away_from_a_broker_that_is_down(brokers: tuple[Mosquitto, Mosquitto]) -> None:
+    """What it never took goes to the next, and twice in a row is no trouble."""
+    outbox = Outbox()
+    delivery = Delivery(make_publisher(outbox, find_free_port()))
+    with Subscriber(brokers[1].port) as at_new:
+        delivery.start()
+        outbox.put(event(1))
+        wait_until(lambda: delivery.problem, "trouble")
+        delivery.hand_over(make_publisher(outbox, find_free_port()))
+        delivery.hand_over(make_publisher(outbox, brokers[1].port))
+        at_new.wait_for(is_event(1))
+        delivery.stop()

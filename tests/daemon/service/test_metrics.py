@@ -1,0 +1,228 @@
+"""The Prometheus endpoint: what is scraped over loopback is what the daemon knows, by the conventions of Prometheus."""
+
+import shutil
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from aegan_monitor.messages.payloads import Health, Score
+from aegan_monitor.service.health import Reading
+from aegan_monitor.service.metrics import OF_MACHINE, OF_NODE, MetricsServer
+from broker import STEP_DEADLINE_S, find_free_port, wait_until
+from message_tables import make_example
+
+HEALTH = Health.model_validate({**make_example(Health), "outbox_depth": 3, "outbox_problem": "disk full"})
+SCORE = Score.model_validate(make_example(Score))
+
+
+@dataclass(frozen=True)
+class ToldReport:
+    """Says what it was told."""
+
+    health: Health = HEALTH
+    connected: bool = True
+    told: dict[str, Reading] = field(default_factory=lambda: {"pump": Reading(12.5, SCORE)})
+
+    def make(self, now: datetime) -> Health:
+        return self.health.model_copy(update={"time": now})
+
+    def readings(self) -> dict[str, Reading]:
+        return self.told
+
+
+Serve = Callable[..., int]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts an endpoint; gives its port."""
+    servers = []
+
+    def start(report: ToldReport, port: int | None = None, retry_s: float = 0.05) -> int:
+        port = port or find_free_port()
+        servers.append(MetricsServer("127.0.0.1", port, report, retry_s))
+        servers[-1].start()
+        return port
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def scrape(port: int) -> str:
+    """The text that Prometheus gets."""
+    wait_until(lambda: answers(port), f"an endpoint on port {port}")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def values(text: str) -> dict[tuple[str, str], float]:
+    """By the sample's name and machine."""
+    families = text_string_to_metric_families(text)
+    return {(sample.name, sample.labels.get("machine", "")): sample.value for family in families for sample in family.samples}
+
+
+def test_a_metric_says_what_it_counts(serve: Serve) -> None:
+    """A command that the alarm refuses is answered, and no sign of somebody who sends rubbish."""
+    words = "Commands that were malformed, late, retained, too many or for no machine; not those that an alarm could not obey."
+    assert f"# HELP aegan_refused_commands_total {words}\n" in scrape(serve(ToldReport()))
+
+
+def test_a_scrape_tells_what_the_daemon_knows(serve: Serve) -> None:
+    """Base units, ratios, 0 and 1 for no and yes; a label for the machine."""
+    found = values(scrape(serve(ToldReport())))
+    assert found == pytest.approx(
+        {
+            ("aegan_build_info", ""): 1,
+            ("aegan_uptime_seconds", ""): 3600,
+            ("aegan_broker_connected", ""): 1,
+            ("aegan_outbox_messages", ""): 3,
+            ("aegan_outbox_unheard_events", ""): 0,
+            ("aegan_outbox_parked_events", ""): 0,
+            ("aegan_outbox_on_disk", ""): 0,
+            ("aegan_dropped_events_total", ""): 0,
+            ("aegan_late_scores_total", ""): 0,
+            ("aegan_refused_messages_total", ""): 0,
+            ("aegan_refused_commands_total", ""): 0,
+            ("aegan_resident_memory_bytes", ""): 94_371_840,
+            ("aegan_alarm_active", "pump"): 0,
+            ("aegan_alarm_acknowledged", "pump"): 0,
+            ("aegan_alarm_shelved", "pump"): 0,
+            ("aegan_sensor_ok", "pump"): 1,
+            ("aegan_scored_seconds_total", "pump"): 12.5,
+            ("aegan_coverage_ratio", "pump"): 0.999,
+            ("aegan_dropped_samples_total", "pump"): 0,
+            ("aegan_gaps_total", "pump"): 0,
+            ("aegan_rate_deviation_ppm", "pump"): -18.4,
+            ("aegan_score", "pump"): 1.5,
+            ("aegan_threshold", "pump"): 2,
+            ("aegan_score_normalised", "pump"): 0.25,
+            ("aegan_level_dbfs", "pump"): -31.5,
+        }
+    )
+
+
+def test_what_is_not_heard_has_no_score(serve: Serve) -> None:
+    """An old score would look like a quiet machine; alarm and sensor are told all the same."""
+    machine = HEALTH.machines["pump"].model_copy(update={"sensor": "missing", "state": "clearing", "active": True})
+    health = HEALTH.model_copy(update={"machines": {"pump": machine}})
+    found = values(scrape(serve(replace(ToldReport(), health=health, told={"pump": Reading(12.5, None)}))))
+    assert (found["aegan_sensor_ok", "pump"], found["aegan_alarm_active", "pump"]) == (0, 1)
+    assert not {name for name, machine in found if machine} & {
+        "aegan_score",
+        "aegan_threshold",
+        "aegan_score_normalised",
+        "aegan_level_dbfs",
+    }
+
+
+def test_every_metric_is_there_once_and_explained(serve: Serve) -> None:
+    """HELP and TYPE for each; what ends in _total is a counter."""
+    lines = scrape(serve(ToldReport())).splitlines()
+    for row in (*OF_NODE, *OF_MACHINE):
+        assert f"# HELP {row.name} {row.words}" in lines
+        assert f"# TYPE {row.name} {'counter' if row.name.endswith('_total') else 'gauge'}" in lines
+    assert sum(line.startswith("# HELP") for line in lines) == 1 + len(OF_NODE) + len(OF_MACHINE)
+
+
+@pytest.mark.prometheus
+def test_prometheus_finds_nothing_to_mend(serve: Serve) -> None:
+    """Its own linter knows the conventions for names and units."""
+    promtool = shutil.which("promtool")
+    assert promtool
+    done = subprocess.run([promtool, "check", "metrics"], input=scrape(serve(ToldReport())), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_taken_port_is_told_once_and_had_later(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """Monitoring goes on; when the port is free the endpoint is there."""
+    caplog.set_level("INFO")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = serve(ToldReport(), other.getsockname()[1])
+        wait_until(lambda: caplog.messages, "a line")
+    assert ("aegan_uptime_seconds", "") in values(scrape(port))
+    remedy = "set metrics.host and metrics.port to an address that is free; trying again every 0.05 s"
+    told = [f"cannot listen there (Address already in use); {remedy}", "listening"]
+    assert caplog.messages == [f"metrics on 127.0.0.1:{port}: {text}" for text in told]
+
+
+def test_one_who_connects_and_is_silent_holds_up_nobody(serve: Serve) -> None:
+    """Each client has a thread of its own."""
+    port = serve(ToldReport())
+    scrape(port)
+    with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
+        assert scrape(port)
+
+
+def test_those_who_drip_are_few_and_soon_gone(serve: Serve) -> None:
+    """Eight at once, each for 5 s in all, however often it says a letter; then there is room again."""
+    port = serve(ToldReport())
+    scrape(port)
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(9)]
+    try:
+        for client in clients:
+            client.settimeout(0.02)  # all of them are asked within the 5 s
+        wait_until(lambda: is_ended(clients[8]), "one too many refused")
+        assert not any(is_ended(client) for client in clients[:8])
+        wait_until(lambda: [is_ended(client) for client in clients[:8]] == [True] * 8, "the others ended")
+    finally:
+        for client in clients:
+            client.close()
+    assert scrape(port)
+
+
+def is_ended(client: socket.socket) -> bool:
+    """Say a letter more; whether the endpoint has closed."""
+    try:
+        client.send(b"G")
+        return client.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def test_a_machine_that_a_reload_has_just_added_waits(serve: Serve) -> None:
+    """The scrape is answered, with those that are known to both."""
+    report = ToldReport(told={"pump": Reading(12.5, SCORE), "new": Reading(0.0, None)})
+    assert {machine for _, machine in values(scrape(serve(report)))} == {"", "pump"}
+
+
+def test_a_host_that_is_no_name_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """And tried again, as any other; it ends no thread."""
+    server = MetricsServer("a..b", 9877, ToldReport(), retry_s=60)
+    server.start()
+    wait_until(lambda: caplog.messages, "a line")
+    server.stop(STEP_DEADLINE_S)
+    remedy = "set metrics.host and metrics.port to an address that is free; trying again every 60 s"
+    (told,) = caplog.messages
+    assert told.startswith("metrics on a..b:9877: cannot listen there (")
+    assert told.endswith(f"; {remedy}")
+
+
+def test_stop_ends_it() -> None:
+    """Also before it could listen at all."""
+    report = ToldReport()
+    server = MetricsServer("127.0.0.1", port := find_free_port(), report)
+    server.start()
+    scrape(port)
+    server.stop(STEP_DEADLINE_S)
+    assert not answers(port)
+    with socket.create_server(("127.0.0.1", port)):
+        server = MetricsServer("127.0.0.1", port, report, retry_s=60)
+        server.start()
+        server.stop(STEP_DEADLINE_S)
+    assert not answers(port)

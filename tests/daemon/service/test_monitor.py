@@ -1,0 +1,368 @@
+"""The running daemon: systemd's watchdog is fed while every machine is judged or told to be deaf; a command in its way is answered."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aegan_monitor.audio.source import Capture
+from aegan_monitor.audio.supervisor import STOP_S
+from aegan_monitor.config.model import MachineConfig, MonitorConfig, load_config
+from aegan_monitor.detection.bundle import demo_bundle
+from aegan_monitor.errors import CaptureError
+from aegan_monitor.messages.payloads import Event
+from aegan_monitor.outbox.store import Journal
+from aegan_monitor.outbox.writer import RETRY_S
+from aegan_monitor.service.monitor import Monitor
+from aegan_monitor.service.systemd import Notifier
+from aegan_monitor.types import Block
+from broker import STEP_DEADLINE_S, Mosquitto, Subscriber, find_free_port, wait_until
+from stopwatch import Stopwatch
+
+LONG_S = 3600.0  # longer than any machine may be without a decision
+FED = b"WATCHDOG=1"
+FEED_S = 0.05
+RATE_HZ = 16_000
+LATE = "pump: its sensor is well, but nothing was decided for"
+
+
+class TricklingCapture:
+    """A sample at a time, without a gap, and so few that no clip is ever complete; `gone` unplugs it."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.gone = threading.Event()
+        self._n_blocks = 0
+
+    def describe(self) -> str:
+        return "a loose plug"
+
+    def open(self) -> None:
+        if self.gone.is_set():
+            raise CaptureError("a loose plug: no such device; plug it in")
+
+    def read(self) -> Block | None:
+        if self.gone.wait(0.005):
+            raise CaptureError("a loose plug: stopped; plug it in")
+        self._n_blocks += 1
+        return Block(np.zeros(1, np.float32), self._n_blocks - 1)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[socket.socket]:
+    """What the daemon tells; a queue of datagrams."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
+        bound.bind(str(tmp_path / "notify"))
+        bound.setblocking(False)
+        yield bound
+
+
+def heard(systemd: socket.socket) -> list[bytes]:
+    """All that was told since the last time."""
+    found = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            found.append(systemd.recv(4096))
+    return found
+
+
+@contextlib.contextmanager
+def running(monitor: Monitor) -> Iterator[None]:
+    """Until the end of the block."""
+    thread = threading.Thread(target=monitor.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        monitor.stop()
+        thread.join(STEP_DEADLINE_S)
+    assert not thread.is_alive()
+
+
+def test_deaf_or_hung_is_not_fed_and_told_to_be_deaf_is(
+    systemd: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A sensor that is well while nothing is ever decided; then the sensor's fault is told, and all is in order."""
+    monkeypatch.setenv("WATCHDOG_USEC", f"{round(4e6 * FEED_S)}")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    path = tmp_path / "monitor.yaml"
+    path.write_text(
+        f"mqtt: {{host: 127.0.0.1, port: {find_free_port()}}}\noutbox: {{path: outbox.sqlite}}\n"
+        f"machines: [{{name: pump, bundle: {demo_bundle()}, retry_s: 0.1}}]\n"
+    )
+    captures: list[TricklingCapture] = []
+
+    def make_capture(_: MachineConfig, sample_rate_hz: int) -> Capture:
+        captures.append(TricklingCapture(sample_rate_hz))
+        return captures[0]
+
+    notifier = Notifier(str(tmp_path / "notify"))
+    told: list[bytes] = []
+    ahead_s = 0.0
+
+    def is_fed() -> bool:
+        told.extend(heard(systemd))
+        return FED in told
+
+    monitor = Monitor(load_config(path), capture=make_capture, notifier=notifier, clock=lambda: time.monotonic() + ahead_s)
+    with running(monitor):
+        wait_until(is_fed, "food")
+        assert told.index(b"READY=1") < told.index(FED)
+        ahead_s = LONG_S
+        wait_until(lambda: LATE in caplog.text, "a machine over its time")
+        heard(systemd)
+        time.sleep(10 * FEED_S)  # in which nothing must come
+        assert FED not in heard(systemd)
+        captures[0].gone.set()
+        wait_until(lambda: FED in heard(systemd), "food")
+        assert caplog.text.count(LATE) == 1
+
+
+class HoldingCapture:
+    """A few samples; then, once it is told to, none any more, and whoever asks what it is waits until he may go on."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.holds, self.held, self.released = threading.Event(), threading.Event(), threading.Event()
+        self._next_sample = 0
+        self._is_silent = False
+
+    def describe(self) -> str:
+        if self._is_silent:  # whoever reads asks behind samples alone, and is not held
+            self.held.set()
+            self.released.wait(60.0)
+        return "a slow driver"
+
+    def open(self) -> None:
+        pass
+
+    def read(self) -> Block | None:
+        self._is_silent = self.holds.wait(0.005)
+        samples = np.zeros(0 if self._is_silent else 1, np.float32)
+        self._next_sample += len(samples)
+        return Block(samples, self._next_sample - len(samples))
+
+    def close(self) -> None:
+        pass
+
+
+def write_config(folder: Path, port: int, machine: str) -> Path:
+    """One machine, soon stalled."""
+    path = folder / f"{machine}.yaml"
+    path.write_text(
+        f"node: box\nmqtt: {{host: 127.0.0.1, port: {port}}}\noutbox: {{path: outbox.sqlite}}\n"
+        f"machines: [{{name: {machine}, bundle: {demo_bundle()}, no_data_s: 0.2}}]\n"
+    )
+    return path
+
+
+def say_in_a_turn(broker: Mosquitto, capture: HoldingCapture) -> None:
+    """The worker has just looked for commands, and is held; now one comes."""
+    wait_until(lambda: "Sending SUBACK to aegan-box" in broker.log, "the subscription")
+    capture.holds.set()
+    assert capture.held.wait(10.0)
+    said = ["-t", "aegan/box/pump/command", "-m", '{"command": "shelve", "id": "7"}']
+    subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-q", "1", *said], check=True)
+    wait_until(lambda: "Received PUBACK from aegan-box" in broker.log, "the command")
+
+
+@pytest.mark.broker
+def test_a_command_that_comes_as_the_monitor_stops_is_refused(broker: Mosquitto, tmp_path: Path) -> None:
+    """Nobody would obey it any more, and its sender learns so."""
+    capture = HoldingCapture(RATE_HZ)
+    with Subscriber(broker.port, "aegan/box/pump/result") as results:
+        monitor = Monitor(load_config(write_config(tmp_path, broker.port, "pump")), capture=lambda *_: capture)
+        with running(monitor):
+            say_in_a_turn(broker, capture)
+            monitor.stop()
+            capture.released.set()
+        answer = results.wait_for(bool).json()
+    assert (answer["id"], answer["accepted"], answer["reason"]) == ("7", False, "the monitor is stopping")
+
+
+@pytest.mark.broker
+def test_a_command_for_a_machine_that_a_reload_removes_is_refused(broker: Mosquitto, tmp_path: Path) -> None:
+    """It was heard while there was such a machine."""
+    captures = {name: HoldingCapture(RATE_HZ) for name in ("pump", "fan")}
+    asked, may_read = threading.Event(), threading.Event()
+
+    def read_again() -> MonitorConfig:
+        asked.set()
+        may_read.wait(60.0)
+        return load_config(write_config(tmp_path, broker.port, "fan"))
+
+    config = load_config(write_config(tmp_path, broker.port, "pump"))
+    monitor = Monitor(config, read_again=read_again, capture=lambda machine, _: captures[machine.name])
+    with Subscriber(broker.port, "aegan/box/pump/result") as results, running(monitor):
+        monitor.reload()
+        assert asked.wait(10.0)
+        say_in_a_turn(broker, captures["pump"])
+        may_read.set()
+        wait_until(lambda: "reload" not in {thread.name for thread in threading.enumerate()}, "the new setup")
+        captures["pump"].released.set()
+        answer = results.wait_for(bool).json()
+    assert (answer["id"], answer["accepted"], answer["reason"]) == ("7", False, "no such machine: a reload has just removed it")
+
+
+def test_a_disk_that_comes_late_has_its_alarm_ended(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its last event is the machine's; an alarm that it left active is cleared, and the number goes on: also of a machine that is gone."""
+    last = Event(
+        id="old",
+        sequence=57,
+        kind="raised",
+        active=True,
+        time=datetime.now(UTC),
+        sample=0,
+        cause="it was wrong",
+        score_id="D",
+        score=1.0,
+        threshold=0.5,
+        duration_s=None,
+    )
+    path, topics = tmp_path / "disk" / "outbox.sqlite", ["aegan/box/fan/event", "aegan/box/pump/event"]
+    journal = Journal(path)
+    journal.open()
+    journal.write([], [], dict.fromkeys(topics, last.model_dump_json().encode()))
+    journal.close()
+    (tmp_path / "disk").rename(tmp_path / "elsewhere")
+    (tmp_path / "disk").write_text("")  # in the way
+    config = write_config(tmp_path, find_free_port(), "pump")
+    config.write_text(config.read_text().replace("outbox.sqlite", "disk/outbox.sqlite"))
+    with running(Monitor(load_config(config), capture=lambda *_: HoldingCapture(RATE_HZ))):
+        wait_until(lambda: "events are kept in memory alone" in caplog.text, "the start")
+        (tmp_path / "disk").unlink()
+        (tmp_path / "elsewhere").rename(tmp_path / "disk")
+        wait_until(lambda: "pump: alarm cleared: restarted" in caplog.text, "the end of the alarm", RETRY_S + STEP_DEADLINE_S)
+    stored, _ = journal.open()
+    journal.close()
+    assert [row.message.topic for row in stored] == topics
+    for row in stored:
+        event = json.loads(row.message.payload)
+        assert (event["kind"], event["sequence"], event["active"]) == ("cleared", 58, False)
+
+
+def test_a_start_that_fails_is_undone_in_order(systemd: socket.socket, tmp_path: Path) -> None:
+    """Whatever has begun by then ends, and what was told is on the disk."""
+    config = write_config(tmp_path, find_free_port(), "pump")
+    config.write_text(f"{config.read_text()}metrics: {{port: {find_free_port()}}}\n")
+
+    def clock() -> float:
+        """The watchdog's: it is looked at as a machine begins to listen, behind what is told of all of them."""
+        raise RuntimeError("no clock")
+
+    notifier = Notifier(str(tmp_path / "notify"))
+    monitor = Monitor(load_config(config), capture=lambda *_: HoldingCapture(RATE_HZ), notifier=notifier, clock=clock)
+    with pytest.raises(RuntimeError, match="no clock"):
+        monitor.run()
+    assert heard(systemd)[-1] == b"STOPPING=1"
+    assert_is_undone(tmp_path)
+
+
+def test_a_start_without_a_thread_for_the_broker_is_undone_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the system allows no more of them: that is what is told, and what was to be told is on the disk."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "mqtt":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monitor = Monitor(load_config(write_config(tmp_path, find_free_port(), "pump")), capture=lambda *_: HoldingCapture(RATE_HZ))
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        monitor.run()
+    assert_is_undone(tmp_path)
+
+
+def assert_is_undone(folder: Path) -> None:
+    """No thread is left, and the journal knows what a machine tells."""
+    assert not {"outbox", "mqtt"} & {thread.name for thread in threading.enumerate()}
+    journal = Journal(folder / "outbox.sqlite")
+    journal.open()
+    journal.close()
+    assert "aegan/box/pump/alarm" in journal.retained
+
+
+def test_hung_microphones_do_not_hold_up_the_end(tmp_path: Path) -> None:
+    """Six drivers that answer nothing cost a second, not six: systemd's patience is needed for the journal."""
+    path, n_machines = tmp_path / "monitor.yaml", 6
+    machines = ", ".join(f"{{name: m{number}, bundle: {demo_bundle()}}}" for number in range(n_machines))
+    path.write_text(f"mqtt: {{host: 127.0.0.1, port: {find_free_port()}}}\noutbox: {{path: outbox.sqlite}}\nmachines: [{machines}]\n")
+    opening, released = threading.Semaphore(0), threading.Event()
+
+    class HangingCapture(TricklingCapture):
+        def open(self) -> None:
+            opening.release()
+            released.wait(60.0)
+
+    monitor = Monitor(load_config(path), capture=lambda _, sample_rate_hz: HangingCapture(sample_rate_hz))
+    with Stopwatch() as watch:
+        with running(monitor):
+            for _ in range(n_machines):
+                assert opening.acquire(timeout=STEP_DEADLINE_S)
+            asked_s = watch.read_s()
+        assert watch.read_s() - asked_s < n_machines * STOP_S
+    released.set()
+
+
+class EndingCapture:
+    """Whole hops of sound, and then its end, which comes when it may."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.waits, self.may_end, self.closed = threading.Event(), threading.Event(), threading.Event()
+
+    def describe(self) -> str:
+        return "a recording"
+
+    def open(self) -> None:
+        pass
+
+    def read(self) -> Block | None:
+        if not self.waits.is_set():
+            self.waits.set()
+            return Block(np.zeros(31 * 512, np.float32), 0)
+        self.may_end.wait(10.0)
+        return None
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def test_an_end_that_comes_late_in_a_turn_is_told_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The recording ends when the last turn has looked at it, and before it is asked whether all is over."""
+    path = tmp_path / "monitor.yaml"
+    path.write_text(
+        f"mqtt: {{host: 127.0.0.1, port: {find_free_port()}}}\noutbox: {{path: outbox.sqlite}}\n"
+        f"machines: [{{name: pump, bundle: {demo_bundle()}, capture: {{kind: file, paths: [a.wav]}}}}]\n"
+    )
+    capture = EndingCapture(RATE_HZ)
+    n_looks = 0
+
+    def clock() -> float:
+        """The watchdog's: it is looked at behind everything else in a turn."""
+        nonlocal n_looks
+        n_looks += capture.waits.is_set()
+        if n_looks > 10:  # all that there is was heard
+            capture.may_end.set()
+            assert capture.closed.wait(10.0)
+        return time.monotonic()
+
+    caplog.set_level("INFO")
+    Monitor(load_config(path), capture=lambda *_: capture, clock=clock).run()
+    assert [message for message in caplog.messages if message.startswith("pump: sensor ")] == [
+        "pump: sensor ok",
+        "pump: sensor ended: a recording has ended: nothing more is heard",
+    ]

@@ -1,0 +1,109 @@
+"""A reload is made beside the line, one at a time, and none that was asked for is forgotten."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from aegan_monitor.config.model import MonitorConfig
+from aegan_monitor.errors import ConfigError
+from aegan_monitor.mqtt.endpoint import Connection
+from aegan_monitor.service.build import Setup
+from aegan_monitor.service.reload import Reloader
+from aegan_monitor.service.runtime import Sessions
+from broker import wait_until
+
+DEADLINE_S = 10.0
+
+
+def make_setup() -> Setup:
+    """One without lines."""
+    config = MonitorConfig.model_construct()
+    return Setup(config, Connection("localhost", 1883, "box"), Sessions(config.inference), [])
+
+
+def finish(reloader: Reloader) -> Setup | None:
+    """What the reload that is under way makes."""
+    found: list[Setup | None] = []
+
+    def has_ended() -> bool:
+        ended, setup = reloader.finish()
+        found.append(setup)
+        return ended
+
+    wait_until(has_ended, "the end of the reload")
+    return found[-1]
+
+
+def test_nothing_is_made_unless_it_is_asked_for() -> None:
+    """And then once."""
+    made = make_setup()
+    reloader = Reloader(lambda _: made)
+    before = make_setup()
+    assert not reloader.begin(before)
+    assert reloader.finish() == (False, None)
+    reloader.request()
+    assert reloader.begin(before)
+    assert finish(reloader) is made
+    assert not reloader.begin(before)
+    assert reloader.problem == ""
+
+
+def test_one_that_is_asked_for_meanwhile_comes_after() -> None:
+    """It may be about a file that was written after the first had read it; two requests in the meantime are one."""
+    going, n_made = threading.Event(), 0
+
+    def make(before: Setup) -> Setup:
+        nonlocal n_made
+        n_made += 1
+        assert going.wait(DEADLINE_S)
+        return before
+
+    reloader, setup = Reloader(make), make_setup()
+    reloader.request()
+    assert reloader.begin(setup)
+    reloader.request()
+    reloader.request()
+    assert not reloader.begin(setup)
+    first_s = reloader.began_s
+    going.set()
+    assert finish(reloader) is setup
+    assert reloader.began_s == first_s
+    assert reloader.begin(setup)
+    assert finish(reloader) is setup
+    assert reloader.began_s > first_s
+    assert not reloader.begin(setup)
+    assert n_made == 2
+
+
+def refuse(_: Setup) -> Setup:
+    """As a wrong configuration does."""
+    raise ConfigError("monitor.yaml: mqqt: unknown key\nmonitor.yaml: nose: unknown key")
+
+
+def fail(_: Setup) -> Setup:
+    """As a fault of ours does."""
+    raise ZeroDivisionError("division by zero")
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [(refuse, "monitor.yaml: mqqt: unknown key; monitor.yaml: nose: unknown key"), (fail, "ZeroDivisionError: division by zero")],
+)
+def test_one_that_fails_says_why_until_one_goes_well(make: Callable[[Setup], Setup], problem: str) -> None:
+    """In one line; whatever was raised."""
+    setup = make_setup()
+    makers: Iterator[Callable[[Setup], Setup]] = iter([make, lambda before: before])
+
+    def make_next(before: Setup) -> Setup:
+        return next(makers)(before)
+
+    reloader = Reloader(make_next)
+    reloader.request()
+    reloader.begin(setup)
+    assert finish(reloader) is None
+    assert reloader.problem == problem
+    reloader.request()
+    reloader.begin(setup)
+    assert finish(reloader) is setup
+    assert reloader.problem == ""

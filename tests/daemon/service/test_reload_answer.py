@@ -1,0 +1,189 @@
+"""How whoever asks for a reload learns what came of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from aegan_monitor.errors import AeganError
+from aegan_monitor.service.reload_answer import POLL_S, Answer, find_answer_path, forget_answer, read_answer, request_reload, write_answer
+
+N_WRITES = 300
+PYTHON = Path(sys.executable).name
+
+
+@pytest.fixture
+def hangups() -> Iterator[threading.Event]:
+    """Set once this process is asked to reload."""
+    asked = threading.Event()
+    before = signal.signal(signal.SIGHUP, lambda *_: asked.set())
+    yield asked
+    signal.signal(signal.SIGHUP, before)
+
+
+def answer_when_asked(asked: threading.Event, path: Path, problem: str = "") -> threading.Thread:
+    """A daemon's part."""
+
+    def run() -> None:
+        assert asked.wait(10.0)
+        write_answer(path, Answer(time.monotonic(), problem))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_a_reload_that_went_well_is_no_error(hangups: threading.Event, tmp_path: Path) -> None:
+    """It returns once the daemon has answered, not before."""
+    path = tmp_path / "reload.json"
+    thread = answer_when_asked(hangups, path)
+    request_reload(os.getpid(), path)
+    assert hangups.is_set()
+    assert read_answer(path).problem == ""
+    thread.join()
+
+
+def test_one_that_failed_says_why(hangups: threading.Event, tmp_path: Path) -> None:
+    """With the daemon's own line; an answer from before is not taken for this one's."""
+    path = tmp_path / "reload.json"
+    write_answer(path, Answer(time.monotonic()))
+    thread = answer_when_asked(hangups, path, "monitor.yaml: mqqt: unknown key; did you mean mqtt?")
+    expected = "^reload: the configuration from before stays in use: monitor.yaml: mqqt: unknown key; did you mean mqtt[?]$"
+    with pytest.raises(AeganError, match=expected):
+        request_reload(os.getpid(), path)
+    thread.join()
+
+
+def test_the_answer_to_another_is_not_taken(hangups: threading.Event, tmp_path: Path) -> None:
+    """A reload that was under way when this one was asked for has read what was there before: its success says nothing."""
+    path, began_s = tmp_path / "reload.json", time.monotonic()
+
+    def run() -> None:
+        assert hangups.wait(10.0)
+        write_answer(path, Answer(began_s))
+        time.sleep(3 * POLL_S)  # in which the first answer must not be taken
+        write_answer(path, Answer(time.monotonic(), "monitor.yaml: not YAML"))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    with pytest.raises(AeganError, match="^reload: the configuration from before stays in use: monitor.yaml: not YAML$"):
+        request_reload(os.getpid(), path)
+    thread.join()
+
+
+def test_the_answer_from_before_a_boot_is_forgotten(hangups: threading.Event, tmp_path: Path) -> None:
+    """The clock has begun anew since, and whatever was answered then would look like an answer to all that is asked now."""
+    path = tmp_path / "reload.json"
+    write_answer(path, Answer(time.monotonic() + 1e6))
+    forget_answer(path)  # the daemon starts
+    forget_answer(path)  # there need not be one
+    thread = answer_when_asked(hangups, path, "monitor.yaml: not YAML")
+    with pytest.raises(AeganError, match="^reload: the configuration from before stays in use: monitor.yaml: not YAML$"):
+        request_reload(os.getpid(), path)
+    thread.join()
+
+
+def test_no_such_process(tmp_path: Path) -> None:
+    """Told at once."""
+    with pytest.raises(AeganError, match=r"^reload: process 4194305 cannot be reached \(No such process\); is the daemon running[?]$"):
+        request_reload(4_194_305, tmp_path / "reload.json")  # over the largest that Linux gives
+
+
+RUNS = """import signal
+signal.signal(signal.SIGHUP, lambda *_: print("reloading", flush=True))
+print("monitors", flush=True)
+signal.pause()
+input()
+"""
+DEAF = "print('monitors', flush=True)\ninput()\n"
+
+
+@contextmanager
+def running(*command: object) -> Iterator[subprocess.Popen[str]]:
+    """A process of somebody's, once it has said so."""
+    with subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "monitors\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def write_program(folder: Path, program: str, name: str = "aegan-monitor") -> Path:
+    """What looks like the daemon from outside."""
+    path = folder / name
+    path.write_text(program)
+    return path
+
+
+def reload_by_hand(pid: int) -> subprocess.CompletedProcess[str]:
+    """`aegan-monitor reload` without systemd."""
+    environment = {name: value for name, value in os.environ.items() if name != "RUNTIME_DIRECTORY"}
+    command = [sys.executable, "-m", "aegan_monitor.cli", "reload", str(pid)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_without_systemd_a_daemon_is_asked_and_its_log_answers(tmp_path: Path) -> None:
+    """The signal arrives; what came of it the command cannot know, and says where it stands."""
+    with running(sys.executable, write_program(tmp_path, RUNS), "run", "--config", "x") as daemon:
+        done = reload_by_hand(daemon.pid)
+        assert daemon.stdout is not None
+        assert daemon.stdout.readline() == "reloading\n"
+    expected = f"aegan-monitor: asked process {daemon.pid} to reload; its log tells whether it did: 'reloaded' or 'reload failed'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["sh", "-c", "echo monitors; read _"], "expected the process of an aegan-monitor run, found {} (sh); nothing was sent to it"),
+        (["other", "run"], f"expected the process of an aegan-monitor run, found {{}} ({PYTHON}); nothing was sent to it"),
+        (["aegan-monitor", "demo"], f"expected the process of an aegan-monitor run, found {{}} ({PYTHON}); nothing was sent to it"),
+        (["starting/aegan-monitor", "run"], "process {} does not monitor yet; nothing was sent to it, ask again once it does"),
+    ],
+)
+def test_a_process_that_sighup_would_end_gets_none(words: list[str], line: str, tmp_path: Path) -> None:
+    """Whatever runs under a number that somebody mistyped, and a daemon that has not come so far."""
+    (tmp_path / "starting").mkdir()
+    for name, program in [("other", RUNS), ("aegan-monitor", RUNS), ("starting/aegan-monitor", DEAF)]:
+        write_program(tmp_path, program, name)
+    command = words if words[0] == "sh" else [sys.executable, str(tmp_path / words[0]), *words[1:]]
+    with running(*command) as process:
+        done = reload_by_hand(process.pid)
+        assert process.poll() is None
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"aegan-monitor: reload: {line.format(process.pid)}\n"
+
+
+def test_a_reader_finds_a_whole_answer(tmp_path: Path) -> None:
+    """Whenever it reads."""
+    path = tmp_path / "reload.json"
+    write_answer(path, Answer())
+
+    def write_all() -> None:
+        for n in range(N_WRITES):
+            write_answer(path, Answer(float(n), "x" * n))
+
+    writer = threading.Thread(target=write_all)
+    writer.start()
+    while writer.is_alive():
+        answer = Answer(**json.loads(path.read_text()))
+        assert answer.problem == "x" * int(answer.began_s)
+    writer.join()
+
+
+@pytest.mark.parametrize(
+    ("named", "found"), [(None, None), ("", None), ("/run/a", Path("/run/a/reload.json")), ("/run/a:/run/b", Path("/run/a/reload.json"))]
+)
+def test_it_lies_where_systemd_says(named: str | None, found: Path | None) -> None:
+    """In the first of the service's run-time folders; nowhere without systemd."""
+    assert find_answer_path(named) == found

@@ -1,0 +1,80 @@
+"""What the broker is to keep follows the configuration."""
+
+from typing import Any
+
+from aegan_monitor.config.model import MonitorConfig
+from aegan_monitor.messages.topics import Topics
+from aegan_monitor.outbox.outbox import Outbox
+from aegan_monitor.outbox.retained_topics import find_filters
+from aegan_monitor.service.retained_sync import announce
+
+TOPICS = Topics("aegan", "hall")
+
+
+class Broker:
+    """What it keeps, when all that the outbox holds is delivered to it."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.kept: set[str] = set()
+        self._outbox = outbox
+
+    def take(self) -> None:
+        """All that may go out."""
+        while (row := self._outbox.next()) is not None:
+            self._outbox.sent(row)
+            self._outbox.acknowledged(row.number)
+            (self.kept.add if row.message.payload else self.kept.discard)(row.message.topic)
+
+
+def make_config(*machines: str, **more: Any) -> MonitorConfig:
+    """With these machines."""
+    return MonitorConfig.model_validate({"node": "hall", "machines": [{"name": name, "bundle": "b"} for name in machines], **more})
+
+
+def test_what_is_kept_follows_the_configuration() -> None:
+    """A machine comes and goes, buttons are switched off, the prefix changes, and in the end there is no discovery."""
+    outbox = Outbox()
+    broker = Broker(outbox)
+    for machines, more, prefix, n_of_machine in (
+        (["pump"], {}, "homeassistant", 13),
+        (["pump", "fan"], {}, "homeassistant", 13),
+        (["fan"], {}, "homeassistant", 13),
+        (["fan"], {"mqtt": {"commands": {"enabled": False}}}, "homeassistant", 10),
+        (["fan"], {"home_assistant": {"prefix": "ha/discovery"}}, "ha/discovery", 13),
+    ):
+        announce(make_config(*machines, **more), TOPICS, outbox)
+        broker.take()
+        assert {topic.rsplit("/", 4)[0] for topic in broker.kept} == {prefix}
+        devices = [topic.split("/")[-3] for topic in broker.kept]
+        assert {name: devices.count(name) for name in devices} == {"hall": 6, **{f"hall_{name}": n_of_machine for name in machines}}
+    announce(make_config("fan", home_assistant={"discovery": False}), TOPICS, outbox)
+    broker.take()
+    assert broker.kept == set()
+
+
+def test_states_of_a_machine_that_stays_are_left_alone() -> None:
+    """A reload that changes another thing clears nothing."""
+    outbox = Outbox()
+    broker = Broker(outbox)
+    announce(make_config("fan", "pump"), TOPICS, outbox)
+    broker.take()
+    broker.kept |= {"aegan/hall/fan/alarm", "aegan/hall/pump/alarm", "aegan/hall/status"}
+    announce(make_config("pump"), TOPICS, outbox)
+    broker.take()
+    assert {topic for topic in broker.kept if topic.startswith("aegan")} == {"aegan/hall/pump/alarm", "aegan/hall/status"}
+
+
+def test_what_another_node_has_is_left() -> None:
+    """The outbox may be a copy, on a cloned card, and the other daemon alive: its topics are told, once, and left."""
+    outbox = Outbox()
+    broker = Broker(outbox)
+    announce(make_config("pump"), Topics("aegan", "hall"), outbox)
+    broker.take()
+    broker.kept |= {"aegan/hall/status", "aegan/hall/pump/alarm"}
+    kept = set(broker.kept)
+    filters = "-t 'aegan/hall/+' -t 'aegan/hall/pump/+' -t 'homeassistant/+/hall/+/config' -t 'homeassistant/+/hall_pump/+/config'"
+    for told in (filters, ""):
+        announce(make_config("pump"), Topics("aegan", "hall_2"), outbox)
+        assert find_filters(outbox.changes().topics.left) == told
+        broker.take()
+    assert broker.kept >= kept

@@ -1,0 +1,69 @@
+"""A line is made of parts that agree on what a clip is."""
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aegan_monitor.config.capture import StdinCaptureConfig
+from aegan_monitor.config.model import InferenceConfig, MachineConfig
+from aegan_monitor.detection.bundle import demo_bundle, load_bundle
+from aegan_monitor.messages.payloads import Score
+from aegan_monitor.service.runtime import SLACK_S, Line, Sessions, find_standard_input, make_capture, make_line
+from aegan_monitor.types import Block
+from broker import wait_until
+from fakes import ScriptedCapture
+
+NEEDED_SAMPLES = load_bundle(demo_bundle()).record.first_decision_samples
+N_STRETCHES = 3  # as many as the ring holds
+
+
+def make(capture: ScriptedCapture) -> Line:
+    """A machine with the demo's bundle."""
+    return make_line(MachineConfig(name="pump", bundle=Path(demo_bundle())), Sessions(InferenceConfig()), lambda *_: capture)
+
+
+@pytest.mark.parametrize(("lacking_samples", "state", "n_decisions"), [(1, "overrun", 0), (0, "ok", N_STRETCHES)])
+def test_gaps_just_before_each_decision_are_told(lacking_samples: int, state: str, n_decisions: int) -> None:
+    """A sample less than a decision needs is a clip that did not come whole; nobody would be told that nothing is ever judged."""
+    n_samples = NEEDED_SAMPLES - lacking_samples
+    starts = range(0, N_STRETCHES * n_samples, n_samples)
+    capture = ScriptedCapture([[Block(np.zeros(n_samples, np.float32), start, overflowed=start > 0) for start in starts]])
+    line = make(capture)
+    line.listener.start()
+    wait_until(lambda: capture.n_closed, "the last sample")
+    assert line.listener.sensor().state == state
+    n_found = 0
+    while (run := line.ring.read(0.0)) is not None:
+        n_found += sum(isinstance(payload, Score) for payload in line.machine.hear(run, datetime.now(UTC), 0.0))
+    assert n_found == n_decisions
+
+
+def test_the_watchdog_waits_for_a_whole_decision() -> None:
+    """After as long as the sensor may be silent, and with some slack."""
+    line = make(ScriptedCapture([]))
+    assert line.deadline_s == 2 * line.config.no_data_s + NEEDED_SAMPLES / line.sample_rate_hz + SLACK_S
+
+
+def test_a_reload_amid_a_sample_hears_no_halves_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each makes another capture of standard input, which goes on at the very byte."""
+    reading, writing = os.pipe()
+    values = np.arange(100, 110, dtype="<i2")
+    machine = MachineConfig(name="pump", bundle=Path("b"), capture=StdinCaptureConfig(kind="stdin", sample_format="s16le"))
+    heard: list[float] = []
+    with os.fdopen(reading) as standard_input, os.fdopen(writing, "wb", buffering=0) as writer:
+        monkeypatch.setattr(sys, "stdin", standard_input)
+        find_standard_input.cache_clear()
+        for part in (values.tobytes()[:7], values.tobytes()[7:]):
+            writer.write(part)
+            capture = make_capture(machine, 16_000)
+            capture.open()
+            block = capture.read()
+            assert block is not None
+            heard += (block.samples * 32768).tolist()
+            capture.close()
+    find_standard_input.cache_clear()
+    assert heard == values.tolist()

@@ -1,0 +1,296 @@
+"""Localisation: a sound that is added to a recording is found at its time and band, and what cannot be found is not made up."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aegan_monitor.cli import main
+from aegan_monitor.demo.pump import Pump
+from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
+from aegan_monitor.detection.features import FeatureParameters, LogMel, band_edges_hz
+from aegan_monitor.detection.network import MAX_BATCH, OrtSession
+from aegan_monitor.detection.segments import ClipParameters
+from aegan_monitor.tools.localize.localize import Localisation, Localiser, denoise, extend
+from aegan_monitor.tools.localize.picture import band_marks, pool
+from aegan_monitor.types import FloatArray
+from synthetic import RATE_HZ, write_wav
+
+CLIP_SAMPLES = 10 * RATE_HZ
+TONE_S, NEAR_S = 0.5, 0.15
+QUIETEST_DB = 12.0  # of the tone over the clip in its band: all of 420 were found from here on, at 10 dB 83 of 84, 8 dB 77, 6 dB 51
+ARRAYS = ["bands_hz", "denoised", "excess", "map", "mean_normal", "residual", "times_s"]
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    """The built-in bundle."""
+    return load_bundle(demo_bundle())
+
+
+@pytest.fixture(scope="module")
+def localiser(bundle: Bundle) -> Localiser:
+    """On the built-in bundle."""
+    return Localiser(bundle, OrtSession(bundle, ["generator"]).reconstruct)
+
+
+def band_power(bundle: Bundle, samples: FloatArray, band: int, start_s: float) -> float:
+    """Mean power of a band where a tone from `start_s` on fills the window."""
+    hop_s = bundle.record.features.hop_s
+    db = LogMel(bundle.record.features, bundle.reference.filterbank).transform_clip(samples).db
+    return float(np.mean(10 ** (db[band, round(start_s / hop_s) + 3 : round((start_s + TONE_S) / hop_s) - 2] / 10)))
+
+
+def add_tone(bundle: Bundle, samples: FloatArray, hz: float, start_s: float, over_db: float) -> FloatArray:
+    """The clip with a tone of TONE_S that is so much stronger than the clip in the tone's band at that time."""
+    start, n = round(start_s * RATE_HZ), round(TONE_S * RATE_HZ)
+    tone = np.zeros(len(samples), np.float32)
+    tone[start : start + n] = np.sin(2 * np.pi * hz * np.arange(n) / RATE_HZ)
+    band = int(np.argmax(bundle.reference.filterbank[:, round(hz * bundle.record.features.n_fft / RATE_HZ)]))
+    ratio = band_power(bundle, samples, band, start_s) / band_power(bundle, tone, band, start_s)
+    return samples + np.float32(np.sqrt(ratio * 10 ** (over_db / 10))) * tone
+
+
+def assert_only_region(found: Localisation, hz: float, start_s: float) -> None:
+    """The first region is where the tone is: both ends of its time, and a band that reaches at most two bands beyond it."""
+    begin_s, end_s, lowest, highest = found.boxes[0]
+    assert abs(begin_s - start_s) <= NEAR_S
+    assert abs(end_s - start_s - TONE_S) <= NEAR_S
+    assert found.bands_hz[lowest, 0] <= hz <= found.bands_hz[highest, 2]
+    nearest = int(np.argmin(np.abs(found.bands_hz[:, 1] - hz)))
+    assert nearest - 2 <= lowest <= highest <= nearest + 2
+
+
+@pytest.mark.parametrize("over_db", [QUIETEST_DB, 20.0, 35.0])
+@pytest.mark.parametrize("hz", [200.0, 700.0, 3000.0, 7000.0])
+@pytest.mark.parametrize(("seed", "start_s"), [(300, 0.5), (301, 4.3), (302, 9.0)])
+def test_the_residual_points_at_an_added_tone(
+    bundle: Bundle, localiser: Localiser, seed: int, start_s: float, hz: float, over_db: float
+) -> None:
+    """At its time and band, in the words and in the residual itself."""
+    found = localiser.localise(add_tone(bundle, Pump(seed).read(CLIP_SAMPLES), hz, start_s, over_db))
+
+    assert_only_region(found, hz, start_s)
+    words = re.fullmatch(
+        r"(\d+\.\d) to (\d+\.\d) s, (\d+\.\d\d) to (\d+\.\d\d) kHz: louder than expected, \d+ times the usual deviation", found.words[0]
+    )
+    assert words is not None
+    assert [float(number) for number in words.groups()[:2]] == pytest.approx(found.boxes[0][:2], abs=0.051)
+    assert float(words[3]) - 0.006 <= hz / 1000 <= float(words[4]) + 0.006
+    is_tone = (found.times_s > start_s + 0.05) & (found.times_s < start_s + TONE_S - 0.05)
+    band = int(np.argmin(np.abs(found.bands_hz[:, 1] - hz)))
+    assert found.residual[band, is_tone].mean() > 2 * found.residual[band, ~is_tone].mean()
+
+
+@pytest.mark.parametrize("seed", range(310, 315))
+def test_nothing_is_made_up(bundle: Bundle, localiser: Localiser, seed: int) -> None:
+    """Normal sound has no region, nor has a tone as strong as the clip in its band; and it says so."""
+    clip = Pump(seed).read(CLIP_SAMPLES)
+    for samples in (clip, add_tone(bundle, clip, 1500.0, 5.0, 0.0)):
+        found = localiser.localise(samples)
+        assert found.boxes == ()
+        (line,) = found.words
+        assert re.fullmatch(r"nothing stands out: the farthest place has \d\.\d times the usual deviation, 8 would stand out", line)
+
+
+def test_a_fault_that_never_stops_is_found(localiser: Localiser) -> None:
+    """Both resonances of the pump's bearing, though no time differs from another."""
+    words = localiser.localise(Pump(51, fault_from_s=-2.0).read(CLIP_SAMPLES)).words
+
+    assert len(words) == 2
+    for line, khz in zip(words, (4.7, 2.9), strict=True):
+        found = re.fullmatch(r"all the time, (\d\.\d\d) to (\d\.\d\d) kHz: louder than expected, \d+ times the usual deviation", line)
+        assert found is not None
+        assert float(found[1]) < khz < float(found[2])
+
+
+def test_several_regions_are_told_apart(bundle: Bundle, localiser: Localiser) -> None:
+    """Two tones, the stronger first, and a fault that lasts to the end, in a recording of a minute."""
+    minute = Pump(53, fault_from_s=44.0).read(6 * CLIP_SAMPLES)
+    minute = add_tone(bundle, add_tone(bundle, minute, 1000.0, 20.0, 30.0), 2000.0, 8.0, 40.0)
+    boxes = localiser.localise(minute).boxes
+
+    assert [round(start_s, 1) for start_s, *_ in boxes[:2]] == [pytest.approx(8.0, abs=NEAR_S), pytest.approx(20.0, abs=NEAR_S)]
+    assert boxes[2][0] == pytest.approx(44.5, abs=0.6)
+    assert boxes[2][1] == 60.0
+
+
+def test_what_is_missing_stands_out_too(localiser: Localiser) -> None:
+    """A second without the pump is quieter than expected."""
+    samples = Pump(54).read(CLIP_SAMPLES)
+    samples[4 * RATE_HZ : 5 * RATE_HZ] *= 0.01
+    found = localiser.localise(samples)
+
+    assert found.boxes[0][0] == pytest.approx(4.0, abs=NEAR_S)
+    assert found.boxes[0][1] == pytest.approx(5.0, abs=NEAR_S)
+    assert "quieter than expected" in found.words[0]
+
+
+def test_the_pictures_are_what_they_say(bundle: Bundle, localiser: Localiser) -> None:
+    """On one grid, mapped to [0, 1] from the scaled picture; the map and the residual are magnitudes of differences."""
+    samples = Pump(55).read(CLIP_SAMPLES)
+    found = localiser.localise(samples)
+    record = bundle.record
+    db = LogMel(record.features, bundle.reference.filterbank).transform_clip(samples).db
+    x = record.scaling.apply(db)
+    session = OrtSession(bundle, ["generator"])
+
+    assert found.denoised == pytest.approx((denoise(x, record.clip, session.reconstruct) + 1) / 2, abs=1e-4)
+    assert found.residual == pytest.approx(np.abs((x + 1) / 2 - found.denoised), abs=1e-4)
+    normal = (record.scaling.apply(bundle.reference.mean_spectrogram) + 1) / 2
+    assert found.map[:, :304] == pytest.approx(np.abs(found.denoised[:, :304] - normal), abs=1e-6)
+    assert found.times_s == pytest.approx(np.arange(db.shape[1]) * 0.032)
+    assert (found.bands_hz[0, 0], found.bands_hz[-1, 2]) == (0.0, pytest.approx(8000.0))
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 80), st.integers(0, 2**32 - 1))
+def test_denoised_is_the_mean_over_all_segments(width: int, hop: int, more: int, seed: int) -> None:
+    """Of any size and hop, column by column, never more than MAX_BATCH segments at once."""
+    x = np.random.default_rng(seed).normal(size=(3, width + more)).astype(np.float32)
+    hop = min(hop, width)
+    clip = ClipParameters(segment_frames=width, segment_hop_frames=hop, clip_frames=width, decision_hop_frames=hop)
+
+    def reconstruct(segments: FloatArray) -> FloatArray:
+        assert len(segments) <= MAX_BATCH
+        recon: FloatArray = segments * segments.mean(axis=(2, 3), keepdims=True) + np.arange(width, dtype=np.float32)
+        return recon
+
+    starts = {*range(0, more + 1, hop), more}
+    for column, found in enumerate(denoise(x, clip, reconstruct).T):
+        recons = [reconstruct(x[None, None, :, s : s + width])[0, 0, :, column - s] for s in starts if s <= column < s + width]
+        assert found == pytest.approx(np.mean(recons, axis=0), rel=1e-4, abs=1e-4)
+
+
+def test_the_mean_normal_picture_fits_any_length() -> None:
+    """Shorter: cut; longer: its mean over time behind it; much longer: that mean all along."""
+    mean = np.array([[1, 2, 6]], np.float32)
+    assert extend(mean, 2).tolist() == [[1, 2]]
+    assert extend(mean, 5).tolist() == [[1, 2, 6, 3, 3]]
+    assert extend(mean, 7).tolist() == [[3] * 7]
+
+
+def test_a_short_event_is_not_lost_in_a_picture_of_a_long_recording() -> None:
+    """Of the frames that share a column, differences show what is farthest from 0, levels their mean."""
+    picture = np.zeros((2, 2500), np.float32)
+    picture[0, 1234], picture[1, 2499] = 3.0, -6.0
+    pooled = pool(picture, by_mean=False)
+    assert pooled.shape == (2, 834)
+    assert pooled[:, [1234 // 3, -1]].tolist() == [[3.0, 0.0], [0.0, -6.0]]
+    assert pool(picture, by_mean=True)[:, [1234 // 3, -1]].tolist() == [[1.0, 0.0], [0.0, -6.0]]
+
+
+@pytest.mark.parametrize(
+    ("features", "labels"),
+    [
+        (FeatureParameters(), ["8", "4", "2", "1", "0.5", "0.25"]),
+        (FeatureParameters(band_scale="linear"), ["8", "7", "6", "5", "4", "3", "2", "1", "0"]),
+        (FeatureParameters(sample_rate_hz=48_000, band_scale="linear", f_max_hz=24_000.0), ["20", "15", "10", "5", "0"]),
+        (FeatureParameters(f_min_hz=200.0, f_max_hz=700.0), ["0.5", "0.25"]),
+    ],
+)
+def test_the_frequency_axis_has_round_marks_where_the_bands_are(features: FeatureParameters, labels: list[str]) -> None:
+    """Octaves where bands are mel, equal steps where they are linear, none nearer than 7 bands to the next."""
+    edges_hz = band_edges_hz(features)
+    marks = band_marks(edges_hz, features.band_scale)
+    assert [label for _, label in marks] == labels
+    for place, label in marks:
+        assert np.interp(place, np.arange(-1, features.n_bands + 1), edges_hz) == pytest.approx(1000 * float(label), abs=150)
+
+
+@pytest.fixture
+def clip(bundle: Bundle, tmp_path: Path) -> Path:
+    """A recording with a tone at 3 s."""
+    return write_wav(tmp_path / "a$b$_é.wav", add_tone(bundle, Pump(52).read(CLIP_SAMPLES), 3000.0, 3.0, 20.0))
+
+
+def test_the_command_writes_picture_arrays_and_words(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A picture 1200 pixels wide, whatever the file's name; one line a region on stdout, nothing on stderr."""
+    pytest.importorskip("matplotlib")
+    assert main(["localize", str(demo_bundle()), str(clip), "--out", str(tmp_path / "map.png")]) == 0
+
+    out, err = capsys.readouterr()
+    assert re.fullmatch(r"3\.0 to 3\.5 s, 2\.9\d to 3\.\d\d kHz: louder than expected, \d+ times the usual deviation\n", out)
+    assert err == ""
+    png = (tmp_path / "map.png").read_bytes()
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(png[16:20]) == 1200
+    with np.load(tmp_path / "map.npz", allow_pickle=False) as arrays:
+        assert sorted(arrays) == ARRAYS
+        assert {arrays[name].shape for name in ARRAYS if name not in ("bands_hz", "times_s")} == {(128, 313)}
+
+
+def test_arrays_alone_need_no_picture(clip: Path, tmp_path: Path) -> None:
+    """--out map.npz."""
+    assert main(["localize", str(demo_bundle()), str(clip), "--out", str(tmp_path / "map.npz")]) == 0
+    assert sorted(path.name for path in tmp_path.glob("map*")) == ["map.npz"]
+
+
+def test_without_the_plotting_library_the_arrays_are_written(clip: Path, tmp_path: Path) -> None:
+    """One line says what to install."""
+    out = tmp_path / "map.png"
+    arguments = ["localize", str(demo_bundle()), str(clip), "--out", str(out)]
+    program = f"import sys; sys.modules['matplotlib'] = None; from aegan_monitor.cli import main; sys.exit(main({arguments}))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60, check=False)
+
+    npz = out.with_suffix(".npz")
+    line = f"aegan-monitor: {out}: not drawn, matplotlib is not installed: pip install 'aegan-monitor[plot]'; {npz} is written\n"
+    assert (done.returncode, done.stderr) == (0, line)
+    assert done.stdout.startswith("3.0 to 3.5 s, ")
+    assert npz.is_file()
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("bundle", "sound", "out", "code", "line"),
+    [
+        (demo_bundle(), "short.wav", "map.png", 1, "short.wav: expected at least 4.06 s, found 1.00 s; record longer clips or remove it"),
+        (demo_bundle(), "rate.wav", "map.png", 1, "rate.wav: expected 1 channel at 16000 Hz, found 1 at 44100 Hz; nothing is resampled"),
+        (demo_bundle(), "none.wav", "map.png", 1, "none.wav: expected a WAV or FLAC recording, found: No such file or directory"),
+        (
+            "none",
+            "good.wav",
+            "map.png",
+            1,
+            "none: no such bundle folder; mount its disk, correct the path, or make one with: aegan-export RUN --out none",
+        ),
+        (demo_bundle(), "good.wav", "none/map.png", 1, "none/map.npz: cannot be written: No such file or directory; choose another --out"),
+        (demo_bundle(), "good.wav", "taken.png", 1, "taken.npz: cannot be written: Is a directory; choose another --out"),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    bundle: Path,
+    sound: str,
+    out: str,
+    code: int,
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Too short, at another rate, not there, no bundle, files that cannot be written; no picture is left behind."""
+    monkeypatch.chdir(tmp_path)
+    write_wav(tmp_path / "good.wav", Pump(52).read(5 * RATE_HZ))
+    write_wav(tmp_path / "short.wav", np.zeros(16_000))
+    write_wav(tmp_path / "rate.wav", np.zeros(44_100), 44_100)
+    (tmp_path / "taken.npz").mkdir()
+
+    assert main(["localize", str(bundle), sound, "--out", out]) == code
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"aegan-monitor: {line}")
+    assert told.err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["good.wav", "rate.wav", "short.wav", "taken.npz"]
+
+
+def test_an_out_of_another_kind_is_wrong_usage(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is computed."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["localize", str(demo_bundle()), str(clip), "--out", "map.jpg"])
+    assert stopped.value.code == 2
+    line = "aegan-monitor localize: error: argument --out: expected a path that ends in .png or .npz, found 'map.jpg'"
+    assert capsys.readouterr().err.splitlines()[-1] == line

@@ -1,0 +1,236 @@
+"""The stages on the way to a broker: each fails for itself, and says so."""
+
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from aegan_monitor.config.broker import TlsConfig
+from aegan_monitor.errors import PublishError
+from aegan_monitor.homeassistant.discovery import list_trials
+from aegan_monitor.mqtt.endpoint import Connection
+from aegan_monitor.tools.broker_probe import BrokerProbe, Permission
+from broker import MARKS, STEP_DEADLINE_S, Mosquitto, Subscriber, find_free_port
+
+TOPIC, COMMAND_TOPIC, COMMAND_TOPICS = "aegan/hall/check", "aegan/hall/pump/command", "aegan/hall/+/command"
+
+
+MAY_WRITE = Permission("permission to publish", {TOPIC: "aegan/hall/#"})
+RUNS_OUT_S = 2.0  # the time, where no answer comes; where one does it may take its time
+
+
+def probe(
+    connection: Connection,
+    protocol: str = "5",
+    commands: tuple[str, str] | None = None,
+    *more: Permission,
+    timeout_s: float = STEP_DEADLINE_S,
+) -> tuple[list[str], str]:
+    """The stages' verdicts, and the one that failed, without the broker's name."""
+    told: list[str] = []
+    failure = ""
+    try:
+        BrokerProbe(connection, protocol, [MAY_WRITE, *more], commands, timeout_s).run(told.append)  # type: ignore[arg-type]
+    except PublishError as error:
+        failure = str(error)
+    where = f"MQTT broker {connection.host}:{connection.port}: "
+    return [line.removeprefix(where) for line in told], failure.removeprefix(where)
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(
+    ("protocol", "last"),
+    [
+        ("5", f"permission to publish: ok, tried on {TOPIC}"),
+        ("3.1.1", f"permission to publish: unknown on {TOPIC}: MQTT 3.1.1 acknowledges what an ACL throws away"),
+    ],
+)
+def test_all_is_well(broker: Mosquitto, protocol: str, last: str) -> None:
+    """Every stage has its verdict; a daemon of that client id stays connected, and nothing is retained."""
+    told, failure = probe(Connection("127.0.0.1", broker.port, "aegan-hall"), protocol)
+    assert (told, failure) == (["DNS: 127.0.0.1", "TCP: ok", f"MQTT: ok, version {protocol}", last], "")
+    assert "aegan-hall-check" in broker.log
+    with Subscriber(broker.port) as subscriber:
+        subscriber.catch_up()
+        assert subscriber.received() == []
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(
+    ("protocol", "acl", "verdict", "failure"),
+    [
+        ("5", "topic readwrite #", f"ok, tried on {COMMAND_TOPIC}", ""),
+        ("3.1.1", "topic readwrite #", f"ok, tried on {COMMAND_TOPIC}", ""),
+        ("5", "topic write #", None, "was granted, but nothing is delivered; the ACL must let this user read it"),
+        (
+            *("3.1.1", "topic write #"),
+            f"unknown on {COMMAND_TOPIC}: what was said there did not come back, and MQTT 3.1.1 does not say why",
+            "",
+        ),
+        (
+            *("5", f"topic write {TOPIC}\ntopic read {COMMAND_TOPIC}"),
+            f"granted on {COMMAND_TOPICS}, but not tried: this user may not write there, and need not",
+            "",
+        ),
+    ],
+)
+def test_permission_to_subscribe(tmp_path: Path, protocol: str, acl: str, verdict: str | None, failure: str) -> None:
+    """Mosquitto grants every subscription and keeps what its ACL forbids for itself: only a word that comes back tells."""
+    broker = Mosquitto(tmp_path / "mosquitto", acl=acl + "\n")
+    broker.start()
+    timeout_s = RUNS_OUT_S if acl == "topic write #" else STEP_DEADLINE_S
+    told, failed = probe(Connection("127.0.0.1", broker.port, "aegan-hall"), protocol, (COMMAND_TOPICS, COMMAND_TOPIC), timeout_s=timeout_s)
+    broker.stop()
+    assert failed == (failure and f"permission to subscribe: the subscription to {COMMAND_TOPICS} {failure}")
+    assert told[4:] == ([f"permission to subscribe: {verdict}"] if verdict else [])
+
+
+DISCOVERY = Permission("discovery", list_trials("hall", ["pump", "fan"], "homeassistant"), ", or let it be")
+TRIALS = "homeassistant/sensor/hall/check/config, homeassistant/sensor/hall_pump/check/config, homeassistant/sensor/hall_fan/check/config"
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(
+    ("acl", "verdict", "failure"),
+    [
+        ("homeassistant/+/hall/+/config hall_pump hall_fan", f"ok, tried on {TRIALS}", ""),
+        (
+            *("homeassistant/+/hall/+/config hall_fan", None),
+            (
+                "a message on homeassistant/sensor/hall_pump/check/config was refused (Not authorized); "
+                "the ACL must let this user write homeassistant/+/hall_pump/+/config, or let it be"
+            ),
+        ),
+        (
+            *("homeassistant/+/hall_fan/+/config", None),
+            (
+                "a message on homeassistant/sensor/hall/check/config and on homeassistant/sensor/hall_pump/check/config was refused "
+                "(Not authorized); the ACL must let this user write homeassistant/+/hall/+/config and homeassistant/+/hall_pump/+/config, "
+                "or let it be"
+            ),
+        ),
+    ],
+)
+def test_permission_to_tell_home_assistant(tmp_path: Path, acl: str, verdict: str | None, failure: str) -> None:
+    """Tried for the node and each machine, on topics that an access list of those alone lets us write; nothing stays behind."""
+    first, *devices = acl.split()
+    grants = [f"{MARKS}/#", TOPIC, first, *(f"homeassistant/+/{device}/+/config" for device in devices)]
+    broker = Mosquitto(tmp_path / "mosquitto", acl="".join(f"topic write {grant}\n" for grant in grants) + "topic read #\n")
+    broker.start()
+    told, failed = probe(Connection("127.0.0.1", broker.port, "aegan-hall"), "5", None, DISCOVERY)
+    with Subscriber(broker.port) as subscriber:
+        subscriber.catch_up()
+        assert subscriber.received() == []
+    broker.stop()
+    assert failed == (failure and f"discovery: {failure}")
+    assert told[4:] == ([f"discovery: {verdict}"] if verdict else [])
+
+
+TAKEN, PUBLISHED, NOT_PUBLISHED = b"\x20\x03\x00\x00\x00", b"\x40\x02\x00\x01", b"\x40\x03\x00\x01\x87"
+SUBSCRIBED, NOT_SUBSCRIBED = b"\x90\x04\x00\x02\x00\x01", b"\x90\x04\x00\x02\x00\x87"
+NO_PUBLISHING = f"permission to publish: a message on {TOPIC} was refused (Not authorized); the ACL must let this user write aegan/hall/#"
+NO_SUBSCRIBING = (
+    f"permission to subscribe: the subscription to {COMMAND_TOPICS} was refused (Not authorized); the ACL must let this user read it"
+)
+NO_DELIVERY = (
+    f"permission to subscribe: the subscription to {COMMAND_TOPICS} was granted, but nothing is delivered; "
+    "the ACL must let this user read it"
+)
+NO_ANSWER = f"permission to publish: no answer within {RUNS_OUT_S:g} s to a message on {TOPIC}; see the log of the broker"
+ENDED = f"permission to publish: the connection ended before an answer to a message on {TOPIC}; see the log of the broker"
+
+
+@pytest.mark.parametrize(
+    ("replies", "lines"),
+    [
+        ([TAKEN, PUBLISHED, NOT_SUBSCRIBED], [NO_SUBSCRIBING]),
+        ([TAKEN, NOT_PUBLISHED, NOT_SUBSCRIBED], [NO_PUBLISHING, NO_SUBSCRIBING]),
+        ([TAKEN, b"", SUBSCRIBED, NOT_PUBLISHED], [NO_ANSWER, NO_DELIVERY]),
+        ([TAKEN], [ENDED]),
+    ],
+)
+def test_every_permission_is_tried(replies: list[bytes], lines: list[str]) -> None:
+    """Whatever became of the others, unless the broker ends the connection for one; unlike mosquitto some refuse a subscription."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            server.accept()[0].close()  # the stage TCP
+            peer, _ = server.accept()
+            with peer:
+                for reply in replies:
+                    peer.recv(4096)
+                    peer.sendall(reply)
+                peer.recv(4096)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        port = server.getsockname()[1]
+        timeout_s = RUNS_OUT_S if b"" in replies else STEP_DEADLINE_S
+        failure = probe(Connection("127.0.0.1", port, "c"), "5", (COMMAND_TOPICS, COMMAND_TOPIC), timeout_s=timeout_s)[1]
+        thread.join(STEP_DEADLINE_S)
+    assert [line.removeprefix(f"MQTT broker 127.0.0.1:{port}: ") for line in failure.splitlines()] == lines
+
+
+def test_no_such_name() -> None:
+    """A name under .invalid never resolves (RFC 6761)."""
+    told, failure = probe(Connection("broker.invalid", 1883, "c"))
+    assert told == []
+    assert failure.startswith("DNS: no such host broker.invalid (")
+
+
+def test_nobody_listens() -> None:
+    """The host is there, the broker is not."""
+    told, failure = probe(Connection("127.0.0.1", find_free_port(), "c"))
+    assert (told, failure) == (["DNS: 127.0.0.1"], "TCP: Connection refused")
+
+
+@pytest.mark.broker
+def test_no_tls_there(broker: Mosquitto) -> None:
+    """TLS is configured, and the port speaks none."""
+    told, failure = probe(Connection("127.0.0.1", broker.port, "c", tls=TlsConfig(verify=False)))
+    warned = (
+        f"warning: MQTT broker 127.0.0.1:{broker.port}: mqtt.tls.verify is false: whoever answers there is believed, and gets the password"
+    )
+    assert told == [warned, "DNS: 127.0.0.1", "TCP: ok"]
+    assert failure == "TLS: the broker broke off the TLS handshake; does this port speak TLS? Check mqtt.port and mqtt.tls"
+
+
+@pytest.mark.parametrize(
+    ("reply", "line"),
+    [
+        (
+            b"",
+            "MQTT: the connection ended before an answer: is it an MQTT 5 broker? check mqtt.host, mqtt.port, mqtt.protocol and mqtt.tls",
+        ),
+        (b"\x20\x03\x00\x88\x00", "MQTT: refused client 'c-check' (Server unavailable): see its log"),
+        (None, f"MQTT: no answer within {RUNS_OUT_S:g} s: check mqtt.host, mqtt.port, mqtt.protocol and mqtt.tls"),
+    ],
+)
+def test_a_peer_that_is_no_broker(reply: bytes | None, line: str) -> None:
+    """It hangs up, refuses, or says nothing."""
+    kept = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            server.accept()[0].close()  # the stage TCP
+            peer, _ = server.accept()
+            kept.append(peer)
+            peer.recv(4096)
+            if reply is not None:
+                peer.sendall(reply)
+                peer.close()
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        timeout_s = RUNS_OUT_S if reply is None else STEP_DEADLINE_S
+        assert probe(Connection("127.0.0.1", server.getsockname()[1], "c"), timeout_s=timeout_s)[1] == line
+        thread.join(STEP_DEADLINE_S)
+    for peer in kept:
+        peer.close()
+
+
+def test_a_folder_of_certificates_needs_no_broker(tmp_path: Path) -> None:
+    """What cannot be read is told before anything is tried."""
+    told, failure = probe(Connection("127.0.0.1", find_free_port(), "c", tls=TlsConfig(ca_file=tmp_path / "none")))
+    assert (told, failure) == (["DNS: 127.0.0.1"], "TCP: Connection refused")

@@ -1,0 +1,46 @@
+"""Examples for programs that cannot be installed here: that they name what the messages hold."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aegan_monitor.messages.payloads import PAYLOADS, Payload
+from aegan_monitor.messages.topics import QOS_AND_RETAINED
+from message_tables import make_example
+
+FIELD_TYPES = {float: "float", int: "int", str: "string"}
+
+
+def consumers(repository: Path) -> list[dict[str, Any]]:
+    """The inputs of Telegraf's configuration."""
+    text = (repository / "configs" / "examples" / "telegraf" / "telegraf.conf").read_text(encoding="utf-8")
+    found: list[dict[str, Any]] = tomllib.loads(text)["inputs"]["mqtt_consumer"]
+    return found
+
+
+@pytest.mark.parametrize("payload", [payload for payload in PAYLOADS if payload.KIND in {"score", "event", "health"}])
+def test_telegraf_is_told_fields_that_exist(repository: Path, payload: type[Payload]) -> None:
+    """Each path is a field of the payload, of the type that it says; topic, QoS and tags fit."""
+    example, topic = make_example(payload), f"aegan/+{'/+' if payload.OF_MACHINE else ''}/{payload.KIND}"
+    (consumer,) = [consumer for consumer in consumers(repository) if consumer["topics"] == [topic]]
+    assert consumer["qos"] == QOS_AND_RETAINED[payload.KIND][0]
+    (parsing,) = consumer["topic_parsing"]
+    assert parsing == {"topic": topic, "tags": "_/node/machine/_" if payload.OF_MACHINE else "_/node/_"}
+    (parser,) = consumer["json_v2"]
+    assert parser["timestamp_path"] in example
+    assert {field["path"]: field["type"] for field in parser["field"]}.items() <= {
+        name: FIELD_TYPES.get(type(value), "") for name, value in example.items()
+    }.items()
+    assert {tag["path"] for tag in parser.get("tag", [])} <= set(example)
+
+
+def test_node_red_tells_how_an_alarm_ends(repository: Path) -> None:
+    """By `cleared` or by `shelved`, each with an output of its own."""
+    nodes = json.loads((repository / "configs" / "examples" / "node-red" / "flow.json").read_text(encoding="utf-8"))
+    (switch,) = [node for node in nodes if node["id"] == "aegan-kind"]
+    kinds = [rule["v"] for rule in switch["rules"]]
+    assert (kinds, switch["outputs"], switch["wires"]) == (["raised", "cleared", "shelved"], 3, [[f"aegan-{kind}"] for kind in kinds])
+    assert {name for (name,) in switch["wires"]} <= {node["id"] for node in nodes}

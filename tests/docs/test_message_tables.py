@@ -1,0 +1,86 @@
+"""What is written about the messages is made of their definition, and no field is left without a word."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from aegan_monitor.messages.payloads import PAYLOADS, Kind, Payload
+from aegan_monitor.messages.topics import QOS_AND_RETAINED
+from message_tables import describe, fill, make_example, payload_sections, topics_table
+from schemas import make_schema, schema_texts
+from write import generated_texts
+
+
+def test_generated_files_are_those_of_the_code(repository: Path) -> None:
+    """A change of a message or of the configuration shows in schemas and docs in the same commit."""
+    for name, text in generated_texts(repository).items():
+        assert (repository / name).read_text(encoding="utf-8") == text, f"{name} is not what the code says: run `make generate`"
+    assert {path.name for path in (repository / "docs" / "schemas").iterdir()} == set(schema_texts())
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload.KIND)
+def test_each_example_obeys_its_schema_and_its_model(payload: type[Payload]) -> None:
+    """What a reader copies from the documentation is right, and says something in every field."""
+    example, schema = make_example(payload), make_schema(payload)
+    Draft202012Validator(schema).validate(example)
+    assert list(example) == list(schema["properties"])
+    assert json.loads(payload.model_validate(example).model_dump_json()) == example
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload.KIND)
+def test_each_field_is_described(payload: type[Payload]) -> None:
+    """Also those of the models within."""
+    schema = make_schema(payload)
+    for model in (schema, *schema.get("$defs", {}).values()):
+        assert not [name for name, field in model.get("properties", {}).items() if not field.get("description")]
+
+
+@pytest.mark.parametrize("kind", QOS_AND_RETAINED)
+def test_each_kind_has_a_row(kind: Kind) -> None:
+    """With topic, QoS, and whether the broker keeps it."""
+    qos, retained = QOS_AND_RETAINED[kind]
+    assert f"| `{describe(kind)[0]}` | {qos} | {'yes' if retained else 'no'} | " in topics_table()
+
+
+def test_rows_and_fields_read_well() -> None:
+    """Topic of node and machine, a choice, a union, a mapping of models."""
+    assert "| `<base>/health` | 0 | yes | [how the daemon fares](#health) |\n" in topics_table()
+    assert "| `<base>/<machine>/score` | 0 | no | [each decision](#score) |\n" in topics_table()
+    sections = payload_sections()
+    assert "| `command` | `acknowledge`, `shelve`, `unshelve` | `acknowledge` the active alarm, " in sections
+    assert "| `event_id` | string or null | The id of the last event, null before the first. |\n" in sections
+    assert "| `machines` | object of MachineHealth | By the machine's name. |\n" in sections
+    assert "\nMachineHealth: How the line of one machine fares.\n" in sections
+
+
+class Bare(Payload):
+    """Says nothing by itself."""
+
+    KIND = "score"
+    text: str
+    number: int | None
+    at_least: float
+    more: dict[str, Any]
+    names: list[str]
+
+
+def test_a_payload_without_examples_gets_one() -> None:
+    """Of its fields' types, so that a new message is documented before anybody polishes it."""
+    assert make_example(Bare) == {"text": "", "number": 0, "at_least": 0.0, "more": {}, "names": []}
+
+
+def test_what_is_written_by_hand_stays() -> None:
+    """Only what lies between the marks is made anew; a document without them is refused."""
+    text = "a\n<!-- generated: topics -->\nstale\n<!-- end of topics -->\nb\n<!-- generated: payloads -->\n<!-- end of payloads -->\nc\n"
+    filled = fill(text)
+    assert filled.startswith("a\n<!-- generated: topics -->\n| topic | QoS")
+    assert "stale" not in filled
+    assert "<!-- end of topics -->\nb\n<!-- generated: payloads -->\n### health\n" in filled
+    assert filled.endswith("<!-- end of payloads -->\nc\n")
+    assert fill(filled) == filled
+    lines = "a line '<!-- generated: topics -->' and after it a line '<!-- end of topics -->'"
+    with pytest.raises(ValueError, match=f"^expected {lines}; add them where the part belongs$"):
+        fill("nothing")

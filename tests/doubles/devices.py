@@ -1,0 +1,104 @@
+"""A sound server and a PortAudio without either: what they list is set by the test, and so is what their streams give."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from aegan_monitor.audio.device.portaudio import PortAudio
+from aegan_monitor.audio.device.pulseaudio.connection import NoServerError
+from aegan_monitor.audio.device.pulseaudio.source import PulseServer, Source
+from aegan_monitor.audio.device.pulseaudio.tagstruct import ChannelMap
+from aegan_monitor.audio.device.stream import Chunk, Stream
+from aegan_monitor.errors import CaptureError
+
+Item = Chunk | CaptureError
+
+
+def make_source(name: str, description: str = "", *, monitor: bool = False, default: bool = False, index: int = 0) -> Source:
+    """A source of two channels at 16 kHz."""
+    return Source(index, name, description or name, 2, 16_000, ChannelMap(b"\1\2"), monitor, default)
+
+
+@dataclass(eq=False)
+class FalseStream:
+    """Gives what it was told, then nothing, until it is closed."""
+
+    items: list[Item] = field(default_factory=list)
+    sample_rate_hz: int = 16_000
+    n_channels: int = 2
+    closed: bool = False
+    passed_s: float = 0.0  # while what was given sounded
+
+    def read(self, timeout_s: float) -> Chunk | None:
+        """The next item; an error is raised."""
+        assert not self.closed
+        item = self.items.pop(0) if self.items else None
+        if isinstance(item, CaptureError):
+            raise item
+        if item is None:
+            time.sleep(min(timeout_s, 0.01))
+        else:
+            self.passed_s += len(item.samples) / self.sample_rate_hz
+        return item
+
+    def close(self) -> None:
+        """Remember it."""
+        self.closed = True
+
+
+class FalseServer(PulseServer):
+    """A sound server with the `sources` that the test sets; None: none answers."""
+
+    def __init__(self, *sources: Source, stream: Callable[[str], Stream] = lambda _: FalseStream()) -> None:
+        super().__init__("unix:/nowhere")
+        self.sources: list[Source] | None = list(sources)
+        self.opened: list[str] = []
+        self.hangs = False
+        self._stream = stream
+
+    def list_sources(self) -> list[Source]:
+        if self.hangs:
+            raise CaptureError("the sound server hangs", "stalled")
+        if self.sources is None:
+            raise NoServerError("no sound server")
+        return self.sources
+
+    def open(self, name: str) -> Stream:  # type: ignore[override] # a stream of ours in place of the server's
+        if name not in [source.name for source in self.list_sources()]:
+            raise CaptureError(f"no source {name!r}")
+        self.opened.append(name)
+        return self._stream(name)
+
+
+class FalsePortAudio(PortAudio):
+    """PortAudio with devices of these names, the first of them the default; None: it is not installed."""
+
+    def __init__(self, *names: str, stream: Callable[[str], Stream] = lambda _: FalseStream()) -> None:
+        super().__init__(["false"])
+        self.names: list[str] | None = list(names)
+        self.opened: list[str] = []
+        self._stream = stream
+
+    def list_devices(self) -> list[dict[str, Any]]:
+        if self.names is None:
+            raise CaptureError("PortAudio is not installed")
+        common = {"host_api": "ALSA", "n_channels": 2, "default_sample_rate_hz": 48_000.0}
+        return [{"index": index, "name": name, "is_default": index == 0, **common} for index, name in enumerate(self.names)]
+
+    def open(self, name: str, place: str) -> Stream:  # type: ignore[override] # likewise
+        self.opened.append(place)
+        return self._stream(name)
+
+
+def ramp(n_samples: int, start: float = 1.0, *, overflowed: bool = False) -> Chunk:
+    """Samples that all differ: `start`, `start` + 1, ... thousandths in channel 0, their negatives in channel 1."""
+    values = ((start + np.arange(n_samples)) / 1000).astype(np.float32)
+    return Chunk(np.stack([values, -values], axis=1), overflowed)
+
+
+def flat(n_samples: int, value: float = 0.0) -> Chunk:
+    """One value in both channels."""
+    return Chunk(np.full((n_samples, 2), value, np.float32))

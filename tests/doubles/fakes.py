@@ -1,0 +1,75 @@
+"""Small real implementations of what the line is given through constructors."""
+
+import numpy as np
+
+from aegan_monitor.detection.features import FeatureParameters, make_filterbank
+from aegan_monitor.detection.record import BundleFields
+from aegan_monitor.detection.reference import ReferenceSet
+from aegan_monitor.detection.segments import ClipParameters, Scaling
+from aegan_monitor.errors import CaptureError
+from aegan_monitor.types import Block, FloatArray, SegmentOutputs
+from aegan_train.calibration.statistics import ClipStatistics, fit_reference
+
+N_EMBEDDING = 6
+
+
+class ArithmeticSession:
+    """A network of plain sums, so that a test knows what every output is; counts the segments that went through."""
+
+    def __init__(self) -> None:
+        self.n_segments = 0
+        self._weights = np.random.default_rng(0).normal(size=(N_EMBEDDING, 128)).astype(np.float32)
+
+    def infer(self, segments: FloatArray) -> SegmentOutputs:
+        self.n_segments += len(segments)
+        embedding = segments.mean(axis=(1, 3)) @ self._weights.T
+        spread = segments.std(axis=(1, 2, 3))
+        z_errors = np.stack([spread, spread**2, spread / 10], axis=1)
+        return SegmentOutputs(embedding, embedding, z_errors, z_errors[:, :2] * 2)
+
+
+def make_fields(clip: ClipParameters | None = None) -> BundleFields:
+    """What a pipeline reads of a bundle's record."""
+    return BundleFields.model_construct(
+        fusion={},
+        features=FeatureParameters(),
+        scaling=Scaling.from_extremes(-80.0, 20.0),
+        clip=clip or ClipParameters(segment_hop_frames=16),
+    )
+
+
+def make_reference() -> ReferenceSet:
+    """A reference set of random normal embeddings."""
+    embeddings = np.random.default_rng(1).normal(size=(20, N_EMBEDDING))
+    controls = np.random.default_rng(2).normal(-40, 10, size=(20, 2, 128))
+    clips = ClipStatistics(embeddings, controls, embeddings[:5] / 3, controls[:5] / 9)
+    return fit_reference(clips, make_filterbank(FeatureParameters()), np.zeros((128, 304), np.float32))[0]
+
+
+class ScriptedCapture:
+    """Opens, gives and fails as its script says: a list of blocks and errors for each time that it is opened."""
+
+    def __init__(self, script: list[list[Block | CaptureError]], sample_rate_hz: int = 16_000) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.n_closed = 0
+        self._script = script
+        self._now: list[Block | CaptureError] = []
+
+    def describe(self) -> str:
+        return "a scripted capture"
+
+    def open(self) -> None:
+        self._now = self._script.pop(0)
+        if self._now and isinstance(self._now[0], CaptureError):
+            raise self._now[0]
+
+    def read(self) -> Block | None:
+        if not self._now:
+            return None
+        item = self._now.pop(0)
+        if isinstance(item, CaptureError):
+            raise item
+        return item
+
+    def close(self) -> None:
+        self.n_closed += 1

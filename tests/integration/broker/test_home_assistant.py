@@ -1,0 +1,215 @@
+"""Home Assistant itself: machines appear by themselves, follow the daemon, press its buttons, and go when they are taken away."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aegan_monitor.homeassistant.discovery import discover
+from aegan_monitor.messages.topics import Topics
+from alternating import AlternatingSound
+from broker import Mosquitto, Subscriber, wait_until
+from home_assistant import START_S, HomeAssistant
+from running import Daemon, write_config
+
+pytestmark = [pytest.mark.broker, pytest.mark.homeassistant, pytest.mark.timeout(300)]
+
+NODE, MACHINE = "aegan_monitor_box", "box_pump"
+ALARM, CONNECTIVITY = f"binary_sensor.{MACHINE}_alarm", f"binary_sensor.{NODE}_connectivity"
+SHOWN = {  # by entity: what it may be once the daemon has spoken
+    ALARM: {"on", "off"},
+    f"sensor.{MACHINE}_state": {"normal", "pending", "alarm", "clearing"},
+    f"binary_sensor.{MACHINE}_sensor_fault": {"off"},
+    f"sensor.{MACHINE}_gaps": {"0"},
+    f"sensor.{MACHINE}_dropped_samples": {"0"},
+    CONNECTIVITY: {"on"},
+    f"sensor.{NODE}_lost_events": {"0"},
+}
+NUMBERS = [f"sensor.{MACHINE}_{name}" for name in ("score", "threshold", "evidence", "level", "coverage")]
+WRONG, NORMAL = "Score 2.55, threshold 2.32", "The pump sounds normal again"
+DEAF = "The pump is not heard: the monitor is gone\n"
+ANEW = "The monitor has started anew: an alarm follows if the pump still sounds wrong"
+PHONE = "notify: [{platform: file, name: notify, filename: told.txt}]\n"  # what is sent to it stands in a file
+
+
+class NoSound(AlternatingSound):
+    """A pipe in which nothing comes: nothing is decided."""
+
+    def __init__(self) -> None:
+        self.pcm = b""
+
+
+@pytest.fixture
+def home(broker: Mosquitto, tmp_path: Path) -> Iterator[HomeAssistant]:
+    """At the broker; in the end it must have nothing to complain of."""
+    with HomeAssistant(tmp_path / "home", broker.port) as found:
+        yield found
+        assert found.complaints == []
+
+
+def publish(broker: Mosquitto, topic: str, *options: str) -> None:
+    """By mosquitto_pub."""
+    subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-t", topic, *options], check=True)
+
+
+def clear_discovery(broker: Mosquitto) -> None:
+    """As a broker that has lost what it kept."""
+    for message in discover(Topics("aegan", "box"), ["pump"], "homeassistant"):
+        publish(broker, message.topic, "-r", "-n")
+
+
+def test_a_machine_appears_and_follows_the_daemon(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
+    """Every entity on the right device, with a state of the daemon's, and none of `check`; a killed daemon is seen at once."""
+    config = write_config(tmp_path, broker.port)
+    with Daemon(config, AlternatingSound(), 2.0, apart=True) as daemon:
+        for entity, states in SHOWN.items():
+            home.wait_for(entity, *states)
+        home.wait_for(ALARM, "on")
+        home.wait_for(ALARM, "off")
+        home.wait_for(f"sensor.{NODE}_version", "0.1.0")
+        for entity in NUMBERS:
+            home.wait_for_number(entity)
+        subprocess.run([sys.executable, "-m", "aegan_monitor.cli", "check", "--config", str(config)], check=True)
+        assert len(home.states()) == len(discover(Topics("aegan", "box"), ["pump"], "homeassistant"))
+        assert {home.device(entity) for entity in home.states()} == {"box pump", "aegan-monitor box"}
+        assert home.render(f"{{{{ device_attr('{ALARM}', 'via_device_id') == device_id('{CONNECTIVITY}') }}}}") == "True"
+        assert home.states()[ALARM]["attributes"]["event_id"]
+        daemon.kill()
+        home.wait_for(CONNECTIVITY, "off")
+        for entity in {*SHOWN, *NUMBERS} - {CONNECTIVITY}:
+            home.wait_for(entity, "unavailable")
+
+
+def test_buttons_publish_commands(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
+    """Each is what the daemon takes, once and not retained."""
+    with Subscriber(broker.port, "aegan/box/pump/command") as subscriber, Daemon(write_config(tmp_path, broker.port), AlternatingSound()):
+        for name in ("acknowledge", "shelve_for_1_h", "unshelve"):
+            home.wait_for(f"button.{MACHINE}_{name}", "unknown")
+            home.press(f"button.{MACHINE}_{name}")
+        subscriber.wait_for(lambda message: "unshelve" in message.payload)
+        found = subscriber.received()
+    assert [message.json() for message in found] == [
+        {"command": "acknowledge", "by": "Home Assistant"},
+        {"command": "shelve", "duration_s": 3600.0, "by": "Home Assistant"},
+        {"command": "unshelve", "by": "Home Assistant"},
+    ]
+    assert {(message.qos, message.retained) for message in found} == {(1, False)}
+
+
+def test_buttons_do_what_they_say(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
+    """An alarm that lasts is acknowledged, shelved and back, and Home Assistant sees it; the events say who it was."""
+    config = write_config(tmp_path, broker.port)
+    config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))
+    with Subscriber(broker.port, "aegan/box/pump/event") as subscriber, Daemon(config, AlternatingSound(), 2.0, apart=True):
+        home.wait_for(ALARM, "on")
+        home.press(f"button.{MACHINE}_acknowledge")
+        wait_until(lambda: home.states()[ALARM]["attributes"].get("acknowledged"), "the alarm acknowledged")
+        home.press(f"button.{MACHINE}_shelve_for_1_h")
+        home.wait_for(ALARM, "off")
+        assert home.states()[ALARM]["attributes"]["shelved_until"]
+        home.press(f"button.{MACHINE}_unshelve")
+        home.wait_for(ALARM, "on")
+        subscriber.catch_up()
+        events = [message.json() for message in subscriber.received()]
+    assert [event["kind"] for event in events] == ["raised", "acknowledged", "shelved", "unshelved", "raised"]
+    assert all("by Home Assistant" in event["cause"] for event in events[1:4])
+
+
+def test_a_deaf_machine_does_not_look_well(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
+    """Nothing comes any more: the fault is shown and no state, but the alarm that was active still is; all is back with the sound."""
+    config = write_config(tmp_path, broker.port)
+    config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))
+    sound, state, fault = AlternatingSound(), f"sensor.{MACHINE}_state", f"binary_sensor.{MACHINE}_sensor_fault"
+    pcm = sound.pcm
+    with Daemon(config, sound, 2.0, apart=True):
+        home.wait_for(ALARM, "on")
+        home.wait_for(state, "alarm", "clearing")
+        sound.pcm = b""
+        home.wait_for(fault, "on")
+        home.wait_for(state, "unavailable")
+        assert home.state(ALARM) == "on"
+        sound.pcm = pcm
+        home.wait_for(fault, "off")
+        home.wait_for(state, "alarm", "clearing")
+
+
+def test_all_is_there_again_after_a_restart_of_home_assistant(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
+    """Even if the broker has lost what it kept: its birth is answered."""
+    with Daemon(write_config(tmp_path, broker.port), AlternatingSound(), 2.0, apart=True):
+        home.wait_for(ALARM, "on")
+        home.stop()
+        clear_discovery(broker)
+        home.start_again()
+        for entity, states in SHOWN.items():
+            home.wait_for(entity, *states)
+
+
+def test_what_leaves_the_configuration_leaves_home_assistant(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
+    """A machine with all its entities and retained messages; then everything, where discovery is switched off."""
+    config = write_config(tmp_path, broker.port)
+    with Daemon(config, AlternatingSound()):
+        home.wait_for(ALARM, "on")
+    config.write_text(config.read_text().replace("name: pump", "name: fan"))
+    with Daemon(config, AlternatingSound()):
+        wait_until(lambda: {home.device(entity) for entity in home.states()} == {"box fan", "aegan-monitor box"}, "the pump is gone")
+    with Subscriber(broker.port, "aegan/box/pump/#") as subscriber:
+        publish(broker, "aegan/box/pump/command", "-m", "{}")
+        subscriber.wait_for(bool)
+        assert subscriber.payloads("aegan/box/pump/command") == [message.payload for message in subscriber.received()]
+    config.write_text(config.read_text() + "home_assistant: {discovery: false}\n")
+    with Daemon(config, AlternatingSound()):
+        wait_until(lambda: not home.states(), "all is gone")
+
+
+def test_the_example_tells_each_alarm_once(broker: Mosquitto, tmp_path: Path, repository: Path) -> None:
+    """Also one that was raised while Home Assistant was away, over restarts of all three; the phone's answer becomes a command."""
+    package, card = (repository / "configs" / "examples" / "home-assistant" / name for name in ("aegan-monitor.yaml", "card.yaml"))
+    told, quick = tmp_path / "home" / "told.txt", tmp_path / "quick.yaml"
+    quick.write_text(package.read_text().replace("minutes: 5", "seconds: 1"))
+    config, sound = write_config(tmp_path, broker.port), AlternatingSound()
+    config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))
+
+    def lines() -> list[str]:
+        """All that the phone was told about the alarm, in order."""
+        found = told.read_text().splitlines() if told.is_file() else []
+        return [line for line in found if line.startswith(("Score ", NORMAL, ANEW))]
+
+    with HomeAssistant(tmp_path / "home", broker.port) as home, Subscriber(broker.port, "aegan/box/pump/command") as commands:
+        home.stop()
+        home.configure(f"homeassistant: {{packages: {{aegan_monitor: !include {quick}}}}}\n{PHONE}")
+        with Daemon(config, sound, 2.0, apart=True) as daemon:
+            wait_until(lambda: daemon.n_logged, "an alarm while Home Assistant is away", START_S)
+            home.start_again()
+            assert home.check_config() == ""
+            wait_until(lines, "the alarm on the phone", START_S)
+            named = set(re.findall(r"\b(?:binary_sensor|sensor|button)\.box_\w+", package.read_text() + card.read_text()))
+            wait_until(lambda: named <= set(home.states()), f"{named}")
+            broker.kill()
+            home.wait_for(ALARM, "unavailable")
+            broker.start()
+            home.wait_for(ALARM, "on")
+            home.stop()
+            home.start_again()
+            home.wait_for(ALARM, "on")
+            alarm_id = home.states()[ALARM]["attributes"]["event_id"]
+            for other in ("SOME_OTHER_APPS", "AEGAN_box_pump_another-alarm", f"AEGAN_box_pump_{alarm_id}"):
+                home.fire("mobile_app_notification_action", {"action": other})
+            wait_until(lambda: home.states()[ALARM]["attributes"].get("acknowledged"), f"acknowledged {alarm_id} of {commands.received()}")
+            assert [message.json()["event_id"] for message in commands.received()] == ["another-alarm", alarm_id]
+            home.press(f"button.{MACHINE}_shelve_for_1_h")
+            home.wait_for(ALARM, "off")
+            assert len(lines()) == 1, lines()
+            daemon.kill()
+        with Daemon(config, NoSound()):
+            wait_until(lambda: lines()[1:] == [ANEW], "what is told of a start", START_S)
+        config.write_text(config.read_text().replace("off_delay_s: 3600", "off_delay_s: 0"))
+        with Daemon(config, sound, 2.0, apart=True):
+            wait_until(lambda: len(lines()) > 5, "further alarms on the phone", START_S)
+            assert lines()[2:6] == [WRONG, NORMAL, WRONG, NORMAL]
+            wait_until(lambda: home.render("{{ states('input_text.aegan_box_pump_deaf') }}") == "off", "the word that it is heard", START_S)
+            told.unlink()
+        wait_until(lambda: told.is_file() and DEAF in told.read_text(), "the monitor's end on the phone", START_S)
+        assert [line for line in home.complaints if "homeassistant.components.mqtt.client" not in line] == []  # it lost the broker

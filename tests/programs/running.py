@@ -1,0 +1,123 @@
+"""`aegan-monitor run` as a process of its own that hears alternating sound through a pipe: an event a decision."""
+
+import contextlib
+import itertools
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Self
+
+from aegan_monitor.detection.bundle import demo_bundle
+from aegan_monitor.messages.topics import QOS_AND_RETAINED
+from alternating import ALARM, SCORE, AlternatingSound
+from broker import Received
+from prepared import Child
+
+CLIP_HOPS = 10  # before the first decision
+KEPT = {"config", *(kind for kind, (_, is_retained) in QOS_AND_RETAINED.items() if is_retained)}  # last levels of topics
+EVENT_TOPIC, ALARM_TOPIC = "aegan/box/pump/event", "aegan/box/pump/alarm"
+
+
+class Daemon:
+    """`aegan-monitor run` on a pipe, fed by a thread at many times real time; every decision is an event."""
+
+    def __init__(
+        self, config: Path, sound: AlternatingSound, events_per_s: float = 12.0, *, apart: bool = False, process: Child | None = None
+    ) -> None:
+        """Start, or take a `process`; events come in pairs, of whose alarm states the outbox may send the second alone, or each `apart`."""
+        self._n_pieces = 2 if apart else 1  # of the loop, which makes two events
+        self._turn_s = 2 / self._n_pieces / events_per_s
+        command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
+        self._process = process or subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=False)
+        self._sound = sound
+        self._ending = threading.Event()
+        self._log: list[str] = []
+        self._threads = [threading.Thread(target=target, daemon=True) for target in (self._feed, self._read)]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def n_logged(self) -> int:
+        """Events that it has told in its log."""
+        return self.log.count(" pump: alarm ")
+
+    @property
+    def log(self) -> str:
+        """What it has logged."""
+        return "".join(list(self._log))
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        """As it is."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """It does not outlive the block."""
+        self.kill()
+
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self._process.kill()
+        self._finish()
+
+    def end(self) -> int:
+        """End its sound; the exit code."""
+        self._ending.set()
+        return self._finish()
+
+    def _finish(self) -> int:
+        code = self._process.wait(60.0)
+        self._ending.set()
+        for thread in self._threads:
+            thread.join(10.0)
+        return code
+
+    def _feed(self) -> None:
+        """A piece of the loop a turn."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
+            pipe.write(self._sound.pcm * (CLIP_HOPS // 2))
+            n_bytes = len(self._sound.pcm) // self._n_pieces
+            for piece in itertools.cycle(range(self._n_pieces)):
+                if self._ending.wait(self._turn_s):
+                    break
+                pipe.write(self._sound.pcm[piece * n_bytes : (piece + 1) * n_bytes])
+                pipe.flush()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as lines:
+            for line in lines:
+                self._log.append(line.decode())
+
+
+def write_config(folder: Path, port: int, *, host: str = "127.0.0.1", keepalive_s: int = 5, more: str = "") -> Path:
+    """Short waits, so that many outages fit into a minute."""
+    path = folder / "monitor.yaml"
+    path.write_text(
+        f"node: box\nmqtt: {{host: {host}, port: {port}, keepalive_s: {keepalive_s}, retry_s: 1}}\noutbox: {{path: outbox.sqlite}}\n{more}"
+        f"machines: [{{name: pump, bundle: {demo_bundle()}, score: {SCORE}, alarm: {ALARM}, "
+        "capture: {kind: stdin, sample_format: s16le}}]\n"
+    )
+    return path
+
+
+def find_retained(messages: list[Received]) -> set[str]:
+    """The topics on which the broker keeps something, after all that it was given."""
+    last = {message.topic: message.payload for message in messages if message.topic.rpartition("/")[2] in KEPT}
+    return {topic for topic, payload in last.items() if payload}
+
+
+def stored_last_event(path: Path) -> dict[str, object]:
+    """The last event that the journal of an ended daemon remembers."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        [(payload,)] = connection.execute("SELECT payload FROM last_events WHERE topic = ?", (EVENT_TOPIC,)).fetchall()
+    found: dict[str, object] = json.loads(payload)
+    return found

@@ -1,0 +1,24 @@
+"""The challenge's files, as its evaluators read them."""
+
+from pathlib import Path
+
+from aegan_train.dcase.protocols import PROTOCOLS
+from aegan_train.dcase.score_files import make_folder, write_score_files
+from aegan_train.recordings.folder import parse_name
+
+
+def test_each_id_or_section_has_its_files(tmp_path: Path) -> None:
+    """Lines file,value without a header; decisions from 2022 on."""
+    clips = [clip for name in ("id_05_00000001", "normal_id_00_00000000") if (clip := parse_name(Path("x", f"{name}.wav"), "test"))]
+    write_score_files(tmp_path, PROTOCOLS["dcase2020"], "fan", clips, [0.1, 2.0], 1.0)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "anomaly_score_fan_id_00.csv": "normal_id_00_00000000.wav,2.0\n",
+        "anomaly_score_fan_id_05.csv": "id_05_00000001.wav,0.1\n",
+    }
+    clips = [clip for name in ("section_03_test_0000", "section_03_test_0001") if (clip := parse_name(Path(f"{name}.wav"), "test"))]
+    make_folder(tmp_path / "new")
+    write_score_files(tmp_path / "new", PROTOCOLS["dcase2022"], "bearing", clips, [1.0, 1.5], 1.0)
+    assert {path.name: path.read_text() for path in (tmp_path / "new").iterdir()} == {
+        "anomaly_score_bearing_section_03.csv": "section_03_test_0000.wav,1.0\nsection_03_test_0001.wav,1.5\n",
+        "decision_result_bearing_section_03.csv": "section_03_test_0000.wav,0\nsection_03_test_0001.wav,1\n",
+    }

@@ -1,0 +1,196 @@
+"""File names and folders in DCASE layout."""
+
+from pathlib import Path
+
+import pytest
+
+from aegan_monitor.errors import DataError
+from aegan_train.recordings.folder import EXPECTED_NAME, Clip, find_clips, parse_name, read_manifest, tell_skipped
+from synthetic import write_dcase2020
+
+# (name, section, is_anomaly, number, domain, naming): the forms that the official data sets have
+FORMS = [
+    ("normal_id_00_00000012.wav", "00", False, 12, "", "dcase2020"),
+    ("anomaly_id_06_00000003.flac", "06", True, 3, "", "dcase2020"),
+    ("id_05_00000000.wav", "05", None, 0, "", "dcase2020"),
+    ("section_01_target_train_normal_0000_f-n_C.wav", "01", False, 0, "target", "dcase2022"),
+    ("section_00_source_test_anomaly_0003_vel_620_ac_0.08.wav", "00", True, 3, "source", "dcase2022"),
+    ("section_00_source_train_normal_0028_car_C2_spd_31V_mic_1.wav", "00", False, 28, "source", "dcase2022"),
+    ("section_00_target_test_anomaly_0015_car_A2_spd_6_mic_2.wav", "00", True, 15, "target", "dcase2022"),
+    ("section_00_target_test_anomaly_0021_vel_8_loc_G.wav", "00", True, 21, "target", "dcase2022"),
+    ("section_00_source_test_normal_0026_volt_1.5_wt_150.wav", "00", False, 26, "source", "dcase2022"),
+    ("section_00_target_test_normal_0044_pat_03.wav", "00", False, 44, "target", "dcase2022"),
+    ("section_02_source_train_normal_0001_noAttribute.wav", "02", False, 1, "source", "dcase2022"),
+    ("section_04_source_test_normal_0001.wav", "04", False, 1, "source", "dcase2022"),
+    ("section_03_source_test_0000.wav", "03", None, 0, "source", "dcase2022"),
+    ("section_03_target_test_0007.wav", "03", None, 7, "target", "dcase2022"),
+    ("section_03_test_0099.wav", "03", None, 99, "", "dcase2022"),
+    ("section_00_0000.wav", "00", None, 0, "", "dcase2022"),
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form[0])
+def test_names_say_section_label_number_and_domain(form: tuple[str, str, bool | None, int, str, str]) -> None:
+    """Of 2020, and of 2022 and later; the challenge's own test clips say no label."""
+    clip = parse_name(Path(form[0]), "test")
+    assert clip is not None
+    assert (clip.path.name, clip.section, clip.is_anomaly, clip.number, clip.domain, clip.naming) == form
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pump1.wav",
+        "normal_00_00000000.wav",
+        "xnormal_id_00_0.wav",
+        "normal_id_00_0_x.wav",
+        "section_00_test_normal_0000.wav",
+        "id_\u0661_0.wav",
+    ],
+)
+def test_a_name_that_says_nothing_is_no_clip(name: str) -> None:
+    """It is told by `find_clips`."""
+    assert parse_name(Path(name), "train") is None
+
+
+@pytest.mark.dataset
+def test_every_official_name_parses(recordings: Path) -> None:
+    """The names that DCASE 2023 really uses, behind the prefix that these samples carry."""
+    names = sorted((recordings / "dcase2023_samples").glob("*.wav"))
+    clips = [clip for path in names if (clip := parse_name(path.with_name(path.name.split("_", 2)[2]), "test"))]
+    assert len(clips) == len(names) == 28
+    assert [clip.is_anomaly for clip in clips].count(True) == 5
+    assert [clip.is_anomaly for clip in clips].count(None) == 0
+    assert {(clip.section, clip.domain, clip.naming) for clip in clips} == {
+        ("00", "source", "dcase2022"),
+        ("00", "target", "dcase2022"),
+    }
+
+
+def lay(data: Path, *names: str) -> Path:
+    """Empty files: names are all that is looked at here."""
+    for name in names:
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).touch()
+    return data
+
+
+def places(clips: list[Clip], data: Path) -> list[str]:
+    """Where clips lie."""
+    return [clip.path.relative_to(data).as_posix() for clip in clips]
+
+
+def test_wrong_folders_are_told(tmp_path: Path) -> None:
+    """What is there instead, or what belongs there."""
+    with pytest.raises(DataError, match="no such folder; --data takes the folder that holds dev_data/pump/train$"):
+        find_clips(tmp_path / "none", "pump", "train")
+    with pytest.raises(DataError, match="no folder dev_data/pump/train; there is none of dev_data, eval_data, additional_data in it$"):
+        find_clips(tmp_path, "pump", "train")
+    (tmp_path / "dev_data" / "fan" / "train").mkdir(parents=True)
+    (tmp_path / "eval_data" / "raw" / "valve" / "train").mkdir(parents=True)
+    with pytest.raises(DataError, match="no folder dev_data/pump/train; machine types there: fan, valve$"):
+        find_clips(tmp_path, "pump", "train")
+    with pytest.raises(DataError, match="/fan/train: no normal clip of fan in it; put recordings there, e.g. normal_id_00_00000000.wav$"):
+        find_clips(tmp_path, "fan", "train")
+
+
+def test_sets_are_taken_together_or_apart(tmp_path: Path) -> None:
+    """All that are there, or those asked for; one that was asked for and is missing is an error, not a smaller training."""
+    dev, evaluation = "dev_data/fan/train/normal_id_00_00000001.wav", "eval_data/fan/train/normal_id_01_00000000.wav"
+    more = "additional_data/fan/train/normal_id_01_00000001.wav"
+    data = lay(tmp_path, dev, evaluation, more)
+    assert places(find_clips(data, "fan", "train").clips, data) == [dev, evaluation, more]
+    assert places(find_clips(data, "fan", "train", ["dev", "eval"]).clips, data) == [dev, evaluation]
+    assert places(find_clips(data, "fan", "train", ["additional"]).clips, data) == [more]
+    (data / evaluation).unlink()
+    (data / evaluation).parent.rmdir()
+    with pytest.raises(
+        DataError,
+        match="no folder eval_data/fan/train; there is dev_data and additional_data; "
+        "add it, or take its set out of the configuration's sets$",
+    ):
+        find_clips(data, "fan", "train", ["dev", "eval"])
+
+
+def test_folders_as_archives_unpack_are_found(tmp_path: Path) -> None:
+    """Below raw, as the 2023 baseline has it; test clips by domain, as in 2021; a machine type right in DIR, which counts as dev."""
+    names = [
+        "dev_data/fan/source_test/section_00_source_test_normal_0000.wav",
+        "dev_data/fan/target_test/section_00_target_test_normal_0000.wav",
+        "dev_data/raw/fan/test/section_00_source_test_normal_0001_m-n_W.wav",
+        "fan/test/section_00_source_test_normal_0002_m-n_W.wav",
+        "eval_data/raw/fan/test/section_03_test_0000.wav",
+    ]
+    data = lay(tmp_path, *names)
+    assert places(find_clips(data, "fan", "test").clips, data) == names
+    assert places(find_clips(data, "fan", "test", ["dev"]).clips, data) == names[:4]
+
+
+def test_what_is_no_clip_is_counted_and_listed_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong names, other files, and anomalies among training clips; the others are taken."""
+    folder = "dev_data/fan/train"
+    lay(
+        tmp_path,
+        *(f"{folder}/{name}" for name in ("normal_id_00_00000000.wav", ".DS_Store", "fan 1.wav", "notes.txt", "id_05_00000000.wav")),
+    )
+    lay(tmp_path, f"{folder}/anomaly_id_00_00000000.wav", f"{folder}/more.wav/x")
+    found = find_clips(tmp_path, "fan", "train")
+    assert places(found.clips, tmp_path) == [f"{folder}/normal_id_00_00000000.wav"]
+    assert [(path.name, reason) for path, reason in found.skipped] == [
+        ("anomaly_id_00_00000000.wav", "an anomaly among training clips"),
+        ("fan 1.wav", EXPECTED_NAME),
+        ("id_05_00000000.wav", "expected a name that says normal among training clips"),
+        ("more.wav", "expected a WAV or FLAC recording"),
+        ("notes.txt", "expected a WAV or FLAC recording"),
+    ]
+    tell_skipped(found.skipped)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "5 files skipped:"
+    assert lines[1] == f"  {tmp_path}/{folder}/anomaly_id_00_00000000.wav: an anomaly among training clips"
+    tell_skipped([])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_folder_of_wrong_names_alone_is_an_error(tmp_path: Path) -> None:
+    """With the first of them."""
+    lay(tmp_path, "dev_data/fan/train/a.wav", "dev_data/fan/train/b.wav", "dev_data/fan/test/c.wav")
+    ending = "; put recordings there, e.g. normal_id_00_00000000.wav"
+    with pytest.raises(DataError) as failure:
+        find_clips(tmp_path, "fan", "train")
+    assert str(failure.value) == (
+        f"{tmp_path}/dev_data/fan/train: no normal clip of fan in it (2 skipped, the first a.wav: {EXPECTED_NAME}){ending}"
+    )
+    with pytest.raises(DataError) as failure:
+        find_clips(tmp_path, "fan", "test")
+    assert str(failure.value) == f"{tmp_path}/dev_data/fan/test: no clip of fan in it (1 skipped, the first c.wav: {EXPECTED_NAME}){ending}"
+
+
+def test_the_manifest_tells_recordings_and_nothing_else(tmp_path: Path) -> None:
+    """Columns path and flight; a manifest without them is refused."""
+    assert read_manifest(tmp_path) == {}
+    (tmp_path / "manifest.csv").write_text("path,label,flight\na.wav,anomaly,f1\n")
+    assert read_manifest(tmp_path) == {"a.wav": "f1"}
+    (tmp_path / "manifest.csv").write_text("path,label\na.wav,anomaly\n")
+    with pytest.raises(DataError, match=r"manifest.csv: column missing: flight; expected path and flight$"):
+        read_manifest(tmp_path)
+
+
+def test_a_manifest_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    """With the mark that some programs put first; one in another encoding is one line."""
+    (tmp_path / "manifest.csv").write_bytes("\ufeffpath,flight\na.wav,f1\nb.wav\n".encode())
+    assert read_manifest(tmp_path) == {"a.wav": "f1", "b.wav": ""}
+    (tmp_path / "manifest.csv").write_bytes("path,flight\nl\xfcfter.wav,f1\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"manifest\.csv: expected CSV in UTF-8, with commas: .*; save it again as such$"):
+        read_manifest(tmp_path)
+
+
+def test_a_manifest_that_names_no_clip_is_told(tmp_path: Path) -> None:
+    """Other slashes and a leading ./ are understood; other paths are an error, not silence."""
+    data = write_dcase2020(tmp_path / "data")
+    path = find_clips(data, "fan", "train").clips[0].path.relative_to(data).as_posix()
+    for spelt in (path, f"./{path}", path.replace("/", "\\")):
+        (data / "manifest.csv").write_text(f"path,flight\n{spelt},one\n")
+        assert find_clips(data, "fan", "train").clips[0].recording == "one"
+    (data / "manifest.csv").write_text(f"path,flight\n/elsewhere/{path},one\n")
+    with pytest.raises(DataError, match=r"manifest\.csv: names a flight for none of \d+ training clips; its column path begins at "):
+        find_clips(data, "fan", "train")

@@ -1,0 +1,1 @@
+"""What is fitted on normal scores: statistics, background copies and pseudo-faults."""

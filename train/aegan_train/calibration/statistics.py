@@ -1,0 +1,127 @@
+"""The reference set, fitted by scikit-learn, and calibration on held-out normal clips."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.covariance import LedoitWolf
+from sklearn.neighbors import LocalOutlierFactor
+
+from aegan_monitor.detection.fusion import log_score
+from aegan_monitor.detection.record import Calibration, FusionTerm, Normalisation
+from aegan_monitor.detection.reference import N_LOF_NEIGHBOURS, ReferenceSet
+from aegan_monitor.types import DoubleArray, FloatArray
+
+COVARIANCE = "ledoit-wolf"
+PROBABILITIES = [*(round(i / 100, 2) for i in range(100)), 0.995, 0.999, 1.0]
+LEAST_STD = 1e-12
+BACKGROUND_WEIGHT = 1.0  # variance that a changed background is granted, in all dimensions together, against that of normal clips
+LEAST_CONTROL_STD_DB = 0.01  # of a band that is as good as constant: digital silence behind a low-pass
+
+
+@dataclass(frozen=True, slots=True)
+class ClipStatistics:
+    """What a reference set is fitted on: normal clips, and copies of some of them before other backgrounds.
+
+    Attributes:
+        embeddings: float64 `[n_clips, n_embedding]`, mean embeddings.
+        bands: float64 `[n_clips, 2, 128]`, mean control bands in dB.
+        embedding_changes: float64 `[n_copies, n_embedding]`, copy less original.
+        band_changes: float64 `[n_copies, 2, 128]`, likewise.
+    """
+
+    embeddings: DoubleArray
+    bands: DoubleArray
+    embedding_changes: DoubleArray
+    band_changes: DoubleArray
+
+
+def fit_reference(clips: ClipStatistics, filterbank: FloatArray, mean_spectrogram: FloatArray) -> tuple[ReferenceSet, float]:
+    """The reference set, and the shrinkage of its covariance.
+
+    The covariance is shrunk towards a multiple of the identity (O. Ledoit, M. Wolf, 2004): that of fewer clips than
+    dimensions is singular. The reference code inverts it all the same.
+    """
+    embeddings, bands = clips.embeddings, clips.bands
+    covariance = LedoitWolf().fit(embeddings)
+    lof = LocalOutlierFactor(min(N_LOF_NEIGHBOURS, len(embeddings) - 1), metric="cosine", algorithm="brute", novelty=True).fit(embeddings)
+    distances, neighbours = lof.kneighbors()
+    embedding_std, control_std = np.maximum(embeddings.std(axis=0), LEAST_STD), np.maximum(bands.std(axis=0), LEAST_CONTROL_STD_DB)
+    reference = ReferenceSet(
+        filterbank=filterbank,
+        mean_spectrogram=mean_spectrogram,
+        embedding_mean=covariance.location_,
+        embedding_precision=covariance.precision_,
+        embedding_clips=embeddings,
+        embedding_std=embedding_std,
+        embedding_near=compensate(embedding_std, clips.embedding_changes),
+        lof_distance=distances[:, -1],
+        lof_density=1.0 / (np.maximum(distances, distances[neighbours, -1]).mean(axis=1) + 1e-10),
+        control_clips=bands,
+        control_std=control_std,
+        control_near=np.stack([compensate(std, clips.band_changes[:, place]) for place, std in enumerate(control_std)]),
+    )
+    return reference, float(covariance.shrinkage_)
+
+
+def compensate(std: DoubleArray, changes: DoubleArray) -> DoubleArray:
+    """A matrix `[n, n]` after which a difference's length counts less along what a changed background does.
+
+    Lengths are those under the covariance `diag(std^2) + N`. N is the second moment of `changes` `[n_copies, n]` (which may be
+    none: then it is no more than division by `std` `[n]`), scaled so that in units of `std` its typical variance is
+    BACKGROUND_WEIGHT: how loud the next background will be nobody knows, in which directions it moves a clip one can try out.
+
+    Source: within-class covariance normalisation (A. Hatch et al., 2006), with synthetic backgrounds as the class's spread.
+    """
+    whole = np.eye(len(std))
+    if len(changes):
+        in_std = changes / std
+        moment = in_std.T @ in_std / len(in_std)
+        # A geometric mean: a plain one would be that of the few calmest dimensions, in which any background is enormous.
+        typical_variance = float(np.expm1(np.log1p(np.diag(moment)).mean()))
+        whole += moment * (BACKGROUND_WEIGHT / max(typical_variance, LEAST_STD))
+    found: DoubleArray = np.linalg.cholesky(np.linalg.inv(whole)) / std[:, None]
+    return found
+
+
+def scale_fusion(
+    names: Sequence[str], normal: Sequence[Mapping[str, float]], varied: Sequence[Mapping[str, float]]
+) -> dict[str, FusionTerm]:
+    """How each of `names` enters the fusion, from the scores of held-out normal clips and of their copies before other backgrounds."""
+    terms = {}
+    for name in names:
+        centre = float(np.mean([log_score(clip[name]) for clip in normal]))
+        distances = [log_score(clip[name]) - centre for clip in (varied or normal)]
+        terms[name] = FusionTerm(centre=centre, scale=max(LEAST_STD, float(np.sqrt(np.mean(np.square(distances))))))
+    return terms
+
+
+def normalise(scores: Sequence[Mapping[str, float]]) -> dict[str, Normalisation]:
+    """Mean and standard deviation of every score over held-out normal clips."""
+    table = {name: np.array([clip[name] for clip in scores]) for name in scores[0]}
+    return {name: Normalisation(mean=float(v.mean()), std=max(LEAST_STD, float(v.std()))) for name, v in table.items()}
+
+
+def calibrate(normal: Sequence[Mapping[str, float]], varied: Sequence[Mapping[str, float]] = ()) -> Calibration:
+    """Quantiles of every score over held-out normal clips and their copies before other backgrounds, and what they advise.
+
+    With copies the calibration has seen what a new place does, and its upper end is the threshold; without, a few dozen clips
+    show the edge of what was heard and not of what is normal, so that the threshold lies well over it.
+    """
+    scores = [*normal, *varied]
+    quantiles = {name: [float(q) for q in np.quantile([clip[name] for clip in scores], PROBABILITIES)] for name in scores[0]}
+    advice = {"quantile": 0.95, "margin": 0.1} if varied else {}
+    return Calibration(n_clips=len(normal), n_copies=len(varied), probabilities=PROBABILITIES, quantiles=quantiles, **advice)
+
+
+def mean_of_clips(db: Sequence[FloatArray], n_frames: int) -> FloatArray:
+    """Mean spectrogram `[n_bands, n_frames]` of normal clips, over those that reach each frame; the last known one beyond."""
+    total = np.zeros((db[0].shape[0], n_frames))
+    count = np.zeros(n_frames)
+    for each in db:
+        length = min(n_frames, each.shape[1])
+        total[:, :length] += each[:, :length]
+        count[:length] += 1
+    n_known = int(np.count_nonzero(count))
+    mean = total[:, :n_known] / count[:n_known]
+    return np.pad(mean, ((0, 0), (0, n_frames - n_known)), mode="edge").astype(np.float32)

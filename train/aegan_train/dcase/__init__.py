@@ -1,0 +1,1 @@
+"""DCASE protocols, published figures and published checkpoints."""

@@ -1,0 +1,76 @@
+"""A published checkpoint as a finished run: its weights, and from the training audio all that is not in the file."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from aegan_monitor.errors import DataError
+from aegan_train.artifacts import finish
+from aegan_train.checkpoint import CHECKPOINT, Training, make_updater, save_checkpoint
+from aegan_train.config import Preset, TrainConfig
+from aegan_train.dataset import find_scaling, gather_pictures, split_held_out
+from aegan_train.dcase.reference_checkpoint import load_state, read_reference_checkpoint, tell_settings
+from aegan_train.recordings.folder import SKIPPED, write_skipped
+
+PRESET: Preset = "paper"  # published networks have its size
+ROW_NAME = re.compile(r"dcase\d{4}_(?P<machine_type>[^_]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """What `aegan-train import-checkpoint` was asked for."""
+
+    file: Path
+    data: Path
+    machine_type: str
+    config: TrainConfig
+    out: Path
+    device: torch.device
+    commit: str | None = None
+    seed: int = 0
+
+
+def guess_machine_type(config_path: Path) -> str:
+    """The machine type in the name of a row's configuration.
+
+    Raises:
+        DataError: The name tells none.
+    """
+    if match := ROW_NAME.fullmatch(config_path.stem):
+        return match["machine_type"]
+    raise DataError(f"{config_path}: its name tells no machine type (as dcase2020_fan.yaml does); name it by --machine-type")
+
+
+def import_checkpoint(request: ImportRequest) -> None:
+    """Leave a run in `request.out`.
+
+    The scaling spans all training clips, as where the weights come from; the reference set is of those that are not held
+    out. The networks have heard the held-out clips, too, so the calibration is a little too quiet.
+
+    Raises:
+        DataError: The file does not fit the configuration, the recordings are not fit for training, or
+            `out` already holds a run.
+    """
+    if (request.out / CHECKPOINT).exists():
+        raise DataError(f"{request.out}: already holds a run; choose another --out")
+    config = request.config
+    checkpoint = read_reference_checkpoint(request.file)
+    updater = make_updater(config, request.device)
+    settings = tell_settings(checkpoint, config)
+    load_state(updater.generator, checkpoint.generator, "netG", str(request.file), settings)
+    load_state(updater.discriminator, checkpoint.discriminator, "netD", str(request.file), settings)
+
+    found = gather_pictures(request.data, request.machine_type, config)
+    fit_clips, held_out = split_held_out(found.clips, config.held_out, request.seed)
+    scaling, pictures = find_scaling(found.db), found.select(fit_clips)
+    rng = torch.Generator().manual_seed(request.seed)
+    training = Training(request.machine_type, PRESET, config, request.seed, scaling, pictures.sha256, updater, rng)
+    request.out.mkdir(parents=True, exist_ok=True)
+    write_skipped(found.skipped, request.out / SKIPPED)
+    finish(training, fit_clips, held_out, pictures, request.out, request.device, request.commit)
+    save_checkpoint(training, request.out)  # last: what was cut off can be imported again
+    if checkpoint.figure is not None:
+        print(f"{request.file}: its epoch was chosen by a figure of {100 * checkpoint.figure:.2f}, by the labels of test clips")
+    print(f"{request.out}: run of imported weights; next: aegan-train evaluate, or aegan-export {request.out} --out BUNDLE")

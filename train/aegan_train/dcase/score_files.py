@@ -1,0 +1,41 @@
+"""The files that the challenge's own evaluators read: a score, and from 2022 on a decision, for each test clip."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aegan_monitor.errors import DataError
+from aegan_train.checkpoint import write_atomically
+from aegan_train.dcase.protocols import Protocol
+from aegan_train.recordings.folder import Clip
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder for the files, before the long work that they tell of.
+
+    Raises:
+        DataError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be made a folder: {error.strerror}; choose another --csv") from error
+
+
+def write_score_files(
+    folder: Path, protocol: Protocol, machine_type: str, clips: Sequence[Clip], scores: Sequence[float], threshold: float
+) -> list[Path]:
+    """Write `anomaly_score_<type>_<unit>_<nn>.csv` (and `decision_result_...`, 1 above `threshold`), lines `file,value`; their paths."""
+    columns: dict[str, list[str]] = {"anomaly_score": [repr(score) for score in scores]}
+    if protocol.has_decisions:
+        columns["decision_result"] = [str(int(score > threshold)) for score in scores]
+    written = []
+    for section in sorted({clip.section for clip in clips}):
+        for kind, values in columns.items():
+            path = folder / f"{kind}_{machine_type}_{protocol.unit}_{section}.csv"
+            _write_lines(path, [f"{clip.path.name},{value}" for clip, value in zip(clips, values, strict=True) if clip.section == section])
+            written.append(path)
+    return written
+
+
+def _write_lines(path: Path, lines: Sequence[str]) -> None:
+    write_atomically(path, lambda partial: partial.write_text("\n".join(lines) + "\n", encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""Recordings for training: folders, survey and features."""
