@@ -14,7 +14,7 @@ from typing import get_args
 from aegan_monitor.arguments import make_parser
 from aegan_monitor.errors import UsageError
 from aegan_monitor.messages.payloads import CommandName
-from aegan_monitor.program import run_command, tell_error
+from aegan_monitor.program import print_problem, run_command
 
 
 def run_run(arguments: argparse.Namespace) -> int:
@@ -123,7 +123,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     if (arguments.config is None) == (arguments.bundle is None):
         make_parser().error("check: expected either --config FILE or BUNDLE")
     if arguments.config:
-        return check_configuration(arguments.config, partial(print, flush=True), partial(tell_error, "aegan-monitor"))
+        return check_configuration(arguments.config, partial(print, flush=True), partial(print_problem, "aegan-monitor"))
     check_bundle(arguments.bundle, InferenceConfig(), print)
     return 0
 
