@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
 SOURCES := pyproject.toml constraints.txt
 
-# The service: see docs/operating.md. EXTRA=gpu for CUDA and TensorRT; PURGE=1 lets uninstall forget configuration and state.
+# The service: see docs/how-to/service.md. EXTRA=gpu for CUDA and TensorRT; PURGE=1 lets uninstall forget configuration and state.
 PREFIX ?= /usr/local
 EXTRA ?= cpu
 SYSTEM_PYTHON ?= /usr/bin/python3

@@ -1,41 +1,127 @@
-"""The command line of aegan-monitor: which commands there are, what each takes, and which values make sense."""
+"""Command line of aegan-monitor: the commands, their options, and the check of each value."""
 
 import argparse
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 from aegan_monitor import __version__
+from aegan_monitor.messages.payloads import CommandName
 
-METER_CHANNELS = 2  # sound servers offer 32, of which most are copies or empty
-LARGEST_SPEED = 100.0  # of the demo; a faster pump would outrun the network
-DESCRIPTION = "aegan-monitor: listens to machines and says over MQTT when one sounds wrong."
+METER_CHANNELS = 2  # sound servers offer 32, most of them copies or empty
+LARGEST_SPEED = 100.0  # of the demo; the network cannot follow a faster pump
+DESCRIPTION = "Listens to machines, and publishes an alarm over MQTT when one sounds wrong."
+START = "first steps: aegan-monitor demo, aegan-monitor devices --meter, aegan-monitor config --out monitor.yaml"
 MAP_SUFFIXES = (".png", ".npz")
+ANSWER_TIMEOUT_S = 10.0
+OPERATOR_COMMANDS: dict[str, str] = {
+    "acknowledge": "Acknowledges the active alarm of a machine: somebody has seen it.",
+    "shelve": "Suppresses the alarm of a machine for a time, for instance during maintenance.",
+    "unshelve": "Ends the shelf of a machine's alarm at once.",
+    "close": "Ends an alarm by hand, for instance one that no measurement can clear any more.",
+}
+if TYPE_CHECKING:
+    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_command(commands: "Commands", name: str, sentence: str, example: str) -> argparse.ArgumentParser:
+    """A command whose --help is one sentence, its options and an example."""
+    return commands.add_parser(
+        name,
+        help=f"{sentence[:1].lower()}{sentence[1:].rstrip('.')}",
+        description=sentence,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="aegan-monitor", description=DESCRIPTION)
+    parser = argparse.ArgumentParser(prog="aegan-monitor", description=DESCRIPTION, epilog=START)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    run = commands.add_parser("run", help="monitor until stopped")
-    run.add_argument("--config", type=Path, required=True, metavar="FILE")
+    run = add_command(commands, "run", "Monitors the machines until it is stopped.", "aegan-monitor run --config monitor.yaml")
+    run.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration (aegan-monitor config writes one)")
 
-    reload = commands.add_parser("reload", help="let a daemon read its configuration anew, and tell what came of it")
-    reload.add_argument("pid", type=parse_count, metavar="PID", help="of the daemon; systemctl reload aegan-monitor does the same")
+    config = add_command(
+        commands, "config", "Prints a configuration with every key, its default and a comment.", "aegan-monitor config --out monitor.yaml"
+    )
+    config.add_argument("--out", type=Path, metavar="FILE", help="write it to FILE, which must not exist yet")
 
-    replay = commands.add_parser("replay", help="score recordings: as one stream, or each as a clip")
+    check = add_command(
+        commands,
+        "check",
+        "Tests on this machine all that monitoring needs: configuration, bundle, provider, microphone, broker.",
+        "aegan-monitor check --config monitor.yaml",
+    )
+    check.add_argument("--config", type=Path, metavar="FILE", help="test everything that this configuration names")
+    check.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="test this bundle alone")
+
+    devices = add_command(
+        commands, "devices", "Lists the microphones, and shows how loud they are.", "aegan-monitor devices --meter --seconds 10"
+    )
+    devices.add_argument("device", nargs="?", metavar="NAME", help="name of a device, or a part of it (default: all)")
+    devices.add_argument("--meter", action="store_true", help="show level, peak and clipping until Ctrl-C")
+    devices.add_argument("--seconds", type=parse_positive, default=math.inf, metavar="N", help="end the meter after N seconds")
+    devices.add_argument(
+        "--channels",
+        type=parse_count,
+        default=METER_CHANNELS,
+        metavar="N",
+        help="the meter shows the first N channels of each device (default: %(default)s)",
+    )
+
+    record = add_command(
+        commands,
+        "record",
+        "Records normal sound as 10 s clips, in the folders that aegan-train fit reads.",
+        "aegan-monitor record --machine pump --out recordings --hours 8",
+    )
+    record.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="clips go to DIR/dev_data/MACHINE/train, behind those that are there"
+    )
+    record.add_argument("--machine", metavar="NAME", help="name of the folder; with --config a machine of that configuration")
+    record.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="use microphone and sample rate of a machine in this configuration, in place of the next three options",
+    )
+    record.add_argument("--device", metavar="NAME", help="microphone, as aegan-monitor devices lists it (default: the system's)")
+    record.add_argument("--channel", type=int, default=None, metavar="N", help="channel of the device, from 0 (default: 0)")
+    record.add_argument("--bundle", type=Path, metavar="DIR", help="use the sample rate of this bundle (default: 16 kHz)")
+    record.add_argument("--hours", type=parse_positive, default=math.inf, metavar="H", help="end after H hours of clips")
+    record.add_argument("--clips", type=parse_count, default=math.inf, metavar="N", help="end after N clips")
+    record.add_argument(
+        "--max-mb", type=parse_positive, default=math.inf, metavar="MB", help="end before the machine's clips take more than MB"
+    )
+    record.add_argument(
+        "--keep-free-mb", type=parse_positive, default=500.0, metavar="MB", help="end before less is free on the disk (default: 500)"
+    )
+
+    replay = add_command(
+        commands,
+        "replay",
+        "Scores recordings as the daemon would: as one stream, or each as a clip.",
+        "aegan-monitor replay --bundle bundles/pump monday.wav tuesday.flac",
+    )
     source = replay.add_mutually_exclusive_group(required=True)
-    source.add_argument("--bundle", type=Path, metavar="DIR")
-    source.add_argument("--config", type=Path, metavar="FILE", help="bundle, score and alarm of one of its machines")
-    replay.add_argument("--machine", metavar="NAME", help="which of them, where there are several")
-    replay.add_argument("--clips", action="store_true", help="each file is a clip of its own")
-    replay.add_argument("--jsonl", type=Path, metavar="OUT", help="write one object a decision (or a clip), with all scores")
-    replay.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    source.add_argument("--bundle", type=Path, metavar="DIR", help="bundle, with the alarm settings that it advises")
+    source.add_argument("--config", type=Path, metavar="FILE", help="bundle, score and alarm settings of a machine in this configuration")
+    replay.add_argument("--machine", metavar="NAME", help="name of that machine, if the configuration has several")
+    replay.add_argument("--clips", action="store_true", help="score each file as a clip of its own")
+    replay.add_argument("--jsonl", type=Path, metavar="OUT", help="write one JSON object a decision (or a clip), with all scores")
+    replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="recording, WAV or FLAC")
 
-    localize = commands.add_parser("localize", help="show where in a recording the unusual sound is: when, and at which frequencies")
-    localize.add_argument("bundle", type=Path, metavar="BUNDLE")
-    localize.add_argument("clip", type=Path, metavar="CLIP", help="WAV or FLAC")
+    localize = add_command(
+        commands,
+        "localize",
+        "Shows when, and at which frequencies, a recording is unusual.",
+        "aegan-monitor localize bundles/pump recording.wav --out map.png",
+    )
+    localize.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle of the machine")
+    localize.add_argument("clip", type=Path, metavar="CLIP", help="recording, WAV or FLAC")
     localize.add_argument(
         "--out",
         type=parse_map_path,
@@ -44,46 +130,39 @@ def make_parser() -> argparse.ArgumentParser:
         help="map.png: picture, and map.npz with the arrays; map.npz: arrays only",
     )
 
-    check = commands.add_parser("check", help="prove that this machine can monitor: configuration, bundle, provider, microphone, broker")
-    check.add_argument("--config", type=Path, metavar="FILE")
-    check.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE")
-
-    devices = commands.add_parser("devices", help="list microphones, and how loud they are")
-    devices.add_argument("device", nargs="?", metavar="NAME", help="name, or part of it (default: all)")
-    devices.add_argument("--meter", action="store_true", help="show level, peak and clipping until Ctrl-C")
-    devices.add_argument("--seconds", type=parse_positive, default=math.inf, metavar="N", help="end the meter after so long")
-    devices.add_argument(
-        "--channels",
-        type=parse_count,
-        default=METER_CHANNELS,
-        metavar="N",
-        help="the meter shows the first N of each device (default: %(default)s)",
+    reload = add_command(
+        commands, "reload", "Makes a running daemon read its configuration again, and prints the outcome.", "aegan-monitor reload 1234"
     )
+    reload.add_argument("pid", type=parse_count, metavar="PID", help="process id of the daemon; systemctl reload aegan-monitor needs none")
 
-    record = commands.add_parser("record", help="record normal sound as 10 s clips that aegan-train fit takes as they are")
-    record.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="clips go to DIR/dev_data/MACHINE/train, continuing what is there"
-    )
-    record.add_argument("--machine", metavar="NAME", help="what the folder is called; with --config one of its machines")
-    record.add_argument("--config", type=Path, metavar="FILE", help="take capture and sample rate from there, instead of:")
-    record.add_argument("--device", metavar="NAME", help="microphone, as aegan-monitor devices lists it (default: the system's)")
-    record.add_argument("--channel", type=int, default=None, metavar="N", help="of the device, from 0 (default: 0)")
-    record.add_argument("--bundle", type=Path, metavar="DIR", help="take its sample rate (default: 16 kHz)")
-    record.add_argument("--hours", type=parse_positive, default=math.inf, metavar="H", help="end after so many hours of clips")
-    record.add_argument("--clips", type=parse_count, default=math.inf, metavar="N", help="end after so many clips")
-    record.add_argument("--max-mb", type=parse_positive, default=math.inf, metavar="MB", help="end before the machine's clips take more")
-    record.add_argument(
-        "--keep-free-mb", type=parse_positive, default=500.0, metavar="MB", help="end before less is free on the disk (default: 500)"
-    )
+    add_operator_commands(commands)
 
-    demo = commands.add_parser("demo", help="listen to a synthesised pump until its bearing fails")
-    demo.add_argument("--seed", type=parse_seed, metavar="N", default=0, help="the pump on another day (default: 0)")
-    demo.add_argument("--speed", type=parse_speed, default=1.0, help="times real time (default: 1)")
+    demo = add_command(
+        commands, "demo", "Plays a synthesised pump until its bearing fails and the alarm comes.", "aegan-monitor demo --speed 2"
+    )
+    demo.add_argument("--seed", type=parse_seed, metavar="N", default=0, help="random seed of the pump (default: 0)")
+    demo.add_argument("--speed", type=parse_speed, default=1.0, metavar="X", help="times real time (default: 1)")
     return parser
 
 
+def add_operator_commands(commands: "Commands") -> None:
+    """The commands that people send to a running daemon."""
+    for name in get_args(CommandName):
+        sentence = OPERATOR_COMMANDS.get(name, f"Sends the command {name} to a machine.")
+        operator = add_command(commands, name, sentence, f"aegan-monitor {name} pump --config monitor.yaml --by Anna")
+        operator.add_argument("machine", metavar="MACHINE", help="name of the machine, as in the configuration of the daemon")
+        operator.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration of the daemon: node and broker")
+        operator.add_argument("--by", default="", metavar="NAME", help="your name, for the event")
+        operator.add_argument("--reason", default="", metavar="TEXT", help="why, for the event")
+        operator.add_argument(
+            "--timeout", type=parse_positive, default=ANSWER_TIMEOUT_S, metavar="S", help="wait S seconds for the answer (default: 10)"
+        )
+        if name == "shelve":
+            operator.add_argument("--hours", type=parse_positive, metavar="H", help="for H hours, at most 168 (default: 1)")
+
+
 def parse_speed(text: str) -> float:
-    """A number over 0, as argparse wants it."""
+    """Read a speed over 0 and up to LARGEST_SPEED."""
     try:
         number = float(text)
     except ValueError:
@@ -94,7 +173,7 @@ def parse_speed(text: str) -> float:
 
 
 def parse_positive(text: str) -> float:
-    """A number over 0, as argparse wants it."""
+    """Read a number over 0."""
     try:
         number = float(text)
     except ValueError:
@@ -105,21 +184,21 @@ def parse_positive(text: str) -> float:
 
 
 def parse_count(text: str) -> int:
-    """A whole number of 1 or more, as argparse wants it."""
+    """Read a whole number of 1 or more."""
     if not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found {text!r}")
     return int(text)
 
 
 def parse_seed(text: str) -> int:
-    """A whole number from 0 to 2^32 - 1, as argparse wants it."""
+    """Read a whole number from 0 to 2^32 - 1."""
     if not (text.isdecimal() and int(text) < 2**32):
         raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {2**32 - 1}, found {text!r}")
     return int(text)
 
 
 def parse_map_path(text: str) -> Path:
-    """A path that ends in .png or .npz, as argparse wants it."""
+    """Read a path that ends in .png or .npz."""
     if Path(text).suffix not in MAP_SUFFIXES:
         raise argparse.ArgumentTypeError(f"expected a path that ends in {' or '.join(MAP_SUFFIXES)}, found {text!r}")
     return Path(text)

@@ -1,4 +1,4 @@
-"""aegan-monitor: listens to machines and says over MQTT when one sounds wrong."""
+"""Entry point of aegan-monitor: one function a command. Each imports only what its command needs."""
 
 import argparse
 import faulthandler
@@ -9,10 +9,12 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import get_args
 
 from aegan_monitor.arguments import make_parser
 from aegan_monitor.errors import UsageError
-from aegan_monitor.program import run_command, tell_error
+from aegan_monitor.messages.payloads import CommandName
+from aegan_monitor.program import print_problem, run_command
 
 
 def run_run(arguments: argparse.Namespace) -> int:
@@ -24,9 +26,9 @@ def run_run(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config)
     logging.basicConfig(level=config.log_level.upper(), handlers=[make_handler(sys.stderr, os.environ)])
-    faulthandler.enable()  # where each thread was, in the log, when it crashes or systemd's watchdog ends it
+    faulthandler.enable()  # logs each thread's stack when the process crashes or systemd's watchdog ends it
     keep_memory_whole()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # too early: what it would read is being read
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload now would read what is being read anyway
     monitor = Monitor(config, read_again=lambda: load_config(arguments.config))
     stop_on_signals(monitor.stop)
     signal.signal(signal.SIGHUP, lambda *_: monitor.reload())
@@ -41,9 +43,32 @@ def run_reload(arguments: argparse.Namespace) -> int:
     path = find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
     if path is None:
         send_hangup(arguments.pid)
-        print(f"aegan-monitor: asked process {arguments.pid} to reload; its log tells whether it did: 'reloaded' or 'reload failed'")
+        print(f"aegan-monitor: asked process {arguments.pid} to reload; see its log for 'reloaded' or 'reload failed'")
     else:
         request_reload(arguments.pid, path)
+    return 0
+
+
+def run_config(arguments: argparse.Namespace) -> int:
+    """`aegan-monitor config`."""
+    from aegan_monitor.config.example import read_example, write_example  # noqa: PLC0415
+
+    if arguments.out is None:
+        print(read_example(), end="")
+    else:
+        write_example(arguments.out)
+        print(f"{arguments.out}: written; set mqtt.host and each machine's bundle, then: aegan-monitor check --config {arguments.out}")
+    return 0
+
+
+def run_operator_command(arguments: argparse.Namespace) -> int:
+    """`aegan-monitor acknowledge`, `shelve`, ...: what an operator decides about an alarm."""
+    from aegan_monitor.config.model import load_config  # noqa: PLC0415
+    from aegan_monitor.tools.send_command import make_command, require_accepted, send_command  # noqa: PLC0415
+
+    command = make_command(arguments.command, arguments.by, arguments.reason, getattr(arguments, "hours", None))
+    require_accepted(send_command(load_config(arguments.config), arguments.machine, command, arguments.timeout))
+    print(f"{arguments.machine}: {arguments.command}: accepted")
     return 0
 
 
@@ -63,7 +88,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
         score, alarm = choose_score(machine, bundle), machine.alarm
         print(f"{arguments.config}: machine {machine.name}, bundle {machine.bundle}, score {score}", flush=True)
     elif arguments.machine is not None:
-        raise UsageError("replay: --machine names one of a configuration; leave it out, or name --config instead of --bundle")
+        raise UsageError("replay: --machine needs --config FILE; leave it out, or give --config instead of --bundle")
     else:
         bundle, inference = load_bundle(arguments.bundle), InferenceConfig()
         score, alarm = bundle.record.score, AlarmConfig()
@@ -96,9 +121,9 @@ def run_check(arguments: argparse.Namespace) -> int:
     from aegan_monitor.tools.check import check_bundle, check_configuration  # noqa: PLC0415
 
     if (arguments.config is None) == (arguments.bundle is None):
-        make_parser().error("check takes either --config FILE or BUNDLE")
+        make_parser().error("check: expected either --config FILE or BUNDLE")
     if arguments.config:
-        return check_configuration(arguments.config, partial(print, flush=True), partial(tell_error, "aegan-monitor"))
+        return check_configuration(arguments.config, partial(print, flush=True), partial(print_problem, "aegan-monitor"))
     check_bundle(arguments.bundle, InferenceConfig(), print)
     return 0
 
@@ -113,7 +138,7 @@ def run_devices(arguments: argparse.Namespace) -> int:
         print(describe_device(device), flush=True)
     if arguments.meter or arguments.seconds < math.inf:
         redraws = sys.stdout.isatty()
-        logging.getLogger("aegan_monitor").setLevel(logging.CRITICAL)  # what a listener logs stands in its device's line
+        logging.getLogger("aegan_monitor").setLevel(logging.CRITICAL)  # the meter shows faults in the device's line
         meter = Meter(found, arguments.channels, lambda line: print(line, flush=True), redraws=redraws, interval_s=0.2 if redraws else 1.0)
         stop_on_signals(meter.stop)
         meter.run(arguments.seconds)
@@ -128,7 +153,7 @@ def run_record(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in RecordRequest.__dataclass_fields__}
     shows, handler = sys.stdout.isatty(), make_handler(sys.stderr, os.environ)
     if shows and sys.stderr.isatty():
-        handler.setFormatter(logging.Formatter(f"\r\x1b[K{PLAIN_FORMAT}"))  # over the line that shows the level now
+        handler.setFormatter(logging.Formatter(f"\r\x1b[K{PLAIN_FORMAT}"))  # overwrites the line with the level
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     recorder = make_recorder(RecordRequest(**given), shows=shows)
     stop_on_signals(recorder.stop)
@@ -136,10 +161,10 @@ def run_record(arguments: argparse.Namespace) -> int:
 
 
 def stop_on_signals(stop: Callable[[], object]) -> None:
-    """Ctrl-C and SIGTERM call `stop`.
+    """Make Ctrl-C and SIGTERM call `stop`.
 
-    It sets a plain attribute that is looked at now and again: a second signal may come within the first one's handler, and the lock of
-    a `threading.Event` would then wait for itself.
+    `stop` must only set a plain attribute. A second signal can interrupt the first one's handler, and a `threading.Event` would then
+    wait for its own lock.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop())
@@ -152,8 +177,10 @@ def run_demo(arguments: argparse.Namespace) -> int:
     return run_show(arguments.seed, arguments.speed)
 
 
-ACTIONS = {
+ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    **dict.fromkeys(get_args(CommandName), run_operator_command),
     "run": run_run,
+    "config": run_config,
     "reload": run_reload,
     "replay": run_replay,
     "localize": run_localize,
@@ -165,7 +192,7 @@ ACTIONS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
+    """Parse the command line and run the command; returns the exit code."""
     arguments = make_parser().parse_args(argv)
     return run_command("aegan-monitor", lambda: ACTIONS[arguments.command](arguments))
 

@@ -1,4 +1,4 @@
-"""Log lines: with time and level for people; with the level alone, in its own form, for systemd's journal, which knows the time."""
+"""Log lines with time and level for a terminal, and with a priority mark for systemd's journal."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ _SYSLOG_DEBUG = 7
 
 
 def mark(level: int) -> str:
-    """`<N>`, which the journal takes off a line and keeps as the line's priority.
+    """The prefix `<N>`, which the journal removes and stores as the line's priority.
 
     Source: sd-daemon(3).
     """
@@ -20,7 +20,7 @@ def mark(level: int) -> str:
 
 
 def goes_to_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether the stream is the one that systemd has connected to its journal, and not one that somebody has put in its place.
+    """Whether systemd has connected this stream to its journal, and it was not redirected since.
 
     Source: systemd.exec(5), `$JOURNAL_STREAM`.
     """

@@ -1,4 +1,4 @@
-"""The parts of `docs/mqtt.md` that follow from the messages' definition: the table of topics, each payload's example and fields."""
+"""The parts of `docs/reference/mqtt.md` that follow from the payload models: the topics, each payload's example and fields."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from aegan_monitor.messages.payloads import PAYLOADS, Kind, Payload
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, UNMODELLED
+from marked_parts import make_table
 from schemas import make_schema
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -14,25 +15,14 @@ _NOTHING: dict[str, object] = {"string": "", "integer": 0, "number": 0.0, "boole
 _EXAMPLE_WIDTH = 140
 
 
-def fill(document: str) -> str:
-    """The document with everything between `<!-- generated: NAME -->` and `<!-- end of NAME -->` made anew."""
-    for name, text in (("topics", topics_table()), ("payloads", payload_sections())):
-        begin, end = f"<!-- generated: {name} -->", f"<!-- end of {name} -->"
-        before, _, rest = document.partition(begin)
-        _, found, after = rest.partition(end)
-        if not found:
-            raise ValueError(f"expected a line {begin!r} and after it a line {end!r}; add them where the part belongs")
-        document = f"{before}{begin}\n{text}{end}{after}"
-    return document
-
-
 def topics_table() -> str:
     """Every kind of message: its topic, how it is delivered, and what it is."""
-    rows = ["| topic | QoS | retained | what |", "|---|---|---|---|"]
-    for kind, (qos, retained) in QOS_AND_RETAINED.items():
-        topic, what = describe(kind)
-        rows.append(f"| `{topic}` | {qos} | {'yes' if retained else 'no'} | {what} |")
-    return "\n".join(rows) + "\n"
+    rows = [
+        (f"`{topic}`", str(qos), "yes" if retained else "no", what)
+        for kind, (qos, retained) in QOS_AND_RETAINED.items()
+        for topic, what in [describe(kind)]
+    ]
+    return make_table(("topic", "QoS", "retained", "what"), rows)
 
 
 def describe(kind: Kind) -> tuple[str, str]:
@@ -51,14 +41,14 @@ def payload_sections() -> str:
 
 
 def make_example(payload: type[Payload]) -> dict[str, Any]:
-    """A payload that obeys its schema, made of the examples of its fields, else of their defaults and types."""
+    """A payload that satisfies its schema: from the examples of its fields, else from their defaults and types."""
     schema = make_schema(payload)
     return dict(_example_of(schema, schema))
 
 
 def _section(payload: type[Payload]) -> str:
     schema = make_schema(payload)
-    lines = [f"### {payload.KIND}", f"{schema['description'].strip()} [Schema](schemas/{payload.KIND}.json)", ""]
+    lines = [f"### {payload.KIND}", f"{schema['description'].strip()} [Schema](../schemas/{payload.KIND}.json)", ""]
     lines += ["```json", _wrap(make_example(payload)), "```", "", *_fields(schema)]
     for name, inner in schema.get("$defs", {}).items():
         lines += ["", f"{name}: {_first_sentence(inner)}", "", *_fields(inner)]

@@ -1,21 +1,37 @@
-"""Writes the files that are generated from code: `python docs/generate/write.py`, in a checkout."""
+"""Writes all files that are generated from code: `python docs/generate/write.py`, in a checkout (`make generate`)."""
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from aegan_monitor.config.model import schema_text
-from message_tables import fill
+from command_tables import command_sections
+from config_tables import configuration_tables, training_table
+from folder_tree import folder_tree
+from marked_parts import fill
+from message_tables import payload_sections, topics_table
+from metric_tables import metrics_table
 from schemas import schema_texts
 
-DOCUMENT = "docs/mqtt.md"
+PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {  # pages with generated parts, by the names in their marks
+    "docs/architecture.md": {"folders": folder_tree},
+    "docs/reference/mqtt.md": {"topics": topics_table, "payloads": payload_sections},
+    "docs/reference/configuration.md": {"configuration": configuration_tables},
+    "docs/reference/commands.md": {"commands": command_sections},
+    "docs/reference/metrics.md": {"metrics": metrics_table},
+    "docs/reference/training.md": {"training": training_table},
+}
 
 
 def generated_texts(root: Path) -> dict[str, str]:
-    """Each generated file, by its path in the checkout; of the document only what lies between its marks."""
+    """Each generated file, by its path in the checkout; a page keeps what lies outside its marks."""
     return {
         "configs/monitor.schema.json": schema_text(),
         **{f"docs/schemas/{name}": text for name, text in schema_texts().items()},
-        DOCUMENT: fill((root / DOCUMENT).read_text(encoding="utf-8")),
+        **{
+            name: fill((root / name).read_text(encoding="utf-8"), {part: make() for part, make in parts.items()})
+            for name, parts in PAGES.items()
+        },
     }
 
 

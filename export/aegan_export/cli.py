@@ -1,4 +1,4 @@
-"""aegan-export: turn a run of aegan-train into a bundle that aegan-monitor can run."""
+"""Turns a run of aegan-train into a bundle that aegan-monitor can run."""
 
 import argparse
 import sys
@@ -11,7 +11,12 @@ from aegan_monitor.program import run_command
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="aegan-export", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="aegan-export",
+        description=__doc__,
+        epilog="example:\n  aegan-export runs/pump --out bundles/pump",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("run", type=Path, metavar="RUN", help="folder that aegan-train fit left")
     parser.add_argument(

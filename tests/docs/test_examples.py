@@ -22,7 +22,7 @@ def consumers(repository: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("payload", [payload for payload in PAYLOADS if payload.KIND in {"score", "event", "health"}])
-def test_telegraf_is_told_fields_that_exist(repository: Path, payload: type[Payload]) -> None:
+def test_telegraf_reads_fields_that_exist(repository: Path, payload: type[Payload]) -> None:
     """Each path is a field of the payload, of the type that it says; topic, QoS and tags fit."""
     example, topic = make_example(payload), f"aegan/+{'/+' if payload.OF_MACHINE else ''}/{payload.KIND}"
     (consumer,) = [consumer for consumer in consumers(repository) if consumer["topics"] == [topic]]
@@ -38,9 +38,11 @@ def test_telegraf_is_told_fields_that_exist(repository: Path, payload: type[Payl
 
 
 def test_node_red_tells_how_an_alarm_ends(repository: Path) -> None:
-    """By `cleared` or by `shelved`, each with an output of its own."""
+    """Each way in which an alarm ends has an output, and so has a shelf."""
     nodes = json.loads((repository / "configs" / "examples" / "node-red" / "flow.json").read_text(encoding="utf-8"))
     (switch,) = [node for node in nodes if node["id"] == "aegan-kind"]
-    kinds = [rule["v"] for rule in switch["rules"]]
-    assert (kinds, switch["outputs"], switch["wires"]) == (["raised", "cleared", "shelved"], 3, [[f"aegan-{kind}"] for kind in kinds])
-    assert {name for (name,) in switch["wires"]} <= {node["id"] for node in nodes}
+    outputs = {rule["v"]: wire for rule, (wire,) in zip(switch["rules"], switch["wires"], strict=True)}
+    ends = dict.fromkeys(["cleared", "closed", "superseded", "removed"], "aegan-cleared")
+    assert outputs == {"raised": "aegan-raised", **ends, "shelved": "aegan-shelved"}
+    assert switch["outputs"] == len(outputs)
+    assert set(outputs.values()) <= {node["id"] for node in nodes}

@@ -9,7 +9,8 @@ from jsonschema import Draft202012Validator
 
 from aegan_monitor.messages.payloads import PAYLOADS, Kind, Payload
 from aegan_monitor.messages.topics import QOS_AND_RETAINED
-from message_tables import describe, fill, make_example, payload_sections, topics_table
+from marked_parts import escape, fill, make_table
+from message_tables import describe, make_example, payload_sections, topics_table
 from schemas import make_schema, schema_texts
 from write import generated_texts
 
@@ -73,14 +74,15 @@ def test_a_payload_without_examples_gets_one() -> None:
 
 
 def test_what_is_written_by_hand_stays() -> None:
-    """Only what lies between the marks is made anew; a document without them is refused."""
-    text = "a\n<!-- generated: topics -->\nstale\n<!-- end of topics -->\nb\n<!-- generated: payloads -->\n<!-- end of payloads -->\nc\n"
-    filled = fill(text)
-    assert filled.startswith("a\n<!-- generated: topics -->\n| topic | QoS")
-    assert "stale" not in filled
-    assert "<!-- end of topics -->\nb\n<!-- generated: payloads -->\n### health\n" in filled
-    assert filled.endswith("<!-- end of payloads -->\nc\n")
-    assert fill(filled) == filled
-    lines = "a line '<!-- generated: topics -->' and after it a line '<!-- end of topics -->'"
-    with pytest.raises(ValueError, match=f"^expected {lines}; add them where the part belongs$"):
-        fill("nothing")
+    """Only what lies between the marks is replaced; a page without them is refused."""
+    text = "a\n<!-- generated: topics -->\nstale\n<!-- end of topics -->\nb\n"
+    filled = fill(text, {"topics": "fresh\n"})
+    assert filled == "a\n<!-- generated: topics -->\nfresh\n<!-- end of topics -->\nb\n"
+    assert fill(filled, {"topics": "fresh\n"}) == filled
+    with pytest.raises(ValueError, match="add them where the part belongs"):
+        fill("nothing", {"topics": ""})
+
+
+def test_a_cell_cannot_break_its_table() -> None:
+    """A bar is escaped, and text in angle brackets is no HTML."""
+    assert make_table(("a", "b"), [("x|y", escape("<node>"))]) == "| a | b |\n|---|---|\n| x\\|y | &lt;node> |\n"

@@ -221,7 +221,7 @@ def test_all_mistakes_of_a_configuration_at_once(tmp_path: Path) -> None:
         assert done.returncode == 78
         lines = done.stderr.splitlines()
         assert all(line.startswith(f"aegan-monitor: {path}: ") for line in lines)
-        owned = "n_mels: the bundle owns this feature parameter"
+        owned = "n_mels: the bundle sets this feature parameter"
         for part in ("did you mean mqtt?", "did you mean bundle?", "did you mean on_delay_s?", owned):
             assert sum(part in line for line in lines) == 1, done.stderr
 
@@ -308,7 +308,7 @@ def test_replay_hears_as_one_machine_of_a_configuration(tmp_path: Path) -> None:
     )
     assert_lines(aegan_monitor("replay", "--config", config, "--machine", "x", sound), 78, f"{path}: no machine 'x'; there are: fan, pump")
     done = aegan_monitor("replay", "--bundle", demo_bundle(), "--machine", "pump", sound)
-    line = "replay: --machine names one of a configuration; leave it out, or name --config instead of --bundle"
+    line = "replay: --machine needs --config FILE; leave it out, or give --config instead of --bundle"
     assert_lines(done, 2, line)
     config.write_text(f"machines: [{pump}]\n")
     done = aegan_monitor("replay", "--config", config, "--clips", sound)

@@ -237,7 +237,8 @@ def test_a_wrong_configuration_stays_down(system: BootedSystem) -> None:
     assert reason in system.journal(UNIT)
     system.path(CONFIG).chmod(0o600)
     system.attempt("systemctl", "start", UNIT)
-    refused = f"{CONFIG}: expected a file that can be read, found: Permission denied; the daemon's user must be able to: chmod a+r {CONFIG}"
+    remedy = f"the daemon's user must be able to read it: chmod a+r {CONFIG}"
+    refused = f"{CONFIG}: expected a file that can be read, found: Permission denied; {remedy}"
     assert f"aegan-monitor: {refused}\n" in system.journal(UNIT)
 
 

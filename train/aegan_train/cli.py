@@ -1,4 +1,4 @@
-"""aegan-train: fit a network to normal machine sound, evaluate it on labelled test clips, reproduce what was published."""
+"""Trains a network on normal machine sound, and evaluates it on labelled test clips."""
 
 import argparse
 import subprocess
@@ -14,6 +14,24 @@ from aegan_train.config import Preset, Recipe, load_config
 from aegan_train.recordings.folder import Naming
 
 NAMINGS = get_args(Naming)
+EXAMPLES = {  # of each command: what it does, and a command line
+    "fit": (
+        "Trains on the normal clips of DIR/dev_data/NAME/train, and leaves a run for aegan-export.",
+        "aegan-train fit --data recordings --machine-type pump --preset edge --out runs/pump",
+    ),
+    "evaluate": (
+        "Prints AUC and pAUC of all scores on the labelled clips of DIR/dev_data/NAME/test.",
+        "aegan-train evaluate runs/pump --data recordings",
+    ),
+    "reproduce": (
+        "Trains and evaluates a row of the published tables, and prints both figures.",
+        "aegan-train reproduce dcase2020 fan --data dcase2020",
+    ),
+    "import-checkpoint": (
+        "Makes a run of a published .pth file and its training audio.",
+        "aegan-train import-checkpoint fan.pth --config configs/train/dcase2020_fan.yaml --data dcase2020 --out runs/fan",
+    ),
+}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -29,8 +47,8 @@ def make_parser() -> argparse.ArgumentParser:
     fit.add_argument("--recipe", choices=get_args(Recipe), default="robust", help="robust (default), or reference: the method as published")
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the run")
     fit.add_argument("--config", type=Path, metavar="FILE", help="YAML with what differs from the preset")
-    fit.add_argument("--epochs", type=int, metavar="N", help="passes over the clips, over preset and configuration")
-    fit.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    fit.add_argument("--epochs", type=int, metavar="N", help="number of passes over the clips, in place of the preset's")
+    fit.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute (default: a GPU if there is one)")
     fit.add_argument("--seed", type=parse_seed, default=0, metavar="N", help="one seed gives one run (default: 0)")
     fit.add_argument("--resume", action="store_true", help="continue the run in RUN from its last whole epoch")
     fit.set_defaults(run=run_fit)
@@ -38,23 +56,23 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser(
         "evaluate", help="AUC and pAUC of all scores, and of controls without a network, on the clips of DIR/dev_data/NAME/test"
     )
-    evaluate.add_argument("run_folder", type=Path, metavar="RUN")
-    evaluate.add_argument("--data", type=Path, required=True, metavar="DIR")
-    evaluate.add_argument("--protocol", choices=NAMINGS, help="how AUCs make a figure; by default as the clips are named")
+    evaluate.add_argument("run_folder", type=Path, metavar="RUN", help="folder that aegan-train fit left")
+    evaluate.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the test clips")
+    evaluate.add_argument("--protocol", choices=NAMINGS, help="how the figure is computed (default: by the names of the clips)")
     evaluate.set_defaults(run=run_evaluate)
 
     reproduce = commands.add_parser("reproduce", help="train and evaluate a row of the published tables, and print both figures")
-    reproduce.add_argument("protocol", choices=NAMINGS)
+    reproduce.add_argument("protocol", choices=NAMINGS, help="which challenge's table")
     reproduce.add_argument("machine_type", metavar="NAME", help="fan, pump, ...")
     reproduce.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the challenge's dev_data (and eval_data)")
     reproduce.add_argument("--out", type=Path, metavar="RUN", help="folder for the run, which is continued (default: runs/PROTOCOL_NAME)")
     reproduce.add_argument("--preset", choices=get_args(Preset), default="paper", help="another size than the paper's, for a trial")
     reproduce.add_argument("--epochs", type=int, metavar="N", help="other than the row's, for a trial")
-    reproduce.add_argument("--seed", type=parse_seed, default=0, metavar="N")
+    reproduce.add_argument("--seed", type=parse_seed, default=0, metavar="N", help="random seed (default: 0)")
     reproduce.set_defaults(run=run_reproduce)
 
     imported = commands.add_parser("import-checkpoint", help="make a run of a published .pth file and its training audio")
-    imported.add_argument("file", type=Path, metavar="FILE")
+    imported.add_argument("file", type=Path, metavar="FILE", help="the .pth file")
     imported.add_argument("--config", type=Path, required=True, metavar="ROW", help="its row, e.g. configs/train/dcase2020_fan.yaml")
     imported.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the audio that it was trained on")
     imported.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the run")
@@ -65,7 +83,13 @@ def make_parser() -> argparse.ArgumentParser:
         command.add_argument("--jsonl", type=Path, metavar="FILE", help="write one object a clip, with its scores")
         command.add_argument("--csv", type=Path, metavar="FOLDER", help="write the files that the challenge's evaluator reads")
     for command in (evaluate, reproduce, imported):
-        command.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+        command.add_argument(
+            "--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute (default: a GPU if there is one)"
+        )
+    for name, (sentence, example) in EXAMPLES.items():
+        command = commands.choices[name]
+        command.description, command.epilog = sentence, f"example:\n  {example}"
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The part of the configuration that says where a machine's sound comes from."""
+"""Configuration of a machine's sound input: a microphone, recordings or a pipe."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from aegan_monitor.config.names import Text
 from aegan_monitor.config.validation import ConfigPath, Settings
 
-DEVICE_KINDS = ("alsa", "usb", "pulse")  # what an identity of a device begins with
+DEVICE_KINDS = ("alsa", "usb", "pulse")  # prefixes of a device identity
 
 
 def _assume_mic(value: object) -> object:
@@ -24,31 +24,31 @@ def _refuse_empty_identity(value: str) -> str:
 class MicCaptureConfig(Settings):
     """One channel of a microphone."""
 
-    kind: Literal["mic"] = Field(default="mic", description="A sound device.")
+    kind: Literal["mic"] = Field(default="mic", description="A microphone.")
     device: Annotated[Text, AfterValidator(_refuse_empty_identity)] | None = Field(
         default=None,
-        description="Which device: alsa:<card id>, usb:<path or serial number>, pulse:<source of the sound server>, its name, or a part "
-        "of the name that only it has (aegan-monitor devices lists them); null is the system's default, if that is a microphone.",
+        description="Which microphone, as aegan-monitor devices lists it: usb:<port or serial number>, alsa:<card id>, "
+        "pulse:<source of the sound server>, a name, or a part of a name that only one device has. null: the system's default.",
     )
-    channel: int = Field(default=0, ge=0, description="Channel of the device, from 0.")
+    channel: int = Field(default=0, ge=0, description="Channel of the device, from 0. An audio interface has several.")
 
 
 class FileCaptureConfig(Settings):
-    """Recordings, one after the other as one stream."""
+    """Recordings, played one after the other as one stream."""
 
-    kind: Literal["file"] = Field(description="WAV or FLAC files.")
-    paths: list[ConfigPath] = Field(min_length=1, description="Files, in the order in which they are heard.")
+    kind: Literal["file"] = Field(description="Recordings, WAV or FLAC.")
+    paths: list[ConfigPath] = Field(min_length=1, description="Files, in the order in which they are played.")
     pace: Literal["realtime", "fast"] = Field(
-        default="realtime", description="realtime delivers as a microphone would, fast as soon as it is taken."
+        default="realtime", description="`realtime`: at the pace of a microphone. `fast`: as fast as this machine can."
     )
-    loop: bool = Field(default=False, description="Begin anew after the last file.")
+    loop: bool = Field(default=False, description="Start again after the last file.")
 
 
 class StdinCaptureConfig(Settings):
     """Raw mono samples on standard input, at the bundle's sample rate."""
 
-    kind: Literal["stdin"] = Field(description="A pipe.")
-    sample_format: Literal["s16le", "f32le"] = Field(description="16-bit integers or 32-bit floats, little-endian.")
+    kind: Literal["stdin"] = Field(description="Standard input.")
+    sample_format: Literal["s16le", "f32le"] = Field(description="Format of the samples: 16-bit integers or 32-bit floats, little-endian.")
 
 
 Capture = Annotated[MicCaptureConfig | FileCaptureConfig | StdinCaptureConfig, Field(discriminator="kind"), BeforeValidator(_assume_mic)]

@@ -1,4 +1,4 @@
-"""The daemon's configuration: every key, its default, its unit, and what it may not say."""
+"""The daemon's configuration: every key with its type, limits, default and description."""
 
 import dataclasses
 import json
@@ -27,9 +27,9 @@ _OWNED_BY_BUNDLE = {
 }
 _REFUSED = {
     **dict.fromkeys(
-        sorted(_OWNED_BY_BUNDLE), "the bundle owns this feature parameter, so that it is the same as in training; remove the key"
+        sorted(_OWNED_BY_BUNDLE), "the bundle sets this feature parameter, so that it is the same as in training; remove the key"
     ),
-    "password": "no secret may stand in a configuration; write it to a file of its own and name that file in password_file",
+    "password": "a configuration must not contain a secret; write it to a file of its own and set password_file to that file",
 }
 
 
@@ -39,73 +39,100 @@ def _name_host() -> str:
 
 def _refuse_twice(values: list[str]) -> list[str]:
     if twice := [value for index, value in enumerate(values) if value in values[:index]]:
-        raise ValueError(f"{twice[0]} stands twice; keep one")
+        raise ValueError(f"{twice[0]} is listed twice; keep one")
     return values
 
 
 class InferenceConfig(Settings):
-    """Where the networks run."""
+    """On which processor the networks run."""
 
     providers: Annotated[list[Literal["tensorrt", "cuda", "cpu"]], Field(min_length=1), AfterValidator(_refuse_twice)] = Field(
-        default=["cpu"], description="ONNX Runtime providers, the favourite first."
+        default=["cpu"],
+        description="Where the networks run, in order of preference: tensorrt, cuda, cpu. Change it on a machine with a GPU.",
     )
     policy: Literal["prefer", "require"] = Field(
-        default="prefer", description="When the favourite is missing: prefer takes the next and says so, require refuses to start."
+        default="prefer",
+        description="What to do when the first provider is not available: prefer uses the next one and logs it; require does not start.",
     )
-    n_threads: int = Field(default=1, ge=1, le=256, description="CPU threads of the runtime.")
+    n_threads: int = Field(default=1, ge=1, le=256, description="CPU threads for the networks. One is enough for most machines.")
 
 
 class AlarmConfig(Settings):
-    """When a score becomes an alarm."""
+    """When a score becomes an alarm. The bundle advises a threshold; change it only when alarms are false or missing."""
 
     quantile: float | None = Field(
-        default=None, ge=0.5, le=1, description="Quantile of the bundle's normal scores that the threshold starts from; null: its advice."
+        default=None,
+        ge=0.5,
+        le=1,
+        description="Quantile of the scores of normal sound at which the alarm clears. A lower one alarms earlier, and more often falsely. "
+        "null: the bundle's advice.",
     )
     margin: float | None = Field(
         default=None,
         ge=0,
         le=1000,
-        description="The threshold lies this many times further from the median of the normal scores than their quantile does; "
-        "null: the bundle's advice.",
+        description="Height of the alarm threshold over that quantile, in multiples of the distance from the median of normal sound to "
+        "the quantile. 0: the quantile itself. Raise it against false alarms. null: the bundle's advice.",
     )
     on_delay_s: float = Field(
         default=12.0,
         ge=0,
         le=DAY_S,
-        description="Seconds that the score must stay over the threshold before the alarm comes; "
-        "a single bang keeps it there for as long as a clip (9.7 s).",
+        description="Seconds for which the score must stay over the threshold before the alarm is raised. Keep it over 9.7 s: a single "
+        "bang keeps the score over the threshold for one clip.",
     )
-    off_delay_s: float = Field(default=10.0, ge=0, le=DAY_S, description="Seconds that the score must stay under it before the alarm goes.")
+    off_delay_s: float = Field(
+        default=10.0,
+        ge=0,
+        le=DAY_S,
+        description="Seconds for which the score must stay under the clearing threshold before the alarm clears.",
+    )
 
 
 class MachineConfig(Settings):
-    """One machine that is listened to."""
+    """One monitored machine: its microphone, its bundle and its alarm."""
 
-    name: Name = Field(description="Name of the machine, a level of its topics.")
-    bundle: ConfigPath = Field(description="Folder of its bundle; a relative path begins in this file's folder.")
+    name: Name = Field(description="Name of the machine. It is a level of its topics.")
+    bundle: ConfigPath = Field(
+        description="Folder of the bundle that aegan-export wrote. A relative path starts at the folder of this file."
+    )
     capture: Capture = Field(default=MicCaptureConfig(), description="Where its sound comes from; a mapping without kind is a mic.")
-    score: Text | None = Field(default=None, description="Id of the score that is watched; null is the bundle's choice.")
+    score: Text | None = Field(
+        default=None, description="Id of the score that decides, for instance F_mean or D_near. null: the bundle's choice."
+    )
     alarm: AlarmConfig = Field(default=AlarmConfig(), description="When a score becomes an alarm.")
-    no_data_s: float = Field(default=1.5, gt=0, le=DAY_S, description="Seconds without a sample after which the sensor is stalled.")
+    no_data_s: float = Field(
+        default=1.5,
+        gt=0,
+        le=DAY_S,
+        description="Seconds without a sample after which the sensor is `stalled`. Raise it for a sound server with large buffers.",
+    )
     retry_s: float = Field(
-        default=30.0, gt=0, le=DAY_S, description="Longest wait, in seconds, between two attempts to open the capture again."
+        default=30.0, gt=0, le=DAY_S, description="Longest wait, in seconds, between two attempts to open the microphone again."
     )
 
 
 class MetricsConfig(Settings):
-    """An endpoint for Prometheus."""
+    """HTTP endpoint for Prometheus."""
 
-    host: Host = Field(default="127.0.0.1", description="Address to listen on; there is neither password nor encryption.")
-    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(default=None, description="TCP port to listen on; null is no endpoint.")
+    host: Host = Field(
+        default="127.0.0.1",
+        description="Address to listen on. There is no password and no encryption: keep the loopback address, or use a firewall.",
+    )
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None, description="TCP port to listen on, for instance 9877. null: no endpoint."
+    )
 
 
 class HomeAssistantConfig(Settings):
-    """What Home Assistant is told."""
+    """MQTT discovery for Home Assistant."""
 
     discovery: bool = Field(
-        default=True, description="Machines appear in Home Assistant by themselves; false takes them away from there again."
+        default=True, description="Machines appear in Home Assistant by themselves. false: their devices are removed there."
     )
-    prefix: Topic = Field(default="homeassistant", description="First level of the discovery topics, as Home Assistant has it.")
+    prefix: Topic = Field(
+        default="homeassistant", description="First level of the discovery topics. It must be the prefix that Home Assistant is set to."
+    )
 
 
 class MonitorConfig(Settings):
@@ -113,32 +140,33 @@ class MonitorConfig(Settings):
 
     node: Name = Field(
         default_factory=_name_host,
-        description="Name of this device, unlike any other at the broker, a level of every topic; the host name when the key is absent.",
+        description="Name of this device. It is a level of every topic, and must be unique at the broker. Set it, because a later change "
+        "of the host name would change all topics.",
     )
-    mqtt: MqttConfig = Field(default=MqttConfig(), description="The broker.")
-    outbox: OutboxConfig = Field(default=OutboxConfig(), description="Events on their way, kept over an outage and a restart.")
-    inference: InferenceConfig = Field(default=InferenceConfig(), description="Where the networks run.")
-    home_assistant: HomeAssistantConfig = Field(default=HomeAssistantConfig(), description="What Home Assistant is told.")
-    metrics: MetricsConfig = Field(default=MetricsConfig(), description="How the daemon fares, for Prometheus.")
+    mqtt: MqttConfig = Field(default=MqttConfig(), description="The MQTT broker.")
+    outbox: OutboxConfig = Field(default=OutboxConfig(), description="Where events wait for the broker.")
+    inference: InferenceConfig = Field(default=InferenceConfig(), description="On which processor the networks run.")
+    home_assistant: HomeAssistantConfig = Field(default=HomeAssistantConfig(), description="MQTT discovery for Home Assistant.")
+    metrics: MetricsConfig = Field(default=MetricsConfig(), description="HTTP endpoint for Prometheus.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least important messages that are logged."
+        default="info", description="Least important level that is logged: debug, info, warning or error."
     )
-    health_interval_s: float = Field(default=30.0, gt=0, le=DAY_S, description="Seconds from one health message to the next.")
-    machines: list[MachineConfig] = Field(min_length=1, description="The machines that are listened to; one is the normal case.")
+    health_interval_s: float = Field(default=30.0, gt=0, le=DAY_S, description="Seconds between two health messages.")
+    machines: list[MachineConfig] = Field(min_length=1, description="The monitored machines, one or more.")
 
 
 def load_config(path: Path) -> MonitorConfig:
-    """The configuration in a YAML file; nothing that it names is opened yet.
+    """Read and check the configuration in a YAML file. Nothing that it names is opened.
 
     Raises:
-        ConfigError: The file cannot be read, or is wrong: all problems, one a line.
+        ConfigError: The file cannot be read, or is wrong; one line a problem.
     """
     data = load_yaml(path)
     return validate(MonitorConfig, data, str(path), folder=path.parent, refused=_REFUSED, also=_find_conflicts(data))
 
 
 def find_machine(command: str, path: Path, machines: Sequence[MachineConfig], name: str | None) -> MachineConfig:
-    """The one that a command's --machine names among those of the configuration at `path`; the only one needs no name.
+    """The machine that --machine names. A single machine needs no name.
 
     Raises:
         UsageError: There are several, and none is named.
@@ -146,7 +174,7 @@ def find_machine(command: str, path: Path, machines: Sequence[MachineConfig], na
     """
     names = ", ".join(machine.name for machine in machines)
     if name is None and len(machines) > 1:
-        raise UsageError(f"{command}: {path} has several machines, {names}; choose one with --machine")
+        raise UsageError(f"{command}: {path} has several machines, {names}; choose one with --machine NAME")
     for machine in machines:
         if name in (None, machine.name):
             return machine
@@ -154,7 +182,7 @@ def find_machine(command: str, path: Path, machines: Sequence[MachineConfig], na
 
 
 def _find_conflicts(data: Any) -> Iterator[str]:
-    """What one machine takes from another; on raw data, so that it is told together with what else is wrong."""
+    """Conflicts between machines, found in the raw data so that they are reported together with all other problems."""
     machines = data.get("machines")
     first: dict[tuple[str, str], int] = {}
     for index, machine in enumerate(machines if isinstance(machines, list) else []):
@@ -162,9 +190,9 @@ def _find_conflicts(data: Any) -> Iterator[str]:
             continue
         name, capture = machine.get("name"), machine.get("capture")
         if isinstance(name, str) and (other := first.setdefault(("name", name), index)) != index:
-            yield f"machines[{index}].name: machines[{other}] has the same; give each machine a name of its own"
+            yield f"machines[{index}].name: machines[{other}] has the same name; give each machine its own"
         if isinstance(capture, dict) and capture.get("kind") == "stdin" and (other := first.setdefault(("stdin", ""), index)) != index:
-            yield f"machines[{index}].capture.kind: machines[{other}] reads stdin already; only one machine can"
+            yield f"machines[{index}].capture.kind: machines[{other}] reads stdin already; only one machine can read it"
 
 
 class _UntitledSchema(GenerateJsonSchema):

@@ -1,4 +1,4 @@
-"""What may stand as a name in a configuration, as a level of a topic, and in a line for people."""
+"""Types of names and texts in a configuration, and how other text becomes a name or printable."""
 
 import re
 from typing import Annotated
@@ -7,7 +7,7 @@ from pydantic import Field
 
 from aegan_monitor.config.validation import Expected
 
-_LONGEST_NAME, _LONGEST_TEXT = 200, 1000  # characters: MQTT takes no more than 65,535 bytes, and people read less
+_LONGEST_NAME, _LONGEST_TEXT = 200, 1000  # characters; an MQTT topic has at most 65,535 bytes
 _NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"
 _NAME_WORDS = "letters, digits, - and _, the first a letter or digit"
 Name = Annotated[str, Field(max_length=_LONGEST_NAME, pattern=f"^{_NAME}$"), Expected(_NAME_WORDS)]
@@ -18,10 +18,10 @@ Text = Annotated[str, Field(min_length=1, max_length=_LONGEST_TEXT), Expected("t
 
 
 def make_name(text: str) -> str:
-    """`text` as a level of a topic: what may not stand there becomes `-`."""
+    """Make a topic level of a text: every other character becomes `-`."""
     return re.sub("[^A-Za-z0-9_-]", "-", text).lstrip("-_") or "node"
 
 
 def make_printable(text: str) -> str:
-    """`text` of whoever made a device, with line ends and what steers a terminal as escapes."""
+    """Replace line ends and control characters, for instance in the name of a device, by escapes."""
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

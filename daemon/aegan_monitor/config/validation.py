@@ -1,4 +1,4 @@
-"""Settles data into a model, or tells every problem at once: where, what was expected, what was found."""
+"""Validates data against a pydantic model, and reports every problem in one line: where, expected, found, remedy."""
 
 import difflib
 import re
@@ -16,25 +16,25 @@ from aegan_monitor.errors import ConfigError
 M = TypeVar("M", bound=BaseModel)
 _WORDS: dict[object, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path", list: "a list"}
 _LIMITS = {"ge": " of {} or more", "gt": " over {}", "le": " up to {}", "lt": " under {}", "min_length": " of {} or more"}
-_SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)  # keys whose values no message repeats
-_MAX_ECHO = 60  # characters of a wrong value that a message repeats
-_MAX_ECHO_BITS = 200  # 60 digits
-_LONGEST_PATH = 1000  # no file system takes 4096, with the folder before it
+_SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)  # values of these keys never appear in a message
+_MAX_ECHO = 60  # longest part of a wrong value in a message, in characters
+_MAX_ECHO_BITS = 200  # a larger integer is not printed: about 60 digits
+_LONGEST_PATH = 1000  # file systems stop at 4096, folder included
 
 
 class Settings(BaseModel):
-    """What every section of a configuration is: settled once, no unknown keys, no guessing between types."""
+    """Base of every section of a configuration: immutable, no unknown keys, no conversion between types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class Expected(NamedTuple):
-    """Marks a type, in `Annotated`, with plain words for what it takes where its constraints do not speak for themselves."""
+    """Annotation of a type: the words for what it accepts, where its constraints do not say it."""
 
     words: str
 
 
-def _refuse_nameless(value: object) -> object:
+def _refuse_empty_path(value: object) -> object:
     if isinstance(value, str) and (not value.strip() or "\0" in value):
         raise ValueError("expected a path, found text that names no file")
     if isinstance(value, str) and len(value) > _LONGEST_PATH:
@@ -42,42 +42,42 @@ def _refuse_nameless(value: object) -> object:
     return value
 
 
-def _begin_in_folder(path: Path, info: ValidationInfo) -> Path:
+def _resolve_in_folder(path: Path, info: ValidationInfo) -> Path:
     return Path(info.context["folder"] / path) if info.context else path
 
 
-ConfigPath = Annotated[Path, Field(strict=False), BeforeValidator(_refuse_nameless), AfterValidator(_begin_in_folder)]
-"""A path in a configuration; a relative one begins in the folder that `validate` is told."""
+ConfigPath = Annotated[Path, Field(strict=False), BeforeValidator(_refuse_empty_path), AfterValidator(_resolve_in_folder)]
+"""A path in a configuration. A relative path starts at the `folder` given to `validate`."""
 
 
 def validate(
     model: type[M], data: object, where: str, *, folder: Path = Path(), refused: Mapping[str, str] | None = None, also: Iterable[str] = ()
 ) -> M:
-    """The model that `data` describes.
+    """Build a model from data.
 
     Args:
-        model: What to settle into; best made of `Settings`.
-        data: As `load_yaml` gives it.
-        where: The file's name, as messages shall say it.
-        folder: Where relative paths (`ConfigPath`) begin.
-        refused: Keys that are wrong anywhere, each with the reason and what to do instead.
-        also: Problems that the caller has found already, each with its path, to be told with the others.
+        model: The model; its sections derive from `Settings`.
+        data: The result of `load_yaml`.
+        where: Name of the file, for messages.
+        folder: Start of relative paths (`ConfigPath`).
+        refused: Keys that are refused in every section, each with reason and remedy.
+        also: Problems that the caller has found, each with its path; they are reported with the others.
 
     Raises:
-        ConfigError: All problems, one a line.
+        ConfigError: There are problems; one line each.
     """
     problems = list(also)
     try:
-        settled = model.model_validate(data, context={"folder": folder})
+        built = model.model_validate(data, context={"folder": folder})
         if not problems:
-            return settled
+            return built
     except ValidationError as error:
-        problems[:0] = (_tell(model, details, refused or {}) for details in error.errors(include_url=False))
+        problems[:0] = (_explain(model, details, refused or {}) for details in error.errors(include_url=False))
     raise ConfigError("\n".join(f"{where}: {problem}" for problem in dict.fromkeys(problems)))
 
 
 class _Place(NamedTuple):
-    """Where a problem lies: its YAML path, the last key of it, that key's siblings, and the type and marks that belong there."""
+    """Location of a problem: its YAML path, the last key, that key's siblings, and the type and annotations expected there."""
 
     path: str
     key: str
@@ -86,8 +86,8 @@ class _Place(NamedTuple):
     marks: tuple[object, ...] = ()
 
 
-def _tell(model: type[BaseModel], details: ErrorDetails, refused: Mapping[str, str]) -> str:
-    """One problem in one line, in our words."""
+def _explain(model: type[BaseModel], details: ErrorDetails, refused: Mapping[str, str]) -> str:
+    """One problem of pydantic's as one line."""
     kind, found = details["type"], details["input"]
     place = _locate(model, (*details["loc"][:-1], found) if kind == "invalid_key" else details["loc"])
     path = place.path or "the configuration"
@@ -97,7 +97,7 @@ def _tell(model: type[BaseModel], details: ErrorDetails, refused: Mapping[str, s
         close = difflib.get_close_matches(place.key, place.siblings, n=1)
         return f"{path}: unknown key; " + (f"did you mean {close[0]}?" if close else f"known here: {', '.join(place.siblings)}")
     if kind == "missing":
-        return f"{path}: missing key; expected {_expect(place.annotation, place.marks)}"
+        return f"{path}: missing key; expected {describe_type(place.annotation, place.marks)}"
     if kind in ("value_error", "string_too_long"):
         ours = details["ctx"].get("error") or f"expected at most {details['ctx']['max_length']} characters, found {len(found)}"
         return f"{path}: {ours}"
@@ -105,13 +105,15 @@ def _tell(model: type[BaseModel], details: ErrorDetails, refused: Mapping[str, s
         key, tags = (re.findall("'([^']*)'", details["ctx"][name]) for name in ("discriminator", "expected_tags"))
         return f"{path}.{key[0]}: expected {_join_or(tags)}, found {_show(found[key[0]])}"
     quotes = "; put it in quotes" if kind == "string_type" and found is not None and not isinstance(found, list | dict) else ""
-    expected = _expect(place.annotation, place.marks)
-    secret = _SECRET.search(place.key) or expected.startswith(("keys", "a list"))  # text there may be a password without its blank
+    expected = describe_type(place.annotation, place.marks)
+    secret = _SECRET.search(place.key) or expected.startswith(
+        ("keys", "a list")
+    )  # found text may be a password with a blank missing before it
     return f"{path}: expected {expected}, found {name_kind(found) if secret else _show(found)}{quotes}"
 
 
 def _locate(model: type[BaseModel], loc: Iterable[object]) -> _Place:
-    """Follow pydantic's location through the types; a union's tag is a step there, but none in the YAML."""
+    """Follow pydantic's location through the types. A union's tag is a step of the location, but not of the YAML path."""
     place = _Place("", "", (), model)
     for part in loc:
         annotation = _strip(place.annotation)
@@ -127,7 +129,7 @@ def _locate(model: type[BaseModel], loc: Iterable[object]) -> _Place:
 
 
 def _strip(annotation: Any) -> Any:
-    """The type without its marks and without null."""
+    """The type without its annotations and without null."""
     if get_origin(annotation) is Annotated:
         return _strip(get_args(annotation)[0])
     members = [member for member in get_args(annotation) if member is not types.NoneType]
@@ -139,24 +141,24 @@ def _has_tag(member: Any, tag: object) -> bool:
     return any(get_origin(field.annotation) is Literal and tag in get_args(field.annotation) for field in fields)
 
 
-def _expect(annotation: Any, marks: tuple[object, ...] = ()) -> str:
-    """What a type takes, in plain words."""
+def describe_type(annotation: Any, marks: tuple[object, ...] = ()) -> str:
+    """The values that a type accepts, in words."""
     if get_origin(annotation) is Annotated:
         annotation, *more = get_args(annotation)
-        return _expect(annotation, (*marks, *more))
+        return describe_type(annotation, (*marks, *more))
     marks = tuple(mark for outer in marks for mark in (outer.metadata if isinstance(outer, FieldInfo) else (outer,)))
     if words := next((mark.words for mark in marks if isinstance(mark, Expected)), None):
         return words
     if get_origin(annotation) in (Union, types.UnionType):
-        return _join_or(dict.fromkeys(_expect(member, marks) for member in get_args(annotation)))
+        return _join_or(dict.fromkeys(describe_type(member, marks) for member in get_args(annotation)))
     if get_origin(annotation) is Literal:
         return _join_or(map(str, get_args(annotation)))
     if annotation is types.NoneType:
         return "null"
-    return _WORDS.get(get_origin(annotation) or annotation, "keys and values") + _tell_limits(marks)
+    return _WORDS.get(get_origin(annotation) or annotation, "keys and values") + _describe_limits(marks)
 
 
-def _tell_limits(marks: Iterable[object]) -> str:
+def _describe_limits(marks: Iterable[object]) -> str:
     limits = {name: getattr(mark, name) for mark in marks for name in _LIMITS if hasattr(mark, name)}
     if limits.keys() >= {"ge", "le"}:
         return f" from {limits['ge']} to {limits['le']}"
@@ -164,8 +166,8 @@ def _tell_limits(marks: Iterable[object]) -> str:
 
 
 def _show(value: object) -> str:
-    """A wrong value as a message may repeat it: on one line, short, without a user and password of a URL."""
-    if isinstance(value, int) and value.bit_length() > _MAX_ECHO_BITS:  # Python refuses to write the longest ones
+    """A wrong value for a message: one line, short, without user and password of a URL."""
+    if isinstance(value, int) and value.bit_length() > _MAX_ECHO_BITS:  # Python refuses to print the longest ones
         return "a number of very many digits"
     if isinstance(value, bool | int | float):
         return str(value).lower()[:_MAX_ECHO]
@@ -178,7 +180,7 @@ def _hide_user(word: re.Match[str]) -> str:
 
 
 def name_kind(value: object) -> str:
-    """What kind of thing a wrong value is, without the value."""
+    """The kind of a wrong value, without the value."""
     if value is None:
         return "nothing"
     if isinstance(value, list | dict):
@@ -187,7 +189,7 @@ def name_kind(value: object) -> str:
 
 
 def name_key(key: object) -> str:
-    """A key as a path says it: of an odd one (`{password:abc}` is a single key) only the beginning."""
+    """A key for a path. Of an odd one only the beginning: in `{password:abc}` all is one key."""
     text = key if isinstance(key, str) else str(key).lower()
     return re.sub(r"(?s)[^\w-].*", "...", text)[:_MAX_ECHO]
 

@@ -1,4 +1,4 @@
-"""Reads YAML without its traps, or tells where it is none."""
+"""Strict YAML reader: no duplicate keys, no silent type surprises, errors with line and column."""
 
 import re
 from pathlib import Path
@@ -9,15 +9,15 @@ import yaml
 from aegan_monitor.config.validation import name_key, name_kind
 from aegan_monitor.errors import ConfigError
 
-_LARGEST_BYTES = 1_000_000  # reading YAML is slow
+_LARGEST_BYTES = 1_000_000  # PyYAML is slow
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML without its traps: a key that stands twice is told, `1e-4` is a number, an impossible date has a line."""
+    """Safe YAML loader that reports duplicate keys, reads `1e-4` as a number, and gives an invalid date its line."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.twice: list[tuple[int, str]] = []
+        self.duplicates: list[tuple[int, str]] = []
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -25,15 +25,15 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             line, name = key.start_mark.line + 1, (key.tag, str(key.value))
             if name in first_lines:
-                self.twice.append((line, f"key {name_key(key.value)} stands twice (first in line {first_lines[name]}); keep one"))
+                self.duplicates.append((line, f"duplicate key {name_key(key.value)} (first in line {first_lines[name]}); keep one"))
             first_lines.setdefault(name, line)
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, LookupError, AttributeError):  # as PyYAML fails on 2024-13-45, !!bool maybe and !!timestamp now
-            problem = "found a date or number that does not exist; text goes in quotes"
+        except (ValueError, LookupError, AttributeError):  # PyYAML raises these on 2024-13-45, !!bool maybe and !!timestamp now
+            problem = "found a date or number that does not exist; put text in quotes"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
 
@@ -41,10 +41,10 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\
 
 
 def load_yaml(path: Path) -> object:
-    """What a YAML file says: a mapping, with nothing in it checked yet.
+    """Read a YAML file whose top level is a mapping.
 
     Raises:
-        ConfigError: The file is missing, a folder, unreadable, too large, not UTF-8, not YAML, empty, no mapping, or says a key twice.
+        ConfigError: The file is missing, a folder, unreadable, too large, not UTF-8, not YAML, empty, no mapping, or has a duplicate key.
     """
     try:
         with path.open("rb") as file:
@@ -53,7 +53,7 @@ def load_yaml(path: Path) -> object:
             raise ConfigError(f"{path}: expected at most {_LARGEST_BYTES} bytes, found more; is it a configuration?")
         text = content.decode("utf-8")
     except OSError as error:
-        remedy = f"; the daemon's user must be able to: chmod a+r {path}" if isinstance(error, PermissionError) else ""
+        remedy = f"; the daemon's user must be able to read it: chmod a+r {path}" if isinstance(error, PermissionError) else ""
         raise ConfigError(f"{path}: expected a file that can be read, found: {error.strerror}{remedy}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: expected UTF-8 text, found byte 0x{error.object[error.start]:02x} at {error.start}") from None
@@ -61,16 +61,16 @@ def load_yaml(path: Path) -> object:
         loader = _Loader(text)
         data = loader.get_single_data()
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path}: not YAML: {_tell_syntax(error, text)}") from None
-    if loader.twice:
-        raise ConfigError("\n".join(f"{path}: line {line}: {what}" for line, what in sorted(loader.twice)))
+        raise ConfigError(f"{path}: not YAML: {_explain_syntax(error, text)}") from None
+    if loader.duplicates:
+        raise ConfigError("\n".join(f"{path}: line {line}: {what}" for line, what in sorted(loader.duplicates)))
     if isinstance(data, dict):
         return data
     raise ConfigError(f"{path}: expected keys and values at the top, found {name_kind(data)}")
 
 
-def _tell_syntax(error: Exception, text: str) -> str:
-    """Where and what in one line, without the text there: it may be a password that lacks its quotes."""
+def _explain_syntax(error: Exception, text: str) -> str:
+    """Line, column and problem. The text itself is left out: it may be a password without quotes."""
     if isinstance(error, yaml.reader.ReaderError):
         before = text[: error.position].split("\n")
         return f"line {len(before)}, column {len(before[-1]) + 1}: found a control character (0x{error.character:02x})"

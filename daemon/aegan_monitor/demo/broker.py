@@ -1,4 +1,4 @@
-"""An MQTT broker inside this process: amqtt on the loopback interface."""
+"""The demo's MQTT broker: amqtt, in this process, on the loopback interface."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ START_TIMEOUT_S = 15.0
 
 @contextlib.contextmanager
 def run_broker() -> Iterator[int]:
-    """A broker for MQTT 3.1.1 on a free port, which is given; it ends with the block.
+    """Run a broker for MQTT 3.1.1 on a free port. Gives the port; stops at the end of the block.
 
     Raises:
         AeganError: amqtt is not installed, or does not start.
@@ -22,7 +22,7 @@ def run_broker() -> Iterator[int]:
     try:
         from amqtt.broker import Broker  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise AeganError(f"the demo's broker is not installed: pip install 'aegan-monitor[demo]' ({error})") from error
+        raise AeganError(f"demo: the broker is not installed; pip install 'aegan-monitor[cpu,demo]' ({error})") from error
     for name in ("amqtt", "transitions"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with socket.socket() as probe:
@@ -46,7 +46,7 @@ def run_broker() -> Iterator[int]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="broker", daemon=True)
     thread.start()
     if not started.wait(START_TIMEOUT_S):
-        raise AeganError(f"the demo's broker did not start on port {port}; try again")
+        raise AeganError(f"demo: the broker did not start on port {port}; try again")
     try:
         yield port
     finally:

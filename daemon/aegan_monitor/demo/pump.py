@@ -1,4 +1,4 @@
-"""A synthesised pump: rotation harmonics, flow noise and load changes; on request a bearing fault of the same loudness."""
+"""Sound of a synthesised pump: rotation harmonics, flow noise, load changes, and a bearing fault of the same loudness."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from aegan_monitor.types import DoubleArray, FloatArray
 CHUNK_S = 0.25
 SHAFT_HZ = 24.5
 N_HARMONICS = 10
-N_VANES, VANE_PASS = 6, 4.0  # the vane-pass harmonic is so much stronger
+N_VANES, VANE_PASS = 6, 4.0  # factor by which the vane-pass harmonic is stronger
 LOAD_TIME_S = 8.0  # correlation time of the load
 LOAD_SPEED = 0.03  # relative loss of speed from idle to full load
 LOAD_LEVEL_DB = 2.0
@@ -32,9 +32,8 @@ def defect_frequency_hz(shaft_hz: float) -> float:
 class Pump:
     """An endless, reproducible stream of pump sound.
 
-    One seed gives one sound, however it is read; another seed is the same pump on another day. The fault comes in within
-    a second from `fault_from_s` on; all of the sound is turned down as the impacts come up, so that its power stays what
-    it was.
+    One seed gives one sound, however it is read. Another seed is the same pump on another day. The fault starts within a
+    second from `fault_from_s` on. The gain is lowered as the impacts start, so that the power stays constant.
     """
 
     def __init__(self, seed: int, sample_rate_hz: int = 16_000, fault_from_s: float | None = None) -> None:

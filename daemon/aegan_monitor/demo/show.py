@@ -1,4 +1,4 @@
-"""The demonstration, as `aegan-monitor demo` runs it: a pump, a monitor, a broker and a subscriber."""
+"""`aegan-monitor demo`: a synthesised pump, a monitor, a broker and a subscriber."""
 
 import logging
 import subprocess
@@ -25,7 +25,7 @@ SUBSCRIBE_TIMEOUT_S = 20.0
 
 
 class PumpCapture:
-    """The synthesised pump at the pace of a microphone."""
+    """Capture that delivers the synthesised pump at the pace of a microphone."""
 
     def __init__(
         self,
@@ -43,26 +43,26 @@ class PumpCapture:
         self._next_sample = 0
 
     def describe(self) -> str:
-        """What is heard."""
+        """Name of the source."""
         return f"a synthesised pump (seed {self._seed})"
 
     def open(self) -> None:
-        """Switch it on."""
+        """Start the clock."""
         self._began_s = self._clock() - self._next_sample / self.sample_rate_hz
 
     def read(self) -> Block | None:
-        """The next 0.1 s, when it is due."""
+        """The next 0.1 s of sound, at the time at which a microphone would deliver it."""
         block = Block(self._pump.read(BLOCK_SAMPLES), self._next_sample)
         self._next_sample += BLOCK_SAMPLES
         self._sleep(max(0.0, self._began_s + self._next_sample / self.sample_rate_hz - self._clock()))
         return block
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is no device."""
 
 
 def make_config(port: int, folder: Path) -> MonitorConfig:
-    """The demonstration's configuration: what `monitor.yaml` would say."""
+    """The configuration of the demonstration, as `monitor.yaml` would have it."""
     return MonitorConfig.model_validate(
         {
             "node": "demo",
@@ -81,7 +81,7 @@ def make_config(port: int, folder: Path) -> MonitorConfig:
 
 
 def run_show(seed: int, speed: float = 1.0) -> int:
-    """Run to the alarm, at `speed` times real time; 1 when it does not come, or comes before the fault."""
+    """Run until the alarm, at `speed` times real time. Returns 1 if none comes, or one comes before the fault."""
 
     def make_capture(_: MachineConfig, rate_hz: int) -> PumpCapture:
         return PumpCapture(seed, rate_hz, FAULT_FROM_S, lambda: speed * time.monotonic(), lambda wait_s: time.sleep(wait_s / speed))
@@ -89,7 +89,8 @@ def run_show(seed: int, speed: float = 1.0) -> int:
     logging.basicConfig(level=logging.WARNING, format="monitor     %(message)s", stream=sys.stdout)
     logging.getLogger("aegan_monitor").setLevel(logging.INFO)
     print(
-        f"A pump runs; its bearing fails at {FAULT_FROM_S:g} s, at the same loudness. The monitor has heard only normal pumps.", flush=True
+        f"A pump runs. At {FAULT_FROM_S:g} s its bearing fails, at the same loudness. The monitor knows normal pumps alone.",
+        flush=True,
     )
     with run_broker() as port, tempfile.TemporaryDirectory() as folder:
         subscriber = start_subscriber(port)
@@ -111,10 +112,10 @@ def run_show(seed: int, speed: float = 1.0) -> int:
 
 
 def start_subscriber(port: int) -> "subprocess.Popen[str]":
-    """The subscriber's process, once it has subscribed; its lines are passed on.
+    """Start the subscriber's process, wait until it has subscribed, and print its lines.
 
     Raises:
-        AeganError: It does not subscribe.
+        AeganError: It does not subscribe in time.
     """
     arguments = [
         "--port",
@@ -139,5 +140,5 @@ def start_subscriber(port: int) -> "subprocess.Popen[str]":
     if not subscribed.wait(SUBSCRIBE_TIMEOUT_S):
         process.kill()
         process.wait()
-        raise AeganError("the demo's subscriber cannot reach its broker; try again")
+        raise AeganError("demo: the subscriber cannot reach the broker; try again")
     return process

@@ -1,4 +1,4 @@
-"""A subscriber in a process of its own: prints what arrives, and ends with the alarm."""
+"""The demo's subscriber, a process of its own: prints what arrives, and ends with the first event."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ BAR_WIDTH = 30
 
 
 def describe(topic: str, payload: bytes) -> str:
-    """One line for people about one message."""
+    """One readable line for a message."""
     kind = topic.rsplit("/", 1)[-1]
     if kind == "status":
         return payload.decode()
@@ -32,7 +32,7 @@ def describe(topic: str, payload: bytes) -> str:
 
 
 def main() -> int:
-    """Exit code 0 when the first alarm lies behind the fault, 1 when it does not or never comes."""
+    """Returns 0 if the first alarm comes after the fault, 1 if it comes before or never."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--topic", required=True)

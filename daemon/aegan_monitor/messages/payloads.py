@@ -1,4 +1,4 @@
-"""The forms of what is published: one model each. `docs/schemas` and the tables of `docs/mqtt.md` are generated from them."""
+"""The forms of what is published: one model each. `docs/schemas` and the tables of `docs/reference/mqtt.md` are generated from them."""
 
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
@@ -46,7 +46,8 @@ class Model(BaseModel):
 class Payload(Model):
     """What all JSON payloads have in common: `schema` comes first and names the form and its version.
 
-    `docs/mqtt.md` is made of the docstrings, descriptions and examples; where a field has no example, one is made of its default or type.
+    `docs/reference/mqtt.md` is generated from the docstrings, descriptions and examples. A field without an example gets one from its
+    default or type.
     """
 
     KIND: ClassVar[Kind]

@@ -19,7 +19,7 @@ UNMODELLED: dict[Kind, tuple[str, str]] = {  # topic and meaning of each kind wh
     "status": ("<base>/status", "`online` or `offline`, plain text; `offline` is also the last will"),
     "discovery": (
         "<prefix>/<component>/<node>_<machine>/<entity>/config",
-        "[an entity for Home Assistant](home-assistant.md)",
+        "[an entity for Home Assistant](../how-to/home-assistant.md)",
     ),
 }
 

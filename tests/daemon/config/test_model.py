@@ -35,8 +35,7 @@ from aegan_monitor.errors import ConfigError
 
 Data = dict[str, Any]
 MACHINE = {"name": "pump", "bundle": "b"}
-OWNED = "the bundle owns this feature parameter, so that it is the same as in training; remove the key"
-NAME = "letters, digits, - and _, the first a letter or digit"
+OWNED = "the bundle sets this feature parameter, so that it is the same as in training; remove the key"
 FULL: Data = {
     "node": "cellar",
     "mqtt": {
@@ -145,84 +144,86 @@ def test_a_host_is_a_name_or_an_address(tmp_path: Path, host: str) -> None:
     assert settle(tmp_path, {"mqtt": {"host": host}, "machines": [MACHINE]}).mqtt.host == host
 
 
-HOST = "a host name or address, without scheme and port"
-
-
 @pytest.mark.parametrize(
-    ("section", "line"),
+    ("section", "key", "remedy"),
     [
-        ({"mqtt": {"host": "mqtt://broker"}}, f"mqtt.host: expected {HOST}, found 'mqtt://broker'"),
-        ({"mqtt": {"host": "broker:1883"}}, f"mqtt.host: expected {HOST}, found 'broker:1883'"),
-        ({"mqtt": {"host": "me:secret@broker"}}, f"mqtt.host: expected {HOST}, found '...@broker'"),
-        ({"mqtt": {"port": "abc"}}, "mqtt.port: expected a whole number from 1 to 65535 or null, found 'abc'"),
-        ({"mqtt": {"port": 0}}, "mqtt.port: expected a whole number from 1 to 65535 or null, found 0"),
-        ({"mqtt": {"protocol": 4}}, "mqtt.protocol: expected 5 or 3.1.1, found '4'"),
-        ({"mqtt": {"protocol": True}}, "mqtt.protocol: expected 5 or 3.1.1, found true"),
-        ({"mqtt": {"base_topic": "a/#"}}, f"mqtt.base_topic: expected levels with / between them, each of {NAME}, found 'a/#'"),
-        ({"mqtt": {"base_topic": "/a"}}, f"mqtt.base_topic: expected levels with / between them, each of {NAME}, found '/a'"),
-        ({"mqtt": {"client_id": ""}}, "mqtt.client_id: expected text or null, found ''"),
-        ({"mqtt": {"keepalive_s": 65536}}, "mqtt.keepalive_s: expected a whole number from 1 to 65535, found 65536"),
-        ({"mqtt": {"password_file": "p"}}, "mqtt.password_file: a password is sent with a user name only; set username too"),
-        ({"mqtt": {"username": "u", "username_file": "f"}}, "mqtt.username_file: username stands here already; keep one"),
-        ({"mqtt": {"websocket_path": "mqtt"}}, "mqtt.websocket_path: expected a path that begins with / or null, found 'mqtt'"),
-        ({"mqtt": {"retry_s": 0}}, "mqtt.retry_s: expected a number over 0 and up to 86400, found 0"),
-        ({"mqtt": {"tls": True}}, "mqtt.tls: expected keys and values or null, found true or false"),
-        ({"mqtt": {"tls": {"cafile": "x"}}}, "mqtt.tls.cafile: unknown key; did you mean ca_file?"),
-        ({"mqtt": {"tls": {"key_file": "k"}}}, "mqtt.tls.key_file: a key is of use with its certificate only; set certificate_file too"),
-        ({"outbox": {"max_mb": 0}}, "outbox.max_mb: expected a number over 0 and up to 1000000, found 0"),
-        ({"mqtt": None}, "mqtt: expected keys and values, found nothing"),
-        ({"inference": {"providers": []}}, "inference.providers: expected a list of 1 or more, found an empty list"),
-        ({"inference": {"providers": ["gpu"]}}, "inference.providers[0]: expected tensorrt, cuda or cpu, found 'gpu'"),
-        ({"inference": {"providers": ["cpu", "cpu"]}}, "inference.providers: cpu stands twice; keep one"),
-        ({"inference": {"policy": "must"}}, "inference.policy: expected prefer or require, found 'must'"),
-        ({"inference": {"n_threads": 0}}, "inference.n_threads: expected a whole number from 1 to 256, found 0"),
-        ({"node": "a/b"}, f"node: expected {NAME}, found 'a/b'"),
-        ({"node": 7}, f"node: expected {NAME}, found 7; put it in quotes"),
-        ({"log_level": "loud"}, "log_level: expected debug, info, warning or error, found 'loud'"),
-        ({"health_interval_s": 0}, "health_interval_s: expected a number over 0 and up to 86400, found 0"),
-        ({"machines": []}, "machines: expected a list of 1 or more, found an empty list"),
-        ({"machines": "pump"}, "machines: expected a list of 1 or more, found text"),
+        ({"mqtt": {"host": "mqtt://broker"}}, "mqtt.host", "found 'mqtt://broker'"),
+        ({"mqtt": {"host": "broker:1883"}}, "mqtt.host", "found 'broker:1883'"),
+        ({"mqtt": {"host": "me:secret@broker"}}, "mqtt.host", "found '...@broker'"),
+        ({"mqtt": {"port": "abc"}}, "mqtt.port", "found 'abc'"),
+        ({"mqtt": {"port": 0}}, "mqtt.port", "found 0"),
+        ({"mqtt": {"protocol": 4}}, "mqtt.protocol", "found '4'"),
+        ({"mqtt": {"protocol": True}}, "mqtt.protocol", "found true"),
+        ({"mqtt": {"base_topic": "a/#"}}, "mqtt.base_topic", "found 'a/#'"),
+        ({"mqtt": {"base_topic": "/a"}}, "mqtt.base_topic", "found '/a'"),
+        ({"mqtt": {"client_id": ""}}, "mqtt.client_id", "found ''"),
+        ({"mqtt": {"keepalive_s": 65536}}, "mqtt.keepalive_s", "found 65536"),
+        ({"mqtt": {"password_file": "p"}}, "mqtt.password_file", "set username too"),
+        ({"mqtt": {"username": "u", "username_file": "f"}}, "mqtt.username_file", "keep one"),
+        ({"mqtt": {"websocket_path": "mqtt"}}, "mqtt.websocket_path", "found 'mqtt'"),
+        ({"mqtt": {"retry_s": 0}}, "mqtt.retry_s", "found 0"),
+        ({"mqtt": {"tls": True}}, "mqtt.tls", "found true or false"),
+        ({"mqtt": {"tls": {"cafile": "x"}}}, "mqtt.tls.cafile", "did you mean ca_file?"),
+        ({"mqtt": {"tls": {"key_file": "k"}}}, "mqtt.tls.key_file", "set certificate_file too"),
+        ({"outbox": {"max_mb": 0}}, "outbox.max_mb", "found 0"),
+        ({"mqtt": None}, "mqtt", "found nothing"),
+        ({"inference": {"providers": []}}, "inference.providers", "found an empty list"),
+        ({"inference": {"providers": ["gpu"]}}, "inference.providers[0]", "found 'gpu'"),
+        ({"inference": {"providers": ["cpu", "cpu"]}}, "inference.providers", "keep one"),
+        ({"inference": {"policy": "must"}}, "inference.policy", "found 'must'"),
+        ({"inference": {"n_threads": 0}}, "inference.n_threads", "found 0"),
+        ({"node": "a/b"}, "node", "found 'a/b'"),
+        ({"node": 7}, "node", "found 7; put it in quotes"),
+        ({"log_level": "loud"}, "log_level", "found 'loud'"),
+        ({"health_interval_s": 0}, "health_interval_s", "found 0"),
+        ({"machines": []}, "machines", "found an empty list"),
+        ({"machines": "pump"}, "machines", "found text"),
         (
             {"hots": 1},
-            "hots: unknown key; known here: node, mqtt, outbox, inference, home_assistant, metrics, log_level, health_interval_s, machines",
+            "hots",
+            "known here",
         ),
     ],
 )
-def test_each_wrong_value_has_one_line(tmp_path: Path, section: Data, line: str) -> None:
-    """What is wrong, where, and what would be right."""
-    assert problems(tmp_path, {"machines": [MACHINE], **section}) == [f"m.yaml: {line}"]
+def test_each_wrong_value_has_one_line(tmp_path: Path, section: Data, key: str, remedy: str) -> None:
+    """The line names the key, and what was found or what to do; `test_validation.py` has the words."""
+    (line,) = problems(tmp_path, {"machines": [MACHINE], **section})
+    assert line.startswith(f"m.yaml: {key}: ")
+    assert remedy in line
 
 
 @pytest.mark.parametrize(
-    ("section", "line"),
+    ("section", "key", "remedy"),
     [
-        ({"name": "a b"}, f"name: expected {NAME}, found 'a b'"),
-        ({"bundle": ""}, "bundle: expected a path, found text that names no file"),
-        ({"bundle": None}, "bundle: expected a path, found nothing"),
-        ({"score": 3}, "score: expected text or null, found 3; put it in quotes"),
-        ({"no_data_s": "5 s"}, "no_data_s: expected a number over 0 and up to 86400, found '5 s'"),
-        ({"retry_s": -1}, "retry_s: expected a number over 0 and up to 86400, found -1"),
-        ({"alarm": {"on_dealy_s": 5}}, "alarm.on_dealy_s: unknown key; did you mean on_delay_s?"),
-        ({"alarm": {"quantile": 99}}, "alarm.quantile: expected a number from 0.5 to 1 or null, found 99"),
-        ({"alarm": {"quantile": float("nan")}}, "alarm.quantile: expected a number from 0.5 to 1 or null, found nan"),
-        ({"alarm": {"margin": float("inf")}}, "alarm.margin: expected a number from 0 to 1000 or null, found inf"),
-        ({"alarm": {"off_delay_s": -1}}, "alarm.off_delay_s: expected a number from 0 to 86400, found -1"),
-        ({"capture": None}, "capture: expected keys and values, found nothing"),
-        ({"capture": {"kind": "usb"}}, "capture.kind: expected mic, file or stdin, found 'usb'"),
-        ({"capture": {"kind": None}}, "capture.kind: expected mic, file or stdin, found nothing"),
-        ({"capture": {"chanel": 1}}, "capture.chanel: unknown key; did you mean channel?"),
-        ({"capture": {"channel": -1}}, "capture.channel: expected a whole number of 0 or more, found -1"),
-        ({"capture": {"paths": ["a"]}}, "capture.paths: unknown key; known here: kind, device, channel"),
-        ({"capture": {"kind": "file"}}, "capture.paths: missing key; expected a list of 1 or more"),
-        ({"capture": {"kind": "file", "paths": [3]}}, "capture.paths[0]: expected a path, found 3"),
-        ({"capture": {"kind": "file", "paths": ["a"], "pace": 2}}, "capture.pace: expected realtime or fast, found 2"),
-        ({"capture": {"kind": "file", "paths": ["a"], "loop": 1}}, "capture.loop: expected true or false, found 1"),
-        ({"capture": {"kind": "stdin"}}, "capture.sample_format: missing key; expected s16le or f32le"),
+        ({"name": "a b"}, "name", "found 'a b'"),
+        ({"bundle": ""}, "bundle", "found text that names no file"),
+        ({"bundle": None}, "bundle", "found nothing"),
+        ({"score": 3}, "score", "found 3; put it in quotes"),
+        ({"no_data_s": "5 s"}, "no_data_s", "found '5 s'"),
+        ({"retry_s": -1}, "retry_s", "found -1"),
+        ({"alarm": {"on_dealy_s": 5}}, "alarm.on_dealy_s", "did you mean on_delay_s?"),
+        ({"alarm": {"quantile": 99}}, "alarm.quantile", "found 99"),
+        ({"alarm": {"quantile": float("nan")}}, "alarm.quantile", "found nan"),
+        ({"alarm": {"margin": float("inf")}}, "alarm.margin", "found inf"),
+        ({"alarm": {"off_delay_s": -1}}, "alarm.off_delay_s", "found -1"),
+        ({"capture": None}, "capture", "found nothing"),
+        ({"capture": {"kind": "usb"}}, "capture.kind", "found 'usb'"),
+        ({"capture": {"kind": None}}, "capture.kind", "found nothing"),
+        ({"capture": {"chanel": 1}}, "capture.chanel", "did you mean channel?"),
+        ({"capture": {"channel": -1}}, "capture.channel", "found -1"),
+        ({"capture": {"paths": ["a"]}}, "capture.paths", "known here"),
+        ({"capture": {"kind": "file"}}, "capture.paths", "missing key"),
+        ({"capture": {"kind": "file", "paths": [3]}}, "capture.paths[0]", "found 3"),
+        ({"capture": {"kind": "file", "paths": ["a"], "pace": 2}}, "capture.pace", "found 2"),
+        ({"capture": {"kind": "file", "paths": ["a"], "loop": 1}}, "capture.loop", "found 1"),
+        ({"capture": {"kind": "stdin"}}, "capture.sample_format", "missing key"),
     ],
 )
-def test_each_wrong_value_of_a_machine_has_one_line(tmp_path: Path, section: Data, line: str) -> None:
+def test_each_wrong_value_of_a_machine_has_one_line(tmp_path: Path, section: Data, key: str, remedy: str) -> None:
     """Likewise, with the machine's number in the path."""
-    assert problems(tmp_path, {"machines": [{**MACHINE, **section}]}) == [f"m.yaml: machines[0].{line}"]
+    (line,) = problems(tmp_path, {"machines": [{**MACHINE, **section}]})
+    assert line.startswith(f"m.yaml: machines[0].{key}: ")
+    assert remedy in line
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
@@ -244,15 +245,15 @@ lgo_level: info
         "m.yaml: machines[1].bundle: missing key; expected a path",
         f"m.yaml: machines[1].hop_length: {OWNED}",
         "m.yaml: lgo_level: unknown key; did you mean log_level?",
-        "m.yaml: machines[1].name: machines[0] has the same; give each machine a name of its own",
-        "m.yaml: machines[1].capture.kind: machines[0] reads stdin already; only one machine can",
+        "m.yaml: machines[1].name: machines[0] has the same name; give each machine its own",
+        "m.yaml: machines[1].capture.kind: machines[0] reads stdin already; only one machine can read it",
     ]
 
 
-def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+def test_a_duplicate_key_is_refused(tmp_path: Path) -> None:
     """YAML would keep the last in silence."""
     text = "machines:\n  - name: pump\n    bundle: a\n    name: fan\n"
-    assert problems(tmp_path, text) == ["m.yaml: line 4: key name stands twice (first in line 2); keep one"]
+    assert problems(tmp_path, text) == ["m.yaml: line 4: duplicate key name (first in line 2); keep one"]
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
@@ -266,8 +267,7 @@ def test_an_inline_password_is_refused_and_not_repeated(tmp_path: Path) -> None:
     """The line names password_file instead, and no way of writing a password brings it into a message or a repr."""
     data = {"mqtt": {"password": "hunter2", "passwrod": "hunter2", "password_file": ["hunter2"]}, "machines": [MACHINE]}
     lines = problems(tmp_path, data)
-    reason = "no secret may stand in a configuration; write it to a file of its own and name that file in password_file"
-    assert f"m.yaml: mqtt.password: {reason}" in lines
+    assert [line for line in lines if line.startswith("m.yaml: mqtt.password: ") and "set password_file" in line]
     for text in ("{password:hunter2}", "password:hunter2", "*hunter2", "!hunter2", '"hunter2', "{password_file: [hunter2]}", "[hunter2]"):
         lines += problems(tmp_path, f"machines: [{{name: a, bundle: b}}]\nmqtt: {text}\n")
     assert not [line for line in lines if "hunter2" in line]

@@ -50,16 +50,16 @@ def test_merged_keys_are_not_said_twice(tmp_path: Path) -> None:
         (b"a: [1, 2\n", "not YAML: line 2, column 1: while parsing a flow sequence, expected ',' or ']', but got '<stream end>'"),
         (b"a: 1\n---\nb: 1\n", "not YAML: line 2, column 1: expected a single document in the stream, but found another document"),
         (b"a: 1\nb: x\x01\n", "not YAML: line 2, column 5: found a control character (0x01)"),
-        (b"a: 2024-13-45\n", "not YAML: line 1, column 4: found a date or number that does not exist; text goes in quotes"),
-        (b"a: !!bool maybe\n", "not YAML: line 1, column 4: found a date or number that does not exist; text goes in quotes"),
-        (b"a: !!timestamp now\n", "not YAML: line 1, column 4: found a date or number that does not exist; text goes in quotes"),
+        (b"a: 2024-13-45\n", "not YAML: line 1, column 4: found a date or number that does not exist; put text in quotes"),
+        (b"a: !!bool maybe\n", "not YAML: line 1, column 4: found a date or number that does not exist; put text in quotes"),
+        (b"a: !!timestamp now\n", "not YAML: line 1, column 4: found a date or number that does not exist; put text in quotes"),
         (b"? [a]\n: 1\n", "not YAML: line 1, column 3: while constructing a mapping, found unhashable key"),
         (b"password: !Secret1\n", "not YAML: line 1, column 11: could not determine a constructor for the tag"),
         (b"password: *hunter2\n", "not YAML: line 1, column 11: found undefined alias"),
         (b'password: "hunter2\n', "not YAML: line 2, column 1: while scanning a quoted scalar, found unexpected end of stream"),
         (b"[" * 5000, "not YAML: nested too deeply"),
         pytest.param(b"a" * 1_000_001, "expected at most 1000000 bytes, found more; is it a configuration?", id="large"),
-        (b"a: 1\na: 1\n", "line 2: key a stands twice (first in line 1); keep one"),
+        (b"a: 1\na: 1\n", "line 2: duplicate key a (first in line 1); keep one"),
     ],
 )
 def test_a_file_that_is_no_mapping_is_one_line(tmp_path: Path, content: bytes, line: str) -> None:
@@ -68,13 +68,13 @@ def test_a_file_that_is_no_mapping_is_one_line(tmp_path: Path, content: bytes, l
     assert complaint(tmp_path / "x.yaml") == f"x.yaml: {line}"
 
 
-def test_every_key_that_stands_twice_is_told(tmp_path: Path) -> None:
+def test_every_duplicate_key_is_reported(tmp_path: Path) -> None:
     """At any depth, in the order of lines."""
     (tmp_path / "x.yaml").write_text('a: 1\n"a": 2\nb: {c: 1,\n  c: 2}\nd: 4\na: 5\n')
     assert complaint(tmp_path / "x.yaml").split("\n") == [
-        "x.yaml: line 2: key a stands twice (first in line 1); keep one",
-        "x.yaml: line 4: key c stands twice (first in line 3); keep one",
-        "x.yaml: line 6: key a stands twice (first in line 1); keep one",
+        "x.yaml: line 2: duplicate key a (first in line 1); keep one",
+        "x.yaml: line 4: duplicate key c (first in line 3); keep one",
+        "x.yaml: line 6: duplicate key a (first in line 1); keep one",
     ]
 
 

@@ -138,7 +138,7 @@ def test_without_systemd_a_daemon_is_asked_and_its_log_answers(tmp_path: Path) -
         done = reload_by_hand(daemon.pid)
         assert daemon.stdout is not None
         assert daemon.stdout.readline() == "reloading\n"
-    expected = f"aegan-monitor: asked process {daemon.pid} to reload; its log tells whether it did: 'reloaded' or 'reload failed'\n"
+    expected = f"aegan-monitor: asked process {daemon.pid} to reload; see its log for 'reloaded' or 'reload failed'\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
 
 

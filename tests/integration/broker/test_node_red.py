@@ -107,7 +107,7 @@ def test_the_example_flow_tells_of_a_shelf(broker: Mosquitto, tmp_path: Path, fl
     config = write_config(tmp_path, broker.port)
     config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))
     shelve = '{"command": "shelve", "duration_s": 3600, "by": "Anna", "reason": "the bearing is ordered"}'
-    told = "shelved, nobody is told of aegan/box/pump/event: for 3600 s by Anna: the bearing is ordered"
+    told = "shelved, no alarms of aegan/box/pump/event: for 3600 s by Anna: the bearing is ordered"
     with NodeRed(tmp_path / "node-red", flow) as node_red, Daemon(config, AlternatingSound(), 2.0, apart=True):
         wait_until(lambda: node_red.told("ALARM on "), "the alarm in Node-RED", START_S)
         publish(broker, shelve)

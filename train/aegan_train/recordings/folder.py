@@ -1,6 +1,6 @@
 """DCASE-style folders and file names: which clips there are, and what their names say.
 
-Sources: DCASE challenge, task 2, descriptions of the data sets of 2020 to 2023; docs/training.md has what is accepted.
+Sources: DCASE challenge, task 2, descriptions of the data sets of 2020 to 2023; docs/how-to/dcase.md has what is accepted.
 """
 
 import csv
