@@ -101,7 +101,7 @@ def test_ctrl_c_keeps_the_last_whole_epoch(dataset: Path, tmp_path: Path) -> Non
     process = start_fit(dataset, out, subprocess.PIPE)
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith("epoch 2/500:"):
+        if line.startswith("epoch 2 of 500,"):
             process.send_signal(signal.SIGINT)
             break
     _, errors = process.communicate(timeout=60)
@@ -312,14 +312,14 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
     done = aegan_train("fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--epochs", "1", "--out", run)
     assert done.returncode == 0, done.stderr
     told = done.stdout.splitlines()
-    assert told[0] == "reading 12 recordings"
+    assert told[0] == "computing the features of 12 recordings"
     place = next(place for place, line in enumerate(told) if line.startswith("epoch"))
-    assert re.fullmatch(r"epoch 1/1: critic .*, \d+ segments/s, 0\.0 min of training left", told[place])
+    assert told[place] == "epoch 1 of 1, about 0 s left"
     steps = [line for line in told[place + 1 :] if re.match("embedding|scoring", line)]  # between them, on a slow machine, how far each is
     assert steps == [
         "embedding 10 clips and 40 copies before other backgrounds",
         "scoring 2 held-out clips and 128 copies before other backgrounds",
-        "scoring 2 held-out clips plain and altered in 5 ways",
+        "scoring 2 held-out clips without and with each of 5 pseudo-faults",
     ]
     done = aegan_train("evaluate", run, "--data", dataset, "--jsonl", tmp_path / "evaluate.jsonl")
     first, reason = done.stdout.splitlines()[1:3]
@@ -404,3 +404,28 @@ def test_evaluate_skips_and_tells_what_it_cannot_hear(tmp_path: Path, dataset: P
     done = aegan_train("evaluate", run_folder, "--data", data)
     assert done.returncode == 1
     assert done.stderr.startswith("aegan-train: none of 8 test clips can be scored; the first, ")
+
+
+class InterruptedOutput(io.StringIO):
+    """A terminal whose user presses Ctrl-C on reading a line that holds `word`."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__()
+        self._word = word
+
+    def write(self, text: str) -> int:
+        if self._word and self._word in text:
+            self._word = ""
+            raise KeyboardInterrupt
+        return super().write(text)
+
+
+def test_ctrl_c_after_a_redraw_keeps_nothing_of_the_stuck_networks(tmp_path: Path, dataset: Path) -> None:
+    """The first epoch was whole, and the networks stuck in the second: neither checkpoint nor record of them stays."""
+    config = load_config("tiny", None, n_epochs=3, batch_segments=2, learning_rate=1e-12, n_redraws=1)
+    run = tmp_path / "run"
+    request = FitRequest(dataset, "pump", "tiny", config, run, "cpu", 0)
+    with contextlib.redirect_stdout(InterruptedOutput("beginning anew")) as out:
+        assert not fit(request)
+    assert "epoch 1 of 3" in out.getvalue()
+    assert not run.exists()

@@ -33,6 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     fit.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     fit.add_argument("--seed", type=parse_seed, default=0, metavar="N", help="one seed gives one run (default: 0)")
     fit.add_argument("--resume", action="store_true", help="continue the run in RUN from its last whole epoch")
+    fit.add_argument("--verbose", action="store_true", help="show the losses of each epoch")
     fit.set_defaults(run=run_fit)
 
     evaluate = commands.add_parser(
@@ -85,6 +86,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
         arguments.seed,
         arguments.resume,
         find_commit(),
+        arguments.verbose,
     )
     return 0 if fit(request) else EXIT_INTERRUPTED
 
@@ -109,7 +111,7 @@ def find_commit() -> str | None:
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """`aegan-train evaluate`."""
     from aegan_train.evaluate import evaluate  # noqa: PLC0415 - as above
-    from aegan_train.fit import choose_device  # noqa: PLC0415
+    from aegan_train.hardware import choose_device  # noqa: PLC0415
 
     device = choose_device(arguments.device)
     evaluate(arguments.run_folder, arguments.data, device, protocol_name=arguments.protocol, jsonl=arguments.jsonl, csv=arguments.csv)
@@ -136,7 +138,7 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
 def run_import(arguments: argparse.Namespace) -> int:
     """`aegan-train import-checkpoint`."""
     from aegan_train.dcase.import_checkpoint import PRESET, ImportRequest, guess_machine_type, import_checkpoint  # noqa: PLC0415
-    from aegan_train.fit import choose_device  # noqa: PLC0415 - as above
+    from aegan_train.hardware import choose_device  # noqa: PLC0415 - as above
 
     config = load_config(PRESET, arguments.config, "reference")
     machine_type = arguments.machine_type or guess_machine_type(arguments.config)

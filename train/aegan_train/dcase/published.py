@@ -6,7 +6,7 @@ from pathlib import Path
 from aegan_monitor.errors import DataError
 from aegan_train.recordings.folder import Naming
 
-ROW_FOLDERS = (Path(__file__).parent / "rows", Path(__file__).parents[2] / "configs" / "train")  # in a wheel, in a checkout
+ROW_FOLDERS = (Path(__file__).parents[1] / "rows", Path(__file__).parents[3] / "configs" / "train")  # in a wheel, in a checkout
 
 
 @dataclass(frozen=True, slots=True)
