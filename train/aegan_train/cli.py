@@ -3,17 +3,19 @@
 import argparse
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import get_args
 
 from aegan_monitor import __version__
 from aegan_monitor.arguments import parse_seed
+from aegan_monitor.errors import AeganError
 from aegan_monitor.program import EXIT_INTERRUPTED, run_command
 from aegan_train.config import Preset, Recipe, load_config
 from aegan_train.recordings.folder import Naming
 
 NAMINGS = get_args(Naming)
+PACKAGES = ("torch", "sklearn", "scipy", "threadpoolctl", "tqdm")  # of the extra `train`
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -147,10 +149,26 @@ def run_import(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def run_with_extra(program: str, extra: str, packages: Collection[str], command: Callable[[], int]) -> int:
+    """Run a command that needs the optional dependencies `extra`; a missing one of its `packages` is one line with the remedy."""
+
+    def run() -> int:
+        try:
+            return command()
+        except ModuleNotFoundError as error:
+            lacking = (error.name or "").partition(".")[0]
+            if lacking not in packages:
+                raise
+            install = f"pip install 'aegan-monitor[{extra}]'"
+            raise AeganError(f"{lacking} is not installed, and {program} needs it: {install}") from error
+
+    return run_command(program, run)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = make_parser().parse_args(argv)
-    return run_command("aegan-train", lambda: arguments.run(arguments))
+    return run_with_extra("aegan-train", "train", PACKAGES, lambda: arguments.run(arguments))
 
 
 if __name__ == "__main__":
