@@ -17,7 +17,7 @@ pytestmark = pytest.mark.mount
         (1_000_000, "run: the features cannot be stored: No space left on device; free some space there", ""),
         (5_000_000, "run/checkpoint.pt: cannot be written: No space left on device; free some space there; no epoch is kept", ""),
         (
-            11_000_000,
+            22_000_000,
             "run/checkpoint.pt: cannot be written: No space left on device; free some space there; epoch 1 is kept, go on with --resume",
             "{disk}/run/checkpoint.pt\n",
         ),

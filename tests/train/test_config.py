@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aegan_train.config import TrainConfig, load_config
+from aegan_train.config import PRESETS, TrainConfig, load_config
 
 
 def test_the_cosine_schedule_begins_at_the_rate_and_falls_to_nearly_nothing() -> None:
@@ -21,3 +21,13 @@ def test_a_file_that_changes_nothing_is_a_configuration(tmp_path: Path, content:
     """Empty, or comments alone."""
     (tmp_path / "c.yaml").write_text(content)
     assert load_config("paper", tmp_path / "c.yaml") == TrainConfig()
+
+
+def test_presets_are_the_documented_ones() -> None:
+    """ndf, nz, batch and hop of each."""
+    found = {
+        name: (c.ndf, c.nz, c.batch_segments, c.segment_hop_frames, c.network.n_embedding)
+        for name in PRESETS
+        for c in [load_config(name, None)]
+    }
+    assert found == {"paper": (32, 256, 512, 1, 512), "edge": (16, 256, 32, 16, 256), "tiny": (8, 64, 32, 16, 128)}
