@@ -59,6 +59,13 @@ def lacking_namespaces() -> str | None:
     return lacking_programs("ip") or try_it()
 
 
+def lacking_small_disk() -> str | None:
+    """Why no small disk can be mounted here."""
+    from small_disk import lacking_small_disk as try_it
+
+    return try_it()
+
+
 def lacking_boot() -> str | None:
     """Why no systemd can be booted here."""
     from booted import lacking_boot as try_it
@@ -95,6 +102,7 @@ LACKING: dict[str, Callable[[], str | None]] = {
     "systemd": lacking_boot,
     "browser": lambda: lacking_programs("chromium", "chromedriver"),
     "netns": lacking_namespaces,
+    "mount": lacking_small_disk,
     "faketime": lambda: None if FAKETIME else "not installed: libfaketime",
     "gpu": lacking_gpu,
     "dataset": lambda: None if find_recordings() else "no recordings: set AEGAN_DATA to a folder with quadcopter_mixed",

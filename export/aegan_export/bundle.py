@@ -18,13 +18,14 @@ from aegan_monitor.types import FloatArray
 from aegan_train.artifacts import SEGMENTS
 from aegan_train.checkpoint import load_trained
 from aegan_train.evaluate import load_fields
+from aegan_train.run_folder import DISK_FULL
 
 
 def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageCheck]]:
     """Write `out`; on any failure nothing is there but what was there before.
 
     Raises:
-        DataError: `run` is no finished run, or `out` exists and is no bundle.
+        DataError: `run` is no finished run, `out` exists and is no bundle, or `out` cannot be written.
         ParityError: A graph does not compute what PyTorch computes.
         BundleError: The golden check fails on the written bundle.
     """
@@ -33,26 +34,35 @@ def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageC
     if out.exists() and not (out / RECORD).exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(f"{out}: exists and is no bundle; remove it, or choose another --out")
     segments = load_segments(run / SEGMENTS)
-    out = out.resolve()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    partial.chmod(0o755)
+    arrays = {name: read_file(run / name) for name in (REFERENCE, GOLDEN)}
+    modules = make_modules(training.generator, training.discriminator)
+    target = out.resolve()
     try:
-        modules = make_modules(training.generator, training.discriminator)
-        write_graphs(modules, partial, segments.shape[1:], fields.precision)
-        parity = check_parity(modules, partial, segments)
-        for name in (REFERENCE, GOLDEN):
-            copy_file(run / name, partial / name)
-        write_record(partial, fields)
-        bundle = load_bundle(partial)
-        session = OrtSession(bundle)
-        checks = require_golden(bundle, session)
-        for name in (RECORD, *PAYLOAD):
-            sync(partial / name)
-        put_in_place(partial, out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        try:
+            partial.chmod(0o755)
+            write_graphs(modules, partial, segments.shape[1:], fields.precision)
+            parity = check_parity(modules, partial, segments)
+            for name, content in arrays.items():
+                (partial / name).write_bytes(content)
+            write_record(partial, fields)
+            bundle = load_bundle(partial)
+            checks = require_golden(bundle, OrtSession(bundle))
+            for name in (RECORD, *PAYLOAD):
+                sync(partial / name)
+            put_in_place(partial, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        remedy = "make its folder writable"
+        if error.errno in DISK_FULL:
+            n_parameters = sum(
+                weights.numel() for network in (training.generator, training.discriminator) for weights in network.parameters()
+            )
+            n_bytes = n_parameters * (2 if fields.precision == "fp16" else 4) + sum(map(len, arrays.values()))
+            remedy = f"a bundle of this run takes {n_bytes / 1e6:.0f} MB: free as much there"
+        raise DataError(f"{out}: cannot be written: {error.strerror or error}; {remedy}, or choose another --out") from error
     return parity, checks
 
 
@@ -69,20 +79,20 @@ def load_segments(path: Path) -> FloatArray:
     return segments
 
 
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file of the run.
+def read_file(path: Path) -> bytes:
+    """The content of a file of the run.
 
     Raises:
-        DataError: It is missing.
+        DataError: It cannot be read.
     """
     try:
-        shutil.copyfile(source, target)
+        return path.read_bytes()
     except OSError as error:
-        raise DataError(f"{source}: cannot be read: {error.strerror}; train again") from error
+        raise DataError(f"{path}: cannot be read: {error.strerror}; train again") from error
 
 
 def sync(path: Path) -> None:
-    """Have a file's (or folder's) content reach the disk."""
+    """Write a file's (or folder's) content to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

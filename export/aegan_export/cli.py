@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aegan_monitor import __version__
-from aegan_monitor.program import run_command
+from aegan_train.cli import PACKAGES, run_with_extra
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -42,7 +42,8 @@ def run_export(run: Path, out: Path) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = make_parser().parse_args(argv)
-    return run_command("aegan-export", lambda: run_export(arguments.run, arguments.out))
+    packages = (*PACKAGES, "onnx", "onnxscript")
+    return run_with_extra("aegan-export", "export", packages, lambda: run_export(arguments.run, arguments.out))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Features on one core, from recordings on disk to the cache, beside librosa: `python tests/benchmarks/features.py`.
+"""Features on one core, from recordings on disk to the file that training reads, beside librosa: `python tests/benchmarks/features.py`.
 
 Ours reads, checks and hashes each recording, computes the picture's 128 bands and the controls' 256, and stores them; librosa loads it with
 soundfile, computes 128 mel bands in dB, and NumPy stores them. Both run on one thread; rounds alternate, medians are printed: of the
@@ -21,20 +21,19 @@ from threadpoolctl import threadpool_limits
 
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.features import FeatureParameters
-from aegan_train.recordings.cache import open_pictures
+from aegan_monitor.detection.segments import ClipParameters
+from aegan_train.recordings.folder import Clip
+from aegan_train.recordings.spectrograms import compute_spectrograms
 
 RATE_HZ = 16_000
 CLIP_S = 10
 
 
 def run_ours(paths: Sequence[Path], folder: Path) -> None:
-    """Into an empty cache."""
-    open_pictures(folder, paths, FeatureParameters(), 128)
-
-
-def look_again(paths: Sequence[Path], folder: Path) -> None:
-    """From a cache that has them."""
-    open_pictures(folder.with_name("kept"), paths, FeatureParameters(), 128)
+    """As `fit` does."""
+    folder.mkdir()
+    clips = [Clip(path, "train", "00", False, number) for number, path in enumerate(paths)]
+    compute_spectrograms(clips, FeatureParameters(), ClipParameters(), folder)
 
 
 def run_librosa(paths: Sequence[Path], folder: Path) -> None:
@@ -54,7 +53,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     threadpool_limits(1)
-    ways = {"aegan-train, file to cache": run_ours, "librosa, file to file": run_librosa, "aegan-train, from the cache": look_again}
+    ways = {"aegan-train, file to file": run_ours, "librosa, file to file": run_librosa}
     took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as place:
         paths = [Path(place) / f"{seed}.wav" for seed in range(arguments.clips)]

@@ -16,15 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
-from tqdm import tqdm
 
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.features import LogMel, make_filterbank
 from aegan_train.checkpoint import Training, make_updater
 from aegan_train.config import PRESETS, TrainConfig, load_config
-from aegan_train.dataset import SegmentSampler, Spectrograms, find_scaling
+from aegan_train.dataset import SegmentSampler, find_scaling
 from aegan_train.fit import run_epoch
 from aegan_train.networks import Discriminator, Generator
+from aegan_train.recordings.spectrograms import Spectrograms
 
 CPU = torch.device("cpu")
 CLIP_S = 10
@@ -35,7 +35,7 @@ def make_pictures(n_clips: int, config: TrainConfig) -> Spectrograms:
     logmel = LogMel(config.features, make_filterbank(config.features))
     frames = [logmel.transform_clip(Pump(seed).read(CLIP_S * config.features.sample_rate_hz)).db.T for seed in range(n_clips)]
     n = len(frames[0])
-    return Spectrograms(np.concatenate(frames), range(0, n * n_clips, n), [n] * n_clips, np.zeros((n_clips, 2, 128)), [], [])
+    return Spectrograms(np.concatenate(frames), range(0, n * n_clips, n), [n] * n_clips, [np.zeros((1, 2, 128))] * n_clips, [], [])
 
 
 def make_plain_epoch(config: TrainConfig, pictures: Spectrograms) -> Callable[[], object]:
@@ -79,7 +79,7 @@ def make_epoch(config: TrainConfig, pictures: Spectrograms) -> Callable[[], obje
     scaling, rng = find_scaling(pictures.db), torch.Generator().manual_seed(0)
     training = Training("pump", "edge", config, 0, scaling, "", make_updater(config, CPU), rng)
     sampler = SegmentSampler(pictures, scaling, config.clip, config.batch_segments, CPU)
-    return lambda: run_epoch(training, sampler, CPU, tqdm(disable=True))["recon"]
+    return lambda: run_epoch(training, sampler, CPU, lambda _: None)["recon"]
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
 """What a training is asked to do."""
 
+from pathlib import Path
+
 import pytest
 
-from aegan_train.config import load_config
+from aegan_train.config import PRESETS, TrainConfig, load_config
 
 
 def test_the_cosine_schedule_begins_at_the_rate_and_falls_to_nearly_nothing() -> None:
@@ -12,3 +14,20 @@ def test_the_cosine_schedule_begins_at_the_rate_and_falls_to_nearly_nothing() ->
     assert config.learning_rate_in(20) == pytest.approx(5e-4)
     assert 0 < config.learning_rate_in(39) < 2e-6
     assert {load_config("edge", None).learning_rate_in(epoch) for epoch in (0, 30, 59)} == {2e-4}
+
+
+@pytest.mark.parametrize("content", ["", "# nothing differs\n"])
+def test_a_file_that_changes_nothing_is_a_configuration(tmp_path: Path, content: str) -> None:
+    """Empty, or comments alone."""
+    (tmp_path / "c.yaml").write_text(content)
+    assert load_config("paper", tmp_path / "c.yaml") == TrainConfig()
+
+
+def test_presets_are_the_documented_ones() -> None:
+    """ndf, nz, batch and hop of each."""
+    found = {
+        name: (c.ndf, c.nz, c.batch_segments, c.segment_hop_frames, c.network.n_embedding)
+        for name in PRESETS
+        for c in [load_config(name, None)]
+    }
+    assert found == {"paper": (32, 256, 512, 1, 512), "edge": (16, 256, 32, 16, 256), "tiny": (8, 64, 32, 16, 128)}

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from aegan_monitor.detection.segments import ClipParameters, Scaling
 from aegan_monitor.errors import DataError
-from aegan_train.dataset import SegmentSampler, Spectrograms, find_scaling, group_by_recording, split_held_out
+from aegan_train.config import TrainConfig
+from aegan_train.dataset import SegmentSampler, find_scaling, group_by_recording, require_enough, split_held_out
 from aegan_train.recordings.folder import Clip
+from aegan_train.recordings.spectrograms import Spectrograms
 
 RNG = np.random.default_rng(0)
 
@@ -68,9 +70,18 @@ def test_the_spread_of_constant_bands_is_a_number() -> None:
 
 
 def test_too_few_clips_or_recordings_are_refused() -> None:
-    """Seven clips, or ten of one recording."""
+    """Seven clips, one long recording, or ten clips of one recording; each with what to do."""
+
+    def require(n: int, n_windows: int) -> None:
+        bands = [np.zeros((n_windows, 2, 128))] * n
+        frames = np.zeros((0, 128), np.float32)
+        require_enough(Spectrograms(frames, [0] * n, [304 * n_windows] * n, bands, [], make_clips([""] * n)), TrainConfig())
+
     with pytest.raises(DataError, match="^d: expected at least 8 normal clips, found 7; record more normal sound$"):
-        split_held_out(make_clips([""] * 7), 0.125, 0)
+        require(7, 1)
+    with pytest.raises(DataError, match=r"found 1 of 3599 s together; cut it: aegan-monitor record --from d/0\.wav --out DIR$"):
+        require(1, 370)
+    require(8, 1)
     with pytest.raises(
         DataError, match=r"^d: expected at least 2 recordings \(manifest.csv, column flight\), found 1; record another one$"
     ):
@@ -108,7 +119,7 @@ SCALING = Scaling.from_extremes(0.0, 2.0)
 def make_sampler(clip: ClipParameters = CLIP, batch: int = 3) -> SegmentSampler:
     """A sampler of two clips of 20 and 31 frames."""
     frames = np.concatenate([np.zeros((7, 5), np.float32), DB[0].T, DB[1].T])  # a clip that is not theirs comes first
-    pictures = Spectrograms(frames, [7, 27], [20, 31], np.zeros((2, 2, 128)), [], [])
+    pictures = Spectrograms(frames, [7, 27], [20, 31], [np.zeros((1, 2, 128))] * 2, [], [])
     return SegmentSampler(pictures, SCALING, clip, batch, torch.device("cpu"))
 
 

@@ -1,6 +1,7 @@
 """Both layouts from recordings to figures, score files and bundles, as their users meet it."""
 
 import csv
+import json
 import re
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from aegan_export.bundle import export_bundle
 from aegan_monitor.detection.bundle import load_bundle
 from aegan_train.cli import main
+from training_program import aegan_train
 
 
 def read_scores(path: Path) -> dict[str, float]:
@@ -32,8 +34,8 @@ def test_dcase2020_goes_from_fit_to_bundle(dcase2020: Path, tmp_path: Path, caps
     fit = ["fit", "--data", data, "--machine-type", "fan", "--preset", "tiny", "--recipe", "reference", "--epochs", "1", "--out", run]
     assert main([str(each) for each in fit]) == 0
     out, err = capsys.readouterr()
-    assert re.search(r"^fan: \d+ normal clips to train on, \d+ held out; cpu, seed 0$", out, re.MULTILINE)
-    assert sum(int(n) for n in re.findall(r"(\d+) (?:normal clips to|held out)", out)) == 18
+    assert re.search(r"^fan: \d+ normal recordings to train on, \d+ held out, 90 s of sound; cpu, seed 0$", out, re.MULTILINE)
+    assert sum(int(n) for n in re.findall(r"(\d+) (?:normal recordings to|held out)", out)) == 18
     assert f"1 file skipped:\n  {data}/dev_data/fan/train/fan 7.wav: expected a name like" in err
 
     assert main(["evaluate", str(run), "--data", str(data), "--csv", str(scores)]) == 0
@@ -108,3 +110,52 @@ def test_clips_without_labels_are_scored_and_that_is_all(
         f"{tmp_path}/scores: 2 score files, by D_maha",
         "no AUC: there is no row with labelled normal and anomalous test clips",
     ]
+
+
+def test_evaluate_prints_all_scores_and_writes_lines(run_folder: Path, dataset: Path, tmp_path: Path) -> None:
+    """The label-free choice first, all scores and controls with AUC and pAUC, the oracle named so, one JSON object a clip."""
+    done = aegan_train("evaluate", run_folder, "--data", dataset, "--jsonl", tmp_path / "s.jsonl")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines() if re.match(r"[CDG]_", line)]
+    assert len(rows) == 27
+    assert re.match(r"label-free \(what the monitor decides by\): D_maha AUC [01]\.\d+ pAUC [01]\.\d+$", done.stdout.splitlines()[1])
+    assert all(0 <= float(row[1]) <= 1 and 0 <= float(row[2]) <= 1 for row in rows)
+    assert done.stdout.splitlines()[-1].startswith("oracle (the best by these labels, which nobody has in a plant): ")
+    lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    assert len(lines) == 8
+    assert all(len(line["scores"]) == 27 for line in lines)
+
+
+def test_evaluate_without_a_run_is_one_line(tmp_path: Path, dataset: Path) -> None:
+    """With the command that makes one."""
+    done = aegan_train("evaluate", tmp_path, "--data", dataset)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        f"aegan-train: {tmp_path}/run.json: file missing: {tmp_path} is no finished run; train it with: aegan-train fit"
+    )
+
+
+def test_a_damaged_run_is_one_line(tmp_path: Path, dataset: Path, run_folder: Path) -> None:
+    """With the file that is cut, and what to do."""
+    run = shutil.copytree(run_folder, tmp_path / "run")
+    (run / "reference.npz").write_bytes((run / "reference.npz").read_bytes()[:1000])
+    done = aegan_train("evaluate", run, "--data", dataset)
+    assert done.returncode == 1
+    assert re.fullmatch(r"aegan-train: .*: is damaged: .*reference\.npz: cannot be read as arrays .*; finish it again .*\n", done.stderr)
+
+
+def test_evaluate_skips_and_tells_what_it_cannot_hear(tmp_path: Path, dataset: Path, run_folder: Path) -> None:
+    """The other clips are scored; with none left it is an error."""
+    data = tmp_path / "data"
+    shutil.copytree(dataset, data)
+    test = data / "dev_data" / "pump" / "test"
+    (test / "normal_id_00_00000001.wav").write_bytes(b"RIFF")
+    done = aegan_train("evaluate", run_folder, "--data", data)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("1 file skipped:\n")
+    assert "3 normal and 4 anomalous test clips" in done.stdout
+    for path in test.iterdir():
+        path.write_bytes(b"RIFF")
+    done = aegan_train("evaluate", run_folder, "--data", data)
+    assert done.returncode == 1
+    assert done.stderr.startswith("aegan-train: none of 8 test clips can be scored; the first, ")

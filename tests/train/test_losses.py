@@ -13,7 +13,7 @@ from torch.nn.functional import mse_loss
 import plain_networks as plain
 from aegan_monitor.types import DoubleArray
 from aegan_train.config import Match, Norm
-from aegan_train.fast_networks import fold
+from aegan_train.fast_networks import space_to_depth
 from aegan_train.losses import LossParameters, Updater, critic_loss, generator_loss
 from aegan_train.networks import Discriminator, Generator, NetworkParameters
 
@@ -50,7 +50,7 @@ def test_the_critics_loss_is_that_of_a_gradient_for_each_segment(norm: Norm) -> 
     assert np.ptp(lengths) > 1e-3 * lengths.max()  # segments differ, so that the order of mean and square shows
     difference = np.mean([score_one(one) for one in recon]) - np.mean([score_one(one) for one in x])
 
-    critic, penalty = critic_loss(discriminator, fold(x), fold(recon), alpha)
+    critic, penalty = critic_loss(discriminator, space_to_depth(x), space_to_depth(recon), alpha)
     assert critic.item() == pytest.approx(difference, rel=TOLERANCE)
     assert penalty.item() == pytest.approx(np.mean((lengths - 1) ** 2), rel=TOLERANCE)
 
@@ -75,7 +75,7 @@ def test_the_generators_loss_is_numpys(match: Match) -> None:
     (x, _), (recon, _) = make_batch(6, n=5), make_batch(7, n=5)
     fake, real = (plain.discriminate(one, state)[1].numpy() for one in (recon, x))
 
-    error, matching = generator_loss(discriminator, fold(x), fold(recon), LossParameters(match, match_weight=0.05))
+    error, matching = generator_loss(discriminator, space_to_depth(x), space_to_depth(recon), LossParameters(match, match_weight=0.05))
     assert error.item() == pytest.approx(mean_square((recon - x).numpy()), rel=TOLERANCE)
     assert matching.item() == pytest.approx(match_by_numpy(fake, real, match), rel=TOLERANCE)
 
@@ -85,7 +85,7 @@ def test_segments_that_are_all_alike_leave_a_gradient() -> None:
     discriminator, _ = make_discriminator()
     x = make_batch(8, n=1)[0].expand(3, -1, -1, -1)
     recon = (0.5 * x).clone().requires_grad_(True)
-    error, matching = generator_loss(discriminator, fold(x), fold(recon), LossParameters("mu+sigma"))
+    error, matching = generator_loss(discriminator, space_to_depth(x), space_to_depth(recon), LossParameters("mu+sigma"))
     (error + matching).backward()
     assert recon.grad is not None
     assert recon.grad.isfinite().all()
@@ -294,7 +294,7 @@ def test_the_penalty_may_be_measured_on_a_part_of_each_batch() -> None:
     x, alpha = make_batch(n=5)
     with torch.no_grad():
         recon = generator(x)
-    critic, _ = critic_loss(discriminator, fold(x), fold(recon), alpha)
-    _, penalty = critic_loss(discriminator, fold(x[:2]), fold(recon[:2]), alpha[:2])
+    critic, _ = critic_loss(discriminator, space_to_depth(x), space_to_depth(recon), alpha)
+    _, penalty = critic_loss(discriminator, space_to_depth(x[:2]), space_to_depth(recon[:2]), alpha[:2])
     losses = Updater(generator, discriminator, LossParameters(), penalty_part=0.25).step(x, alpha)
     assert (losses.critic.item(), losses.penalty.item()) == pytest.approx((critic.item(), penalty.item()), rel=TOLERANCE)

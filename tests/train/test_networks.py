@@ -9,11 +9,16 @@ from torch import Tensor, nn
 
 import plain_networks as plain
 from aegan_train.config import Norm, Preset, load_config
-from aegan_train.networks import Discriminator, Generator, NetworkParameters, count_parameters
+from aegan_train.networks import Discriminator, Generator, NetworkParameters
 
 TOLERANCE = 1e-10  # float64 sums in another order, relative to the largest number
 NORMS: tuple[Norm, ...] = get_args(Norm)
 FIRST_NORM = pytest.mark.parametrize("first_norm", [True, False], ids=["first norm", "no first norm"])
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Trainable numbers in a network."""
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def make_small(norm: Norm = "ln", *, first_norm: bool = True) -> NetworkParameters:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,14 @@ from aegan_monitor.detection.scores import FUSION
 from aegan_monitor.detection.segments import ClipParameters, cut_segments
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.calibration.background_augmentation import CALIBRATED, FITTED, change_background
-from aegan_train.calibration.sensitivity import try_alterations
+from aegan_train.calibration.sensitivity import Noticed, try_pseudo_faults
 from aegan_train.calibration.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
-from aegan_train.checkpoint import Training, round_weights, write_atomically
-from aegan_train.dataset import Spectrograms
+from aegan_train.checkpoint import Training, round_weights
 from aegan_train.progress import follow
 from aegan_train.recordings.folder import Clip
+from aegan_train.recordings.spectrograms import Spectrograms
+from aegan_train.recordings.windows import read_windows
+from aegan_train.run_folder import write_atomically
 from aegan_train.torch_session import TorchSession
 
 RUN_RECORD = "run.json"
@@ -34,31 +37,42 @@ SEGMENTS = "segments.npz"
 HELD_OUT = "held_out.jsonl"
 N_PARITY_SEGMENTS = 32
 LEAST_COPIES = 128  # of held-out clips before other backgrounds: the upper end of fewer is a matter of luck
-N_VARIED = 256  # clips that get copies before other backgrounds; four of each outnumber the embedding's dimensions
+N_VARIED = 256  # windows that get copies before other backgrounds; four of each outnumber the embedding's dimensions
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What calibration found.
+
+    Attributes:
+        fields: The content of run.json.
+        normal: The deciding score of each held-out window.
+        noticed: What the deciding score makes of each pseudo-fault.
+    """
+
+    fields: BundleFields
+    normal: list[float]
+    noticed: dict[str, Noticed]
 
 
 def finish(
-    training: Training,
-    fit_clips: Sequence[Clip],
-    held_out: Sequence[Clip],
-    pictures: Spectrograms,
-    out: Path,
-    device: torch.device,
-    commit: str | None,
-) -> BundleFields:
-    """Fit the reference set, calibrate on `held_out`, and write run.json, reference.npz, golden.npz, segments.npz, held_out.jsonl.
+    training: Training, fitted: Spectrograms, held_out: Spectrograms, out: Path, device: torch.device, commit: str | None
+) -> Calibrated:
+    """Fit the reference set on windows of `fitted`, calibrate on those of `held_out`, and write all files but the checkpoint to `out`.
 
-    Returns:
-        What is in run.json.
+    Raises:
+        WriteError: `out` cannot be written, or its disk is full.
     """
     config = training.config
+    clip_frames = config.clip.clip_frames
     round_weights(training)
     networks = training.generator, training.discriminator, device
-    statistics = gather_statistics(training, TorchSession(*networks, ["embedding"]), fit_clips, pictures)
-    mean_spectrogram = mean_of_clips(pictures.db, config.clip.clip_frames)
+    statistics = gather_statistics(training, TorchSession(*networks, ["embedding"]), fitted)
+    mean_spectrogram = mean_of_clips(fitted.cut(clip_frames), clip_frames)
     reference, shrinkage = fit_reference(statistics, make_filterbank(config.features), mean_spectrogram)
     session = TorchSession(*networks)
     scores, varied, segments = score_held_out(training, reference, session, held_out)
+    files = [clip.path.name for clip, bands in zip(held_out.clips, held_out.control_bands, strict=True) for _ in bands]
     fields = BundleFields(
         machine_type=training.machine_type,
         features=config.features,
@@ -70,7 +84,7 @@ def finish(
         choice=config.choice,
         sensitivity={},
         precision=config.precision,
-        reference=ReferenceRecord(n_clips=len(fit_clips), n_backgrounds=config.n_backgrounds, covariance=COVARIANCE, shrinkage=shrinkage),
+        reference=ReferenceRecord(n_clips=fitted.n_windows, n_backgrounds=config.n_backgrounds, covariance=COVARIANCE, shrinkage=shrinkage),
         normalisation=normalise(scores),
         calibration=calibrate(scores, varied),
         provenance=Provenance(
@@ -79,24 +93,26 @@ def finish(
             seed=training.seed,
             n_epochs=len(training.history),
             training_data_sha256=training.training_data_sha256,
-            n_training_clips=len(fit_clips),
-            n_held_out_clips=len(held_out),
+            n_training_clips=len(fitted.clips),
+            n_held_out_clips=len(held_out.clips),
         ),
     )
     if config.fusion:
         scores, varied = ([{**clip, FUSION: fuse(clip, fields)} for clip in each] for each in (scores, varied))
         fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibrate(scores, varied)})
-    found = try_alterations(fields, reference, TorchSession(*networks, needed_graphs(fields, fields.score)), held_out, training.seed)
-    fields = fields.model_copy(update={"sensitivity": found})
-    samples = join_samples(held_out, config.features.sample_rate_hz, golden_samples(fields))
+    noticed = try_pseudo_faults(
+        fields, reference, TorchSession(*networks, needed_graphs(fields, fields.score)), held_out.clips, held_out.n_windows, training.seed
+    )
+    fields = fields.model_copy(update={"sensitivity": {name: each.auc for name, each in noticed.items()}})
+    samples = join_samples(held_out.clips, config.features.sample_rate_hz, golden_samples(fields))
     stages = compute_stages(fields, reference, session, samples)
-    lines = [json.dumps({"file": clip.path.name, "scores": each}, allow_nan=False) for clip, each in zip(held_out, scores, strict=True)]
+    lines = [json.dumps({"file": file, "scores": each}, allow_nan=False) for file, each in zip(files, scores, strict=True)]
     write_atomically(out / REFERENCE, reference.save)
     write_atomically(out / GOLDEN, lambda path: write_golden(path, samples, stages))
     write_atomically(out / SEGMENTS, lambda path: save_segments(path, segments))
     write_atomically(out / HELD_OUT, lambda path: path.write_text("\n".join(lines) + "\n", encoding="utf-8"))
     write_atomically(out / RUN_RECORD, lambda path: path.write_text(fields.model_dump_json(indent=1) + "\n", encoding="utf-8"))
-    return fields
+    return Calibrated(fields, [each[fields.score] for each in scores], noticed)
 
 
 def embed(session: TorchSession, scaled: FloatArray, clip: ClipParameters) -> DoubleArray:
@@ -105,44 +121,51 @@ def embed(session: TorchSession, scaled: FloatArray, clip: ClipParameters) -> Do
     return found
 
 
-def gather_statistics(training: Training, session: TorchSession, clips: Sequence[Clip], pictures: Spectrograms) -> ClipStatistics:
-    """Embeddings and control bands of the clips, and what other backgrounds change in at most N_VARIED of them."""
+def gather_statistics(training: Training, session: TorchSession, fitted: Spectrograms) -> ClipStatistics:
+    """Embeddings and control bands of all windows, and what other backgrounds change in at most N_VARIED of them."""
     config = training.config
-    places = np.linspace(0, len(clips) - 1, min(len(clips), N_VARIED)).astype(int) if config.n_backgrounds else ()
-    n_copies = len(places) * config.n_backgrounds
-    what = f"embedding {len(clips)} clips{tell_copies(n_copies)}"
-    embed_next = follow(embed, len(clips) + n_copies, what)
-    embeddings = np.stack([embed_next(session, training.scaling.apply(db), config.clip) for db in pictures.db])
+    n_windows = fitted.n_windows
+    chosen = np.linspace(0, n_windows - 1, min(n_windows, N_VARIED)).astype(int).tolist() if config.n_backgrounds else []
+    n_copies = len(chosen) * config.n_backgrounds
+    embed_next = follow(embed, n_windows + n_copies, f"embedding {n_windows} clips{tell_copies(n_copies)}")
+    embeddings = np.stack([embed_next(session, training.scaling.apply(db), config.clip) for db in fitted.cut(config.clip.clip_frames)])
+    bands = np.concatenate(fitted.control_bands)
     rng = np.random.default_rng([training.seed, FITTED])
     logmel = LogMel(config.features, make_filterbank(config.features), make_control_filterbank(config.features))
-    embedding_changes, band_changes = [np.zeros((0, config.network.n_embedding))], [np.zeros((0, *pictures.control_bands.shape[1:]))]
-    for place in places:
-        samples = read_recording(clips[place].path, config.features.sample_rate_hz)
-        copies = [logmel.transform_clip(change_background(samples, rng)) for _ in range(config.n_backgrounds)]
-        scaled = [training.scaling.apply(limit_range(copy.db, config.top_db)) for copy in copies]
-        embedding_changes.append(np.stack([embed_next(session, each, config.clip) for each in scaled]) - embeddings[place])
-        band_changes.append(np.stack([mean_bands(copy.control_db) for copy in copies]) - pictures.control_bands[place])
-    return ClipStatistics(embeddings, pictures.control_bands, np.concatenate(embedding_changes), np.concatenate(band_changes))
+    embedding_changes, band_changes = [np.zeros((0, config.network.n_embedding))], [np.zeros((0, *bands.shape[1:]))]
+    first = 0
+    for clip, own in zip(fitted.clips, fitted.control_bands, strict=True):
+        places = [place for place in chosen if first <= place < first + len(own)]
+        windows = read_windows(clip.path, config.features, config.clip.clip_frames) if places else []
+        for place in places:
+            samples = windows[place - first]
+            copies = [logmel.transform_clip(change_background(samples, rng)) for _ in range(config.n_backgrounds)]
+            scaled = [training.scaling.apply(limit_range(copy.db, config.top_db)) for copy in copies]
+            embedding_changes.append(np.stack([embed_next(session, each, config.clip) for each in scaled]) - embeddings[place])
+            band_changes.append(np.stack([mean_bands(copy.control_db) for copy in copies]) - bands[place])
+        first += len(own)
+    return ClipStatistics(embeddings, bands, np.concatenate(embedding_changes), np.concatenate(band_changes))
 
 
 def score_held_out(
-    training: Training, reference: ReferenceSet, session: TorchSession, held_out: Sequence[Clip]
+    training: Training, reference: ReferenceSet, session: TorchSession, held_out: Spectrograms
 ) -> tuple[list[dict[str, float]], list[dict[str, float]], FloatArray]:
-    """The scores of each held-out clip, those of its copies before other backgrounds, and first segments for the parity gate."""
+    """The scores of each held-out window, those of its copies before other backgrounds, and first segments for the parity gate."""
     config = training.config
     unfinished = BundleFields.model_construct(features=config.features, scaling=training.scaling, clip=config.clip, fusion={})
     probe = Pipeline(unfinished, reference, session)
     rng = np.random.default_rng([training.seed, CALIBRATED])
-    n_copies = max(config.n_backgrounds, -(-LEAST_COPIES // len(held_out))) if config.n_backgrounds else 0
-    n_all = len(held_out) * n_copies
-    score = follow(probe.score_clip, len(held_out) + n_all, f"scoring {len(held_out)} held-out clips{tell_copies(n_all)}")
+    n_windows = held_out.n_windows
+    n_copies = max(config.n_backgrounds, -(-LEAST_COPIES // n_windows)) if config.n_backgrounds else 0
+    n_all = n_windows * n_copies
+    score = follow(probe.score_clip, n_windows + n_all, f"scoring {n_windows} held-out clips{tell_copies(n_all)}")
     scores, varied, segments = [], [], np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
-    for clip in held_out:
-        samples = read_recording(clip.path, config.features.sample_rate_hz)
-        scores.append(score(samples))
-        varied += [score(change_background(samples, rng)) for _ in range(n_copies)]
-        if len(segments) < N_PARITY_SEGMENTS:
-            segments = np.concatenate([segments, probe.clip_segments(samples)])[:N_PARITY_SEGMENTS]
+    for clip in held_out.clips:
+        for samples in read_windows(clip.path, config.features, config.clip.clip_frames):
+            scores.append(score(samples))
+            varied += [score(change_background(samples, rng)) for _ in range(n_copies)]
+            if len(segments) < N_PARITY_SEGMENTS:
+                segments = np.concatenate([segments, probe.clip_segments(samples)])[:N_PARITY_SEGMENTS]
     return scores, varied, segments
 
 

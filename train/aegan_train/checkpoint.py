@@ -1,7 +1,6 @@
 """The checkpoint: everything that training needs to go on, and that the networks need to be rebuilt, in one file."""
 
-import os
-from collections.abc import Callable
+import io
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from aegan_monitor.errors import DataError
 from aegan_train.config import TrainConfig
 from aegan_train.losses import LossParameters, Updater
 from aegan_train.networks import Discriminator, Generator
+from aegan_train.run_folder import WriteError, write_atomically
 
 FORMAT = 2
 CHECKPOINT = "checkpoint.pt"
@@ -68,8 +68,9 @@ def make_updater(config: TrainConfig, device: torch.device) -> Updater:
     )
 
 
-def draw_networks(training: Training, device: torch.device) -> None:
-    """Begin anew with other initial weights; the data goes on."""
+def redraw_networks(training: Training, run: Path, device: torch.device) -> None:
+    """Begin anew with other initial weights, and remove the checkpoint of the old networks from `run`; the data goes on."""
+    (run / CHECKPOINT).unlink(missing_ok=True)
     training.n_redrawn += 1
     torch.manual_seed(training.seed + training.n_redrawn * SEEDS_APART)
     training.updater = make_updater(training.config, device)
@@ -88,7 +89,11 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def save_checkpoint(training: Training, run: Path) -> None:
-    """Write `run`/checkpoint.pt; a crash leaves the old one or the new one, never half of one."""
+    """Write `run`/checkpoint.pt; a crash leaves the old one or the new one, never half of one.
+
+    Raises:
+        WriteError: The disk is full, or the folder cannot be written; the checkpoint of the epoch before is kept.
+    """
     updater = training.updater
     state = {
         "format": FORMAT,
@@ -107,7 +112,18 @@ def save_checkpoint(training: Training, run: Path) -> None:
         "adamD": updater.discriminator_adam.state_dict(),
         "rng": training.rng.get_state(),
     }
-    write_atomically(run / CHECKPOINT, lambda path: torch.save(state, path))
+    content = io.BytesIO()  # torch.save to a full disk raises what is no OSError
+    torch.save(state, content)
+    try:
+        write_atomically(run / CHECKPOINT, lambda path: path.write_bytes(content.getbuffer()))
+    except WriteError as error:
+        kept = tell_kept(len(training.history) - 1 if (run / CHECKPOINT).exists() else 0)
+        raise WriteError(f"{error}; {kept}") from error
+
+
+def tell_kept(n_epochs: int) -> str:
+    """What a training that ends early says of its last checkpoint."""
+    return f"epoch {n_epochs} is kept, go on with --resume" if n_epochs else "no epoch is kept"
 
 
 def load_trained(run: Path, device: torch.device) -> Training:
@@ -126,15 +142,6 @@ def round_weights(training: Training) -> None:
     if training.config.precision == "fp16":
         for network in (training.generator, training.discriminator):
             network.load_state_dict({name: value.half().to(value.dtype) for name, value in network.state_dict().items()})
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Have `write` fill a file beside `path`, then put it in its place."""
-    partial = path.with_name(path.name + ".tmp")
-    write(partial)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def load_checkpoint(run: Path, device: torch.device) -> Training:

@@ -3,12 +3,13 @@
 import argparse
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import get_args
 
 from aegan_monitor import __version__
 from aegan_monitor.arguments import parse_seed
+from aegan_monitor.errors import AeganError
 from aegan_monitor.program import EXIT_INTERRUPTED, run_command
 from aegan_train.config import Preset, Recipe, load_config
 from aegan_train.recordings.folder import Naming
@@ -32,6 +33,7 @@ EXAMPLES = {  # of each command: what it does, and a command line
         "aegan-train import-checkpoint fan.pth --config configs/train/dcase2020_fan.yaml --data dcase2020 --out runs/fan",
     ),
 }
+PACKAGES = ("torch", "sklearn", "scipy", "threadpoolctl", "tqdm")  # of the extra `train`
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -51,6 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
     fit.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute (default: a GPU if there is one)")
     fit.add_argument("--seed", type=parse_seed, default=0, metavar="N", help="one seed gives one run (default: 0)")
     fit.add_argument("--resume", action="store_true", help="continue the run in RUN from its last whole epoch")
+    fit.add_argument("--verbose", action="store_true", help="show the losses of each epoch")
     fit.set_defaults(run=run_fit)
 
     evaluate = commands.add_parser(
@@ -109,6 +112,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
         arguments.seed,
         arguments.resume,
         find_commit(),
+        arguments.verbose,
     )
     return 0 if fit(request) else EXIT_INTERRUPTED
 
@@ -133,7 +137,7 @@ def find_commit() -> str | None:
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """`aegan-train evaluate`."""
     from aegan_train.evaluate import evaluate  # noqa: PLC0415 - as above
-    from aegan_train.fit import choose_device  # noqa: PLC0415
+    from aegan_train.hardware import choose_device  # noqa: PLC0415
 
     device = choose_device(arguments.device)
     evaluate(arguments.run_folder, arguments.data, device, protocol_name=arguments.protocol, jsonl=arguments.jsonl, csv=arguments.csv)
@@ -160,7 +164,7 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
 def run_import(arguments: argparse.Namespace) -> int:
     """`aegan-train import-checkpoint`."""
     from aegan_train.dcase.import_checkpoint import PRESET, ImportRequest, guess_machine_type, import_checkpoint  # noqa: PLC0415
-    from aegan_train.fit import choose_device  # noqa: PLC0415 - as above
+    from aegan_train.hardware import choose_device  # noqa: PLC0415 - as above
 
     config = load_config(PRESET, arguments.config, "reference")
     machine_type = arguments.machine_type or guess_machine_type(arguments.config)
@@ -169,10 +173,26 @@ def run_import(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def run_with_extra(program: str, extra: str, packages: Collection[str], command: Callable[[], int]) -> int:
+    """Run a command that needs the optional dependencies `extra`; a missing one of its `packages` is one line with the remedy."""
+
+    def run() -> int:
+        try:
+            return command()
+        except ModuleNotFoundError as error:
+            lacking = (error.name or "").partition(".")[0]
+            if lacking not in packages:
+                raise
+            install = f"pip install 'aegan-monitor[{extra}]'"
+            raise AeganError(f"{lacking} is not installed, and {program} needs it: {install}") from error
+
+    return run_command(program, run)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = make_parser().parse_args(argv)
-    return run_command("aegan-train", lambda: arguments.run(arguments))
+    return run_with_extra("aegan-train", "train", PACKAGES, lambda: arguments.run(arguments))
 
 
 if __name__ == "__main__":

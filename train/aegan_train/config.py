@@ -159,6 +159,6 @@ def load_config(preset: Preset, path: Path | None, recipe: Recipe = "reference",
     Raises:
         ConfigError: With every problem of the file, one a line.
     """
-    own = load_yaml(path) if path else {}
+    own = load_yaml(path, may_be_empty=True) if path else {}
     settings = {**PRESETS[preset], **RECIPES[recipe], **(own if isinstance(own, dict) else {}), **overrides}
     return validate(TrainConfig, settings, str(path or f"preset {preset}"))

@@ -1,9 +1,9 @@
 """Normal recordings as spectrograms, split by recording, and the segments of an epoch."""
 
-import hashlib
+import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate, groupby
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.segments import ClipParameters, Scaling
 from aegan_monitor.errors import DataError
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.config import ScalingKind, TrainConfig
-from aegan_train.recordings.cache import default_folder, open_pictures
-from aegan_train.recordings.folder import Clip, Skipped, find_clips, tell_skipped
+from aegan_train.recordings.folder import Clip, find_clips, tell_skipped
+from aegan_train.recordings.spectrograms import Spectrograms, compute_spectrograms
 
 LEAST_BAND_STD_DB = 0.3  # of a band that hardly moves (silence behind a low-pass): it is not blown up
 BAND_STDS = 3.0  # nearly all of a band then lies in [-1, 1], where the generator can follow
@@ -45,12 +44,8 @@ def split_held_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[l
     """(clips to fit, clips held out for calibration); whole recordings go one way or the other.
 
     Raises:
-        DataError: There are too few clips, or all are of one recording.
+        DataError: All clips are of one recording.
     """
-    if len(clips) < LEAST_CLIPS:
-        raise DataError(
-            f"{clips[0].path.parent}: expected at least {LEAST_CLIPS} normal clips, found {len(clips)}; record more normal sound"
-        )
     n_wanted = max(2, round(fraction * len(clips)))
     groups = group_by_recording(clips, n_wanted)
     if len(groups) < 2:
@@ -67,87 +62,37 @@ def split_held_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[l
     return [clip for clip in clips if clip not in held_out], [clip for clip in clips if clip in held_out]
 
 
-@dataclass(frozen=True, slots=True)
-class Spectrograms:
-    """Clips that are fit for training, in dB, and those that are not.
-
-    Attributes:
-        frames: float32 `[n_frames, n_bands]`, of these clips and others; from the cache it is mapped, not in memory.
-        first_frames: Where in `frames` each clip begins.
-        n_frames: How many each has.
-        control_bands: float64 `[n_clips, 2, 128]`, each clip's mean linear and mel bands.
-        digests: SHA-256 of each clip's samples.
-        clips: Where they come from.
-        skipped: What is left out, and why.
-    """
-
-    frames: FloatArray
-    first_frames: Sequence[int]
-    n_frames: Sequence[int]
-    control_bands: DoubleArray
-    digests: Sequence[str]
-    clips: Sequence[Clip]
-    skipped: Sequence[Skipped] = ()
-
-    @property
-    def db(self) -> list[FloatArray]:
-        """A view `[n_bands, n_frames]` of each clip."""
-        return [self.frames[first : first + n].T for first, n in zip(self.first_frames, self.n_frames, strict=True)]
-
-    @property
-    def sha256(self) -> str:
-        """Of all samples, in order."""
-        return hashlib.sha256("".join(self.digests).encode()).hexdigest()
-
-    def select(self, clips: Sequence[Clip]) -> "Spectrograms":
-        """Those of `clips` alone."""
-        wanted = set(clips)
-        places = [place for place, clip in enumerate(self.clips) if clip in wanted]
-        return replace(
-            self,
-            first_frames=[self.first_frames[place] for place in places],
-            n_frames=[self.n_frames[place] for place in places],
-            control_bands=self.control_bands[places],
-            digests=[self.digests[place] for place in places],
-            clips=[self.clips[place] for place in places],
-        )
-
-
-def compute_spectrograms(
-    clips: Sequence[Clip], features: FeatureParameters, clip: ClipParameters, cache: Path | None = None
-) -> Spectrograms:
-    """The spectrograms of all clips that are fit for training, from the cache (None: the user's) where it has them.
+def gather_recordings(data: Path, machine_type: str, config: TrainConfig, run: Path) -> Spectrograms:
+    """The spectrograms of all normal training recordings in `data` that are fit for training; lists the others on stderr.
 
     Raises:
-        DataError: The cache cannot be written.
-    """
-    paths = [each.path for each in clips]
-    found = open_pictures(cache or default_folder(), paths, features, clip.segment_frames)
-    good = [(each, row) for each, row in zip(clips, found.rows, strict=True) if "n_frames" in row]
-    n_frames = [row["n_frames"] for _, row in good]
-    skipped = [
-        (path, row["reason"] if "reason" in row else f"the same samples as {paths[row['same_as']].name}; remove one of them")
-        for path, row in zip(paths, found.rows, strict=True)
-        if "n_frames" not in row
-    ]
-    first_frames = list(accumulate(n_frames[:-1], initial=0))
-    digests, chosen = [row["sha256"] for _, row in good], [each for each, _ in good]
-    return Spectrograms(found.frames, first_frames, n_frames, found.control_bands, digests, chosen, skipped)
-
-
-def gather_pictures(data: Path, machine_type: str, config: TrainConfig, cache: Path | None = None) -> Spectrograms:
-    """The spectrograms of all normal training clips in `data` that are fit for training; the others are told on stderr.
-
-    Raises:
-        DataError: There is none, or the cache cannot be written.
+        DataError: There are fewer than LEAST_CLIPS, or their features cannot be stored in the folder `run`.
     """
     named = find_clips(data, machine_type, "train", config.sets)
-    found = compute_spectrograms(named.clips, config.features, config.clip, cache)
+    found = compute_spectrograms(named.clips, config.features, config.clip, run)
     skipped = [*named.skipped, *found.skipped]
     tell_skipped(skipped)
     if not found.clips:
         raise DataError(f"{data}: none of {len(named.clips)} normal clips is fit for training; record normal sound anew")
+    require_enough(found, config)
     return replace(found, skipped=skipped)
+
+
+def require_enough(found: Spectrograms, config: TrainConfig) -> None:
+    """Refuse recordings that are too few to hold some of them out.
+
+    Raises:
+        DataError: There are fewer than LEAST_CLIPS.
+    """
+    if (n := len(found.clips)) >= LEAST_CLIPS:
+        return
+    folder = found.clips[0].path.parent
+    expected = f"{folder}: expected at least {LEAST_CLIPS} normal clips, found {n}"
+    if found.n_windows < LEAST_CLIPS:
+        raise DataError(f"{expected}; record more normal sound")
+    sound_s = sum(found.n_frames) * config.features.hop_s
+    paths = shlex.join(str(clip.path) for clip in found.clips)
+    raise DataError(f"{expected} of {sound_s:.0f} s together; cut it: aegan-monitor record --from {paths} --out DIR")
 
 
 def find_scaling(db: Sequence[FloatArray], kind: ScalingKind = "extremes") -> Scaling:
@@ -183,8 +128,7 @@ class SegmentSampler:
     Each epoch cuts each clip at a fresh random phase, 0 to hop - 1 frames, and then every hop frames: after some epochs
     the network has seen every segment. At hop 1 that is the reference's procedure.
 
-    Frames stay where they are, in the cache's memory map, and each batch gathers and scales its own; a GPU gets all of them
-    once where they fit.
+    Frames stay on disk, in their memory map, and each batch gathers and scales its own; a GPU gets all of them once where they fit.
     """
 
     def __init__(self, pictures: Spectrograms, scaling: Scaling, clip: ClipParameters, batch_segments: int, device: torch.device) -> None:

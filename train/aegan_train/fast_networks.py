@@ -1,20 +1,20 @@
-"""The networks as training runs them: the same layers on folded pictures, channels last.
+"""The networks as training runs them: the same layers, on pictures in space-to-depth layout, channels last.
 
-A picture is folded into `[n, 64, 64, 4]`: the four pixels of each 2 x 2 block are channels. A convolution of one channel (the first of
-encoder and critic, and in reverse the decoder's last) leaves the processor idle; its 4 x 4 kernel of stride 2 is a 3 x 3 kernel
-over blocks. Losses are means and norms over pixels, so they do not see the fold. Channels lie last, where convolutions read them as
-they are: with channels first each call sorts its input anew, a third of the time of a step.
+A picture becomes `[n, 64, 64, 4]`: the four pixels of each 2 x 2 block are channels. A convolution of one channel (the first of
+encoder and critic, and in reverse the decoder's last) uses a small part of a processor; its 4 x 4 kernel of stride 2 is a 3 x 3 kernel
+over blocks. Losses are means and norms over pixels, so the layout does not change them. Channels lie last because PyTorch's
+convolutions read that order directly: with channels first each call reorders its input, which takes a third of a step's time.
 """
 
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, pad, pixel_shuffle, pixel_unshuffle, relu
+from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, pad, pixel_unshuffle, relu
 
 from aegan_train.networks import INPUT_SIZE, Discriminator, Generator
 
-FOLDED_SIZE = INPUT_SIZE // 2
+BLOCKS = INPUT_SIZE // 2
 
 
 def first(h: Tensor) -> Tensor:
@@ -27,14 +27,9 @@ def last(h: Tensor) -> Tensor:
     return h.permute(0, 2, 3, 1)
 
 
-def fold(x: Tensor) -> Tensor:
+def space_to_depth(x: Tensor) -> Tensor:
     """Pictures `[n, 1, 128, 128]` as `[n, 64, 64, 4]`."""
     return last(pixel_unshuffle(x, 2)).contiguous()
-
-
-def unfold(x: Tensor) -> Tensor:
-    """Inverse of `fold`."""
-    return pixel_shuffle(first(x), 2)
 
 
 def arrange(network: nn.Module) -> None:
@@ -60,22 +55,22 @@ def _block_kernel() -> Tensor:
 _BLOCK_KERNEL = _block_kernel()
 
 
-def fold_kernel(weight: Tensor) -> Tensor:
+def space_to_depth_kernel(weight: Tensor) -> Tensor:
     """A kernel `[c, 1, 4, 4]` of stride 2 and padding 1 as one over blocks, `[c, 4, 3, 3]`, of stride 1 and padding 1."""
     return pad(weight.flatten(1), (0, 1))[:, _BLOCK_KERNEL]
 
 
 def convolve_down(h: Tensor, weight: Tensor) -> Tensor:
-    """The convolution that halves height and width; of folded pictures where `h` has more channels than `weight` takes."""
+    """The convolution that halves height and width; of space-to-depth pictures where `h` has more channels than `weight` takes."""
     if weight.shape[1] != h.shape[3]:
-        return last(conv2d(first(h), fold_kernel(weight), padding=1))
+        return last(conv2d(first(h), space_to_depth_kernel(weight), padding=1))
     return last(conv2d(first(h), weight, stride=2, padding=1))
 
 
 def convolve_up(h: Tensor, weight: Tensor) -> Tensor:
-    """The transposed convolution that doubles them; where it would give pictures, it gives folded ones."""
-    if h.shape[1] == FOLDED_SIZE:
-        return last(conv2d(first(h), fold_kernel(weight).flip(2, 3).transpose(0, 1), padding=1))
+    """The transposed convolution that doubles them; where the result is a picture, it is in space-to-depth layout."""
+    if h.shape[1] == BLOCKS:
+        return last(conv2d(first(h), space_to_depth_kernel(weight).flip(2, 3).transpose(0, 1), padding=1))
     return last(conv_transpose2d(first(h), weight, stride=2, padding=1))
 
 
@@ -106,7 +101,7 @@ def run(layers: Iterable[nn.Module], h: Tensor) -> Tensor:
 
 
 def generate(generator: Generator, x: Tensor) -> Tensor:
-    """G(x), folded."""
+    """G(x), in space-to-depth layout."""
     return run(generator.Decoder.main, run(generator.Encoder.main, x))
 
 

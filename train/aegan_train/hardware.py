@@ -1,29 +1,25 @@
-"""What a training asks of the processor that it runs on; no number depends on it by more than rounding."""
-
-import ctypes
+"""The device that a training runs on."""
 
 import torch
 
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h of the GNU C library
-TOP_PAD_BYTES = 64 << 20
+from aegan_monitor.errors import DataError
 
 
-def prepare(device: torch.device) -> None:
-    """Set up `device` for one training: fast convolutions on a GPU, memory that stays with the process on a CPU."""
+def choose_device(name: str) -> torch.device:
+    """The device of `--device`; `auto` is the GPU where there is one.
+
+    Raises:
+        DataError: `cuda` was asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DataError("--device cuda: PyTorch finds no CUDA device; use --device cpu, or install a CUDA build of torch")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def set_up(device: torch.device) -> None:
+    """Fast convolutions on a GPU; their numbers change by no more than rounding."""
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32, as PyTorch's convolutions use by themselves
         torch.backends.cudnn.benchmark = True  # one shape of batch, thousands of times
-    else:
-        keep_freed_memory()
-
-
-def keep_freed_memory() -> bool:
-    """Have malloc keep what is freed, where it is the GNU C library's; False elsewhere.
-
-    A step frees and asks for the same megabytes some hundred times; given back and fetched again page by page, they cost a tenth of
-    its time.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    return all([mallopt(M_MMAP_MAX, 0), mallopt(M_TRIM_THRESHOLD, 2**31 - 1), mallopt(M_TOP_PAD, TOP_PAD_BYTES)])

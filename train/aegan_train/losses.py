@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from aegan_train.config import Match
-from aegan_train.fast_networks import arrange, criticise, embed, fold, generate
+from aegan_train.fast_networks import arrange, criticise, embed, generate, space_to_depth
 from aegan_train.networks import Discriminator, Generator
-from aegan_train.penalty_gradient import slopes
+from aegan_train.penalty_gradient import input_gradient
 
 PENALTY_WEIGHT = 10.0  # lambda
 
@@ -32,8 +32,8 @@ def critic_loss(discriminator: Discriminator, x: Tensor, recon: Tensor, alpha: T
 
     Args:
         discriminator: D.
-        x: Real segments, folded, `[n, 64, 64, 4]`.
-        recon: G(x), detached and folded.
+        x: Real segments in space-to-depth layout, `[n, 64, 64, 4]`.
+        recon: G(x), detached, likewise.
         alpha: Uniform on (0, 1), `[m, 1, 1, 1]`: where between x and G(x) the gradient is measured, on the first m segments.
 
     Returns:
@@ -43,14 +43,15 @@ def critic_loss(discriminator: Discriminator, x: Tensor, recon: Tensor, alpha: T
     """
     difference = criticise(discriminator, recon).mean() - criticise(discriminator, x).mean()
     between = alpha * x[: len(alpha)] + (1 - alpha) * recon[: len(alpha)]
-    lengths = slopes(discriminator, between).flatten(1).to(x.dtype).norm(2, dim=1)
+    lengths = input_gradient(discriminator, between).flatten(1).to(x.dtype).norm(2, dim=1)
     return difference, ((lengths - 1) ** 2).mean()
 
 
 def generator_loss(discriminator: Discriminator, x: Tensor, recon: Tensor, loss: LossParameters) -> tuple[Tensor, Tensor]:
     """Reconstruction error and (unweighted) feature matching, scalars; there is no adversarial term.
 
-    `x` and `recon` are folded. The spread is the root of the mean squared deviation over the batch (no Bessel correction).
+    `x` and `recon` are in space-to-depth layout. The spread is the root of the mean squared deviation over the batch, without
+    Bessel's correction.
     """
     with torch.no_grad():
         real = embed(discriminator, x)
@@ -74,8 +75,8 @@ class BatchLosses:
 class Updater:
     """One critic step and, every `n_critic` batches, one generator step.
 
-    G does not change between the two steps, so G(x) is computed once; D's weights need no gradient in the
-    generator's step. Both save work and leave the numbers as they are. So do folded pictures and channels last (`fast_networks.py`).
+    G does not change between the two steps, so G(x) is computed once; D's weights need no gradient in the generator's step. Both
+    save work and leave the numbers as they are. So do the space-to-depth layout and channels last (`fast_networks.py`).
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class Updater:
     def step(self, x: Tensor, alpha: Tensor) -> BatchLosses:
         """Both updates on one batch of segments `[n, 1, 128, 128]`; `alpha` as in `critic_loss`."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self._bf16):
-            return self._step(fold(x), alpha)
+            return self._step(space_to_depth(x), alpha)
 
     def _step(self, x: Tensor, alpha: Tensor) -> BatchLosses:
         with_generator = self.n_batches % self.n_critic == 0

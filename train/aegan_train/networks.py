@@ -147,8 +147,3 @@ def initialise(module: nn.Module) -> None:
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
-
-
-def count_parameters(module: nn.Module) -> int:
-    """Trainable numbers in `module`."""
-    return sum(parameter.numel() for parameter in module.parameters())

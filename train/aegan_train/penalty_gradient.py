@@ -1,8 +1,8 @@
-"""How steeply the critic's scores rise from pixel to pixel, as something that can be differentiated once more.
+"""The gradient of the critic's scores along its input, for the gradient penalty, in a form that can be differentiated once more.
 
-PyTorch can differentiate its own gradients, but takes LayerNorm's second derivative apart into some thirty passes over memory, and
-the depthwise convolution's into one call a channel. Here the gradient is computed forward, layer by layer, and LayerNorm's has a
-derivative of its own.
+PyTorch can differentiate its own gradients, but splits LayerNorm's second derivative into some thirty passes over memory, and the
+depthwise convolution's into one call a channel. Here the gradient is computed forward, layer by layer, and LayerNorm's has a
+derivative written by hand.
 """
 
 from typing import Any, cast
@@ -16,8 +16,11 @@ from aegan_train.fast_networks import convolve_down, convolve_up, criticise, jud
 from aegan_train.networks import Discriminator
 
 
-def slopes(discriminator: Discriminator, x: Tensor) -> Tensor:
-    """The gradient of the critic's scores along folded pictures `x` `[n, 64, 64, 4]`, same shape; differentiable in the weights."""
+def input_gradient(discriminator: Discriminator, x: Tensor) -> Tensor:
+    """The gradient of the critic's scores along `x`, same shape; differentiable in the weights.
+
+    `x` is in space-to-depth layout, `[n, 64, 64, 4]`.
+    """
     trunk = [tuple(block.children()) for block in discriminator.main]
     if not all(isinstance(norm, nn.LayerNorm) for _, norm, _ in trunk):
         x = x.detach().requires_grad_(True)
@@ -33,12 +36,12 @@ def slopes(discriminator: Discriminator, x: Tensor) -> Tensor:
     (slope,) = torch.autograd.grad(judge(discriminator, weigh(discriminator, h)).sum(), h, create_graph=True)
     for conv, norm, activation, a, after, mean, rstd in reversed(passed):
         slope = torch.ops.aten.leaky_relu_backward(slope, after, activation.negative_slope, self_is_result=True)
-        slope = NormSlope.apply(slope, a, norm.weight.permute(1, 2, 0), mean, rstd)  # type: ignore[no-untyped-call] # torch's own
+        slope = LayerNormGradient.apply(slope, a, norm.weight.permute(1, 2, 0), mean, rstd)  # type: ignore[no-untyped-call] # torch's own
         slope = convolve_up(slope, conv.weight)
     return slope
 
 
-class NormSlope(torch.autograd.Function):
+class LayerNormGradient(torch.autograd.Function):
     """LayerNorm's backward pass as a function of its own, from the slope behind the norm to that before it, all `[n, h, w, c]`.
 
     With y = (a - mean) rstd, u = weight * behind and means over a picture: before = rstd (u - mean(u) - y mean(u y)). That map, P,

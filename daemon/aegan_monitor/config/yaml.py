@@ -40,8 +40,8 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
 
 
-def load_yaml(path: Path) -> object:
-    """Read a YAML file whose top level is a mapping.
+def load_yaml(path: Path, *, may_be_empty: bool = False) -> object:
+    """Read a YAML file whose top level is a mapping; with `may_be_empty` an empty file is an empty mapping.
 
     Raises:
         ConfigError: The file is missing, a folder, unreadable, too large, not UTF-8, not YAML, empty, no mapping, or has a duplicate key.
@@ -66,6 +66,8 @@ def load_yaml(path: Path) -> object:
         raise ConfigError("\n".join(f"{path}: line {line}: {what}" for line, what in sorted(loader.duplicates)))
     if isinstance(data, dict):
         return data
+    if data is None and may_be_empty:
+        return {}
     raise ConfigError(f"{path}: expected keys and values at the top, found {name_kind(data)}")
 
 

@@ -1,30 +1,32 @@
-"""What is done to normal sound to try a monitor on: each alteration is there, and is no more than it says."""
+"""What is done to normal sound to try a monitor on: each pseudo-fault is there, and is no more than it says."""
 
 import numpy as np
 import pytest
 
 from aegan_monitor.demo.pump import Pump
-from aegan_train.calibration.pseudo_faults import ALTERATIONS, alter, rms, take_band
+from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS, add_pseudo_fault, rms, take_band
 
 RATE_HZ = 16_000
 SOUND = Pump(5).read(5 * RATE_HZ)
 
 
-@pytest.mark.parametrize("name", sorted(ALTERATIONS))
-def test_an_alteration_changes_the_sound_and_hardly_its_level(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(PSEUDO_FAULTS))
+def test_a_pseudo_fault_changes_the_sound_and_hardly_its_level(name: str) -> None:
     """Same length and type, another waveform, within 6 dB; one seed gives one result."""
     for seed in range(5):
-        found = alter(SOUND, name, RATE_HZ, np.random.default_rng(seed))
+        found = add_pseudo_fault(SOUND, name, RATE_HZ, np.random.default_rng(seed))
         assert found.shape == SOUND.shape
         assert found.dtype == np.float32
         assert rms(found - SOUND) > 0.01 * rms(SOUND)
         assert 0.5 < rms(found) / rms(SOUND) < 2
-        np.testing.assert_array_equal(found, alter(SOUND, name, RATE_HZ, np.random.default_rng(seed)))
+        np.testing.assert_array_equal(found, add_pseudo_fault(SOUND, name, RATE_HZ, np.random.default_rng(seed)))
 
 
 def test_a_tone_is_as_loud_as_it_says() -> None:
     """What is added lies 14 to 28 dB under the recording, a harmonic; there are up to four."""
-    levels_db = [20 * np.log10(rms(alter(SOUND, "tone", RATE_HZ, np.random.default_rng(seed)) - SOUND) / rms(SOUND)) for seed in range(30)]
+    levels_db = [
+        20 * np.log10(rms(add_pseudo_fault(SOUND, "tone", RATE_HZ, np.random.default_rng(seed)) - SOUND) / rms(SOUND)) for seed in range(30)
+    ]
     assert -28.5 < min(levels_db) < max(levels_db) < -14 + 10 * np.log10(4) + 0.5
 
 
@@ -35,7 +37,7 @@ def test_a_band_holds_what_lies_in_it() -> None:
     np.testing.assert_allclose(take_band(inside + outside, RATE_HZ, 400, 600), inside, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", sorted(ALTERATIONS))
+@pytest.mark.parametrize("name", sorted(PSEUDO_FAULTS))
 def test_silence_does_no_harm(name: str) -> None:
     """No NaN, however little there is."""
-    assert np.isfinite(alter(np.zeros(RATE_HZ, np.float32), name, RATE_HZ, np.random.default_rng(0))).all()
+    assert np.isfinite(add_pseudo_fault(np.zeros(RATE_HZ, np.float32), name, RATE_HZ, np.random.default_rng(0))).all()

@@ -54,5 +54,8 @@ def test_what_cannot_become_a_comparison_is_one_line(dcase2020: Path, tmp_path: 
     (tmp_path / "dev_data").mkdir()
     (tmp_path / "dev_data" / "pump").symlink_to(dcase2020 / "dev_data" / "fan")
     assert main(["reproduce", "dcase2020", "pump", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1
-    assert "no folder eval_data/pump/train; there is dev_data; add it, or take" in capsys.readouterr().err
+    assert (
+        "no folder eval_data/pump/train; there is dev_data; add it (the archive of the additional training data set"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "run").exists()

@@ -1,5 +1,6 @@
 """The challenge's files, as its evaluators read them."""
 
+import os
 from pathlib import Path
 
 from aegan_train.dcase.protocols import PROTOCOLS
@@ -22,3 +23,12 @@ def test_each_id_or_section_has_its_files(tmp_path: Path) -> None:
         "anomaly_score_bearing_section_03.csv": "section_03_test_0000.wav,1.0\nsection_03_test_0001.wav,1.5\n",
         "decision_result_bearing_section_03.csv": "section_03_test_0000.wav,0\nsection_03_test_0001.wav,1\n",
     }
+
+
+def test_names_are_written_byte_for_byte(tmp_path: Path) -> None:
+    """Evaluators compare them with the names of files: one that is not UTF-8 stays so."""
+    clip = parse_name(Path(os.fsdecode(b"section_00_source_test_normal_0000_L\xfcfter.wav")), "test")
+    assert clip is not None
+    write_score_files(tmp_path, PROTOCOLS["dcase2022"], "fan", [clip], [1.0], 1.0)
+    expected = b"section_00_source_test_normal_0000_L\xfcfter.wav,1.0\n"
+    assert (tmp_path / "anomaly_score_fan_section_00.csv").read_bytes() == expected

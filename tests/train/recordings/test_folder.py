@@ -1,11 +1,12 @@
 """File names and folders in DCASE layout."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from aegan_monitor.errors import DataError
-from aegan_train.recordings.folder import EXPECTED_NAME, Clip, find_clips, parse_name, read_manifest, tell_skipped
+from aegan_train.recordings.folder import EXPECTED_NAME, Clip, find_clips, parse_name, read_manifest, tell_skipped, write_skipped
 from synthetic import write_dcase2020
 
 # (name, section, is_anomaly, number, domain, naming): the forms that the official data sets have
@@ -104,10 +105,11 @@ def test_sets_are_taken_together_or_apart(tmp_path: Path) -> None:
     assert places(find_clips(data, "fan", "train", ["additional"]).clips, data) == [more]
     (data / evaluation).unlink()
     (data / evaluation).parent.rmdir()
+    assert places(find_clips(data, "fan", "train", ["dev", "eval"]).clips, data) == [dev, more]  # as the challenges hand it out
+    (data / more).unlink()
+    (data / more).parent.rmdir()
     with pytest.raises(
-        DataError,
-        match="no folder eval_data/fan/train; there is dev_data and additional_data; "
-        "add it, or take its set out of the configuration's sets$",
+        DataError, match=r"no folder eval_data/fan/train; there is dev_data; add it \(the archive of the additional training"
     ):
         find_clips(data, "fan", "train", ["dev", "eval"])
 
@@ -140,7 +142,7 @@ def test_what_is_no_clip_is_counted_and_listed_with_the_reason(tmp_path: Path, c
         ("anomaly_id_00_00000000.wav", "an anomaly among training clips"),
         ("fan 1.wav", EXPECTED_NAME),
         ("id_05_00000000.wav", "expected a name that says normal among training clips"),
-        ("more.wav", "expected a WAV or FLAC recording"),
+        ("more.wav", "a folder; recordings are taken from train itself, not from folders in it: move them up"),
         ("notes.txt", "expected a WAV or FLAC recording"),
     ]
     tell_skipped(found.skipped)
@@ -149,6 +151,34 @@ def test_what_is_no_clip_is_counted_and_listed_with_the_reason(tmp_path: Path, c
     assert lines[1] == f"  {tmp_path}/{folder}/anomaly_id_00_00000000.wav: an anomaly among training clips"
     tell_skipped([])
     assert capsys.readouterr().err == ""
+
+
+def test_a_folder_of_recordings_to_convert_is_one_loop(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two with one advice in one folder; its name is quoted, and a single one needs no loop."""
+    advice = "nothing is resampled, convert it: ffmpeg -i IN -ac 1 -ar 16000 OUT"
+    tell_skipped([(Path("my sound/a.wav"), advice), (Path("my sound/b.wav"), advice), (Path("c.wav"), advice), (Path("d.wav"), "silent")])
+    assert capsys.readouterr().err.splitlines()[5:] == [
+        '  2 of them at once: mkdir OUT; for f in \'my sound\'/*; do ffmpeg -i "$f" -ac 1 -ar 16000 "OUT/$(basename "${f%.*}").wav"; done'
+    ]
+
+
+def test_folders_below_are_named(tmp_path: Path) -> None:
+    """Recordings of a day in a folder of their own are not found: the line says so."""
+    lay(tmp_path, "dev_data/fan/train/monday.wav/normal_id_00_00000001.wav", "dev_data/fan/train/normal_id_00_00000000.wav")
+    ((path, reason),) = find_clips(tmp_path, "fan", "train").skipped
+    assert (path.name, reason[:8]) == ("monday.wav", "a folder")
+    assert "move them up" in reason
+
+
+def test_a_name_that_is_not_utf8_is_listed_like_any_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As from an old Windows share: on stderr and in the run's list, which stays UTF-8."""
+    odd = Path(os.fsdecode(b"L\xfcfter.txt"))
+    lay(tmp_path, "dev_data/fan/train/normal_id_00_00000000.wav").joinpath("dev_data", "fan", "train", odd).touch()
+    found = find_clips(tmp_path, "fan", "train")
+    write_skipped(found.skipped, tmp_path / "skipped.csv")
+    assert "L\\udcfcfter.txt,expected a WAV or FLAC recording" in (tmp_path / "skipped.csv").read_text(encoding="utf-8")
+    tell_skipped(found.skipped)
+    assert "1 file skipped:" in capsys.readouterr().err
 
 
 def test_a_folder_of_wrong_names_alone_is_an_error(tmp_path: Path) -> None:
@@ -172,6 +202,9 @@ def test_the_manifest_tells_recordings_and_nothing_else(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) == {"a.wav": "f1"}
     (tmp_path / "manifest.csv").write_text("path,label\na.wav,anomaly\n")
     with pytest.raises(DataError, match=r"manifest.csv: column missing: flight; expected path and flight$"):
+        read_manifest(tmp_path)
+    (tmp_path / "manifest.csv").write_text("path;flight\na.wav;f1\n")
+    with pytest.raises(DataError, match=r"column missing: flight, path; .*; found semicolons between them, save it with commas$"):
         read_manifest(tmp_path)
 
 

@@ -1,6 +1,6 @@
-"""Normal sound with something added or changed, as a fault might: what a monitor without recordings of faults can be tried on.
+"""Pseudo-faults: normal sound with something added or changed, to try a monitor where no fault was recorded.
 
-They are no faults, and no score is chosen by them: on real ones their ranking of scores was another one (`docs/quality.md`).
+They are not real faults, and no score is chosen by them: real faults rank the scores differently (`docs/quality.md`).
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 
 from aegan_monitor.types import DoubleArray, FloatArray
 
-Alteration = Callable[[DoubleArray, float, np.random.Generator], DoubleArray]
+PseudoFault = Callable[[DoubleArray, float, np.random.Generator], DoubleArray]
 
 
 def add_tone(x: DoubleArray, rate_hz: float, rng: np.random.Generator) -> DoubleArray:
@@ -59,18 +59,19 @@ def modulate_band(x: DoubleArray, rate_hz: float, rng: np.random.Generator) -> D
     return found
 
 
-ALTERATIONS: dict[str, Alteration] = {
-    "tone": add_tone,
-    "band_noise": add_band_noise,
-    "impacts": add_impacts,
-    "pitch": shift_pitch,
-    "modulation": modulate_band,
-}
+PSEUDO_FAULTS: dict[str, tuple[PseudoFault, str]] = {
+    "tone": (add_tone, "a steady tone, 14 to 28 dB under the machine"),
+    "band_noise": (add_band_noise, "noise in a narrow band, as loud as the machine is there"),
+    "impacts": (add_impacts, "knocking, 2 to 25 times a second"),
+    "pitch": (shift_pitch, "2 to 8 % faster or slower"),
+    "modulation": (modulate_band, "a band that swells and fades, 3 to 40 times a second"),
+}  # with what each is, for people
 
 
-def alter(samples: FloatArray, name: str, rate_hz: float, rng: np.random.Generator) -> FloatArray:
-    """The recording, float32 `[n_samples]`, after the alteration `name` (a key of ALTERATIONS)."""
-    return ALTERATIONS[name](samples.astype(np.float64), rate_hz, rng).astype(np.float32)
+def add_pseudo_fault(samples: FloatArray, name: str, rate_hz: float, rng: np.random.Generator) -> FloatArray:
+    """The recording, float32 `[n_samples]`, with the pseudo-fault `name` (a key of PSEUDO_FAULTS)."""
+    make, _ = PSEUDO_FAULTS[name]
+    return make(samples.astype(np.float64), rate_hz, rng).astype(np.float32)
 
 
 def draw_hz(rng: np.random.Generator, low_hz: float, high_hz: float) -> float:
@@ -84,7 +85,7 @@ def rms(x: DoubleArray | FloatArray) -> float:
 
 
 def take_band(x: DoubleArray, rate_hz: float, low_hz: float, high_hz: float) -> DoubleArray:
-    """What lies between two frequencies."""
+    """The part of a signal between two frequencies, by FFT bins."""
     spectrum, hz = np.fft.rfft(x), np.fft.rfftfreq(len(x), 1 / rate_hz)
     found: DoubleArray = np.fft.irfft(np.where((hz >= low_hz) & (hz <= high_hz), spectrum, 0), len(x))
     return found

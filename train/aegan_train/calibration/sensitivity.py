@@ -1,44 +1,70 @@
-"""What the deciding score would notice, as far as that can be tried without a fault: altered normal sound against the same sound plain."""
+"""What the deciding score would notice, as far as that can be tried without a fault: pseudo-faults against the same sound without."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from aegan_monitor.audio.file import read_recording
 from aegan_monitor.detection.pipeline import Pipeline
+from aegan_monitor.detection.policy import make_threshold
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.types import FloatArray
 from aegan_train.calibration.background_augmentation import TRIED, change_background
-from aegan_train.calibration.pseudo_faults import ALTERATIONS, alter
+from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS, add_pseudo_fault
 from aegan_train.progress import follow
 from aegan_train.recordings.folder import Clip
+from aegan_train.recordings.windows import read_windows
 from aegan_train.torch_session import TorchSession
 
+N_TRIED = 64  # held-out windows at most, evenly spread: the AUC of more is hardly more exact
 
-def try_alterations(
-    fields: BundleFields, reference: ReferenceSet, session: TorchSession, held_out: Sequence[Clip], seed: int
-) -> dict[str, float]:
-    """AUC of the deciding score between altered held-out clips and plain ones, by alteration.
 
-    Where the run knows other backgrounds (`n_backgrounds`), each clip of both kinds stands before one of its own: else what is told
-    apart may be no more than two recordings.
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """What the deciding score makes of one pseudo-fault.
+
+    Attributes:
+        auc: Between held-out windows with it and without; 0.5 is unnoticed.
+        n_exceeded: Windows with it, in the place of the recordings, that score over the alarm's threshold.
+        n_windows: Of so many.
     """
-    rate_hz = fields.features.sample_rate_hz
+
+    auc: float
+    n_exceeded: int
+    n_windows: int
+
+
+def try_pseudo_faults(
+    fields: BundleFields, reference: ReferenceSet, session: TorchSession, held_out: Sequence[Clip], n_windows: int, seed: int
+) -> dict[str, Noticed]:
+    """What the deciding score makes of each pseudo-fault, on at most N_TRIED of the `n_windows` windows of held-out recordings.
+
+    For the AUC, where the run knows other backgrounds (`n_backgrounds`), each window of both kinds stands before one of its own:
+    else it may tell no more than two recordings apart.
+    """
+    features, has_backgrounds = fields.features, bool(fields.reference.n_backgrounds)
     rng = np.random.default_rng([seed, TRIED])
     pipeline = Pipeline(fields, reference, session, [fields.score])
+    threshold = make_threshold(fields, fields.score).on
+    step = max(1, -(-n_windows // N_TRIED))
+    all_windows = (each for clip in held_out for each in read_windows(clip.path, features, fields.clip.clip_frames))
+    windows = [each.copy() for each in islice(all_windows, 0, None, step)]  # a view would keep its whole recording in memory
+    n_scored = len(windows) * (1 + (1 + has_backgrounds) * len(PSEUDO_FAULTS))
+    what = f"scoring {len(windows)} held-out clips without and with each of {len(PSEUDO_FAULTS)} pseudo-faults"
+    score = follow(lambda samples: pipeline.score_clip(samples)[fields.score], n_scored, what)
 
-    def score_one(samples: FloatArray) -> float:
-        heard = change_background(samples, rng) if fields.reference.n_backgrounds else samples
-        return pipeline.score_clip(heard)[fields.score]
+    def move(samples: FloatArray) -> FloatArray:
+        return change_background(samples, rng) if has_backgrounds else samples
 
-    n_scored = len(held_out) * (1 + len(ALTERATIONS))
-    score = follow(score_one, n_scored, f"scoring {len(held_out)} held-out clips plain and altered in {len(ALTERATIONS)} ways")
-    recordings = [read_recording(clip.path, rate_hz) for clip in held_out]
-    plain = [score(samples) for samples in recordings]
+    plain = [score(move(samples)) for samples in windows]
     found = {}
-    for name in ALTERATIONS:
-        altered = [score(alter(samples, name, rate_hz, rng)) for samples in recordings]
-        found[name] = float(roc_auc_score([0] * len(plain) + [1] * len(altered), plain + altered))
+    for name in PSEUDO_FAULTS:
+        faulty = [add_pseudo_fault(samples, name, features.sample_rate_hz, rng) for samples in windows]
+        moved = [score(move(samples)) for samples in faulty]
+        in_place = [score(samples) for samples in faulty] if has_backgrounds else moved
+        auc = float(roc_auc_score([0] * len(plain) + [1] * len(moved), plain + moved))
+        found[name] = Noticed(auc, sum(value > threshold for value in in_place), len(in_place))
     return found

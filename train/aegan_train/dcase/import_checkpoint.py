@@ -1,6 +1,7 @@
 """A published checkpoint as a finished run: its weights, and from the training audio all that is not in the file."""
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from aegan_monitor.errors import DataError
 from aegan_train.artifacts import finish
 from aegan_train.checkpoint import CHECKPOINT, Training, make_updater, save_checkpoint
 from aegan_train.config import Preset, TrainConfig
-from aegan_train.dataset import find_scaling, gather_pictures, split_held_out
+from aegan_train.dataset import find_scaling, gather_recordings, split_held_out
 from aegan_train.dcase.reference_checkpoint import load_state, read_reference_checkpoint, tell_settings
 from aegan_train.recordings.folder import SKIPPED, write_skipped
+from aegan_train.run_folder import lock_run
 
 PRESET: Preset = "paper"  # published networks have its size
 ROW_NAME = re.compile(r"dcase\d{4}_(?P<machine_type>[^_]+)")
@@ -62,15 +64,15 @@ def import_checkpoint(request: ImportRequest) -> None:
     load_state(updater.generator, checkpoint.generator, "netG", str(request.file), settings)
     load_state(updater.discriminator, checkpoint.discriminator, "netD", str(request.file), settings)
 
-    found = gather_pictures(request.data, request.machine_type, config)
-    fit_clips, held_out = split_held_out(found.clips, config.held_out, request.seed)
-    scaling, pictures = find_scaling(found.db), found.select(fit_clips)
-    rng = torch.Generator().manual_seed(request.seed)
-    training = Training(request.machine_type, PRESET, config, request.seed, scaling, pictures.sha256, updater, rng)
-    request.out.mkdir(parents=True, exist_ok=True)
-    write_skipped(found.skipped, request.out / SKIPPED)
-    finish(training, fit_clips, held_out, pictures, request.out, request.device, request.commit)
-    save_checkpoint(training, request.out)  # last: what was cut off can be imported again
+    with lock_run(request.out):
+        found = gather_recordings(request.data, request.machine_type, config, request.out)
+        fitted, held_out = (found.select(clips) for clips in split_held_out(found.clips, config.held_out, request.seed))
+        rng = torch.Generator().manual_seed(request.seed)
+        scaling = find_scaling(found.db)
+        training = Training(request.machine_type, PRESET, config, request.seed, scaling, fitted.sha256, updater, rng)
+        write_skipped(found.skipped, request.out / SKIPPED)
+        finish(training, fitted, held_out, request.out, request.device, request.commit)
+        save_checkpoint(training, request.out)  # last: an import that was cut off can be started again
     if checkpoint.figure is not None:
         print(f"{request.file}: its epoch was chosen by a figure of {100 * checkpoint.figure:.2f}, by the labels of test clips")
-    print(f"{request.out}: run of imported weights; next: aegan-train evaluate, or aegan-export {request.out} --out BUNDLE")
+    print(f"{request.out}: run of imported weights; next: aegan-export {shlex.quote(str(request.out))} --out BUNDLE")

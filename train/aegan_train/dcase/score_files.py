@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aegan_monitor.errors import DataError
-from aegan_train.checkpoint import write_atomically
 from aegan_train.dcase.protocols import Protocol
 from aegan_train.recordings.folder import Clip
+from aegan_train.run_folder import write_atomically
 
 
 def make_folder(folder: Path) -> None:
@@ -38,4 +38,5 @@ def write_score_files(
 
 
 def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    write_atomically(path, lambda partial: partial.write_text("\n".join(lines) + "\n", encoding="utf-8"))
+    text = "\n".join(lines) + "\n"
+    write_atomically(path, lambda partial: partial.write_bytes(text.encode("utf-8", "surrogateescape")))  # file names, byte for byte

@@ -5,7 +5,9 @@ Sources: DCASE challenge, task 2, descriptions of the data sets of 2020 to 2023;
 
 import csv
 import re
+import shlex
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,6 +26,7 @@ SETS: dict[SetName, str] = {"dev": "dev_data", "eval": "eval_data", "additional"
 SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("test", "source_test", "target_test")}  # the latter two in 2021
 SUFFIXES = {".wav", ".flac"}
 MANIFEST = "manifest.csv"
+FFMPEG = re.compile(r"ffmpeg -i IN(.*?) OUT")  # the advice of `read_recording`
 NAMES: tuple[tuple[Naming, str], ...] = (
     ("dcase2020", "(?P<label>normal|anomaly)_id_(?P<section>[0-9]+)_(?P<number>[0-9]+)"),
     ("dcase2020", "id_(?P<section>[0-9]+)_(?P<number>[0-9]+)"),
@@ -97,6 +100,10 @@ def find_clips(data: Path, machine_type: str, split: Split, sets: Sequence[SetNa
     if not data.is_dir():
         raise DataError(f"{data}: no such folder; --data takes the folder that holds dev_data/{machine_type}/train")
     found = {name: find_folders(data, machine_type, split, name) for name in sets or SETS}
+    if split == "train" and sets and "additional" not in sets and not found.get("eval", [Path()]):
+        found["eval"] = find_folders(
+            data, machine_type, split, "additional"
+        )  # as the challenges hand it out: "additional training data set"
     if lacking := [SETS[name] for name, folders in found.items() if not folders and (sets or not any(found.values()))]:
         raise DataError(f"{data}: no folder {lacking[0]}/{machine_type}/{split}; {_hint(data, machine_type, split)}")
     recordings = read_manifest(data)
@@ -124,6 +131,8 @@ def find_clips(data: Path, machine_type: str, split: Split, sets: Sequence[SetNa
 
 def _refuse(path: Path, clip: Clip | None, split: Split) -> str:
     """Why a file is no clip of this split; empty when it is one."""
+    if path.is_dir():
+        return f"a folder; recordings are taken from {path.parent.name} itself, not from folders in it: move them up"
     if path.suffix.lower() not in SUFFIXES or not path.is_file():
         return "expected a WAV or FLAC recording"
     if clip is None:
@@ -136,27 +145,33 @@ def _refuse(path: Path, clip: Clip | None, split: Split) -> str:
 def _hint(data: Path, machine_type: str, split: Split) -> str:
     """What is there instead of a folder that is not."""
     if there := [SETS[name] for name in SETS if find_folders(data, machine_type, split, name)]:
-        return f"there is {' and '.join(there)}; add it, or take its set out of the configuration's sets"
+        archive = " (the archive of the additional training data set, as additional_data, does)" if split == "train" else ""
+        return f"there is {' and '.join(there)}; add it{archive}, or take its set out of the configuration's sets"
     places = [place for folder in SETS.values() for place in (data / folder, data / folder / "raw")]
     types = sorted({path.parent.name for place in [data, *places] for path in place.glob("*/train")})
     return f"machine types there: {', '.join(types)}" if types else f"there is none of {', '.join(SETS.values())} in it"
 
 
 def tell_skipped(skipped: Sequence[Skipped]) -> None:
-    """Count and list on stderr what is left out, a line each: nothing is dropped in silence."""
+    """Count and list on stderr what is left out, a line each; of several that ffmpeg can mend, also the loop that does so."""
     if skipped:
         print(f"{len(skipped)} {'file' if len(skipped) == 1 else 'files'} skipped:", file=sys.stderr)
     for path, reason in skipped[:MAX_TOLD]:
-        print(f"  {path}: {reason}", file=sys.stderr)
+        print(f"  {path}: {reason}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
     if len(skipped) > MAX_TOLD:
         print(f"  and {len(skipped) - MAX_TOLD} more", file=sys.stderr)
+    convertible = Counter((path.parent, match[1]) for path, reason in skipped if (match := FFMPEG.search(reason)))
+    for (folder, options), n in convertible.items():
+        if n > 1:
+            convert = f'ffmpeg -i "$f"{options} "OUT/$(basename "${{f%.*}}").wav"'
+            print(f"  {n} of them at once: mkdir OUT; for f in {shlex.quote(str(folder))}/*; do {convert}; done", file=sys.stderr)
 
 
 def write_skipped(skipped: Sequence[Skipped], path: Path) -> None:
-    """All of them as CSV; no file where there is none."""
+    """Write all of them as CSV; no file where there is none. Names that are not UTF-8 are written with backslashes."""
     path.unlink(missing_ok=True)
     if skipped:
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             csv.writer(file).writerows([("path", "reason"), *skipped])
 
 
@@ -174,7 +189,8 @@ def read_manifest(data: Path) -> dict[str, str]:
             rows = csv.DictReader(file)
             lacking = {"path", "flight"} - set(rows.fieldnames or ())
             if lacking:
-                raise DataError(f"{path}: column missing: {', '.join(sorted(lacking))}; expected path and flight")
+                found = "; found semicolons between them, save it with commas" if ";" in "".join(rows.fieldnames or ()) else ""
+                raise DataError(f"{path}: column missing: {', '.join(sorted(lacking))}; expected path and flight{found}")
             return {PurePosixPath((row["path"] or "").replace("\\", "/")).as_posix(): row["flight"] or "" for row in rows}
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: expected CSV in UTF-8, with commas: {error}; save it again as such") from error

@@ -1,4 +1,4 @@
-"""Each recording looked at once: its picture, or why it is left out. Processes that do so need no PyTorch."""
+"""Reads each recording once, in several processes: its spectrogram, or why it is left out. Imports no PyTorch."""
 
 import functools
 import hashlib
@@ -11,40 +11,48 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from aegan_monitor.audio.file import read_recording
+from aegan_monitor.audio.level import measure_level
 from aegan_monitor.detection.baselines import make_control_filterbank, mean_bands
 from aegan_monitor.detection.features import FeatureParameters, LogMel, limit_range, make_filterbank
+from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import DoubleArray, FloatArray
+from aegan_train.recordings.windows import find_windows
 
 BYTES_PER_PROCESS = 40_000_000  # of recordings, 20 min: a process takes as long to start as to look at these
-PICTURES_AHEAD = 16  # that each process may be ahead of who takes them, so that a slow disk does not fill the memory
+PICTURES_AHEAD = 16  # finished pictures a process that nobody has taken yet: a slow disk must not fill the memory
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a recording looks like.
+    """What training needs of a recording.
 
     Attributes:
         frames: dB, float32 `[n_frames, n_bands]`, a frame's bands side by side.
-        control_bands: Mean linear and mel bands, float64 `[2, 128]`.
+        n_frames: How many there are.
+        control_bands: Mean linear and mel bands of each window, float64 `[n_windows, 2, 128]`.
+        level_dbfs: RMS of the samples.
         sha256: Of the samples.
     """
 
     frames: FloatArray
+    n_frames: int
     control_bands: DoubleArray
+    level_dbfs: float
     sha256: str
 
 
 @functools.lru_cache(maxsize=1)
 def make_logmel(features: FeatureParameters) -> LogMel:
-    """With the controls' bands."""
+    """The log-mel with the bands of the training-free scores."""
     return LogMel(features, make_filterbank(features), make_control_filterbank(features))
 
 
-def look_at(path: Path, features: FeatureParameters, least_frames: int) -> Picture | str:
+def look_at(path: Path, features: FeatureParameters, clip: ClipParameters) -> Picture | str:
     """The picture of a recording, or in one line why it is not fit for training."""
     try:
         samples = read_recording(path, features.sample_rate_hz)
@@ -53,18 +61,20 @@ def look_at(path: Path, features: FeatureParameters, least_frames: int) -> Pictu
     if samples.min() == samples.max():
         return f"expected sound, found {len(samples)} samples that all are {samples[0]:g}; check the microphone, and remove it"
     frames = make_logmel(features).transform_clip(samples)
-    if frames.db.shape[1] < least_frames:
-        least_s, found_s = (least_frames - 1) * features.hop_s, len(samples) / features.sample_rate_hz
+    n_frames = frames.db.shape[1]
+    if n_frames < clip.segment_frames:
+        least_s, found_s = (clip.segment_frames - 1) * features.hop_s, len(samples) / features.sample_rate_hz
         return f"expected at least {least_s:.2f} s, found {found_s:.2f} s; record longer clips or remove it"
     db = limit_range(frames.db, features.top_db).T.copy()  # lets go of the controls' frames
-    return Picture(db, mean_bands(frames.control_db), hashlib.sha256(samples.data).hexdigest())
+    bands = np.stack([mean_bands(frames.control_db[:, window]) for window in find_windows(n_frames, clip.clip_frames)])
+    return Picture(db, n_frames, bands, measure_level(samples).rms_dbfs, hashlib.sha256(samples.data).hexdigest())
 
 
 def survey(
-    paths: Sequence[Path], features: FeatureParameters, least_frames: int, n_processes: int | None = None
+    paths: Sequence[Path], features: FeatureParameters, clip: ClipParameters, n_processes: int | None = None
 ) -> Iterator[Picture | str]:
     """`look_at` each, in order, in `n_processes`, or (None) in as many as pay and the machine has cores for."""
-    look = functools.partial(look_at, features=features, least_frames=least_frames)
+    look = functools.partial(look_at, features=features, clip=clip)
     if n_processes is None:
         n_processes = min(len(os.sched_getaffinity(0)), sum(map(find_size, paths)) // BYTES_PER_PROCESS)
     if n_processes < 2:
@@ -78,7 +88,7 @@ def survey(
 
 
 def find_size(path: Path) -> int:
-    """Bytes in the file; 0 for one that is not there, which `look_at` tells."""
+    """Bytes in the file; 0 for a missing one, which `look_at` reports."""
     try:
         return path.stat().st_size
     except OSError:
@@ -86,7 +96,7 @@ def find_size(path: Path) -> int:
 
 
 def begin_process() -> None:
-    """One thread, no say in Ctrl-C, and the end when whoever asked has ended, killed or not."""
+    """Set up a process of the pool: one thread, Ctrl-C ignored, and its end when the parent has ended, killed or not."""
     threadpool_limits(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

@@ -1,0 +1,40 @@
+"""Training and export on a disk that is full: one line that names the place and the remedy, and nothing half written."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from small_disk import run_on_small_disk
+
+pytestmark = pytest.mark.mount
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "line", "left"),
+    [
+        (1_000_000, "run: the features cannot be stored: No space left on device; free some space there", ""),
+        (5_000_000, "run/checkpoint.pt: cannot be written: No space left on device; free some space there; no epoch is kept", ""),
+        (
+            22_000_000,
+            "run/checkpoint.pt: cannot be written: No space left on device; free some space there; epoch 1 is kept, go on with --resume",
+            "{disk}/run/checkpoint.pt\n",
+        ),
+    ],
+    ids=["features", "first checkpoint", "second checkpoint"],
+)
+def test_fit_on_a_full_disk(dataset: Path, tmp_path: Path, n_bytes: int, line: str, left: str) -> None:
+    """What was whole is kept, what was half is removed, and the line says how to go on."""
+    command = [sys.executable, "-m", "aegan_train.cli", "fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny"]
+    done = run_on_small_disk(tmp_path, n_bytes, [*command, "--epochs", 2, "--recipe", "reference", "--out", tmp_path / "run"])
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"aegan-train: {tmp_path}/{line}\n{left.format(disk=tmp_path)}"), done.stderr
+
+
+def test_export_to_a_full_disk(run_folder: Path, tmp_path: Path) -> None:
+    """The target is named, not the run; how much room it needs is said; nothing is left of it."""
+    done = run_on_small_disk(tmp_path, 1_000_000, [sys.executable, "-m", "aegan_export.cli", run_folder, "--out", tmp_path / "bundle"])
+    assert done.returncode == 1
+    expected = "bundle: cannot be written: No space left on device; a bundle of this run takes [0-9]+ MB: free as much there, or choose"
+    assert re.fullmatch(rf"aegan-export: {tmp_path}/{expected} another --out\n", done.stderr), done.stderr

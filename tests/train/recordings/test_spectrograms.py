@@ -1,0 +1,144 @@
+"""Spectrograms of recordings: the daemon's numbers, whatever happens to the process, the folder or the disk."""
+
+import contextlib
+import io
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aegan_monitor.audio.file import read_recording
+from aegan_monitor.detection.baselines import make_control_filterbank, mean_bands
+from aegan_monitor.detection.features import FeatureParameters, LogMel, make_filterbank
+from aegan_monitor.detection.segments import ClipParameters, Scaling
+from aegan_train.dataset import SegmentSampler
+from aegan_train.recordings.folder import Clip
+from aegan_train.recordings.spectrograms import Spectrograms, compute_spectrograms
+from aegan_train.recordings.survey import Picture, survey
+from aegan_train.run_folder import WriteError
+from synthetic import write_wav
+
+FEATURES, CLIP = FeatureParameters(), ClipParameters()
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Five recordings of noise: the third is long, the fourth is the second once more, and the fifth is too short."""
+    folder = tmp_path_factory.mktemp("recordings")
+    rng = np.random.default_rng(0)
+    paths = [write_wav(folder / f"{n}.wav", 0.1 * rng.standard_normal(size)) for n, size in enumerate((80_000, 80_000, 480_000))]
+    paths.append(Path(shutil.copy(paths[1], folder / "3.wav")))
+    paths.append(write_wav(folder / "4.wav", 0.1 * rng.standard_normal(16_000)))
+    return paths
+
+
+def make_clips(paths: list[Path]) -> list[Clip]:
+    """A normal clip each."""
+    return [Clip(path, "train", "00", False, number) for number, path in enumerate(paths)]
+
+
+def test_spectrograms_are_the_daemons_features(tmp_path: Path, recordings: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """Frames side by side, mean control bands of each window, levels, and what was left out; no file stays."""
+    found = compute_spectrograms(make_clips(recordings), FEATURES, CLIP, tmp_path)
+    logmel = LogMel(FEATURES, make_filterbank(FEATURES), make_control_filterbank(FEATURES))
+    frames = [logmel.transform_clip(read_recording(path, 16_000)) for path in recordings[:3]]
+    np.testing.assert_array_equal(found.frames, np.concatenate([each.db for each in frames], axis=1).T)
+    assert (found.n_frames, list(map(len, found.control_bands)), found.n_windows) == ([157, 157, 938], [1, 1, 3], 5)
+    np.testing.assert_array_equal(found.control_bands[0], [mean_bands(frames[0].control_db)])
+    np.testing.assert_array_equal(found.control_bands[2][1], mean_bands(frames[2].control_db[:, 317 : 317 + 304]))
+    np.testing.assert_array_equal(found.cut(304)[3], frames[2].db[:, 317 : 317 + 304])
+    assert found.levels_dbfs == pytest.approx([-20.0] * 3, abs=0.1)
+    assert [(path.name, reason[:26]) for path, reason in found.skipped] == [
+        ("3.wav", "the same samples as 1.wav;"),
+        ("4.wav", "expected at least 4.06 s, "),
+    ]
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().out == "computing the features of 5 recordings\n"
+    some = found.select(found.clips[1:])
+    np.testing.assert_array_equal(some.db[1], frames[2].db)
+    assert (some.n_windows, some.digests) == (4, found.digests[1:])
+
+
+def test_several_processes_give_the_same_pictures(recordings: list[Path]) -> None:
+    """In the same order, and the same bits."""
+    one, two = (list(survey(recordings * 3, FEATURES, CLIP, n_processes)) for n_processes in (1, 2))
+    assert len(one) == len(two) == 15
+    for a, b in zip(one, two, strict=True):
+        if isinstance(a, Picture) and isinstance(b, Picture):
+            np.testing.assert_array_equal(a.frames, b.frames)
+            assert a.sha256 == b.sha256
+        else:
+            assert a == b
+
+
+SURVEY_FOR_EVER = """
+import sys
+from pathlib import Path
+from aegan_monitor.detection.features import FeatureParameters
+from aegan_monitor.detection.segments import ClipParameters
+from aegan_train.recordings.survey import survey
+if __name__ == "__main__":
+    for _ in survey([Path(path) for path in sys.argv[1:]] * 200, FeatureParameters(), ClipParameters(), 2):
+        print(flush=True)
+"""
+
+
+def test_processes_end_with_the_one_that_began_them(tmp_path: Path, recordings: list[Path]) -> None:
+    """Even if it is killed, and cannot tell them."""
+    (tmp_path / "look.py").write_text(SURVEY_FOR_EVER)
+    command = [sys.executable, str(tmp_path / "look.py"), *map(str, recordings)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # the first picture is there, so its process is
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.send_signal(signal.SIGKILL)
+    assert len(children) >= 2
+    deadline = time.monotonic() + 60
+    while (alive := [pid for pid in children if Path("/proc", pid).exists()]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive
+
+
+class ClosedPipe(io.StringIO):
+    """The output of a program whose reader has gone away, as `head` does."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(text)
+
+
+def test_a_reader_that_goes_away_is_no_fault_of_the_disk(tmp_path: Path, recordings: list[Path]) -> None:
+    """The command ends as any other does, and no file stays."""
+    with contextlib.redirect_stdout(ClosedPipe()), pytest.raises(BrokenPipeError):
+        compute_spectrograms(make_clips(recordings), FEATURES, CLIP, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_no_folder_is_one_line(tmp_path: Path, recordings: list[Path]) -> None:
+    """With what to do."""
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteError, match=r"file: the features cannot be stored: Not a directory; make it writable$"):
+        compute_spectrograms(make_clips(recordings), FEATURES, CLIP, tmp_path / "file")
+
+
+def test_a_data_set_need_not_fit_into_memory(tmp_path: Path) -> None:
+    """Batches are read through the map: over 512 MB of frames the process's own memory grows by a hundredth of that."""
+    n_clips, n_frames = 100, 10_000
+    frames = np.memmap(tmp_path / "frames.f32", np.float32, "w+", shape=(n_clips * n_frames, 128))
+    bands = [np.zeros((1, 2, 128))] * n_clips
+    pictures = Spectrograms(frames, range(0, len(frames), n_frames), [n_frames] * n_clips, bands, [], [])
+
+    def own_memory_mb() -> float:
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon"))
+        return int(line.split()[1]) / 1024
+
+    before_mb = own_memory_mb()
+    sampler = SegmentSampler(pictures, Scaling.from_extremes(-1.0, 1.0), ClipParameters(segment_hop_frames=16), 32, torch.device("cpu"))
+    batches = sampler.epoch(torch.Generator().manual_seed(0))
+    most_mb = max(own_memory_mb() for starts in batches[:200] if sampler.slice(starts) is not None)
+    assert most_mb - before_mb < 64

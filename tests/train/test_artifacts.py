@@ -1,0 +1,57 @@
+"""What a run is calibrated on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.types import FloatArray
+from aegan_train.artifacts import Calibrated, finish
+from aegan_train.checkpoint import Training, make_updater
+from aegan_train.config import load_config
+from aegan_train.dataset import find_scaling
+from aegan_train.recordings.folder import Clip
+from aegan_train.recordings.spectrograms import compute_spectrograms
+from synthetic import RATE_HZ, write_wav
+
+CPU = torch.device("cpu")
+CONFIG = load_config("tiny", None)
+WINDOW_SAMPLES = (CONFIG.clip_frames - 1) * CONFIG.features.hop_samples  # 9.7 s: one window, and nothing is left over
+N_FITTED, N_HELD_OUT, N_LONG = 18, 6, 6  # windows to fit and held out, and windows in a long recording
+
+
+def make_cycles() -> Iterator[FloatArray]:
+    """Windows of a machine that is loud for 25 s and idle for 15 s, one after the other."""
+    rng = np.random.default_rng(0)
+    n = (N_FITTED + N_HELD_OUT) * WINDOW_SAMPLES
+    times_s = np.arange(n) / RATE_HZ
+    hum = np.sin(2 * np.pi * 120 * times_s) + np.cumsum(rng.standard_normal(n)) * 0.01
+    sound = np.where(times_s % 40 < 25, 0.1 * hum, 0.0) + 0.01 * rng.standard_normal(n)
+    yield from (np.clip(each, -0.9, 0.9).astype(np.float32) for each in np.split(sound, N_FITTED + N_HELD_OUT))
+
+
+def calibrate(folder: Path, n_joined: int) -> Calibrated:
+    """What untrained networks are calibrated to, on recordings of `n_joined` windows each."""
+    windows = list(make_cycles())
+    recordings = [np.concatenate(windows[place : place + n_joined]) for place in range(0, len(windows), n_joined)]
+    paths = [write_wav(folder / f"{number}.wav", samples) for number, samples in enumerate(recordings)]
+    clips = [Clip(path, "train", "00", False, number) for number, path in enumerate(paths)]
+    found = compute_spectrograms(clips, CONFIG.features, CONFIG.clip, folder)
+    fitted, held_out = found.select(clips[: N_FITTED // n_joined]), found.select(clips[N_FITTED // n_joined :])
+    torch.manual_seed(0)
+    scaling = find_scaling(fitted.db)
+    training = Training("pump", "tiny", CONFIG, 0, scaling, "", make_updater(CONFIG, CPU), torch.Generator(), [{}])
+    return finish(training, fitted, held_out, folder, CPU, None)
+
+
+def test_long_recordings_are_calibrated_as_the_daemon_hears_them(tmp_path: Path) -> None:
+    """The same sound in files of one window and of six: the same number of clips, and thresholds within 2 %."""
+    short, long = (calibrate(tmp_path / str(n), n) for n in (1, N_LONG))
+    assert (short.fields.reference.n_clips, short.fields.calibration.n_clips) == (N_FITTED, N_HELD_OUT)
+    assert (long.fields.reference.n_clips, long.fields.calibration.n_clips) == (N_FITTED, N_HELD_OUT)
+    for score in ("D_euclidean", "C_linear_euclidean", "G_x_2_sum"):
+        one, other = (make_threshold(each.fields, score).on for each in (short, long))
+        assert other == pytest.approx(one, rel=0.02), score

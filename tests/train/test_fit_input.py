@@ -1,0 +1,128 @@
+"""What `fit` makes of recordings and settings that it cannot use."""
+
+import csv
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aegan_train.recordings.folder import tell_skipped, write_skipped
+from synthetic import write_dataset, write_wav
+from training_program import aegan_train, fit_tiny
+
+SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "stereo": (lambda p: write_wav(p, np.zeros((16_000, 2))), "expected 1 channel at 16000 Hz, found 2 at 16000 Hz; nothing is .*"),
+    "fast": (lambda p: write_wav(p, np.zeros(44_100), 44_100), "expected 1 channel at 16000 Hz, found 1 at 44100 Hz; nothing is .*"),
+    "empty": (lambda p: write_wav(p, np.zeros(0)), "expected sound, found 0 samples; record it again or remove it"),
+    "cut": (lambda p: p.write_bytes(b"RIFF"), "expected a WAV or FLAC recording, found .*"),
+    "short": (lambda p: write_wav(p, noise(16_000)), r"expected at least 4\.06 s, found 1\.00 s; record longer clips or remove it"),
+    "nan": (lambda p: write_wav(p, np.full(160_000, np.nan), subtype="FLOAT"), "expected samples from -1 to 1, found nan at sample 0 .*"),
+    "silent": (lambda p: write_wav(p, np.zeros(160_000)), "expected sound, found 160000 samples that all are 0; check the .*"),
+    "constant": (lambda p: write_wav(p, np.full(160_000, 0.25)), r"expected sound, found 160000 samples that all are 0\.25; check the .*"),
+    "copy": (
+        lambda p: shutil.copy(p.with_name("normal_id_00_00000000.wav"), p),
+        "the same samples as normal_id_00_00000000.wav; remove one of them",
+    ),
+}
+
+
+def noise(n: int) -> np.ndarray:
+    """White, at -20 dBFS."""
+    return 0.1 * np.random.default_rng(0).standard_normal(n)
+
+
+def test_bad_recordings_are_skipped_and_told(tmp_path: Path) -> None:
+    """Each with its reason, in the order of names, on stderr and in the run's list; the good ones are trained on."""
+    data = write_dataset(tmp_path / "data", n_train=10, n_normal=0, n_anomaly=0)
+    paths = {name: data / "dev_data" / "pump" / "train" / f"normal_id_00_{20 + i:08d}.wav" for i, name in enumerate(SPOILT)}
+    for name, (spoil, _) in SPOILT.items():
+        spoil(paths[name])
+    done = aegan_train(*fit_tiny(data, tmp_path / "run"), "--epochs", "1")
+    assert done.returncode == 0
+    told = done.stderr.splitlines()
+    assert told[0] == "9 files skipped:"
+    for line, (name, (_, reason)) in zip(told[1:10], SPOILT.items(), strict=True):
+        assert re.fullmatch(rf"  {re.escape(str(paths[name]))}: {reason}", line), line
+    with (tmp_path / "run" / "skipped.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["path", "reason"]
+    assert [f"  {path}: {reason}" for path, reason in rows[1:]] == told[1:10]
+    provenance = json.loads((tmp_path / "run" / "run.json").read_text())["provenance"]
+    assert provenance["n_training_clips"] + provenance["n_held_out_clips"] == 10
+
+
+def test_too_few_good_recordings_are_an_error(tmp_path: Path) -> None:
+    """The bad ones are listed before it, and nothing is written."""
+    data = write_dataset(tmp_path / "data", n_train=8, n_normal=0, n_anomaly=0)
+    train = data / "dev_data" / "pump" / "train"
+    command = fit_tiny(data, tmp_path / "run")
+    write_wav(train / "normal_id_00_00000004.wav", np.zeros(160_000))
+    done = aegan_train(*command)
+    assert done.returncode == 1
+    first, second, last = done.stderr.splitlines()
+    assert first == "1 file skipped:"
+    assert second.startswith(f"  {train}/normal_id_00_00000004.wav: expected sound, ")
+    assert last == f"aegan-train: {train}: expected at least 8 normal clips, found 7; record more normal sound"
+    for path in train.glob("*.wav"):
+        write_wav(path, np.zeros(160_000))
+    done = aegan_train(*command)
+    assert done.stderr.splitlines()[-1] == f"aegan-train: {data}: none of 8 normal clips is fit for training; record normal sound anew"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_long_list_is_cut_on_screen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Twenty lines and how many more; the file has all, and is removed when there is none."""
+    skipped = [(Path(f"{number}.wav"), "bad, very") for number in range(23)]
+    tell_skipped(skipped)
+    told = capsys.readouterr().err.splitlines()
+    assert (told[0], told[20], told[21:]) == ("23 files skipped:", "  19.wav: bad, very", ["  and 3 more"])
+    write_skipped(skipped, tmp_path / "skipped.csv")
+    assert (tmp_path / "skipped.csv").read_text().splitlines()[-1] == '22.wav,"bad, very"'
+    write_skipped([], tmp_path / "skipped.csv")
+    assert not (tmp_path / "skipped.csv").exists()
+
+
+def test_a_folder_without_normal_clips_is_one_line(tmp_path: Path) -> None:
+    """Anomalies alone teach nothing."""
+    write_wav(tmp_path / "dev_data" / "pump" / "train" / "anomaly_id_00_00000000.wav", np.zeros(160_000))
+    done = aegan_train(*fit_tiny(tmp_path, tmp_path / "run"))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"aegan-train: {tmp_path}/dev_data/pump/train: no normal clip of pump in it (1 skipped, the first anomaly_id_00_00000000.wav: "
+        "an anomaly among training clips); put recordings there, e.g. normal_id_00_00000000.wav\n"
+    )
+
+
+def test_a_wrong_configuration_is_told_at_once(tmp_path: Path, dataset: Path) -> None:
+    """All problems, with suggestions, exit code 78."""
+    (tmp_path / "c.yaml").write_text("n_epoch: 3\nbeta1: 2\n")
+    done = aegan_train(
+        *fit_tiny(dataset, tmp_path / "run"),
+        "--config",
+        tmp_path / "c.yaml",
+    )
+    assert done.returncode == 78
+    assert "n_epoch: unknown key; did you mean n_epochs?" in done.stderr
+    assert "beta1: expected a number of 0 or more and under 1, found 2" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("segment_hop_frames: 24", "decision_hop_frames 32 is no multiple of segment_hop_frames 24"),
+        ("segment_hop_frames: 200", "segment_hop_frames 200 is not from 1 to segment_frames 128"),
+    ],
+)
+def test_settings_that_do_not_fit_are_told_before_training(tmp_path: Path, dataset: Path, setting: str, line: str) -> None:
+    """78, and nothing is written."""
+    (tmp_path / "c.yaml").write_text(setting + "\n")
+    base = fit_tiny(dataset, tmp_path / "run")
+    done = aegan_train(*base, "--config", tmp_path / "c.yaml")
+    assert done.returncode == 78
+    assert line in done.stderr
+    assert not (tmp_path / "run").exists()

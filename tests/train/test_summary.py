@@ -1,0 +1,63 @@
+"""What `fit` says to people who never heard of a network."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aegan_monitor.detection.policy import make_threshold
+from aegan_train.artifacts import Calibrated
+from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS
+from aegan_train.calibration.sensitivity import Noticed
+from aegan_train.config import TrainConfig
+from aegan_train.evaluate import load_fields
+from aegan_train.recordings.folder import Clip
+from aegan_train.recordings.spectrograms import Spectrograms
+from aegan_train.summary import print_recordings, print_verdict
+
+
+def make_recordings(n: int, seconds: float, level_dbfs: float) -> Spectrograms:
+    """`n` recordings of so many seconds and that level; there are no frames to them."""
+    clips = [Clip(Path(f"{number}.wav"), "train", "00", False, number) for number in range(n)]
+    bands = [np.zeros((max(1, round(seconds / 9.73)), 2, 128))] * n
+    n_frames = [round(seconds / 0.032)] * n
+    return Spectrograms(np.zeros((0, 128), np.float32), [0] * n, n_frames, bands, [""] * n, clips, [level_dbfs] * n)
+
+
+def test_too_little_sound_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the number of clips that the threshold rests on; level and what belongs into the recordings are always said."""
+    print_recordings("pump", make_recordings(6, 10.0, -34.2), make_recordings(2, 10.0, -30.0), TrainConfig(), "cpu", 0)
+    out, err = capsys.readouterr()
+    assert out.splitlines()[:2] == [
+        "pump: 6 normal recordings to train on, 2 held out, 80 s of sound; cpu, seed 0",
+        "level of the recordings: -34.2 dBFS, from -34.2 to -30.0",
+    ]
+    assert "each load and speed, and the machine switched off" in out
+    assert err.startswith("warning: 80 s of sound is a trial: the threshold is a guess from 2 held-out clips;")
+    print_recordings("pump", make_recordings(350, 60.0, -34.2), make_recordings(50, 60.0, -30.0), TrainConfig(), "cpu", 0)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("level_dbfs", "gain"), [(-64.0, "more gain"), (-3.0, "less gain")])
+def test_a_wrong_level_is_a_warning(level_dbfs: float, gain: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Too quiet or too loud, with what to do."""
+    recordings = make_recordings(50, 60.0, level_dbfs)
+    print_recordings("pump", recordings, recordings, TrainConfig(), "cpu", 0)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{level_dbfs} dBFS: expected -40 to -15" in line
+    assert line.endswith(gain)
+
+
+def test_the_verdict_is_in_words(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Normal sound, threshold, each pseudo-fault, and the next command, ready to be copied."""
+    fields = load_fields(run_folder)
+    n_exceeded = dict(zip(PSEUDO_FAULTS, (0, 1, 5, 9, 10), strict=True))
+    noticed = {name: Noticed(0.5, n, 10) for name, n in n_exceeded.items()}
+    print_verdict(Calibrated(fields, [3.0, 5.25, 4.0], noticed), Path("runs/My run, 1"))
+    lines = capsys.readouterr().out.splitlines()
+    threshold = make_threshold(fields, fields.score).on
+    assert lines[1] == f"normal sound that was held out scored up to 5.25; an alarm needs more than {threshold:.2f}"
+    assert [line.rsplit(":", 1)[1].split("(")[0].strip() for line in lines[3:8]] == ["no", "no", "sometimes", "yes", "yes"]
+    assert lines[-1] == "next: aegan-export 'runs/My run, 1' --out BUNDLE"
+    print_verdict(Calibrated(fields, [1.0], {name: Noticed(0.5, 0, 10) for name in PSEUDO_FAULTS}), Path("run"))
+    assert "it would notice none of them" in capsys.readouterr().out

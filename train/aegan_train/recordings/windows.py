@@ -1,0 +1,36 @@
+"""Windows: a recording cut into pieces as long as the clips that the daemon scores.
+
+Calibration must see what the daemon sees. The score of a recording of minutes is a mean over all of it and varies less than
+those of its windows, so that a threshold from whole recordings would be too low.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from aegan_monitor.audio.file import read_recording
+from aegan_monitor.detection.features import FeatureParameters
+from aegan_monitor.types import FloatArray
+
+
+def find_windows(n_frames: int, clip_frames: int) -> list[slice]:
+    """The frames of each window, `clip_frames` long and evenly spread; one of all frames where they are under 1.5 windows."""
+    n_windows = max(1, round(n_frames / clip_frames))
+    if n_windows == 1:
+        return [slice(0, n_frames)]
+    starts = np.linspace(0, n_frames - clip_frames, n_windows).round().astype(int).tolist()
+    return [slice(start, start + clip_frames) for start in starts]
+
+
+def read_windows(path: Path, features: FeatureParameters, clip_frames: int) -> list[FloatArray]:
+    """The samples of each window of a recording, float32 `[n_samples]`; scored as a clip of its own, each has `clip_frames` frames.
+
+    Raises:
+        CaptureError: As `read_recording`.
+    """
+    samples = read_recording(path, features.sample_rate_hz)
+    hop = features.hop_samples
+    windows = find_windows(1 + len(samples) // hop, clip_frames)
+    if len(windows) == 1:
+        return [samples]
+    return [samples[window.start * hop : (window.stop - 1) * hop] for window in windows]

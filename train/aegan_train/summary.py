@@ -1,0 +1,56 @@
+"""What `fit` says to people: how much sound there was, and at its end what the monitor would notice."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from aegan_monitor.detection.policy import make_threshold
+from aegan_train.artifacts import Calibrated
+from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS
+from aegan_train.config import TrainConfig
+from aegan_train.progress import format_duration
+from aegan_train.recordings.spectrograms import Spectrograms
+
+TRIAL_S = 3600.0  # less sound than this hardly has each load of a machine in it
+LEAST_LEVEL_DBFS, MOST_LEVEL_DBFS = -50.0, -6.0  # outside them the gain of the microphone is likely to be wrong
+NOTICED = ((0.8, "yes"), (0.2, "sometimes"), (0.0, "no"))  # least part of the windows over the threshold, and the word for it
+
+
+def print_recordings(machine_type: str, fitted: Spectrograms, held_out: Spectrograms, config: TrainConfig, device: str, seed: int) -> None:
+    """How much sound there is and how loud it is; warn where it is too little, too quiet or too loud."""
+    sound_s = (sum(fitted.n_frames) + sum(held_out.n_frames)) * config.features.hop_s
+    print(
+        f"{machine_type}: {len(fitted.clips)} normal recordings to train on, {len(held_out.clips)} held out, "
+        f"{format_duration(sound_s)} of sound; {device}, seed {seed}"
+    )
+    levels = [*fitted.levels_dbfs, *held_out.levels_dbfs]
+    low, median, high = np.quantile(levels, [0, 0.5, 1])
+    print(f"level of the recordings: {median:.1f} dBFS, from {low:.1f} to {high:.1f}")
+    print("the monitor knows only these sounds: each load and speed, and the machine switched off, must be among them")
+    if not LEAST_LEVEL_DBFS <= median <= MOST_LEVEL_DBFS:
+        todo = "more" if median < LEAST_LEVEL_DBFS else "less"
+        print(f"warning: recordings of {median:.1f} dBFS: expected -40 to -15; record again with {todo} gain", file=sys.stderr)
+    if sound_s < TRIAL_S:
+        print(
+            f"warning: {format_duration(sound_s)} of sound is a trial: the threshold is a guess from {held_out.n_windows} held-out clips; "
+            "false alarms are likely in every state of the machine that was not recorded; record an hour or more",
+            file=sys.stderr,
+        )
+
+
+def print_verdict(found: Calibrated, run: Path) -> None:
+    """The threshold beside normal sound, what would be noticed, and the next command."""
+    fields = found.fields
+    threshold = make_threshold(fields, fields.score).on
+    print(f"score: {fields.choice}")
+    print(f"normal sound that was held out scored up to {max(found.normal):.2f}; an alarm needs more than {threshold:.2f}")
+    print("would it notice this, mixed into that sound?")
+    for name, each in found.noticed.items():
+        word = next(word for least, word in NOTICED if each.n_exceeded >= least * each.n_windows)
+        print(f"  {PSEUDO_FAULTS[name][1] + ':':<60}{word:<10} ({each.n_exceeded} of {each.n_windows})")
+    if not any(each.n_exceeded for each in found.noticed.values()):
+        print("it would notice none of them: the threshold allows for places that were not recorded; a lower quantile (see monitor.yaml)")
+        print("notices more, and raises more false alarms")
+    print(f"next: aegan-export {shlex.quote(str(run))} --out BUNDLE")
