@@ -42,6 +42,7 @@ class FileCaptureConfig(Settings):
         default="realtime", description="realtime delivers as a microphone would, fast as soon as it is taken."
     )
     loop: bool = Field(default=False, description="Begin anew after the last file.")
+    channel: int | None = Field(default=None, ge=0, description="Channel of the files, from 0; null expects files of one channel.")
 
 
 class StdinCaptureConfig(Settings):

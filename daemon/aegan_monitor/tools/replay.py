@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aegan_monitor.alarm.machine import Judge
-from aegan_monitor.audio.file import FileCapture, read_recording
+from aegan_monitor.audio.file import FileCapture
+from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.detection.network import Session

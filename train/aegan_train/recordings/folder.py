@@ -156,7 +156,7 @@ def write_skipped(skipped: Sequence[Skipped], path: Path) -> None:
     """All of them as CSV; no file where there is none."""
     path.unlink(missing_ok=True)
     if skipped:
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:  # names that are not UTF-8
             csv.writer(file).writerows([("path", "reason"), *skipped])
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from aegan_monitor.audio.file import read_recording
+from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.detection.baselines import make_control_filterbank, mean_bands
 from aegan_monitor.detection.features import FeatureParameters, LogMel, limit_range, make_filterbank
 from aegan_monitor.errors import CaptureError
+from aegan_monitor.files import show_path
 from aegan_monitor.types import DoubleArray, FloatArray
 
 BYTES_PER_PROCESS = 40_000_000  # of recordings, 20 min: a process takes as long to start as to look at these
@@ -49,7 +50,7 @@ def look_at(path: Path, features: FeatureParameters, least_frames: int) -> Pictu
     try:
         samples = read_recording(path, features.sample_rate_hz)
     except CaptureError as error:
-        return str(error).removeprefix(f"{path}: ")
+        return str(error).removeprefix(f"{show_path(path)}: ")
     if samples.min() == samples.max():
         return f"expected sound, found {len(samples)} samples that all are {samples[0]:g}; check the microphone, and remove it"
     frames = make_logmel(features).transform_clip(samples)
