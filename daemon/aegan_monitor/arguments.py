@@ -67,7 +67,10 @@ def make_parser() -> argparse.ArgumentParser:
     record.add_argument("--machine", metavar="NAME", help="what the folder is called; with --config one of its machines")
     record.add_argument("--config", type=Path, metavar="FILE", help="take capture and sample rate from there, instead of:")
     record.add_argument("--device", metavar="NAME", help="microphone, as aegan-monitor devices lists it (default: the system's)")
-    record.add_argument("--channel", type=int, default=None, metavar="N", help="of the device, from 0 (default: 0)")
+    record.add_argument(
+        "--from", type=Path, nargs="+", default=[], dest="files", metavar="FILE", help="cut long recordings (WAV, FLAC; any rate) instead"
+    )
+    record.add_argument("--channel", type=int, default=None, metavar="N", help="of the device or the files, from 0 (device: 0)")
     record.add_argument("--bundle", type=Path, metavar="DIR", help="take its sample rate (default: 16 kHz)")
     record.add_argument("--hours", type=parse_positive, default=math.inf, metavar="H", help="end after so many hours of clips")
     record.add_argument("--clips", type=parse_count, default=math.inf, metavar="N", help="end after so many clips")

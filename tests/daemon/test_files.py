@@ -2,6 +2,7 @@
 
 import os
 import resource
+import stat
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,22 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, n_free_bytes: int) ->
 def test_a_name_is_one_printable_line(name: bytes, shown: str) -> None:
     """What is printable is kept; the rest can neither break a line nor a terminal."""
     assert show_path(Path(os.fsdecode(name))) == shown
+
+
+def test_a_name_comes_after_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut must find no final name without its content: content synced, then renamed, then the name synced."""
+    calls: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def sync(descriptor: int) -> None:
+        calls.append("sync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else f"sync {os.fstat(descriptor).st_size}")
+        fsync(descriptor)
+
+    def move(source: Path, target: Path) -> None:
+        calls.append("rename")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "rename", move)
+    write_whole(tmp_path / "clip.flac", bytes(1000))
+    assert calls == ["sync 1000", "rename", "sync folder"]

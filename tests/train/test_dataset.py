@@ -69,10 +69,11 @@ def test_the_spread_of_constant_bands_is_a_number() -> None:
 
 def test_too_few_clips_or_recordings_are_refused() -> None:
     """Seven clips, or ten of one recording."""
-    with pytest.raises(DataError, match="^d: expected at least 8 normal clips, found 7; record more normal sound$"):
+    with pytest.raises(DataError, match="^d: expected at least 8 normal clips, found 7; record more normal sound, or cut "):
         split_held_out(make_clips([""] * 7), 0.125, 0)
     with pytest.raises(
-        DataError, match=r"^d: expected at least 2 recordings \(manifest.csv, column flight\), found 1; record another one$"
+        DataError,
+        match=r"^d: expected at least 2 recordings \(tags of the clips, or manifest.csv, column flight\), found 1; record another one$",
     ):
         split_held_out(make_clips(["a"] * 10), 0.125, 0)
 

@@ -49,13 +49,15 @@ def split_held_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[l
     """
     if len(clips) < LEAST_CLIPS:
         raise DataError(
-            f"{clips[0].path.parent}: expected at least {LEAST_CLIPS} normal clips, found {len(clips)}; record more normal sound"
+            f"{clips[0].path.parent}: expected at least {LEAST_CLIPS} normal clips, found {len(clips)}; record more normal sound, "
+            "or cut a long recording: aegan-monitor record --from FILE --machine NAME --out DIR"
         )
     n_wanted = max(2, round(fraction * len(clips)))
     groups = group_by_recording(clips, n_wanted)
     if len(groups) < 2:
         raise DataError(
-            f"{clips[0].path.parent}: expected at least 2 recordings (manifest.csv, column flight), found 1; record another one"
+            f"{clips[0].path.parent}: expected at least 2 recordings (tags of the clips, or manifest.csv, column flight), found 1; "
+            "record another one"
         )
     held_out: set[Clip] = set()
     for place in np.random.default_rng(seed).permutation(len(groups))[:-1]:

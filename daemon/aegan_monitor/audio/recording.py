@@ -19,6 +19,7 @@ from aegan_monitor.types import FloatArray
 
 log = logging.getLogger(__name__)
 
+CLIP_SOFTWARE = "aegan-monitor record"  # tag of the clips that this program writes
 LONGEST_CLIP_S = 4 * 3600  # 0.9 GB of samples at 16 kHz; a FLAC of 1 MB can hold a month of silence
 _FORMATS = ("WAV", "WAVEX", "RF64", "W64", "FLAC")
 _RAW_SUFFIXES = (".raw", ".pcm", ".s16", ".f32")
@@ -61,6 +62,7 @@ class Recording:
         sample_rate_hz: Rate of its samples.
         n_channels: Channels in the file.
         n_samples: Samples a channel, as the header has it; None where it does not say.
+        recording_id: Which recording a clip of `aegan-monitor record` was cut from; empty for other files.
     """
 
     def __init__(self, path: Path, sample_rate_hz: int | None = None, channel: int | None = None) -> None:
@@ -87,6 +89,7 @@ class Recording:
         self.sample_rate_hz: int = self._sound.samplerate
         self.n_channels: int = self._sound.channels
         self.n_samples: int | None = self._sound.frames if self._sound.frames < _UNKNOWN_FRAMES else None
+        self.recording_id: str = self._sound.title if self._sound.software.startswith(CLIP_SOFTWARE) else ""
         self._channel = channel or 0
 
     def __enter__(self) -> Self:
@@ -208,6 +211,15 @@ def find_rate_hz(path: Path) -> int | None:
             return recording.sample_rate_hz
     except CaptureError:
         return None
+
+
+def find_recording_id(path: Path) -> str:
+    """Which recording a clip of `aegan-monitor record` was cut from; empty for other files, and for those that cannot be read."""
+    try:
+        with Recording(path, channel=0) as recording:
+            return recording.recording_id
+    except CaptureError:
+        return ""
 
 
 def read_recording(path: Path, sample_rate_hz: int, channel: int | None = None) -> FloatArray:
