@@ -31,6 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
     replay.add_argument("--machine", metavar="NAME", help="which of them, where there are several")
     replay.add_argument("--clips", action="store_true", help="each file is a clip of its own")
     replay.add_argument("--jsonl", type=Path, metavar="OUT", help="write one object a decision (or a clip), with all scores")
+    replay.add_argument("--channel", type=int, metavar="N", help="of the files, from 0 (default: files of one channel are expected)")
     replay.add_argument("files", type=Path, nargs="+", metavar="FILE")
 
     localize = commands.add_parser("localize", help="show where in a recording the unusual sound is: when, and at which frequencies")

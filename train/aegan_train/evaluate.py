@@ -16,7 +16,7 @@ from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.errors import BundleError, CaptureError, DataError
 from aegan_monitor.files import show_path
-from aegan_monitor.tools.replay import open_lines
+from aegan_monitor.tools.json_lines import open_lines
 from aegan_train.artifacts import RUN_RECORD
 from aegan_train.checkpoint import Training, load_trained
 from aegan_train.config import SetName

@@ -54,9 +54,9 @@ class FileCapture:
         self._resumed = False
 
     @property
-    def path(self) -> Path:
-        """The recording that the last block came from."""
-        return self._paths[min(self._place, len(self._paths) - 1)]
+    def place(self) -> int:
+        """Which of the recordings the last block came from, from 0."""
+        return self._place
 
     def describe(self) -> str:
         """The first recording's path, and how many more there are."""

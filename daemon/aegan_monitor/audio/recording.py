@@ -11,8 +11,8 @@ from typing import BinaryIO, Self
 import numpy as np
 import soundfile
 
+from aegan_monitor.audio.sound_file import CutOffError, NotSoundError, SequentialSound, describe, open_sound
 from aegan_monitor.audio.source import find_bad_sample
-from aegan_monitor.audio.wav_header import find_data_chunk
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.files import show_path
 from aegan_monitor.types import FloatArray
@@ -27,31 +27,6 @@ _UNKNOWN_FRAMES = 2**62  # libsndfile has 2^63 - 1 for a FLAC without a total
 _VALUES_AT_ONCE = 2**20  # of all channels together
 _WANTED = "expected a WAV or FLAC recording"
 _REWRITE = "copy it again, or keep what it holds: ffmpeg -i IN OUT"
-
-
-class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A sound file that is never asked to seek: some codecs cannot, and FLACs without a total fail at it."""
-
-    def seekable(self) -> bool:
-        """Never, so that soundfile reads on from where it is."""
-        return False
-
-
-class _Part:
-    """A file from `start` on, for libsndfile's virtual I/O."""
-
-    def __init__(self, file: BinaryIO, start: int) -> None:
-        self._file, self._start = file, start
-        self.seek(0)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset + (self._start if whence == os.SEEK_SET else 0), whence) - self._start
-
-    def tell(self) -> int:
-        return self._file.tell() - self._start
-
-    def read(self, n_bytes: int) -> bytes:
-        return self._file.read(n_bytes)
 
 
 class Recording:
@@ -134,38 +109,30 @@ class Recording:
             raise CaptureError(f"{self._name}: {_WANTED}, found a pipe or a device; write it into a file first")
         return file
 
-    def _open_sound(self) -> _Sequential:
-        chunk = find_data_chunk(self._file)
-        self._file.seek(0)
+    def _open_sound(self) -> SequentialSound:
         try:
-            sound = _Sequential(self._file.fileno(), closefd=False)
-            if chunk and chunk.is_unfinished:
-                _note_once(f"{self._name}: its header was never finished; it is read to the end of the file")
-                if sound.frames == 0 and sound.format != "FLAC":  # libsndfile believes a size of 0
-                    self._format = sound.format
-                    layout = (sound.samplerate, sound.channels, sound.subtype)
-                    return _Sequential(_Part(self._file, chunk.start), "r", *layout, "LITTLE", "RAW")
-        except (soundfile.LibsndfileError, TypeError, ValueError) as error:
+            sound, self._format, is_unfinished = open_sound(self._file)
+        except NotSoundError as error:
             raise CaptureError(f"{self._name}: {_WANTED}, found {self._describe_other(error)}") from error
-        self._format = sound.format
-        if chunk and chunk.is_cut_off:
-            sound.close()
-            raise CaptureError(
-                f"{self._name}: is cut off: its header promises {chunk.promised_bytes} bytes of sound, found {chunk.held_bytes}; {_REWRITE}"
-            )
+        except OSError as error:
+            raise CaptureError(f"{self._name}: cannot be read: {error.strerror}; check the disk") from error
+        except CutOffError as error:
+            raise CaptureError(f"{self._name}: is cut off: {error}; {_REWRITE}") from error
+        if is_unfinished:
+            _note_once(f"{self._name}: its header was never finished; it is read to the end of the file")
         return sound
 
-    def _describe_other(self, error: Exception) -> str:
+    def _describe_other(self, error: NotSoundError) -> str:
         """What a file is that libsndfile does not open, and what to do."""
         if self.path.suffix.lower() in _RAW_SUFFIXES:
             return "raw samples, whose rate and format nothing says; convert it: ffmpeg -f s16le -ar 16000 -ac 1 -i IN OUT.wav"
-        return f"a file that cannot be read as one ({_reason(error)}); convert or remove it"
+        return f"a file that cannot be read as one ({error}); convert or remove it"
 
     def _check_format(self, sample_rate_hz: int | None, channel: int | None) -> None:
         n_channels, rate_hz = self._sound.channels, self._sound.samplerate
         if self._format not in _FORMATS:
             raise CaptureError(f"{self._name}: {_WANTED}, found {self._format}; convert it: ffmpeg -i IN OUT.wav")
-        if channel is not None and channel >= n_channels:
+        if channel is not None and not 0 <= channel < n_channels:
             raise CaptureError(f"{self._name}: expected a channel from 0 to {n_channels - 1}, found {channel}; choose one of these")
         has_channel, has_rate = channel is not None or n_channels == 1, sample_rate_hz in (None, rate_hz)
         if has_channel and has_rate:
@@ -184,7 +151,7 @@ class Recording:
             values = self._sound.read(out=values)
         except soundfile.LibsndfileError as error:
             if self._format != "FLAC" or os.lseek(self._file.fileno(), 0, os.SEEK_CUR) < os.fstat(self._file.fileno()).st_size:
-                raise CaptureError(f"{self._name}: is damaged behind sample {self._n_read} ({_reason(error)}); {_REWRITE}") from error
+                raise CaptureError(f"{self._name}: is damaged behind sample {self._n_read} ({describe(error)}); {_REWRITE}") from error
             values = values[: np.count_nonzero(~np.isnan(values[:, 0]))]  # the file ends within a frame; those before it are whole
         samples: FloatArray = np.ascontiguousarray(values[:, self._channel])
         if (place := find_bad_sample(samples)) is not None:
@@ -247,8 +214,3 @@ def _note_once(text: str) -> None:
 def _open_without_waiting(name: str, flags: int) -> int:
     """Open a file; a named pipe without a writer would be waited for without O_NONBLOCK."""
     return os.open(name, flags | os.O_NONBLOCK)
-
-
-def _reason(error: Exception) -> str:
-    text = str(getattr(error, "error_string", error)).strip().rstrip(".")
-    return text or f"libsndfile error {getattr(error, 'code', '')}".strip()
