@@ -89,7 +89,18 @@ def make_parser() -> argparse.ArgumentParser:
         help="use microphone and sample rate of a machine in this configuration, in place of the next three options",
     )
     record.add_argument("--device", metavar="NAME", help="microphone, as aegan-monitor devices lists it (default: the system's)")
-    record.add_argument("--channel", type=int, default=None, metavar="N", help="channel of the device, from 0 (default: 0)")
+    record.add_argument(
+        "--from",
+        type=Path,
+        nargs="+",
+        default=[],
+        dest="files",
+        metavar="FILE",
+        help="cut long recordings (WAV or FLAC, any sample rate) into clips, in place of a microphone",
+    )
+    record.add_argument(
+        "--channel", type=int, default=None, metavar="N", help="channel of the device or of the files, from 0 (default: 0 of a device)"
+    )
     record.add_argument("--bundle", type=Path, metavar="DIR", help="use the sample rate of this bundle (default: 16 kHz)")
     record.add_argument("--hours", type=parse_positive, default=math.inf, metavar="H", help="end after H hours of clips")
     record.add_argument("--clips", type=parse_count, default=math.inf, metavar="N", help="end after N clips")
@@ -112,6 +123,7 @@ def make_parser() -> argparse.ArgumentParser:
     replay.add_argument("--machine", metavar="NAME", help="name of that machine, if the configuration has several")
     replay.add_argument("--clips", action="store_true", help="score each file as a clip of its own")
     replay.add_argument("--jsonl", type=Path, metavar="OUT", help="write one JSON object a decision (or a clip), with all scores")
+    replay.add_argument("--channel", type=int, metavar="N", help="channel of the files, from 0 (default: of a mono file)")
     replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="recording, WAV or FLAC")
 
     localize = add_command(

@@ -79,7 +79,8 @@ def run_replay(arguments: argparse.Namespace) -> int:
     from aegan_monitor.detection.golden import require_golden  # noqa: PLC0415
     from aegan_monitor.detection.network import OrtSession  # noqa: PLC0415
     from aegan_monitor.service.runtime import choose_score  # noqa: PLC0415
-    from aegan_monitor.tools.replay import Replay, open_lines  # noqa: PLC0415
+    from aegan_monitor.tools.json_lines import open_lines  # noqa: PLC0415
+    from aegan_monitor.tools.replay import Replay  # noqa: PLC0415
 
     if arguments.config:
         config = load_config(arguments.config)
@@ -94,11 +95,10 @@ def run_replay(arguments: argparse.Namespace) -> int:
         score, alarm = bundle.record.score, AlarmConfig()
     session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
     require_golden(bundle, session)
-    replay = Replay(bundle, session, score, alarm)
     with open_lines(arguments.jsonl) as record:
-        action = replay.clips if arguments.clips else replay.stream
-        action(arguments.files, print, record)
-    return 0
+        warn = partial(print_problem, "aegan-monitor")
+        replay = Replay(bundle, session, score, alarm, arguments.channel, print, warn, record, sys.stderr)
+        return replay.clips(arguments.files) if arguments.clips else replay.stream(arguments.files)
 
 
 def run_localize(arguments: argparse.Namespace) -> int:

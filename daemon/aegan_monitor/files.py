@@ -1,4 +1,4 @@
-"""Folders and names that are still there after a power cut: a file's own sync does not promise its name."""
+"""Folders and names that survive a power cut (fsync of a file does not promise its name), and names that can be printed."""
 
 import contextlib
 import errno
@@ -35,3 +35,30 @@ def sync_folder(folder: Path) -> None:
                 raise
         finally:
             os.close(descriptor)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is there whole and on the disk when this returns, or not at all.
+
+    It is written under a hidden name (`.NAME.tmp`) that a kill may leave behind.
+
+    Raises:
+        OSError: It cannot be written: the disk is full, or the folder may not be changed.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def show_path(path: Path | str) -> str:
+    """A path as one line of plain text: bytes that are not UTF-8 and control characters are escaped, everything else is kept."""
+    text = str(path)
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

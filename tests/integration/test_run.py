@@ -250,18 +250,19 @@ def test_a_required_gpu_that_is_missing_ends_run(tmp_path: Path) -> None:
         ("stereo", np.zeros((16_000, 2)), 16_000, "expected 1 channel at 16000 Hz, found 2 at 16000 Hz; .*"),
         ("rate", np.zeros(44_100), 44_100, "expected 1 channel at 16000 Hz, found 1 at 44100 Hz; .*"),
         ("empty", np.zeros(0), 16_000, "expected sound, found 0 samples; .*"),
+        ("silent", np.zeros(160_000), 16_000, "expected sound, found only the value 0; .*"),
         ("nan", np.full(160_000, np.nan, np.float32), 16_000, "expected samples from -1 to 1, found nan at sample 0 .*"),
-        ("short", np.zeros(16_000), 16_000, r"expected at least 4\.06 s, found 1\.00 s; .*"),
+        ("short", np.tile([0.1, 0.2], 8_000), 16_000, r"expected at least 4\.06 s, found 1\.00 s; .*"),
     ],
 )
-def test_a_bad_recording_ends_replay(tmp_path: Path, name: str, samples: np.ndarray, rate_hz: int, line: str) -> None:
-    """1, one line, and no half-written --jsonl."""
+def test_a_bad_recording_is_refused_alone(tmp_path: Path, name: str, samples: np.ndarray, rate_hz: int, line: str) -> None:
+    """1 and one line; the others are scored."""
     good = write_wav(tmp_path / "good.wav", Pump(1).read(10 * RATE_HZ))
     bad = write_wav(tmp_path / f"{name}.wav", samples, rate_hz, "FLOAT")
     out = tmp_path / "out.jsonl"
-    done = aegan_monitor("replay", "--bundle", demo_bundle(), "--clips", "--jsonl", out, good, bad)
+    done = aegan_monitor("replay", "--bundle", demo_bundle(), "--clips", "--jsonl", out, good, bad, good)
     assert_lines(done, 1, rf"{re.escape(str(bad))}: {line}")
-    assert not list(tmp_path.glob("out.jsonl*"))
+    assert [json.loads(each)["file"] for each in out.read_text().splitlines()] == [str(good)] * 2
 
 
 def test_a_truncated_recording_ends_replay(tmp_path: Path) -> None:

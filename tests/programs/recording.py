@@ -1,4 +1,4 @@
-"""A recorder that is to be killed amid its writing: the real one, on a recording in a loop that is heard as fast as it can be written."""
+"""A recorder that is to be killed while it writes: the real one, on a recording in a loop that is read as fast as it can be written."""
 
 import os
 import signal
@@ -14,7 +14,8 @@ from aegan_monitor.audio.file import FileCapture
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.supervisor import Listener
 from aegan_monitor.tools.record.clip_folder import ClipFolder
-from aegan_monitor.tools.record.recorder import CLIP_S, Quota, Recorder
+from aegan_monitor.tools.record.clip_writer import CLIP_S, ClipWriter, Quota
+from aegan_monitor.tools.record.recorder import Recorder
 
 RATE_HZ = 1000  # a fast machine's ear
 CLIP = CLIP_S * RATE_HZ
@@ -28,11 +29,15 @@ def noise(n_samples: int, seed: int = 0, size: float = 0.1) -> np.ndarray:
 
 def record_for_ever(out: str, machine: str, sound: str, n_calls: int) -> None:
     """Record until killed: from outside, or, with a number, by itself right before that call of the system."""
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr)
+
     ring = Ring(10 * CLIP, 1)
     capture = FileCapture([Path(sound)], RATE_HZ, "fast", loop=True)
     listener = Listener(machine, capture, ring, live=False, waits=True, no_data_s=9.0, retry_s=1.0)
-    folder = ClipFolder(Path(out), machine, RATE_HZ)
-    recorder = Recorder(listener, ring, folder, RATE_HZ, Quota(keep_free_bytes=0), lambda line: print(line, file=sys.stderr))
+    writer = ClipWriter(ClipFolder(Path(out), machine), RATE_HZ, Quota(keep_free_bytes=0), tell)
+    recorder = Recorder(listener, ring, writer, RATE_HZ, tell)
     with die_before(n_calls):
         recorder.run()
 

@@ -83,7 +83,8 @@ def test_too_few_clips_or_recordings_are_refused() -> None:
         require(1, 370)
     require(8, 1)
     with pytest.raises(
-        DataError, match=r"^d: expected at least 2 recordings \(manifest.csv, column flight\), found 1; record another one$"
+        DataError,
+        match=r"^d: expected at least 2 recordings \(tags of the clips, or manifest.csv, column flight\), found 1; record another one$",
     ):
         split_held_out(make_clips(["a"] * 10), 0.125, 0)
 

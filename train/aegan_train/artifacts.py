@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from aegan_monitor import __version__
-from aegan_monitor.audio.file import read_recording
+from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.detection.baselines import make_control_filterbank, mean_bands
 from aegan_monitor.detection.bundle import GOLDEN, REFERENCE
 from aegan_monitor.detection.features import LogMel, limit_range, make_filterbank

@@ -50,7 +50,8 @@ def split_held_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[l
     groups = group_by_recording(clips, n_wanted)
     if len(groups) < 2:
         raise DataError(
-            f"{clips[0].path.parent}: expected at least 2 recordings (manifest.csv, column flight), found 1; record another one"
+            f"{clips[0].path.parent}: expected at least 2 recordings (tags of the clips, or manifest.csv, column flight), found 1; "
+            "record another one"
         )
     held_out: set[Clip] = set()
     for place in np.random.default_rng(seed).permutation(len(groups))[:-1]:

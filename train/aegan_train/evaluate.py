@@ -8,14 +8,15 @@ import torch
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from aegan_monitor.audio.file import read_recording
+from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.detection.bundle import REFERENCE, accessing
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.policy import make_threshold
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.errors import BundleError, CaptureError, DataError
-from aegan_monitor.tools.replay import open_lines
+from aegan_monitor.files import show_path
+from aegan_monitor.tools.json_lines import open_lines
 from aegan_train.artifacts import RUN_RECORD
 from aegan_train.checkpoint import Training, load_trained
 from aegan_train.config import SetName
@@ -67,10 +68,10 @@ def score_clips(
     skipped: list[Skipped] = []
     for clip in tqdm(clips, desc="scoring", unit="clip", disable=None, leave=False):
         try:
-            scores.append(pipeline.score_clip(read_recording(clip.path, rate), str(clip.path)))
+            scores.append(pipeline.score_clip(read_recording(clip.path, rate), show_path(clip.path)))
             heard.append(clip)
         except CaptureError as error:
-            skipped.append((clip.path, str(error).removeprefix(f"{clip.path}: ")))
+            skipped.append((clip.path, str(error).removeprefix(f"{show_path(clip.path)}: ")))
     if not heard:
         raise DataError(f"none of {len(clips)} test clips can be scored; the first, {skipped[0][0]}: {skipped[0][1]}")
     return heard, scores, skipped

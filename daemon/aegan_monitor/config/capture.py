@@ -42,6 +42,7 @@ class FileCaptureConfig(Settings):
         default="realtime", description="`realtime`: at the pace of a microphone. `fast`: as fast as this machine can."
     )
     loop: bool = Field(default=False, description="Start again after the last file.")
+    channel: int | None = Field(default=None, ge=0, description="Channel of the files, from 0; null expects files of one channel.")
 
 
 class StdinCaptureConfig(Settings):

@@ -101,7 +101,7 @@ def make_capture(machine: MachineConfig, sample_rate_hz: int) -> Capture:
     if isinstance(capture, MicCaptureConfig):
         return MicrophoneCapture(capture.device, capture.channel, sample_rate_hz, stall_s=machine.no_data_s)
     if isinstance(capture, FileCaptureConfig):
-        return FileCapture(capture.paths, sample_rate_hz, capture.pace, loop=capture.loop)
+        return FileCapture(capture.paths, sample_rate_hz, capture.pace, loop=capture.loop, channel=capture.channel)
     return StdinCapture(find_standard_input(), sample_rate_hz, capture.sample_format)
 
 

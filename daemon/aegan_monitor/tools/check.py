@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from aegan_monitor.audio.file import find_rate_hz
 from aegan_monitor.audio.level import measure_level
+from aegan_monitor.audio.recording import find_rate_hz
 from aegan_monitor.config.model import AlarmConfig, InferenceConfig, MachineConfig, MonitorConfig, load_config
 from aegan_monitor.detection.bundle import Bundle, load_bundle
 from aegan_monitor.detection.features import FeatureParameters

@@ -1,142 +1,156 @@
 """Recordings through the same line as live sound: as one stream, or each as a clip of its own."""
 
-import contextlib
-import errno
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
-from aegan_monitor.alarm.machine import Judge
-from aegan_monitor.audio.file import FileCapture, read_recording
+from aegan_monitor.alarm.machine import Judge, Outcome
+from aegan_monitor.audio.recording import Recording, read_recording
 from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.policy import make_threshold
-from aegan_monitor.errors import AeganError, CaptureError
+from aegan_monitor.errors import EXIT_FAILED, AeganError, CaptureError
+from aegan_monitor.files import show_path
 from aegan_monitor.service.runtime import require_streamable
+from aegan_monitor.tools.joined_recordings import JoinedRecordings
+from aegan_monitor.tools.progress import Progress
 
 Write = Callable[[str], object]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Replay:
-    """What `aegan-monitor replay` works with."""
+    """What `aegan-monitor replay` works with.
+
+    Attributes:
+        channel: Channel of the files, from 0; None expects files of one channel.
+        tell: Takes a line of the result.
+        warn: Takes the error of a file that is refused; the others are replayed.
+        record: Takes one JSON object a clip or decision.
+        terminal: Where the progress is shown, if it is a terminal.
+    """
 
     bundle: Bundle
     session: Session
     score: str
     alarm: AlarmConfig
+    channel: int | None
+    tell: Write
+    warn: Callable[[AeganError], object]
+    record: Write
+    terminal: TextIO
+    n_refused: int = field(default=0, init=False)
 
-    def clips(self, paths: Iterable[Path], tell: Write, record: Write) -> None:
-        """Score each recording as one clip of its own.
-
-        Args:
-            paths: WAV or FLAC.
-            tell: Takes lines for people.
-            record: Takes one JSON object a clip: `file`, `scores` keyed by their ids, `exceeded`.
-
-        Raises:
-            CaptureError: A recording is not what the bundle was trained on.
-        """
-        record_of = self.bundle.record
-        pipeline = Pipeline(record_of, self.bundle.reference, self.session)
-        threshold = make_threshold(record_of, self.score, self.alarm.quantile, self.alarm.margin)
-        tell(f"{self.score}: threshold {threshold.on:.4g}")
+    def clips(self, paths: Sequence[Path]) -> int:
+        """Score each recording as one clip of its own; the exit code, 1 where one was refused."""
+        fields = self.bundle.record
+        pipeline = Pipeline(fields, self.bundle.reference, self.session)
+        threshold = make_threshold(fields, self.score, self.alarm.quantile, self.alarm.margin)
+        progress = Progress(self.terminal, len(paths))
+        self.tell(f"{self.score}: threshold {threshold.on:.4g}")
         n_clips = n_exceeded = 0
-        for path in paths:
-            scores = pipeline.score_clip(read_recording(path, record_of.features.sample_rate_hz), str(path))
+        for place, path in enumerate(paths):
+            progress.show(place)
+            try:
+                samples = read_recording(path, fields.features.sample_rate_hz, self.channel)
+                if samples.min() == samples.max():
+                    raise CaptureError(f"{show_path(path)}: expected sound, found only the value {samples[0]:g}; check the microphone")
+                scores = pipeline.score_clip(samples, show_path(path))
+            except CaptureError as error:
+                progress.clear()
+                self._refuse(error)
+                continue
             exceeded = scores[self.score] > threshold.on
             n_clips += 1
             n_exceeded += exceeded
-            tell(f"{scores[self.score]:10.4g}  {'exceeded' if exceeded else 'normal':<8}  {path}")
-            record(json.dumps({"file": str(path), "scores": scores, "exceeded": exceeded}, allow_nan=False))
-        tell(f"{n_exceeded} of {n_clips} clips exceeded the threshold")
+            progress.clear()
+            self.tell(f"{scores[self.score]:10.4g}  {'exceeded' if exceeded else 'normal':<8}  {show_path(path)}")
+            self.record(json.dumps({"file": str(path), "scores": scores, "exceeded": exceeded}, allow_nan=False))
+        self.tell(f"{n_exceeded} of {n_clips} clips exceeded the threshold")
+        return EXIT_FAILED if self.n_refused else 0
 
-    def stream(self, paths: list[Path], tell: Write, record: Write) -> None:
+    def stream(self, paths: Sequence[Path]) -> int:
         """Join the recordings into one stream, as fast as it goes; decisions and alarms as in the field.
 
-        Args:
-            paths: WAV or FLAC.
-            tell: Takes lines for people.
-            record: Takes one JSON object a decision: sample time, all `scores`, decision and alarm state.
+        Returns:
+            The exit code, 1 where a recording was refused.
 
         Raises:
             BundleError: The bundle's features need whole clips.
-            CaptureError: A recording is not what the bundle was trained on, or all are too short for one decision.
+            CaptureError: All recordings together are too short for one decision.
         """
-        fields = self.bundle.record
+        fields, rate = self.bundle.record, self.bundle.record.features.sample_rate_hz
         require_streamable(self.bundle)
-        rate = fields.features.sample_rate_hz
         pipeline = Pipeline(fields, self.bundle.reference, self.session)
         judge = Judge(fields, self.score, self.alarm)
-        capture = FileCapture(paths, rate, pace="fast")
-        capture.open()
-        n_samples = n_decisions = n_exceeded = n_alarms = 0
-        try:
-            while (block := capture.read()) is not None:
-                n_samples += len(block.samples)
-                for clip in pipeline.push(block.samples):
-                    outcome = judge.judge(clip)
-                    decision, at_s = outcome.decision, clip.end_sample / rate
-                    n_decisions += 1
-                    n_exceeded += decision.exceeded
-                    for transition in outcome.transitions:
-                        if transition.event:
-                            n_alarms += transition.event == "raised"
-                            relation = f"{self.score} {decision.score:.4g}, threshold {decision.threshold:.4g}"
-                            tell(f"{at_s:9.2f} s  alarm {transition.event}: {relation}")
-                    line = {
-                        "sample": clip.end_sample,
-                        "stream_s": at_s,
-                        "scores": clip.scores,
-                        "normalised": decision.normalised,
-                        "threshold": decision.threshold,
-                        "exceeded": decision.exceeded,
-                        "level_dbfs": clip.level_dbfs,
-                        "state": judge.alarm.state,
-                    }
-                    record(json.dumps(line, allow_nan=False))
-        finally:
-            capture.close()
-        if n_decisions == 0:
+        sizes = {path: size for path in dict.fromkeys(paths) if (size := self._measure(path, rate))}
+        paths = [path for path in paths if path in sizes]
+        if not paths:
+            return EXIT_FAILED  # a line for each was printed
+        progress = Progress(self.terminal, sum(sizes[path] for path in paths))
+        source = JoinedRecordings(paths, rate, self.channel, self._refuse)
+        counts = dict.fromkeys(("decisions", "exceeded", "alarms"), 0)
+        for run in source.read(self.tell):
+            progress.show(run.start_sample)
+            if run.after_gap:
+                pipeline.reset(run.start_sample)
+            for clip in pipeline.push(run.samples):
+                outcome = judge.judge(clip)
+                counts["decisions"] += 1
+                counts["exceeded"] += outcome.decision.exceeded
+                for transition in outcome.transitions:
+                    if transition.event:
+                        counts["alarms"] += transition.event == "raised"
+                        progress.clear()
+                        self._tell_event(transition.event, outcome, source)
+                self._record_decision(outcome, judge.alarm.state, source)
+        progress.clear()
+        if counts["decisions"] == 0:
             least_s = fields.first_decision_samples / rate
             raise CaptureError(
-                f"{capture.describe()}: expected at least {least_s:.2f} s for one decision, found {n_samples / rate:.2f} s; "
+                f"{source.describe()}: expected at least {least_s:.2f} s for one decision, found {source.n_samples / rate:.2f} s; "
                 "name more recordings, or use --clips"
             )
-        counts = f"{n_decisions} decisions, {n_exceeded} exceeded, {n_alarms} alarms"
-        tell(f"{n_samples / rate:.1f} s of sound, {counts}; ends {judge.alarm.state}")
+        told = ", ".join(f"{n} {what}" for what, n in counts.items())
+        self.tell(f"{source.n_samples / rate:.1f} s of sound, {told}; ends {judge.alarm.state}")
+        return EXIT_FAILED if self.n_refused else 0
 
+    def _refuse(self, error: CaptureError) -> None:
+        self.n_refused += 1
+        self.warn(error)
 
-@contextlib.contextmanager
-def open_lines(path: Path | None) -> Iterator[Callable[[str], object]]:
-    """A function that writes lines to `path`; a file appears when all of them are there. Without a path they go nowhere.
+    def _measure(self, path: Path, sample_rate_hz: int) -> int:
+        """Samples of a recording, or a guess where its header does not say; 0 where it is refused."""
+        try:
+            with Recording(path, sample_rate_hz, self.channel) as recording:
+                recording.read(1)
+                return recording.n_samples or path.stat().st_size
+        except CaptureError as error:
+            self._refuse(error)
+            return 0
 
-    A pipe or device takes each line as it comes, and a link stays one.
+    def _tell_event(self, event: str, outcome: Outcome, source: JoinedRecordings) -> None:
+        at, decision = outcome.clip.end_sample, outcome.decision
+        relation = f"{self.score} {decision.score:.4g}, threshold {decision.threshold:.4g}"
+        self.tell(f"{source.describe_place(at)}  alarm {event}: {relation}")
 
-    Raises:
-        AeganError: The file cannot be written.
-    """
-    if path is None:
-        yield lambda _: None
-        return
-    target = path.resolve()
-    is_stream = target.exists() and not target.is_file() and not target.is_dir()
-    written = target if is_stream else target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        file = written.open("w", encoding="utf-8", buffering=1 if is_stream else -1)
-    except OSError as error:
-        raise AeganError(f"{path}: cannot be written: {error.strerror}; choose another --jsonl") from error
-    try:
-        with file:
-            yield lambda line: file.write(line + "\n")
-        if not is_stream:
-            written.replace(target)
-    finally:
-        if not is_stream:
-            written.unlink(missing_ok=True)
+    def _record_decision(self, outcome: Outcome, state: str, source: JoinedRecordings) -> None:
+        clip, decision = outcome.clip, outcome.decision
+        path, offset_s = source.find(clip.end_sample)
+        line = {
+            "sample": clip.end_sample,
+            "stream_s": clip.end_sample / source.sample_rate_hz,
+            "file": str(path),
+            "offset_s": offset_s,
+            "scores": clip.scores,
+            "normalised": decision.normalised,
+            "threshold": decision.threshold,
+            "exceeded": decision.exceeded,
+            "level_dbfs": clip.level_dbfs,
+            "state": state,
+        }
+        self.record(json.dumps(line, allow_nan=False))

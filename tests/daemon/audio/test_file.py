@@ -3,28 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
-import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aegan_monitor.audio.file import FileCapture, read_recording
+from aegan_monitor.audio.file import FileCapture
 from aegan_monitor.audio.source import Capture
-from aegan_monitor.types import Block, FloatArray
-
-RATE_HZ = 16_000
-
-
-def noise(n_samples: int, seed: int = 0) -> FloatArray:
-    """Samples that 16 bits hold without loss."""
-    values = np.random.default_rng(seed).integers(-32768, 32768, n_samples)
-    return (values / 32768).astype(np.float32)
-
-
-def write(path: Path, samples: FloatArray, rate_hz: int = RATE_HZ, **options: str) -> Path:
-    """Write a recording whose format follows from its name."""
-    soundfile.write(path, samples, rate_hz, **options)
-    return path
+from aegan_monitor.types import Block
+from sound_files import RATE_HZ, noise, write
 
 
 def read_all(capture: Capture) -> list[Block]:
@@ -33,14 +18,6 @@ def read_all(capture: Capture) -> list[Block]:
     while (block := capture.read()) is not None:
         blocks.append(block)
     return blocks
-
-
-@pytest.mark.parametrize("extension", ["wav", "flac"])
-def test_samples_are_those_that_were_written(tmp_path: Path, extension: str) -> None:
-    """A recording is read bit by bit, as float32 with full scale 1."""
-    samples = read_recording(write(tmp_path / f"pump.{extension}", noise(20_000)), RATE_HZ)
-    assert samples.dtype == np.float32
-    np.testing.assert_array_equal(samples, noise(20_000))
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

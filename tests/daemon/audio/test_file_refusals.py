@@ -1,34 +1,21 @@
 """Bad recordings: each is refused in one line that says what was expected, what was found and what to do."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aegan_monitor.audio.file import FileCapture, read_recording
+from aegan_monitor.audio.file import FileCapture
+from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.errors import CaptureError
-from aegan_monitor.types import FloatArray
-
-RATE_HZ = 16_000
+from sound_files import RATE_HZ, noise, set_data_size, write
 
 Make = Callable[[Path], str]
-
-
-def noise(n_samples: int, seed: int = 0) -> FloatArray:
-    """Samples that 16 bits hold without loss."""
-    values = np.random.default_rng(seed).integers(-32768, 32768, n_samples)
-    return (values / 32768).astype(np.float32)
-
-
-def write(path: Path, samples: FloatArray, rate_hz: int = RATE_HZ, **options: str) -> Path:
-    """Write a recording whose format follows from its name."""
-    soundfile.write(path, samples, rate_hz, **options)
-    return path
 
 
 def read_to_the_end(path: Path, *more: Path) -> None:
@@ -72,11 +59,11 @@ def ogg(path: Path) -> str:
 
 
 def stereo(path: Path) -> str:
-    """Two channels."""
-    write(path, noise(200).reshape(100, 2))
+    """Two channels; the advice must not mix two microphones."""
+    write(path, noise(100, n_channels=2))
     return (
-        "expected 1 channel at 16000 Hz, found 2 at 16000 Hz; "
-        "nothing is resampled or mixed in silence, convert it: ffmpeg -i IN -ac 1 -ar 16000 OUT"
+        "expected 1 channel at 16000 Hz, found 2 at 16000 Hz; nothing is resampled or mixed silently; "
+        "choose one with channel: N or --channel N, or take the first alone: ffmpeg -i IN -af 'pan=mono|c0=c0' OUT"
     )
 
 
@@ -84,8 +71,8 @@ def other_rate(path: Path) -> str:
     """The rate of a compact disc."""
     write(path, noise(100), 44_100)
     return (
-        "expected 1 channel at 16000 Hz, found 1 at 44100 Hz; "
-        "nothing is resampled or mixed in silence, convert it: ffmpeg -i IN -ac 1 -ar 16000 OUT"
+        "expected 1 channel at 16000 Hz, found 1 at 44100 Hz; nothing is resampled or mixed silently; "
+        "convert it: ffmpeg -i IN -ar 16000 OUT"
     )
 
 
@@ -102,22 +89,48 @@ def cut_off_wav(path: Path) -> str:
     return "is cut off: its header promises 2000 bytes of sound, found 1800; copy it again, or keep what it holds: ffmpeg -i IN OUT"
 
 
-def endless_wav(path: Path) -> str:
-    """A header that promises all that it can, as a recorder leaves it that could not go back to it."""
-    write(path, noise(1000))
-    content = path.read_bytes()
-    path.write_bytes(content.replace(b"data" + (2000).to_bytes(4, "little"), b"data\xff\xff\xff\xff"))
-    return "is cut off: its header promises 4294967295 bytes of sound, found 2000; copy it again, or keep what it holds: ffmpeg -i IN OUT"
-
-
-def cut_off_flac(path: Path) -> str:
-    """The end of a FLAC file is missing."""
-    write(path, noise(20_000), format="FLAC")
+def cut_off_rf64(path: Path) -> str:
+    """As `cut_off_wav`, with the size in another chunk."""
+    write(path, noise(1000), format="RF64", subtype="PCM_16")
     path.write_bytes(path.read_bytes()[:-200])
-    return "is cut off: its header promises 20000 samples, the last is not there; copy it again, or keep what it holds: ffmpeg -i IN OUT"
+    return "is cut off: its header promises 2000 bytes of sound, found 1800; copy it again, or keep what it holds: ffmpeg -i IN OUT"
 
 
-BAD_HEADERS: list[Make] = [missing, folder, text, no_bytes, ogg, stereo, other_rate, empty, cut_off_wav, endless_wav, cut_off_flac]
+def cut_off_w64(path: Path) -> str:
+    """As `cut_off_wav`, with a size of 64 bits."""
+    write(path, noise(1000), format="W64", subtype="PCM_16")
+    path.write_bytes(path.read_bytes()[:-200])
+    return "is cut off: its header promises 2000 bytes of sound, found 1800; copy it again, or keep what it holds: ffmpeg -i IN OUT"
+
+
+def no_frame(path: Path) -> str:
+    """A FLAC that ends within its first frame."""
+    write(path, noise(20_000), format="FLAC")
+    path.write_bytes(path.read_bytes()[:6000])
+    return "expected sound, found 0 samples; record it again or remove it"
+
+
+def pipe(path: Path) -> str:
+    """A named pipe that nobody writes into; it must not be waited for."""
+    os.mkfifo(path)
+    return "expected a WAV or FLAC recording, found a pipe or a device; write it into a file first"
+
+
+BAD_HEADERS: list[Make] = [
+    missing,
+    folder,
+    text,
+    no_bytes,
+    ogg,
+    stereo,
+    other_rate,
+    empty,
+    cut_off_wav,
+    cut_off_rf64,
+    cut_off_w64,
+    no_frame,
+    pipe,
+]
 
 
 def not_a_number(path: Path) -> str:
@@ -196,12 +209,34 @@ def test_no_recording_is_refused() -> None:
     assert str(caught.value) == "no recording was named; name at least one WAV or FLAC file"
 
 
+@pytest.mark.parametrize("name", ["pump.raw", "pump.PCM"])
+def test_raw_samples_are_refused_by_name(tmp_path: Path, name: str) -> None:
+    """They do not say their rate."""
+    (tmp_path / name).write_bytes(bytes(range(256)) * 10)
+    with pytest.raises(CaptureError, match=r"expected a WAV or FLAC recording, found raw samples, .*: ffmpeg -f s16le -ar 16000 "):
+        read_to_the_end(tmp_path / name)
+
+
+def test_a_channel_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """Channels count from 0."""
+    path = write(tmp_path / "pump.wav", noise(100, n_channels=2))
+    with pytest.raises(CaptureError, match=r": expected a channel from 0 to 1, found 2; choose one of these$"):
+        read_recording(path, RATE_HZ, 2)
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(["wav", "flac"]), st.floats(0, 1, exclude_max=True))
+@given(st.sampled_from(["wav", "rf64", "w64"]), st.floats(0, 1, exclude_max=True))
 def test_every_cut_is_noticed(tmp_path: Path, extension: str, part: float) -> None:
-    """Wherever a recording is cut off, it is refused."""
-    path = write(tmp_path / f"pump.{extension}", noise(20_000))
+    """Wherever a recording with a finished header is cut off, it is refused."""
+    path = write(tmp_path / f"pump.{extension}", noise(20_000), subtype="PCM_16")
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
     with pytest.raises(CaptureError):
+        read_recording(path, RATE_HZ)
+
+
+def test_a_size_that_no_program_writes_is_no_stream(tmp_path: Path) -> None:
+    """Only the sizes of pipes and crashed recorders are excused."""
+    path = set_data_size(write(tmp_path / "pump.wav", noise(1000)), 3_000_000_000)
+    with pytest.raises(CaptureError, match=r": is cut off: its header promises 3000000000 bytes of sound, found 2000; "):
         read_recording(path, RATE_HZ)

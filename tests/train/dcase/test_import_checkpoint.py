@@ -138,7 +138,7 @@ def test_imported_networks_are_the_published_ones(
 
 def test_the_scaling_spans_all_training_clips(dcase2020: Path, tmp_path: Path) -> None:
     """Those held out for calibration, too: the weights were trained with it."""
-    from aegan_monitor.audio.file import read_recording
+    from aegan_monitor.audio.recording import read_recording
     from aegan_monitor.detection.features import FeatureParameters, LogMel, limit_range, make_filterbank
     from aegan_train.recordings.folder import find_clips
 

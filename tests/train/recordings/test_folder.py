@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from aegan_monitor.errors import DataError
+from aegan_monitor.tools.record.clip_folder import encode_clip
 from aegan_train.recordings.folder import EXPECTED_NAME, Clip, find_clips, parse_name, read_manifest, tell_skipped, write_skipped
 from synthetic import write_dcase2020
 
@@ -227,3 +230,23 @@ def test_a_manifest_that_names_no_clip_is_told(tmp_path: Path) -> None:
     (data / "manifest.csv").write_text(f"path,flight\n/elsewhere/{path},one\n")
     with pytest.raises(DataError, match=r"manifest\.csv: names a flight for none of \d+ training clips; its column path begins at "):
         find_clips(data, "fan", "train")
+
+
+def test_the_tags_of_a_recorded_clip_say_what_it_was_cut_from(tmp_path: Path) -> None:
+    """A manifest, where there is one, has the last word; tags of other programs mean nothing."""
+    folder = tmp_path / "dev_data" / "fan" / "train"
+    folder.mkdir(parents=True)
+    pcm = np.arange(100, dtype=np.int16)
+    for number in range(2):
+        (folder / f"normal_id_00_0000000{number}.flac").write_bytes(encode_clip(pcm, 16_000, "monday/000", ""))
+    with soundfile.SoundFile(folder / "normal_id_00_00000002.flac", "w", 16_000, 1) as file:
+        file.title = "Greatest Hits"
+    assert [clip.recording for clip in find_clips(tmp_path, "fan", "train").clips] == ["monday/000", "monday/000", ""]
+    (tmp_path / "manifest.csv").write_text("path,flight\ndev_data/fan/train/normal_id_00_00000001.flac,one\n")
+    assert [clip.recording for clip in find_clips(tmp_path, "fan", "train").clips] == ["monday/000", "one", ""]
+
+
+def test_a_skipped_name_that_is_not_utf_8_is_listed(tmp_path: Path) -> None:
+    """An odd name of a file that is not even audio once ended a training, after all features were computed."""
+    write_skipped([(Path(os.fsdecode(b"L\xfcfter.txt")), "expected a WAV or FLAC recording")], tmp_path / "skipped.csv")
+    assert (tmp_path / "skipped.csv").read_text().splitlines()[1] == r"L\udcfcfter.txt,expected a WAV or FLAC recording"

@@ -10,7 +10,8 @@ from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.supervisor import Listener
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.tools.record.clip_folder import ClipFolder
-from aegan_monitor.tools.record.recorder import Quota, Recorder, number_parts
+from aegan_monitor.tools.record.clip_writer import ClipWriter, Quota, number_parts
+from aegan_monitor.tools.record.recorder import Recorder
 from aegan_monitor.types import Block
 from aegan_train.cli import main
 from aegan_train.dataset import split_held_out
@@ -41,9 +42,8 @@ def test_a_recorded_folder_is_trained_on_as_it_is(tmp_path: Path) -> None:
         ring = Ring(60 * RATE_HZ, 1)
         capture = ScriptedCapture([[block]], RATE_HZ)
         listener = Listener("pump", capture, ring, live=False, waits=True, no_data_s=9.0, retry_s=1.0)
-        folder = ClipFolder(tmp_path, "pump", RATE_HZ)
-        quota = Quota(keep_free_bytes=0)
-        assert Recorder(listener, ring, folder, RATE_HZ, quota, told.append, now=partial(float, 1.8e9 + 60 * start)).run() == 0
+        writer = ClipWriter(ClipFolder(tmp_path, "pump"), RATE_HZ, Quota(keep_free_bytes=0), told.append)
+        assert Recorder(listener, ring, writer, RATE_HZ, told.append, now=partial(float, 1.8e9 + 60 * start)).run() == 0
     found = find_clips(tmp_path, "pump", "train")
     assert (len(found.clips), found.skipped, len({clip.recording for clip in found.clips})) == (10, [], 6)
     advised = re.fullmatch("next: aegan-train (.*) --preset edge --out runs/pump", told[-1])

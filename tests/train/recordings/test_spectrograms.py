@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from aegan_monitor.audio.file import read_recording
+from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.detection.baselines import make_control_filterbank, mean_bands
 from aegan_monitor.detection.features import FeatureParameters, LogMel, make_filterbank
 from aegan_monitor.detection.segments import ClipParameters, Scaling

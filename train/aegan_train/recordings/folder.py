@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from aegan_monitor.audio.recording import find_recording_id
 from aegan_monitor.errors import DataError
 from aegan_train.config import SetName
 
@@ -37,7 +38,10 @@ NAMES: tuple[tuple[Naming, str], ...] = (
     ("dcase2022", "section_(?P<section>[0-9]+)_(?:(?P<domain>source|target)_)?test_(?P<number>[0-9]+)"),
     ("dcase2022", "section_(?P<section>[0-9]+)_(?P<number>[0-9]+)"),
 )
-EXPECTED_NAME = "expected a name like normal_id_00_00000000.wav or section_00_source_train_normal_0000_x.wav; rename it"
+EXPECTED_NAME = (
+    "expected a name like normal_id_00_00000000.wav or section_00_source_train_normal_0000_x.wav; rename it, "
+    "or cut it: aegan-monitor record --from FILE"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Clip:
         section: Machine id (2020) or section (2022), as in the name.
         is_anomaly: Its label, only ever read by `evaluate`; None when the name has none (the challenge's own test clips).
         number: Running number in the name.
-        recording: What it was cut from (a flight, a shift), or empty when the folder does not say.
+        recording: What it was cut from, by the manifest or the tags of `aegan-monitor record`; empty when neither says.
         domain: `source` or `target`, or empty when the name does not say.
         naming: The scheme that the name follows.
     """
@@ -110,8 +114,11 @@ def find_clips(data: Path, machine_type: str, split: Split, sets: Sequence[SetNa
     folders = [folder for each in found.values() for folder in each]
     clips: list[Clip] = []
     skipped: list[Skipped] = []
+    n_named = 0
     for path in (path for folder in folders for path in sorted(folder.iterdir()) if not path.name.startswith(".")):
-        clip = parse_name(path, split, recordings.get(path.relative_to(data).as_posix(), ""))
+        named = recordings.get(path.relative_to(data).as_posix(), "")
+        n_named += bool(named)
+        clip = parse_name(path, split, named or (find_recording_id(path) if path.suffix.lower() == ".flac" else ""))
         if reason := _refuse(path, clip, split):
             skipped.append((path, reason))
         elif clip:
@@ -120,8 +127,7 @@ def find_clips(data: Path, machine_type: str, split: Split, sets: Sequence[SetNa
         kind = "normal clip" if split == "train" else "clip"
         first = f" ({len(skipped)} skipped, the first {skipped[0][0].name}: {skipped[0][1]})" if skipped else ""
         raise DataError(f"{folders[0]}: no {kind} of {machine_type} in it{first}; put recordings there, e.g. normal_id_00_00000000.wav")
-    n_known = sum(bool(clip.recording) for clip in clips)
-    if recordings and split == "train" and not n_known:
+    if recordings and split == "train" and not n_named:
         raise DataError(
             f"{data / MANIFEST}: names a flight for none of {len(clips)} training clips; its column path begins at {data}, as in "
             f"{clips[0].path.relative_to(data).as_posix()}; mend it, or remove the file"

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from aegan_monitor.audio.file import read_recording
 from aegan_monitor.audio.level import measure_level
+from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.detection.baselines import make_control_filterbank, mean_bands
 from aegan_monitor.detection.features import FeatureParameters, LogMel, limit_range, make_filterbank
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.errors import CaptureError
+from aegan_monitor.files import show_path
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.recordings.windows import find_windows
 
@@ -57,7 +58,7 @@ def look_at(path: Path, features: FeatureParameters, clip: ClipParameters) -> Pi
     try:
         samples = read_recording(path, features.sample_rate_hz)
     except CaptureError as error:
-        return str(error).removeprefix(f"{path}: ")
+        return str(error).removeprefix(f"{show_path(path)}: ")
     if samples.min() == samples.max():
         return f"expected sound, found {len(samples)} samples that all are {samples[0]:g}; check the microphone, and remove it"
     frames = make_logmel(features).transform_clip(samples)

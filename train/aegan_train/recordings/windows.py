@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aegan_monitor.audio.file import read_recording
+from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.types import FloatArray
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aegan_monitor.audio.file import read_recording
+from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.detection.arrays import load_arrays
 from aegan_monitor.detection.bundle import Bundle, accessing
 from aegan_monitor.detection.features import FeatureParameters, LogMel, band_edges_hz, limit_range
@@ -19,6 +19,7 @@ from aegan_monitor.detection.network import MAX_BATCH, OrtSession
 from aegan_monitor.detection.pipeline import require_segment
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.errors import AeganError, BundleError
+from aegan_monitor.files import show_path, write_whole
 from aegan_monitor.tools.localize.picture import draw
 from aegan_monitor.tools.localize.regions import LEAST_EXCESS, Region, farthest, find_regions, measure
 from aegan_monitor.types import DoubleArray, FloatArray
@@ -198,10 +199,10 @@ def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, tell: T
         AeganError: A file cannot be written.
     """
     samples = read_recording(path, bundle.record.features.sample_rate_hz)
-    found = Localiser(bundle, session.reconstruct).localise(samples, str(path))
+    found = Localiser(bundle, session.reconstruct).localise(samples, show_path(path))
     write(out.with_suffix(".npz"), found.arrays())
     if out.suffix == ".png":
-        picture = draw(found, f"{path.name} ({bundle.record.machine_type})", bundle.record.features)
+        picture = draw(found, f"{show_path(path.name)} ({bundle.record.machine_type})", bundle.record.features)
         if picture is None:
             warn(f"{out}: not drawn, matplotlib is not installed: pip install 'aegan-monitor[plot]'; {out.with_suffix('.npz')} is written")
         else:
@@ -217,6 +218,6 @@ def write(path: Path, content: bytes) -> None:
         AeganError: It cannot be written.
     """
     try:
-        path.write_bytes(content)
+        write_whole(path.resolve(), content)
     except OSError as error:
         raise AeganError(f"{path}: cannot be written: {error.strerror}; choose another --out") from error

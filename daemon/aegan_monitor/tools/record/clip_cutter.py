@@ -1,43 +1,36 @@
-"""Cuts a stream into clips of one length, none of which spans a gap."""
+"""Cutting a stream into clips of one length, none of which spans a gap."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from aegan_monitor.types import FloatArray, Run
+from aegan_monitor.types import FloatArray
 
 
 class ClipCutter:
-    """Runs in, clips out.
+    """Joins samples until a clip is whole.
 
     Attributes:
-        thrown_samples_total: Samples of begun clips that a gap ended.
-        n_gaps: Gaps so far.
+        n_begun_samples: Samples of the clip that is not yet whole.
     """
 
     def __init__(self, clip_samples: int) -> None:
-        self.thrown_samples_total = 0
-        self.n_gaps = 0
+        self.n_begun_samples = 0
         self._clip_samples = clip_samples
         self._begun: list[FloatArray] = []
-        self._n_begun = 0
 
-    @property
-    def n_begun_samples(self) -> int:
-        """Samples of the clip that is not yet whole."""
-        return self._n_begun
+    def restart(self) -> int:
+        """Discard the clip that is not yet whole, as after a gap; how many samples that were."""
+        n_discarded, self.n_begun_samples, self._begun = self.n_begun_samples, 0, []
+        return n_discarded
 
-    def cut(self, run: Run) -> Iterator[FloatArray]:
-        """The clips that `run` completes, float32 `[clip_samples]`; what a gap cut off is thrown away."""
-        if run.after_gap:
-            self.n_gaps += 1
-            self.thrown_samples_total += self._n_begun
-            self._begun, self._n_begun = [], 0
-        self._begun.append(run.samples)
-        self._n_begun += len(run.samples)
-        if self._n_begun < self._clip_samples:
+    def cut(self, samples: FloatArray) -> Iterator[FloatArray]:
+        """The clips that `samples`, float32 `[n_samples]`, complete; float32 `[clip_samples]` each."""
+        self._begun.append(samples)
+        self.n_begun_samples += len(samples)
+        if self.n_begun_samples < self._clip_samples:
             return
-        samples = np.concatenate(self._begun)
-        n_whole = self._n_begun // self._clip_samples * self._clip_samples
-        self._begun, self._n_begun = [samples[n_whole:]], self._n_begun - n_whole
-        yield from samples[:n_whole].reshape(-1, self._clip_samples)
+        joined = np.concatenate(self._begun)
+        n_whole = self.n_begun_samples // self._clip_samples * self._clip_samples
+        self._begun, self.n_begun_samples = [joined[n_whole:]], self.n_begun_samples - n_whole
+        yield from joined[:n_whole].reshape(-1, self._clip_samples)

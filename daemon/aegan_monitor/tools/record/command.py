@@ -1,4 +1,4 @@
-"""What `aegan-monitor record` was asked for, and the recorder that does it."""
+"""`aegan-monitor record`: its options, and the recorder or file cutter that they ask for."""
 
 import shutil
 import sys
@@ -9,16 +9,19 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from aegan_monitor.audio.ring import Ring
-from aegan_monitor.config.capture import MicCaptureConfig
+from aegan_monitor.config.capture import FileCaptureConfig, MicCaptureConfig
 from aegan_monitor.config.model import MachineConfig, find_machine, load_config
 from aegan_monitor.config.names import Name
 from aegan_monitor.config.validation import validate
 from aegan_monitor.detection.bundle import load_bundle
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.errors import ConfigError, UsageError
+from aegan_monitor.logs import print_error
 from aegan_monitor.service.runtime import RING_S, make_capture, make_listener
 from aegan_monitor.tools.record.clip_folder import ClipFolder
-from aegan_monitor.tools.record.recorder import CLIP_S, MB, Quota, Recorder
+from aegan_monitor.tools.record.clip_writer import CLIP_S, MB, ClipWriter, Quota
+from aegan_monitor.tools.record.file_cutter import FileCutter
+from aegan_monitor.tools.record.recorder import Recorder
 
 _CLEAR_LINE = "\x1b[K"
 
@@ -32,6 +35,7 @@ class RecordRequest:
     config: Path | None
     device: str | None
     channel: int | None
+    files: list[Path]
     bundle: Path | None
     hours: float
     clips: float
@@ -40,12 +44,14 @@ class RecordRequest:
 
 
 def choose_machine(request: RecordRequest) -> MachineConfig:
-    """The machine that is recorded, from the configuration or from the options.
+    """The machine that is recorded, from the configuration or the options.
 
     Raises:
         UsageError: The options do not go together.
         ConfigError: The configuration is wrong, or has no such machine.
     """
+    if request.files and (request.config is not None or request.device is not None):
+        raise UsageError("record: --from takes files instead of a microphone; leave out --config and --device")
     if request.config is None:
         if request.machine is None:
             raise UsageError("record: expected --machine NAME (the folder's name), or --config FILE; name one")
@@ -64,11 +70,14 @@ def choose_machine(request: RecordRequest) -> MachineConfig:
         return MachineConfig(name=request.machine, bundle=request.bundle or Path(), capture=capture)
     if request.device is not None or request.channel is not None or request.bundle is not None:
         raise UsageError("record: --device, --channel and --bundle stand in the configuration; leave them out, or --config")
-    return find_machine("record", request.config, load_config(request.config).machines, request.machine)
+    machine = find_machine("record", request.config, load_config(request.config).machines, request.machine)
+    if isinstance(machine.capture, FileCaptureConfig):
+        raise UsageError(f"record: the capture of {machine.name} is files; cut them with --from FILE... --machine {machine.name}")
+    return machine
 
 
 def choose_rate_hz(request: RecordRequest, machine: MachineConfig, tell: Callable[[str], object]) -> int:
-    """The bundle's rate; the method's where there is none yet, since sound comes before bundles. A configured one that lacks is told.
+    """The bundle's rate in Hz; the method's where there is no bundle yet. It says so when a configured bundle is missing.
 
     Raises:
         BundleError: There is a bundle, but it cannot be read.
@@ -81,8 +90,8 @@ def choose_rate_hz(request: RecordRequest, machine: MachineConfig, tell: Callabl
     return load_bundle(machine.bundle).record.features.sample_rate_hz
 
 
-def make_recorder(request: RecordRequest, *, shows: bool) -> Recorder:
-    """A recorder that tells on stdout; with `shows` its last line is the level now.
+def make_recorder(request: RecordRequest, *, shows: bool) -> Recorder | FileCutter:
+    """What records or cuts, printing on stdout; with `shows` the last line is the present level.
 
     Raises:
         AeganError: As `choose_machine` and `choose_rate_hz`.
@@ -93,13 +102,15 @@ def make_recorder(request: RecordRequest, *, shows: bool) -> Recorder:
     def tell(line: str) -> None:
         print(f"{clear}{line}", flush=True)
 
-    rate_hz = choose_rate_hz(request, machine, tell)
-    ring = Ring(round(RING_S * rate_hz), 1)
-    listener = make_listener(machine, ring, make_capture(machine, rate_hz))
-    quota = Quota(min(request.clips, request.hours * 3600 / CLIP_S), request.max_mb * MB, request.keep_free_mb * MB)
-
     def show(line: str) -> None:
         sys.stdout.write(f"{clear}{line[: shutil.get_terminal_size().columns - 1]}")  # a line that wraps could not be cleared
         sys.stdout.flush()
 
-    return Recorder(listener, ring, ClipFolder(request.out, machine.name, rate_hz), rate_hz, quota, tell, show if shows else None)
+    rate_hz = choose_rate_hz(request, machine, tell)
+    quota = Quota(min(request.clips, request.hours * 3600 / CLIP_S), request.max_mb * MB, request.keep_free_mb * MB)
+    writer = ClipWriter(ClipFolder(request.out, machine.name), rate_hz, quota, tell)
+    if request.files:
+        return FileCutter(request.files, request.channel, writer, rate_hz, tell, lambda line: print_error(f"aegan-monitor: {line}"))
+    ring = Ring(round(RING_S * rate_hz), 1)
+    listener = make_listener(machine, ring, make_capture(machine, rate_hz))
+    return Recorder(listener, ring, writer, rate_hz, tell, show if shows else None)

@@ -1,0 +1,216 @@
+"""One recording, read from its begin to its end: WAV, RF64, W64 or FLAC, as recorders, pipes and crashes leave them."""
+
+import functools
+import logging
+import os
+import stat
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import numpy as np
+import soundfile
+
+from aegan_monitor.audio.sound_file import CutOffError, NotSoundError, SequentialSound, describe, open_sound
+from aegan_monitor.audio.source import find_bad_sample
+from aegan_monitor.errors import CaptureError
+from aegan_monitor.files import show_path
+from aegan_monitor.types import FloatArray
+
+log = logging.getLogger(__name__)
+
+CLIP_SOFTWARE = "aegan-monitor record"  # tag of the clips that this program writes
+LONGEST_CLIP_S = 4 * 3600  # 0.9 GB of samples at 16 kHz; a FLAC of 1 MB can hold a month of silence
+_FORMATS = ("WAV", "WAVEX", "RF64", "W64", "FLAC")
+_RAW_SUFFIXES = (".raw", ".pcm", ".s16", ".f32")
+_UNKNOWN_FRAMES = 2**62  # libsndfile has 2^63 - 1 for a FLAC without a total
+_VALUES_AT_ONCE = 2**20  # of all channels together
+_WANTED = "expected a WAV or FLAC recording"
+_REWRITE = "copy it again, or keep what it holds: ffmpeg -i IN OUT"
+
+
+class Recording:
+    """One channel of an open recording, at the recording's own rate.
+
+    Attributes:
+        path: The file.
+        sample_rate_hz: Rate of its samples.
+        n_channels: Channels in the file.
+        n_samples: Samples a channel, as the header has it; None where it does not say.
+        recording_id: Which recording a clip of `aegan-monitor record` was cut from; empty for other files.
+    """
+
+    def __init__(self, path: Path, sample_rate_hz: int | None = None, channel: int | None = None) -> None:
+        """Open it and check its header.
+
+        Args:
+            path: The file; its name need not be UTF-8, and its extension does not matter.
+            sample_rate_hz: Rate that it must have; None accepts any.
+            channel: Channel to read, from 0; None expects a recording of one channel.
+
+        Raises:
+            CaptureError: It is missing, cut off, no WAV or FLAC, or has another rate or number of channels.
+        """
+        self.path = path
+        self._name = show_path(path)
+        self._n_read = 0
+        self._file = self._open_file()
+        try:
+            self._sound = self._open_sound()
+            self._check_format(sample_rate_hz, channel)
+        except CaptureError:
+            self._file.close()
+            raise
+        self.sample_rate_hz: int = self._sound.samplerate
+        self.n_channels: int = self._sound.channels
+        self.n_samples: int | None = self._sound.frames if self._sound.frames < _UNKNOWN_FRAMES else None
+        self.recording_id: str = self._sound.title if self._sound.software.startswith(CLIP_SOFTWARE) else ""
+        self._channel = channel or 0
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close it."""
+        self.close()
+
+    def read(self, n_samples: int) -> FloatArray:
+        """The next samples, float32 `[n]`; fewer than `n_samples` only at the end, and then none.
+
+        Raises:
+            CaptureError: It is damaged, holds no sample at all, or holds NaN or what is far beyond full scale.
+        """
+        parts: list[FloatArray] = [np.zeros(0, np.float32)]
+        n_left = n_samples
+        while n_left:
+            part = self._read_some(min(n_left, max(1, _VALUES_AT_ONCE // self.n_channels)))
+            if len(part) == 0:
+                self._check_end()
+                break
+            parts.append(part)
+            n_left -= len(part)
+        return np.concatenate(parts)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._sound.close()
+        self._file.close()
+
+    def _open_file(self) -> BinaryIO:
+        try:
+            file = open(self.path, "rb", buffering=0, opener=_open_without_waiting)  # noqa: SIM115 - Path.open has no opener; `close` closes it
+        except OSError as error:
+            raise CaptureError(f"{self._name}: {_WANTED}, found: {error.strerror}; check the path") from error
+        except ValueError as error:  # a zero byte in the name
+            raise CaptureError(f"{self._name}: {_WANTED}, found: {error}; check the path") from error
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise CaptureError(f"{self._name}: {_WANTED}, found a pipe or a device; write it into a file first")
+        return file
+
+    def _open_sound(self) -> SequentialSound:
+        try:
+            sound, self._format, is_unfinished = open_sound(self._file)
+        except NotSoundError as error:
+            raise CaptureError(f"{self._name}: {_WANTED}, found {self._describe_other(error)}") from error
+        except OSError as error:
+            raise CaptureError(f"{self._name}: cannot be read: {error.strerror}; check the disk") from error
+        except CutOffError as error:
+            raise CaptureError(f"{self._name}: is cut off: {error}; {_REWRITE}") from error
+        if is_unfinished:
+            _note_once(f"{self._name}: its header was never finished; it is read to the end of the file")
+        return sound
+
+    def _describe_other(self, error: NotSoundError) -> str:
+        """What a file is that libsndfile does not open, and what to do."""
+        if self.path.suffix.lower() in _RAW_SUFFIXES:
+            return "raw samples, whose rate and format nothing says; convert it: ffmpeg -f s16le -ar 16000 -ac 1 -i IN OUT.wav"
+        return f"a file that cannot be read as one ({error}); convert or remove it"
+
+    def _check_format(self, sample_rate_hz: int | None, channel: int | None) -> None:
+        n_channels, rate_hz = self._sound.channels, self._sound.samplerate
+        if self._format not in _FORMATS:
+            raise CaptureError(f"{self._name}: {_WANTED}, found {self._format}; convert it: ffmpeg -i IN OUT.wav")
+        if channel is not None and not 0 <= channel < n_channels:
+            raise CaptureError(f"{self._name}: expected a channel from 0 to {n_channels - 1}, found {channel}; choose one of these")
+        has_channel, has_rate = channel is not None or n_channels == 1, sample_rate_hz in (None, rate_hz)
+        if has_channel and has_rate:
+            return
+        wanted_rate_hz = sample_rate_hz or rate_hz
+        options = ("" if has_channel else " -af 'pan=mono|c0=c0'") + ("" if has_rate else f" -ar {wanted_rate_hz}")
+        choice = "" if has_channel else "choose one with channel: N or --channel N, or take the first alone: "
+        raise CaptureError(
+            f"{self._name}: expected 1 channel at {wanted_rate_hz} Hz, found {n_channels} at {rate_hz} Hz; "
+            f"nothing is resampled or mixed silently; {choice or 'convert it: '}ffmpeg -i IN{options} OUT"
+        )
+
+    def _read_some(self, n_samples: int) -> FloatArray:
+        values = np.full((n_samples, self.n_channels), np.nan, np.float32)
+        try:
+            values = self._sound.read(out=values)
+        except soundfile.LibsndfileError as error:
+            if self._format != "FLAC" or os.lseek(self._file.fileno(), 0, os.SEEK_CUR) < os.fstat(self._file.fileno()).st_size:
+                raise CaptureError(f"{self._name}: is damaged behind sample {self._n_read} ({describe(error)}); {_REWRITE}") from error
+            values = values[: np.count_nonzero(~np.isnan(values[:, 0]))]  # the file ends within a frame; those before it are whole
+        samples: FloatArray = np.ascontiguousarray(values[:, self._channel])
+        if (place := find_bad_sample(samples)) is not None:
+            bad = self._n_read + place
+            raise CaptureError(
+                f"{self._name}: expected samples from -1 to 1, found {samples[place]:g} at sample {bad} "
+                f"({bad / self.sample_rate_hz:.3f} s); cut it out, scale it or record it again"
+            )
+        self._n_read += len(samples)
+        return samples
+
+    def _check_end(self) -> None:
+        if self._n_read == 0:
+            raise CaptureError(f"{self._name}: expected sound, found 0 samples; record it again or remove it")
+        if self._format == "FLAC" and self.n_samples is not None and self._n_read < self.n_samples:
+            promised_s, held_s = self.n_samples / self.sample_rate_hz, self._n_read / self.sample_rate_hz
+            _note_once(f"{self._name}: its header promises {promised_s:.1f} s, {held_s:.1f} s are there and are read")
+
+
+def find_rate_hz(path: Path) -> int | None:
+    """A recording's own rate in Hz; None where it cannot be read."""
+    try:
+        with Recording(path, channel=0) as recording:
+            return recording.sample_rate_hz
+    except CaptureError:
+        return None
+
+
+def find_recording_id(path: Path) -> str:
+    """Which recording a clip of `aegan-monitor record` was cut from; empty for other files, and for those that cannot be read."""
+    try:
+        with Recording(path, channel=0) as recording:
+            return recording.recording_id
+    except CaptureError:
+        return ""
+
+
+def read_recording(path: Path, sample_rate_hz: int, channel: int | None = None) -> FloatArray:
+    """A whole recording, float32 `[n_samples]`.
+
+    Raises:
+        CaptureError: As `Recording` and `Recording.read`, or it is longer than LONGEST_CLIP_S.
+    """
+    most = LONGEST_CLIP_S * sample_rate_hz
+    with Recording(path, sample_rate_hz, channel) as recording:
+        samples = recording.read(min(most + 1, recording.n_samples or most + 1))
+    if len(samples) > most:
+        raise CaptureError(
+            f"{show_path(path)}: expected at most {LONGEST_CLIP_S / 3600:g} h, found more; cut it: aegan-monitor record --from IN --out DIR"
+        )
+    return samples
+
+
+@functools.lru_cache(maxsize=1000)
+def _note_once(text: str) -> None:
+    """Log a warning that was not logged yet: a recording may be opened several times."""
+    log.warning(text)
+
+
+def _open_without_waiting(name: str, flags: int) -> int:
+    """Open a file; a named pipe without a writer would be waited for without O_NONBLOCK."""
+    return os.open(name, flags | os.O_NONBLOCK)

@@ -1,0 +1,58 @@
+"""What a recording is good for: words on how much sound there is and how loud it is."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aegan_monitor.audio.level import Level, measure_level
+from aegan_monitor.types import FloatArray
+
+QUIETEST_DBFS, LOUDEST_DBFS = -40.0, -15.0  # of a machine's normal sound: room for a fault above, for quiet parts below
+ENOUGH_S = 3600.0  # of each load
+LARGEST_OFFSET = 0.01  # of full scale
+EVERY_STATE = "record each load, and the machine switched off: a state that was not recorded is an alarm later"
+
+
+@dataclass(frozen=True, slots=True)
+class ClipLevel:
+    """Level of a clip, and its mean (the DC offset), full scale 1."""
+
+    level: Level
+    offset: float
+
+
+def measure_clip(samples: FloatArray) -> ClipLevel:
+    """Level and offset of float32 `[n_samples]`, at least one."""
+    return ClipLevel(measure_level(samples), float(np.mean(samples, dtype=np.float64)))
+
+
+def describe_amount(duration_s: float) -> str:
+    """What `duration_s` of normal sound can prove, in one line."""
+    if duration_s >= ENOUGH_S:
+        return f"{duration_s / 3600:.1f} h of normal sound; an hour or more of each load is advised; {EVERY_STATE}"
+    return (
+        f"{duration_s / 60:.0f} min of normal sound: a trial, which cannot prove that other normal sound raises no alarm; "
+        f"an hour or more of each load is advised; {EVERY_STATE}"
+    )
+
+
+def describe_level(clips: Sequence[ClipLevel]) -> str:
+    """The level of some clips with a verdict and its remedy, in one line."""
+    typical_dbfs = statistics.median(clip.level.rms_dbfs for clip in clips)
+    n_clipped = sum(clip.level.n_clipped > 0 for clip in clips)
+    offset = max((clip.offset for clip in clips), key=abs)
+    faults = []
+    if n_clipped:
+        faults.append(f"{n_clipped} of {len(clips)} clips are clipped: lower the gain, or move the microphone away")
+    if typical_dbfs < QUIETEST_DBFS:
+        faults.append("too quiet: move the microphone closer, or raise the gain")
+    elif typical_dbfs > LOUDEST_DBFS and not n_clipped:
+        faults.append("too loud for a fault to be louder: lower the gain")
+    if abs(offset) > LARGEST_OFFSET:
+        offset_dbfs = 20 * math.log10(abs(offset))
+        faults.append(f"a DC offset of {offset_dbfs:.0f} dBFS counts as sound: use another input or sound card")
+    verdict = "; ".join(faults) or "good"
+    return f"level {typical_dbfs:.0f} dBFS ({QUIETEST_DBFS:.0f} to {LOUDEST_DBFS:.0f} is good): {verdict}"

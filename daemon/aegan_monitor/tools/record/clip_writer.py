@@ -1,0 +1,139 @@
+"""Writing clips into a folder until a quota is reached or the disk is full, and the summary of what was written."""
+
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count, repeat
+
+from aegan_monitor.tools.record.advice import ClipLevel, describe_amount, describe_level, measure_clip
+from aegan_monitor.tools.record.clip_folder import ClipFolder, encode_clip, quantise
+from aegan_monitor.types import FloatArray
+
+CLIP_S = 10
+SHORTEST_PART, LONGEST_PART = 2, 60  # clips: 20 s, as training cuts a folder that does not say; 10 min
+MB = 1_000_000
+DEFAULT_KEEP_FREE_MB = 500.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Limits of what is written.
+
+    Attributes:
+        n_clips: Clips of this process.
+        max_bytes: Size of all clips in the folder.
+        keep_free_bytes: What stays free on the disk.
+    """
+
+    n_clips: float = math.inf
+    max_bytes: float = math.inf
+    keep_free_bytes: float = DEFAULT_KEEP_FREE_MB * MB
+
+
+def number_parts() -> Iterator[int]:
+    """The part of a recording that each of its clips belongs to, one after the other.
+
+    Training holds out whole parts, an eighth of the clips, and cannot hold out one that is longer. The length of a recording
+    is not known in advance: so a part is a tenth of what came before it, between SHORTEST_PART and LONGEST_PART.
+    """
+    n_clips = 0
+    for part in count():
+        length = min(LONGEST_PART, max(SHORTEST_PART, n_clips // 10))
+        n_clips += length
+        yield from repeat(part, length)
+
+
+class ClipWriter:
+    """Clips of one process.
+
+    Attributes:
+        levels: Of each clip that was written.
+        has_failed: The disk is full.
+        n_without_room: Clips that came whole and were not written (0 or 1).
+    """
+
+    def __init__(self, folder: ClipFolder, sample_rate_hz: int, quota: Quota, tell: Callable[[str], object]) -> None:
+        self.levels: list[ClipLevel] = []
+        self.has_failed = False
+        self.n_without_room = 0
+        self._folder, self._rate_hz, self._quota, self._tell = folder, sample_rate_hz, quota, tell
+        self._recording, self._parts = "", number_parts()
+        self._n_silent = 0
+        self._was_silent = False
+
+    @property
+    def n_clips(self) -> int:
+        """Clips that were written."""
+        return len(self.levels)
+
+    def open(self) -> None:
+        """Lock the folder, and say what is too little.
+
+        Raises:
+            CaptureError, DataError: As `ClipFolder.open`.
+        """
+        if n_removed := self._folder.open():
+            self._tell(f"{self._folder.folder}: {n_removed} unfinished clip(s) of an earlier recording removed")
+        if self._quota.n_clips * CLIP_S < 3600:
+            self._tell(describe_amount(self._quota.n_clips * CLIP_S))
+
+    def begin(self, recording: str) -> None:
+        """From now on clips are cut from another recording, which training must not mix with the one before."""
+        self._recording, self._parts = recording, number_parts()
+
+    def write(self, samples: FloatArray, time: str) -> str:
+        """Write a clip that began at `time`, unless it is silent; why no other may follow, or empty."""
+        pcm = quantise(samples)
+        clip = measure_clip(samples)
+        is_silent, was_silent = pcm.max() == pcm.min(), self._was_silent
+        self._was_silent = bool(is_silent)
+        if is_silent:  # nothing is left of it in 16 bits
+            self._n_silent += 1
+            if not was_silent:
+                self._tell(f"{measure_clip((pcm / 32768).astype('float32')).level}  not kept; waiting for sound")
+            return ""
+        content = encode_clip(pcm, self._rate_hz, f"{self._recording}/{next(self._parts):03d}", time)
+        if reason := self.lack_room(len(content)):
+            self.n_without_room = 1
+            return reason
+        try:
+            path = self._folder.write(content)
+        except OSError as error:
+            self.has_failed, self.n_without_room = True, 1
+            return f"stopped: {self._folder.folder}: {error.strerror}; all clips before are whole, free some space and start again"
+        self.levels.append(clip)
+        self._tell(f"{path.name}  {clip.level}  {self.describe_progress()}")
+        return "enough: that was the quota" if self.n_clips >= self._quota.n_clips else ""
+
+    def lack_room(self, n_bytes: int) -> str:
+        """Why there is no room for so many bytes; empty when there is."""
+        if self._folder.n_bytes + n_bytes > self._quota.max_bytes:
+            holds = f"{self._folder.n_bytes / MB:.1f} MB, at most {self._quota.max_bytes / MB:g} MB"
+            return f"enough: {self._folder.folder} holds {holds} (--max-mb)"
+        free_bytes = shutil.disk_usage(self._folder.folder).free
+        if free_bytes - n_bytes < self._quota.keep_free_bytes:
+            self.has_failed = True
+            return (
+                f"stopped: {self._folder.folder}: {free_bytes / MB:.0f} MB free on its disk, "
+                f"{self._quota.keep_free_bytes / MB:g} MB stay free (--keep-free-mb); free some space, or record elsewhere"
+            )
+        return ""
+
+    def describe_progress(self) -> str:
+        """How many clips there are, of how many."""
+        wanted = f" of {self._quota.n_clips:g}" if self._quota.n_clips < math.inf else ""
+        return f"{self.n_clips}{wanted} clips"
+
+    def close(self) -> None:
+        """Release the folder."""
+        self._folder.close()
+
+    def summarise(self, *more: str) -> None:
+        """Print what was written, what it is good for and the next step."""
+        silent = [f"{self._n_silent} without sound not kept"] if self._n_silent else []
+        self._tell(f"recorded: {', '.join([f'{self.n_clips} clips', f'{self.n_clips * CLIP_S / 3600:.2f} h', *more, *silent])}")
+        if self.levels:
+            self._tell(describe_level(self.levels))
+            self._tell(f"{self._folder.folder}: {describe_amount(self._folder.count_clips() * CLIP_S)}")
+        self._tell(self._folder.advise())

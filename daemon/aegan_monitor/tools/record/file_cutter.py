@@ -1,0 +1,100 @@
+"""Cutting long recordings into clips for training: `aegan-monitor record --from`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import soxr
+
+from aegan_monitor.audio.recording import Recording
+from aegan_monitor.errors import EXIT_FAILED, CaptureError
+from aegan_monitor.files import show_path
+from aegan_monitor.tools.record.clip_cutter import ClipCutter
+from aegan_monitor.tools.record.clip_writer import CLIP_S, ClipWriter
+from aegan_monitor.types import FloatArray
+
+SLOWEST_HZ, FASTEST_HZ = 1000, 1_000_000  # beyond, a header is damaged
+
+
+class FileCutter:
+    """Cuts recordings of any rate, one channel of each; no clip holds sound of two files."""
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        channel: int | None,
+        writer: ClipWriter,
+        sample_rate_hz: int,
+        tell: Callable[[str], object],
+        warn: Callable[[str], object],
+    ) -> None:
+        """Store the parameters.
+
+        Args:
+            paths: WAV or FLAC files.
+            channel: Channel to take, from 0; None expects files of one channel.
+            writer: Takes the clips.
+            sample_rate_hz: Rate of the clips.
+            tell: Takes a line on progress.
+            warn: Takes a line on a file that is refused.
+        """
+        self._paths, self._channel, self._writer, self._rate_hz = paths, channel, writer, sample_rate_hz
+        self._tell, self._warn = tell, warn
+        self._n_refused = 0
+        self._stopping = False  # no Event, see stop_on_signals
+
+    def stop(self) -> None:
+        """End soon (any thread, or a signal)."""
+        self._stopping = True
+
+    def run(self) -> int:
+        """Cut all files; the exit code, which is 0 when none was refused and a clip was written.
+
+        Raises:
+            CaptureError: Another process writes into the folder.
+            DataError: The folder cannot be used.
+        """
+        self._writer.open()
+        try:
+            reason = self._writer.lack_room(0) or self._cut_all()
+        finally:
+            self._writer.close()
+        if reason:
+            self._tell(reason)
+        self._writer.summarise(*([f"{self._n_refused} file(s) refused"] if self._n_refused else []))
+        return EXIT_FAILED if self._writer.has_failed or self._n_refused or not (self._writer.n_clips or reason) else 0
+
+    def _cut_all(self) -> str:
+        for path in self._paths:
+            try:
+                if reason := self._cut(path):
+                    return reason
+            except CaptureError as error:  # of this file alone
+                self._n_refused += 1
+                self._warn(str(error))
+            if self._stopping:
+                break
+        return ""
+
+    def _read(self, recording: Recording) -> Iterator[FloatArray]:
+        """Its samples at the rate of the clips, some seconds at once."""
+        rate_hz, is_last = recording.sample_rate_hz, False
+        if not SLOWEST_HZ <= rate_hz <= FASTEST_HZ:
+            raise CaptureError(f"{show_path(recording.path)}: expected a rate from {SLOWEST_HZ} to {FASTEST_HZ} Hz, found {rate_hz}")
+        resampler = soxr.ResampleStream(rate_hz, self._rate_hz, 1) if rate_hz != self._rate_hz else None
+        while not is_last and not self._stopping:
+            samples = recording.read(CLIP_S * rate_hz)
+            is_last = len(samples) == 0
+            yield resampler.resample_chunk(samples, is_last) if resampler else samples
+
+    def _cut(self, path: Path) -> str:
+        """Cut one file; why no other may follow, or empty."""
+        cutter, n_before = ClipCutter(CLIP_S * self._rate_hz), self._writer.n_clips
+        self._writer.begin(show_path(path.name))
+        with Recording(path, channel=self._channel) as recording:
+            for samples in self._read(recording):
+                for clip in cutter.cut(samples):
+                    if reason := self._writer.write(clip, ""):
+                        return reason
+        n_clips, rest_s = self._writer.n_clips - n_before, cutter.n_begun_samples / self._rate_hz
+        self._tell(f"{show_path(path)}: {n_clips} clips of {CLIP_S} s; {rest_s:.1f} s at its end are left over")
+        return ""

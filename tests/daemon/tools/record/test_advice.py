@@ -1,0 +1,38 @@
+"""The verdict on a recording: how much, how loud, and what to change."""
+
+import numpy as np
+import pytest
+
+from aegan_monitor.tools.record.advice import describe_amount, describe_level, measure_clip
+
+
+@pytest.mark.parametrize(
+    ("size", "offset", "words"),
+    [
+        (0.05, 0.0, r"level -26 dBFS (-40 to -15 is good): good"),
+        (0.0005, 0.0, "too quiet: move the microphone closer, or raise the gain"),
+        (0.3, 0.0, "lower the gain"),
+        (0.9, 0.0, "2 of 2 clips are clipped: lower the gain"),
+        (0.05, 0.1, "a DC offset of -20 dBFS counts as sound"),
+    ],
+)
+def test_the_level_has_a_verdict_and_a_remedy(size: float, offset: float, words: str) -> None:
+    """From -40 to -15 dBFS it is good; quiet, loud, clipped and offset each say what to do."""
+    sound = np.random.default_rng(0).normal(offset, size, 10_000).clip(-1, 1).astype(np.float32)
+    assert words in describe_level([measure_clip(sound)] * 2)
+
+
+def test_a_verdict_names_every_fault() -> None:
+    """And no clip is judged by the others' median."""
+    good, loud = np.full(100, 0.05, np.float32), np.ones(100, np.float32)
+    good[::2] *= -1
+    loud[::2] *= -1
+    assert "1 of 3 clips are clipped" in describe_level([measure_clip(each) for each in (good, good, loud)])
+
+
+@pytest.mark.parametrize(("duration_s", "is_trial"), [(80, True), (720, True), (3599, True), (3600, False), (90_000, False)])
+def test_the_amount_says_what_it_cannot_prove(duration_s: float, is_trial: bool) -> None:
+    """Below an hour it is a trial; every time it reminds of loads and of the machine switched off."""
+    words = describe_amount(duration_s)
+    assert ("a trial, which cannot prove" in words) == is_trial
+    assert "each load, and the machine switched off" in words

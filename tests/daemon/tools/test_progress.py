@@ -1,0 +1,41 @@
+"""The line that shows how far a command is."""
+
+import io
+
+import pytest
+
+from aegan_monitor.tools.progress import Progress, format_offset
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what is written to it."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def test_a_terminal_shows_share_and_time_left() -> None:
+    """A quarter in 10 s leaves 30 s; the line is removed before another is printed."""
+    times = iter([0.0, 10.0, 10.1, 20.0])
+    terminal = Terminal()
+    progress = Progress(terminal, 400, lambda: next(times))
+    for done in (100, 101, 400):
+        progress.show(done)
+    progress.clear()
+    assert terminal.getvalue() == "\r 25 %, 0:30 left\x1b[K\r100 %, 0:00 left\x1b[K\r\x1b[K"
+
+
+def test_a_file_shows_nothing() -> None:
+    """Nor does work of unknown size on a terminal."""
+    for stream, total in ((io.StringIO(), 10), (Terminal(), 0)):
+        progress = Progress(stream, total, lambda: 1e9)
+        progress.show(1)
+        progress.clear()
+        assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (37.9, "0:37"), (3599, "59:59"), (3757, "1:02:37")])
+def test_an_offset_is_minutes_and_seconds(seconds: float, shown: str) -> None:
+    """As players show it."""
+    assert format_offset(seconds) == shown

@@ -1,0 +1,138 @@
+"""Replayed recordings: where an alarm lies, what is refused, and what is no sound."""
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.demo.pump import Pump
+from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
+from aegan_monitor.detection.network import OrtSession
+from aegan_monitor.errors import AeganError
+from aegan_monitor.tools.joined_recordings import JoinedRecordings
+from aegan_monitor.tools.replay import Replay
+from aegan_monitor.types import FloatArray
+from sound_files import RATE_HZ, noise, set_data_size, write
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    """The one of the demonstration."""
+    return load_bundle(demo_bundle())
+
+
+@pytest.fixture(scope="module")
+def session(bundle: Bundle) -> OrtSession:
+    """Its network."""
+    return OrtSession(bundle)
+
+
+class Result:
+    """What a replay gave."""
+
+    def __init__(self, bundle: Bundle, session: OrtSession, paths: list[Path], channel: int | None = None, *, clips: bool = False) -> None:
+        self.told: list[str] = []
+        self.warned: list[str] = []
+        self.lines: list[dict[str, Any]] = []
+
+        def warn(error: AeganError) -> None:
+            self.warned.append(str(error))
+
+        def record(line: str) -> None:
+            self.lines.append(json.loads(line))
+
+        settings = AlarmConfig()
+        replay = Replay(bundle, session, bundle.record.score, settings, channel, self.told.append, warn, record, io.StringIO())
+        self.code = replay.clips(paths) if clips else replay.stream(paths)
+
+
+def make_pump(duration_s: float, fault_from_s: float = 1e9) -> FloatArray:
+    """A pump whose bearing fails."""
+    sound: FloatArray = Pump(41, RATE_HZ, fault_from_s).read(round(duration_s * RATE_HZ))
+    return sound
+
+
+def test_an_alarm_names_file_and_offset(bundle: Bundle, session: OrtSession, tmp_path: Path) -> None:
+    """In the words and in each line of --jsonl, however the stream is cut into files."""
+    sound = make_pump(80, 40)
+    a, b = write(tmp_path / "a.wav", sound[: 35 * RATE_HZ]), write(tmp_path / "b.wav", sound[35 * RATE_HZ :])
+    result = Result(bundle, session, [a, b])
+    raised = next(line for line in result.told if "alarm raised" in line)
+    first = next(line for line in result.lines if line["state"] == "alarm")
+    minutes, seconds = divmod(int(first["offset_s"]), 60)
+    assert raised.startswith(f"{first['stream_s']:9.2f} s  {b} at {minutes}:{seconds:02d}  alarm raised: ")
+    assert first["file"] == str(b)
+    assert all(abs(line["stream_s"] - line["offset_s"] - (0 if line["file"] == str(a) else 35)) < 1e-9 for line in result.lines)
+    assert result.code == 0
+
+
+def test_silence_is_a_fault_of_the_sensor_and_not_scored(bundle: Bundle, session: OrtSession, tmp_path: Path) -> None:
+    """As by `run` with a microphone: no alarm, no decision over it, and a line that says where it begins."""
+    silence = np.zeros(30 * RATE_HZ, np.float32)
+    path = write(tmp_path / "a.wav", np.concatenate([make_pump(20), silence, make_pump(20)]))
+    result = Result(bundle, session, [path])
+    assert result.told[0].startswith(f"    20.00 s  {path} at 0:20  sensor silent")
+    assert "0 alarms" in result.told[-1]
+    ends = np.array([line["stream_s"] for line in result.lines])
+    assert ((ends <= 20) | (ends > 59)).all()
+    assert (ends > 59).sum() > 5
+
+
+def test_short_pauses_are_sound(tmp_path: Path) -> None:
+    """Zeros of less than a second, also where two files meet, leave every sample where it is."""
+    sound = noise(3 * RATE_HZ)
+    sound[:5000] = sound[20_000:30_000] = sound[40_000:] = 0
+    paths = [write(tmp_path / "a.wav", sound[:25_000]), write(tmp_path / "b.wav", np.concatenate([sound[25_000:], noise(100, 1)]))]
+    runs = list(JoinedRecordings(paths, RATE_HZ, None, print).read(print))
+    np.testing.assert_array_equal(np.concatenate([run.samples for run in runs]), np.concatenate([sound, noise(100, 1)]))
+    assert [run.start_sample for run in runs] == np.cumsum([0, *(len(run.samples) for run in runs)])[:-1].tolist()
+    assert not any(run.after_gap for run in runs)
+
+
+def test_after_silence_a_stretch_begins_where_it_lies(tmp_path: Path) -> None:
+    """Its first run is marked, and its samples keep their place."""
+    sound = noise(5 * RATE_HZ)
+    sound[RATE_HZ : 3 * RATE_HZ + 123] = 0
+    told: list[str] = []
+    runs = list(JoinedRecordings([write(tmp_path / "a.wav", sound)], RATE_HZ, None, print).read(told.append))
+    for run in runs:
+        np.testing.assert_array_equal(run.samples, sound[run.start_sample : run.start_sample + len(run.samples)])
+    assert [run.start_sample for run in runs if run.after_gap] == [3 * RATE_HZ + 123]
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("clips", [False, True])
+def test_one_odd_file_does_not_end_the_others(bundle: Bundle, session: OrtSession, tmp_path: Path, clips: bool) -> None:
+    """Whatever it is: one line each on stderr, exit code 1, and the rest as if it were not there."""
+    good = write(tmp_path / os.fsdecode(b"L\xfcfter.wav"), make_pump(12), format="WAV")
+    unfinished = set_data_size(write(tmp_path / "crash.wav", make_pump(12)), 0)
+    (tmp_path / "x.raw").write_bytes(bytes(1000))
+    stereo = write(tmp_path / "stereo.wav", noise(20_000, n_channels=2))
+    damaged = make_pump(12)
+    damaged[100_000] = np.nan
+    nan = write(tmp_path / "nan.wav", damaged, subtype="FLOAT")
+    result = Result(bundle, session, [tmp_path / "none.wav", good, tmp_path / "x.raw", stereo, nan, unfinished], clips=clips)
+    assert (result.code, len(result.warned)) == (1, 4)
+    assert all(line.isprintable() for line in [*result.told, *result.warned])
+    assert {line["file"] for line in result.lines} >= {str(good), str(unfinished)}
+    if clips:
+        assert result.lines[0]["scores"] == result.lines[1]["scores"]
+
+
+def test_all_odd_is_one_line_each(bundle: Bundle, session: OrtSession, tmp_path: Path) -> None:
+    """And nothing else."""
+    result = Result(bundle, session, [tmp_path / "a.wav", tmp_path / "b.wav"])
+    assert (result.code, result.told, len(result.warned)) == (1, [], 2)
+
+
+def test_a_channel_is_replayed_alone(bundle: Bundle, session: OrtSession, tmp_path: Path) -> None:
+    """As if it were a file of its own."""
+    sound = make_pump(12)
+    mono, array = write(tmp_path / "a.wav", sound), write(tmp_path / "b.wav", np.stack([noise(len(sound)), sound], axis=1))
+    one, other = Result(bundle, session, [mono], clips=True), Result(bundle, session, [array], 1, clips=True)
+    assert one.lines[0]["scores"] == other.lines[0]["scores"]
