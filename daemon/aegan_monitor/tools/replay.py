@@ -92,9 +92,18 @@ class Replay:
         if not paths:
             return EXIT_FAILED  # a line for each was printed
         progress = Progress(self.terminal, sum(sizes[path] for path in paths))
-        source = JoinedRecordings(paths, rate, self.channel, self._refuse)
+
+        def tell(line: str) -> None:
+            progress.clear()
+            self.tell(line)
+
+        def refuse(error: CaptureError) -> None:
+            progress.clear()
+            self._refuse(error)
+
+        source = JoinedRecordings(paths, rate, self.channel, refuse)
         counts = dict.fromkeys(("decisions", "exceeded", "alarms"), 0)
-        for run in source.read(self.tell):
+        for run in source.read(tell):
             progress.show(run.start_sample)
             if run.after_gap:
                 pipeline.reset(run.start_sample)
@@ -105,8 +114,7 @@ class Replay:
                 for transition in outcome.transitions:
                     if transition.event:
                         counts["alarms"] += transition.event == "raised"
-                        progress.clear()
-                        self._tell_event(transition.event, outcome, source)
+                        tell(self._describe_event(transition.event, outcome, source))
                 self._record_decision(outcome, judge.alarm.state, source)
         progress.clear()
         if counts["decisions"] == 0:
@@ -133,10 +141,10 @@ class Replay:
             self._refuse(error)
             return 0
 
-    def _tell_event(self, event: str, outcome: Outcome, source: JoinedRecordings) -> None:
+    def _describe_event(self, event: str, outcome: Outcome, source: JoinedRecordings) -> str:
         at, decision = outcome.clip.end_sample, outcome.decision
         relation = f"{self.score} {decision.score:.4g}, threshold {decision.threshold:.4g}"
-        self.tell(f"{source.describe_place(at)}  alarm {event}: {relation}")
+        return f"{source.describe_place(at)}  alarm {event}: {relation}"
 
     def _record_decision(self, outcome: Outcome, state: str, source: JoinedRecordings) -> None:
         clip, decision = outcome.clip, outcome.decision

@@ -32,10 +32,10 @@ def measure_clip(samples: FloatArray) -> ClipLevel:
 def describe_amount(duration_s: float) -> str:
     """What `duration_s` of normal sound can prove, in one line."""
     if duration_s >= ENOUGH_S:
-        return f"{duration_s / 3600:.1f} h of normal sound; an hour or more of each load is advised; {EVERY_STATE}"
+        return f"{duration_s / 3600:.1f} h of normal sound; an hour or more of each load is advised"
     return (
         f"{duration_s / 60:.0f} min of normal sound: a trial, which cannot prove that other normal sound raises no alarm; "
-        f"an hour or more of each load is advised; {EVERY_STATE}"
+        "an hour or more of each load is advised"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count, repeat
 
-from aegan_monitor.tools.record.advice import ClipLevel, describe_amount, describe_level, measure_clip
+from aegan_monitor.tools.record.advice import EVERY_STATE, ClipLevel, describe_amount, describe_level, measure_clip
 from aegan_monitor.tools.record.clip_folder import ClipFolder, encode_clip, quantise
 from aegan_monitor.types import FloatArray
 
@@ -53,11 +53,14 @@ class ClipWriter:
         n_without_room: Clips that came whole and were not written (0 or 1).
     """
 
-    def __init__(self, folder: ClipFolder, sample_rate_hz: int, quota: Quota, tell: Callable[[str], object]) -> None:
+    def __init__(
+        self, folder: ClipFolder, sample_rate_hz: int, quota: Quota, tell: Callable[[str], object], *, lists_clips: bool = True
+    ) -> None:
         self.levels: list[ClipLevel] = []
         self.has_failed = False
         self.n_without_room = 0
         self._folder, self._rate_hz, self._quota, self._tell = folder, sample_rate_hz, quota, tell
+        self._lists_clips = lists_clips
         self._recording, self._parts = "", number_parts()
         self._n_silent = 0
         self._was_silent = False
@@ -103,7 +106,8 @@ class ClipWriter:
             self.has_failed, self.n_without_room = True, 1
             return f"stopped: {self._folder.folder}: {error.strerror}; all clips before are whole, free some space and start again"
         self.levels.append(clip)
-        self._tell(f"{path.name}  {clip.level}  {self.describe_progress()}")
+        if self._lists_clips:
+            self._tell(f"{path.name}  {clip.level}  {self.describe_progress()}")
         return "enough: that was the quota" if self.n_clips >= self._quota.n_clips else ""
 
     def lack_room(self, n_bytes: int) -> str:
@@ -136,4 +140,5 @@ class ClipWriter:
         if self.levels:
             self._tell(describe_level(self.levels))
             self._tell(f"{self._folder.folder}: {describe_amount(self._folder.count_clips() * CLIP_S)}")
+            self._tell(EVERY_STATE)
         self._tell(self._folder.advise())

@@ -108,7 +108,7 @@ def make_recorder(request: RecordRequest, *, shows: bool) -> Recorder | FileCutt
 
     rate_hz = choose_rate_hz(request, machine, tell)
     quota = Quota(min(request.clips, request.hours * 3600 / CLIP_S), request.max_mb * MB, request.keep_free_mb * MB)
-    writer = ClipWriter(ClipFolder(request.out, machine.name), rate_hz, quota, tell)
+    writer = ClipWriter(ClipFolder(request.out, machine.name), rate_hz, quota, tell, lists_clips=not request.files)
     if request.files:
         return FileCutter(request.files, request.channel, writer, rate_hz, tell, lambda line: print_error(f"aegan-monitor: {line}"))
     ring = Ring(round(RING_S * rate_hz), 1)

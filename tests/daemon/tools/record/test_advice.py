@@ -32,7 +32,7 @@ def test_a_verdict_names_every_fault() -> None:
 
 @pytest.mark.parametrize(("duration_s", "is_trial"), [(80, True), (720, True), (3599, True), (3600, False), (90_000, False)])
 def test_the_amount_says_what_it_cannot_prove(duration_s: float, is_trial: bool) -> None:
-    """Below an hour it is a trial; every time it reminds of loads and of the machine switched off."""
+    """Below an hour it is a trial."""
     words = describe_amount(duration_s)
     assert ("a trial, which cannot prove" in words) == is_trial
-    assert "each load, and the machine switched off" in words
+    assert "each load" in words
