@@ -27,7 +27,6 @@ N_SHORT_SUSPECT = 3  # not every broker says why it closes: so many short connec
 LARGEST_PACKET_BYTES = 268_435_460
 PACKET_OVERHEAD_BYTES = 16  # of a PUBLISH beside topic and payload, at most
 
-NO_SUBSCRIBERS = 0x10
 FOR_GOOD = frozenset({0x90, 0x95, 0x99})  # topic, size, format: the message's own fault, whatever the ACL says next time
 
 
@@ -206,11 +205,7 @@ class Conversation:
         row = flight.row
         if reason.is_failure:
             self._refuse(row, str(reason), for_good=reason.value in FOR_GOOD)
-        elif row is None:
-            return
-        elif reason.value == NO_SUBSCRIBERS:
-            self._outbox.unheard(row.number)
-        else:
+        elif row is not None:
             self._outbox.acknowledged(row.number)
 
     def _refuse(self, row: Row | None, reason: str, *, for_good: bool) -> None:

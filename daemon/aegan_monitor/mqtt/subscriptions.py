@@ -12,7 +12,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from aegan_monitor.mqtt.incoming import Hear, Received
-from aegan_monitor.outbox.backoff import Gates
+from aegan_monitor.outbox.backoff import Backoff
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
@@ -55,7 +55,7 @@ class Subscriptions:
         self._lacking: set[str] = set()
         self._identifier: int | None = None
         self._asked: dict[int | None, list[str]] = {}  # by paho's message id
-        self._gates = Gates()
+        self._backoff = Backoff()
 
     def subscribe(self, client: "Client", granted: object, *, session_present: bool) -> None:
         """Ask for all of it, and for no more; `granted` is what the broker said of itself when it accepted the connection."""
@@ -69,7 +69,7 @@ class Subscriptions:
     def ask_again(self, client: "Client") -> None:
         """For what was refused, once its wait is over."""
         now_s = self._clock()
-        self._ask(client, [each for each in self._listeners if self._gates.state(each) == "refused" and self._gates.is_open(each, now_s)])
+        self._ask(client, [each for each in self._listeners if self._backoff.is_refused(each) and self._backoff.is_free(each, now_s)])
 
     def _ask(self, client: "Client", topics: list[str]) -> None:
         if not topics:
@@ -85,16 +85,17 @@ class Subscriptions:
             _, message_id = client.subscribe([(topic, options) for topic in topics], properties=properties)
         self._asked[message_id] = topics
         for topic in topics:
-            self._gates.sent(topic)
+            self._backoff.sent(topic)
 
     def _on_subscribe(self, _client: "Client", _userdata: object, message_id: int, reasons: "list[ReasonCode]", _: object) -> None:
         for topic, reason in zip(self._asked.pop(message_id, ()), reasons, strict=False):
             if reason.is_failure:
-                self._gates.refused(topic, self._clock())
+                self._backoff.refused(topic, self._clock())
                 if topic not in self._lacking:
                     self._lacking.add(topic)
                     self._refused(topic, str(reason))
             else:
+                self._backoff.accepted(topic)
                 self._lacking.discard(topic)
                 self._granted(topic)
 

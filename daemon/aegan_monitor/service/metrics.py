@@ -54,7 +54,6 @@ OF_NODE: tuple[Row, ...] = (  # of (health, connected)
     Row("aegan_uptime_seconds", "Time since the daemon's start.", lambda health, _: health.uptime_s),
     Row("aegan_broker_connected", "Whether the MQTT broker has accepted the connection.", lambda _, connected: connected),
     Row("aegan_outbox_messages", "Messages that the broker has not acknowledged.", lambda health, _: health.outbox_depth),
-    Row("aegan_outbox_unheard_events", "Events that wait for a subscriber.", lambda health, _: health.outbox_unheard),
     Row("aegan_outbox_parked_events", "Events that the broker refuses.", lambda health, _: health.outbox_parked),
     Row("aegan_outbox_on_disk", "Whether events are on disk, and not in memory alone.", lambda health, _: not health.outbox_problem),
     Row("aegan_dropped_events_total", "Events lost in a full outbox, or too old.", lambda health, _: health.outbox_dropped_total),

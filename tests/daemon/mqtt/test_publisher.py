@@ -26,7 +26,7 @@ from aegan_monitor.mqtt.client import Protocol
 from aegan_monitor.mqtt.endpoint import Connection
 from aegan_monitor.mqtt.inflight import MAX_IN_FLIGHT
 from aegan_monitor.mqtt.publisher import MqttPublisher
-from aegan_monitor.outbox.backoff import FIRST_OFFER_S, LONGEST_RETRIAL_S
+from aegan_monitor.outbox.backoff import LONGEST_RETRIAL_S
 from aegan_monitor.outbox.entry import Row
 from aegan_monitor.outbox.outbox import Outbox
 from broker import STEP_DEADLINE_S, Mosquitto, Subscriber, find_free_port, wait_until
@@ -270,11 +270,11 @@ def test_online_waits_for_no_answer_for_ever(make: Make, n_events: int) -> None:
         publisher = make(server.getsockname()[1], outbox, answer_timeout_s=0.5)
         publisher.start()
         with accepting(server) as (_, stream, told_s):
-            first, then = read_packet(stream), read_packet(stream)
+            packets = [read_packet(stream) for _ in range(n_events + 2)]
             took_s = time.monotonic() - told_s
             publisher.stop(timeout_s=0.0)
-    assert (b"event" if n_events else b"alarm") in first[1]
-    assert then[1].endswith(b"online")
+    assert b"alarm" in packets[-2][1]
+    assert packets[-1][1].endswith(b"online")
     assert took_s > 0.5
 
 
@@ -501,7 +501,7 @@ def test_the_right_password_is_accepted(tmp_path: Path, make: Make, protocol: Pr
 def test_a_topic_that_the_broker_refuses_is_parked_and_counted(
     tmp_path: Path, make: Make, protocol: Protocol, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One message is tried a connection, and told once, under MQTT 5; 3.1.1 acknowledges what it throws away. The rest gets through."""
+    """It is logged once under MQTT 5; 3.1.1 acknowledges what it throws away. The rest gets through."""
     acl = f"topic write {STATUS}\ntopic write aegan/hall/pump/alarm\ntopic read #\n"
     broker = Mosquitto(tmp_path / "mosquitto", acl=acl)
     broker.start()
@@ -521,9 +521,8 @@ def test_a_topic_that_the_broker_refuses_is_parked_and_counted(
         publisher.stop()
         assert subscriber.received(EVENT_TOPIC) == []
     broker.stop()
-    assert broker.log.count("Denied PUBLISH") == (1 if protocol == "5" else 3)
     told = f"refused a message on {EVENT_TOPIC} (Not authorized): it is offered again every 1 to 10 minutes; check the broker's ACL"
-    assert publisher.refused_total == (1 if protocol == "5" else 0)
+    assert publisher.refused_total == (3 if protocol == "5" else 0)
     assert publisher.problem == (told if protocol == "5" else "")
     assert caplog.messages[1:] == ([f"MQTT broker 127.0.0.1:{broker.port} {told}"] if protocol == "5" else [])
 
@@ -739,25 +738,6 @@ def test_flush_never_blocks(serve: Callable[[bytes | None], int], make: Make) ->
     outbox.released.set()
     publisher.stop()
     assert not outbox.gave_up
-
-
-@pytest.mark.broker
-def test_what_nobody_hears_is_offered_until_somebody_does(broker: Mosquitto, make: Make) -> None:
-    """In order, with nothing lost to a subscriber that comes late; the retained state does not wait for it."""
-    outbox = Outbox(clock=(clock := Clock()))
-    publisher = make(broker.port, outbox)
-    publisher.start()
-    for i in range(20):
-        put(outbox, make_event(i))
-    put(outbox, make_alarm(active=True))
-    publisher.flush()
-    wait_until(lambda: (outbox.measure().unheard, outbox.depth) == (20, 20), "the broker's word that nobody listens")
-    assert broker.log.count(EVENT_TOPIC) == 1
-    with Subscriber(broker.port) as subscriber:
-        clock.now_s += FIRST_OFFER_S
-        wait_until(lambda: outbox.depth == 0, "the next offer")
-        subscriber.catch_up()
-        assert sequences(subscriber) == list(range(20))
 
 
 @pytest.mark.broker

@@ -71,18 +71,6 @@ def test_what_belongs_again_is_not_forgotten() -> None:
     assert deliver(outbox) == [(FAN, b"{}")]
 
 
-def test_an_empty_message_is_done_with_when_nobody_listens_too() -> None:
-    """The broker has it."""
-    outbox = Outbox()
-    outbox.belong([FAN])
-    outbox.belong([])
-    row = outbox.next()
-    assert row is not None
-    outbox.sent(row)
-    outbox.unheard(row.number)
-    assert outbox.everything()[2] == frozenset()
-
-
 def test_discovery_is_cleared_first() -> None:
     """Whoever was told of a topic by it no longer listens when that is emptied."""
     topics = RetainedTopics(durable=False)

@@ -90,7 +90,6 @@ def test_a_scrape_tells_what_the_daemon_knows(serve: Serve) -> None:
             ("aegan_uptime_seconds", ""): 3600,
             ("aegan_broker_connected", ""): 1,
             ("aegan_outbox_messages", ""): 3,
-            ("aegan_outbox_unheard_events", ""): 0,
             ("aegan_outbox_parked_events", ""): 0,
             ("aegan_outbox_on_disk", ""): 0,
             ("aegan_dropped_events_total", ""): 0,
