@@ -106,7 +106,7 @@ class Health(Payload):
     )
     commands_refused_total: NonNegativeInt = Field(
         default=0,
-        description="Commands that were malformed, late, retained, too many or for no machine, answered or not; "
+        description="Commands that were malformed, retained, too many or for no machine, answered or not; "
         "not those that an alarm could not obey.",
     )
     reload_problem: str = Field(default="", description="Why the last reload changed nothing; empty if it did, or if there was none.")

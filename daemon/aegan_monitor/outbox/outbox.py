@@ -171,16 +171,10 @@ class Outbox:
             self._flying.clear()
             self._events.doubt()
 
-    def connected(self, *, same_broker: bool) -> None:
-        """A connection begins: every retained topic's newest message is repeated, every topic has a new chance.
-
-        A broker without our session has been started anew and knows nothing of what the one before has acknowledged.
-        """
+    def connected(self) -> None:
+        """A connection begins: every retained topic's newest message is repeated, every topic has a new chance."""
         with self._lock:
             self._backoff.reset()
-            if not same_broker:
-                for row in self._events:
-                    row.acknowledged_s = None
             self._put_live(self._live.missing())
             self._live.begin()
 

@@ -23,7 +23,8 @@ from aegan_monitor.homeassistant.discovery import list_trials
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.endpoint import add_secrets, locate
 from aegan_monitor.service.runtime import choose_score, make_capture, require_streamable
-from aegan_monitor.tools.broker_probe import BrokerProbe, Permission
+from aegan_monitor.tools.broker_probe import BrokerProbe
+from aegan_monitor.tools.broker_visit import Permission
 
 Tell = Callable[[str], object]
 LISTEN_S = 1.0

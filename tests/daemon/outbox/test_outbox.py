@@ -137,25 +137,22 @@ def test_what_was_in_flight_waits_again_in_its_old_place() -> None:
     outbox.connection_lost()
     assert texts(outbox) == ["e0", "e1", "e2", "e3", "e4"]
     assert outbox.depth == 3  # e0 and e2 have been acknowledged
-    outbox.connected(same_broker=False)
-    assert outbox.depth == 5  # and mean nothing to a broker that knows nothing
+    outbox.connected()
     assert deliver(outbox) == ["e0", "e1", "e2", "e3", "e4"]
 
 
 def test_an_acknowledged_event_is_kept_for_a_while() -> None:
-    """A broker that falls in time is told again; the time begins anew only where the broker has lost the session too."""
-    for same_broker, n_again in ((True, 0), (False, 1)):
-        clock = Clock()
-        outbox = filled(*events(1), clock=clock, keep_s=60.0)  # type: ignore[arg-type]
-        deliver(outbox)
-        clock.now_s += 59.0
-        outbox.connection_lost()
-        clock.now_s += 1000.0  # a long outage costs nothing
-        outbox.connected(same_broker=same_broker)
-        assert deliver(outbox) == ["e0"]
-        clock.now_s += 59.0
-        outbox.connection_lost()
-        assert len(texts(outbox)) == n_again
+    """It is sent again on a new connection; the time counts from the first acknowledgement, so a flapping link does not renew it."""
+    clock = Clock()
+    outbox = filled(*events(1), clock=clock, keep_s=60.0)  # type: ignore[arg-type]
+    deliver(outbox)
+    clock.now_s += 59.0
+    outbox.connection_lost()
+    clock.now_s += 1000.0  # a long outage costs nothing
+    outbox.connected()
+    assert deliver(outbox) == ["e0"]
+    outbox.connection_lost()
+    assert texts(outbox) == []
     clock = Clock()
     outbox = filled(*events(1), clock=clock, keep_s=60.0)  # type: ignore[arg-type]
     deliver(outbox)
@@ -194,7 +191,7 @@ def test_retained_messages_are_repeated_on_every_connection() -> None:
     outbox.put(make_message("event", "e"))
     outbox.put(make_message("alarm", "alarm"))
     for _ in range(2):
-        outbox.connected(same_broker=False)
+        outbox.connected()
         assert texts(outbox) == ["e", "alarm", "ok", "h"]
 
 
@@ -204,7 +201,7 @@ def test_the_broker_is_told_once_it_has_answered_the_newest_of_each_retained_top
     deliver(outbox)
     for _ in range(2):
         outbox.connection_lost()
-        outbox.connected(same_broker=True)
+        outbox.connected()
         alarm, sensor, _health = take(outbox), take(outbox), take(outbox)
         outbox.put(make_message("alarm", "alarm"))
         outbox.acknowledged(alarm.number)
@@ -220,12 +217,12 @@ def test_the_broker_is_told_once_it_has_answered_the_newest_of_each_retained_top
 def test_who_has_nothing_retained_has_told_all() -> None:
     """Events and scores do not count, and of a topic that is cleared nothing is told twice."""
     outbox = filled(*events(1), make_message("score", "s"))
-    outbox.connected(same_broker=False)
+    outbox.connected()
     assert outbox.is_told
     outbox.put(make_message("alarm", "normal", "fan"))
     outbox.belong([])
     outbox.restore([], {}, ["aegan/hall/fan/alarm"])
-    outbox.connected(same_broker=False)
+    outbox.connected()
     assert not outbox.is_told
     deliver(outbox)
     assert outbox.is_told
@@ -257,7 +254,7 @@ def test_results_are_all_kept_for_a_while_whether_anybody_hears_them() -> None:
     assert texts(outbox) == ["e", "two"]
     assert [row.message.payload for row in outbox.everything()[0]] == [b"e"]
     clock.now_s += LATE_S["result"] + 0.1
-    outbox.connected(same_broker=True)
+    outbox.connected()
     assert (take(outbox).message.payload, outbox.late_total, outbox.depth) == (b"e", 1, 1)
 
 
@@ -312,7 +309,7 @@ def test_a_refused_state_is_not_offered_again_where_another_has_gone_out() -> No
     outbox.put(make_message("alarm", "a2"))
     outbox.refused(take(outbox).number, for_good=False)
     outbox.connection_lost()
-    outbox.connected(same_broker=True)
+    outbox.connected()
     assert deliver(outbox) == ["a2"]
     clock.now_s += 1000.0
     assert deliver(outbox) == []
@@ -368,9 +365,9 @@ def test_a_refused_topic_has_a_new_chance_on_the_next_connection() -> None:
     assert deliver(outbox) == ["other"]
     assert (outbox.measure().parked, texts(outbox)) == (3, ["e0", "e1", "e2"])
     outbox.connection_lost()
-    outbox.connected(same_broker=True)
+    outbox.connected()
     outbox.refused(take(outbox).number, for_good=False)
-    outbox.connected(same_broker=True)
+    outbox.connected()
     assert deliver(outbox) == ["e0", "e1", "e2", "other"]
 
 
@@ -380,7 +377,7 @@ def test_a_message_that_is_wrong_in_itself_is_parked_for_good() -> None:
     outbox.refused(take(outbox).number, for_good=True)
     assert deliver(outbox) == ["e1"]
     outbox.connection_lost()
-    outbox.connected(same_broker=False)
+    outbox.connected()
     assert deliver(outbox) == ["e1"]
     assert (outbox.measure().parked, outbox.depth) == (1, 1)
 
@@ -517,7 +514,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         if forgets:
             self.heard = {"pump": [], "fan": []}
             self.retained.clear()
-        self.outbox.connected(same_broker=not forgets)
+        self.outbox.connected()
         self.is_cut = False
 
     @rule(wait_s=st.floats(0, 1000))
