@@ -4,6 +4,7 @@ Source: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery (one top
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -26,14 +27,15 @@ def discover(topics: Topics, machines: Iterable[str], prefix: str, *, commands: 
 
 
 def _make(topics: Topics, prefix: str, entity: Entity, machine: str | None) -> Message:
-    device_id = name_device(topics.node, machine)
+    device_id, device = name_device(topics.node, machine), _device(topics.node, machine)
     payload = {
         "name": entity.name,
         "unique_id": f"aegan_{device_id}_{entity.id}",
+        "default_entity_id": f"{entity.component}.{_slugify(str(device['name']) + ' ' + entity.name)}",
         **_source(topics, entity, machine),
         "qos": 1,
         **entity.options,
-        "device": _device(topics.node, machine),
+        "device": device,
         "origin": {"name": "aegan-monitor", "sw_version": __version__},
     }
     if entity.needs:
@@ -42,6 +44,11 @@ def _make(topics: Topics, prefix: str, entity: Entity, machine: str | None) -> M
     qos, retained = QOS_AND_RETAINED["discovery"]
     topic = f"{prefix}/{entity.component}/{device_id}/{entity.id}/config"
     return Message(topic, json.dumps(payload, ensure_ascii=False).encode(), qos, retained, "discovery")
+
+
+def _slugify(text: str) -> str:
+    """As Home Assistant makes an id of a name; without `default_entity_id`, versions from 2026.6 put the area's name before it."""
+    return re.sub("[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
 def list_trials(node: str, machines: Iterable[str], prefix: str) -> dict[str, str]:
