@@ -100,7 +100,7 @@ class MqttConfig(Settings):
         default=30,
         ge=1,
         le=65535,
-        description="Seconds of silence before the connection is probed; after 1.5 times as many both sides give it up.",
+        description="Seconds of silence before the connection is probed; the broker gives it up after 1.5 times as many, the daemon after 2 at most.",
     )
     retry_s: float = Field(
         default=30.0, gt=0, le=86_400, description="Longest wait, in seconds, between two attempts to connect; the first is 1."
