@@ -1,4 +1,4 @@
-"""The entities that Home Assistant shows of a machine and of the daemon: a table.
+"""Table of the entities of a machine and of the daemon in Home Assistant.
 
 Source: https://www.home-assistant.io/integrations/mqtt, the pages of binary_sensor, sensor and button.
 """
@@ -29,10 +29,10 @@ class Entity:
     """One entity of a device.
 
     Attributes:
-        level: Last level of the topic that it shows; a button publishes there.
-        value: Jinja expression for its state, where `it` is the payload; of `health` what that says of the machine.
+        level: Last level of the topic of its state; a button publishes there.
+        value: Jinja expression for its state, where `it` is the payload; of `health` the part of the machine.
         options: Home Assistant's own, as they stand in its documentation.
-        needs: `status`: it is there as long as the daemon; `sensor`: and as long as the machine is heard.
+        needs: What makes it available: `status`, the daemon is connected; `sensor`, the machine can be heard.
         attributes: The payload's fields are shown as attributes.
     """
 

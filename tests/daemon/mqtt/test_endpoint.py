@@ -58,7 +58,7 @@ def test_a_secret_of_a_windows_editor_is_read(tmp_path: Path) -> None:
         ("broker.example.org", None, None, None),
         *((host, SECRET, None, None) for host in ("localhost", "127.0.0.1", "127.8.8.8", "::1")),
         ("broker.example.org", SECRET, TlsConfig(), None),
-        ("h", None, TlsConfig(verify=False), "mqtt.tls.verify is false: whoever answers there is believed, and gets the password"),
+        ("h", None, TlsConfig(verify=False), "mqtt.tls.verify is false: any host that answers gets the password"),
     ],
 )
 def test_what_is_risky_is_warned_of(host: str, password: str | None, tls: TlsConfig | None, warning: str | None) -> None:
