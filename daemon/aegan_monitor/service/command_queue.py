@@ -15,7 +15,6 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 256  # the worker takes all of them ten times a second
 BURST_S = 10.0  # of the commands for so long, all may come at once
-LATE = "late: it was sent before the daemon was connected; send it again (this answer stands for all that were late)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Inbox:
     """The MQTT thread puts (`hear`), the worker takes; nothing here blocks.
 
     Attributes:
-        refused_total: Commands that were malformed, late, retained, too many or for no machine; not those that the worker refused.
+        refused_total: Commands that were malformed, retained, too many or for no machine; not those that the worker refused.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -56,10 +55,10 @@ class Inbox:
             self.refused_total += 1
             if limits is not None:
                 log.warning("a retained command on %s is ignored; publish an empty retained message there to remove it", received.topic)
-        elif not received.late and limits.commands.take():
+        elif limits.commands.take():
             self._put(machine, parse(received.payload, limits.max_bytes))
         elif limits.complaints.take():
-            self._put(machine, refuse(parse(received.payload, limits.max_bytes), LATE if received.late else limits.too_many))
+            self._put(machine, refuse(parse(received.payload, limits.max_bytes), limits.too_many))
         else:
             self.refused_total += 1
 

@@ -14,7 +14,7 @@ from aegan_monitor.errors import AeganError, PublishError, UsageError
 from aegan_monitor.messages.payloads import Command, CommandName, Result
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.client import ADVICE, connect, make_client
-from aegan_monitor.mqtt.endpoint import explain, make_connection
+from aegan_monitor.mqtt.endpoint import explain, make_endpoint
 
 KEEPALIVE_S = 30
 
@@ -40,9 +40,9 @@ def send_command(config: MonitorConfig, machine: str, command: Command, timeout_
         PublishError: The broker cannot be reached or refuses, or no answer comes within `timeout_s`.
     """
     topics = Topics(config.mqtt.base_topic, config.node)
-    connection = make_connection(config.mqtt, config.node)
-    connection = replace(connection, client_id=f"{connection.client_id}-{command.id}")
-    where = f"MQTT broker {connection.host}:{connection.port}"
+    endpoint = make_endpoint(config.mqtt, config.node)
+    endpoint = replace(endpoint, client_id=f"{endpoint.client_id}-{command.id}")
+    where = f"MQTT broker {endpoint.host}:{endpoint.port}"
     answered = threading.Event()
     refusals: list[str] = []
     answers: list[Result] = []
@@ -66,12 +66,12 @@ def send_command(config: MonitorConfig, machine: str, command: Command, timeout_
             answers.append(result)
             answered.set()
 
-    client, _ = make_client(connection, config.mqtt.protocol, timeout_s)
+    client = make_client(endpoint, config.mqtt.protocol, timeout_s)
     client.on_connect, client.on_subscribe, client.on_message = on_connect, on_subscribe, on_message
     try:
-        connect(client, connection, KEEPALIVE_S, lasting=False)
+        connect(client, endpoint, KEEPALIVE_S)
     except OSError as error:
-        raise PublishError(f"{where}: {explain(error, connection)}") from error
+        raise PublishError(f"{where}: {explain(error, endpoint)}") from error
     client.loop_start()
     answered.wait(timeout_s)
     client.disconnect()

@@ -10,16 +10,16 @@ from aegan_monitor.config.broker import CommandsConfig
 from aegan_monitor.messages.commands import Refusal
 from aegan_monitor.messages.payloads import Command
 from aegan_monitor.mqtt.incoming import Received
-from aegan_monitor.service.command_queue import LATE, MAX_WAITING, Inbox
+from aegan_monitor.service.command_queue import MAX_WAITING, Inbox
 
 TOPIC = "aegan/hall/pump/command"
 ACKNOWLEDGE = b'{"command":"acknowledge","id":"7"}'
 OBEYED = Command(command="acknowledge", id="7")
 
 
-def received(payload: bytes = ACKNOWLEDGE, machine: str = "pump", *, retained: bool = False, late: bool = False) -> Received:
+def received(payload: bytes = ACKNOWLEDGE, machine: str = "pump", *, retained: bool = False) -> Received:
     """A message as the connection gives it."""
-    return Received(f"aegan/hall/{machine}/command", payload, retained, late)
+    return Received(f"aegan/hall/{machine}/command", payload, retained)
 
 
 def make_inbox(clock: Callable[[], float] = time.monotonic, **settings: float) -> Inbox:
@@ -46,24 +46,6 @@ def test_commands_reach_the_worker_in_order() -> None:
     assert inbox.take() == [("pump", OBEYED), ("fan", Refusal("no JSON: EOF while parsing an object at line 1 column 1"))]
     assert inbox.take() == []
     assert inbox.refused_total == 1
-
-
-def test_a_command_must_be_of_now() -> None:
-    """A late one is answered, so that its sender knows."""
-    inbox = make_inbox()
-    inbox.hear(received(late=True))
-    assert inbox.take() == [("pump", Refusal(LATE, "acknowledge", "7"))]
-    assert inbox.refused_total == 1
-
-
-def test_late_commands_cost_a_live_one_nothing() -> None:
-    """However many waited at the broker, the first of now is obeyed."""
-    inbox = make_inbox(Clock())
-    for _ in range(50):
-        inbox.hear(received(late=True))
-    inbox.hear(received())
-    assert inbox.take() == [("pump", Refusal(LATE, "acknowledge", "7")), ("pump", OBEYED)]
-    assert inbox.refused_total == 50
 
 
 def test_a_retained_command_is_ignored_and_can_be_removed(caplog: pytest.LogCaptureFixture) -> None:
