@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,9 +29,17 @@ class Ring:
     Attributes:
         dropped_samples_total: Samples that were overwritten before they were read.
         gaps_total: Runs that came after a gap, be it the ring's, the device's or a jump in the sample index.
+        notify: Called by the writing thread, without a lock, whenever there is something to read or the end is reached.
+            One reader of several rings sets it to wait for all of them at once.
     """
 
-    def __init__(self, capacity_samples: int, hop_samples: int, longest_run_samples: int | None = None) -> None:
+    def __init__(
+        self,
+        capacity_samples: int,
+        hop_samples: int,
+        longest_run_samples: int | None = None,
+        notify: Callable[[], object] = lambda: None,
+    ) -> None:
         """Store; a ring that cannot hold one hop would never give a run. The longest run is cut to whole hops, one at least."""
         if not 0 < hop_samples <= capacity_samples:
             raise ValueError(f"expected 0 < hop_samples <= capacity_samples, found {hop_samples} and {capacity_samples}")
@@ -47,6 +56,7 @@ class Ring:
         self._stretches = deque([_Stretch(0, 0, after_gap=False)])  # only the last may be empty
         self._closed = False
         self._changed = threading.Condition()
+        self.notify = notify
 
     @property
     def ended(self) -> bool:
@@ -63,6 +73,9 @@ class Ring:
                 self._append(block.samples[start : start + len(self._storage)])
             self._next_sample = block.start_sample + len(block.samples)
             self._changed.notify()
+            is_ready = self._n_ready() > 0
+        if is_ready:
+            self.notify()
 
     def wait_for_room(self, n_samples: int, timeout_s: float) -> bool:
         """Wait until `n_samples` fit without loss (writing thread of a capture that can wait); False when they still do not."""
@@ -74,6 +87,7 @@ class Ring:
         with self._changed:
             self._closed = True
             self._changed.notify()
+        self.notify()
 
     def read(self, timeout_s: float) -> Run | None:
         """What is there of the oldest stretch; None when `timeout_s` has passed or the end was reached (reading thread)."""
