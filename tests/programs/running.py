@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import json
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +9,8 @@ import threading
 from pathlib import Path
 from typing import Self
 
+from aegan_monitor.alarm.lifecycle import AlarmRecord
+from aegan_monitor.alarm.stored import read_record
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.messages.topics import QOS_AND_RETAINED
 from alternating import ALARM, SCORE, AlternatingSound
@@ -115,9 +116,8 @@ def find_retained(messages: list[Received]) -> set[str]:
     return {topic for topic, payload in last.items() if payload}
 
 
-def stored_last_event(path: Path) -> dict[str, object]:
-    """The last event that the journal of an ended daemon remembers."""
+def stored_alarm(path: Path, machine: str = "pump") -> AlarmRecord:
+    """The record of a machine's alarm in the store of an ended daemon."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        [(payload,)] = connection.execute("SELECT payload FROM last_events WHERE topic = ?", (EVENT_TOPIC,)).fetchall()
-    found: dict[str, object] = json.loads(payload)
-    return found
+        [(record,)] = connection.execute("SELECT record FROM alarms WHERE machine = ?", (machine,)).fetchall()
+    return read_record(record)

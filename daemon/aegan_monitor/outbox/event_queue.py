@@ -3,7 +3,7 @@
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from aegan_monitor.outbox.entry import Row
 from aegan_monitor.outbox.retained_topics import NO_CHANGES, TopicChanges
@@ -11,16 +11,16 @@ from aegan_monitor.outbox.retained_topics import NO_CHANGES, TopicChanges
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the journal does not know yet."""
+    """What the store lacks: events by row and number, records of alarms by machine, retained topics."""
 
-    added: list[Row]
-    removed: list[int]
-    last: dict[str, bytes]  # of the topics of those that were added
+    added: list[Row] = field(default_factory=list)
+    removed: list[int] = field(default_factory=list)
+    alarms: dict[str, bytes] = field(default_factory=dict)
     topics: TopicChanges = NO_CHANGES
 
     def __bool__(self) -> bool:
         """There is something."""
-        return bool(self.added or self.removed or any(self.topics))
+        return bool(self.added or self.removed or self.alarms or any(self.topics))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from aegan_monitor.outbox.entry import Row
 LATE_S: dict[Kind, float] = {"score": 10.0, "result": 60.0}  # worth nothing later than that
 
 
-class Live:
+class Latest:
     """The rows; it belongs to the outbox, under whose lock it is used."""
 
     def __init__(self) -> None:

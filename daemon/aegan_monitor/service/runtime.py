@@ -140,7 +140,8 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     score = choose_score(config, bundle)
     session = sessions.open(bundle, score)
     pipeline = Pipeline(bundle.record, bundle.reference, session, [score])
-    machine = Machine(config.name, pipeline, Judge(bundle.record, score, config.alarm))
+    basis = f"{bundle.record.record_sha256} {score} {config.alarm.quantile} {config.alarm.margin}"
+    machine = Machine(config.name, pipeline, Judge(bundle.record, score, config.alarm), basis)
     ring = Ring(round(RING_S * features.sample_rate_hz), features.hop_samples, round(LONGEST_RUN_S * features.sample_rate_hz))
     listener = make_listener(config, ring, capture(config, features.sample_rate_hz), bundle.record.first_decision_samples)
     return Line(machine, listener, ring, session, features.sample_rate_hz, config, bundle)

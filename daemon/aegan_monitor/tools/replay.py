@@ -96,7 +96,7 @@ class Replay:
                         "threshold": decision.threshold,
                         "exceeded": decision.exceeded,
                         "level_dbfs": clip.level_dbfs,
-                        "state": judge.alarm.state,
+                        "state": judge.record.process,
                     }
                     record(json.dumps(line, allow_nan=False))
         finally:
@@ -108,7 +108,7 @@ class Replay:
                 "name more recordings, or use --clips"
             )
         counts = f"{n_decisions} decisions, {n_exceeded} exceeded, {n_alarms} alarms"
-        tell(f"{n_samples / rate:.1f} s of sound, {counts}; ends {judge.alarm.state}")
+        tell(f"{n_samples / rate:.1f} s of sound, {counts}; ends {judge.record.process}")
 
 
 @contextlib.contextmanager

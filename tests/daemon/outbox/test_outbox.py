@@ -11,7 +11,7 @@ from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message
 from aegan_monitor.outbox.backoff import FIRST_OFFER_S, FIRST_RETRIAL_S, LONGEST_RETRIAL_S
 from aegan_monitor.outbox.entry import Row
 from aegan_monitor.outbox.latest import LATE_S
-from aegan_monitor.outbox.outbox import Outbox
+from aegan_monitor.outbox.outbox import News, Outbox
 
 LIVE: tuple[Kind, ...] = ("score", "health", "alarm", "sensor", "status")
 ROW_BYTES = 130  # more than one event of these tests, less than two
@@ -89,34 +89,15 @@ def test_of_every_other_kind_the_newest_of_a_topic_is_kept() -> None:
 
 
 def test_a_state_never_comes_before_its_event() -> None:
-    """Not even while the event waits for the journal, or for the one before it to be heard; a state of another machine does."""
+    """Not even while the event waits for the store, or for the one before it to be heard; a state of another machine does."""
     outbox = filled(*events(2), make_message("alarm", "state"), make_message("alarm", "other", "fan"), durable=True)
     assert take(outbox).message.payload == b"other"
     assert outbox.next() is None
-    outbox.written(outbox.changes().added)
+    outbox.written(outbox.changes())
     first = take(outbox)
     assert (first.message.payload, outbox.next()) == (b"e0", None)
     outbox.acknowledged(first.number)
     assert [take(outbox).message.payload for _ in range(2)] == [b"e1", b"state"]
-
-
-def test_nothing_waits_for_a_journal_that_does_not_answer() -> None:
-    """Neither an event, nor its state, nor a topic that it has not learned; all of them are still to be written, and removed afterwards."""
-    outbox = filled(*events(2), make_message("alarm", "state"), durable=True, keep_s=0.0)
-    outbox.belong(["aegan/hall/pump/alarm"])
-    changes = outbox.changes()
-    assert (outbox.next(), outbox.is_written) == (None, False)
-    outbox.hold(unwritten=False)
-    assert outbox.is_written
-    assert deliver(outbox) == ["e0", "e1", "state"]
-    outbox.hold(unwritten=True)
-    outbox.put(make_message("event", "e2"))
-    assert outbox.next() is None
-    outbox.written(changes.added, changes.topics.added)
-    rest = outbox.changes()
-    assert ([row.message.payload for row in rest.added], rest.removed) == ([b"e2"], [row.number for row in changes.added])
-    outbox.written(rest.added)
-    assert deliver(outbox) == ["e2"]
 
 
 def test_qos_0_is_done_when_sent_and_qos_1_when_acknowledged() -> None:
@@ -244,21 +225,21 @@ def test_a_late_score_is_not_sent() -> None:
 
 
 def test_results_are_all_kept_for_a_while_whether_anybody_hears_them() -> None:
-    """Each answers a command, behind the event that the command led to; none is written to the journal, or told as the last event."""
+    """Each answers a command, behind the event that the command led to; none is written to the store."""
     clock = Clock()
     outbox = Outbox(durable=True, clock=clock)
     for message in (make_message("event", "e"), make_message("result", "one"), make_message("result", "two")):
         outbox.put(message)
     assert deliver(outbox) == []
     changes = outbox.changes()
-    assert changes.last == outbox.last_events.payloads() == {"aegan/hall/pump/event": b"e"}
-    outbox.written(changes.added)
+    assert [row.message.payload for row in changes.added] == [b"e"]
+    outbox.written(changes)
     event, one, two = take(outbox), take(outbox), take(outbox)
     assert [row.message.payload for row in (event, one, two)] == [b"e", b"one", b"two"]
     outbox.unheard(one.number)
     outbox.connection_lost()
     assert texts(outbox) == ["e", "two"]
-    assert [row.message.payload for row in outbox.everything()[0]] == [b"e"]
+    assert [row.message.payload for row in outbox.everything().added] == [b"e"]
     clock.now_s += LATE_S["result"] + 0.1
     outbox.connected(same_broker=True)
     assert (take(outbox).message.payload, outbox.late_total, outbox.depth) == (b"e", 1, 1)
@@ -452,12 +433,13 @@ def test_an_event_that_went_while_it_was_in_flight_blocks_nobody() -> None:
 
 
 def test_an_event_goes_out_once_it_is_written() -> None:
-    """What the journal has to do is told once, what is to be removed too."""
+    """What the store has to do is told once, what is to be removed too."""
     outbox = filled(*events(2), durable=True, keep_s=0.0)
     assert (outbox.next(), outbox.is_written) == (None, False)
-    added = outbox.changes().added
+    first = outbox.changes()
+    added = first.added
     assert [row.message.payload for row in added] == [b"e0", b"e1"]
-    outbox.written(added)
+    outbox.written(first)
     assert (deliver(outbox), outbox.is_written) == (["e0", "e1"], True)
     changes = outbox.changes()
     assert (changes.added, changes.removed) == ([], [row.number for row in added])
@@ -465,28 +447,55 @@ def test_an_event_goes_out_once_it_is_written() -> None:
 
 
 def test_an_event_that_went_while_it_was_written_is_removed() -> None:
-    """The journal must not keep what the outbox has dropped."""
+    """The store must not keep what the outbox has dropped."""
     outbox = filled(*events(1), durable=True, max_bytes=ROW_BYTES)
-    added = outbox.changes().added
+    first = outbox.changes()
     outbox.put(make_message("event", "e1"))
-    outbox.written(added)
-    assert outbox.changes().removed == [added[0].number]
+    outbox.written(first)
+    assert outbox.changes().removed == [first.added[0].number]
 
 
-def test_what_the_journal_holds_goes_first() -> None:
+def test_what_the_store_holds_goes_first() -> None:
     """Also where it could be read only after something new had been put; numbers stay in order."""
     stored = [Row(number, message, 0.0) for number, message in zip((7, 9), events(2), strict=True)]
     before, after = Outbox(max_age_s=1e9), Outbox(max_age_s=1e9)
-    before.restore(stored, {"aegan/hall/pump/event": b"e1"})
-    before.put(make_message("event", "new"))
-    after.put(make_message("event", "new"))
-    after.restore(stored, {"aegan/hall/pump/event": b"e1"})
+    before.restore(stored, {"pump": b"old", "fan": b"old"})
+    before.put(make_message("event", "new"), alarms={"pump": b"new"})
+    after.put(make_message("event", "new"), alarms={"pump": b"new"})
+    after.restore(stored, {"pump": b"old", "fan": b"old"})
     for outbox in (before, after):
         assert texts(outbox) == ["e0", "e1", "new"]
-        rows, last, _ = outbox.everything()
-        assert [row.number for row in rows] == sorted(row.number for row in rows)
-        assert last == {"aegan/hall/pump/event": b"new"}
+        everything = outbox.everything()
+        assert [row.number for row in everything.added] == sorted(row.number for row in everything.added)
+        assert everything.alarms == outbox.alarms == {"pump": b"new", "fan": b"old"}
         assert deliver(outbox) == ["e0", "e1", "new"]
+
+
+def test_an_event_and_the_record_of_its_alarm_are_written_together() -> None:
+    """One transaction has both; a newer record that comes meanwhile is written next."""
+    outbox = Outbox(durable=True)
+    outbox.put(make_message("event", "e0"), alarms={"pump": b"r0"})
+    first = outbox.changes()
+    assert ([row.message.payload for row in first.added], first.alarms) == ([b"e0"], {"pump": b"r0"})
+    outbox.put(alarms={"pump": b"r1"})
+    outbox.written(first)
+    assert not outbox.is_written
+    second = outbox.changes()
+    assert (second.added, second.alarms) == ([], {"pump": b"r1"})
+    outbox.written(second)
+    assert outbox.is_written
+    assert not outbox.changes()
+
+
+def test_put_says_who_has_something_to_do() -> None:
+    """An event is sent once it is written; a state at once; a record is only written."""
+    outbox = Outbox(durable=True)
+    assert outbox.put(make_message("event", "e")) == News(to_write=True, to_send=False)
+    assert outbox.put(make_message("event", "e"), make_message("alarm", "a")) == News(to_write=True, to_send=True)
+    assert outbox.put(make_message("score", "s")) == News(to_write=False, to_send=True)
+    assert outbox.put(alarms={"pump": b"r"}) == News(to_write=True, to_send=False)
+    assert outbox.put() == News(to_write=False, to_send=False)
+    assert Outbox().put(make_message("event", "e"), alarms={"pump": b"r"}) == News(to_write=False, to_send=True)
 
 
 @given(st.lists(st.sampled_from(["event", "score", "alarm", "health"]), max_size=60), st.integers(1, 20))

@@ -38,7 +38,7 @@ def test_gaps_just_before_each_decision_are_told(lacking_samples: int, state: st
     assert line.listener.sensor().state == state
     n_found = 0
     while (run := line.ring.read(0.0)) is not None:
-        n_found += sum(isinstance(payload, Score) for payload in line.machine.hear(run, datetime.now(UTC), 0.0))
+        n_found += sum(isinstance(payload, Score) for payload in line.machine.hear(run, datetime.now(UTC)))
     assert n_found == n_decisions
 
 
