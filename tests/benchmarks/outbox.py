@@ -13,7 +13,8 @@ sys.path.extend(str(Path(__file__).resolve().parents[1] / folder) for folder in 
 
 from aegan_monitor.messages.payloads import Event
 from aegan_monitor.messages.topics import Topics
-from aegan_monitor.mqtt.endpoint import Connection
+from aegan_monitor.mqtt.connection import ConnectionSettings
+from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.outbox.store import Store
@@ -68,7 +69,8 @@ def main() -> None:
         print(f"file read at start           {time.perf_counter() - began_s:8.2f} s, {outbox.depth} events")
         broker = Mosquitto(folder / "mosquitto", quiet=True)
         broker.start()
-        publisher = MqttPublisher(connection=Connection("127.0.0.1", broker.port, "bench"), protocol="5", topics=TOPICS, outbox=outbox)
+        settings = ConnectionSettings(endpoint=Endpoint("127.0.0.1", broker.port, "bench"), protocol="5", topics=TOPICS)
+        publisher = MqttPublisher(settings, outbox)
         with Subscriber(broker.port) as subscriber:
             before_bytes = resident_bytes()
             began_s = time.perf_counter()

@@ -124,4 +124,4 @@ class OutboxConfig(Settings):
     max_mb: float = Field(
         default=10.0, gt=0, le=1_000_000, description="Size of the events that are kept, in megabytes; then the oldest goes."
     )
-    max_age_h: float = Field(default=168.0, gt=0, le=1_000_000, description="Hours that an event waits for the broker or a subscriber.")
+    max_age_h: float = Field(default=168.0, gt=0, le=1_000_000, description="Hours that an event waits for the broker.")

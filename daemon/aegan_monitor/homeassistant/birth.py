@@ -1,4 +1,4 @@
-"""Home Assistant says `online` when it has started: then it is told everything once more, a little later."""
+"""Home Assistant's birth message: once it has started, every retained message is sent again, after a short delay."""
 
 import random
 import time
@@ -6,11 +6,17 @@ from collections.abc import Callable
 
 from aegan_monitor.mqtt.incoming import Received
 
-DELAY_S = (0.5, 5.0)  # at random, so that not all devices of a house speak at once
+DELAY_S = (0.5, 5.0)  # at random, so that not all devices of a house publish at once
+BIRTH_TOPIC = "homeassistant/status"  # Home Assistant's default, whatever its discovery prefix
+
+
+def list_birth_topics(prefix: str) -> list[str]:
+    """Where Home Assistant may publish its birth message: its default topic, and one that follows the discovery prefix."""
+    return list(dict.fromkeys((f"{prefix}/status", BIRTH_TOPIC)))
 
 
 class Birth:
-    """Hears in the MQTT thread, is asked in the worker's."""
+    """Receives in the MQTT thread; the worker asks whether a repetition is due."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, draw_delay_s: Callable[[], float] = lambda: random.uniform(*DELAY_S)
@@ -20,15 +26,12 @@ class Birth:
         self._due_s: float | None = None
 
     def hear(self, received: Received) -> None:
-        """One that waited for this connection says nothing new: a connection begins with everything.
-
-        A retained one may be stored or be of now; to tell everything once too often is harmless.
-        """
-        if received.payload == b"online" and not received.late:
+        """Take a message; a retained `online` may be an old one, and one repetition too many is harmless."""
+        if received.payload == b"online":
             self._due_s = self._clock() + self._draw_delay_s()
 
     def is_due(self) -> bool:
-        """It is time to tell; true once for each birth."""
+        """It is time to repeat; true once for each birth."""
         due_s = self._due_s
         if due_s is None or self._clock() < due_s:
             return False

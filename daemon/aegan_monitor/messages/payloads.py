@@ -97,7 +97,6 @@ class Health(Payload):
     )
     machines: dict[str, MachineHealth] = Field(description="By the machine's name.")
     outbox_depth: NonNegativeInt = Field(description="Messages that the broker has not acknowledged.")
-    outbox_unheard: NonNegativeInt = Field(default=0, description="Of these, events that wait for a subscriber (seen under MQTT 5 only).")
     outbox_parked: NonNegativeInt = Field(default=0, description="Of these, events that the broker refuses (seen under MQTT 5 only).")
     outbox_dropped_total: NonNegativeInt = Field(description="Events lost because the outbox was full, or because they waited too long.")
     outbox_late_total: NonNegativeInt = Field(default=0, description="Scores and results that were not sent because they were late.")
@@ -107,7 +106,7 @@ class Health(Payload):
     )
     commands_refused_total: NonNegativeInt = Field(
         default=0,
-        description="Commands that were malformed, late, retained, too many or for no machine, answered or not; "
+        description="Commands that were malformed, retained, too many or for no machine, answered or not; "
         "not those that an alarm could not obey.",
     )
     reload_problem: str = Field(default="", description="Why the last reload changed nothing; empty if it did, or if there was none.")

@@ -1,113 +1,132 @@
-"""One connection to the broker, from its beginning to its end: rows of the outbox go out, its answers come back."""
+"""One connection to the broker: rows of the outbox go out, and the broker's answers come back."""
 
 import math
-import select
 import socket
+import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.reasoncodes import ReasonCode
 
-from aegan_monitor.mqtt.broker_history import TOO_LARGE, History
-from aegan_monitor.mqtt.client import ADVICE, SESSION_S, WHERE_ADVICE, SocketTrouble, connect, make_client
-from aegan_monitor.mqtt.inflight import MAX_IN_FLIGHT, Flights
-from aegan_monitor.mqtt.settings import Stop, Terms
-from aegan_monitor.mqtt.silence import Silence
+from aegan_monitor.messages.topics import Message, Topics
+from aegan_monitor.mqtt.client import ADVICE, TOO_LARGE, WHERE_ADVICE, Protocol, connect, exchange, explain_no_answer, make_client
+from aegan_monitor.mqtt.endpoint import Endpoint
+from aegan_monitor.mqtt.incoming import Listener
+from aegan_monitor.mqtt.inflight import MAX_IN_FLIGHT, InFlight
+from aegan_monitor.mqtt.log_once import BrokerLog
 from aegan_monitor.mqtt.subscriptions import Subscriptions
+from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S
 from aegan_monitor.outbox.entry import Row
+from aegan_monitor.outbox.outbox import Outbox
 
-if TYPE_CHECKING:
-    from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, SocketLike
-    from paho.mqtt.reasoncodes import ReasonCode
-
-    from aegan_monitor.messages.topics import Message
-
-N_SHORT_SUSPECT = 3  # not every broker says why it closes: so many short connections look like two clients with one id
+NOTICE_KEEPALIVES = 2.0  # paho asks after one without an answer, and gives up after another
+UNACKNOWLEDGED_KEEPALIVES = 1.5
+N_SHORT_SUSPECT = 3
 LARGEST_PACKET_BYTES = 268_435_460
 PACKET_OVERHEAD_BYTES = 16  # of a PUBLISH beside topic and payload, at most
-
-NO_SUBSCRIBERS = 0x10
-FOR_GOOD = frozenset({0x90, 0x95, 0x99})  # topic, size, format: the message's own fault, whatever the ACL says next time
+FOR_GOOD = frozenset({0x90, 0x95, 0x99})  # topic, size, format: a fault of the message itself
 
 
-class Conversation:
-    """It belongs to the MQTT thread.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionSettings:
+    """What all connections of a publisher have in common.
 
     Attributes:
-        connected: The broker has accepted the connection, and it has not been seen to end; any thread may read it.
-        settled: It has lasted for a while, and the broker acknowledges what it gets.
+        listeners: Functions that take what others publish, by topic filter.
+        settled_s: Age at which a connection counts as stable.
+        answer_timeout_s: For the connection, again for the answer to it, and again for what is retained: `online` waits for that.
+        repeat_s: Until an `online` that was refused is sent again.
+        clock: In seconds, for subscriptions that were refused.
     """
 
-    def __init__(self, terms: Terms, history: History, stop: Stop, woken: socket.socket) -> None:
-        """Store; `woken` is readable when the outbox has something, or when to stop was asked for."""
+    endpoint: Endpoint
+    protocol: Protocol
+    topics: Topics
+    listeners: Mapping[str, Listener] = field(default_factory=dict)
+    keepalive_s: int = 30
+    settled_s: float = 10.0
+    answer_timeout_s: float = 5.0
+    repeat_s: float = FIRST_RETRIAL_S
+    clock: Callable[[], float] = time.monotonic
+
+    @property
+    def acknowledge_s(self) -> float:
+        """How long a message may be without its acknowledgement."""
+        return max(self.answer_timeout_s, UNACKNOWLEDGED_KEEPALIVES * self.keepalive_s)
+
+
+class Stop(threading.Event):
+    """A request to stop. What is pending may go out until `by_s` on the monotonic clock, which is set first."""
+
+    by_s = math.inf
+
+    @property
+    def is_over(self) -> bool:
+        """That time is up: another publisher may have the outbox by now."""
+        return time.monotonic() > self.by_s
+
+
+class Connection:
+    """Used by the MQTT thread alone, except for its attributes.
+
+    Attributes:
+        connected: The broker has accepted the connection, and it has not been seen to end.
+        settled: It has lasted for `settled_s`, and the broker acknowledges what it gets.
+    """
+
+    def __init__(self, settings: ConnectionSettings, outbox: Outbox, log: BrokerLog, stop: Stop, wake: socket.socket) -> None:
+        """Store; `wake` is readable when the outbox has news, or when a stop is requested."""
         self.connected = self.settled = False
-        self._terms, self._history, self._stop, self._woken = terms, history, stop, woken
-        self._outbox = terms.outbox
-        self._answered = self._greeted = self._parting = False
-        self._greet_from_s, self._greet_by_s = 0.0, math.inf
+        self._settings, self._outbox, self._log, self._stop, self._wake = settings, outbox, log, stop, wake
+        self._answered = self._online = self._leaving = False
+        self._began_s, self._online_from_s, self._online_by_s = math.inf, 0.0, math.inf
         self._max_packet_bytes = LARGEST_PACKET_BYTES
         self._statuses: deque[Message] = deque()  # go out before any row
-        self._flights = Flights()
-        self._subscriptions = Subscriptions(
-            terms.listeners, terms.unwanted, history.refuse_subscription, history.grant_subscription, terms.clock
-        )
+        self._in_flight = InFlight()
 
-    def hold(self) -> None:
-        """Connect, and serve the connection until it ends, whoever ends it.
+    def serve(self) -> None:
+        """Connect, and serve the connection until either side ends it.
 
         Raises:
             ConfigError: A certificate cannot be read.
             OSError: The broker cannot be reached.
         """
-        terms = self._terms
-        client, self._trouble = self._make_client()
+        settings = self._settings
+        client = self._client = make_client(settings.endpoint, settings.protocol, settings.answer_timeout_s)
+        will = settings.topics.status(online=False)
+        client.will_set(will.topic, will.payload, will.qos, will.retained)
+        client.on_connect, client.on_disconnect, client.on_publish = self._on_connect, self._on_disconnect, self._on_publish
+        self._subscriptions = Subscriptions(client, settings.listeners, self._log, settings.clock)
         try:
-            connect(client, terms.connection, terms.keepalive_s, lasting=True)
+            connect(client, settings.endpoint, settings.keepalive_s)
             self._began_s = time.monotonic()
-            self._silence = Silence(self._began_s)
-            while (sock := client.socket()) is not None:
-                self._exchange(client, sock)
-                if trouble := self._find_trouble(client.keepalive, time.monotonic()):
-                    self._history.warn(trouble)
+            while client.socket() is not None:
+                exchange(client, 0.05 if self._stop.is_set() else min(0.5, settings.keepalive_s / 20), self._wake)
+                if trouble := self._find_trouble(time.monotonic()):
+                    self._log.warn(trouble)
                     return
                 if self.connected:
                     self._settle(time.monotonic())
-                    self._greet()
-                    self._subscriptions.ask_again(client)
-                if self._stop.asked.is_set() and self._has_parted(client):
+                    self._announce(time.monotonic())
+                    self._subscriptions.retry()
+                if self._stop.is_set() and self._has_left():
                     return
                 if self.connected:
-                    self._hand_over(client)
+                    self._send()
         finally:
             if (sock := client.socket()) is not None:
                 sock.close()  # without DISCONNECT: the broker publishes the last will
-            if self.connected:  # else nothing that is in flight is ours
+            if self.connected:  # otherwise nothing in flight is ours
                 self._outbox.connection_lost()
             self.connected = False
 
-    def _make_client(self) -> "tuple[Client, SocketTrouble]":
-        client, trouble = make_client(self._terms.connection, self._terms.protocol, self._terms.answer_timeout_s)
-        will = self._terms.topics.status(online=False)
-        client.will_set(will.topic, will.payload, will.qos, will.retained)
-        client.on_connect, client.on_disconnect, client.on_publish = self._on_connect, self._on_disconnect, self._on_publish
-        return client, trouble
-
-    def _exchange(self, client: "Client", sock: "SocketLike") -> None:
-        n_held = getattr(sock, "pending", int)()  # bytes that TLS has taken from the socket already
-        wait_s = 0.0 if n_held else 0.05 if self._stop.asked.is_set() else min(0.5, self._terms.keepalive_s / 20)
-        readable, writable, _ = select.select([sock, self._woken], [sock] if client.want_write() else [], [], wait_s)
-        if self._woken in readable:
-            self._woken.recv(4096)
-        if sock in readable or n_held:
-            self._silence.heard(time.monotonic())
-            client.loop_read()
-        if sock in writable:
-            client.loop_write()
-        client.loop_misc()  # keep-alive
-
-    def _hand_over(self, client: "Client") -> None:
-        while self._flights.has_room and not client.want_write():
+    def _send(self) -> None:
+        """Send statuses, then rows of the outbox, as far as the broker and the socket take them."""
+        while self._in_flight.has_room and not self._client.want_write():
             row = None if self._statuses else self._outbox.next()
             if not self._statuses and row is None:
                 return
@@ -116,108 +135,99 @@ class Conversation:
                 self._outbox.sent(row)
                 self._refuse(row, TOO_LARGE, for_good=True)
                 continue
-            info = client.publish(message.topic, message.payload, message.qos, message.retained)
+            info = self._client.publish(message.topic, message.payload, message.qos, message.retained)
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return  # the connection has just ended
-            self._flights.sent(info.mid, row, message.qos, time.monotonic())
+            self._in_flight.add(info.mid, row, message.qos, time.monotonic())
             if row is None:
                 self._statuses.popleft()
             else:
                 self._outbox.sent(row)
 
-    def _find_trouble(self, keepalive_s: int, now_s: float) -> str:
-        """Why the broker is to be left, in one line; empty if it is not."""
-        terms = self._terms
-        if not self._answered and now_s - self._began_s > terms.answer_timeout_s:
-            return f"gave no answer within {terms.answer_timeout_s:g} s: {WHERE_ADVICE}"
-        if self.connected and self._silence.is_too_long(keepalive_s, now_s):
-            return "lost (Keep alive timeout)"
-        if self._flights.waited_s(now_s) > terms.acknowledge_s:
-            return f"left a message without acknowledgement for {terms.acknowledge_s:g} s: see the log of the broker"
+    def _find_trouble(self, now_s: float) -> str:
+        """Why this side must end the connection, in one line; empty if it need not."""
+        settings = self._settings
+        if not self._answered and now_s - self._began_s > settings.answer_timeout_s:
+            return f"gave no answer within {settings.answer_timeout_s:g} s: {WHERE_ADVICE}"
+        if self._in_flight.waited_s(now_s) > settings.acknowledge_s:
+            return f"left a message without acknowledgement for {settings.acknowledge_s:g} s: see the log of the broker"
         return ""
 
     def _settle(self, now_s: float) -> None:
-        """Say so, once, if it is."""
-        is_old, is_answered = now_s - self._began_s > self._terms.settled_s, self._flights.waited_s(now_s) < self._terms.answer_timeout_s
-        if is_old and is_answered and not self.settled:
+        is_old = now_s - self._began_s > self._settings.settled_s
+        if not self.settled and is_old and self._in_flight.waited_s(now_s) < self._settings.answer_timeout_s:
             self.settled = True
-            self._history.settle()
+            self._log.settle()
 
-    def _greet(self) -> None:
-        """Say `online`, once what subscribers may then believe is right: they have the states before it. It does not wait for ever."""
-        now_s = time.monotonic()
-        if self._greeted or self._parting or now_s < self._greet_from_s or not (self._outbox.is_told or now_s > self._greet_by_s):
-            return
-        self._greeted = True
-        self._statuses.append(self._terms.topics.status(online=True))
+    def _announce(self, now_s: float) -> None:
+        """Publish `online` once all retained states were acknowledged, or after `answer_timeout_s`."""
+        is_due = now_s >= self._online_from_s and (self._outbox.is_told or now_s > self._online_by_s)
+        if is_due and not self._online and not self._leaving:
+            self._online = True
+            self._statuses.append(self._settings.topics.status(online=True))
 
-    def _has_parted(self, client: "Client") -> bool:
-        if self._stop.is_over:  # too late to part well
+    def _has_left(self) -> bool:
+        """Publish `offline` behind everything else, then disconnect."""
+        if self._stop.is_over:
             return True
-        if not self.connected or self._statuses or self._flights or self._outbox.next():
+        if not self.connected or self._statuses or self._in_flight or self._outbox.next():
             return False
-        if self._parting:
-            client.disconnect()
+        if self._leaving:
+            self._client.disconnect()
             return True
-        self._parting = True
-        self._statuses.append(self._terms.topics.status(online=False))
+        self._leaving = True
+        self._statuses.append(self._settings.topics.status(online=False))
         return False
 
-    def _on_connect(self, client: "Client", _userdata: object, flags: "ConnectFlags", reason: "ReasonCode", properties: object) -> None:
+    def _on_connect(self, _client: Client, _userdata: object, _flags: ConnectFlags, reason: ReasonCode, properties: object) -> None:
         self._answered = True
         if self._stop.is_over:
             return
-        client_id = self._terms.connection.client_id
+        client_id = self._settings.endpoint.client_id
         if reason.is_failure:
-            self._history.warn(f"refused client {client_id!r} ({reason}): {ADVICE.get(str(reason), 'see the log of the broker')}")
+            self._log.warn(f"refused client {client_id!r} ({reason}): {ADVICE.get(str(reason), 'see the log of the broker')}")
             return
         self.connected = True
-        self._flights.window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
+        self._in_flight.window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
         self._max_packet_bytes = getattr(properties, "MaximumPacketSize", LARGEST_PACKET_BYTES)
-        self._greet_by_s = time.monotonic() + self._terms.answer_timeout_s
-        keeps_sessions = self._terms.protocol == "5" and getattr(properties, "SessionExpiryInterval", SESSION_S) > 0
-        looks_same = flags.session_present if keeps_sessions else self._history.has_accepted  # one without sessions always does
-        self._outbox.connected(same_broker=looks_same)
-        self._subscriptions.subscribe(client, properties, session_present=flags.session_present)
-        self._history.well(f"accepted client {client_id!r} (MQTT {self._terms.protocol})")
+        self._online_by_s = time.monotonic() + self._settings.answer_timeout_s
+        self._outbox.connected()
+        self._subscriptions.subscribe()
+        self._log.inform(f"accepted client {client_id!r} (MQTT {self._settings.protocol})")
 
-    def _on_disconnect(self, _client: "Client", _userdata: object, flags: "DisconnectFlags", reason: "ReasonCode", _: object) -> None:
-        if self._stop.asked.is_set() or (self._answered and not self.connected):
+    def _on_disconnect(self, _client: Client, _userdata: object, flags: DisconnectFlags, reason: ReasonCode, _: object) -> None:
+        if self._stop.is_set() or (self._answered and not self.connected):
             return
-        explained = flags.is_disconnect_packet_from_server or reason == "Keep alive timeout"
-        told = reason if explained else "connection closed"
-        self._history.n_short += 0 if self.settled else 1
+        is_explained = flags.is_disconnect_packet_from_server or reason == "Keep alive timeout"
+        told = str(reason) if is_explained else self._client.trouble
+        self._log.n_short = 0 if told or self.settled else self._log.n_short + 1
+        client_id = self._settings.endpoint.client_id
         if not self._answered:
-            because = self._trouble.explain()
-            no_answer = f"ended the connection before it answered: is it an MQTT {self._terms.protocol} broker? {WHERE_ADVICE}"
-            self._history.warn(f"cannot be reached ({because})" if because else no_answer)
-        elif reason == "Session taken over" or (self._history.n_short >= N_SHORT_SUSPECT and not explained):
-            client_id = self._terms.connection.client_id
-            self._history.warn(f"keeps one connection a client id ({told}): does another client use {client_id!r}? Change mqtt.client_id")
+            self._log.warn(f"cannot be reached ({explain_no_answer(self._client, self._settings.protocol)})")
+        elif told == "Session taken over":
+            self._log.warn(f"lost ({told}): another client uses {client_id!r}; change mqtt.client_id of one of them")
+        elif self._log.n_short >= N_SHORT_SUSPECT:
+            self._log.warn(f"ends each connection soon (connection closed): see its log; it says if another client uses {client_id!r}")
         else:
-            self._history.warn(f"lost ({told})")
-        if reason == TOO_LARGE and (rows := self._flights.rows()):
+            self._log.warn(f"lost ({told or 'connection closed'})")
+        if told == TOO_LARGE and (rows := self._in_flight.rows()):
             self._refuse(max(rows, key=lambda row: row.n_bytes), TOO_LARGE, for_good=True)
 
-    def _on_publish(self, _client: "Client", _userdata: object, mid: int, reason: "ReasonCode", _: object) -> None:
-        flight = self._flights.land(mid)
-        if flight is None:
+    def _on_publish(self, _client: Client, _userdata: object, message_id: int, paho_reason: ReasonCode, _: object) -> None:
+        sent = self._in_flight.remove(message_id)
+        if sent is None:
             return
-        row = flight.row
-        if reason.is_failure:
-            self._refuse(row, str(reason), for_good=reason.value in FOR_GOOD)
-        elif row is None:
-            return
-        elif reason.value == NO_SUBSCRIBERS:
-            self._outbox.unheard(row.number)
-        else:
-            self._outbox.acknowledged(row.number)
+        if paho_reason.is_failure:
+            reason = self._client.read_reason(paho_reason)
+            self._refuse(sent.row, reason.text, for_good=reason.code in FOR_GOOD or not reason.is_known)
+        elif sent.row is not None:
+            self._outbox.acknowledged(sent.row.number)
 
     def _refuse(self, row: Row | None, reason: str, *, for_good: bool) -> None:
         if row is not None:
             self._outbox.refused(row.number, for_good=for_good)
         elif not for_good:
-            self._greeted, self._greet_from_s = False, time.monotonic() + self._terms.repeat_s
-        place = self._terms.topics.name("status") if row is None else row.message.place
-        is_gone = for_good or (row is not None and row.message.kind == "result")  # who waits for a result does not for minutes
-        self._history.refuse_message(place, reason, for_good=is_gone)
+            self._online, self._online_from_s = False, time.monotonic() + self._settings.repeat_s
+        place = self._settings.topics.name("status") if row is None else row.message.place
+        is_over = for_good or (row is not None and row.message.kind == "result")  # a result is worth nothing minutes later
+        self._log.refuse_message(place, reason, for_good=is_over)

@@ -39,11 +39,11 @@ TLS_ADVICE = {  # by OpenSSL's word for it
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class Endpoint:
     """Where the broker is and who we are there; no repr shows a secret.
 
     Attributes:
-        tls_digest: Of the content of the files that `tls` names: with another it is another connection.
+        tls_digest: Of the content of the files that `tls` names: other content makes another endpoint.
     """
 
     host: str
@@ -82,20 +82,20 @@ class Connection:
         return None if self.tls is None else make_tls_context(self.tls)
 
 
-def make_connection(mqtt: MqttConfig, node: str) -> Connection:
+def make_endpoint(mqtt: MqttConfig, node: str) -> Endpoint:
     """What the configuration says, with its secrets read and its certificates tried.
 
     Raises:
         ConfigError: A file cannot be read, or does not hold what it should.
     """
-    connection = add_secrets(locate(mqtt, node), mqtt)
-    connection.make_tls_context()
-    return connection if mqtt.tls is None else replace(connection, tls_digest=digest_files(mqtt.tls))
+    endpoint = add_secrets(locate(mqtt, node), mqtt)
+    endpoint.make_tls_context()
+    return endpoint if mqtt.tls is None else replace(endpoint, tls_digest=digest_files(mqtt.tls))
 
 
-def locate(mqtt: MqttConfig, node: str) -> Connection:
+def locate(mqtt: MqttConfig, node: str) -> Endpoint:
     """What stands in the configuration itself: no file is read."""
-    return Connection(
+    return Endpoint(
         host=mqtt.host,
         port=mqtt.port or (PORT if mqtt.tls is None else TLS_PORT),
         client_id=mqtt.client_id or f"aegan-{node}",
@@ -105,7 +105,7 @@ def locate(mqtt: MqttConfig, node: str) -> Connection:
     )
 
 
-def add_secrets(connection: Connection, mqtt: MqttConfig) -> Connection:
+def add_secrets(endpoint: Endpoint, mqtt: MqttConfig) -> Endpoint:
     """User name and password, where they stand in files.
 
     Raises:
@@ -120,18 +120,20 @@ def add_secrets(connection: Connection, mqtt: MqttConfig) -> Connection:
             problems.append(str(error))
     if problems:
         raise ConfigError("\n".join(problems))
-    return replace(connection, **found)
+    return replace(endpoint, **found)
 
 
 def read_line(key: str, path: Path) -> str:
-    """The first line of a file that `key` names.
+    """The first line of the file that `key` names, without the byte order mark that Windows editors write.
 
     Raises:
-        ConfigError: It cannot be read.
+        ConfigError: It cannot be read, or is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8").split("\n", 1)[0]
-    except (OSError, UnicodeDecodeError) as error:
+        return path.read_text(encoding="utf-8-sig").split("\n", 1)[0]
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{key}: {path}: expected UTF-8, found byte 0x{error.object[error.start]:02x}; save the file as UTF-8") from error
+    except OSError as error:
         raise ConfigError(f"{key}: {path}: cannot be read ({type(error).__name__}); check path and permissions") from error
 
 
@@ -178,9 +180,9 @@ def digest_files(tls: TlsConfig) -> str:
     return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
-def explain(error: Exception, connection: Connection) -> str:
+def explain(error: Exception, endpoint: Endpoint) -> str:
     """Why the broker cannot be reached, in one line, with what to do where that is known."""
-    if connection.tls is not None and (what := _find_broken_handshake(error)):
+    if endpoint.tls is not None and (what := _find_broken_handshake(error)):
         return f"{what}; does this port speak TLS? Check mqtt.port and mqtt.tls"
     if isinstance(error, ssl.SSLCertVerificationError):
         return VERIFICATION_ADVICE.get(error.verify_code, f"the broker's certificate cannot be verified ({error.verify_message})")
@@ -189,7 +191,7 @@ def explain(error: Exception, connection: Connection) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time; check mqtt.host, mqtt.port and the firewall between"
     if isinstance(error, socket.gaierror):
-        return f"no such host {connection.host} ({error.strerror})"
+        return f"no such host {endpoint.host} ({error.strerror})"
     return str(getattr(error, "strerror", None) or error)
 
 

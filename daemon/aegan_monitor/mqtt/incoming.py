@@ -1,4 +1,4 @@
-"""A message from the broker, and who hears it."""
+"""A message from the broker, and the function that takes it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,18 +7,12 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message from the broker.
-
-    Attributes:
-        retained: The broker had it in store when we subscribed.
-        late: It was published before this connection subscribed, and waited in our session (MQTT 5).
-    """
+    """A message from the broker; `retained` says that the broker stores it (under MQTT 3.1.1 only of one that was stored before)."""
 
     topic: str
     payload: bytes
     retained: bool
-    late: bool
 
 
-Hear: TypeAlias = Callable[[Received], None]
-"""Called in the MQTT thread; it must not block, and what it raises is logged and costs nothing else."""
+Listener: TypeAlias = Callable[[Received], None]
+"""Called in the MQTT thread; it must not block. An exception is logged and has no other effect."""

@@ -1,59 +1,58 @@
-"""What one connection has sent and the broker has not acknowledged yet."""
+"""Messages of one connection that the broker has not acknowledged yet."""
 
 from typing import NamedTuple
 
 from aegan_monitor.outbox.entry import Row
 
-MAX_IN_FLIGHT = 16  # brokers allow 20 and more; what waits beyond that waits in the outbox, not in paho
-MAX_BEHIND = 60_000  # of the 65,535 ids, which begin again then: messages of QoS 0 take theirs from the same
+MAX_IN_FLIGHT = 16  # brokers allow 20 and more; the others wait in the outbox, not in paho
+MAX_BEHIND = 60_000  # of the 65,535 message ids, which messages of QoS 0 use up too
 
 
-class Flight(NamedTuple):
+class Sent(NamedTuple):
     """A message of QoS 1; without a row it is a status."""
 
     row: Row | None
     sent_s: float
-    n_before: int  # messages of the connection, of whatever QoS
+    n_before: int  # messages of the connection, of any QoS
 
 
-class Flights:
-    """By paho's message id, oldest first; they belong to the MQTT thread.
+class InFlight:
+    """By paho's message id, oldest first; used by the MQTT thread alone.
 
     Attributes:
-        window: So many may there be.
+        window: How many messages may be in flight.
     """
 
     def __init__(self, window: int = MAX_IN_FLIGHT) -> None:
-        """Nothing has been sent."""
         self.window = window
-        self._flights: dict[int, Flight] = {}
+        self._sent: dict[int, Sent] = {}
         self._n_sent = 0
 
     def __len__(self) -> int:
-        """How many there are."""
-        return len(self._flights)
+        """How many are in flight."""
+        return len(self._sent)
 
     @property
     def has_room(self) -> bool:
-        """One more message may go out, and its id is nobody else's."""
-        oldest = next(iter(self._flights.values()), None)
-        return len(self._flights) < self.window and (oldest is None or self._n_sent - oldest.n_before < MAX_BEHIND)
+        """One more message may be sent, and its id is not in use."""
+        oldest = next(iter(self._sent.values()), None)
+        return len(self._sent) < self.window and (oldest is None or self._n_sent - oldest.n_before < MAX_BEHIND)
 
-    def sent(self, message_id: int, row: Row | None, qos: int, now_s: float) -> None:
-        """A message is on the wire; at QoS 0 nobody answers."""
+    def add(self, message_id: int, row: Row | None, qos: int, now_s: float) -> None:
+        """A message was sent; one of QoS 0 is not acknowledged."""
         if qos > 0:
-            self._flights[message_id] = Flight(row, now_s, self._n_sent)
+            self._sent[message_id] = Sent(row, now_s, self._n_sent)
         self._n_sent += 1
 
-    def land(self, message_id: int) -> Flight | None:
-        """The broker, or for QoS 0 paho, has answered; what it is about, if there is anything to hear."""
-        return self._flights.pop(message_id, None)
+    def remove(self, message_id: int) -> Sent | None:
+        """The message was acknowledged or refused; None for one of QoS 0."""
+        return self._sent.pop(message_id, None)
 
     def waited_s(self, now_s: float) -> float:
-        """How long the oldest has been without an answer."""
-        oldest = next(iter(self._flights.values()), None)
+        """How long the oldest has been in flight."""
+        oldest = next(iter(self._sent.values()), None)
         return 0.0 if oldest is None else now_s - oldest.sent_s
 
     def rows(self) -> list[Row]:
         """Those of the outbox, oldest first."""
-        return [flight.row for flight in self._flights.values() if flight.row is not None]
+        return [sent.row for sent in self._sent.values() if sent.row is not None]

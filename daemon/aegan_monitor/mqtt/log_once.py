@@ -1,48 +1,96 @@
-"""Log lines about one thing that may fail the same way for days: each is told once, until it has been well for a while."""
+"""Log lines about something that may fail the same way for days: each is logged once, until it has been well for a while."""
 
 import logging
 
+from aegan_monitor.mqtt.client import LARGER_LIMIT, TOO_LARGE
+from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S, LONGEST_RETRIAL_S
 
-class Telling:
-    """What is told about `subject`.
+REMEDIES = {TOO_LARGE: LARGER_LIMIT, "Not authorized": "check the broker's ACL"}  # by the reason that the broker gives
+RETRIAL = f"every {FIRST_RETRIAL_S / 60:g} to {LONGEST_RETRIAL_S / 60:g} minutes"
+
+
+class LogOnce:
+    """The log lines about `subject`.
 
     Attributes:
-        problem: The last bad line, without the subject's name; empty if there was none.
+        problem: The last warning, without the subject; empty if there was none.
     """
 
     def __init__(self, subject: str, log: logging.Logger) -> None:
-        self.subject = subject
         self.problem = ""
-        self._log = log
-        self._told: list[str] = []
+        self._subject, self._log = subject, log
+        self._logged: list[str] = []
         self._good = ""
 
-    def bad(self, text: str) -> None:
-        """Something is wrong."""
+    def warn(self, text: str) -> None:
+        """Something failed."""
         self.problem = text
-        self._tell(logging.WARNING, text)
+        self._write_once(logging.WARNING, text)
 
-    def good(self, text: str) -> None:
-        """All is well again."""
+    def inform(self, text: str) -> None:
+        """Everything works again."""
         self._good = text
-        self._tell(logging.INFO, text)
-
-    def note(self, text: str) -> None:
-        """Something is wrong with one part of it, and the caller knows that this is news."""
-        self.problem = text
-        self._log.warning("%s %s", self.subject, text)
-
-    def note_good(self, text: str) -> None:
-        """That part of it is well again."""
-        self._log.info("%s %s", self.subject, text)
+        self._write_once(logging.INFO, text)
 
     def settle(self) -> None:
-        """It has been well for a while: what happens next is told again."""
-        told, self._told = self._told, []
-        if told and told[-1] != self._good:
-            self._log.info("%s %s", self.subject, self._good)
+        """It has worked for a while: every line may be logged again."""
+        logged, self._logged = self._logged, []
+        if logged and logged[-1] != self._good:
+            self._write(logging.INFO, self._good)
 
-    def _tell(self, level: int, text: str) -> None:
-        if text not in self._told:
-            self._told.append(text)
-            self._log.log(level, "%s %s", self.subject, text)
+    def _write_once(self, level: int, text: str) -> None:
+        if text not in self._logged:
+            self._logged.append(text)
+            self._write(level, text)
+
+    def _write(self, level: int, text: str) -> None:
+        self._log.log(level, "%s %s", self._subject, text)
+
+
+class BrokerLog(LogOnce):
+    """What is known about a broker over all connections; the MQTT thread writes, any thread may read.
+
+    Attributes:
+        refused_total: Messages and subscriptions that the broker has refused.
+        n_short: Connections in a row that ended without a reason before they settled.
+    """
+
+    def __init__(self, subject: str, log: logging.Logger, retrying: str) -> None:
+        """Store; `retrying` ends each line about a connection: when the next attempt comes."""
+        super().__init__(subject, log)
+        self._retrying = retrying
+        self.refused_total = self.n_short = 0
+        self._refused: set[str] = set()
+
+    def warn(self, text: str) -> None:
+        """A connection ended, or could not be made."""
+        super().warn(text + self._retrying)
+
+    def settle(self) -> None:
+        """The connection has lasted for a while."""
+        self.n_short = 0
+        super().settle()
+
+    def refuse_message(self, topic: str, reason: str, *, for_good: bool) -> None:
+        """The broker does not accept a message."""
+        then = "it is not sent again on this connection" if for_good else f"it is sent again {RETRIAL}"
+        self._refuse(f"a message on {topic}", f"({reason}): {then}; {REMEDIES.get(reason, 'see the log of the broker')}")
+
+    def refuse_subscription(self, topic: str, reason: str) -> None:
+        """The broker does not grant a subscription."""
+        then = f"nothing is received from there, and the subscription is tried again {RETRIAL}"
+        self._refuse(f"the subscription to {topic}", f"({reason}): {then}; its ACL must let this user read it")
+
+    def grant_subscription(self, topic: str) -> None:
+        """The broker grants a subscription; it is logged if it was refused before."""
+        what = f"the subscription to {topic}"
+        if what in self._refused:
+            self._refused.remove(what)
+            self._write(logging.INFO, f"grants {what}")
+
+    def _refuse(self, what: str, because: str) -> None:
+        self.refused_total += 1
+        if what not in self._refused:
+            self._refused.add(what)
+            self.problem = f"refused {what} {because}"
+            self._write(logging.WARNING, self.problem)

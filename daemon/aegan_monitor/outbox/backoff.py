@@ -1,82 +1,63 @@
-"""Which topics the broker takes now: of events one message at first, more once a subscriber has got it."""
+"""Back-off for what the broker refuses: one topic, or one place of several topics, at a time."""
 
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
 
-FIRST_OFFER_S, LONGEST_OFFER_S = 2.0, 60.0  # wait before an event that nobody heard is offered again
-FIRST_RETRIAL_S, LONGEST_RETRIAL_S = 60.0, 600.0  # before what was refused is: a quota passes, an ACL is mended
-
-GateState: TypeAlias = Literal["new", "trying", "open", "unheard", "refused"]
-WAITS_S: dict[GateState, tuple[float, float]] = {
-    "unheard": (FIRST_OFFER_S, LONGEST_OFFER_S),
-    "refused": (FIRST_RETRIAL_S, LONGEST_RETRIAL_S),
-}
+FIRST_RETRIAL_S, LONGEST_RETRIAL_S = 60.0, 600.0  # a quota passes, an access list is mended
 
 
 @dataclass(slots=True)
-class Gate:
-    """One topic on one connection; `until_s` is of `unheard` and `refused` alone, `waits_s` has the next wait of each."""
+class _Refusal:
+    """A key that was refused: the next attempt, and the wait after that one."""
 
-    state: GateState = "new"
-    until_s: float = 0.0
-    waits_s: dict[GateState, float] = field(default_factory=lambda: {state: first_s for state, (first_s, _) in WAITS_S.items()})
+    retry_at_s: float
+    next_wait_s: float
+    is_trying: bool = False
 
 
-class Gates:
-    """A gate for each topic.
+class Backoff:
+    """The refused keys of one connection; every other key is free.
 
-    Were many events sent at once to a broker without a subscriber, one that comes meanwhile would get the later ones first.
-    So one goes ahead, and the others follow when it was heard.
+    After the wait one message is the attempt, and the others of its key follow once the broker has accepted it. Each
+    refused attempt doubles the wait.
     """
 
     def __init__(self) -> None:
-        self._gates: dict[str, Gate] = {}
+        self._refusals: dict[str, _Refusal] = {}
 
-    def state(self, topic: str) -> GateState:
-        """What is known of the topic."""
-        return self._gates.get(topic, Gate()).state
+    def is_refused(self, key: str) -> bool:
+        """The last attempt was refused, and none was accepted since."""
+        return key in self._refusals
 
-    def is_open(self, topic: str, now_s: float) -> bool:
-        """One more message may go out on it."""
-        gate = self._gates.get(topic, Gate())
-        return gate.state in ("new", "open") or (gate.state in WAITS_S and now_s >= gate.until_s)
+    def is_free(self, key: str, now_s: float) -> bool:
+        """A message may be sent: nothing was refused, or the wait is over and no attempt is under way."""
+        refusal = self._refusals.get(key)
+        return refusal is None or (now_s >= refusal.retry_at_s and not refusal.is_trying)
 
-    def is_shut(self, topic: str, now_s: float) -> bool:
-        """Nothing goes out on it for some time."""
-        gate = self._gates.get(topic, Gate())
-        return gate.state in WAITS_S and now_s < gate.until_s
+    def is_waiting(self, key: str, now_s: float) -> bool:
+        """The wait is not over."""
+        refusal = self._refusals.get(key)
+        return refusal is not None and now_s < refusal.retry_at_s
 
-    def sent(self, topic: str) -> None:
-        """A message is on its way."""
-        gate = self._gates.setdefault(topic, Gate())
-        if gate.state != "open":
-            gate.state = "trying"
+    def sent(self, key: str) -> None:
+        """A message was sent: of a refused key it is the attempt."""
+        if refusal := self._refusals.get(key):
+            refusal.is_trying = True
 
-    def heard(self, topic: str) -> None:
-        """A message was taken, and somebody listens."""
-        gate = self._gates.setdefault(topic, Gate())
-        if gate.state in ("new", "trying"):
-            self._gates[topic] = Gate("open")
+    def accepted(self, key: str) -> None:
+        """A message was accepted; one that was in flight beside the refused one changes nothing."""
+        refusal = self._refusals.get(key)
+        if refusal and refusal.is_trying:
+            del self._refusals[key]
 
-    def unheard(self, topic: str, now_s: float) -> None:
-        """A message was taken, and nobody listens."""
-        gate = self._gates.setdefault(topic, Gate())
-        if gate.state in ("trying", "open"):
-            _shut(gate, "unheard", now_s)
-
-    def refused(self, topic: str, now_s: float, *, for_good: bool = False) -> None:
-        """A message was not taken: none goes out for some time, unless it was that one's own fault (`for_good`)."""
-        gate = self._gates.setdefault(topic, Gate())
+    def refused(self, key: str, now_s: float, *, for_good: bool = False) -> None:
+        """A message was refused; `for_good` is a fault of that message alone, and frees its key."""
+        refusal = self._refusals.get(key)
         if for_good:
-            self._gates[topic] = Gate()
-        elif gate.state != "refused" or now_s >= gate.until_s:
-            _shut(gate, "refused", now_s)
+            self._refusals.pop(key, None)
+        elif refusal is None or refusal.is_trying:
+            wait_s = refusal.next_wait_s if refusal else FIRST_RETRIAL_S
+            self._refusals[key] = _Refusal(now_s + wait_s, min(2 * wait_s, LONGEST_RETRIAL_S))
 
     def reset(self) -> None:
-        """A new connection."""
-        self._gates.clear()
-
-
-def _shut(gate: Gate, state: GateState, now_s: float) -> None:
-    wait_s = gate.waits_s[state]
-    gate.state, gate.until_s, gate.waits_s[state] = state, now_s + wait_s, min(2 * wait_s, WAITS_S[state][1])
+        """A new connection: every key is free."""
+        self._refusals.clear()

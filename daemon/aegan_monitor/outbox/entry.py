@@ -18,7 +18,7 @@ class Row:
         put_s: When it was put, on the outbox's clock.
         written: It is in the journal, or there is no journal to wait for.
         state: `kept` is what the broker has taken and may lose, `parked` what it will never take.
-        acknowledged_s: When a broker that may still have it took it first.
+        acknowledged_s: When a broker took it first.
     """
 
     number: int

@@ -28,7 +28,6 @@ class Depth:
     """How many messages wait, and for what; `events_bytes` counts the events that were delivered and are still kept, too."""
 
     total: int
-    unheard: int
     parked: int
     events_bytes: int
 
@@ -118,11 +117,11 @@ class Events:
         self.removed.clear()
         return [replace(row) for row in self]
 
-    def measure(self, gate: Callable[[str], str], n_others: int) -> Depth:
-        """How many wait beside `n_others` that are no events; `gate` tells of a topic what they wait for."""
+    def measure(self, is_refused: Callable[[str], bool], n_others: int) -> Depth:
+        """How many wait beside `n_others` that are no events; `is_refused` says whether the broker refuses a topic."""
         rows = [row for row in self if row.acknowledged_s is None]
-        blocked = ["refused" if row.state == "parked" else gate(row.message.topic) for row in rows]
-        return Depth(len(rows) + n_others, blocked.count("unheard"), blocked.count("refused"), self.n_bytes)
+        n_refused = sum(row.state == "parked" or is_refused(row.message.topic) for row in rows)
+        return Depth(len(rows) + n_others, n_refused, self.n_bytes)
 
     def tidy(self, now_s: float) -> None:
         """Forget those that were kept long enough, those that waited too long, and the oldest of too many."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from aegan_monitor.messages.payloads import Kind
 from aegan_monitor.messages.topics import Message
-from aegan_monitor.outbox.backoff import Gates
+from aegan_monitor.outbox.backoff import Backoff
 from aegan_monitor.outbox.entry import Row
 
 LATE_S: dict[Kind, float] = {"score": 10.0, "result": 60.0}  # worth nothing later than that
@@ -20,7 +20,7 @@ class Latest:
         self._retained: dict[str, Message] = {}
         self._untold: set[str] = set()  # topics
         self._refused: dict[str, None] = {}  # topics whose newest message waits, and is no row; the longest refused first
-        self._gates = Gates()  # by a message's place; none is shut before a refusal
+        self._backoff = Backoff()  # by a message's place
 
     @property
     def is_told(self) -> bool:
@@ -45,7 +45,7 @@ class Latest:
     def begin(self) -> None:
         """A connection begins: nothing is known of what the broker keeps."""
         self._untold = set(self._retained)
-        self._gates.reset()
+        self._backoff.reset()
 
     def clear(self, row: Row) -> bool:
         """The broker has taken an empty message, which is not repeated; whether it was its topic's newest."""
@@ -61,13 +61,13 @@ class Latest:
 
     def take(self, row: Row) -> None:
         """The broker has it, and may take now what it refused there before."""
-        self._gates.heard(row.message.place)
+        self._backoff.accepted(row.message.place)
         self.forget(row)
 
     def refuse(self, row: Row, now_s: float, *, for_good: bool) -> None:
         """The broker does not take it: not for some time, if it is retained, or not on this connection."""
         if row.message.retained and not for_good:
-            self._gates.refused(row.message.place, now_s)
+            self._backoff.refused(row.message.place, now_s)
             self._refused.update({row.message.topic: None} if row in self else {})
         self.forget(row)
 
@@ -76,8 +76,8 @@ class Latest:
         found = []
         for topic in self._refused:
             message = self._retained[topic]
-            if self._gates.is_open(message.place, now_s):
-                self._gates.sent(message.place)
+            if self._backoff.is_free(message.place, now_s):
+                self._backoff.sent(message.place)
                 found.append(message)
         for message in found:
             del self._refused[message.topic]

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from aegan_monitor.messages.topics import Message
-from aegan_monitor.outbox.backoff import Gates
+from aegan_monitor.outbox.backoff import Backoff
 from aegan_monitor.outbox.entry import Row
 from aegan_monitor.outbox.event_queue import Changes, Depth, Events
 from aegan_monitor.outbox.latest import Latest
@@ -30,7 +30,7 @@ class Outbox:
     Events are all kept, until `keep_s` after the broker acknowledged them, and are sent in the order of their topic. An event is sent
     once the store has tried to write it, together with the alarm's record: a subscriber never sees one number twice. Results are all
     kept, too, for a minute and in memory. Of every other kind the newest message of each topic replaces the older one. A state or
-    result never overtakes an event of its machine, unless nobody listens to that or the broker refuses it. Retained messages on topics
+    result never overtakes an event of its machine, unless the broker refuses that event. Retained messages on topics
     that do not `belong` any more are cleared, over restarts too. Over `max_bytes` or `max_age_s` the oldest events are dropped,
     delivered ones first; `dropped_total` counts the others.
     """
@@ -52,7 +52,7 @@ class Outbox:
         self._next_number = 1
         self._events = Events(durable=durable, max_bytes=max_bytes, max_age_s=max_age_s, keep_s=keep_s)
         self._latest = Latest()
-        self._gates = Gates()
+        self._backoff = Backoff()
         self._topics = RetainedTopics(durable=durable)
         self._flying: dict[int, Row] = {}
 
@@ -92,7 +92,7 @@ class Outbox:
     def measure(self) -> Depth:
         """How full it is."""
         with self._lock:
-            return self._events.measure(self._gates.state, len(self._latest))
+            return self._events.measure(self._backoff.is_refused, len(self._latest))
 
     def put(self, *messages: Message, alarms: Mapping[str, bytes] = MappingProxyType({})) -> News:
         """Add messages, and new records of alarms, which are written in the same transaction. Never blocks, never raises."""
@@ -159,21 +159,14 @@ class Outbox:
                 row.state = "flying"
                 self._flying[row.number] = row
                 if row.is_event:
-                    self._gates.sent(row.message.topic)
+                    self._backoff.sent(row.message.topic)
 
     def acknowledged(self, number: int) -> None:
         """The broker has the row."""
         with self._lock:
             if row := self._land(number):
-                self._gates.heard(row.message.topic)
+                self._backoff.accepted(row.message.topic)
                 self._events.keep(row, self._clock())
-
-    def unheard(self, number: int) -> None:
-        """The broker has the row but no subscriber for it: an event is offered again later, and those behind it wait."""
-        with self._lock:
-            if row := self._land(number):
-                self._gates.unheard(row.message.topic, self._clock())
-                self._events.wait(row)
 
     def refused(self, number: int, *, for_good: bool) -> None:
         """The broker does not take the row: not for some time (and then no event of its topic), or never."""
@@ -184,7 +177,7 @@ class Outbox:
             if not row.is_event:
                 self._latest.refuse(row, now_s, for_good=for_good)
                 return
-            self._gates.refused(row.message.topic, now_s, for_good=for_good)
+            self._backoff.refused(row.message.topic, now_s, for_good=for_good)
             if for_good:
                 row.state = "parked"
             else:
@@ -198,16 +191,10 @@ class Outbox:
             self._flying.clear()
             self._events.doubt()
 
-    def connected(self, *, same_broker: bool) -> None:
-        """A connection begins: every retained topic's newest message is repeated, every topic has a new chance.
-
-        A broker without our session has been started anew and knows nothing of what the one before has acknowledged.
-        """
+    def connected(self) -> None:
+        """A connection begins: every retained topic's newest message is repeated, every topic has a new chance."""
         with self._lock:
-            self._gates.reset()
-            if not same_broker:
-                for row in self._events:
-                    row.acknowledged_s = None
+            self._backoff.reset()
             self._put_latest(self._latest.missing())
             self._latest.begin()
 
@@ -252,7 +239,7 @@ class Outbox:
 
     def _next_event(self, topic: str, now_s: float) -> Row | None:
         row = self._events.first(topic)
-        return row if row and row.written and self._gates.is_open(topic, now_s) else None
+        return row if row and row.written and self._backoff.is_free(topic, now_s) else None
 
     def _is_held(self, row: Row, now_s: float) -> bool:
         """A state or result waits for the earlier events of its machine, as long as those can be sent."""
@@ -262,4 +249,4 @@ class Outbox:
             return False
         topic = f"{row.message.topic.rpartition('/')[0]}/event"
         event = self._events.first(topic)
-        return event is not None and event.number < row.number and not self._gates.is_shut(topic, now_s)
+        return event is not None and event.number < row.number and not self._backoff.is_waiting(topic, now_s)

@@ -10,7 +10,7 @@ from aegan_monitor.config.model import MachineConfig, MonitorConfig
 from aegan_monitor.config.validation import Settings
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.errors import ConfigError
-from aegan_monitor.mqtt.endpoint import Connection, make_connection
+from aegan_monitor.mqtt.endpoint import Endpoint, make_endpoint
 from aegan_monitor.service.runtime import Line, Sessions, make_line
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class Setup:
     """Every part that a configuration decides about; nothing of it has been started by being here."""
 
     config: MonitorConfig
-    connection: Connection
+    connection: Endpoint
     sessions: Sessions
     lines: list[Line]
 
@@ -56,7 +56,7 @@ def build(config: MonitorConfig, capture: Callable[[MachineConfig, int], Capture
     """
     if before and (fixed := list(find_fixed(before.config, config))):
         raise ConfigError("\n".join(fixed))
-    connection = make_connection(config.mqtt, config.node)
+    connection = make_endpoint(config.mqtt, config.node)
     if connection.warning:
         log.warning(connection.warning)
     keeps_sessions = before is not None and before.config.inference == config.inference

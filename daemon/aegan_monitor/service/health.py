@@ -55,7 +55,6 @@ class HealthReport:
             providers_requested=lines[0].session.requested,
             machines={line.machine.name: _machine_health(line, now_s - line.made_s) for line in lines},
             outbox_depth=depth.total,
-            outbox_unheard=depth.unheard,
             outbox_parked=depth.parked,
             outbox_dropped_total=self._outbox.dropped_total,
             outbox_late_total=self._outbox.late_total,

@@ -16,7 +16,7 @@ from prometheus_client.exposition import MetricsHandler
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from aegan_monitor.messages import payloads
-from aegan_monitor.mqtt.log_once import Telling
+from aegan_monitor.mqtt.log_once import LogOnce
 from aegan_monitor.service.health import Reading
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,6 @@ OF_NODE: tuple[Row, ...] = (  # of (health, connected)
     Row("aegan_uptime_seconds", "Time since the daemon's start.", lambda health, _: health.uptime_s),
     Row("aegan_broker_connected", "Whether the MQTT broker has accepted the connection.", lambda _, connected: connected),
     Row("aegan_outbox_messages", "Messages that the broker has not acknowledged.", lambda health, _: health.outbox_depth),
-    Row("aegan_outbox_unheard_events", "Events that wait for a subscriber.", lambda health, _: health.outbox_unheard),
     Row("aegan_outbox_parked_events", "Events that the broker refuses.", lambda health, _: health.outbox_parked),
     Row("aegan_outbox_on_disk", "Whether events are on disk, and not in memory alone.", lambda health, _: not health.outbox_problem),
     Row("aegan_dropped_events_total", "Events lost in a full outbox, or too old.", lambda health, _: health.outbox_dropped_total),
@@ -62,7 +61,7 @@ OF_NODE: tuple[Row, ...] = (  # of (health, connected)
     Row("aegan_refused_messages_total", "Messages and subscriptions that the broker refused.", lambda health, _: health.refused_total),
     Row(
         "aegan_refused_commands_total",
-        "Commands that were malformed, late, retained, too many or for no machine; not those that an alarm could not obey.",
+        "Commands that were malformed, retained, too many or for no machine; not those that an alarm could not obey.",
         lambda health, _: health.commands_refused_total,
     ),
     Row("aegan_resident_memory_bytes", "Memory in use.", lambda health, _: health.rss_bytes),
@@ -175,7 +174,7 @@ class MetricsServer:
 
     def __init__(self, host: str, port: int, report: Report, retry_s: float = RETRY_S) -> None:
         self._host, self._port, self._collector, self._retry_s = host, port, HealthCollector(report), retry_s
-        self._telling = Telling(f"metrics on {host}:{port}:", log)
+        self._log = LogOnce(f"metrics on {host}:{port}:", log)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
 
@@ -196,12 +195,12 @@ class MetricsServer:
             except (OSError, UnicodeError) as error:  # a host such as a..b is no name at all
                 reason = error.strerror if isinstance(error, OSError) else None
                 remedy = f"set metrics.host and metrics.port to an address that is free; trying again every {self._retry_s:g} s"
-                self._telling.bad(f"cannot listen there ({reason or error}); {remedy}")
+                self._log.warn(f"cannot listen there ({reason or error}); {remedy}")
                 self._stopping.wait(self._retry_s)
 
     def _serve(self) -> None:
         with _Server(self._host, self._port, self._collector) as server:
-            self._telling.good("listening")
+            self._log.inform("listening")
             while not self._stopping.is_set():
                 server.handle_request()
                 server.end_late()

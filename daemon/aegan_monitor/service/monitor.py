@@ -11,8 +11,9 @@ from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.supervisor import stop_all
 from aegan_monitor.clock import now, since_boot_s
 from aegan_monitor.config.model import MachineConfig, MonitorConfig
-from aegan_monitor.homeassistant.birth import Birth
+from aegan_monitor.homeassistant.birth import Birth, list_birth_topics
 from aegan_monitor.messages.topics import Topics
+from aegan_monitor.mqtt.connection import NOTICE_KEEPALIVES, ConnectionSettings
 from aegan_monitor.mqtt.publisher import FIRST_RETRY_S, MqttPublisher
 from aegan_monitor.outbox.outbox import KEEP_S, News, Outbox
 from aegan_monitor.outbox.store import Store, find_path
@@ -70,14 +71,13 @@ class Monitor:
             durable=True,
             max_bytes=round(config.outbox.max_mb * 1e6),
             max_age_s=config.outbox.max_age_h * 3600,
-            keep_s=KEEP_S + 1.5 * config.mqtt.keepalive_s,  # so late may the end of a connection be noticed
+            keep_s=KEEP_S + NOTICE_KEEPALIVES * config.mqtt.keepalive_s,  # the end of a connection is noticed so late at most
         )
         woken = threading.Event()
         self._commands = CommandQueue(notify=woken.set)
         self._commands.configure(config.mqtt.commands, [machine.name for machine in config.machines])
         self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, self._wake, woken)
         self._birth = Birth()
-        self._subscribed: set[str] = set()
         self._delivery = Delivery(self._make_publisher(self._setup))
         path = find_path(config.outbox.path, config.node, os.environ)
         self._writer = Writer(self._outbox, Store(path), self._delivery.flush)
@@ -216,21 +216,17 @@ class Monitor:
 
     def _make_publisher(self, setup: Setup) -> MqttPublisher:
         mqtt, home_assistant = setup.config.mqtt, setup.config.home_assistant
-        commands, birth = self._topics.name("command", "+"), f"{home_assistant.prefix}/status"
-        listeners = {commands: self._commands.hear} if mqtt.commands.enabled else {}
+        listeners = {self._topics.name("command", "+"): self._commands.hear} if mqtt.commands.enabled else {}
         if home_assistant.discovery:
-            listeners[birth] = self._birth.hear
-        self._subscribed |= {commands, birth}  # by this run, or by one before
-        return MqttPublisher(
-            connection=setup.connection,
+            listeners |= dict.fromkeys(list_birth_topics(home_assistant.prefix), self._birth.hear)
+        settings = ConnectionSettings(
+            endpoint=setup.connection,
             protocol=mqtt.protocol,
             topics=self._topics,
-            outbox=self._outbox,
             listeners=listeners,
-            unwanted=self._subscribed - listeners.keys(),
             keepalive_s=mqtt.keepalive_s,
-            retry_s=(min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s),
         )
+        return MqttPublisher(settings, self._outbox, retry_s=(min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s))
 
     def _publish_health(self) -> None:
         self._wake(self._outbox.put(self._topics.message(self._health.make(now()))))

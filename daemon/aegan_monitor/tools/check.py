@@ -23,7 +23,9 @@ from aegan_monitor.homeassistant.discovery import list_trials
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.endpoint import add_secrets, locate
 from aegan_monitor.service.runtime import choose_score, make_capture, require_streamable
-from aegan_monitor.tools.broker_probe import BrokerProbe, Permission
+from aegan_monitor.tools.broker_probe import BrokerProbe
+from aegan_monitor.tools.broker_visit import Permission
+from aegan_monitor.tools.largest_message import estimate_largest_bytes
 
 Tell = Callable[[str], object]
 LISTEN_S = 1.0
@@ -149,6 +151,7 @@ def check_broker(config: MonitorConfig, verdicts: _Verdicts, tell: Tell) -> None
         config.mqtt.protocol,
         list_permissions(config),
         commands,
+        largest_bytes=estimate_largest_bytes(config),
     )
     verdicts.attempt(lambda: probe.run(tell, logs_in=has_certificates and complete is not None))
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from aegan_monitor.homeassistant.birth import DELAY_S, Birth
+from aegan_monitor.homeassistant.birth import DELAY_S, Birth, list_birth_topics
 from aegan_monitor.mqtt.incoming import Received
 
-ONLINE = Received("homeassistant/status", b"online", retained=False, late=False)
+ONLINE = Received("homeassistant/status", b"online", retained=False)
 
 
 def test_a_birth_is_due_once_after_its_delay() -> None:
@@ -26,13 +26,12 @@ def test_a_birth_is_due_once_after_its_delay() -> None:
 @pytest.mark.parametrize(
     "received",
     [
-        Received("homeassistant/status", b"offline", retained=False, late=False),
-        Received("homeassistant/status", b"\xff", retained=False, late=False),
-        Received("homeassistant/status", b"online", retained=False, late=True),
+        Received("homeassistant/status", b"offline", retained=False),
+        Received("homeassistant/status", b"\xff", retained=False),
     ],
 )
 def test_what_is_no_birth_is_left_alone(received: Received) -> None:
-    """Its end; and a birth of before this connection, which began with everything."""
+    """Home Assistant's end, or anything else."""
     birth = Birth(lambda: 0.0, lambda: 0.0)
     birth.hear(received)
     assert not birth.is_due()
@@ -50,3 +49,9 @@ def test_delays_differ() -> None:
     assert 0 < n_due < len(births)
     now_s = DELAY_S[1]
     assert sum(birth.is_due() for birth in births) == len(births) - n_due
+
+
+def test_the_default_topic_counts_whatever_the_prefix() -> None:
+    """Home Assistant's birth topic does not follow its discovery prefix."""
+    assert list_birth_topics("homeassistant") == ["homeassistant/status"]
+    assert list_birth_topics("ha") == ["ha/status", "homeassistant/status"]

@@ -8,25 +8,25 @@ import pytest
 
 from aegan_monitor.config.broker import MqttConfig, TlsConfig
 from aegan_monitor.errors import ConfigError
-from aegan_monitor.mqtt.endpoint import Connection, explain, make_connection
+from aegan_monitor.mqtt.endpoint import Endpoint, explain, make_endpoint
 from certificates import Authority
 
 SECRET = "s3cret"
 
 
-def settle(**keys: object) -> Connection:
+def settle(**keys: object) -> Endpoint:
     """The connection that the configuration's `mqtt` section describes."""
-    return make_connection(MqttConfig.model_validate(keys), "hall")
+    return make_endpoint(MqttConfig.model_validate(keys), "hall")
 
 
 def test_the_configuration_becomes_a_connection(tmp_path: Path) -> None:
     """Ports and client id have defaults, secrets come from the first lines of their files."""
     (tmp_path / "user").write_text("pump\nmore\n")
     (tmp_path / "password").write_text(f"{SECRET}\n")
-    assert settle() == Connection("localhost", 1883, "aegan-hall")
+    assert settle() == Endpoint("localhost", 1883, "aegan-hall")
     assert settle(tls={}).port == 8883
     found = settle(host="h", port=5, client_id="c", username_file=tmp_path / "user", password_file=tmp_path / "password")
-    assert found == Connection("h", 5, "c", "pump", SECRET)
+    assert found == Endpoint("h", 5, "c", "pump", SECRET)
     assert SECRET not in repr(found)
 
 
@@ -54,20 +54,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 )
 def test_what_is_risky_is_warned_of(host: str, password: str | None, tls: TlsConfig | None, warning: str | None) -> None:
     """A password in plain text over a network, a certificate that nobody looks at; nothing on this machine."""
-    found = Connection(host, 1, "c", password and "u", password, tls).warning
+    found = Endpoint(host, 1, "c", password and "u", password, tls).warning
     assert found == (warning and f"MQTT broker {host}:1: {warning}")
 
 
 def test_tls_is_verified_and_new(tmp_path: Path) -> None:
     """Unless it is told otherwise, and never older than 1.2."""
     authority = Authority(tmp_path)
-    context = Connection("h", 1, "c", tls=TlsConfig(ca_file=authority.certificate)).make_tls_context()
+    context = Endpoint("h", 1, "c", tls=TlsConfig(ca_file=authority.certificate)).make_tls_context()
     assert context is not None
     assert (context.verify_mode, context.check_hostname, context.minimum_version) == (ssl.CERT_REQUIRED, True, ssl.TLSVersion.TLSv1_2)
-    context = Connection("h", 1, "c", tls=TlsConfig(verify=False)).make_tls_context()
+    context = Endpoint("h", 1, "c", tls=TlsConfig(verify=False)).make_tls_context()
     assert context is not None
     assert (context.verify_mode, context.minimum_version) == (ssl.CERT_NONE, ssl.TLSVersion.TLSv1_2)
-    assert Connection("h", 1, "c").make_tls_context() is None
+    assert Endpoint("h", 1, "c").make_tls_context() is None
 
 
 def test_a_wrong_certificate_file_is_told_at_once(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_other_content_in_a_file_makes_another_connection(tmp_path: Path, change
 )
 def test_an_error_is_explained(error: Exception, line: str) -> None:
     """In one line, with what to do where that is known."""
-    assert explain(error, Connection("nowhere", 1, "c")) == line
+    assert explain(error, Endpoint("nowhere", 1, "c")) == line
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,6 @@ def test_an_error_is_explained(error: Exception, line: str) -> None:
 def test_a_port_without_tls_is_suspected(error: Exception, with_tls: str, without: str) -> None:
     """Where the handshake itself comes to nothing, and only there."""
     suspected = with_tls and f"{with_tls}does this port speak TLS? Check mqtt.port and mqtt.tls"
-    assert explain(error, Connection("h", 1, "c", tls=TlsConfig())) == (suspected or without)
+    assert explain(error, Endpoint("h", 1, "c", tls=TlsConfig())) == (suspected or without)
     if without:
-        assert explain(error, Connection("h", 1, "c")) == without
+        assert explain(error, Endpoint("h", 1, "c")) == without

@@ -5,15 +5,16 @@ import logging
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
 
 import pytest
 
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.client import Protocol
-from aegan_monitor.mqtt.endpoint import Connection
-from aegan_monitor.mqtt.incoming import Hear, Received
+from aegan_monitor.mqtt.connection import ConnectionSettings
+from aegan_monitor.mqtt.endpoint import Endpoint
+from aegan_monitor.mqtt.incoming import Listener, Received
 from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S
 from aegan_monitor.outbox.outbox import Outbox
@@ -23,7 +24,6 @@ from link import Link
 PUMP, FAN = "aegan/hall/pump/command", "aegan/hall/fan/command"
 BOTH: tuple[Protocol, ...] = ("5", "3.1.1")
 CONNACK = b"\x20\x03\x00\x00\x00"
-NO_IDENTIFIERS = b"\x20\x05\x00\x00\x02\x29\x00"  # CONNACK: subscription identifiers are not available
 
 
 def publish(broker: Mosquitto, topic: str, payload: str, *more: str) -> None:
@@ -34,25 +34,20 @@ def publish(broker: Mosquitto, topic: str, payload: str, *more: str) -> None:
 @contextlib.contextmanager
 def listening(
     port: int,
-    listeners: Mapping[str, Hear],
+    listeners: Mapping[str, Listener],
     protocol: Protocol = "5",
-    unwanted: Collection[str] = (),
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[MqttPublisher]:
     """A publisher that has connected and subscribed, as far as can be seen from here."""
-    connection = Connection("127.0.0.1", port, "aegan-hall")
-    topics, outbox = Topics("aegan", "hall"), Outbox()
-    publisher = MqttPublisher(
-        connection=connection,
+    settings = ConnectionSettings(
+        endpoint=Endpoint("127.0.0.1", port, "aegan-hall"),
         protocol=protocol,
-        topics=topics,
-        outbox=outbox,
+        topics=Topics("aegan", "hall"),
         listeners=listeners,
-        unwanted=unwanted,
-        retry_s=(0.05, 0.2),
         answer_timeout_s=STEP_DEADLINE_S,
         clock=clock,
     )
+    publisher = MqttPublisher(settings, Outbox(), retry_s=(0.05, 0.2))
     publisher.start()
     try:
         yield publisher
@@ -77,57 +72,26 @@ def test_what_is_published_is_heard(broker: Mosquitto, protocol: Protocol) -> No
         publish(broker, FAN, "two")
         wait_until(lambda: any(each.topic == FAN for each in any_machine), "the second")
     assert {each.payload for each in pump} == {b"one"}
-    assert all(not each.retained and not each.late for each in any_machine)
+    assert all(not each.retained for each in any_machine)
 
 
 @pytest.mark.broker
-def test_what_waited_for_a_connection_is_late(broker: Mosquitto) -> None:
-    """The session outlives the connection, so the broker keeps what comes meanwhile; the next is of now again."""
-    heard: list[Received] = []
+@pytest.mark.parametrize("protocol", BOTH)
+def test_what_was_published_meanwhile_is_not_delivered(broker: Mosquitto, protocol: Protocol) -> None:
+    """Each connection starts clean: the broker keeps neither a subscription nor a message from one to the next."""
+    received: list[Received] = []
     link = Link(broker.port)
     link.join()
-    with listening(link.port, {PUMP: heard.append}):
+    with listening(link.port, {PUMP: received.append}, protocol):
         wait_for_subscription(broker)
         link.cut()
         publish(broker, PUMP, "meanwhile")
         link.join()
         wait_for_subscription(broker, 2)
         publish(broker, PUMP, "now")
-        wait_until(lambda: len(heard) == 2, "both")
+        wait_until(lambda: received, "the message")
     link.cut()
-    assert heard == [Received(PUMP, b"meanwhile", retained=False, late=True), Received(PUMP, b"now", retained=False, late=False)]
-
-
-@pytest.mark.broker
-def test_what_waited_for_a_new_start_is_late(broker: Mosquitto) -> None:
-    """A daemon that comes back within the hour finds its session, too."""
-    with listening(broker.port, {PUMP: lambda _: None}):
-        wait_for_subscription(broker)
-    publish(broker, PUMP, "meanwhile")
-    heard: list[Received] = []
-    with listening(broker.port, {PUMP: heard.append}):
-        wait_until(lambda: heard, "the message")
-    assert heard == [Received(PUMP, b"meanwhile", retained=False, late=True)]
-
-
-@pytest.mark.broker
-def test_what_is_wanted_no_more_is_taken_back(broker: Mosquitto) -> None:
-    """The session has it of an earlier connection; of a new session there is nothing to take back."""
-    unsubscribed, to_us = "Received UNSUBSCRIBE from aegan-hall", "Sending PUBLISH to aegan-hall"
-    with listening(broker.port, {PUMP: lambda _: None, FAN: lambda _: None}, unwanted=["aegan/hall/yard/command"]):
-        wait_for_subscription(broker)
-    assert unsubscribed not in broker.log
-    heard: list[Received] = []
-    with listening(broker.port, {PUMP: heard.append}, unwanted=[FAN]):
-        wait_for_subscription(broker, 2)
-        publish(broker, FAN, "nobody's")
-        publish(broker, PUMP, "ours")
-        wait_until(lambda: heard, "the message")
-    publish(broker, FAN, "nobody's, either")
-    with listening(broker.port, {}, unwanted=[FAN, PUMP]):
-        wait_until(lambda: broker.log.count(unsubscribed) == 2, "the end of the last")
-    assert [each.payload for each in heard] == [b"ours"]
-    assert broker.log.count(to_us) == 1
+    assert received == [Received(PUMP, b"now", retained=False)]
 
 
 @pytest.mark.broker
@@ -138,7 +102,7 @@ def test_what_was_stored_is_retained(broker: Mosquitto, protocol: Protocol) -> N
     heard: list[Received] = []
     with listening(broker.port, {PUMP: heard.append}, protocol):
         wait_until(lambda: heard, "the message")
-    assert heard == [Received(PUMP, b"stored", retained=True, late=False)]
+    assert heard == [Received(PUMP, b"stored", retained=True)]
 
 
 @pytest.mark.broker
@@ -149,7 +113,7 @@ def test_what_is_published_retained_says_so_at_once(broker: Mosquitto) -> None:
         wait_for_subscription(broker)
         publish(broker, PUMP, "now", "-r")
         wait_until(lambda: heard, "the message")
-    assert heard == [Received(PUMP, b"now", retained=True, late=False)]
+    assert heard == [Received(PUMP, b"now", retained=True)]
 
 
 @pytest.mark.broker
@@ -214,8 +178,8 @@ def test_a_refused_subscription_is_told_once_and_asked_for_again(
         return now_s
 
     told = (
-        f"refused the subscription to {PUMP} ({reason}): nothing is heard from there, and it is asked for again every 1 to 10 minutes; "
-        "its ACL must let this user read it"
+        f"refused the subscription to {PUMP} ({reason}): nothing is received from there, "
+        "and the subscription is tried again every 1 to 10 minutes; its ACL must let this user read it"
     )
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -237,22 +201,10 @@ def test_a_refused_subscription_is_told_once_and_asked_for_again(
                 wait_until(lambda: "grants" in caplog.text, "the end of it")
                 n_before = n_turns
                 wait_until(lambda: n_turns > n_before + 3, "turns at which it is not asked for")
-                assert (publisher.problem, publisher.refused_total) == (told, 1)
+                assert (publisher.problem, publisher.refused_total) == (told, 2)
                 publisher.stop(timeout_s=0.0)
                 assert stream.read() == b""
     assert caplog.messages == [
         f"MQTT broker 127.0.0.1:{port} {line}"
         for line in (f"accepted client 'aegan-hall' (MQTT {protocol})", told, f"grants the subscription to {PUMP}")
     ]
-
-
-def test_a_broker_without_identifiers_is_not_asked_to_keep_anything() -> None:
-    """Without them nobody can tell what is late: at QoS 0 there is nothing late."""
-    with socket.create_server(("127.0.0.1", 0)) as server, listening(server.getsockname()[1], {PUMP: lambda _: None}) as publisher:
-        peer, _ = server.accept()
-        with peer, peer.makefile("rb") as stream:
-            read_packet(stream)
-            peer.sendall(NO_IDENTIFIERS)
-            body = read_subscribe(stream)
-            publisher.stop(timeout_s=0.0)
-    assert body[2:] == b"\x00" + len(PUMP).to_bytes(2) + PUMP.encode() + b"\x08"  # no property, QoS 0, retained as published

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from aegan_monitor.messages.payloads import Kind
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message
-from aegan_monitor.outbox.backoff import FIRST_OFFER_S, FIRST_RETRIAL_S, LONGEST_RETRIAL_S
+from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S, LONGEST_RETRIAL_S
 from aegan_monitor.outbox.entry import Row
 from aegan_monitor.outbox.latest import LATE_S
 from aegan_monitor.outbox.outbox import News, Outbox
@@ -89,15 +89,12 @@ def test_of_every_other_kind_the_newest_of_a_topic_is_kept() -> None:
 
 
 def test_a_state_never_comes_before_its_event() -> None:
-    """Not even while the event waits for the store, or for the one before it to be heard; a state of another machine does."""
+    """Not even while the event waits for the store; a state of another machine does."""
     outbox = filled(*events(2), make_message("alarm", "state"), make_message("alarm", "other", "fan"), durable=True)
     assert take(outbox).message.payload == b"other"
     assert outbox.next() is None
     outbox.written(outbox.changes())
-    first = take(outbox)
-    assert (first.message.payload, outbox.next()) == (b"e0", None)
-    outbox.acknowledged(first.number)
-    assert [take(outbox).message.payload for _ in range(2)] == [b"e1", b"state"]
+    assert [take(outbox).message.payload for _ in range(3)] == [b"e0", b"e1", b"state"]
 
 
 def test_qos_0_is_done_when_sent_and_qos_1_when_acknowledged() -> None:
@@ -121,25 +118,22 @@ def test_what_was_in_flight_waits_again_in_its_old_place() -> None:
     outbox.connection_lost()
     assert texts(outbox) == ["e0", "e1", "e2", "e3", "e4"]
     assert outbox.depth == 3  # e0 and e2 have been acknowledged
-    outbox.connected(same_broker=False)
-    assert outbox.depth == 5  # and mean nothing to a broker that knows nothing
+    outbox.connected()
     assert deliver(outbox) == ["e0", "e1", "e2", "e3", "e4"]
 
 
 def test_an_acknowledged_event_is_kept_for_a_while() -> None:
-    """A broker that falls in time is told again; the time begins anew only where the broker has lost the session too."""
-    for same_broker, n_again in ((True, 0), (False, 1)):
-        clock = Clock()
-        outbox = filled(*events(1), clock=clock, keep_s=60.0)  # type: ignore[arg-type]
-        deliver(outbox)
-        clock.now_s += 59.0
-        outbox.connection_lost()
-        clock.now_s += 1000.0  # a long outage costs nothing
-        outbox.connected(same_broker=same_broker)
-        assert deliver(outbox) == ["e0"]
-        clock.now_s += 59.0
-        outbox.connection_lost()
-        assert len(texts(outbox)) == n_again
+    """It is sent again on a new connection; the time counts from the first acknowledgement, so a flapping link does not renew it."""
+    clock = Clock()
+    outbox = filled(*events(1), clock=clock, keep_s=60.0)  # type: ignore[arg-type]
+    deliver(outbox)
+    clock.now_s += 59.0
+    outbox.connection_lost()
+    clock.now_s += 1000.0  # a long outage costs nothing
+    outbox.connected()
+    assert deliver(outbox) == ["e0"]
+    outbox.connection_lost()
+    assert texts(outbox) == []
     clock = Clock()
     outbox = filled(*events(1), clock=clock, keep_s=60.0)  # type: ignore[arg-type]
     deliver(outbox)
@@ -178,7 +172,7 @@ def test_retained_messages_are_repeated_on_every_connection() -> None:
     outbox.put(make_message("event", "e"))
     outbox.put(make_message("alarm", "alarm"))
     for _ in range(2):
-        outbox.connected(same_broker=False)
+        outbox.connected()
         assert texts(outbox) == ["e", "alarm", "ok", "h"]
 
 
@@ -188,7 +182,7 @@ def test_the_broker_is_told_once_it_has_answered_the_newest_of_each_retained_top
     deliver(outbox)
     for _ in range(2):
         outbox.connection_lost()
-        outbox.connected(same_broker=True)
+        outbox.connected()
         alarm, sensor, _health = take(outbox), take(outbox), take(outbox)
         outbox.put(make_message("alarm", "alarm"))
         outbox.acknowledged(alarm.number)
@@ -204,12 +198,12 @@ def test_the_broker_is_told_once_it_has_answered_the_newest_of_each_retained_top
 def test_who_has_nothing_retained_has_told_all() -> None:
     """Events and scores do not count, and of a topic that is cleared nothing is told twice."""
     outbox = filled(*events(1), make_message("score", "s"))
-    outbox.connected(same_broker=False)
+    outbox.connected()
     assert outbox.is_told
     outbox.put(make_message("alarm", "normal", "fan"))
     outbox.belong([])
     outbox.restore([], {}, ["aegan/hall/fan/alarm"])
-    outbox.connected(same_broker=False)
+    outbox.connected()
     assert not outbox.is_told
     deliver(outbox)
     assert outbox.is_told
@@ -236,41 +230,13 @@ def test_results_are_all_kept_for_a_while_whether_anybody_hears_them() -> None:
     outbox.written(changes)
     event, one, two = take(outbox), take(outbox), take(outbox)
     assert [row.message.payload for row in (event, one, two)] == [b"e", b"one", b"two"]
-    outbox.unheard(one.number)
+    outbox.acknowledged(one.number)
     outbox.connection_lost()
     assert texts(outbox) == ["e", "two"]
     assert [row.message.payload for row in outbox.everything().added] == [b"e"]
     clock.now_s += LATE_S["result"] + 0.1
-    outbox.connected(same_broker=True)
+    outbox.connected()
     assert (take(outbox).message.payload, outbox.late_total, outbox.depth) == (b"e", 1, 1)
-
-
-def test_without_a_subscriber_an_event_waits_and_those_behind_it_too() -> None:
-    """It is offered again, after a wait that grows; states go out all the same; on a new connection the wait begins anew."""
-    clock = Clock()
-    outbox = filled(*events(2), make_message("alarm", "state"), clock=clock)  # type: ignore[arg-type]
-    wait_s = FIRST_OFFER_S
-    for n_offers in range(3):
-        row = take(outbox)
-        assert row.message.payload == b"e0"
-        outbox.unheard(row.number)
-        assert deliver(outbox) == (["state"] if n_offers == 0 else [])
-        assert (outbox.measure().unheard, outbox.depth) == (2, 2)
-        clock.now_s += wait_s - 0.1
-        assert outbox.next() is None
-        clock.now_s += 0.2
-        wait_s *= 2
-    outbox.connection_lost()
-    outbox.connected(same_broker=True)
-    assert deliver(outbox) == ["e0", "e1", "state"]
-    assert outbox.measure().unheard == 0
-
-
-def test_a_state_is_never_unheard() -> None:
-    """It is retained: whoever comes later gets it."""
-    outbox = filled(make_message("alarm", "state"))
-    outbox.unheard(take(outbox).number)
-    assert outbox.depth == 0
 
 
 def test_a_refused_topic_is_parked_for_minutes() -> None:
@@ -324,7 +290,7 @@ def test_a_refused_state_is_not_offered_again_where_another_has_gone_out() -> No
     outbox.put(make_message("alarm", "a2"))
     outbox.refused(take(outbox).number, for_good=False)
     outbox.connection_lost()
-    outbox.connected(same_broker=True)
+    outbox.connected()
     assert deliver(outbox) == ["a2"]
     clock.now_s += 1000.0
     assert deliver(outbox) == []
@@ -380,9 +346,9 @@ def test_a_refused_topic_has_a_new_chance_on_the_next_connection() -> None:
     assert deliver(outbox) == ["other"]
     assert (outbox.measure().parked, texts(outbox)) == (3, ["e0", "e1", "e2"])
     outbox.connection_lost()
-    outbox.connected(same_broker=True)
+    outbox.connected()
     outbox.refused(take(outbox).number, for_good=False)
-    outbox.connected(same_broker=True)
+    outbox.connected()
     assert deliver(outbox) == ["e0", "e1", "e2", "other"]
 
 
@@ -392,7 +358,7 @@ def test_a_message_that_is_wrong_in_itself_is_parked_for_good() -> None:
     outbox.refused(take(outbox).number, for_good=True)
     assert deliver(outbox) == ["e1"]
     outbox.connection_lost()
-    outbox.connected(same_broker=False)
+    outbox.connected()
     assert deliver(outbox) == ["e1"]
     assert (outbox.measure().parked, outbox.depth) == (1, 1)
 
@@ -420,16 +386,6 @@ def test_what_has_waited_too_long_goes() -> None:
     assert texts(outbox) == ["e0", "e1", "new"]
     clock.now_s += 2.0
     assert (deliver(outbox), outbox.dropped_total) == (["new"], 2)
-
-
-def test_an_event_that_went_while_it_was_in_flight_blocks_nobody() -> None:
-    """Its topic is free when the broker answers."""
-    outbox = filled(*events(1), max_bytes=ROW_BYTES)
-    first = take(outbox)
-    outbox.put(make_message("event", "e1"))
-    assert outbox.next() is None
-    outbox.acknowledged(first.number)
-    assert deliver(outbox) == ["e1"]
 
 
 def test_an_event_goes_out_once_it_is_written() -> None:
@@ -512,7 +468,7 @@ def test_the_bound_holds_and_every_loss_is_counted(kinds: list[Kind], n_rows: in
 
 
 class DeliveryMachine(RuleBasedStateMachine):
-    """An outbox below its bound, and a broker that may fall away, forget, refuse or have no subscriber at any time."""
+    """An outbox below its bound, and a broker that may fall away, forget or refuse at any time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -536,7 +492,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         else:
             self.newest[message.topic] = f"{self.n}"
 
-    @rule(limit=st.integers(1, 5), answer=st.sampled_from(["heard", "unheard", "refused"]))
+    @rule(limit=st.integers(1, 5), answer=st.sampled_from(["heard", "refused"]))
     def send(self, limit: int, answer: str) -> None:
         """The publisher hands rows over, and the broker takes them in order, or none of them."""
         rows: list[Row] = []
@@ -550,12 +506,10 @@ class DeliveryMachine(RuleBasedStateMachine):
             elif message.kind != "event":
                 self.retained[message.topic] = text
                 self.outbox.acknowledged(row.number)
-            elif answer == "heard":
+            else:
                 machine = message.topic.split("/")[2]
                 self.heard[machine] += [text] if text not in self.heard[machine] else []
                 self.outbox.acknowledged(row.number)
-            else:
-                self.outbox.unheard(row.number)
 
     @rule()
     def cut(self) -> None:
@@ -569,7 +523,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         if forgets:
             self.heard = {"pump": [], "fan": []}
             self.retained.clear()
-        self.outbox.connected(same_broker=not forgets)
+        self.outbox.connected()
         self.is_cut = False
 
     @rule(wait_s=st.floats(0, 1000))
@@ -589,7 +543,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         assert self.outbox.dropped_total == 0
 
     def teardown(self) -> None:
-        """Given one more connection, and a subscriber, all that there ever was arrives."""
+        """Given one more connection, all that there ever was arrives."""
         self.connect_anew(forgets=True)
         while self.outbox.next() is not None:
             self.send(5, "heard")

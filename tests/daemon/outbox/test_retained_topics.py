@@ -45,9 +45,9 @@ def test_what_belongs_no_more_is_cleared_until_the_broker_has_taken_it() -> None
     outbox.sent(row)
     outbox.refused(row.number, for_good=False)
     outbox.connection_lost()
-    outbox.connected(same_broker=True)
+    outbox.connected()
     assert deliver(outbox) == [(FAN, b"")]
-    outbox.connected(same_broker=False)
+    outbox.connected()
     assert deliver(outbox) == []
     outbox.belong([PUMP])
     assert deliver(outbox) == []
@@ -67,20 +67,8 @@ def test_what_belongs_again_is_not_forgotten() -> None:
     outbox.acknowledged(row.number)
     assert outbox.everything().topics.added == {FAN}
     assert deliver(outbox) == [(FAN, b"{}")]
-    outbox.connected(same_broker=True)
+    outbox.connected()
     assert deliver(outbox) == [(FAN, b"{}")]
-
-
-def test_an_empty_message_is_done_with_when_nobody_listens_too() -> None:
-    """The broker has it."""
-    outbox = Outbox()
-    outbox.belong([FAN])
-    outbox.belong([])
-    row = outbox.next()
-    assert row is not None
-    outbox.sent(row)
-    outbox.unheard(row.number)
-    assert outbox.everything().topics.added == frozenset()
 
 
 def test_discovery_is_cleared_first() -> None:

@@ -19,7 +19,7 @@ OBEYED = Command(command="acknowledge", id="7")
 
 def received(payload: bytes = ACKNOWLEDGE, machine: str = "pump", *, retained: bool = False) -> Received:
     """A message as the connection gives it."""
-    return Received(f"aegan/hall/{machine}/command", payload, retained, late=False)
+    return Received(f"aegan/hall/{machine}/command", payload, retained)
 
 
 def make_queue(clock: Callable[[], float] = time.monotonic, **settings: float) -> CommandQueue:

@@ -9,7 +9,8 @@ import pytest
 
 from aegan_monitor.messages.payloads import Event
 from aegan_monitor.messages.topics import Message, Topics
-from aegan_monitor.mqtt.endpoint import Connection
+from aegan_monitor.mqtt.connection import ConnectionSettings
+from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.handover import Delivery
@@ -33,8 +34,8 @@ def brokers(tmp_path: Path) -> Iterator[tuple[Mosquitto, Mosquitto]]:
 
 def make_publisher(outbox: Outbox, port: int) -> MqttPublisher:
     """For the broker there."""
-    connection = Connection("127.0.0.1", port, "aegan-box")
-    return MqttPublisher(connection=connection, protocol="5", topics=TOPICS, outbox=outbox, retry_s=(0.05, 0.2))
+    settings = ConnectionSettings(endpoint=Endpoint("127.0.0.1", port, "aegan-box"), protocol="5", topics=TOPICS)
+    return MqttPublisher(settings, outbox, retry_s=(0.05, 0.2))
 
 
 def event(number: int) -> Message:

@@ -7,7 +7,7 @@ import pytest
 
 from aegan_monitor.config.model import MonitorConfig
 from aegan_monitor.errors import ConfigError
-from aegan_monitor.mqtt.endpoint import Connection
+from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.service.build import Setup
 from aegan_monitor.service.reload import Reloader
 from aegan_monitor.service.runtime import Sessions
@@ -19,7 +19,7 @@ DEADLINE_S = 10.0
 def make_setup() -> Setup:
     """One without lines."""
     config = MonitorConfig.model_construct()
-    return Setup(config, Connection("localhost", 1883, "box"), Sessions(config.inference), [])
+    return Setup(config, Endpoint("localhost", 1883, "box"), Sessions(config.inference), [])
 
 
 def finish(reloader: Reloader) -> Setup | None:

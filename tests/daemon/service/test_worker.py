@@ -207,7 +207,7 @@ def test_sound_and_commands_wake_the_worker() -> None:
     runs.worker.woken.clear()
     runs.lines["pump"].ring.write(Block(np.zeros(1, np.float32), 0))
     assert runs.worker.woken.is_set()
-    runs.commands.hear(Received("aegan/hall/pump/command", b'{"command":"shelve"}', retained=False, late=False))
+    runs.commands.hear(Received("aegan/hall/pump/command", b'{"command":"shelve"}', retained=False))
     assert woken.is_set()
     runs.worker.obey(runs.lines.values(), "")
     runs.write()

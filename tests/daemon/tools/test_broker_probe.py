@@ -9,8 +9,9 @@ import pytest
 from aegan_monitor.config.broker import TlsConfig
 from aegan_monitor.errors import PublishError
 from aegan_monitor.homeassistant.discovery import list_trials
-from aegan_monitor.mqtt.endpoint import Connection
-from aegan_monitor.tools.broker_probe import BrokerProbe, Permission
+from aegan_monitor.mqtt.endpoint import Endpoint
+from aegan_monitor.tools.broker_probe import BrokerProbe
+from aegan_monitor.tools.broker_visit import Permission
 from broker import MARKS, STEP_DEADLINE_S, Mosquitto, Subscriber, find_free_port
 
 TOPIC, COMMAND_TOPIC, COMMAND_TOPICS = "aegan/hall/check", "aegan/hall/pump/command", "aegan/hall/+/command"
@@ -21,7 +22,7 @@ RUNS_OUT_S = 2.0  # the time, where no answer comes; where one does it may take 
 
 
 def probe(
-    connection: Connection,
+    connection: Endpoint,
     protocol: str = "5",
     commands: tuple[str, str] | None = None,
     *more: Permission,
@@ -48,7 +49,7 @@ def probe(
 )
 def test_all_is_well(broker: Mosquitto, protocol: str, last: str) -> None:
     """Every stage has its verdict; a daemon of that client id stays connected, and nothing is retained."""
-    told, failure = probe(Connection("127.0.0.1", broker.port, "aegan-hall"), protocol)
+    told, failure = probe(Endpoint("127.0.0.1", broker.port, "aegan-hall"), protocol)
     assert (told, failure) == (["DNS: 127.0.0.1", "TCP: ok", f"MQTT: ok, version {protocol}", last], "")
     assert "aegan-hall-check" in broker.log
     with Subscriber(broker.port) as subscriber:
@@ -65,7 +66,7 @@ def test_all_is_well(broker: Mosquitto, protocol: str, last: str) -> None:
         ("5", "topic write #", None, "was granted, but nothing is delivered; the ACL must let this user read it"),
         (
             *("3.1.1", "topic write #"),
-            f"unknown on {COMMAND_TOPIC}: what was said there did not come back, and MQTT 3.1.1 does not say why",
+            f"unknown on {COMMAND_TOPIC}: the message did not come back, and MQTT 3.1.1 does not say why",
             "",
         ),
         (
@@ -80,7 +81,7 @@ def test_permission_to_subscribe(tmp_path: Path, protocol: str, acl: str, verdic
     broker = Mosquitto(tmp_path / "mosquitto", acl=acl + "\n")
     broker.start()
     timeout_s = RUNS_OUT_S if acl == "topic write #" else STEP_DEADLINE_S
-    told, failed = probe(Connection("127.0.0.1", broker.port, "aegan-hall"), protocol, (COMMAND_TOPICS, COMMAND_TOPIC), timeout_s=timeout_s)
+    told, failed = probe(Endpoint("127.0.0.1", broker.port, "aegan-hall"), protocol, (COMMAND_TOPICS, COMMAND_TOPIC), timeout_s=timeout_s)
     broker.stop()
     assert failed == (failure and f"permission to subscribe: the subscription to {COMMAND_TOPICS} {failure}")
     assert told[4:] == ([f"permission to subscribe: {verdict}"] if verdict else [])
@@ -118,7 +119,7 @@ def test_permission_to_tell_home_assistant(tmp_path: Path, acl: str, verdict: st
     grants = [f"{MARKS}/#", TOPIC, first, *(f"homeassistant/+/{device}/+/config" for device in devices)]
     broker = Mosquitto(tmp_path / "mosquitto", acl="".join(f"topic write {grant}\n" for grant in grants) + "topic read #\n")
     broker.start()
-    told, failed = probe(Connection("127.0.0.1", broker.port, "aegan-hall"), "5", None, DISCOVERY)
+    told, failed = probe(Endpoint("127.0.0.1", broker.port, "aegan-hall"), "5", None, DISCOVERY)
     with Subscriber(broker.port) as subscriber:
         subscriber.catch_up()
         assert subscriber.received() == []
@@ -167,28 +168,28 @@ def test_every_permission_is_tried(replies: list[bytes], lines: list[str]) -> No
         thread.start()
         port = server.getsockname()[1]
         timeout_s = RUNS_OUT_S if b"" in replies else STEP_DEADLINE_S
-        failure = probe(Connection("127.0.0.1", port, "c"), "5", (COMMAND_TOPICS, COMMAND_TOPIC), timeout_s=timeout_s)[1]
+        failure = probe(Endpoint("127.0.0.1", port, "c"), "5", (COMMAND_TOPICS, COMMAND_TOPIC), timeout_s=timeout_s)[1]
         thread.join(STEP_DEADLINE_S)
     assert [line.removeprefix(f"MQTT broker 127.0.0.1:{port}: ") for line in failure.splitlines()] == lines
 
 
 def test_no_such_name() -> None:
     """A name under .invalid never resolves (RFC 6761)."""
-    told, failure = probe(Connection("broker.invalid", 1883, "c"))
+    told, failure = probe(Endpoint("broker.invalid", 1883, "c"))
     assert told == []
     assert failure.startswith("DNS: no such host broker.invalid (")
 
 
 def test_nobody_listens() -> None:
     """The host is there, the broker is not."""
-    told, failure = probe(Connection("127.0.0.1", find_free_port(), "c"))
+    told, failure = probe(Endpoint("127.0.0.1", find_free_port(), "c"))
     assert (told, failure) == (["DNS: 127.0.0.1"], "TCP: Connection refused")
 
 
 @pytest.mark.broker
 def test_no_tls_there(broker: Mosquitto) -> None:
     """TLS is configured, and the port speaks none."""
-    told, failure = probe(Connection("127.0.0.1", broker.port, "c", tls=TlsConfig(verify=False)))
+    told, failure = probe(Endpoint("127.0.0.1", broker.port, "c", tls=TlsConfig(verify=False)))
     warned = (
         f"warning: MQTT broker 127.0.0.1:{broker.port}: mqtt.tls.verify is false: whoever answers there is believed, and gets the password"
     )
@@ -201,7 +202,7 @@ def test_no_tls_there(broker: Mosquitto) -> None:
     [
         (
             b"",
-            "MQTT: the connection ended before an answer: is it an MQTT 5 broker? check mqtt.host, mqtt.port, mqtt.protocol and mqtt.tls",
+            "MQTT: the connection ended (no answer): is it an MQTT 5 broker? check mqtt.host, mqtt.port, mqtt.protocol and mqtt.tls",
         ),
         (b"\x20\x03\x00\x88\x00", "MQTT: refused client 'c-check' (Server unavailable): see its log"),
         (None, f"MQTT: no answer within {RUNS_OUT_S:g} s: check mqtt.host, mqtt.port, mqtt.protocol and mqtt.tls"),
@@ -224,7 +225,7 @@ def test_a_peer_that_is_no_broker(reply: bytes | None, line: str) -> None:
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         timeout_s = RUNS_OUT_S if reply is None else STEP_DEADLINE_S
-        assert probe(Connection("127.0.0.1", server.getsockname()[1], "c"), timeout_s=timeout_s)[1] == line
+        assert probe(Endpoint("127.0.0.1", server.getsockname()[1], "c"), timeout_s=timeout_s)[1] == line
         thread.join(STEP_DEADLINE_S)
     for peer in kept:
         peer.close()
@@ -232,5 +233,5 @@ def test_a_peer_that_is_no_broker(reply: bytes | None, line: str) -> None:
 
 def test_a_folder_of_certificates_needs_no_broker(tmp_path: Path) -> None:
     """What cannot be read is told before anything is tried."""
-    told, failure = probe(Connection("127.0.0.1", find_free_port(), "c", tls=TlsConfig(ca_file=tmp_path / "none")))
+    told, failure = probe(Endpoint("127.0.0.1", find_free_port(), "c", tls=TlsConfig(ca_file=tmp_path / "none")))
     assert (told, failure) == (["DNS: 127.0.0.1"], "TCP: Connection refused")

@@ -86,24 +86,32 @@ def test_commands_can_be_switched_off(broker: Mosquitto, tmp_path: Path) -> None
 
 
 @pytest.mark.broker
-@pytest.mark.parametrize("by_reload", [False, True])
-def test_commands_that_are_switched_off_leave_no_subscription(broker: Mosquitto, tmp_path: Path, by_reload: bool) -> None:
-    """The broker has kept the session of before; what is said now is not even delivered."""
-    off = "commands: {enabled: false}"
-    with contextlib.ExitStack() as ends:
-        daemon = ends.enter_context(running(tmp_path, broker.port, "keepalive_s: 5"))
+def test_commands_that_a_reload_switches_off_leave_no_subscription(broker: Mosquitto, tmp_path: Path) -> None:
+    """The new connection starts clean; the broker delivers no command any more."""
+    with Subscriber(broker.port, "aegan/box/status") as status, running(tmp_path, broker.port, "keepalive_s: 5") as daemon:
         wait_until(lambda: "Sending SUBACK to aegan-box" in broker.log, "the subscription", 60.0)
-        if by_reload:
-            config = tmp_path / "monitor.yaml"
-            config.write_text(config.read_text().replace("keepalive_s: 5", f"keepalive_s: 5, {off}"))
-            daemon.send_signal(signal.SIGHUP)
-        else:
-            ends.pop_all().close()
-            ends.enter_context(running(tmp_path, broker.port, f"keepalive_s: 5, {off}"))
-        wait_until(lambda: "Received UNSUBSCRIBE from aegan-box" in broker.log, "the subscription taken back", 60.0)
+        status.wait_for(lambda message: message.payload == "online")
+        config = tmp_path / "monitor.yaml"
+        config.write_text(config.read_text().replace("keepalive_s: 5", "keepalive_s: 5, commands: {enabled: false}"))
+        daemon.send_signal(signal.SIGHUP)
+        wait_until(lambda: status.payloads("aegan/box/status")[-3:] == ["online", "offline", "online"], "the next connection", 60.0)
         publish(broker.port, '{"command": "acknowledge"}')
         wait_until(lambda: "'aegan/box/pump/command'" in broker.log, "the command")
     assert not [line for line in broker.log.splitlines() if "Sending PUBLISH to aegan-box" in line and "/command" in line]
+
+
+@pytest.mark.broker
+def test_a_command_to_a_daemon_that_was_away_is_lost(broker: Mosquitto, tmp_path: Path) -> None:
+    """The broker keeps nothing for the daemon: an old command is never obeyed late."""
+    with Subscriber(broker.port, RESULT_TOPIC) as results:
+        with running(tmp_path, broker.port, "keepalive_s: 5"):
+            wait_until(lambda: "Sending SUBACK to aegan-box" in broker.log, "the subscription", 60.0)
+        publish(broker.port, '{"command": "shelve", "id": "meanwhile"}')
+        with running(tmp_path, broker.port, "keepalive_s: 5"):
+            wait_until(lambda: broker.log.count("Sending SUBACK to aegan-box") == 2, "the subscription", 60.0)
+            publish(broker.port, '{"command": "unshelve", "id": "now"}')
+            answer = results.wait_for(bool, 60.0).json()
+    assert (answer["id"], answer["reason"]) == ("now", "the alarm is not shelved")
 
 
 @pytest.mark.broker

@@ -11,15 +11,30 @@ import pytest
 
 from alternating import AlternatingSound
 from broker import Mosquitto, Received, Subscriber, wait_until
+from link import Link
 from running import ALARM_TOPIC, EVENT_TOPIC, Daemon, stored_alarm, write_config
 
 N_EVENTS, N_BROKER_KILLS, N_DAEMON_KILLS = 500, 20, 10
 SEED = 4
+SUBSCRIBED = "Sending SUBACK to witness"
 
 
 def sequences(messages: list[Received]) -> list[int]:
     """The numbers of events, as they arrived."""
     return [message.json()["sequence"] for message in messages]
+
+
+def kill_broker(broker: Mosquitto, link: Link | None, pause_s: float) -> None:
+    """Kill it and start it again; with a `link` the daemon waits until the subscriber has subscribed again."""
+    n_subscribed = broker.log.count(SUBSCRIBED)
+    if link:
+        link.cut()
+    broker.kill()
+    time.sleep(pause_s)
+    broker.start()
+    if link:
+        wait_until(lambda: broker.log.count(SUBSCRIBED) > n_subscribed, "the subscriber")
+        link.join()
 
 
 @pytest.mark.broker
@@ -28,25 +43,29 @@ def sequences(messages: list[Received]) -> list[int]:
 def test_nothing_is_lost_while_broker_and_daemon_are_killed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], saves: Literal["at once", "late"]
 ) -> None:
-    """Every event arrives, numbered without a gap, in order of first arrival, and the retained state is that of the last event."""
+    """Every event arrives, numbered without a gap, in order of first arrival, and the retained state is that of the last event.
+
+    A broker that saves late loses its sessions, too: there the daemon connects after the subscriber has subscribed again.
+    """
     random_numbers = random.Random(SEED)
     kills = ["broker"] * N_BROKER_KILLS + ["daemon"] * N_DAEMON_KILLS
     random_numbers.shuffle(kills)
     sound = AlternatingSound()
     broker = Mosquitto(tmp_path / "mosquitto", saves=saves)
     broker.start()
-    config = write_config(tmp_path, broker.port)
+    link = Link(broker.port)
+    link.join()
+    config = write_config(tmp_path, link.port)
     began_s = time.monotonic()
     n_logged = 0
     with contextlib.ExitStack() as ends, Subscriber(broker.port, "aegan/box/#", session="witness") as subscriber:
         ends.callback(broker.stop)
+        ends.callback(link.cut)
         daemon = ends.enter_context(Daemon(config, sound))
         for kill in kills:
             if kill == "broker":
                 time.sleep(random_numbers.uniform(0.2, 2.0))  # at any moment, a start of the daemon included
-                broker.kill()
-                time.sleep(random_numbers.uniform(0.0, 0.5))
-                broker.start()
+                kill_broker(broker, link if saves == "late" else None, random_numbers.uniform(0.0, 0.5))
             else:
                 wait_until(lambda daemon=daemon: daemon.n_logged > 0, "the first event of this daemon", 60.0)  # type: ignore[misc]
                 time.sleep(random_numbers.uniform(0.2, 2.0))

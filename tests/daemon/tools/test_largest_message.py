@@ -1,0 +1,16 @@
+"""The estimate of the largest message: no real message is larger."""
+
+import pytest
+
+from aegan_monitor.messages.payloads import PAYLOADS, Payload
+from aegan_monitor.tools.largest_message import estimate_bytes
+from message_tables import make_example
+
+
+@pytest.mark.parametrize("payload", [payload for payload in PAYLOADS if payload.OURS], ids=lambda payload: payload.KIND)
+def test_an_example_is_within_the_estimate(payload: type[Payload]) -> None:
+    """And more machines make a larger health message alone."""
+    example = payload.model_validate(make_example(payload))
+    estimated = estimate_bytes(payload, ["pump"])
+    assert len(example.model_dump_json()) <= estimated < 4096
+    assert (estimate_bytes(payload, ["pump", "fan"]) > estimated) == (not payload.OF_MACHINE)
