@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aegan_monitor.audio.gap_rate import GapRate
 from aegan_monitor.types import Block, FloatArray, Run
 
 
@@ -39,6 +40,7 @@ class Ring:
         hop_samples: int,
         longest_run_samples: int | None = None,
         notify: Callable[[], object] = lambda: None,
+        gap_rate: GapRate | None = None,
     ) -> None:
         """Store; a ring that cannot hold one hop would never give a run. The longest run is cut to whole hops, one at least."""
         if not 0 < hop_samples <= capacity_samples:
@@ -57,12 +59,18 @@ class Ring:
         self._closed = False
         self._changed = threading.Condition()
         self.notify = notify
+        self._gap_rate = gap_rate
 
     @property
     def ended(self) -> bool:
         """Whether the capture has ended and everything was read."""
         with self._changed:
             return self._closed and self._n_stored == 0
+
+    @property
+    def overrun_window_samples(self) -> int:
+        """0, or the window in which gaps of any origin left too little sound for an alarm (`GapRate`)."""
+        return self._gap_rate.window_samples if self._gap_rate and self._gap_rate.is_overrun else 0
 
     def write(self, block: Block) -> None:
         """Take a block, at the cost of the oldest samples if need be (writing thread)."""
@@ -97,6 +105,8 @@ class Ring:
             stretch, n_samples = self._stretches[0], self._n_ready()
             run = Run(self._copy_oldest(n_samples), stretch.start_sample, stretch.after_gap)
             self.gaps_total += stretch.after_gap
+            if self._gap_rate:
+                self._gap_rate.add(n_samples, after_gap=stretch.after_gap)
             stretch.after_gap = False
             self._discard_oldest(n_samples)
             self._changed.notify()
