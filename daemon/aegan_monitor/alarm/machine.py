@@ -111,7 +111,9 @@ class Machine:
             self.n_samples_scored += clip.end_sample - self._scored_until
             self._scored_until = clip.end_sample
             self._decided_s = now_s
-        return [payload for clip in clips for payload in self._publish(self._judge.judge(clip), time)]
+        return [
+            payload for clip in clips for payload in self._publish(self._judge.judge(clip), run.wall_time(clip.end_sample, time, now_s))
+        ]
 
     def look(self, time: datetime, now_s: float) -> list[payloads.Payload]:
         """What follows from the time alone, be there sound or not: a shelf ends.

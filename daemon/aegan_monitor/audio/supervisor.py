@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aegan_monitor.audio.ring import Ring
+from aegan_monitor.audio.sound_clock import SoundClock
 from aegan_monitor.audio.source import Capture, DeviceCapture
 from aegan_monitor.errors import CaptureError
 
@@ -68,6 +69,7 @@ class Listener:
         self._live, self._waits = live, waits
         self._no_data_s, self._retry_s, self._clock = no_data_s, retry_s, clock
         self._first_retry_s = min(first_retry_s, retry_s)
+        self._sound_clock = SoundClock(capture.sample_rate_hz)
         self._state = SensorState("starting")
         self._ended = False
         self._last_news_s: float | None = None  # when it was started, or gave its last block
@@ -188,7 +190,7 @@ class Listener:
                 self._last_news_s = self._clock()  # it is we who keep it waiting
                 if self._stopping.is_set():
                     return
-            self._ring.write(block)
+            self._ring.write(self._sound_clock.stamp(block) if math.isfinite(self._no_data_s) else block)
             if self._state.state != "ok":
                 log.info("%s: listening to %s", self._name, self._capture.describe())
                 self._heard_since_s = self._clock()
