@@ -89,7 +89,7 @@ class Story:
             run = Run(np.full(HOP_SAMPLES, LOUD if each else -LOUD, np.float32), self._sample, after_gap)
             self._sample += HOP_SAMPLES
             after_gap = False
-            self._tell(self.machine.hear(run, self.time))
+            self._tell(self.machine.hear(run, self.time, self.clock_s))
             self.wait(0)
 
     def wait(self, after_s: float) -> None:

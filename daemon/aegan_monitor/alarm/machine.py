@@ -121,8 +121,8 @@ class Machine:
         self._stored, self._stored_s = record, now_s
         return record
 
-    def hear(self, run: Run, time: datetime) -> list[payloads.Payload]:
-        """Score a run of samples; nothing is scored across a gap. `time` is wall time."""
+    def hear(self, run: Run, time: datetime, now_s: float) -> list[payloads.Payload]:
+        """Score a run of samples; nothing is scored across a gap. Times as in `look`; what is published has the time of the sound."""
         if run.after_gap:
             self._pipeline.reset(run.start_sample)
             self._scored_until = run.start_sample
@@ -131,7 +131,8 @@ class Machine:
         for clip in self._pipeline.push(run.samples):
             self.n_samples_scored += clip.end_sample - self._scored_until
             self._scored_until = clip.end_sample
-            found += self._publish(self._judge.judge(clip, time), time)
+            sounded_at = run.wall_time(clip.end_sample, time, now_s)
+            found += self._publish(self._judge.judge(clip, sounded_at), sounded_at)
         return found
 
     def look(self, time: datetime, now_s: float) -> list[payloads.Payload]:

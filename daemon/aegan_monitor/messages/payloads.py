@@ -100,6 +100,7 @@ class Health(Payload):
     outbox_parked: NonNegativeInt = Field(default=0, description="Of these, events that the broker refuses (seen under MQTT 5 only).")
     outbox_dropped_total: NonNegativeInt = Field(description="Events lost because the outbox was full, or because they waited too long.")
     outbox_late_total: NonNegativeInt = Field(default=0, description="Scores and results that were not sent because they were late.")
+    replaced_scores_total: NonNegativeInt = Field(default=0, description="Scores that were not sent because the next one came first.")
     outbox_problem: str = Field(default="", description="Why events are not on disk but in memory alone; empty if they are on disk.")
     refused_total: NonNegativeInt = Field(
         default=0, description="Messages (seen under MQTT 5 only) and subscriptions that the broker refused."
@@ -119,7 +120,7 @@ class Score(Payload):
 
     KIND = "score"
     schema_: Literal["aegan.score/1"] = Field(default="aegan.score/1", alias="schema", description=SCHEMA_WORDS)
-    time: UtcTime = Field(description="When it fell, by the wall clock.")
+    time: UtcTime = Field(description="When the last of the sound that the score saw was heard, by the wall clock.")
     sample: NonNegativeInt = Field(description="Index of the sample after the last that the score saw.", examples=[160_000])
     stream_s: NonNegativeFloat = Field(description="The same in seconds since the capture opened.", examples=[10.0])
     score_id: str = Field(description="Which of the bundle's scores decides.", examples=["D_maha"])
@@ -191,7 +192,7 @@ class Event(Payload):
         "then one is after `raised`, and none after `cleared`.",
         examples=[True],
     )
-    time: UtcTime = Field(description="When it happened, by the wall clock.")
+    time: UtcTime = Field(description="When it happened, by the wall clock; if a decision led to it, when the sound for it was heard.")
     sample: NonNegativeInt = Field(
         description="Index of the sample at which it happened, since the capture opened; 0 if it happened by a restart.", examples=[160_000]
     )

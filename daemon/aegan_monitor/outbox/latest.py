@@ -15,7 +15,7 @@ class Latest:
     """The rows; it belongs to the outbox, under whose lock it is used."""
 
     def __init__(self) -> None:
-        self.late_total = 0
+        self.late_total = self.replaced_scores_total = 0
         self._rows: dict[tuple[str, int], Row] = {}
         self._retained: dict[str, Message] = {}
         self._untold: set[str] = set()  # topics
@@ -37,6 +37,8 @@ class Latest:
 
     def put(self, row: Row) -> None:
         """It takes the place of the one before."""
+        before = self._rows.get(_place(row))
+        self.replaced_scores_total += before is not None and (before.message.kind, before.state) == ("score", "waiting")
         self._rows[_place(row)] = row
         if row.message.retained:
             self._retained[row.message.topic] = row.message

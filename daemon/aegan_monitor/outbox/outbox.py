@@ -67,6 +67,11 @@ class Outbox:
         return self._latest.late_total
 
     @property
+    def replaced_scores_total(self) -> int:
+        """Scores that were not sent because the next one came first."""
+        return self._latest.replaced_scores_total
+
+    @property
     def depth(self) -> int:
         """Messages that the broker has not acknowledged, in flight or not."""
         return self.measure().total

@@ -58,6 +58,7 @@ class HealthReport:
             outbox_parked=depth.parked,
             outbox_dropped_total=self._outbox.dropped_total,
             outbox_late_total=self._outbox.late_total,
+            replaced_scores_total=self._outbox.replaced_scores_total,
             outbox_problem=self._writer.problem,
             reload_problem=self._reloader.problem,
             refused_total=self._delivery.refused_total,

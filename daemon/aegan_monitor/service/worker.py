@@ -85,7 +85,7 @@ class Worker:
         machine, run = line.machine, line.ring.read(wait_s)
         if run is not None:
             self.woken.set()  # there may be more
-        payloads = [] if run is None else machine.hear(run, now())
+        payloads = [] if run is None else machine.hear(run, now(), self._shelf_clock())
         sensor = line.listener.sensor()  # which may be that it has ended, behind its last decision
         self._publish(line, [*payloads, *machine.sense(sensor, now()), *machine.look(now(), self._shelf_clock())])
         decided = any(isinstance(payload, Score) for payload in payloads)

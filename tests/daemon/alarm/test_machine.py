@@ -41,7 +41,7 @@ def hear(machine: Machine, sound: FloatArray, start: int = 0, after_gap: bool = 
     """Everything published about `sound`, which arrives in half seconds."""
     found = []
     for place in range(0, len(sound), 8000):
-        found += checked(machine.hear(Run(sound[place : place + 8000], start + place, after_gap and place == 0), NOW))
+        found += checked(machine.hear(Run(sound[place : place + 8000], start + place, after_gap and place == 0), NOW, 0.0))
     return found
 
 
@@ -106,7 +106,7 @@ def test_the_wall_clock_decides_nothing() -> None:
         published: list[payloads.Payload] = []
         for number, start in enumerate(range(0, len(sound), 8192)):
             time = NOW + timedelta(hours=jumps_h[number % len(jumps_h)])
-            published += machine.hear(Run(sound[start : start + 8192], start, after_gap=False), time)
+            published += machine.hear(Run(sound[start : start + 8192], start, after_gap=False), time, 0.0)
         found.append([payload.model_dump(exclude={"time", "since", "measured_at"}) for payload in checked(published)])
     kinds = [payload["kind"] for payload in found[0] if "kind" in payload]
     assert kinds == ["raised", "cleared"]

@@ -43,7 +43,7 @@ def listen(gap_s: float, lasts_s: float) -> tuple[int, list[Event]]:
     next_gap = gap_samples
     while n_left > 0:
         n = min(BLOCK, next_gap - place)
-        published = machine.hear(Run(block[:n], place, after_gap), NOW)
+        published = machine.hear(Run(block[:n], place, after_gap), NOW, 0.0)
         n_decisions += sum(isinstance(payload, Score) for payload in published)
         found += [payload for payload in published if isinstance(payload, Event)]
         if found:
@@ -179,7 +179,7 @@ def test_a_ring_that_runs_over() -> None:
     for turn in range(20):
         ring.write(Block(np.zeros(30 * RATE_HZ, np.float32), turn * 30 * RATE_HZ))
         while (run := ring.read(0.0)) is not None:
-            events += [payload for payload in machine.hear(run, NOW) if isinstance(payload, Event)]
+            events += [payload for payload in machine.hear(run, NOW, 0.0) if isinstance(payload, Event)]
     assert ring.gaps_total == 20
     assert [event.kind for event in events] == ["raised"]
 

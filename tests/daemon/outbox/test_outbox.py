@@ -77,7 +77,7 @@ def test_events_are_all_kept_in_order() -> None:
 
 
 def test_of_every_other_kind_the_newest_of_a_topic_is_kept() -> None:
-    """A newer state or score takes the older one's place at the end of the line, and nothing counts as lost."""
+    """A newer state or score takes the older one's place at the end of the line, and a score that was never sent is counted."""
     outbox = Outbox()
     for i in range(2):
         for kind in LIVE:
@@ -85,7 +85,9 @@ def test_of_every_other_kind_the_newest_of_a_topic_is_kept() -> None:
     outbox.put(make_message("score", "other", machine="fan"))
     assert texts(outbox) == [*(f"{kind}1" for kind in LIVE), "other"]
     assert deliver(outbox) == [*(f"{kind}1" for kind in LIVE), "other"]
-    assert (outbox.dropped_total, outbox.late_total) == (0, 0)
+    assert (outbox.dropped_total, outbox.late_total, outbox.replaced_scores_total) == (0, 0, 1)
+    outbox.put(make_message("score", "delivered before"))
+    assert (deliver(outbox), outbox.replaced_scores_total) == (["delivered before"], 1)
 
 
 def test_a_state_never_comes_before_its_event() -> None:

@@ -23,7 +23,7 @@ def test_a_deaf_machine_is_not_told_to_be_normal() -> None:
     judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=0.0))
     machine = Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge)
     assert (tell_state(machine, OK), tell_state(machine, MISSING)) == ("pump normal (sensor ok)", "pump: sensor missing")
-    machine.hear(Run(Pump(22, fault_from_s=-2.0).read(12 * 16_000), 0, after_gap=False), NOW)
+    machine.hear(Run(Pump(22, fault_from_s=-2.0).read(12 * 16_000), 0, after_gap=False), NOW, 0.0)
     assert (tell_state(machine, OK), tell_state(machine, MISSING)) == ("pump alarm (sensor ok)", "pump alarm (sensor missing)")
     machine.obey(Command(command="shelve"), NOW, 0.0)
     assert (tell_state(machine, OK), tell_state(machine, MISSING)) == ("pump alarm (sensor ok)", "pump: sensor missing")
