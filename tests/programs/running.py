@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 import sqlite3
 import subprocess
 import sys
@@ -26,13 +27,24 @@ class Daemon:
     """`aegan-monitor run` on a pipe, fed by a thread at many times real time; every decision is an event."""
 
     def __init__(
-        self, config: Path, sound: AlternatingSound, events_per_s: float = 12.0, *, apart: bool = False, process: Child | None = None
+        self,
+        config: Path,
+        sound: AlternatingSound,
+        events_per_s: float = 12.0,
+        *,
+        apart: bool = False,
+        process: Child | None = None,
+        code: Path | None = None,
     ) -> None:
-        """Start, or take a `process`; events come in pairs, of whose alarm states the outbox may send the second alone, or each `apart`."""
+        """Start, or take a `process`; `code` is a folder with another version of the program.
+
+        Events come in pairs, of whose alarm states the outbox may send the second alone, or each `apart`.
+        """
         self._n_pieces = 2 if apart else 1  # of the loop, which makes two events
         self._turn_s = 2 / self._n_pieces / events_per_s
         command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
-        self._process = process or subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=False)
+        environment = {**os.environ, "PYTHONPATH": str(code)} if code else None
+        self._process = process or subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=False, env=environment)
         self._sound = sound
         self._ending = threading.Event()
         self._log: list[str] = []
