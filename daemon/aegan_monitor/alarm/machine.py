@@ -79,7 +79,8 @@ class Machine:
         self._raised_sample: int | None = None  # of the present alarm, if it was raised in this run
         self._is_confirmed = False  # a decision of this run stands behind the state
         self._shelf_end_s: float | None = None  # on the boot clock
-        self._stored, self._stored_s = AlarmRecord(), 0.0
+        self._stored: AlarmRecord | None = None  # none before `begin`
+        self._stored_s = 0.0
         self._sensor: SensorState | None = None
 
     @property
@@ -113,7 +114,9 @@ class Machine:
         return [*found, self._make_state()]
 
     def take_record(self, now_s: float, *, is_last: bool = False) -> AlarmRecord | None:
-        """The record if it is to be stored now, or the machine's last; `now_s` is on the boot clock."""
+        """The record if it is to be stored now, or the machine's last; `now_s` is on the boot clock. None before `begin`."""
+        if self._stored is None:
+            return None
         left_s = 0.0 if self._shelf_end_s is None else max(0.0, self._shelf_end_s - now_s)
         record = replace(self.record, shelf_left_s=left_s)
         if not is_last and _significant(record) == _significant(self._stored) and now_s - self._stored_s < STORE_S:

@@ -60,11 +60,11 @@ _ID = "5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e"
 
 
 class MachineHealth(Model):
-    """How the line of one machine fares."""
+    """State of one machine and of its input."""
 
     state: AlarmState = Field(description="State of its alarm.")
-    active: bool = Field(default=False, description="Whether it is active: shelved it is not, whatever its state.")
-    acknowledged: bool = Field(default=False, description="Whether it is active, and somebody has acknowledged it.")
+    active: bool = Field(default=False, description="Whether it is active: raised, not ended and not shelved.")
+    acknowledged: bool = Field(default=False, description="Whether it is active, and a person has acknowledged it.")
     shelved: bool = Field(default=False, description="Whether it is shelved.")
     sensor: str = Field(description="As in the sensor topic: `ok` or the fault.", examples=["ok"])
     coverage_percent: float = Field(

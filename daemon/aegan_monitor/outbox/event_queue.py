@@ -1,4 +1,4 @@
-"""Events on their way: all are kept, in the order of their topic, until the broker has had them for a while."""
+"""Events in the order of their topic. Each is kept until some time after the broker acknowledged it."""
 
 import heapq
 from collections import deque
@@ -33,20 +33,20 @@ class Depth:
 
 
 class Events:
-    """The rows, and what the journal has to know of them; they belong to the outbox, under whose lock they are used."""
+    """All events of the outbox, which calls every method under its lock; and what the store lacks."""
 
     def __init__(self, *, durable: bool, max_bytes: int, max_age_s: float, keep_s: float) -> None:
         self.dropped_total = 0
         self.n_bytes = 0
         self.unwritten: dict[int, Row] = {}
-        self.removed: list[int] = []  # that the journal still has
+        self.removed: list[int] = []  # that the store still has
         self._durable, self._max_bytes, self._max_age_s, self._keep_s = durable, max_bytes, max_age_s, keep_s
         self._rows: dict[int, Row] = {}  # oldest first
         self._queues: dict[str, list[int]] = {}  # numbers of those that wait, a heap a topic; one that waits no more is skipped
         self._kept: deque[Row] = deque()
 
     def __contains__(self, row: Row) -> bool:
-        """The row has not gone."""
+        """The event was neither dropped nor removed."""
         return row.number in self._rows
 
     def __iter__(self) -> Iterator[Row]:
@@ -54,7 +54,7 @@ class Events:
         return iter(self._rows.values())
 
     def add(self, row: Row) -> None:
-        """A new one, or one of the journal's."""
+        """Add a new event, or one that was restored from the store."""
         self._rows[row.number] = row
         self.n_bytes += row.n_bytes
         if not row.written:
@@ -62,17 +62,17 @@ class Events:
         self.wait(row)
 
     def restore(self, rows: list[Row]) -> None:
-        """Those of an earlier run, with numbers below all others."""
+        """Add events of an earlier run, whose numbers are below all others."""
         for row in rows:
             self.add(row)
         self._rows = dict(sorted(self._rows.items()))
 
     def topics(self) -> Iterator[str]:
-        """Those that ever had an event."""
+        """Topics that ever had an event."""
         return iter(self._queues)
 
     def first(self, topic: str) -> Row | None:
-        """The first that waits on a topic."""
+        """The first event that waits on a topic."""
         queue = self._queues.get(topic, [])
         while queue:
             row = self._rows.get(queue[0])
@@ -82,38 +82,38 @@ class Events:
         return None
 
     def wait(self, row: Row) -> None:
-        """It waits, in its place, unless it has gone."""
+        """Queue the event again, in its place, unless it was removed."""
         row.state = "waiting"
         if row in self:
             heapq.heappush(self._queues.setdefault(row.message.topic, []), row.number)
 
     def keep(self, row: Row, now_s: float) -> None:
-        """The broker has it."""
+        """The broker has acknowledged the event: keep it for a while."""
         if row in self:
             row.acknowledged_s = now_s if row.acknowledged_s is None else row.acknowledged_s
             row.state = "kept"
             self._kept.append(row)
 
     def doubt(self) -> None:
-        """The broker may have lost what it took of late: that waits again."""
+        """Queue all kept events again: a broker that was restarted may have lost them."""
         for row in self._kept:
             self.wait(row)
         self._kept.clear()
 
     def written(self, row: Row) -> None:
-        """The journal has it, or has tried."""
+        """The store has written the event, or has tried."""
         if waiting := self.unwritten.pop(row.number, None):
             waiting.written = True
-        else:  # it has gone while it was written
+        else:  # it was removed while it was written
             self.removed.append(row.number)
 
     def changes(self) -> tuple[list[Row], list[int]]:
-        """What is to be written, and what removed; say `written` afterwards."""
+        """Events to write, and numbers to remove; call `written` afterwards."""
         removed, self.removed = self.removed, []
         return [replace(row) for row in self.unwritten.values()], removed
 
     def copies(self) -> list[Row]:
-        """All, for a journal that begins anew."""
+        """Copies of all events, for a new store."""
         self.removed.clear()
         return [replace(row) for row in self]
 
@@ -124,7 +124,7 @@ class Events:
         return Depth(len(rows) + n_others, n_refused, self.n_bytes)
 
     def tidy(self, now_s: float) -> None:
-        """Forget those that were kept long enough, those that waited too long, and the oldest of too many."""
+        """Remove events that were kept long enough or waited too long, and the oldest ones over the size limit."""
         while self._kept and (self._kept[0].acknowledged_s or 0.0) <= now_s - self._keep_s:
             self._remove(self._kept.popleft())
         while self._rows and (oldest := next(iter(self))).put_s < now_s - self._max_age_s:

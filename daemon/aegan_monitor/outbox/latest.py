@@ -1,4 +1,4 @@
-"""Messages that live in memory alone: states, health and scores, of each topic the newest; results, all of them."""
+"""Messages in memory alone: the newest state, health and score of each topic, and all results."""
 
 import math
 from collections.abc import Iterator
@@ -8,24 +8,24 @@ from aegan_monitor.messages.topics import Message
 from aegan_monitor.outbox.backoff import Backoff
 from aegan_monitor.outbox.entry import Row
 
-LATE_S: dict[Kind, float] = {"score": 10.0, "result": 60.0}  # worth nothing later than that
+LATE_S: dict[Kind, float] = {"score": 10.0, "result": 60.0}  # they are dropped when they are older
 
 
 class Latest:
-    """The rows; it belongs to the outbox, under whose lock it is used."""
+    """The newest message of each topic. The outbox calls every method under its lock."""
 
     def __init__(self) -> None:
         self.late_total = self.replaced_scores_total = 0
         self._rows: dict[tuple[str, int], Row] = {}
         self._retained: dict[str, Message] = {}
-        self._untold: set[str] = set()  # topics
+        self._unanswered: set[str] = set()  # retained topics whose newest message the broker has not answered
         self._refused: dict[str, None] = {}  # topics whose newest message waits, and is no row; the longest refused first
         self._backoff = Backoff()  # by a message's place
 
     @property
     def is_told(self) -> bool:
         """On every retained topic that there was at the last `begin` the broker has answered the newest message, whatever it said."""
-        return not self._untold
+        return not self._unanswered
 
     def __len__(self) -> int:
         """Rows that the broker has not acknowledged."""
@@ -46,7 +46,7 @@ class Latest:
 
     def begin(self) -> None:
         """A connection begins: nothing is known of what the broker keeps."""
-        self._untold = set(self._retained)
+        self._unanswered = set(self._retained)
         self._backoff.reset()
 
     def clear(self, row: Row) -> bool:
@@ -59,7 +59,7 @@ class Latest:
         """It is done with; harmless when a newer one has taken its place."""
         if row in self:
             del self._rows[_place(row)]
-            self._untold.discard(row.message.topic)
+            self._unanswered.discard(row.message.topic)
 
     def take(self, row: Row) -> None:
         """The broker has it, and may take now what it refused there before."""
@@ -101,5 +101,5 @@ class Latest:
 
 
 def _place(row: Row) -> tuple[str, int]:
-    """Rows with the same one replace each other; somebody waits for each result."""
+    """Entries with the same key replace each other; a result replaces none."""
     return (row.message.topic, row.number if row.message.kind == "result" else 0)

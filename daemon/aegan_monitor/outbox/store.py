@@ -229,11 +229,11 @@ class Store:
                 ) from error
             if code == sqlite3.SQLITE_ERROR:  # a table is missing: not our file
                 raise DamagedStoreError(f"{self.path}: damaged ({error})") from error
-            raise StoreError(f"{self.path}: {error}{self._tell_folder(code)}") from error
+            raise StoreError(f"{self.path}: {error}{self._describe_folder(code)}") from error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # sqlite3 cannot even decode what is wrong
             raise DamagedStoreError(f"{self.path}: damaged ({error})") from error
 
-    def _tell_folder(self, code: int) -> str:
+    def _describe_folder(self, code: int) -> str:
         folder = self.path.parent
         lacking = code in _NOT_WRITTEN and not os.access(folder, os.W_OK)
         return f" ({folder} may not be written)" if lacking else ""

@@ -9,8 +9,8 @@ from aegan_monitor.outbox.retained_topics import find_states
 
 def announce(config: MonitorConfig, topics: Topics, outbox: Outbox) -> None:
     """Publish discovery for Home Assistant, and clear what an earlier configuration left at the broker."""
-    machines, told = [machine.name for machine in config.machines], config.home_assistant
-    found = discover(topics, machines, told.prefix, commands=config.mqtt.commands.enabled) if told.discovery else []
+    machines, home_assistant = [machine.name for machine in config.machines], config.home_assistant
+    found = discover(topics, machines, home_assistant.prefix, commands=config.mqtt.commands.enabled) if home_assistant.discovery else []
     wanted = find_states(topics, machines).union(message.topic for message in found)
     outbox.belong(wanted, lambda topic: topic.startswith(topics.of_node("")) or is_of_node(topic, topics.node))
     for message in found:

@@ -161,3 +161,12 @@ def test_only_what_a_score_covers_is_scored(machine: Machine) -> None:
     assert machine.n_samples_scored == until
     hear(machine, sound, 1000 * RATE_HZ, after_gap=True)
     assert machine.n_samples_scored == 2 * until
+
+
+def test_a_machine_that_has_not_begun_stores_nothing(machine: Machine) -> None:
+    """A start that fails must not write over the record of the run before."""
+    assert machine.take_record(0.0, is_last=True) is None
+    machine.begin(NOW, 0.0, AlarmRecord(process="alarm", announced=True, event_ids=("old",)))
+    record = machine.take_record(0.0, is_last=True)
+    assert record is not None
+    assert record.event_ids == ("old",)
