@@ -22,6 +22,8 @@ DEVICE = {
 COMMON = {
     "name": TEXT,
     "unique_id": TEXT,
+    "default_entity_id": {"type": "string", "pattern": r"^(sensor|binary_sensor|button)\.[a-z0-9]+(_[a-z0-9]+)*$"},
+    "enabled_by_default": {"type": "boolean"},
     "device": DEVICE,
     "origin": {"type": "object", "properties": {"name": TEXT, "sw_version": TEXT}, "required": ["name"], "additionalProperties": False},
     "qos": {"enum": [0, 1, 2]},

@@ -16,6 +16,7 @@ from typing import Any, Self
 from broker import find_free_port, wait_until
 
 START_S = 90.0  # on a busy machine
+OTHER_SETTINGS = "other_settings"  # a section of the form with which MQTT is set up
 CLIENT = "http://127.0.0.1/"
 KNOWN = ("Skipping pip installation of required modules", "Support for the running Python version")  # both said before any integration runs
 
@@ -55,8 +56,11 @@ class HomeAssistant:
         user = {"client_id": CLIENT, "name": "x", "username": "x", "password": "x", "language": "en"}
         code = self._ask("/api/onboarding/users", user)["auth_code"]
         self._token = self._log_in(code)
-        flow = self._ask("/api/config/config_entries/flow", {"handler": "mqtt"})["flow_id"]
-        done = self._ask(f"/api/config/config_entries/flow/{flow}", {"broker": "127.0.0.1", "port": self._broker_port})
+        flow = self._ask("/api/config/config_entries/flow", {"handler": "mqtt"})
+        where: dict[str, object] = {"broker": "127.0.0.1", "port": self._broker_port}
+        if any(field["name"] == OTHER_SETTINGS for field in flow["data_schema"]):  # newer than 2024
+            where[OTHER_SETTINGS] = {"set_client_cert": False, "set_ca_cert": "off", "tls_insecure": False, "transport": "tcp"}
+        done = self._ask(f"/api/config/config_entries/flow/{flow['flow_id']}", where)
         assert done["type"] == "create_entry", done
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""The part of the configuration that is about the broker: where it is, who we are there, and where events wait for it."""
+"""Configuration of the broker: its address, the daemon's identity there, commands, and the outbox."""
 
 import os
 from pathlib import Path
@@ -22,14 +22,14 @@ def _read_protocol(value: object) -> object:
 
 
 def _find_credential(value: object) -> object:
-    """`credential:NAME` is the file with which systemd's `LoadCredential=NAME:...` hands a secret to the service alone."""
+    """The path of a systemd credential: `credential:NAME` belongs to `LoadCredential=NAME:FILE` in the unit."""
     if not isinstance(value, str) or not value.startswith(_CREDENTIAL):
         return value
     name, folder = value.removeprefix(_CREDENTIAL), os.environ.get("CREDENTIALS_DIRECTORY")
     if not name or "/" in name:
         raise ValueError(f"expected {_CREDENTIAL}NAME, with the name that LoadCredential= gives")
     if folder is None:
-        raise ValueError(f"{value} is there in a systemd service alone, with LoadCredential={name}:FILE in its unit")
+        raise ValueError(f"{value} exists only in a systemd service with LoadCredential={name}:FILE in its unit")
     return str(Path(folder) / name)
 
 
@@ -56,7 +56,7 @@ SecretPath = Annotated[ConfigPath, BeforeValidator(_find_credential)]
 
 
 class TlsConfig(Settings):
-    """How the broker and we prove who we are; TLS 1.2 or newer."""
+    """TLS 1.2 or newer, and the certificates of both sides."""
 
     ca_file: SecretPath | None = Field(
         default=None, description="Certificates of the authorities that may sign the broker's; null trusts those of the system."
@@ -65,26 +65,28 @@ class TlsConfig(Settings):
     key_file: Annotated[SecretPath | None, AfterValidator(_need_certificate)] = Field(
         default=None, description="Its private key, without a passphrase; null looks for it in certificate_file."
     )
-    verify: bool = Field(default=True, description="False believes whoever answers; for a first try on a bench only.")
+    verify: bool = Field(
+        default=True, description="False accepts any certificate, and sends the password to any host; for a first try on a bench only."
+    )
 
 
 class CommandsConfig(Settings):
-    """Commands from others: acknowledge, shelve, unshelve."""
+    """Commands over MQTT: acknowledge, shelve, unshelve."""
 
-    enabled: bool = Field(default=True, description="False listens to nobody: there is no subscription.")
-    max_bytes: int = Field(default=4096, ge=64, le=32_768, description="The largest command that is looked at, in bytes.")
+    enabled: bool = Field(default=True, description="False takes no command: there is no subscription.")
+    max_bytes: int = Field(default=4096, ge=64, le=32_768, description="The largest command that is accepted, in bytes.")
     max_per_s: float = Field(default=1.0, gt=0, le=1_000_000, description="Commands a second for one machine; ten times as many at once.")
 
 
 class MqttConfig(Settings):
-    """The broker, and who we are there."""
+    """The broker, and the daemon's identity there."""
 
     host: Host = Field(default="localhost", description="Host name or address of the broker.")
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         default=None, description="TCP port of the broker; null is 1883, and 8883 with tls."
     )
     protocol: Annotated[Literal["5", "3.1.1"], BeforeValidator(_read_protocol, json_schema_input_type=Literal["5", "3.1.1", 5])] = Field(
-        default="5", description="MQTT version; 3.1.1 acknowledges even what the broker's access list has thrown away."
+        default="5", description="MQTT version; with 3.1.1 a broker acknowledges even a message that its access list has discarded."
     )
     base_topic: Topic = Field(default="aegan", description="First level or levels of every topic; the node's name follows.")
     client_id: Text | None = Field(default=None, description="Client identifier, unlike any other at the broker; null is aegan-<node>.")
@@ -100,7 +102,8 @@ class MqttConfig(Settings):
         default=30,
         ge=1,
         le=65535,
-        description="Seconds of silence before the connection is probed; after 1.5 times as many both sides give it up.",
+        description="Seconds of silence before the connection is probed; the broker ends it after 1.5 times as many, "
+        "the daemon after 2 times at most.",
     )
     retry_s: float = Field(
         default=30.0, gt=0, le=86_400, description="Longest wait, in seconds, between two attempts to connect; the first is 1."
@@ -110,18 +113,19 @@ class MqttConfig(Settings):
     )
     tls: TlsConfig | None = Field(default=None, description="Encryption; null is plain text, {} is TLS with the system's authorities.")
     commands: CommandsConfig = Field(
-        default=CommandsConfig(), description="Commands on <base>/<machine>/command; who may write there may shelve an alarm."
+        default=CommandsConfig(),
+        description="Commands on <base>/<machine>/command; any user with write access to that topic can shelve an alarm.",
     )
 
 
 class OutboxConfig(Settings):
-    """Where events wait for the broker."""
+    """The store of events that the broker has not taken yet."""
 
     path: ConfigPath | None = Field(
         default=None,
         description="SQLite file; null is outbox-<node>.sqlite in systemd's StateDirectory, else in $XDG_STATE_HOME/aegan-monitor.",
     )
     max_mb: float = Field(
-        default=10.0, gt=0, le=1_000_000, description="Size of the events that are kept, in megabytes; then the oldest goes."
+        default=10.0, gt=0, le=1_000_000, description="Size of the events that are kept, in megabytes; beyond it the oldest is dropped."
     )
     max_age_h: float = Field(default=168.0, gt=0, le=1_000_000, description="Hours that an event waits for the broker.")

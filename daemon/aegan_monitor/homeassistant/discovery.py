@@ -1,9 +1,10 @@
-"""What Home Assistant is told, so that machines and their entities appear by themselves: one retained message an entity.
+"""MQTT discovery: one retained message for each entity, so that machines appear in Home Assistant by themselves.
 
 Source: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery (one topic an entity, which every version reads).
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -19,21 +20,25 @@ TRIAL = "check"  # in place of an entity's id
 
 
 def discover(topics: Topics, machines: Iterable[str], prefix: str, *, commands: bool = True) -> list[Message]:
-    """The messages for a node and its machines, the node's first: a machine's device names it. Buttons are for who takes `commands`."""
+    """The messages for a node and its machines; the node's come first, because the device of a machine refers to it.
+
+    Without `commands` there are no buttons.
+    """
     wanted = [entity for entity in OF_MACHINE if commands or entity.component != "button"]
     of_machines = [_make(topics, prefix, entity, machine) for machine in machines for entity in wanted]
     return [*(_make(topics, prefix, entity, None) for entity in OF_NODE), *of_machines]
 
 
 def _make(topics: Topics, prefix: str, entity: Entity, machine: str | None) -> Message:
-    device_id = name_device(topics.node, machine)
+    device_id, device = name_device(topics.node, machine), _device(topics.node, machine)
     payload = {
         "name": entity.name,
         "unique_id": f"aegan_{device_id}_{entity.id}",
+        "default_entity_id": f"{entity.component}.{_slugify(str(device['name']) + ' ' + entity.name)}",
         **_source(topics, entity, machine),
         "qos": 1,
         **entity.options,
-        "device": _device(topics.node, machine),
+        "device": device,
         "origin": {"name": "aegan-monitor", "sw_version": __version__},
     }
     if entity.needs:
@@ -44,23 +49,28 @@ def _make(topics: Topics, prefix: str, entity: Entity, machine: str | None) -> M
     return Message(topic, json.dumps(payload, ensure_ascii=False).encode(), qos, retained, "discovery")
 
 
-def list_trials(node: str, machines: Iterable[str], prefix: str) -> dict[str, str]:
-    """A topic of no entity for each device, and the filter that an access list must let us write for it.
+def _slugify(text: str) -> str:
+    """As Home Assistant makes an id of a name; without `default_entity_id`, versions from 2026.6 put the area's name before it."""
+    return re.sub("[^a-z0-9]+", "_", text.lower()).strip("_")
 
-    An empty message there, not retained, tries the permission and leaves nothing: Home Assistant takes it for the end of what it
-    never had.
+
+def list_trials(node: str, machines: Iterable[str], prefix: str) -> dict[str, str]:
+    """For each device a topic that belongs to no entity, and the filter that an access list must let the daemon write for it.
+
+    An empty message there, not retained, tries the permission and leaves nothing: for Home Assistant it removes an entity that
+    does not exist.
     """
     devices = [name_device(node, machine) for machine in [None, *machines]]
     return {f"{prefix}/sensor/{device}/{TRIAL}/config": f"{prefix}/+/{device}/+/config" for device in devices}
 
 
 def name_device(node: str, machine: str | None) -> str:
-    """`<node>_<machine>`; a `_` of the node's is doubled, so that no two pairs share one name."""
+    """`<node>_<machine>`; each `_` of the node's name is doubled, so that no two pairs share one name."""
     return "_".join([node.replace("_", "__"), *([] if machine is None else [machine])])
 
 
 def is_of_node(topic: str, node: str) -> bool:
-    """Whether a topic is one of discovery's, of this node or a machine of it."""
+    """Whether a topic is a discovery topic of this node or one of its machines."""
     of_node, device = name_device(node, None), topic.split("/")[-3:][0]
     is_of_machine = device.startswith(f"{of_node}_") and not device.startswith(f"{of_node}__")
     return topic.endswith("/config") and (device == of_node or is_of_machine)
@@ -74,13 +84,13 @@ def _device(node: str, machine: str | None) -> dict[str, object]:
 
 
 def _source(topics: Topics, entity: Entity, machine: str | None) -> dict[str, object]:
-    """Where its state comes from, or where it publishes."""
+    """The options for the topic of its state, or of its command."""
     topic = _find_topic(topics, entity.level, machine)
     if entity.component == "button":
         return {"command_topic": topic}
     source: dict[str, object] = {"state_topic": topic}
     if entity.value:
-        # What clears a topic, and the first health without a machine, may still be heard of one that goes: that is no state.
+        # An empty message that clears the topic, and a health message without the machine, are no state.
         it = "value_json | default({})"
         if machine and entity.level == "health":
             it = f"({it}).get('machines', {{}}).get('{machine}')"

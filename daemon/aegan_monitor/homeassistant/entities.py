@@ -1,4 +1,4 @@
-"""The entities that Home Assistant shows of a machine and of the daemon: a table.
+"""Table of the entities of a machine and of the daemon in Home Assistant.
 
 Source: https://www.home-assistant.io/integrations/mqtt, the pages of binary_sensor, sensor and button.
 """
@@ -19,7 +19,8 @@ DIAGNOSTIC: Options = MappingProxyType({"entity_category": "diagnostic"})
 PROBLEM: Options = MappingProxyType({"device_class": "problem"})
 MEASUREMENT: Options = MappingProxyType({"state_class": "measurement"})
 TOTAL: Options = MappingProxyType({"state_class": "total_increasing"})
-LIVE: Options = MappingProxyType({"state_class": "measurement", "expire_after": EXPIRE_S})
+LIVE: Options = MappingProxyType({"state_class": "measurement", "expire_after": EXPIRE_S})  # a value a second
+OFF: Options = MappingProxyType({"enabled_by_default": False})  # its user switches it on; the recorder stores nothing until then
 STATES: Options = MappingProxyType({"device_class": "enum", "options": list(get_args(AlarmState))})
 
 
@@ -28,10 +29,10 @@ class Entity:
     """One entity of a device.
 
     Attributes:
-        level: Last level of the topic that it shows; a button publishes there.
-        value: Jinja expression for its state, where `it` is the payload; of `health` what that says of the machine.
+        level: Last level of the topic of its state; a button publishes there.
+        value: Jinja expression for its state, where `it` is the payload; of `health` the part of the machine.
         options: Home Assistant's own, as they stand in its documentation.
-        needs: `status`: it is there as long as the daemon; `sensor`: and as long as the machine is heard.
+        needs: What makes it available: `status`, the daemon is connected; `sensor`, the machine can be heard.
         attributes: The payload's fields are shown as attributes.
     """
 
@@ -62,11 +63,11 @@ OF_MACHINE = (
         "Evidence",
         "score",
         "it.normalised | round(2)",
-        {**LIVE, "unit_of_measurement": SIGMA},
+        {**LIVE, **OFF, "unit_of_measurement": SIGMA},
         HEARD,
     ),
     # No device class: sound_pressure is for dB over 20 uPa, and refuses dBFS.
-    Entity("sensor", "level", "Level", "score", "it.level_dbfs | round(1)", {**LIVE, "unit_of_measurement": "dBFS"}, HEARD),
+    Entity("sensor", "level", "Level", "score", "it.level_dbfs | round(1)", {**LIVE, **OFF, "unit_of_measurement": "dBFS"}, HEARD),
     _press("Acknowledge", "acknowledge"),
     _press(f"Shelve for {DEFAULT_SHELF_S / 3600:g} h", "shelve", duration_s=DEFAULT_SHELF_S),
     _press("Unshelve", "unshelve"),

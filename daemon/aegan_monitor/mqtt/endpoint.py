@@ -1,4 +1,4 @@
-"""How to reach the broker: address, credentials and certificates, from the configuration, and what is wrong when it fails."""
+"""Address of the broker, credentials and certificates, and advice for errors of the network and TLS."""
 
 import hashlib
 import ipaddress
@@ -14,7 +14,7 @@ from aegan_monitor.errors import ConfigError
 PORT, TLS_PORT = 1883, 8883
 LOOPBACK_NAMES = ("localhost", "ip6-localhost")
 
-_UNTRUSTED = "the broker's certificate is signed by nobody we trust; name the authority's certificate in mqtt.tls.ca_file"
+_UNTRUSTED = "the broker's certificate is signed by an unknown authority; name the authority's certificate in mqtt.tls.ca_file"
 VERIFICATION_ADVICE = {  # by X509_V_ERR_..., openssl/x509_vfy.h
     9: "the broker's certificate is not valid yet; is this machine's clock right?",
     10: "the broker's certificate has expired; renew it",
@@ -24,7 +24,7 @@ VERIFICATION_ADVICE = {  # by X509_V_ERR_..., openssl/x509_vfy.h
 }
 NEEDS_CERTIFICATE = "the broker wants a client certificate; set mqtt.tls.certificate_file and mqtt.tls.key_file"
 REFUSES_CERTIFICATE = "the broker does not accept our client certificate; check mqtt.tls.certificate_file"
-TLS_ADVICE = {  # by OpenSSL's word for it
+TLS_ADVICE = {  # by OpenSSL's reason
     "CERTIFICATE_REQUIRED": NEEDS_CERTIFICATE,
     "ALERT_HANDSHAKE_FAILURE": "the broker broke off the TLS handshake; does it want a client certificate (mqtt.tls.certificate_file)?",
     "ALERT_UNKNOWN_CA": REFUSES_CERTIFICATE,
@@ -40,10 +40,10 @@ TLS_ADVICE = {  # by OpenSSL's word for it
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the broker is and who we are there; no repr shows a secret.
+    """Address of the broker, and the daemon's identity there; no repr shows a secret.
 
     Attributes:
-        tls_digest: Of the content of the files that `tls` names: other content makes another endpoint.
+        tls_digest: Digest of the files that `tls` names: with other content the endpoint is another one.
     """
 
     host: str
@@ -57,7 +57,7 @@ class Endpoint:
 
     @property
     def is_loopback(self) -> bool:
-        """The broker is on this machine: nobody listens in between."""
+        """The broker is on this machine: a password in plain text stays here."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -65,28 +65,28 @@ class Endpoint:
 
     @property
     def warning(self) -> str | None:
-        """What is risky about it."""
+        """A risk, in one line; None without one."""
         where = f"MQTT broker {self.host}:{self.port}"
         if self.tls is None and self.password is not None and not self.is_loopback:
             return f"{where}: the password goes over the network in plain text; set mqtt.tls"
         if self.tls is not None and not self.tls.verify:
-            return f"{where}: mqtt.tls.verify is false: whoever answers there is believed, and gets the password"
+            return f"{where}: mqtt.tls.verify is false: any host that answers gets the password"
         return None
 
     def make_tls_context(self) -> ssl.SSLContext | None:
-        """For one connection, with the files as they are now: a renewed certificate needs no restart.
+        """Context for one connection, from the files as they are now: a renewed certificate needs no restart.
 
         Raises:
-            ConfigError: A file cannot be read, or does not hold what it should.
+            ConfigError: A file cannot be read, or has other content than expected.
         """
         return None if self.tls is None else make_tls_context(self.tls)
 
 
 def make_endpoint(mqtt: MqttConfig, node: str) -> Endpoint:
-    """What the configuration says, with its secrets read and its certificates tried.
+    """The endpoint of the configuration, with its secrets read and its certificates checked.
 
     Raises:
-        ConfigError: A file cannot be read, or does not hold what it should.
+        ConfigError: A file cannot be read, or has other content than expected.
     """
     endpoint = add_secrets(locate(mqtt, node), mqtt)
     endpoint.make_tls_context()
@@ -94,7 +94,7 @@ def make_endpoint(mqtt: MqttConfig, node: str) -> Endpoint:
 
 
 def locate(mqtt: MqttConfig, node: str) -> Endpoint:
-    """What stands in the configuration itself: no file is read."""
+    """The endpoint without secrets: no file is read."""
     return Endpoint(
         host=mqtt.host,
         port=mqtt.port or (PORT if mqtt.tls is None else TLS_PORT),
@@ -106,10 +106,10 @@ def locate(mqtt: MqttConfig, node: str) -> Endpoint:
 
 
 def add_secrets(endpoint: Endpoint, mqtt: MqttConfig) -> Endpoint:
-    """User name and password, where they stand in files.
+    """The endpoint with the user name and password from their files.
 
     Raises:
-        ConfigError: These cannot be read, one a line.
+        ConfigError: Files cannot be read; one a line.
     """
     found: dict[str, Any] = {}
     problems = []
@@ -141,7 +141,7 @@ def make_tls_context(tls: TlsConfig) -> ssl.SSLContext:
     """TLS 1.2 or newer, with the broker's certificate verified unless `verify` is false.
 
     Raises:
-        ConfigError: A file cannot be read, or does not hold what it should.
+        ConfigError: A file cannot be read, or has other content than expected.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -167,7 +167,7 @@ def make_tls_context(tls: TlsConfig) -> ssl.SSLContext:
 
 
 def digest_files(tls: TlsConfig) -> str:
-    """Of all that its files hold.
+    """Digest of the content of its files.
 
     Raises:
         ConfigError: One cannot be read.
@@ -181,7 +181,7 @@ def digest_files(tls: TlsConfig) -> str:
 
 
 def explain(error: Exception, endpoint: Endpoint) -> str:
-    """Why the broker cannot be reached, in one line, with what to do where that is known."""
+    """Why the broker cannot be reached, in one line, with the remedy where one is known."""
     if endpoint.tls is not None and (what := _find_broken_handshake(error)):
         return f"{what}; does this port speak TLS? Check mqtt.port and mqtt.tls"
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -196,14 +196,14 @@ def explain(error: Exception, endpoint: Endpoint) -> str:
 
 
 def _find_broken_handshake(error: Exception) -> str | None:
-    """What a port does that knows nothing of TLS."""
+    """What an endpoint without TLS does during the handshake; None for any other error."""
     if isinstance(error, (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)):
         return "the broker broke off the TLS handshake"
     return "no answer in the TLS handshake" if isinstance(error, TimeoutError) and "handshake" in str(error) else None
 
 
 def explain_tls(text: str) -> str:
-    """What OpenSSL's words mean here."""
+    """Advice for a reason that OpenSSL gives."""
     advice = next((advice for word, advice in TLS_ADVICE.items() if word in text.upper()), None)
     return advice or f"TLS failed ({text})"
 

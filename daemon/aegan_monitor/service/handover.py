@@ -1,4 +1,4 @@
-"""The way to the broker over the life of the daemon: one publisher at a time, and the hand-over from one to the next."""
+"""The publisher in use, and the hand-over to another one after a reload."""
 
 import threading
 
@@ -6,7 +6,7 @@ from aegan_monitor.mqtt.publisher import MqttPublisher
 
 
 class Delivery:
-    """The publisher in use; all of them deliver the same outbox."""
+    """One publisher at a time; all of them deliver the same outbox."""
 
     def __init__(self, publisher: MqttPublisher) -> None:
         """Store."""
@@ -21,7 +21,7 @@ class Delivery:
 
     @property
     def problem(self) -> str:
-        """The last thing that went wrong with the broker, in one line; empty if nothing did."""
+        """The last problem with the broker, in one line; empty if there was none."""
         return self._publisher.problem
 
     @property
@@ -34,11 +34,11 @@ class Delivery:
         self._publisher.start()
 
     def flush(self) -> None:
-        """Say that the outbox has something; never blocks."""
+        """Wake the publisher: the outbox has news. Never blocks."""
         self._publisher.flush()
 
     def hand_over(self, publisher: MqttPublisher) -> None:
-        """The old one delivers what it can and says `offline`, then the new one begins; does not wait for either."""
+        """The old one delivers what it can and publishes `offline`, then the new one starts; returns at once."""
         old, self._publisher = self._publisher, publisher
         self._refused_before_total += old.refused_total
         before, self._handing_over = (

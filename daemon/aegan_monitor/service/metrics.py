@@ -1,18 +1,18 @@
-"""The Prometheus endpoint: what the health topic says and each machine's last score, made anew at every scrape."""
+"""The Prometheus endpoint: the values of the health topic and the last score of each machine, collected at every scrape."""
 
 import logging
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from socketserver import ThreadingTCPServer
+from socketserver import TCPServer, ThreadingMixIn
 from typing import Any, NamedTuple, Protocol
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
-from prometheus_client.exposition import MetricsHandler
+from prometheus_client.exposition import make_wsgi_app
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from aegan_monitor.messages import payloads
@@ -22,14 +22,12 @@ from aegan_monitor.service.health import Reading
 log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
-_TURN_S = 0.2  # so late `stop` may be noticed
-_REQUEST_TIMEOUT_S = 5.0  # for the whole of a request: who says little holds no thread for longer than who says nothing
-_MAX_CONNECTIONS = 8
+_TURN_S = 0.2  # `stop` is noticed so late at most
 _FAILED_ACCEPT_S = 0.5  # no file descriptor is left, say: it would fail again at once
 
 
 class Report(Protocol):
-    """Who can tell how the daemon fares, from any thread."""
+    """The source of the values; any thread may ask."""
 
     @property
     def connected(self) -> bool:
@@ -43,7 +41,7 @@ class Report(Protocol):
 
 
 class Row(NamedTuple):
-    """One metric: a name that ends in `_total` is a counter, any other a gauge. `find` gives None where there is nothing to tell."""
+    """One metric: a name that ends in `_total` is a counter, any other a gauge. `find` gives None where there is no value."""
 
     name: str
     words: str
@@ -90,7 +88,7 @@ OF_MACHINE: tuple[Row, ...] = (  # of (machine's health, reading)
 
 
 class HealthCollector(Collector):
-    """Asks the report at every scrape; it keeps nothing."""
+    """Collects from the report at every scrape."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -118,62 +116,49 @@ def _make_metric(row: Row, labels: tuple[str, ...], values: Mapping[tuple[str, .
     return metric
 
 
-class _Server(ThreadingTCPServer):
-    """Unlike http.server's, it asks no DNS for its own name, which may take its time where there is none."""
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each client: one that is slow or silent holds up no other."""
 
-    allow_reuse_address = True
     daemon_threads = True
     timeout = _TURN_S
 
-    def __init__(self, host: str, port: int, collector: Collector) -> None:
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(collector)
-        ((self.address_family, *_, address), *_) = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        super().__init__((str(address[0]), port), MetricsHandler.factory(registry))
-        self._lock = threading.Lock()
-        self._open: dict[socket.socket, float] = {}  # until when each may last
-
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept, or wait a little: what fails would fail again at once."""
+        """Accept; a failure, as without free descriptors, would repeat at once, so it waits first."""
         try:
             return super().get_request()
         except OSError:
             time.sleep(_FAILED_ACCEPT_S)
             raise
 
-    def verify_request(self, request: Any, client_address: object) -> bool:  # noqa: ARG002 - the base's signature
-        """Whether there is room for one more."""
-        with self._lock:
-            has_room = len(self._open) < _MAX_CONNECTIONS
-            if has_room:
-                self._open[request] = time.monotonic() + _REQUEST_TIMEOUT_S
-        return has_room
+    def server_bind(self) -> None:
+        """Bind without the look-up of its own name that http.server makes: that may hang where there is no DNS."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.setup_environ()
 
-    def shutdown_request(self, request: Any) -> None:
-        """It is over."""
-        with self._lock:
-            self._open.pop(request, None)
-        super().shutdown_request(request)
 
-    def end_late(self) -> None:
-        """Wake those who wait for a client that takes too long."""
-        with self._lock:
-            for request, until_s in self._open.items():
-                if time.monotonic() > until_s:
-                    with suppress(OSError):
-                        request.shutdown(socket.SHUT_RDWR)
+class _Handler(WSGIRequestHandler):
+    """Ends a client that sends or takes nothing for `timeout` seconds, and logs no request."""
 
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the base's signature
-        """A client that went away is no news; anything else is a fault of ours, and Prometheus sees it too."""
-        error = sys.exc_info()[1]
-        log.log(logging.DEBUG if isinstance(error, OSError) else logging.ERROR, "metrics: a scrape failed", exc_info=error)
+    timeout = 5
+
+    def handle(self) -> None:
+        """Answer one request; a client that went away is no error."""
+        with suppress(OSError):
+            super().handle()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's signature
+        """Log nothing."""
 
 
 class MetricsServer:
-    """Answers scrapes, in threads of its own, until it is stopped. An address that cannot be had is told once, and tried again."""
+    """Answers scrapes in threads of its own. An address that cannot be used is logged once, and tried again."""
 
     def __init__(self, host: str, port: int, report: Report, retry_s: float = RETRY_S) -> None:
-        self._host, self._port, self._collector, self._retry_s = host, port, HealthCollector(report), retry_s
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(HealthCollector(report))
+        self._app = make_wsgi_app(registry)
+        self._host, self._port, self._retry_s = host, port, retry_s
         self._log = LogOnce(f"metrics on {host}:{port}:", log)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
@@ -199,8 +184,9 @@ class MetricsServer:
                 self._stopping.wait(self._retry_s)
 
     def _serve(self) -> None:
-        with _Server(self._host, self._port, self._collector) as server:
+        ((family, *_, address), *_) = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        server_class: type[_Server] = type("Server", (_Server,), {"address_family": family})
+        with make_server(str(address[0]), self._port, self._app, server_class, _Handler) as server:
             self._log.inform("listening")
             while not self._stopping.is_set():
                 server.handle_request()
-                server.end_late()

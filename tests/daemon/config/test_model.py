@@ -117,7 +117,7 @@ def test_a_credential_of_systemd_is_a_path(tmp_path: Path, monkeypatch: pytest.M
     mqtt = settle(tmp_path, data).mqtt
     assert (mqtt.username_file, mqtt.password_file) == (Path("/run/credentials/x/user"), Path("/run/credentials/x/pass"))
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
-    told = "credential:pass is there in a systemd service alone, with LoadCredential=pass:FILE in its unit"
+    told = "credential:pass exists only in a systemd service with LoadCredential=pass:FILE in its unit"
     assert f"m.yaml: mqtt.password_file: {told}" in problems(tmp_path, data)
     data["mqtt"] = {"username": "u", "password_file": "credential:../x"}
     told = "expected credential:NAME, with the name that LoadCredential= gives"

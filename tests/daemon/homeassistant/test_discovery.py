@@ -33,6 +33,8 @@ def test_an_entity_is_told_like_this() -> None:
     assert read(message) == {
         "name": "Level",
         "unique_id": "aegan_hall_pump_level",
+        "default_entity_id": "sensor.hall_pump_level",
+        "enabled_by_default": False,
         "state_topic": "aegan/hall/pump/score",
         "value_template": "{% set it = value_json | default({}) %}{% if it %}{{ it.level_dbfs | round(1) }}{% endif %}",
         "qos": 1,

@@ -41,6 +41,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert str(caught.value) == f"mqtt.username_file: {told}\nmqtt.password_file: {told}"
 
 
+def test_a_secret_of_a_windows_editor_is_read(tmp_path: Path) -> None:
+    """With a byte order mark and CRLF; text that is not UTF-8 is named as such."""
+    (tmp_path / "password").write_bytes(b"\xef\xbb\xbfp\xc3\xa4ss\r\n")
+    assert settle(username="u", password_file=tmp_path / "password").password == "p\xe4ss"
+    (tmp_path / "password").write_bytes(b"p\xe4ss\n")
+    with pytest.raises(ConfigError, match=r"^mqtt.password_file: .*: expected UTF-8, found byte 0xe4; save the file as UTF-8$"):
+        settle(username="u", password_file=tmp_path / "password")
+
+
 @pytest.mark.parametrize(
     ("host", "password", "tls", "warning"),
     [
@@ -49,7 +58,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("broker.example.org", None, None, None),
         *((host, SECRET, None, None) for host in ("localhost", "127.0.0.1", "127.8.8.8", "::1")),
         ("broker.example.org", SECRET, TlsConfig(), None),
-        ("h", None, TlsConfig(verify=False), "mqtt.tls.verify is false: whoever answers there is believed, and gets the password"),
+        ("h", None, TlsConfig(verify=False), "mqtt.tls.verify is false: any host that answers gets the password"),
     ],
 )
 def test_what_is_risky_is_warned_of(host: str, password: str | None, tls: TlsConfig | None, warning: str | None) -> None:

@@ -22,20 +22,21 @@ RUNS_OUT_S = 2.0  # the time, where no answer comes; where one does it may take 
 
 
 def probe(
-    connection: Endpoint,
+    endpoint: Endpoint,
     protocol: str = "5",
     commands: tuple[str, str] | None = None,
     *more: Permission,
     timeout_s: float = STEP_DEADLINE_S,
+    largest_bytes: int = 0,
 ) -> tuple[list[str], str]:
     """The stages' verdicts, and the one that failed, without the broker's name."""
     told: list[str] = []
     failure = ""
     try:
-        BrokerProbe(connection, protocol, [MAY_WRITE, *more], commands, timeout_s).run(told.append)  # type: ignore[arg-type]
+        BrokerProbe(endpoint, protocol, [MAY_WRITE, *more], commands, timeout_s, largest_bytes=largest_bytes).run(told.append)  # type: ignore[arg-type]
     except PublishError as error:
         failure = str(error)
-    where = f"MQTT broker {connection.host}:{connection.port}: "
+    where = f"MQTT broker {endpoint.host}:{endpoint.port}: "
     return [line.removeprefix(where) for line in told], failure.removeprefix(where)
 
 
@@ -190,9 +191,7 @@ def test_nobody_listens() -> None:
 def test_no_tls_there(broker: Mosquitto) -> None:
     """TLS is configured, and the port speaks none."""
     told, failure = probe(Endpoint("127.0.0.1", broker.port, "c", tls=TlsConfig(verify=False)))
-    warned = (
-        f"warning: MQTT broker 127.0.0.1:{broker.port}: mqtt.tls.verify is false: whoever answers there is believed, and gets the password"
-    )
+    warned = f"warning: MQTT broker 127.0.0.1:{broker.port}: mqtt.tls.verify is false: any host that answers gets the password"
     assert told == [warned, "DNS: 127.0.0.1", "TCP: ok"]
     assert failure == "TLS: the broker broke off the TLS handshake; does this port speak TLS? Check mqtt.port and mqtt.tls"
 

@@ -25,7 +25,7 @@ USER = "pump"
 DAEMON = [sys.executable, "-m", "aegan_monitor.cli"]
 MAY_WRITE_ALL = f"user {USER}\ntopic readwrite #\n"
 TRIALS = "homeassistant/sensor/box/check/config, homeassistant/sensor/box_pump/check/config"
-UNTRUSTED = "the broker's certificate is signed by nobody we trust; name the authority's certificate in mqtt.tls.ca_file"
+UNTRUSTED = "the broker's certificate is signed by an unknown authority; name the authority's certificate in mqtt.tls.ca_file"
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ CASES = {
         check_line="refused client 'aegan-box-check' (Not authorized): check mqtt.username and mqtt.password_file",
     ),
     "ACL": Case(
-        "refused a message on aegan/box/pump/alarm (Not authorized): it is offered again every 1 to 10 minutes; check the broker's ACL",
+        "refused a message on aegan/box/pump/alarm (Not authorized): it is sent again every 1 to 10 minutes; check the broker's ACL",
         "permission to publish",
         acl=f"user {USER}\ntopic write aegan/box/health\ntopic write aegan/box/status\ntopic write homeassistant/#\n",
         check_line="a message on aegan/box/check was refused (Not authorized); the ACL must let this user write aegan/box/#",
     ),
     "ACL of discovery": Case(
         "refused a message on homeassistant/+/+/+/config (Not authorized): "
-        "it is offered again every 1 to 10 minutes; check the broker's ACL",
+        "it is sent again every 1 to 10 minutes; check the broker's ACL",
         "permission to publish discovery",
         acl=f"user {USER}\ntopic readwrite aegan/#\n",
         check_line="a message on homeassistant/sensor/box/check/config and on homeassistant/sensor/box_pump/check/config was refused "

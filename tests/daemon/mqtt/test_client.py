@@ -1,0 +1,67 @@
+"""paho's client with reason codes that paho does not know: they refuse one message or subscription, and the connection goes on."""
+
+import socket
+
+import pytest
+
+from aegan_monitor.messages.topics import Message
+from aegan_monitor.mqtt.client import LARGER_LIMIT
+from aegan_monitor.outbox.outbox import Outbox
+from broker import STEP_DEADLINE_S, wait_until
+from example_messages import EVENT_TOPIC, make_alarm, make_event, put
+from mqtt_peer import ACCEPTED, answer, read_packet
+from publishers import Make, wait_for_end
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (0x95, f"(Packet too large): it is not sent again on this connection; {LARGER_LIMIT}"),
+        (0xEE, "(reason code 0xee): it is not sent again"),
+    ],
+)
+def test_an_unknown_reason_refuses_one_message(make: Make, caplog: pytest.LogCaptureFixture, code: int, words: str) -> None:
+    """It is counted and logged once; what follows on the same topic and on others goes out on the same connection."""
+    outbox = Outbox()
+    put(outbox, make_event(1))
+    outbox.put(Message(EVENT_TOPIC, b"next", 1, False, "event"))
+    put(outbox, make_alarm(active=True))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        publisher = make(server.getsockname()[1], outbox)
+        publisher.start()
+        peer, _ = server.accept()
+        with peer, peer.makefile("rb") as stream:
+            peer.settimeout(STEP_DEADLINE_S)
+            read_packet(stream)
+            peer.sendall(ACCEPTED)
+            packets = [read_packet(stream) for _ in range(3)]
+            peer.sendall(b"".join(answer(packet, code if b"id-1" in packet[1] else 0) for packet in packets))
+            wait_until(lambda: outbox.depth == 1, "an answer to each")
+            assert read_packet(stream)[1].endswith(b"online")
+            assert publisher.connected
+            publisher.stop(timeout_s=0.0)
+    wait_for_end()
+    (line,) = [message for message in caplog.messages if "refused" in message]
+    assert f"refused a message on {EVENT_TOPIC} {words}" in line
+    assert (publisher.refused_total, outbox.measure().parked) == (1, 1)
+
+
+def test_an_unknown_reason_refuses_one_subscription(make: Make) -> None:
+    """The connection goes on with the others."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        listeners = {"a/command": lambda _: None, "b/command": lambda _: None}
+        publisher = make(server.getsockname()[1], Outbox(), listeners=listeners)
+        publisher.start()
+        peer, _ = server.accept()
+        with peer, peer.makefile("rb") as stream:
+            peer.settimeout(STEP_DEADLINE_S)
+            read_packet(stream)
+            peer.sendall(ACCEPTED)
+            first, body = read_packet(stream)
+            assert first == 0x82  # SUBSCRIBE
+            peer.sendall(b"\x90\x0a" + body[:2] + b"\x05\x1f\x00\x02no" + b"\xee\x01")  # SUBACK with a reason string
+            assert read_packet(stream)[1].endswith(b"online")
+            wait_until(lambda: publisher.refused_total == 1, "the refusal")
+            assert publisher.connected
+            publisher.stop(timeout_s=0.0)
+    assert "refused the subscription to a/command" in publisher.problem

@@ -1,0 +1,29 @@
+"""What tests of a publisher have in common."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from aegan_monitor.mqtt.client import Protocol
+from aegan_monitor.mqtt.publisher import MqttPublisher
+from broker import wait_until
+
+RETRYING = "; retrying every 0.05 to 0.2 s"
+PROTOCOLS: tuple[Protocol, ...] = ("5", "3.1.1")
+both = pytest.mark.parametrize("protocol", PROTOCOLS)
+Make = Callable[..., MqttPublisher]
+
+
+def wait_for_end(n_left: int = 0) -> None:
+    """Until no more publishers than that have their thread."""
+    wait_until(lambda: [thread.name for thread in threading.enumerate()].count("mqtt") == n_left, "the end of a publisher's thread")
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
