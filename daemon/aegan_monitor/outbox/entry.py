@@ -9,7 +9,7 @@ OVERHEAD_BYTES = 100  # what an entry costs beside topic and payload, roughly
 
 
 @dataclass(slots=True)
-class Row:
+class Entry:
     """A message in the outbox.
 
     Attributes:

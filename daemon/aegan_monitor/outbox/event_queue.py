@@ -4,8 +4,9 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from aegan_monitor.outbox.entry import Row
+from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.retained_topics import NO_CHANGES, TopicChanges
 
 
@@ -13,7 +14,7 @@ from aegan_monitor.outbox.retained_topics import NO_CHANGES, TopicChanges
 class Changes:
     """What the store lacks: events by row and number, records of alarms by machine, retained topics."""
 
-    added: list[Row] = field(default_factory=list)
+    added: list[Entry] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
     alarms: dict[str, bytes] = field(default_factory=dict)
     topics: TopicChanges = NO_CHANGES
@@ -21,6 +22,13 @@ class Changes:
     def __bool__(self) -> bool:
         """There is something."""
         return bool(self.added or self.removed or self.alarms or any(self.topics))
+
+
+class News(NamedTuple):
+    """Which threads have something to do after a `put`."""
+
+    to_write: bool
+    to_send: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +40,28 @@ class Depth:
     events_bytes: int
 
 
-class Events:
+class EventQueue:
     """All events of the outbox, which calls every method under its lock; and what the store lacks."""
 
     def __init__(self, *, durable: bool, max_bytes: int, max_age_s: float, keep_s: float) -> None:
         self.dropped_total = 0
         self.n_bytes = 0
-        self.unwritten: dict[int, Row] = {}
+        self.unwritten: dict[int, Entry] = {}
         self.removed: list[int] = []  # that the store still has
         self._durable, self._max_bytes, self._max_age_s, self._keep_s = durable, max_bytes, max_age_s, keep_s
-        self._rows: dict[int, Row] = {}  # oldest first
+        self._rows: dict[int, Entry] = {}  # oldest first
         self._queues: dict[str, list[int]] = {}  # numbers of those that wait, a heap a topic; one that waits no more is skipped
-        self._kept: deque[Row] = deque()
+        self._kept: deque[Entry] = deque()
 
-    def __contains__(self, row: Row) -> bool:
+    def __contains__(self, row: Entry) -> bool:
         """The event was neither dropped nor removed."""
         return row.number in self._rows
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[Entry]:
         """All, oldest first."""
         return iter(self._rows.values())
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Entry) -> None:
         """Add a new event, or one that was restored from the store."""
         self._rows[row.number] = row
         self.n_bytes += row.n_bytes
@@ -61,7 +69,7 @@ class Events:
             self.unwritten[row.number] = row
         self.wait(row)
 
-    def restore(self, rows: list[Row]) -> None:
+    def restore(self, rows: list[Entry]) -> None:
         """Add events of an earlier run, whose numbers are below all others."""
         for row in rows:
             self.add(row)
@@ -71,7 +79,7 @@ class Events:
         """Topics that ever had an event."""
         return iter(self._queues)
 
-    def first(self, topic: str) -> Row | None:
+    def first(self, topic: str) -> Entry | None:
         """The first event that waits on a topic."""
         queue = self._queues.get(topic, [])
         while queue:
@@ -81,13 +89,13 @@ class Events:
             heapq.heappop(queue)
         return None
 
-    def wait(self, row: Row) -> None:
+    def wait(self, row: Entry) -> None:
         """Queue the event again, in its place, unless it was removed."""
         row.state = "waiting"
         if row in self:
             heapq.heappush(self._queues.setdefault(row.message.topic, []), row.number)
 
-    def keep(self, row: Row, now_s: float) -> None:
+    def keep(self, row: Entry, now_s: float) -> None:
         """The broker has acknowledged the event: keep it for a while."""
         if row in self:
             row.acknowledged_s = now_s if row.acknowledged_s is None else row.acknowledged_s
@@ -100,19 +108,19 @@ class Events:
             self.wait(row)
         self._kept.clear()
 
-    def written(self, row: Row) -> None:
+    def written(self, row: Entry) -> None:
         """The store has written the event, or has tried."""
         if waiting := self.unwritten.pop(row.number, None):
             waiting.written = True
         else:  # it was removed while it was written
             self.removed.append(row.number)
 
-    def changes(self) -> tuple[list[Row], list[int]]:
+    def changes(self) -> tuple[list[Entry], list[int]]:
         """Events to write, and numbers to remove; call `written` afterwards."""
         removed, self.removed = self.removed, []
         return [replace(row) for row in self.unwritten.values()], removed
 
-    def copies(self) -> list[Row]:
+    def copies(self) -> list[Entry]:
         """Copies of all events, for a new store."""
         self.removed.clear()
         return [replace(row) for row in self]
@@ -132,11 +140,11 @@ class Events:
         while self.n_bytes > self._max_bytes:
             self._drop(self._kept.popleft() if self._kept else next(iter(self)))
 
-    def _drop(self, row: Row) -> None:
+    def _drop(self, row: Entry) -> None:
         self.dropped_total += row in self and row.acknowledged_s is None
         self._remove(row)
 
-    def _remove(self, row: Row) -> None:
+    def _remove(self, row: Entry) -> None:
         if self._rows.pop(row.number, None) is None:
             return
         self.n_bytes -= row.n_bytes

@@ -5,23 +5,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import NamedTuple
 
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.outbox.backoff import Backoff
-from aegan_monitor.outbox.entry import Row
-from aegan_monitor.outbox.event_queue import Changes, Depth, Events
+from aegan_monitor.outbox.entry import Entry
+from aegan_monitor.outbox.event_queue import Changes, Depth, EventQueue, News
 from aegan_monitor.outbox.latest import Latest
 from aegan_monitor.outbox.retained_topics import RetainedTopics, TopicChanges
 
 KEEP_S = 60.0  # an acknowledged event is kept so long: brokers write to their disk when they like
-
-
-class News(NamedTuple):
-    """Which threads have something to do after a `put`."""
-
-    to_write: bool
-    to_send: bool
 
 
 class Outbox:
@@ -50,11 +42,11 @@ class Outbox:
         self._alarms: dict[str, bytes] = {}  # records by machine
         self._unwritten_alarms: dict[str, bytes] = {}
         self._next_number = 1
-        self._events = Events(durable=durable, max_bytes=max_bytes, max_age_s=max_age_s, keep_s=keep_s)
+        self._events = EventQueue(durable=durable, max_bytes=max_bytes, max_age_s=max_age_s, keep_s=keep_s)
         self._latest = Latest()
         self._backoff = Backoff()
         self._topics = RetainedTopics(durable=durable)
-        self._flying: dict[int, Row] = {}
+        self._flying: dict[int, Entry] = {}
 
     @property
     def dropped_total(self) -> int:
@@ -89,10 +81,10 @@ class Outbox:
             return dict(self._alarms)
 
     @property
-    def is_told(self) -> bool:
+    def is_answered(self) -> bool:
         """The broker has answered, on this connection, the newest message of every retained topic that there was at its beginning."""
         with self._lock:
-            return self._latest.is_told
+            return self._latest.is_answered
 
     def measure(self) -> Depth:
         """How full it is."""
@@ -127,7 +119,7 @@ class Outbox:
         with self._lock:
             self._put_latest(self._latest.missing())
 
-    def restore(self, rows: list[Row], alarms: Mapping[str, bytes] = MappingProxyType({}), topics: Iterable[str] = ()) -> None:
+    def restore(self, rows: list[Entry], alarms: Mapping[str, bytes] = MappingProxyType({}), topics: Iterable[str] = ()) -> None:
         """What the store holds of an earlier run. Its events go before all that was put since; a record of this run is the newer one."""
         with self._lock:
             self._alarms = {**alarms, **self._alarms}
@@ -138,7 +130,7 @@ class Outbox:
             self._events.tidy(self._clock())
             self._put_latest(self._topics.restore(topics))
 
-    def next(self) -> Row | None:
+    def next(self) -> Entry | None:
         """The row that goes out now, if any: the first of those that may."""
         with self._lock:
             now_s = self._clock()
@@ -155,7 +147,7 @@ class Outbox:
             rows = [*(row for row in self._events if row.state == "waiting"), *self._latest.waiting()]
             return [row.message for row in sorted(rows, key=lambda row: row.number)]
 
-    def sent(self, row: Row) -> None:
+    def sent(self, row: Entry) -> None:
         """The row is on the wire: at QoS 0 that is all, at QoS 1 it waits for an answer."""
         with self._lock:
             if row.message.qos == 0:
@@ -228,11 +220,11 @@ class Outbox:
         for message in messages:
             self._latest.put(self._make_row(message))
 
-    def _make_row(self, message: Message) -> Row:
+    def _make_row(self, message: Message) -> Entry:
         self._next_number += 1
-        return Row(self._next_number - 1, message, self._clock())
+        return Entry(self._next_number - 1, message, self._clock())
 
-    def _land(self, number: int) -> Row | None:
+    def _land(self, number: int) -> Entry | None:
         """The event that was in flight; of any other kind the answer is the end: a state is retained, and repeated."""
         row = self._flying.pop(number, None)
         if row is None or row.is_event:
@@ -242,11 +234,11 @@ class Outbox:
         self._latest.take(row)
         return None
 
-    def _next_event(self, topic: str, now_s: float) -> Row | None:
+    def _next_event(self, topic: str, now_s: float) -> Entry | None:
         row = self._events.first(topic)
         return row if row and row.written and self._backoff.is_free(topic, now_s) else None
 
-    def _is_held(self, row: Row, now_s: float) -> bool:
+    def _is_held(self, row: Entry, now_s: float) -> bool:
         """A state or result waits for the earlier events of its machine, as long as those can be sent."""
         if row.message.topic in self._topics.unwritten:
             return True

@@ -31,7 +31,7 @@ class RetainedTopics:
         self._removed: set[str] = set()  # that the store still has
 
     def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] | None = None) -> list[Message]:
-        """Set the topics of this configuration; the messages that clear the others, as far as `is_ours` (the rest may be another daemon's)."""
+        """Set the topics of this configuration; returns what clears the others that `is_ours`: the rest may be another daemon's."""
         self._belonging, self._is_ours = frozenset(topics), is_ours or _every
         self._add(self._belonging)
         return self._clear()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from aegan_monitor.clock import elapsed_s
 from aegan_monitor.errors import PublishError
-from aegan_monitor.outbox.entry import Row
+from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.outbox.retained_topics import find_filters
@@ -163,5 +163,5 @@ class Writer:
         age_s = self._wall_clock() - self._clock()
         return [StoredEvent(row.number, row.put_s + age_s, row.message) for row in changes.added]
 
-    def _restored(self, event: StoredEvent) -> Row:
-        return Row(event.number, event.message, self._clock() - elapsed_s(event.put_at, self._wall_clock()))
+    def _restored(self, event: StoredEvent) -> Entry:
+        return Entry(event.number, event.message, self._clock() - elapsed_s(event.put_at, self._wall_clock()))

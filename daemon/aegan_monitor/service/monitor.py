@@ -15,7 +15,8 @@ from aegan_monitor.homeassistant.birth import Birth, list_birth_topics
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.connection import NOTICE_KEEPALIVES, ConnectionSettings
 from aegan_monitor.mqtt.publisher import FIRST_RETRY_S, MqttPublisher
-from aegan_monitor.outbox.outbox import KEEP_S, News, Outbox
+from aegan_monitor.outbox.event_queue import News
+from aegan_monitor.outbox.outbox import KEEP_S, Outbox
 from aegan_monitor.outbox.store import Store, find_path
 from aegan_monitor.outbox.writer import Writer
 from aegan_monitor.service.build import Setup, build

@@ -11,7 +11,8 @@ from aegan_monitor.clock import now
 from aegan_monitor.messages.commands import make_result
 from aegan_monitor.messages.payloads import Event, Payload, Score, Sensor
 from aegan_monitor.messages.topics import Topics
-from aegan_monitor.outbox.outbox import News, Outbox
+from aegan_monitor.outbox.event_queue import News
+from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.runtime import Line
 from aegan_monitor.service.watchdog import Watchdog

@@ -9,9 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from aegan_monitor.messages.payloads import Kind
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message
 from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S, LONGEST_RETRIAL_S
-from aegan_monitor.outbox.entry import Row
+from aegan_monitor.outbox.entry import Entry
+from aegan_monitor.outbox.event_queue import News
 from aegan_monitor.outbox.latest import LATE_S
-from aegan_monitor.outbox.outbox import News, Outbox
+from aegan_monitor.outbox.outbox import Outbox
 
 LIVE: tuple[Kind, ...] = ("score", "health", "alarm", "sensor", "status")
 ROW_BYTES = 130  # more than one event of these tests, less than two
@@ -37,7 +38,7 @@ def texts(outbox: Outbox) -> list[str]:
     return [message.payload.decode() for message in outbox.pending()]
 
 
-def take(outbox: Outbox) -> Row:
+def take(outbox: Outbox) -> Entry:
     """Send the next row."""
     row = outbox.next()
     assert row is not None
@@ -190,25 +191,25 @@ def test_the_broker_is_told_once_it_has_answered_the_newest_of_each_retained_top
         outbox.acknowledged(alarm.number)
         outbox.acknowledged(sensor.number)
         newer = take(outbox)
-        assert (newer.message.payload, outbox.is_told) == (b"alarm", False)
+        assert (newer.message.payload, outbox.is_answered) == (b"alarm", False)
         outbox.refused(newer.number, for_good=False)
-        assert outbox.is_told
+        assert outbox.is_answered
     outbox.put(make_message("alarm", "normal"))
-    assert outbox.is_told
+    assert outbox.is_answered
 
 
 def test_who_has_nothing_retained_has_told_all() -> None:
     """Events and scores do not count, and of a topic that is cleared nothing is told twice."""
     outbox = filled(*events(1), make_message("score", "s"))
     outbox.connected()
-    assert outbox.is_told
+    assert outbox.is_answered
     outbox.put(make_message("alarm", "normal", "fan"))
     outbox.belong([])
     outbox.restore([], {}, ["aegan/hall/fan/alarm"])
     outbox.connected()
-    assert not outbox.is_told
+    assert not outbox.is_answered
     deliver(outbox)
-    assert outbox.is_told
+    assert outbox.is_answered
 
 
 def test_a_late_score_is_not_sent() -> None:
@@ -415,7 +416,7 @@ def test_an_event_that_went_while_it_was_written_is_removed() -> None:
 
 def test_what_the_store_holds_goes_first() -> None:
     """Also where it could be read only after something new had been put; numbers stay in order."""
-    stored = [Row(number, message, 0.0) for number, message in zip((7, 9), events(2), strict=True)]
+    stored = [Entry(number, message, 0.0) for number, message in zip((7, 9), events(2), strict=True)]
     before, after = Outbox(max_age_s=1e9), Outbox(max_age_s=1e9)
     before.restore(stored, {"pump": b"old", "fan": b"old"})
     before.put(make_message("event", "new"), alarms={"pump": b"new"})
@@ -497,7 +498,7 @@ class DeliveryMachine(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 5), answer=st.sampled_from(["heard", "refused"]))
     def send(self, limit: int, answer: str) -> None:
         """The publisher hands rows over, and the broker takes them in order, or none of them."""
-        rows: list[Row] = []
+        rows: list[Entry] = []
         while len(rows) < limit and (row := self.outbox.next()) is not None:
             self.outbox.sent(row)
             rows.append(row)

@@ -21,8 +21,8 @@ from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.messages.payloads import Event
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.incoming import Received
-from aegan_monitor.outbox.event_queue import Changes
-from aegan_monitor.outbox.outbox import News, Outbox
+from aegan_monitor.outbox.event_queue import Changes, News
+from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.runtime import Line
 from aegan_monitor.service.worker import Worker

@@ -63,8 +63,7 @@ CASES = {
         check_line="a message on aegan/box/check was refused (Not authorized); the ACL must let this user write aegan/box/#",
     ),
     "ACL of discovery": Case(
-        "refused a message on homeassistant/+/+/+/config (Not authorized): "
-        "it is sent again every 1 to 10 minutes; check the broker's ACL",
+        "refused a message on homeassistant/+/+/+/config (Not authorized): it is sent again every 1 to 10 minutes; check the broker's ACL",
         "permission to publish discovery",
         acl=f"user {USER}\ntopic readwrite aegan/#\n",
         check_line="a message on homeassistant/sensor/box/check/config and on homeassistant/sensor/box_pump/check/config was refused "
