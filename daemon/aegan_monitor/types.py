@@ -1,6 +1,7 @@
 """What flows along the line, from a block of samples to a transition of the alarm."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -18,20 +19,37 @@ class Block:
         samples: float32 `[n_samples]`, full scale is -1 to 1.
         start_sample: Index of the first sample since the capture was opened first; a jump means loss.
         overflowed: The device lost samples before this block.
+        began_s, ended_s: When its first and last sample sounded, by the boot clock (`clock.since_boot_s`); None where no clock paces
+            the sound, as in recordings that are read at once.
     """
 
     samples: FloatArray
     start_sample: int
     overflowed: bool = False
+    began_s: float | None = None
+    ended_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Hop-aligned samples out of the ring; `after_gap` says that samples before them were lost."""
+    """Hop-aligned samples out of the ring; `after_gap`: samples before them were lost; `began_s`, `ended_s`: as of a Block."""
 
     samples: FloatArray
     start_sample: int
     after_gap: bool = False
+    began_s: float | None = None
+    ended_s: float | None = None
+
+    def wall_time(self, sample: int, now: datetime, now_s: float) -> datetime:
+        """When `sample` sounded, by the wall clock as it is set now.
+
+        `now` and `now_s` are the same moment by the wall clock and by the boot clock, which no one sets: a step of the wall clock
+        moves all stamps that follow, by the whole step. Without stamps in the run it is `now`.
+        """
+        if self.began_s is None or self.ended_s is None:
+            return now
+        part = (sample - self.start_sample) / len(self.samples)
+        return now - timedelta(seconds=now_s - self.began_s - part * (self.ended_s - self.began_s))
 
 
 @dataclass(frozen=True, slots=True)

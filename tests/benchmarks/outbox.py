@@ -17,8 +17,8 @@ from aegan_monitor.mqtt.connection import ConnectionSettings
 from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.outbox.outbox import Outbox
-from aegan_monitor.outbox.store import Journal
-from aegan_monitor.outbox.writer import Scribe
+from aegan_monitor.outbox.store import Store
+from aegan_monitor.outbox.writer import Writer
 from aegan_monitor.service.health import resident_bytes
 from broker import Mosquitto, Subscriber, wait_until
 
@@ -44,28 +44,28 @@ def make_event(sequence: int) -> Event:
     )
 
 
-def start(folder: Path) -> tuple[Outbox, Scribe]:
+def start(folder: Path) -> tuple[Outbox, Writer]:
     """An outbox on its file."""
     outbox = Outbox(durable=True)
-    scribe = Scribe(outbox, Journal(folder / "outbox.sqlite"))
-    scribe.start()
-    return outbox, scribe
+    writer = Writer(outbox, Store(folder / "outbox.sqlite"))
+    writer.start()
+    return outbox, writer
 
 
 def main() -> None:
     """Fill, end, start again and drain."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        outbox, scribe = start(folder)
+        outbox, writer = start(folder)
         began_s = time.perf_counter()
         for sequence in range(1, N_EVENTS + 1):
             outbox.put(TOPICS.message(make_event(sequence), "pump"))
-        scribe.settle(LONGEST_S)
+        writer.settle(LONGEST_S)
         print(f"{N_EVENTS} events put and on disk   {N_EVENTS / (time.perf_counter() - began_s):8.0f} a second")
-        scribe.stop()
+        writer.stop()
 
         began_s = time.perf_counter()
-        outbox, scribe = start(folder)
+        outbox, writer = start(folder)
         print(f"file read at start           {time.perf_counter() - began_s:8.2f} s, {outbox.depth} events")
         broker = Mosquitto(folder / "mosquitto", quiet=True)
         broker.start()
@@ -84,7 +84,7 @@ def main() -> None:
             wait_until(lambda: len(subscriber.received("aegan/hall/pump/event")) == N_EVENTS, "the subscriber", LONGEST_S)
         print(f"drained                      {N_EVENTS / took_s:8.0f} a second, {more_mb:.1f} MB more in memory at most")
         publisher.stop()
-        scribe.stop()
+        writer.stop()
         broker.stop()
 
 

@@ -51,10 +51,10 @@ def test_rows_and_fields_read_well() -> None:
     assert "| `<base>/health` | 0 | yes | [how the daemon fares](#health) |\n" in topics_table()
     assert "| `<base>/<machine>/score` | 0 | no | [each decision](#score) |\n" in topics_table()
     sections = payload_sections()
-    assert "| `command` | `acknowledge`, `shelve`, `unshelve` | `acknowledge` the active alarm, " in sections
+    assert "| `command` | `acknowledge`, `shelve`, `unshelve`, `close` | `acknowledge` the active alarm, " in sections
     assert "| `event_id` | string or null | The id of the last event, null before the first. |\n" in sections
     assert "| `machines` | object of MachineHealth | By the machine's name. |\n" in sections
-    assert "\nMachineHealth: How the line of one machine fares.\n" in sections
+    assert "\nMachineHealth: State of one machine and of its input.\n" in sections
 
 
 class Bare(Payload):

@@ -72,16 +72,15 @@ def make_slow_bundle(folder: Path) -> Path:
 
 
 def replace_fan(folder: Path, broker: Mosquitto, daemon: Daemon, subscriber: Subscriber) -> None:
-    """Its alarm ends with an event that says why."""
+    """Its alarm goes on, under the same id, without an event: the same bundle and threshold judge it."""
     raised = subscriber.wait_for(lambda m: m.topic == "aegan/box/fan/event", DEADLINE_S).json()
     assert (raised["kind"], raised["sequence"]) == ("raised", 1)
     write_config(folder, broker.port, PUMP, fan(", no_data_s: 7"))
     assert reload(daemon) == (0, "")
     wait_for_log(daemon, "reloaded: pump runs on, fan replaced\n")
-    cleared = subscriber.wait_for(lambda m: m.topic == "aegan/box/fan/event" and m.json()["kind"] == "cleared").json()
-    assert cleared["cause"] == "reconfigured: a reload has changed or removed the machine, and ended the alarm that was active before"
-    assert cleared["sequence"] == 2
-    subscriber.wait_for(lambda m: m.topic == "aegan/box/fan/alarm" and m.json()["event_id"] == cleared["id"] and not m.json()["active"])
+    kept = subscriber.wait_for(lambda m: m.topic == "aegan/box/fan/alarm" and not m.json()["confirmed"] and m.json()["active"]).json()
+    assert kept["alarm_id"] == kept["event_id"] == raised["id"]
+    subscriber.wait_for(lambda m: m.topic == "aegan/box/fan/alarm" and m.json()["confirmed"] and m.json()["alarm_id"] == raised["id"])
 
 
 def fail_to_load_a_slow_bundle(folder: Path, broker: Mosquitto, daemon: Daemon, subscriber: Subscriber) -> None:
@@ -101,9 +100,11 @@ def fail_to_load_a_slow_bundle(folder: Path, broker: Mosquitto, daemon: Daemon, 
 
 
 def remove_fan(folder: Path, broker: Mosquitto, daemon: Daemon, subscriber: Subscriber) -> None:
-    """The broker forgets what it kept of it."""
+    """Its alarm ends with an event that says why, and the broker forgets what it kept of it."""
     write_config(folder, broker.port, PUMP)
     assert reload(daemon) == (0, "")
+    removed = subscriber.wait_for(lambda m: m.topic == "aegan/box/fan/event" and m.json()["kind"] == "removed").json()
+    assert (removed["sequence"], removed["active"]) == (2, False)
     is_of_fan = re.compile("aegan/box/fan/(alarm|sensor)$|homeassistant/[^/]+/box_fan/").match
     wait_until(lambda: not any(map(is_of_fan, find_retained(subscriber.received()))), "the end of what was kept of the fan")
     with Subscriber(broker.port) as later:

@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +10,8 @@ import threading
 from pathlib import Path
 from typing import Self
 
+from aegan_monitor.alarm.lifecycle import AlarmRecord
+from aegan_monitor.alarm.stored import read_record
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.messages.topics import QOS_AND_RETAINED
 from alternating import ALARM, SCORE, AlternatingSound
@@ -25,13 +27,24 @@ class Daemon:
     """`aegan-monitor run` on a pipe, fed by a thread at many times real time; every decision is an event."""
 
     def __init__(
-        self, config: Path, sound: AlternatingSound, events_per_s: float = 12.0, *, apart: bool = False, process: Child | None = None
+        self,
+        config: Path,
+        sound: AlternatingSound,
+        events_per_s: float = 12.0,
+        *,
+        apart: bool = False,
+        process: Child | None = None,
+        code: Path | None = None,
     ) -> None:
-        """Start, or take a `process`; events come in pairs, of whose alarm states the outbox may send the second alone, or each `apart`."""
+        """Start, or take a `process`; `code` is a folder with another version of the program.
+
+        Events come in pairs, of whose alarm states the outbox may send the second alone, or each `apart`.
+        """
         self._n_pieces = 2 if apart else 1  # of the loop, which makes two events
         self._turn_s = 2 / self._n_pieces / events_per_s
         command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
-        self._process = process or subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=False)
+        environment = {**os.environ, "PYTHONPATH": str(code)} if code else None
+        self._process = process or subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=False, env=environment)
         self._sound = sound
         self._ending = threading.Event()
         self._log: list[str] = []
@@ -115,9 +128,8 @@ def find_retained(messages: list[Received]) -> set[str]:
     return {topic for topic, payload in last.items() if payload}
 
 
-def stored_last_event(path: Path) -> dict[str, object]:
-    """The last event that the journal of an ended daemon remembers."""
+def stored_alarm(path: Path, machine: str = "pump") -> AlarmRecord:
+    """The record of a machine's alarm in the store of an ended daemon."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        [(payload,)] = connection.execute("SELECT payload FROM last_events WHERE topic = ?", (EVENT_TOPIC,)).fetchall()
-    found: dict[str, object] = json.loads(payload)
-    return found
+        [(record,)] = connection.execute("SELECT record FROM alarms WHERE machine = ?", (machine,)).fetchall()
+    return read_record(record)

@@ -1,16 +1,14 @@
-"""One machine's line from ring to messages: pipeline, decision, alarm, and what is published about them."""
+"""One machine: from runs of samples and commands to payloads and to the record of its alarm."""
 
-import math
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from aegan_monitor.alarm.annunciation import Standing
-from aegan_monitor.alarm.delays import ACTIVE, Alarm, Transition
-from aegan_monitor.alarm.events import Announcer
-from aegan_monitor.alarm.last_event import LastEvent
+from aegan_monitor.alarm.events import describe_command, make_event, make_state
+from aegan_monitor.alarm.lifecycle import EPOCH, AlarmRecord, Delays, Signal, Transition, refusal, shelf_left_s, take
 from aegan_monitor.audio.supervisor import SensorState
+from aegan_monitor.clock import CLOCK_SET_FROM_S
 from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.policy import Decider, Decision
@@ -19,12 +17,12 @@ from aegan_monitor.messages import payloads
 from aegan_monitor.messages.commands import Refusal, make_result
 from aegan_monitor.types import ClipScore, Run
 
-N_DECISIONS_LATE = 2  # so many may be missing while the last still says how the machine sounds
+STORE_S = 60.0  # a record whose last decision alone is newer is stored so often
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A clip's scores with all that follows from them."""
+    """A clip's scores with the decision and the transitions that follow."""
 
     clip: ClipScore
     decision: Decision
@@ -32,117 +30,164 @@ class Outcome:
 
 
 class Judge:
-    """Decision and alarm for one stream of clip scores; pure."""
+    """Decision and life cycle for one stream of clip scores; pure.
+
+    Attributes:
+        record: The alarm as the last decision left it.
+    """
 
     def __init__(self, fields: BundleFields, score: str, settings: AlarmConfig) -> None:
         rate = fields.features.sample_rate_hz
         self.score = score
         self.sample_rate_hz = rate
-        self.decision_hop_s = fields.clip.decision_hop_frames * fields.features.hop_s
-        self.alarm = Alarm(round(settings.on_delay_s * rate), round(settings.off_delay_s * rate))
+        self.record = AlarmRecord()
+        self._hop_samples = round(fields.clip.decision_hop_frames * fields.features.hop_s * rate)
+        self._delays = Delays(round(settings.on_delay_s * rate), round(settings.off_delay_s * rate))
         self._decider = Decider(fields, score, settings.quantile, settings.margin)
+        self._end_sample: int | None = None
 
-    def judge(self, clip: ClipScore) -> Outcome:
-        """Decide about the next clip."""
-        decision = self._decider.decide(clip.scores[self.score], self.alarm.state in ACTIVE)
-        return Outcome(clip, decision, self.alarm.update(decision.exceeded, clip.end_sample))
+    def judge(self, clip: ClipScore, time: datetime = EPOCH) -> Outcome:
+        """Decide about the next clip; `time` stamps what changes."""
+        new_samples = clip.end_sample - self._end_sample if self._end_sample is not None else 0
+        heard_samples = new_samples if 0 < new_samples < self._hop_samples else self._hop_samples  # behind a gap: one hop
+        self._end_sample = clip.end_sample
+        decision = self._decider.decide(clip.scores[self.score], self.record.in_alarm)
+        measured = replace(self.record, score=decision.score, threshold=decision.threshold, measured_at=time)
+        transitions = self._delays.advance(measured, decision.exceeded, heard_samples, time)
+        self.record = transitions[-1].after if transitions else measured
+        return Outcome(clip, decision, transitions)
 
 
 class Machine:
-    """Scores runs of samples, and says what happened as payloads. It belongs to the worker thread.
+    """Scores runs of samples and makes payloads. It belongs to the worker thread.
 
     Attributes:
-        n_samples_scored: Samples that a score has covered; what was heard between two gaps too short for a clip is none of them.
+        n_samples_scored: Samples that a score has covered; sound between two gaps that is shorter than a clip is not counted.
         last_score: The last decision, for any thread to read.
     """
 
-    def __init__(self, name: str, pipeline: Pipeline, judge: Judge, new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
+    def __init__(
+        self, name: str, pipeline: Pipeline, judge: Judge, basis: str = "", new_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    ) -> None:
+        """Store; `basis` names what judges (bundle, score, threshold settings): an alarm of another basis is superseded."""
         self.name = name
         self.n_samples_scored = 0
-        self._scored_until = 0  # the sample after the last of them
         self.last_score: payloads.Score | None = None
-        self._pipeline, self._judge = pipeline, judge
-        self._announcer = Announcer(judge.score, judge.sample_rate_hz, new_id)
+        self._scored_until = 0  # the sample after the last that a score has covered
+        self._pipeline, self._judge, self._basis, self._new_id = pipeline, judge, basis, new_id
         self._end_sample = 0  # of what was heard
-        self._decided_s = -math.inf  # when the last decision fell that no fault of the sensor has made old
+        self._raised_sample: int | None = None  # of the present alarm, if it was raised in this run
+        self._is_confirmed = False  # a decision of this run stands behind the state
+        self._shelf_end_s: float | None = None  # on the boot clock
+        self._stored: AlarmRecord | None = None  # none before `begin`
+        self._stored_s = 0.0
         self._sensor: SensorState | None = None
 
     @property
+    def record(self) -> AlarmRecord:
+        """The alarm now."""
+        return self._judge.record
+
+    @property
     def state(self) -> payloads.AlarmState:
-        """The alarm's state."""
-        return self._judge.alarm.state
+        """The alarm's process state."""
+        return self.record.process
 
     @property
     def active(self) -> bool:
-        """The alarm is active: shelved it is not, whatever its state."""
-        return self._announcer.active
+        """The alarm is announced and not shelved."""
+        return self.record.active
 
-    @property
-    def standing(self) -> Standing:
-        """What is announced of the alarm, and what people have said about it."""
-        return self._announcer.standing
+    def begin(self, time: datetime, now_s: float, record: AlarmRecord) -> list[payloads.Payload]:
+        """Take over the record of an earlier run or configuration; the state before the first decision.
 
-    def begin(self, time: datetime, last: LastEvent | None = None) -> list[payloads.Payload]:
-        """The alarm's state before the first decision.
-
-        Every start begins normal: what was heard before is not remembered. An alarm that was active when the daemon ended
-        (`last`, the last event that anybody was told of) is cleared, and comes again after the on-delay if the fault is still there.
-        A shelf is forgotten, too.
+        The alarm is what it was, but not confirmed. It ends, as superseded, if something else judges from now on; its shelf stays.
         """
-        return self._announcer.begin(time, last)
+        self._judge.record = self._stored = record
+        self._stored_s = now_s
+        if record.shelved:
+            self._shelf_end_s = now_s + shelf_left_s(record, time, is_clock_set=time.timestamp() >= CLOCK_SET_FROM_S)
+        found: list[payloads.Payload] = []
+        if record.basis and self._basis != record.basis:
+            found = self._apply("supersede", "another bundle, score or threshold judges from now on", time)
+        self._judge.record = replace(self.record, basis=self._basis)
+        return [*found, self._make_state()]
 
-    def recall(self, last: LastEvent, time: datetime) -> list[payloads.Payload]:
-        """What there is to tell when the last event of an earlier run comes to light only now: its disk was late."""
-        return self._announcer.recall(last, self._end_sample, time)
-
-    def end(self, time: datetime, last: LastEvent | None) -> list[payloads.Payload]:
-        """What is to be told when a reload takes the machine out of service: an alarm that is active (`last` as in `begin`) ends."""
-        return self._announcer.end(time, last)
+    def take_record(self, now_s: float, *, is_last: bool = False) -> AlarmRecord | None:
+        """The record if it is to be stored now, or the machine's last; `now_s` is on the boot clock. None before `begin`."""
+        if self._stored is None:
+            return None
+        left_s = 0.0 if self._shelf_end_s is None else max(0.0, self._shelf_end_s - now_s)
+        record = replace(self.record, shelf_left_s=left_s)
+        if not is_last and _significant(record) == _significant(self._stored) and now_s - self._stored_s < STORE_S:
+            return None
+        self._stored, self._stored_s = record, now_s
+        return record
 
     def hear(self, run: Run, time: datetime, now_s: float) -> list[payloads.Payload]:
-        """Score a run that ended now; nothing is scored across a gap. The times are as in `look`."""
+        """Score a run of samples; nothing is scored across a gap. Times as in `look`; what is published has the time of the sound."""
         if run.after_gap:
             self._pipeline.reset(run.start_sample)
-            self._judge.alarm.hold()
             self._scored_until = run.start_sample
         self._end_sample = run.start_sample + len(run.samples)
-        clips = self._pipeline.push(run.samples)
-        for clip in clips:
+        found: list[payloads.Payload] = []
+        for clip in self._pipeline.push(run.samples):
             self.n_samples_scored += clip.end_sample - self._scored_until
             self._scored_until = clip.end_sample
-            self._decided_s = now_s
-        return [payload for clip in clips for payload in self._publish(self._judge.judge(clip), time)]
+            sounded_at = run.wall_time(clip.end_sample, time, now_s)
+            found += self._publish(self._judge.judge(clip, sounded_at), sounded_at)
+        return found
 
     def look(self, time: datetime, now_s: float) -> list[payloads.Payload]:
-        """What follows from the time alone, be there sound or not: a shelf ends.
+        """What follows from the time alone: the end of a shelf. `now_s` is on the boot clock; `time` is wall time, for people.
 
-        `time` is wall time, for people; `now_s` is on a clock that nobody sets (`shelf_clock.py`), and decides.
+        An alarm that came under the shelf is raised by the next decision that finds the machine wrong.
         """
-        return self._announcer.look(self._end_sample, time, now_s, is_heard=self._is_heard(now_s))
+        if self._shelf_end_s is None or now_s < self._shelf_end_s:
+            return []
+        return [*self._apply("unshelve", "its time is up", time), self._make_state()]
 
     def obey(self, command: payloads.Command | Refusal, time: datetime, now_s: float) -> list[payloads.Payload]:
-        """What follows from a command that came now, or why nothing does; the answer is the last. The times are as in `look`."""
-        reason = "" if isinstance(command, Refusal) else self._announcer.refusal(command)
+        """What follows from a command, and its result last; times as in `look`."""
+        reason = "" if isinstance(command, Refusal) else refusal(self.record, command.command, command.event_id)
         if isinstance(command, Refusal) or reason:
             return [make_result(command, reason, time)]
-        found = self._announcer.obey(command, self._end_sample, time, now_s, is_heard=self._is_heard(now_s))
-        return [*found, make_result(command, "", time)]
+        cause = describe_command(command)
+        if command.command == "shelve":
+            duration_s = payloads.DEFAULT_SHELF_S if command.duration_s is None else command.duration_s
+            self._shelf_end_s = now_s + duration_s
+            self._judge.record = replace(self.record, shelved_until=time + timedelta(seconds=duration_s))
+            cause = f"for {duration_s:g} s {cause}"
+        found = self._apply(command.command, cause, time)
+        return [*found, *([self._make_state()] if found else []), make_result(command, "", time)]
 
     def sense(self, sensor: SensorState, time: datetime) -> list[payloads.Payload]:
-        """The input's state, if it is news."""
-        if sensor.state != "ok":
-            self._decided_s = -math.inf
+        """The input's state, if it has changed."""
         if sensor == self._sensor or sensor.state == "starting":
             return []
         self._sensor = sensor
         return [payloads.Sensor(state=sensor.state, detail=sensor.detail, since=time)]
 
-    def _is_heard(self, now_s: float) -> bool:
-        """Whether the last decision says how the machine sounds now; while it is deaf it does not, nor just after a suspend."""
-        return now_s - self._decided_s <= N_DECISIONS_LATE * self._judge.decision_hop_s
+    def _apply(self, signal: Signal, cause: str, time: datetime) -> list[payloads.Payload]:
+        transition = take(self.record, signal, time)
+        if transition is None:
+            return []
+        self._judge.record = transition.after
+        if not self.record.shelved:
+            self._shelf_end_s = None
+        return [self._make_event(transition, cause, self._end_sample, time)] if transition.event else []
 
     def _publish(self, outcome: Outcome, time: datetime) -> list[payloads.Payload]:
-        clip, decision = outcome.clip, outcome.decision
+        clip, decision, found = outcome.clip, outcome.decision, list[payloads.Payload]()
+        for transition in outcome.transitions:
+            if transition.event:
+                relation = "above" if transition.event == "raised" else "back below"
+                cause = f"{self._judge.score} {decision.score:.3g} is {relation} its threshold {decision.threshold:.3g}"
+                found.append(self._make_event(transition, cause, clip.end_sample, time))
+        changed = any(found) or any(step.before.process != step.after.process for step in outcome.transitions)
+        if changed or not self._is_confirmed:
+            self._is_confirmed = True
+            found.append(self._make_state())
         self.last_score = payloads.Score(
             time=time,
             sample=clip.end_sample,
@@ -155,4 +200,22 @@ class Machine:
             level_dbfs=clip.level_dbfs,
             state=self.state,
         )
-        return [self.last_score, *self._announcer.follow(outcome.transitions, decision, clip.end_sample, time)]
+        return [self.last_score, *found]
+
+    def _make_event(self, transition: Transition, cause: str, sample: int, time: datetime) -> payloads.Event:
+        """The event, by the numbers of the record, which it updates."""
+        if transition.event == "raised":
+            self._raised_sample = sample
+        active_s = None if self._raised_sample is None else max(0, sample - self._raised_sample) / self._judge.sample_rate_hz
+        event, self._judge.record = make_event(
+            transition, cause, time, new_id=self._new_id, score_id=self._judge.score, sample=sample, active_s=active_s
+        )
+        return event
+
+    def _make_state(self) -> payloads.Alarm:
+        return make_state(self.record, confirmed=self._is_confirmed)
+
+
+def _significant(record: AlarmRecord) -> AlarmRecord:
+    """The record without what each decision and each second changes."""
+    return replace(record, score=0.0, threshold=0.0, measured_at=record.measured_at and EPOCH, shelf_left_s=0.0)

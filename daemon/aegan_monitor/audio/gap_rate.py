@@ -1,29 +1,57 @@
-"""How long the stretches without a gap are: where none is as long as a clip, a machine is heard but never judged."""
+"""Detects gaps that come so often that an alarm is late or impossible.
 
-from aegan_monitor.types import Block
+Each gap costs the time up to the next decision (`first_decision_samples`). An alarm needs decisions for its on-delay, which pauses
+during gaps.
+"""
 
-MANY_GAPS = 2
-PATIENCE_CLIPS = 2.0  # so long without one whole clip is no accident
+from collections import deque
+
+PATIENCE = 3  # times what an alarm needs without gaps; also the bound on what it takes while no overrun is reported
+PATIENCE_CLIPS = 2  # without one decision
+MOST_CLIPS = 6  # a longer on-delay is judged by the share of time with decisions in the same window
 
 
-class Stretches:
-    """Of one opening of a capture; belongs to its thread."""
+class GapRate:
+    """Counts the time that decisions cover in a sliding window. One thread calls `add`; any thread may read.
 
-    def __init__(self, clip_samples: int) -> None:
-        """Store how many samples a decision needs; 0 for who needs no clips."""
-        self._clip_samples = clip_samples
-        self._n_gaps = 0
-        self._whole_until: int | None = None  # end of the last stretch of a clip or more, else where all began
-        self._start_sample = self._next_sample = 0
+    All times are in samples that were heard: what a gap has lost does not count.
 
-    def add(self, block: Block) -> bool:
-        """Take notice of a block; whether gaps come so often that nothing can be judged."""
-        if self._whole_until is None:
-            self._whole_until = self._start_sample = block.start_sample
-        elif block.overflowed or block.start_sample != self._next_sample:
-            self._n_gaps += 1
-            self._start_sample = block.start_sample
-        self._next_sample = block.start_sample + len(block.samples)
-        if self._next_sample - self._start_sample >= self._clip_samples:
-            self._n_gaps, self._whole_until = 0, self._next_sample
-        return self._n_gaps >= MANY_GAPS and self._next_sample - self._whole_until > PATIENCE_CLIPS * self._clip_samples
+    Attributes:
+        is_overrun: In the last `window_samples` decisions covered less than the on-delay, or there was none for two clips.
+            It ends with one stretch long enough for an alarm, or when a whole window was sufficient.
+        window_samples: PATIENCE times first decision plus on-delay.
+    """
+
+    def __init__(self, first_decision_samples: int, decision_hop_samples: int, on_delay_samples: int) -> None:
+        self.is_overrun = False
+        self._first, self._hop = first_decision_samples, decision_hop_samples
+        self._needed = min(on_delay_samples, MOST_CLIPS * first_decision_samples)
+        self.window_samples = PATIENCE * (first_decision_samples + self._needed)
+        self._heard = self._stretch_start = self._decided_until = 0
+        self._good_from = 0  # no earlier does a sufficient window end an overrun
+        self._decided: deque[tuple[int, int]] = deque()  # first decision and end of each stretch in the window
+
+    def add(self, n_samples: int, *, after_gap: bool) -> None:
+        """Count samples that were heard; `after_gap`: some were lost before them."""
+        if after_gap:
+            self._stretch_start = self._heard
+        self._heard += n_samples
+        first = self._stretch_start + self._first
+        if self._heard >= first:
+            self._decided_until = self._heard
+            if self._decided and self._decided[-1][0] == first:
+                self._decided.pop()
+            self._decided.append((first, self._heard))
+        if self._heard - self._stretch_start >= self._first + self._needed:
+            self.is_overrun, self._good_from = False, self._heard
+        elif self._is_insufficient():
+            self.is_overrun, self._good_from = True, self._heard + self.window_samples
+        elif self._heard >= self._good_from:
+            self.is_overrun = False
+
+    def _is_insufficient(self) -> bool:
+        edge = self._heard - self.window_samples
+        while self._decided and self._decided[0][1] < edge:
+            self._decided.popleft()
+        covered = sum((end - max(first, edge)) // self._hop * self._hop for first, end in self._decided)
+        return self._heard - self._decided_until > PATIENCE_CLIPS * self._first or (edge >= 0 and covered < self._needed)

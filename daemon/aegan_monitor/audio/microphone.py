@@ -9,14 +9,13 @@ import soxr
 from aegan_monitor.audio.device.dead_channel import FAULTS, FLAT_S, FlatWatch
 from aegan_monitor.audio.device.discovery import Devices, InputDevice, is_identity
 from aegan_monitor.audio.device.hold_off import Trust
-from aegan_monitor.audio.device.rate_check import LONGEST_MEASURED_S
 from aegan_monitor.audio.device.shared_stream import Microphones, Seat
 from aegan_monitor.audio.source import find_bad_sample
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import Block, FloatArray
 
 WAIT_S = 0.25  # so long a read waits at most
-PROVEN_RATE_S, LONGEST_PROVEN_RATE_S = 8.0, LONGEST_MEASURED_S  # a device whose rate was wrong is believed again after that
+PROVEN_RATE_S, LONGEST_PROVEN_RATE_S = 8.0, 30.0  # hold-off after a wrong rate; more than the rate check needs to find one of 3 %
 PROVEN_SOUND_S, LONGEST_PROVEN_SOUND_S = 1.5, 30.0  # and a channel that was flat: more than FLAT_S
 FIRST_PATIENCE_S, LONGEST_PATIENCE_S = 4.0, 30.0  # with a flat channel, before its device is opened again
 

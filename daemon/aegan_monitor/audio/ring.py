@@ -2,20 +2,51 @@
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from aegan_monitor.audio.gap_rate import GapRate
 from aegan_monitor.types import Block, FloatArray, Run
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """Samples without a gap among them; in the ring they lie behind those of the stretches before."""
+    """Samples without a gap among them; in the ring they lie behind those of the stretches before.
+
+    Attributes:
+        times: Sample indices and when they sounded, ascending; empty where that is not known.
+    """
 
     start_sample: int
     n_samples: int
     after_gap: bool
+    times: deque[tuple[int, float]] = field(default_factory=deque)
+
+    def mark(self, block: Block) -> None:
+        """Remember when a block sounded."""
+        if block.began_s is None or block.ended_s is None:
+            self.times.clear()
+            return
+        if not self.times:
+            self.times.append((block.start_sample, block.began_s))
+        self.times.append((block.start_sample + len(block.samples), block.ended_s))
+        self._forget_before(self.start_sample)
+
+    def find_time_s(self, sample: int) -> float | None:
+        """When a sample sounded, between two that are known; forgets the times before it."""
+        self._forget_before(sample)
+        if not self.times or sample < self.times[0][0]:
+            return None
+        if len(self.times) == 1:
+            return self.times[0][1]
+        (before, before_s), (after, after_s) = self.times[0], self.times[1]
+        return before_s + (sample - before) / (after - before) * (after_s - before_s)
+
+    def _forget_before(self, sample: int) -> None:
+        while len(self.times) > 1 and self.times[1][0] <= sample:
+            self.times.popleft()
 
 
 class Ring:
@@ -28,9 +59,18 @@ class Ring:
     Attributes:
         dropped_samples_total: Samples that were overwritten before they were read.
         gaps_total: Runs that came after a gap, be it the ring's, the device's or a jump in the sample index.
+        notify: Called by the writing thread, without a lock, whenever there is something to read or the end is reached.
+            One reader of several rings sets it to wait for all of them at once.
     """
 
-    def __init__(self, capacity_samples: int, hop_samples: int, longest_run_samples: int | None = None) -> None:
+    def __init__(
+        self,
+        capacity_samples: int,
+        hop_samples: int,
+        longest_run_samples: int | None = None,
+        notify: Callable[[], object] = lambda: None,
+        gap_rate: GapRate | None = None,
+    ) -> None:
         """Store; a ring that cannot hold one hop would never give a run. The longest run is cut to whole hops, one at least."""
         if not 0 < hop_samples <= capacity_samples:
             raise ValueError(f"expected 0 < hop_samples <= capacity_samples, found {hop_samples} and {capacity_samples}")
@@ -47,12 +87,19 @@ class Ring:
         self._stretches = deque([_Stretch(0, 0, after_gap=False)])  # only the last may be empty
         self._closed = False
         self._changed = threading.Condition()
+        self.notify = notify
+        self._gap_rate = gap_rate
 
     @property
     def ended(self) -> bool:
         """Whether the capture has ended and everything was read."""
         with self._changed:
             return self._closed and self._n_stored == 0
+
+    @property
+    def overrun_window_samples(self) -> int:
+        """0, or the window in which gaps of any origin left too little sound for an alarm (`GapRate`)."""
+        return self._gap_rate.window_samples if self._gap_rate and self._gap_rate.is_overrun else 0
 
     def write(self, block: Block) -> None:
         """Take a block, at the cost of the oldest samples if need be (writing thread)."""
@@ -61,8 +108,13 @@ class Ring:
                 self._begin_stretch(block.start_sample)
             for start in range(0, len(block.samples), len(self._storage)):
                 self._append(block.samples[start : start + len(self._storage)])
+            if len(block.samples):
+                self._stretches[-1].mark(block)
             self._next_sample = block.start_sample + len(block.samples)
             self._changed.notify()
+            is_ready = self._n_ready() > 0
+        if is_ready:
+            self.notify()
 
     def wait_for_room(self, n_samples: int, timeout_s: float) -> bool:
         """Wait until `n_samples` fit without loss (writing thread of a capture that can wait); False when they still do not."""
@@ -74,6 +126,7 @@ class Ring:
         with self._changed:
             self._closed = True
             self._changed.notify()
+        self.notify()
 
     def read(self, timeout_s: float) -> Run | None:
         """What is there of the oldest stretch; None when `timeout_s` has passed or the end was reached (reading thread)."""
@@ -81,8 +134,12 @@ class Ring:
             if not self._changed.wait_for(lambda: self._n_ready() > 0 or self._closed, timeout_s) or self._n_stored == 0:
                 return None
             stretch, n_samples = self._stretches[0], self._n_ready()
-            run = Run(self._copy_oldest(n_samples), stretch.start_sample, stretch.after_gap)
+            start, samples = stretch.start_sample, self._copy_oldest(n_samples)
+            began_s, ended_s = stretch.find_time_s(start), stretch.find_time_s(start + n_samples)
+            run = Run(samples, start, stretch.after_gap, began_s, ended_s)
             self.gaps_total += stretch.after_gap
+            if self._gap_rate:
+                self._gap_rate.add(n_samples, after_gap=stretch.after_gap)
             stretch.after_gap = False
             self._discard_oldest(n_samples)
             self._changed.notify()

@@ -2,6 +2,7 @@
 
 import os
 import select
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,14 +15,17 @@ from aegan_monitor.types import Block, FloatArray
 SampleFormat = Literal["s16le", "f32le"]
 
 _DTYPE_AND_FULL_SCALE: dict[SampleFormat, tuple[str, int]] = {"s16le": ("<i2", 32768), "f32le": ("<f4", 1)}
+_ARECORD_FORMAT: dict[SampleFormat, str] = {"s16le": "S16_LE", "f32le": "FLOAT_LE"}
+_HEADERS = {b"RIFF": "WAV", b"RF64": "RF64", b"BW64": "BW64", b"fLaC": "FLAC", b"OggS": "Ogg", b"FORM": "AIFF"}
+_HEADER_BYTES = 4
 
 
 @dataclass(slots=True)
 class Pipe:
-    """A descriptor, and what whoever reads it next has to know, as after a reload.
+    """A descriptor, and what the next reader of it has to know, as after a reload.
 
     Attributes:
-        rest: What was read behind the last whole sample.
+        rest: Bytes that were read behind the last whole sample.
         has_begun: A sample has come.
     """
 
@@ -31,7 +35,7 @@ class Pipe:
 
 
 class StdinCapture:
-    """One channel of headerless PCM; the rate is whatever the writer uses, and cannot be checked.
+    """One channel of headerless PCM. The rate is the writer's and cannot be checked.
 
     It reads the descriptor itself: a thread that waits inside Python's own standard input could not be left behind at exit.
     """
@@ -39,7 +43,7 @@ class StdinCapture:
     def __init__(
         self, pipe: Pipe, sample_rate_hz: int, sample_format: SampleFormat, block_samples: int = 1600, wait_s: float = 0.25
     ) -> None:
-        """Store; a block holds up to `block_samples` (1600 are 0.1 s at 16 kHz), and none when nothing came for `wait_s`."""
+        """Store; a block holds up to `block_samples` (1600 are 0.1 s at 16 kHz), and what came within `wait_s` if that is less."""
         self.sample_rate_hz = sample_rate_hz
         self._pipe = pipe
         self._sample_format = sample_format
@@ -55,18 +59,24 @@ class StdinCapture:
         return f"standard input ({self._sample_format}, {self.sample_rate_hz} Hz, 1 channel)"
 
     def open(self) -> None:
-        """Go on where the stream is."""
+        """Continue where the stream is."""
         self._resumed = self._next_sample > 0
 
     def read(self) -> Block | None:
         """The next block; None when the writer has closed the pipe.
 
         Raises:
-            CaptureError: The pipe broke, ended before the first sample or within one, or gave NaN or what is far beyond full scale.
+            CaptureError: The pipe broke, begins with the header of a file, ended before the first sample or within one, or gave NaN or
+                samples far beyond full scale.
         """
         width = self._dtype.itemsize
-        content, ended = self._read_bytes(self._block_samples * width)
-        n_whole = len(content) // width
+        content, ended = self._read_bytes(max(_HEADER_BYTES, self._block_samples * width))
+        if not self._pipe.has_begun:
+            if len(content) < _HEADER_BYTES and not ended:
+                self._pipe.rest = content
+                return Block(np.zeros(0, np.float32), 0)
+            self._refuse_header(content)
+        n_whole = min(self._block_samples, len(content) // width)
         self._pipe.rest = content[n_whole * width :]
         self._pipe.has_begun = self._pipe.has_begun or n_whole > 0
         if n_whole or not ended:
@@ -82,21 +92,29 @@ class StdinCapture:
         return None
 
     def close(self) -> None:
-        """Nothing to let go of: the pipe belongs to whoever gave it."""
+        """Do nothing: the pipe belongs to the caller."""
+
+    def _refuse_header(self, content: bytes) -> None:
+        if (found := _HEADERS.get(content[:_HEADER_BYTES])) is None:
+            return
+        raw = f"arecord -t raw -f {_ARECORD_FORMAT[self._sample_format]} -r {self.sample_rate_hz} -c 1"
+        convert = f"ffmpeg -i FILE -ac 1 -ar {self.sample_rate_hz} -f {self._sample_format} -"
+        raise CaptureError(f"{self.describe()}: expected raw samples, found a {found} header; write raw samples: {raw}, or {convert}")
 
     def _read_bytes(self, n_bytes: int) -> tuple[bytes, bool]:
-        """What has come, up to `n_bytes`, and whether the writer has closed the pipe."""
-        content, ended = self._pipe.rest, False
+        """What has come within `wait_s`, up to `n_bytes`, and whether the writer has closed the pipe."""
+        content, deadline_s = self._pipe.rest, time.monotonic() + self._wait_s
+        poll = select.poll()
+        poll.register(self._pipe.descriptor, select.POLLIN)
         try:
-            while len(content) < n_bytes and select.select([self._pipe.descriptor], [], [], self._wait_s)[0]:
+            while len(content) < n_bytes and poll.poll(1000 * max(0.0, deadline_s - time.monotonic())):
                 part = os.read(self._pipe.descriptor, n_bytes - len(content))
                 content += part
                 if not part:
-                    ended = True
-                    break
+                    return content, True
         except OSError as error:
             raise CaptureError(f"standard input: cannot be read ({error.strerror}); check the program that writes to it") from error
-        return content, ended
+        return content, False
 
     def _deliver(self, samples: FloatArray) -> Block:
         start, self._next_sample = self._next_sample, self._next_sample + len(samples)

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from aegan_monitor.audio.gap_rate import Stretches
 from aegan_monitor.audio.ring import Ring
+from aegan_monitor.audio.sound_clock import SoundClock
 from aegan_monitor.audio.source import Capture, DeviceCapture
 from aegan_monitor.errors import CaptureError
 
@@ -20,7 +20,6 @@ ROOM_TIMEOUT_S = 0.5
 STOP_S = 1.0
 SURE_S = 0.3  # the thread that reads has its turn meanwhile, if only this process was frozen
 STEADY_S = 10.0  # of sound, after which a fault is a new one
-HEARD = frozenset({"ok", "overrun"})
 FIGURES = frozenset({"wrong_rate", "invalid", "constant"})  # each attempt measures a little else: no news
 PACED = frozenset({"silent", "constant"})  # the capture itself listens for longer each time
 
@@ -48,7 +47,7 @@ class Listener:
     A live capture (a microphone) is reopened for ever, waiting a little longer each time, but at once when a device has come;
     nothing waits for the reader of the ring. Any other (recordings, a pipe) waits until the ring has room, and its first error
     is final. Whichever it is, no sample for `no_data_s` (infinity for what is not paced by the world) is `stalled`, gaps so often that
-    no stretch of `clip_samples` (of one decision) comes are `overrun`, and what has ended is `ended` as soon as all of it was taken.
+    an alarm cannot come in time (the ring's `GapRate`) are `overrun`, and what has ended is `ended` as soon as all of it was taken.
     """
 
     def __init__(
@@ -61,16 +60,16 @@ class Listener:
         waits: bool,
         no_data_s: float,
         retry_s: float,
-        clip_samples: int = 0,
         first_retry_s: float = FIRST_RETRY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.error: CaptureError | None = None
         self._name, self._capture, self._ring = name, capture, ring
         self._device = capture if isinstance(capture, DeviceCapture) else None
-        self._live, self._waits, self._clip_samples = live, waits, clip_samples
+        self._live, self._waits = live, waits
         self._no_data_s, self._retry_s, self._clock = no_data_s, retry_s, clock
         self._first_retry_s = min(first_retry_s, retry_s)
+        self._sound_clock = SoundClock(capture.sample_rate_hz)
         self._state = SensorState("starting")
         self._ended = False
         self._last_news_s: float | None = None  # when it was started, or gave its last block
@@ -105,6 +104,11 @@ class Listener:
             remedy = "check its cable and the sound server" if self._live else "check what delivers them"
             detail = f"no samples for {self._no_data_s:g} s from {self._capture.describe()}; {remedy}"
             return SensorState("stalled", detail)
+        if self._state.state == "ok" and (window_samples := self._ring.overrun_window_samples):
+            late_s = window_samples / self._capture.sample_rate_hz
+            remedy = "see what else keeps this computer busy, and check the microphone's cable or hub"
+            detail = f"{self._capture.describe()}: gaps so often that an alarm would take over {late_s:.0f} s; {remedy}"
+            return SensorState("overrun", detail)
         return self._state
 
     @property
@@ -114,7 +118,7 @@ class Listener:
 
     def _is_stalled(self, now_s: float) -> bool:
         """Whether samples are late at two looks: at the first one, the thread that reads may only not have had its turn yet."""
-        waits_for_samples = self._state.state in HEARD | {"starting"} and not self._ended
+        waits_for_samples = self._state.state in ("ok", "starting") and not self._ended
         if not waits_for_samples or self._last_news_s is None or now_s - self._last_news_s <= self._no_data_s:
             self._late_since_s = None
             return False
@@ -173,7 +177,6 @@ class Listener:
         return CaptureError(f"{self._capture.describe()}: reading it failed ({type(fault).__name__}: {fault})")
 
     def _read_all(self) -> None:
-        stretches = Stretches(self._clip_samples)
         while not self._stopping.is_set():
             block = self._capture.read()
             if block is None:
@@ -187,13 +190,8 @@ class Listener:
                 self._last_news_s = self._clock()  # it is we who keep it waiting
                 if self._stopping.is_set():
                     return
-            self._ring.write(block)
-            self._tell_heard(overrun=stretches.add(block))
-
-    def _tell_heard(self, *, overrun: bool) -> None:
-        if self._state.state not in HEARD:
-            log.info("%s: listening to %s", self._name, self._capture.describe())
-            self._heard_since_s = self._clock()
-        clip_s = self._clip_samples / self._capture.sample_rate_hz
-        detail = f"{self._capture.describe()}: gaps so often that no {clip_s:g} s come whole; see what else keeps the machine busy"
-        self._state = SensorState("overrun", detail) if overrun else SensorState("ok")
+            self._ring.write(self._sound_clock.stamp(block) if math.isfinite(self._no_data_s) else block)
+            if self._state.state != "ok":
+                log.info("%s: listening to %s", self._name, self._capture.describe())
+                self._heard_since_s = self._clock()
+                self._state = SensorState("ok")

@@ -1,4 +1,4 @@
-"""What others ask of the daemon, as bytes, and what is answered; pure."""
+"""Parses commands and makes results; pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from pydantic_core import from_json
 
 from aegan_monitor.messages.payloads import Command, CommandName, Result
 
-MAX_ECHO = 64  # of a stranger's words, as of an id
+MAX_ECHO = 64  # characters of a received text in an answer, as of an id
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A command that is not obeyed, and why; with its name and id, where those could be read."""
+    """A refused command: the reason, and its name and id where those could be read."""
 
     reason: str
     command: CommandName | None = None
@@ -39,7 +39,7 @@ def parse(payload: bytes, max_bytes: int) -> Command | Refusal:
 
 
 def refuse(command: Command | Refusal, reason: str) -> Refusal:
-    """The same, refused for another reason."""
+    """The command, refused for this reason."""
     return Refusal(reason, command.command, command.id)
 
 
@@ -64,14 +64,14 @@ def _explain(error: ValidationError) -> str:
 
 
 class TokenBucket:
-    """Lets `burst` through at once, and then `per_s` a second."""
+    """Rate limit: `burst` at once, then `per_s` a second."""
 
     def __init__(self, burst: float, per_s: float, clock: Callable[[], float]) -> None:
         self._burst, self._per_s, self._clock = burst, per_s, clock
         self._tokens, self._filled_s = burst, clock()
 
     def take(self) -> bool:
-        """One more may pass."""
+        """Whether one more may pass."""
         now_s = self._clock()
         self._tokens = min(self._burst, self._tokens + (now_s - self._filled_s) * self._per_s)
         self._filled_s = now_s

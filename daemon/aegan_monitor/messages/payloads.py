@@ -17,8 +17,8 @@ from pydantic import (
 
 Kind: TypeAlias = Literal["status", "health", "score", "alarm", "event", "sensor", "command", "result", "discovery"]
 AlarmState: TypeAlias = Literal["normal", "pending", "alarm", "clearing"]
-EventKind: TypeAlias = Literal["raised", "cleared", "acknowledged", "shelved", "unshelved"]
-CommandName: TypeAlias = Literal["acknowledge", "shelve", "unshelve"]
+EventKind: TypeAlias = Literal["raised", "cleared", "acknowledged", "shelved", "unshelved", "closed", "superseded", "removed"]
+CommandName: TypeAlias = Literal["acknowledge", "shelve", "unshelve", "close"]
 
 
 def format_time(moment: datetime) -> str:
@@ -61,11 +61,11 @@ _ID = "5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e"
 
 
 class MachineHealth(Model):
-    """How the line of one machine fares."""
+    """State of one machine and of its input."""
 
     state: AlarmState = Field(description="State of its alarm.")
-    active: bool = Field(default=False, description="Whether it is active: shelved it is not, whatever its state.")
-    acknowledged: bool = Field(default=False, description="Whether it is active, and somebody has acknowledged it.")
+    active: bool = Field(default=False, description="Whether it is active: raised, not ended and not shelved.")
+    acknowledged: bool = Field(default=False, description="Whether it is active, and a person has acknowledged it.")
     shelved: bool = Field(default=False, description="Whether it is shelved.")
     sensor: str = Field(description="As in the sensor topic: `ok` or the fault.", examples=["ok"])
     coverage_percent: float = Field(
@@ -101,6 +101,7 @@ class Health(Payload):
     outbox_parked: NonNegativeInt = Field(default=0, description="Of these, events that the broker refuses (seen under MQTT 5 only).")
     outbox_dropped_total: NonNegativeInt = Field(description="Events lost because the outbox was full, or because they waited too long.")
     outbox_late_total: NonNegativeInt = Field(default=0, description="Scores and results that were not sent because they were late.")
+    replaced_scores_total: NonNegativeInt = Field(default=0, description="Scores that were not sent because the next one came first.")
     outbox_problem: str = Field(default="", description="Why events are not on disk but in memory alone; empty if they are on disk.")
     refused_total: NonNegativeInt = Field(
         default=0, description="Messages (seen under MQTT 5 only) and subscriptions that the broker refused."
@@ -120,7 +121,7 @@ class Score(Payload):
 
     KIND = "score"
     schema_: Literal["aegan.score/1"] = Field(default="aegan.score/1", alias="schema", description=SCHEMA_WORDS)
-    time: UtcTime = Field(description="When it fell, by the wall clock.")
+    time: UtcTime = Field(description="When the last of the sound that the score saw was heard, by the wall clock.")
     sample: NonNegativeInt = Field(description="Index of the sample after the last that the score saw.", examples=[160_000])
     stream_s: NonNegativeFloat = Field(description="The same in seconds since the capture opened.", examples=[10.0])
     score_id: str = Field(description="Which of the bundle's scores decides.", examples=["D_maha"])
@@ -148,23 +149,33 @@ class Alarm(Payload):
         description="`pending`: over the threshold, within the on-delay; `clearing`: under it again, within the off-delay.",
         examples=["alarm"],
     )
-    active: bool = Field(
-        description="True from `raised` to `cleared`: in the states alarm and clearing, unless it is shelved, "
-        "or its shelf has ended and no decision has found it wrong since.",
+    active: bool = Field(description="An alarm was raised, has not ended, and is not shelved.", examples=[True])
+    since: UtcTime = Field(description="When this state began.")
+    score: float = Field(description="Score of the last decision; 0 before the first.", examples=[2.5])
+    threshold: float = Field(description="Its threshold; 0 before the first decision.", examples=[2.0])
+    event_id: str | None = Field(description="The id of the last event, null before the first.", examples=[_ID])
+    alarm_id: str | None = Field(
+        default=None, description="The id of the event that raised the present alarm; null if there is none.", examples=[_ID]
+    )
+    acknowledged: bool = Field(
+        default=False, description="A person has acknowledged the present alarm. A shelf keeps this; the next alarm begins without."
+    )
+    shelved_until: UtcTime | None = Field(
+        default=None, description="Until then it is shelved: `state` goes on, `active` is false; null if it is not.", examples=[None]
+    )
+    confirmed: bool = Field(
+        default=True,
+        description="A decision since the start stands behind this state; false after a start, reload or reboot until the first decision: "
+        "then this is the state from before.",
         examples=[True],
     )
-    since: UtcTime = Field(description="When this state began.")
-    score: float = Field(description="The score that led to it; 0 before the first decision.", examples=[2.5])
-    threshold: float = Field(description="Its threshold then; 0 before the first decision.", examples=[2.0])
-    event_id: str | None = Field(description="The id of the last event, null before the first.", examples=[_ID])
-    acknowledged: bool = Field(default=False, description="Somebody has acknowledged the active alarm; the next one begins without.")
-    shelved_until: UtcTime | None = Field(
-        default=None, description="Until then it is shelved: `state` goes on, `active` stays false; null if it is not.", examples=[None]
+    measured_at: UtcTime | None = Field(
+        default=None, description="When the last decision fell on which this state rests, to a minute; null before the first."
     )
 
 
 class Event(Payload):
-    """Each `raised` and `cleared`, and what people did about it."""
+    """Each change of an alarm, and each command that changed it."""
 
     KIND = "event"
     LATER = frozenset({"active"})
@@ -173,13 +184,16 @@ class Event(Payload):
     sequence: NonNegativeInt = Field(
         description="Counts the events of one machine, without a hole, over restarts of the daemon too.", examples=[1]
     )
-    kind: EventKind = Field(description="What happened. An active alarm ends with `cleared` or `shelved`.")
+    kind: EventKind = Field(
+        description="What happened. `cleared`: decisions found the machine normal. An alarm ends without a decision in three ways: "
+        "`closed` by a command, `superseded` by another bundle, score or threshold, `removed` with its machine. `shelved` suppresses it."
+    )
     active: bool = Field(
         description="Whether an alarm is active after it; an event that an older version has left in the outbox lacks it: "
         "then one is after `raised`, and none after `cleared`.",
         examples=[True],
     )
-    time: UtcTime = Field(description="When it happened, by the wall clock.")
+    time: UtcTime = Field(description="When it happened, by the wall clock; if a decision led to it, when the sound for it was heard.")
     sample: NonNegativeInt = Field(
         description="Index of the sample at which it happened, since the capture opened; 0 if it happened by a restart.", examples=[160_000]
     )
@@ -191,7 +205,7 @@ class Event(Payload):
     score: float = Field(description="Its value then, without a unit.", examples=[2.5])
     threshold: float = Field(description="What it was held against.", examples=[2.0])
     duration_s: NonNegativeFloat | None = Field(
-        description="How long the alarm that ends with it was active, in seconds; null if none does, or nobody knows.", examples=[None]
+        description="Seconds from `raised` to the end of the alarm that ends with this event; null if none does.", examples=[None]
     )
 
 
@@ -217,14 +231,15 @@ DEFAULT_SHELF_S = 3600.0
 
 
 class Command(Payload):
-    """What others ask of one machine's alarm; `{"command": "acknowledge"}` is enough."""
+    """A command to one machine's alarm; `{"command": "acknowledge"}` is enough."""
 
     model_config = ConfigDict(strict=True)
     KIND = "command"
     OURS = False
     schema_: Literal["aegan.command/1"] = Field(default="aegan.command/1", alias="schema", description=SCHEMA_WORDS)
     command: CommandName = Field(
-        description="`acknowledge` the active alarm, `shelve` the alarm (it is raised no more until the shelf ends), or `unshelve` it.",
+        description="`acknowledge` the active alarm, `shelve` the alarm (suppress it for a time), `unshelve` it, or `close` the active "
+        "alarm (end it without a decision; it is raised again if the machine still sounds wrong).",
         examples=["shelve"],
     )
     id: str | None = Field(default=None, max_length=64, description="Comes back in the result.", examples=["42"])
@@ -238,19 +253,19 @@ class Command(Payload):
     event_id: str | None = Field(
         default=None,
         max_length=64,
-        description="For `acknowledge` alone: an event of the alarm that is meant, as its `raised` or its state tells it; "
-        "refused if another is active. Null is whichever is active.",
+        description="For `acknowledge` and `close`: an event of the alarm that is meant, such as its `raised` or the state's `alarm_id`. "
+        "The command is refused if another alarm is active. Null means whichever is active.",
         examples=[None],
     )
-    by: str = Field(default="", max_length=64, description="Who says so, for the event.", examples=["Anna"])
-    reason: str = Field(default="", max_length=200, description="Why, for the event.", examples=["the bearing is ordered"])
+    by: str = Field(default="", max_length=64, description="Name of the person, for the event.", examples=["Anna"])
+    reason: str = Field(default="", max_length=200, description="Comment, for the event.", examples=["the bearing is ordered"])
 
     @model_validator(mode="after")
     def _each_has_its_own(self) -> Self:
         if self.duration_s is not None and self.command != "shelve":
             raise ValueError("duration_s belongs to shelve alone")
-        if self.event_id is not None and self.command != "acknowledge":
-            raise ValueError("event_id belongs to acknowledge alone")
+        if self.event_id is not None and self.command not in ("acknowledge", "close"):
+            raise ValueError("event_id belongs to acknowledge and close")
         return self
 
 

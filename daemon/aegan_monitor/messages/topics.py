@@ -36,7 +36,7 @@ class Message:
 
     @property
     def place(self) -> str:
-        """The topic, for people to whom something is told of it once: a filter for those of discovery, which are many."""
+        """The topic, for a log line; for discovery, which has many topics, a filter."""
         return f"{self.topic.rsplit('/', 4)[0]}/+/+/+/config" if self.kind == "discovery" else self.topic
 
 

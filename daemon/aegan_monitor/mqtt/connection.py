@@ -20,7 +20,7 @@ from aegan_monitor.mqtt.inflight import MAX_IN_FLIGHT, InFlight
 from aegan_monitor.mqtt.log_once import BrokerLog
 from aegan_monitor.mqtt.subscriptions import Subscriptions
 from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S
-from aegan_monitor.outbox.entry import Row
+from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.outbox import Outbox
 
 NOTICE_KEEPALIVES = 2.0  # paho asks after one without an answer, and gives up after another
@@ -161,7 +161,7 @@ class Connection:
 
     def _announce(self, now_s: float) -> None:
         """Publish `online` once all retained states were acknowledged, or after `answer_timeout_s`."""
-        is_due = now_s >= self._online_from_s and (self._outbox.is_told or now_s > self._online_by_s)
+        is_due = now_s >= self._online_from_s and (self._outbox.is_answered or now_s > self._online_by_s)
         if is_due and not self._online and not self._leaving:
             self._online = True
             self._statuses.append(self._settings.topics.status(online=True))
@@ -223,7 +223,7 @@ class Connection:
         elif sent.row is not None:
             self._outbox.acknowledged(sent.row.number)
 
-    def _refuse(self, row: Row | None, reason: str, *, for_good: bool) -> None:
+    def _refuse(self, row: Entry | None, reason: str, *, for_good: bool) -> None:
         if row is not None:
             self._outbox.refused(row.number, for_good=for_good)
         elif not for_good:

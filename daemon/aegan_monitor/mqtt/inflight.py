@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from aegan_monitor.outbox.entry import Row
+from aegan_monitor.outbox.entry import Entry
 
 MAX_IN_FLIGHT = 16  # brokers allow 20 and more; the others wait in the outbox, not in paho
 MAX_BEHIND = 60_000  # of the 65,535 message ids, which messages of QoS 0 use up too
@@ -11,7 +11,7 @@ MAX_BEHIND = 60_000  # of the 65,535 message ids, which messages of QoS 0 use up
 class Sent(NamedTuple):
     """A message of QoS 1; without a row it is a status."""
 
-    row: Row | None
+    row: Entry | None
     sent_s: float
     n_before: int  # messages of the connection, of any QoS
 
@@ -38,7 +38,7 @@ class InFlight:
         oldest = next(iter(self._sent.values()), None)
         return len(self._sent) < self.window and (oldest is None or self._n_sent - oldest.n_before < MAX_BEHIND)
 
-    def add(self, message_id: int, row: Row | None, qos: int, now_s: float) -> None:
+    def add(self, message_id: int, row: Entry | None, qos: int, now_s: float) -> None:
         """A message was sent; one of QoS 0 is not acknowledged."""
         if qos > 0:
             self._sent[message_id] = Sent(row, now_s, self._n_sent)
@@ -53,6 +53,6 @@ class InFlight:
         oldest = next(iter(self._sent.values()), None)
         return 0.0 if oldest is None else now_s - oldest.sent_s
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[Entry]:
         """Those of the outbox, oldest first."""
         return [sent.row for sent in self._sent.values() if sent.row is not None]

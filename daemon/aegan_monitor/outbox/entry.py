@@ -1,23 +1,23 @@
-"""A message in the outbox, with what has become of it."""
+"""A message in the outbox, with its delivery state."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from aegan_monitor.messages.topics import Message
 
-OVERHEAD_BYTES = 100  # what a row costs beside topic and payload, roughly
+OVERHEAD_BYTES = 100  # what an entry costs beside topic and payload, roughly
 
 
 @dataclass(slots=True)
-class Row:
-    """A row.
+class Entry:
+    """A message in the outbox.
 
     Attributes:
         number: Its place in the order.
-        message: What goes out.
+        message: What is sent.
         put_s: When it was put, on the outbox's clock.
-        written: It is in the journal, or there is no journal to wait for.
-        state: `kept` is what the broker has taken and may lose, `parked` what it will never take.
+        written: The store has written it or has tried, or there is no store.
+        state: `kept`: acknowledged, but a broker that restarts may lose it; `parked`: refused for good.
         acknowledged_s: When a broker took it first.
     """
 
@@ -30,10 +30,10 @@ class Row:
 
     @property
     def is_event(self) -> bool:
-        """It is kept until it is delivered; anything else lives in memory, and for a while."""
+        """Events are kept until they are delivered; all else is in memory, for a limited time."""
         return self.message.kind == "event"
 
     @property
     def n_bytes(self) -> int:
-        """What it counts for."""
+        """Size that counts against the limit."""
         return len(self.message.topic) + len(self.message.payload) + OVERHEAD_BYTES

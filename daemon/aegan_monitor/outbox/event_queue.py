@@ -1,26 +1,34 @@
-"""Events on their way: all are kept, in the order of their topic, until the broker has had them for a while."""
+"""Events in the order of their topic. Each is kept until some time after the broker acknowledged it."""
 
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from aegan_monitor.outbox.entry import Row
+from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.retained_topics import NO_CHANGES, TopicChanges
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the journal does not know yet."""
+    """What the store lacks: events by row and number, records of alarms by machine, retained topics."""
 
-    added: list[Row]
-    removed: list[int]
-    last: dict[str, bytes]  # of the topics of those that were added
+    added: list[Entry] = field(default_factory=list)
+    removed: list[int] = field(default_factory=list)
+    alarms: dict[str, bytes] = field(default_factory=dict)
     topics: TopicChanges = NO_CHANGES
 
     def __bool__(self) -> bool:
         """There is something."""
-        return bool(self.added or self.removed or any(self.topics))
+        return bool(self.added or self.removed or self.alarms or any(self.topics))
+
+
+class News(NamedTuple):
+    """Which threads have something to do after a `put`."""
+
+    to_write: bool
+    to_send: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,47 +40,47 @@ class Depth:
     events_bytes: int
 
 
-class Events:
-    """The rows, and what the journal has to know of them; they belong to the outbox, under whose lock they are used."""
+class EventQueue:
+    """All events of the outbox, which calls every method under its lock; and what the store lacks."""
 
     def __init__(self, *, durable: bool, max_bytes: int, max_age_s: float, keep_s: float) -> None:
         self.dropped_total = 0
         self.n_bytes = 0
-        self.unwritten: dict[int, Row] = {}
-        self.removed: list[int] = []  # that the journal still has
+        self.unwritten: dict[int, Entry] = {}
+        self.removed: list[int] = []  # that the store still has
         self._durable, self._max_bytes, self._max_age_s, self._keep_s = durable, max_bytes, max_age_s, keep_s
-        self._rows: dict[int, Row] = {}  # oldest first
+        self._rows: dict[int, Entry] = {}  # oldest first
         self._queues: dict[str, list[int]] = {}  # numbers of those that wait, a heap a topic; one that waits no more is skipped
-        self._kept: deque[Row] = deque()
+        self._kept: deque[Entry] = deque()
 
-    def __contains__(self, row: Row) -> bool:
-        """The row has not gone."""
+    def __contains__(self, row: Entry) -> bool:
+        """The event was neither dropped nor removed."""
         return row.number in self._rows
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[Entry]:
         """All, oldest first."""
         return iter(self._rows.values())
 
-    def add(self, row: Row) -> None:
-        """A new one, or one of the journal's."""
+    def add(self, row: Entry) -> None:
+        """Add a new event, or one that was restored from the store."""
         self._rows[row.number] = row
         self.n_bytes += row.n_bytes
         if not row.written:
             self.unwritten[row.number] = row
         self.wait(row)
 
-    def restore(self, rows: list[Row]) -> None:
-        """Those of an earlier run, with numbers below all others."""
+    def restore(self, rows: list[Entry]) -> None:
+        """Add events of an earlier run, whose numbers are below all others."""
         for row in rows:
             self.add(row)
         self._rows = dict(sorted(self._rows.items()))
 
     def topics(self) -> Iterator[str]:
-        """Those that ever had an event."""
+        """Topics that ever had an event."""
         return iter(self._queues)
 
-    def first(self, topic: str) -> Row | None:
-        """The first that waits on a topic."""
+    def first(self, topic: str) -> Entry | None:
+        """The first event that waits on a topic."""
         queue = self._queues.get(topic, [])
         while queue:
             row = self._rows.get(queue[0])
@@ -81,39 +89,39 @@ class Events:
             heapq.heappop(queue)
         return None
 
-    def wait(self, row: Row) -> None:
-        """It waits, in its place, unless it has gone."""
+    def wait(self, row: Entry) -> None:
+        """Queue the event again, in its place, unless it was removed."""
         row.state = "waiting"
         if row in self:
             heapq.heappush(self._queues.setdefault(row.message.topic, []), row.number)
 
-    def keep(self, row: Row, now_s: float) -> None:
-        """The broker has it."""
+    def keep(self, row: Entry, now_s: float) -> None:
+        """The broker has acknowledged the event: keep it for a while."""
         if row in self:
             row.acknowledged_s = now_s if row.acknowledged_s is None else row.acknowledged_s
             row.state = "kept"
             self._kept.append(row)
 
     def doubt(self) -> None:
-        """The broker may have lost what it took of late: that waits again."""
+        """Queue all kept events again: a broker that was restarted may have lost them."""
         for row in self._kept:
             self.wait(row)
         self._kept.clear()
 
-    def written(self, row: Row) -> None:
-        """The journal has it, or has tried."""
+    def written(self, row: Entry) -> None:
+        """The store has written the event, or has tried."""
         if waiting := self.unwritten.pop(row.number, None):
             waiting.written = True
-        else:  # it has gone while it was written
+        else:  # it was removed while it was written
             self.removed.append(row.number)
 
-    def changes(self) -> tuple[list[Row], list[int]]:
-        """What is to be written, and what removed; say `written` afterwards."""
+    def changes(self) -> tuple[list[Entry], list[int]]:
+        """Events to write, and numbers to remove; call `written` afterwards."""
         removed, self.removed = self.removed, []
         return [replace(row) for row in self.unwritten.values()], removed
 
-    def copies(self) -> list[Row]:
-        """All, for a journal that begins anew."""
+    def copies(self) -> list[Entry]:
+        """Copies of all events, for a new store."""
         self.removed.clear()
         return [replace(row) for row in self]
 
@@ -124,7 +132,7 @@ class Events:
         return Depth(len(rows) + n_others, n_refused, self.n_bytes)
 
     def tidy(self, now_s: float) -> None:
-        """Forget those that were kept long enough, those that waited too long, and the oldest of too many."""
+        """Remove events that were kept long enough or waited too long, and the oldest ones over the size limit."""
         while self._kept and (self._kept[0].acknowledged_s or 0.0) <= now_s - self._keep_s:
             self._remove(self._kept.popleft())
         while self._rows and (oldest := next(iter(self))).put_s < now_s - self._max_age_s:
@@ -132,11 +140,11 @@ class Events:
         while self.n_bytes > self._max_bytes:
             self._drop(self._kept.popleft() if self._kept else next(iter(self)))
 
-    def _drop(self, row: Row) -> None:
+    def _drop(self, row: Entry) -> None:
         self.dropped_total += row in self and row.acknowledged_s is None
         self._remove(row)
 
-    def _remove(self, row: Row) -> None:
+    def _remove(self, row: Entry) -> None:
         if self._rows.pop(row.number, None) is None:
             return
         self.n_bytes -= row.n_bytes

@@ -1,4 +1,4 @@
-"""Messages that live in memory alone: states, health and scores, of each topic the newest; results, all of them."""
+"""Messages in memory alone: the newest state, health and score of each topic, and all results."""
 
 import math
 from collections.abc import Iterator
@@ -6,37 +6,39 @@ from collections.abc import Iterator
 from aegan_monitor.messages.payloads import Kind
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.outbox.backoff import Backoff
-from aegan_monitor.outbox.entry import Row
+from aegan_monitor.outbox.entry import Entry
 
-LATE_S: dict[Kind, float] = {"score": 10.0, "result": 60.0}  # worth nothing later than that
+LATE_S: dict[Kind, float] = {"score": 10.0, "result": 60.0}  # they are dropped when they are older
 
 
-class Live:
-    """The rows; it belongs to the outbox, under whose lock it is used."""
+class Latest:
+    """The newest message of each topic. The outbox calls every method under its lock."""
 
     def __init__(self) -> None:
-        self.late_total = 0
-        self._rows: dict[tuple[str, int], Row] = {}
+        self.late_total = self.replaced_scores_total = 0
+        self._rows: dict[tuple[str, int], Entry] = {}
         self._retained: dict[str, Message] = {}
-        self._untold: set[str] = set()  # topics
+        self._unanswered: set[str] = set()  # retained topics whose newest message the broker has not answered
         self._refused: dict[str, None] = {}  # topics whose newest message waits, and is no row; the longest refused first
         self._backoff = Backoff()  # by a message's place
 
     @property
-    def is_told(self) -> bool:
+    def is_answered(self) -> bool:
         """On every retained topic that there was at the last `begin` the broker has answered the newest message, whatever it said."""
-        return not self._untold
+        return not self._unanswered
 
     def __len__(self) -> int:
         """Rows that the broker has not acknowledged."""
         return len(self._rows)
 
-    def __contains__(self, row: Row) -> bool:
+    def __contains__(self, row: Entry) -> bool:
         """The row was not replaced, and is not done with."""
         return self._rows.get(_place(row)) is row
 
-    def put(self, row: Row) -> None:
+    def put(self, row: Entry) -> None:
         """It takes the place of the one before."""
+        before = self._rows.get(_place(row))
+        self.replaced_scores_total += before is not None and (before.message.kind, before.state) == ("score", "waiting")
         self._rows[_place(row)] = row
         if row.message.retained:
             self._retained[row.message.topic] = row.message
@@ -44,27 +46,27 @@ class Live:
 
     def begin(self) -> None:
         """A connection begins: nothing is known of what the broker keeps."""
-        self._untold = set(self._retained)
+        self._unanswered = set(self._retained)
         self._backoff.reset()
 
-    def clear(self, row: Row) -> bool:
+    def clear(self, row: Entry) -> bool:
         """The broker has taken an empty message, which is not repeated; whether it was its topic's newest."""
         if is_newest := row in self:
             del self._retained[row.message.topic]
         return is_newest
 
-    def forget(self, row: Row) -> None:
+    def forget(self, row: Entry) -> None:
         """It is done with; harmless when a newer one has taken its place."""
         if row in self:
             del self._rows[_place(row)]
-            self._untold.discard(row.message.topic)
+            self._unanswered.discard(row.message.topic)
 
-    def take(self, row: Row) -> None:
+    def take(self, row: Entry) -> None:
         """The broker has it, and may take now what it refused there before."""
         self._backoff.accepted(row.message.place)
         self.forget(row)
 
-    def refuse(self, row: Row, now_s: float, *, for_good: bool) -> None:
+    def refuse(self, row: Entry, now_s: float, *, for_good: bool) -> None:
         """The broker does not take it: not for some time, if it is retained, or not on this connection."""
         if row.message.retained and not for_good:
             self._backoff.refused(row.message.place, now_s)
@@ -83,7 +85,7 @@ class Live:
             del self._refused[message.topic]
         return found
 
-    def waiting(self) -> Iterator[Row]:
+    def waiting(self) -> Iterator[Entry]:
         """Those that are not in flight."""
         return (row for row in self._rows.values() if row.state == "waiting")
 
@@ -98,6 +100,6 @@ class Live:
             self.late_total += 1
 
 
-def _place(row: Row) -> tuple[str, int]:
-    """Rows with the same one replace each other; somebody waits for each result."""
+def _place(row: Entry) -> tuple[str, int]:
+    """Entries with the same key replace each other; a result replaces none."""
     return (row.message.topic, row.number if row.message.kind == "result" else 0)

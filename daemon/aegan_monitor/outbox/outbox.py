@@ -1,30 +1,30 @@
-"""Messages on their way to the broker: what is kept, in which order it goes out, and what goes when there is no room."""
+"""Messages for the broker, and the alarms' records: what is kept, in which order it is sent, what is dropped when there is no room."""
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
-from aegan_monitor.alarm.last_event import LastEvents
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.outbox.backoff import Backoff
-from aegan_monitor.outbox.entry import Row
-from aegan_monitor.outbox.event_queue import Changes, Depth, Events
-from aegan_monitor.outbox.latest import Live
-from aegan_monitor.outbox.retained_topics import RetainedTopics
+from aegan_monitor.outbox.entry import Entry
+from aegan_monitor.outbox.event_queue import Changes, Depth, EventQueue, News
+from aegan_monitor.outbox.latest import Latest
+from aegan_monitor.outbox.retained_topics import RetainedTopics, TopicChanges
 
 KEEP_S = 60.0  # an acknowledged event is kept so long: brokers write to their disk when they like
 
 
 class Outbox:
-    """Rows in the order in which they were put; any thread may call anything, and nothing here waits for disk or network.
+    """Rows in the order in which they were put. All methods are thread-safe; none waits for the disk or the network.
 
-    Events are all kept until `keep_s` after the broker took them, and go out in the order of their topic. A row that is not yet
-    in the journal does not go out (`hold`): a number that a subscriber has seen is never given twice. Results are all kept, too,
-    but for a minute and in memory. Of every other kind the broker needs the newest message of each topic only: a new one replaces
-    the one before. A state or result never overtakes an event of its machine, unless the broker refuses that event. What the
-    broker keeps on a topic that does not `belong` any more is cleared, over restarts too. Over `max_bytes` or `max_age_s` the
-    oldest events go, those that were delivered first; `dropped_total` counts the others.
+    Events are all kept, until `keep_s` after the broker acknowledged them, and are sent in the order of their topic. An event is sent
+    once the store has tried to write it, together with the alarm's record: a subscriber never sees one number twice. Results are all
+    kept, too, for a minute and in memory. Of every other kind the newest message of each topic replaces the older one. A state or
+    result never overtakes an event of its machine, unless the broker refuses that event. Retained messages on topics
+    that do not `belong` any more are cleared, over restarts too. Over `max_bytes` or `max_age_s` the oldest events are dropped,
+    delivered ones first; `dropped_total` counts the others.
     """
 
     def __init__(
@@ -36,17 +36,17 @@ class Outbox:
         keep_s: float = KEEP_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Store; `durable` means that somebody writes `changes` to a journal and says `written`."""
-        self.last_events = LastEvents()
+        """Store; `durable` means that a writer takes `changes` to a store and calls `written`."""
         self._durable, self._clock = durable, clock
         self._lock = threading.Lock()
-        self._holds = True
+        self._alarms: dict[str, bytes] = {}  # records by machine
+        self._unwritten_alarms: dict[str, bytes] = {}
         self._next_number = 1
-        self._events = Events(durable=durable, max_bytes=max_bytes, max_age_s=max_age_s, keep_s=keep_s)
-        self._live = Live()
+        self._events = EventQueue(durable=durable, max_bytes=max_bytes, max_age_s=max_age_s, keep_s=keep_s)
+        self._latest = Latest()
         self._backoff = Backoff()
         self._topics = RetainedTopics(durable=durable)
-        self._flying: dict[int, Row] = {}
+        self._flying: dict[int, Entry] = {}
 
     @property
     def dropped_total(self) -> int:
@@ -56,7 +56,12 @@ class Outbox:
     @property
     def late_total(self) -> int:
         """Scores and results that were not sent because they were late."""
-        return self._live.late_total
+        return self._latest.late_total
+
+    @property
+    def replaced_scores_total(self) -> int:
+        """Scores that were not sent because the next one came first."""
+        return self._latest.replaced_scores_total
 
     @property
     def depth(self) -> int:
@@ -65,77 +70,89 @@ class Outbox:
 
     @property
     def is_written(self) -> bool:
-        """The journal has all that was put, or it is not waited for."""
+        """The store has all that was put, or has tried."""
         with self._lock:
-            return not self._holds or not (self._events.unwritten or self._topics.unwritten)
+            return not (self._events.unwritten or self._topics.unwritten or self._unwritten_alarms)
 
     @property
-    def is_told(self) -> bool:
+    def alarms(self) -> dict[str, bytes]:
+        """The record of each machine's alarm, as JSON; of this run, or of an earlier one."""
+        with self._lock:
+            return dict(self._alarms)
+
+    @property
+    def is_answered(self) -> bool:
         """The broker has answered, on this connection, the newest message of every retained topic that there was at its beginning."""
         with self._lock:
-            return self._live.is_told
+            return self._latest.is_answered
 
     def measure(self) -> Depth:
         """How full it is."""
         with self._lock:
-            return self._events.measure(self._backoff.is_refused, len(self._live))
+            return self._events.measure(self._backoff.is_refused, len(self._latest))
 
-    def put(self, message: Message) -> None:
-        """Add a message; never blocks, never raises."""
+    def put(self, *messages: Message, alarms: Mapping[str, bytes] = MappingProxyType({})) -> News:
+        """Add messages, and new records of alarms, which are written in the same transaction. Never blocks, never raises."""
         with self._lock:
-            row = self._make_row(message)
-            if row.is_event:
-                self.last_events.put(message.topic, message.payload)
-                row.written = not self._durable
-                self._events.add(row)
-                self._events.tidy(self._clock())
-            else:
-                self._live.put(row)
+            self._alarms.update(alarms)
+            if self._durable:
+                self._unwritten_alarms.update(alarms)
+            for message in messages:
+                row = self._make_row(message)
+                if row.is_event:
+                    row.written = not self._durable
+                    self._events.add(row)
+                    self._events.tidy(self._clock())
+                else:
+                    self._latest.put(row)
+            n_events = sum(message.kind == "event" for message in messages)
+            to_write = self._durable and bool(n_events or alarms)
+            return News(to_write, to_send=len(messages) > (n_events if self._durable else 0))
 
     def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] | None = None) -> None:
         """Say on which topics the broker is to keep something; it is made to forget what an earlier configuration left on our others."""
         with self._lock:
-            self._put_live(self._topics.belong(topics, is_ours))
+            self._put_latest(self._topics.belong(topics, is_ours))
 
     def repeat_retained(self) -> None:
         """Send the newest message of every retained topic once more."""
         with self._lock:
-            self._put_live(self._live.missing())
+            self._put_latest(self._latest.missing())
 
-    def restore(self, rows: list[Row], last: dict[str, bytes], topics: Iterable[str] = ()) -> None:
-        """What the journal holds of an earlier run; whether the broker has it, nobody knows. It goes before all that was put since."""
+    def restore(self, rows: list[Entry], alarms: Mapping[str, bytes] = MappingProxyType({}), topics: Iterable[str] = ()) -> None:
+        """What the store holds of an earlier run. Its events go before all that was put since; a record of this run is the newer one."""
         with self._lock:
-            self.last_events.restore(last)
+            self._alarms = {**alarms, **self._alarms}
             newest = max((row.number for row in rows), default=0)
             shift = newest if self._next_number > 1 else 0  # numbers were given before this came: it takes those below
             self._events.restore([replace(row, number=row.number - shift) for row in rows])
             self._next_number = max(self._next_number, newest - shift + 1)
             self._events.tidy(self._clock())
-            self._put_live(self._topics.restore(topics))
+            self._put_latest(self._topics.restore(topics))
 
-    def next(self) -> Row | None:
+    def next(self) -> Entry | None:
         """The row that goes out now, if any: the first of those that may."""
         with self._lock:
             now_s = self._clock()
             self._events.tidy(now_s)
-            self._live.tidy(now_s)
-            self._put_live(self._live.find_due(now_s))
+            self._latest.tidy(now_s)
+            self._put_latest(self._latest.find_due(now_s))
             candidates = [row for topic in self._events.topics() if (row := self._next_event(topic, now_s))]
-            candidates += [row for row in self._live.waiting() if not self._is_held(row, now_s)]
+            candidates += [row for row in self._latest.waiting() if not self._is_held(row, now_s)]
             return min(candidates, key=lambda row: row.number, default=None)
 
     def pending(self) -> list[Message]:
         """All messages that are not in flight and not acknowledged, oldest first, whether they may go out now or not."""
         with self._lock:
-            rows = [*(row for row in self._events if row.state == "waiting"), *self._live.waiting()]
+            rows = [*(row for row in self._events if row.state == "waiting"), *self._latest.waiting()]
             return [row.message for row in sorted(rows, key=lambda row: row.number)]
 
-    def sent(self, row: Row) -> None:
+    def sent(self, row: Entry) -> None:
         """The row is on the wire: at QoS 0 that is all, at QoS 1 it waits for an answer."""
         with self._lock:
             if row.message.qos == 0:
-                self._live.forget(row)
-            elif row in self._events or row in self._live:
+                self._latest.forget(row)
+            elif row in self._events or row in self._latest:
                 row.state = "flying"
                 self._flying[row.number] = row
                 if row.is_event:
@@ -155,7 +172,7 @@ class Outbox:
             if row is None:
                 return
             if not row.is_event:
-                self._live.refuse(row, now_s, for_good=for_good)
+                self._latest.refuse(row, now_s, for_good=for_good)
                 return
             self._backoff.refused(row.message.topic, now_s, for_good=for_good)
             if for_good:
@@ -175,59 +192,55 @@ class Outbox:
         """A connection begins: every retained topic's newest message is repeated, every topic has a new chance."""
         with self._lock:
             self._backoff.reset()
-            self._put_live(self._live.missing())
-            self._live.begin()
+            self._put_latest(self._latest.missing())
+            self._latest.begin()
 
     def changes(self) -> Changes:
-        """What is to be written to the journal; say `written` afterwards, whether it could be or not."""
+        """What is to be written to the store; call `written` afterwards, whether it could be written or not."""
         with self._lock:
             self._events.tidy(self._clock())
-            added, removed = self._events.changes()
-            last = self.last_events.payloads({row.message.topic for row in added})
-            return Changes(added, removed, last, self._topics.changes())
+            return Changes(*self._events.changes(), dict(self._unwritten_alarms), self._topics.changes())
 
-    def written(self, rows: list[Row], topics: Iterable[str] = ()) -> None:
-        """These may go out, and what waits on these topics."""
+    def written(self, changes: Changes) -> None:
+        """These may be sent, and what waits on these topics."""
         with self._lock:
-            self._topics.written(topics)
-            for row in rows:
+            self._topics.written(changes.topics.added)
+            for machine, record in changes.alarms.items():
+                if self._unwritten_alarms.get(machine) == record:
+                    del self._unwritten_alarms[machine]
+            for row in changes.added:
                 self._events.written(row)
 
-    def hold(self, *, unwritten: bool) -> None:
-        """Whether what the journal does not have yet waits for it: at first it does, but not for a disk that fails or hangs."""
+    def everything(self) -> Changes:
+        """All that a new store has to hold."""
         with self._lock:
-            self._holds = unwritten
+            return Changes(self._events.copies(), [], dict(self._alarms), TopicChanges(self._topics.everything()))
 
-    def everything(self) -> tuple[list[Row], dict[str, bytes], frozenset[str]]:
-        """All that a new journal has to hold: the events, the last event of each topic, and the retained topics."""
-        with self._lock:
-            return self._events.copies(), self.last_events.payloads(), self._topics.everything()
-
-    def _put_live(self, messages: list[Message]) -> None:
+    def _put_latest(self, messages: list[Message]) -> None:
         for message in messages:
-            self._live.put(self._make_row(message))
+            self._latest.put(self._make_row(message))
 
-    def _make_row(self, message: Message) -> Row:
+    def _make_row(self, message: Message) -> Entry:
         self._next_number += 1
-        return Row(self._next_number - 1, message, self._clock())
+        return Entry(self._next_number - 1, message, self._clock())
 
-    def _land(self, number: int) -> Row | None:
+    def _land(self, number: int) -> Entry | None:
         """The event that was in flight; of any other kind the answer is the end: a state is retained, and repeated."""
         row = self._flying.pop(number, None)
         if row is None or row.is_event:
             return row
-        if not row.message.payload and self._live.clear(row):
+        if not row.message.payload and self._latest.clear(row):
             self._topics.cleared(row.message.topic)
-        self._live.take(row)
+        self._latest.take(row)
         return None
 
-    def _next_event(self, topic: str, now_s: float) -> Row | None:
+    def _next_event(self, topic: str, now_s: float) -> Entry | None:
         row = self._events.first(topic)
-        return row if row and (row.written or not self._holds) and self._backoff.is_free(topic, now_s) else None
+        return row if row and row.written and self._backoff.is_free(topic, now_s) else None
 
-    def _is_held(self, row: Row, now_s: float) -> bool:
-        """A state or result waits for the earlier events of its machine, as long as those can go out."""
-        if self._holds and row.message.topic in self._topics.unwritten:
+    def _is_held(self, row: Entry, now_s: float) -> bool:
+        """A state or result waits for the earlier events of its machine, as long as those can be sent."""
+        if row.message.topic in self._topics.unwritten:
             return True
         if row.message.qos == 0:
             return False

@@ -1,4 +1,4 @@
-"""Topics on which the broker keeps a message of ours: those that belong, and those of machines that have left, until they are cleared."""
+"""Topics with a retained message of ours: those of this configuration, and others until the broker has cleared them."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -8,58 +8,58 @@ from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message, Topics
 
 
 class TopicChanges(NamedTuple):
-    """What the journal does not know yet."""
+    """What the store lacks."""
 
     added: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
-    left: frozenset[str] = frozenset()  # of another node: to be told
+    left: frozenset[str] = frozenset()  # of another node: to be logged
 
 
 NO_CHANGES = TopicChanges()
 
 
 class RetainedTopics:
-    """All that were ever published and are not cleared yet; they belong to the outbox, under whose lock they are used."""
+    """All topics that were published and are not cleared yet. The outbox calls every method under its lock."""
 
     def __init__(self, *, durable: bool) -> None:
-        self.unwritten: set[str] = set()  # nothing goes out on a topic that would be forgotten
+        self.unwritten: set[str] = set()  # nothing is sent on a topic that a kill would make us forget
         self._durable = durable
-        self._belonging: frozenset[str] | None = None  # none: nobody has said it yet
+        self._belonging: frozenset[str] | None = None  # None: not known yet
         self._is_ours: Callable[[str], bool] = _every
         self._known: set[str] = set()
         self._left: set[str] = set()
-        self._removed: set[str] = set()  # that the journal still has
+        self._removed: set[str] = set()  # that the store still has
 
     def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] | None = None) -> list[Message]:
-        """These alone belong from now on; what clears the others that `is_ours`: the rest may be another daemon's."""
+        """Set the topics of this configuration; returns what clears the others that `is_ours`: the rest may be another daemon's."""
         self._belonging, self._is_ours = frozenset(topics), is_ours or _every
         self._add(self._belonging)
         return self._clear()
 
     def restore(self, topics: Iterable[str]) -> list[Message]:
-        """What the journal holds of an earlier run; what clears those that do not belong."""
+        """Add the topics of an earlier run; returns the messages that clear those that do not belong."""
         found = set(topics)
         self.unwritten -= found
         self._known |= found
         return self._clear()
 
     def cleared(self, topic: str) -> None:
-        """The broker has nothing on it any more; harmless when it belongs again."""
+        """The broker has cleared the topic; harmless when it belongs again."""
         if self._belonging is not None and topic in self._known - self._belonging:
             self._forget(topic)
 
     def changes(self) -> TopicChanges:
-        """What is to be written; say `written` afterwards."""
+        """What is to be written; call `written` afterwards."""
         removed, self._removed = self._removed, set()
         left, self._left = self._left, set()
         return TopicChanges(frozenset(self.unwritten), frozenset(removed), frozenset(left))
 
     def written(self, topics: Iterable[str]) -> None:
-        """The journal has them, or has tried."""
+        """The store has written them, or has tried."""
         self.unwritten -= set(topics)
 
     def everything(self) -> frozenset[str]:
-        """All, for a journal that begins anew."""
+        """All topics, for a new store."""
         return frozenset(self._known)
 
     def _add(self, topics: frozenset[str]) -> None:
@@ -75,7 +75,7 @@ class RetainedTopics:
             self._removed.add(topic)
 
     def _clear(self) -> list[Message]:
-        """Discovery goes first: who was told of a topic by it then does not hear it emptied."""
+        """Messages that clear what does not belong. Discovery is first: its subscribers then do not see the states emptied."""
         gone = self._known - self._belonging if self._belonging is not None else set()
         others = {topic for topic in gone if not self._is_ours(topic)}
         self._left |= others

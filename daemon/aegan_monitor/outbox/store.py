@@ -1,57 +1,51 @@
-"""The outbox's file: events, their last numbers and the retained topics in SQLite. The only place that knows SQLite."""
+"""The outbox's file: events, records of alarms and retained topics in SQLite. The only module that uses SQLite."""
 
 import contextlib
 import os
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from aegan_monitor.alarm.stored import convert_last_event, dump_record
 from aegan_monitor.errors import PublishError
 from aegan_monitor.files import make_folder
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message
-from aegan_monitor.outbox.retained_topics import NO_CHANGES, TopicChanges
+from aegan_monitor.outbox.event_queue import Changes
 
-VERSION = 1  # of the tables
+VERSION = 2  # of the tables
 BUSY_S = 3.0  # how long another process may hold the file: one that is just ending
 DAMAGED = "damaged"  # marks files that were set aside
-N_SET_ASIDE = 3  # so many damaged ones are kept, and all of newer versions: those are whole
+N_SET_ASIDE = 3
 _NOT_WRITTEN = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 WAL_LIMIT_BYTES = 1_000_000  # what the log may leave behind on the disk after a burst
 
-# FULL: a commit is on the disk when it returns. A row that goes may come back after a power cut; a row that comes may not go.
+# FULL: a commit is on the disk when it returns. A row that goes may come back after a power cut; an event may not get lost.
 TABLES = """
-CREATE TABLE rows (row INTEGER PRIMARY KEY, put_at REAL NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL);
-CREATE TABLE last_events (topic TEXT PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rows (row INTEGER PRIMARY KEY, put_at REAL NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS retained (topic TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alarms (machine TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
 """
 # One flipped bit makes a text a blob of the same length, or a number of another: `quick_check` finds nothing wrong with that.
 ODD_VALUES = """
 SELECT count(*) FROM (
   SELECT 1 FROM rows WHERE (typeof(put_at), typeof(topic), typeof(payload)) != ('real', 'text', 'blob')
-  UNION ALL SELECT 1 FROM last_events WHERE (typeof(topic), typeof(payload)) != ('text', 'blob')
+  UNION ALL SELECT 1 FROM alarms WHERE (typeof(machine), typeof(record)) != ('text', 'blob')
   UNION ALL SELECT 1 FROM retained WHERE typeof(topic) != 'text')
 """
-# Files of before lack it, and who does not know it leaves it alone: no other version for it.
-MORE_TABLES = "CREATE TABLE IF NOT EXISTS retained (topic TEXT PRIMARY KEY) WITHOUT ROWID"
 
 
-class JournalError(PublishError):
-    """The file cannot be written now: the disk is full, read-only, or gone."""
+class StoreError(PublishError):
+    """The file cannot be opened or written now: the disk is full, read-only or gone, or the file is of a newer version."""
 
 
-class HeldJournalError(JournalError):
-    """Another process has the file: a second daemon, or somebody who only looks; nothing tells which, and the one may go away."""
+class HeldStoreError(StoreError):
+    """Another process has the file: a second daemon, a backup, or a person who looks into it."""
 
 
-class DamagedJournalError(PublishError):
-    """The file is not what was written, or of a newer version; `label` is for its name when it is set aside."""
-
-    def __init__(self, message: str, label: str = DAMAGED) -> None:
-        super().__init__(message)
-        self.label = label
+class DamagedStoreError(PublishError):
+    """The file is not what was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +55,15 @@ class StoredEvent:
     number: int
     put_at: float
     message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a file holds: events, oldest first; the record of each machine's alarm, as JSON; retained topics."""
+
+    events: list[StoredEvent]
+    alarms: dict[str, bytes]
+    topics: frozenset[str]
 
 
 def find_path(configured: Path | None, node: str, environment: Mapping[str, str]) -> Path:
@@ -73,106 +76,78 @@ def find_path(configured: Path | None, node: str, environment: Mapping[str, str]
     return Path(state) / "aegan-monitor" / f"outbox-{node}.sqlite"
 
 
-class Journal:
-    """One file; one thread at a time.
-
-    Attributes:
-        retained: Topics on which a broker may keep something, as `open` found them.
-    """
+class Store:
+    """One file; one thread at a time."""
 
     def __init__(self, path: Path, max_pages: int | None = None) -> None:
         """Store; `max_pages` bounds the file, in pages of 4096 bytes."""
         self.path = path
-        self.retained: frozenset[str] = frozenset()
         self._max_pages = max_pages
         self._connection: sqlite3.Connection | None = None
 
-    def open(self) -> tuple[list[StoredEvent], dict[str, bytes]]:
-        """The events in the file, oldest first, and the last event of each topic; makes the file where there is none.
+    def open(self) -> Stored:
+        """What the file holds. A missing file is made; an older version is migrated.
 
         Raises:
-            HeldJournalError: Another process has it.
-            JournalError: It cannot be opened or made now.
-            DamagedJournalError: It is not ours, or damaged; `set_aside` makes room for another.
+            HeldStoreError: Another process has it.
+            StoreError: It cannot be opened or made now, or is of a newer version, and is left as it is.
+            DamagedStoreError: It is not ours, or damaged; `set_aside` makes room for another.
         """
         self.close()
         with self._closed_on_failure(), self._translated():
             make_folder(self.path.parent, self.path.parent)
-            self._connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-            self._prepare(self._connection)
-            rows = self._connection.execute("SELECT row, put_at, topic, payload FROM rows ORDER BY row").fetchall()
-            last = dict(self._connection.execute("SELECT topic, payload FROM last_events").fetchall())
-            self.retained = frozenset(topic for (topic,) in self._connection.execute("SELECT topic FROM retained"))
+            self._connection = connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+            self._prepare(connection)
+            rows = connection.execute("SELECT row, put_at, topic, payload FROM rows ORDER BY row").fetchall()
+            alarms = dict(connection.execute("SELECT machine, record FROM alarms").fetchall())
+            topics = frozenset(topic for (topic,) in connection.execute("SELECT topic FROM retained"))
         qos, retained = QOS_AND_RETAINED["event"]
-        return [StoredEvent(row, put_at, Message(topic, payload, qos, retained, "event")) for row, put_at, topic, payload in rows], last
+        events = [StoredEvent(row, put_at, Message(topic, payload, qos, retained, "event")) for row, put_at, topic, payload in rows]
+        return Stored(events, alarms, topics)
 
-    def look(self) -> tuple[list[StoredEvent], dict[str, bytes]]:
-        """As `open`, of a file that can be read and not written: it is opened in a copy.
+    def write(self, changes: Changes, added: Iterable[StoredEvent], *, anew: bool = False) -> None:
+        """Apply changes, all or nothing; on the disk when it returns if events or topics are added. `anew` deletes all events first.
 
-        Raises:
-            JournalError: There is none, or it cannot be read.
-            DamagedJournalError: As `open`.
-        """
-        with self._translated(), tempfile.TemporaryDirectory() as folder:
-            copy = Journal(Path(folder) / self.path.name)
-            shutil.copyfile(self.path, copy.path)
-            if (log := Path(f"{self.path}-wal")).is_file():
-                shutil.copyfile(log, f"{copy.path}-wal")
-            try:
-                found = copy.open()
-            finally:
-                copy.close()
-        self.retained = copy.retained
-        return found
-
-    def write(
-        self,
-        added: Iterable[StoredEvent],
-        removed: Iterable[int],
-        last: Mapping[str, bytes],
-        topics: TopicChanges = NO_CHANGES,
-        *,
-        anew: bool = False,
-    ) -> None:
-        """Add and remove, all or nothing; on the disk when it returns if anything is added. `anew` forgets all else first.
+        A record without an event survives a kill at once, and a power cut only later.
 
         Raises:
-            JournalError: It cannot be written now; the file is as it was.
-            DamagedJournalError: It is damaged.
+            StoreError: It cannot be written now; the file is as it was.
+            DamagedStoreError: It is damaged.
         """
         if self._connection is None:
-            raise JournalError(f"{self.path}: not open")
+            raise StoreError(f"{self.path}: not open")
         added = list(added)
         with self._translated():
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if added or last or topics.added else 'NORMAL'}")
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if added or changes.topics.added else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 if anew:
                     self._connection.execute("DELETE FROM rows")
                     self._connection.execute("DELETE FROM retained")
-                self._connection.executemany("DELETE FROM rows WHERE row = ?", [(number,) for number in removed])
-                self._connection.executemany(
+                many = self._connection.executemany
+                many("DELETE FROM rows WHERE row = ?", [(number,) for number in changes.removed])
+                many(
                     "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
-                    [(row.number, row.put_at, row.message.topic, row.message.payload) for row in added],
+                    [(event.number, event.put_at, event.message.topic, event.message.payload) for event in added],
                 )
-                self._connection.executemany("INSERT OR REPLACE INTO last_events VALUES (?, ?)", list(last.items()))
-                self._connection.executemany("DELETE FROM retained WHERE topic = ?", [(topic,) for topic in topics.removed])
-                self._connection.executemany("INSERT OR IGNORE INTO retained VALUES (?)", [(topic,) for topic in topics.added])
+                many("INSERT OR REPLACE INTO alarms VALUES (?, ?)", list(changes.alarms.items()))
+                many("DELETE FROM retained WHERE topic = ?", [(topic,) for topic in changes.topics.removed])
+                many("INSERT OR IGNORE INTO retained VALUES (?)", [(topic,) for topic in changes.topics.added])
                 self._connection.execute("COMMIT")
             except sqlite3.Error:
                 if self._connection.in_transaction:  # SQLite itself has undone what a full disk broke
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def set_aside(self, now: datetime, label: str = DAMAGED) -> Path:
-        """Rename the file, with its log, so that a new one can be made; returns where it is now. `label` says what is wrong with it.
+    def set_aside(self, now: datetime) -> Path:
+        """Rename the damaged file, with its log, so that a new one can be made; returns where it is now.
 
         Raises:
             OSError: It cannot be renamed.
         """
         self.close()
         stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-        aside = self.path.with_name(f"{self.path.name}.{label}-{stamp}")
+        aside = self.path.with_name(f"{self.path.name}.{DAMAGED}-{stamp}")
         for ending in ("", "-wal", "-shm", "-journal"):
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{self.path}{ending}").rename(f"{aside}{ending}")
@@ -182,7 +157,7 @@ class Journal:
         return aside
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
@@ -190,27 +165,49 @@ class Journal:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # one daemon a file, and no shared memory
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise DamagedStoreError(f"{self.path}: damaged ({' '.join(str(found).split())})")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise StoreError(
+                f"{self.path}: expected an outbox of version {VERSION}, found {version}; it is left as it is: "
+                "install the newer aegan-monitor again, or name another file in outbox.path"
+            )
+        if version < 0:
+            raise DamagedStoreError(f"{self.path}: damaged (version {version})")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
         if self._max_pages is not None:
             connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, VERSION):
-            label = f"version-{version}" if version > VERSION else DAMAGED
-            raise DamagedJournalError(f"{self.path}: expected an outbox of version {VERSION}, found {version}", label)
-        if version == 0:
-            connection.executescript(f"BEGIN IMMEDIATE;{TABLES}PRAGMA user_version = {VERSION};COMMIT;")
-        connection.execute(MORE_TABLES)
-        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            raise DamagedJournalError(f"{self.path}: damaged ({' '.join(str(found).split())})")
+        if version < VERSION:
+            self._migrate(connection, version)
         (n_odd,) = connection.execute(ODD_VALUES).fetchone()
         if n_odd:
-            raise DamagedJournalError(f"{self.path}: damaged ({n_odd} value(s) of another type)")
+            raise DamagedStoreError(f"{self.path}: damaged ({n_odd} value(s) of another type)")
+
+    def _migrate(self, connection: sqlite3.Connection, version: int) -> None:
+        """Bring a new file, or one of version 1, to the tables of today, in one transaction.
+
+        Version 1 has the last event of each topic in `last_events`, and none or all of its files a table `retained`.
+        """
+        connection.execute("BEGIN IMMEDIATE")
+        for table in filter(str.strip, TABLES.split(";")):
+            connection.execute(table)
+        if version == 1:
+            last = connection.execute("SELECT topic, payload FROM last_events").fetchall()
+            if any((type(topic), type(payload)) != (str, bytes) for topic, payload in last):
+                raise DamagedStoreError(f"{self.path}: damaged (value(s) of another type)")
+            records = [(topic.split("/")[-2], convert_last_event(payload)) for topic, payload in last if topic.count("/") >= 2]
+            newest = dict(sorted(records, key=lambda each: each[1].sequence))
+            connection.executemany("INSERT INTO alarms VALUES (?, ?)", [(name, dump_record(record)) for name, record in newest.items()])
+            connection.execute("DROP TABLE last_events")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
 
     @contextlib.contextmanager
     def _closed_on_failure(self) -> Iterator[None]:
-        """A file that could not be opened is in nobody's way."""
+        """Close a file that could not be opened."""
         try:
             yield
         except PublishError:
@@ -222,21 +219,21 @@ class Journal:
         try:
             yield
         except OSError as error:
-            raise JournalError(f"{self.path}: {error.strerror or error}") from error
+            raise StoreError(f"{self.path}: {error.strerror or error}") from error
         except sqlite3.OperationalError as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise HeldJournalError(
+                raise HeldStoreError(
                     f"{self.path}: another process has this file (a second monitor, a backup, sqlite3); end it, "
                     "or give each monitor a node or outbox.path of its own"
                 ) from error
             if code == sqlite3.SQLITE_ERROR:  # a table is missing: not our file
-                raise DamagedJournalError(f"{self.path}: damaged ({error})") from error
-            raise JournalError(f"{self.path}: {error}{self._tell_folder(code)}") from error
+                raise DamagedStoreError(f"{self.path}: damaged ({error})") from error
+            raise StoreError(f"{self.path}: {error}{self._describe_folder(code)}") from error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # sqlite3 cannot even decode what is wrong
-            raise DamagedJournalError(f"{self.path}: damaged ({error})") from error
+            raise DamagedStoreError(f"{self.path}: damaged ({error})") from error
 
-    def _tell_folder(self, code: int) -> str:
+    def _describe_folder(self, code: int) -> str:
         folder = self.path.parent
         lacking = code in _NOT_WRITTEN and not os.access(folder, os.W_OK)
         return f" ({folder} may not be written)" if lacking else ""

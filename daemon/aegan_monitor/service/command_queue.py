@@ -1,4 +1,4 @@
-"""Commands on their way from the broker to the worker: each is read and judged by its form, and none can make a flood."""
+"""Commands from the broker to the worker: each is parsed and checked, and their rate is limited."""
 
 import logging
 import queue
@@ -19,7 +19,7 @@ BURST_S = 10.0  # of the commands for so long, all may come at once
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """Of one machine: what its commands may be, and how many, and how often it is told that they were too many."""
+    """Limits of one machine: size and rate of its commands, and rate of the answers that say "too many"."""
 
     max_bytes: int
     commands: TokenBucket
@@ -27,22 +27,23 @@ class _Limits:
     too_many: str
 
 
-class Inbox:
+class CommandQueue:
     """The MQTT thread puts (`hear`), the worker takes; nothing here blocks.
 
     Attributes:
         refused_total: Commands that were malformed, retained, too many or for no machine; not those that the worker refused.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Store; nothing is heard before `configure`."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic, notify: Callable[[], object] = lambda: None) -> None:
+        """Store; nothing is accepted before `configure`. `notify` is called when a command waits."""
         self.refused_total = 0
+        self._notify = notify
         self._clock = clock
         self._limits: dict[str, _Limits] = {}
         self._waiting: queue.Queue[tuple[str, Command | Refusal]] = queue.Queue(MAX_WAITING)
 
     def configure(self, settings: CommandsConfig, machines: Iterable[str]) -> None:
-        """From now on these machines are heard."""
+        """Accept commands for these machines from now on."""
         self._limits = {machine: self._make_limits(settings) for machine in machines}
 
     def hear(self, received: Received) -> None:
@@ -50,7 +51,7 @@ class Inbox:
         machine = received.topic.split("/")[-2]
         limits = self._limits.get(machine)
         if not received.payload:
-            return  # what clears a retained message, and what `check` says
+            return  # what clears a retained message, and what `check` sends
         if limits is None or received.retained:
             self.refused_total += 1
             if limits is not None:
@@ -64,16 +65,17 @@ class Inbox:
 
     def take(self) -> list[tuple[str, Command | Refusal]]:
         """All that wait, each with its machine's name, in order."""
-        return [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]  # nobody else takes
+        return [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]  # the worker alone takes
 
     def _put(self, machine: str, command: Command | Refusal) -> None:
-        """To the worker; what does not fit, because that takes nothing, is refused without an answer."""
+        """Give it to the worker; what does not fit, because the worker hangs, is refused without an answer."""
         refused = isinstance(command, Refusal)
         try:
             self._waiting.put_nowait((machine, command))
         except queue.Full:
             refused = True
         self.refused_total += refused
+        self._notify()
 
     def _make_limits(self, settings: CommandsConfig) -> _Limits:
         n_burst = max(1.0, BURST_S * settings.max_per_s)

@@ -12,8 +12,8 @@ from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.messages import payloads
 from aegan_monitor.outbox.outbox import Outbox
-from aegan_monitor.outbox.writer import Scribe
-from aegan_monitor.service.command_queue import Inbox
+from aegan_monitor.outbox.writer import Writer
+from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.handover import Delivery
 from aegan_monitor.service.reload import Reloader
 from aegan_monitor.service.runtime import Line
@@ -33,14 +33,14 @@ class HealthReport:
         self,
         lines: Callable[[], Sequence[Line]],
         outbox: Outbox,
-        scribe: Scribe,
+        writer: Writer,
         delivery: Delivery,
-        inbox: Inbox,
+        commands: CommandQueue,
         reloader: Reloader,
     ) -> None:
         """Store; `lines` gives those that run now. The time since start counts from here."""
-        self._lines, self._outbox, self._scribe, self._delivery = lines, outbox, scribe, delivery
-        self._inbox, self._reloader = inbox, reloader
+        self._lines, self._outbox, self._writer, self._delivery = lines, outbox, writer, delivery
+        self._commands, self._reloader = commands, reloader
         self._started_s = time.monotonic()
 
     def make(self, now: datetime) -> payloads.Health:
@@ -58,10 +58,11 @@ class HealthReport:
             outbox_parked=depth.parked,
             outbox_dropped_total=self._outbox.dropped_total,
             outbox_late_total=self._outbox.late_total,
-            outbox_problem=self._scribe.problem,
+            replaced_scores_total=self._outbox.replaced_scores_total,
+            outbox_problem=self._writer.problem,
             reload_problem=self._reloader.problem,
             refused_total=self._delivery.refused_total,
-            commands_refused_total=self._inbox.refused_total,
+            commands_refused_total=self._commands.refused_total,
             broker_problem=self._delivery.problem,
             rss_bytes=resident_bytes(),
         )
@@ -80,7 +81,7 @@ class HealthReport:
         lines = self._lines()
         states = ", ".join(tell_state(line.machine, line.listener.sensor()) for line in lines)
         broker = "connected" if self.connected else self._delivery.problem or "not connected yet"
-        disk = f"; outbox: {self._scribe.problem}" if self._scribe.problem else ""
+        disk = f"; outbox: {self._writer.problem}" if self._writer.problem else ""
         reload = f"; reload failed, the configuration from before is in use: {self._reloader.problem}" if self._reloader.problem else ""
         return f"{states}; inference on {_provider(lines)}; broker: {broker}{disk}{reload}"
 
@@ -101,8 +102,8 @@ def _machine_health(line: Line, uptime_s: float) -> payloads.MachineHealth:
     return payloads.MachineHealth(
         state=line.machine.state,
         active=line.machine.active,
-        acknowledged=line.machine.standing == "acknowledged",
-        shelved=line.machine.standing == "shelved",
+        acknowledged=line.machine.active and line.machine.record.acknowledged,
+        shelved=line.machine.record.shelved,
         sensor=line.listener.sensor().state,
         coverage_percent=round(min(100.0, 100 * _scored_s(line) / max(uptime_s, 1e-3)), 2),
         dropped_samples_total=line.ring.dropped_samples_total,

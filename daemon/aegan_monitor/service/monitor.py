@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,12 @@ from aegan_monitor.homeassistant.birth import Birth, list_birth_topics
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.connection import NOTICE_KEEPALIVES, ConnectionSettings
 from aegan_monitor.mqtt.publisher import FIRST_RETRY_S, MqttPublisher
+from aegan_monitor.outbox.event_queue import News
 from aegan_monitor.outbox.outbox import KEEP_S, Outbox
-from aegan_monitor.outbox.store import Journal, find_path
-from aegan_monitor.outbox.writer import Scribe
+from aegan_monitor.outbox.store import Store, find_path
+from aegan_monitor.outbox.writer import Writer
 from aegan_monitor.service.build import Setup, build
-from aegan_monitor.service.command_queue import Inbox
+from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.handover import Delivery
 from aegan_monitor.service.health import HealthReport
 from aegan_monitor.service.malloc import give_back_memory
@@ -32,7 +34,7 @@ from aegan_monitor.service.worker import Worker
 
 log = logging.getLogger(__name__)
 
-TURN_S = 0.1  # how long one turn of the worker waits for samples
+TURN_S = 0.1  # how long the worker waits for samples or a command before it looks at shelves and the watchdog
 STATUS_S = 1.0  # so late does systemd learn how the line fares
 FEEDS = 4  # of systemd's watchdog, in its interval
 
@@ -72,14 +74,15 @@ class Monitor:
             max_age_s=config.outbox.max_age_h * 3600,
             keep_s=KEEP_S + NOTICE_KEEPALIVES * config.mqtt.keepalive_s,  # the end of a connection is noticed so late at most
         )
-        self._inbox = Inbox()
-        self._inbox.configure(config.mqtt.commands, [machine.name for machine in config.machines])
-        self._worker = Worker(self._topics, self._outbox, self._inbox, clock, shelf_clock)
+        woken = threading.Event()
+        self._commands = CommandQueue(notify=woken.set)
+        self._commands.configure(config.mqtt.commands, [machine.name for machine in config.machines])
+        self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, self._wake, woken)
         self._birth = Birth()
         self._delivery = Delivery(self._make_publisher(self._setup))
         path = find_path(config.outbox.path, config.node, os.environ)
-        self._scribe = Scribe(self._outbox, Journal(path), self._delivery.flush)
-        self._health = HealthReport(lambda: self._setup.lines, self._outbox, self._scribe, self._delivery, self._inbox, self._reloader)
+        self._writer = Writer(self._outbox, Store(path), self._delivery.flush)
+        self._health = HealthReport(lambda: self._setup.lines, self._outbox, self._writer, self._delivery, self._commands, self._reloader)
         self._status = ""
         interval_s = watchdog_interval_s(os.environ, os.getpid())
         self._feed_every_s = None if interval_s is None else interval_s / FEEDS
@@ -98,11 +101,11 @@ class Monitor:
         """Monitor until `stop`, or until every finite capture has ended.
 
         Raises:
-            HeldJournalError: Another process has the outbox; nothing was started.
+            HeldStoreError: Another process has the outbox; nothing was started.
             CaptureError: A finite capture failed; everything else was shut down in order first.
         """
         self._answer(forget_answer)
-        self._scribe.start()
+        self._writer.start()
         try:
             self._begin()
             self._work()
@@ -111,19 +114,22 @@ class Monitor:
             if self._metrics:
                 self._metrics.stop()
             stop_all([line.listener for line in reversed(self._setup.lines)])
+            for line in self._setup.lines:
+                self._worker.store(line)
             self._publish_health()
             self._reloader.stop()
             self._worker.obey([], STOPPING)
-            self._scribe.settle()
+            self._writer.settle()
             self._delivery.stop()
-            self._scribe.stop()
+            self._writer.stop()
         failed = [line.listener.error for line in self._setup.lines if line.listener.error]
         if failed:
             raise failed[0]
 
     def _begin(self) -> None:
-        self._worker.recall(self._setup.config, [])  # no line has begun: it is about machines that are gone
+        self._worker.remove_departed([line.machine.name for line in self._setup.lines])
         announce(self._setup.config, self._topics, self._outbox)
+        self._writer.notify()
         for line in self._setup.lines:
             self._worker.begin(line)
         self._delivery.start()
@@ -139,10 +145,11 @@ class Monitor:
         next_health_s = next_feed_s = next_status_s = time.monotonic()
         while not self._stopping:
             was_over = self._is_over()  # before this turn, which tells of it
-            self._worker.recall(self._setup.config, self._setup.lines)
+            self._worker.woken.wait(TURN_S)
+            self._worker.woken.clear()
             self._worker.obey(self._setup.lines, NO_MACHINE)
             for line in self._setup.lines:
-                self._worker.turn(line, TURN_S / len(self._setup.lines))
+                self._worker.turn(line)
             now_s = time.monotonic()
             if now_s >= next_health_s:
                 self._publish_health()
@@ -155,8 +162,7 @@ class Monitor:
                 next_feed_s = now_s + self._feed_every_s
             if self._birth.is_due():
                 self._outbox.repeat_retained()
-            self._scribe.notify()
-            self._delivery.flush()
+                self._delivery.flush()
             self._reload()
             if was_over and self._is_over():
                 return
@@ -197,8 +203,10 @@ class Monitor:
         stop_all([line.listener for line in gone])
         for line in gone:
             self._worker.end(line)
-        self._inbox.configure(setup.config.mqtt.commands, [line.machine.name for line in setup.lines])
+        self._worker.remove_departed([line.machine.name for line in setup.lines])
+        self._commands.configure(setup.config.mqtt.commands, [line.machine.name for line in setup.lines])
         announce(setup.config, self._topics, self._outbox)
+        self._writer.notify()
         for line in new:
             self._worker.begin(line)
             self._worker.listen(line)
@@ -209,7 +217,7 @@ class Monitor:
 
     def _make_publisher(self, setup: Setup) -> MqttPublisher:
         mqtt, home_assistant = setup.config.mqtt, setup.config.home_assistant
-        listeners = {self._topics.name("command", "+"): self._inbox.hear} if mqtt.commands.enabled else {}
+        listeners = {self._topics.name("command", "+"): self._commands.hear} if mqtt.commands.enabled else {}
         if home_assistant.discovery:
             listeners |= dict.fromkeys(list_birth_topics(home_assistant.prefix), self._birth.hear)
         settings = ConnectionSettings(
@@ -222,7 +230,14 @@ class Monitor:
         return MqttPublisher(settings, self._outbox, retry_s=(min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s))
 
     def _publish_health(self) -> None:
-        self._outbox.put(self._topics.message(self._health.make(now())))
+        self._wake(self._outbox.put(self._topics.message(self._health.make(now()))))
+
+    def _wake(self, news: News) -> None:
+        """Wake the threads that have something to do."""
+        if news.to_write:
+            self._writer.notify()
+        if news.to_send:
+            self._delivery.flush()
 
     def _tell_status(self) -> None:
         """One line for `systemctl status`, if it is news."""

@@ -1,4 +1,4 @@
-"""A reload while the daemon runs: the new parts are made in a thread of their own, so that those that run go on."""
+"""Reloads the configuration while the daemon runs: a thread of its own builds the new parts."""
 
 import logging
 import threading
@@ -12,11 +12,11 @@ log = logging.getLogger(__name__)
 
 
 class Reloader:
-    """Makes a new setup when it is asked to, one at a time.
+    """Builds a new setup on request, one at a time.
 
     Attributes:
         problem: Why the last reload changed nothing, in one line; empty if it did.
-        began_s: When the last reload began to read, on the monotonic clock: whoever asked before is served by it.
+        began_s: When the last reload began to read, on the monotonic clock: it serves all requests that were made before.
     """
 
     def __init__(self, make: Callable[[Setup], Setup], clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,21 +30,21 @@ class Reloader:
         self._made: Setup | None = None
 
     def request(self) -> None:
-        """Reload soon; safe in a signal handler. One that comes while another is under way is done after it."""
+        """Reload soon; safe in a signal handler. A request during a reload is served after it."""
         self._wanted = True
 
     def begin(self, setup: Setup) -> bool:
-        """Start what was requested, if anything and if none is under way (worker thread); True when it did."""
+        """Start a requested reload unless one is running (worker thread); True when it did."""
         if self._thread is not None or not self._wanted:
             return False
         self._wanted = False
-        self.began_s = self._clock()  # after that: who asks in between is served twice, and not never
+        self.began_s = self._clock()  # behind the line above: a request in between is served twice rather than never
         self._thread = threading.Thread(target=self._run, args=(setup,), name="reload", daemon=True)
         self._thread.start()
         return True
 
     def finish(self) -> tuple[bool, Setup | None]:
-        """Whether a reload has ended since it was asked last, and what it made; nothing if there was a `problem` (worker thread)."""
+        """Whether a reload has ended since the last call, and the new setup; None if there was a `problem` (worker thread)."""
         if self._thread is None or self._thread.is_alive():
             return False, None
         self._thread = None
@@ -52,7 +52,7 @@ class Reloader:
         return True, made
 
     def stop(self, timeout_s: float = 1.0) -> None:
-        """Wait for one that is under way, but not for long."""
+        """Wait for a running reload, at most `timeout_s`."""
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(timeout_s)
 

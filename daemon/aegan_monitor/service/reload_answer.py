@@ -1,4 +1,4 @@
-"""`aegan-monitor reload`: asks a daemon to read its configuration anew, and learns what came of it from a file beside that daemon."""
+"""`aegan-monitor reload`: asks a daemon to reload, and reads the result from a file in its runtime folder."""
 
 import json
 import os
@@ -17,26 +17,26 @@ PROGRAMS = ("aegan-monitor", "aegan_monitor.cli")  # as it is installed, and as 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of the last reload, which began at `began_s` (monotonic clock); `problem` is empty if the new configuration is in use."""
+    """Result of the last reload, which began at `began_s` (monotonic clock); `problem` is empty if the new configuration is in use."""
 
     began_s: float = 0.0
     problem: str = ""
 
 
 def find_answer_path(runtime_directory: str | None) -> Path | None:
-    """In the folder that systemd makes for the service (`$RUNTIME_DIRECTORY`); nowhere without systemd."""
+    """The file in the folder that systemd makes for the service (`$RUNTIME_DIRECTORY`); None without systemd."""
     return Path(runtime_directory.split(":", 1)[0]) / NAME if runtime_directory else None
 
 
 def write_answer(path: Path, answer: Answer) -> None:
-    """Write it so that a reader finds the old or the new one, and never a part."""
+    """Write it atomically: a reader finds the old or the new answer."""
     beside = path.with_suffix(".tmp")
     beside.write_text(json.dumps(asdict(answer)), encoding="utf-8")
     beside.replace(path)
 
 
 def forget_answer(path: Path) -> None:
-    """Remove what a daemon before has left: after a boot the clock begins anew, and an old answer looks like one of later.
+    """Remove the answer of an earlier daemon: the clock starts again at boot, so an old answer could look like a later one.
 
     Raises:
         OSError: It cannot be removed.
@@ -45,7 +45,7 @@ def forget_answer(path: Path) -> None:
 
 
 def read_answer(path: Path) -> Answer:
-    """The last answer; that of no reload if there is none."""
+    """The last answer, or an empty one."""
     try:
         return Answer(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -53,10 +53,10 @@ def read_answer(path: Path) -> Answer:
 
 
 def request_reload(pid: int, path: Path) -> None:
-    """Let the daemon with this process id reload, and wait for its answer at `path`, for as long as the daemon lives.
+    """Make the daemon with this process id reload, and wait for its answer at `path` as long as the daemon runs.
 
-    One that is under way already may have read the configuration from before, so its answer is not ours. How long is too long
-    the unit says (TimeoutStartSec).
+    A reload that runs already may have read the older configuration: only one that begins later counts. The unit limits the time
+    (TimeoutStartSec).
 
     Raises:
         AeganError: There is no such daemon, or it keeps its configuration from before.
@@ -71,10 +71,10 @@ def request_reload(pid: int, path: Path) -> None:
 
 
 def send_hangup(pid: int) -> None:
-    """Ask for a reload where a person names the process, and not systemd: one that does not take SIGHUP would be ended by it.
+    """Send SIGHUP to a process that a person names, if it is a daemon that handles it: SIGHUP would end any other.
 
     Raises:
-        AeganError: There is no such process, it is not ours, or no daemon, or one that does not monitor yet.
+        AeganError: There is no such process, it may not be signalled, it is not a daemon, or the daemon does not monitor yet.
     """
     send_nothing(pid)
     try:
@@ -90,10 +90,10 @@ def send_hangup(pid: int) -> None:
 
 
 def send_nothing(pid: int) -> None:
-    """See that the process is there.
+    """Check that the process exists.
 
     Raises:
-        AeganError: It is not.
+        AeganError: It does not.
     """
     _send(pid, 0)
 

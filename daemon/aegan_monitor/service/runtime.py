@@ -11,6 +11,7 @@ from functools import cache
 
 from aegan_monitor.alarm.machine import Judge, Machine
 from aegan_monitor.audio.file import FileCapture
+from aegan_monitor.audio.gap_rate import GapRate
 from aegan_monitor.audio.microphone import MicrophoneCapture
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.source import Capture
@@ -140,18 +141,20 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     score = choose_score(config, bundle)
     session = sessions.open(bundle, score)
     pipeline = Pipeline(bundle.record, bundle.reference, session, [score])
-    machine = Machine(config.name, pipeline, Judge(bundle.record, score, config.alarm))
-    ring = Ring(round(RING_S * features.sample_rate_hz), features.hop_samples, round(LONGEST_RUN_S * features.sample_rate_hz))
-    listener = make_listener(config, ring, capture(config, features.sample_rate_hz), bundle.record.first_decision_samples)
+    basis = f"{bundle.record.record_sha256} {score} {config.alarm.quantile} {config.alarm.margin}"
+    machine = Machine(config.name, pipeline, Judge(bundle.record, score, config.alarm), basis)
+    rate_hz, hop_samples = features.sample_rate_hz, features.hop_samples
+    decision_hop_samples = bundle.record.clip.decision_hop_frames * hop_samples
+    gap_rate = GapRate(bundle.record.first_decision_samples, decision_hop_samples, round(config.alarm.on_delay_s * rate_hz))
+    ring = Ring(round(RING_S * rate_hz), hop_samples, round(LONGEST_RUN_S * rate_hz), gap_rate=gap_rate)
+    listener = make_listener(config, ring, capture(config, rate_hz))
     return Line(machine, listener, ring, session, features.sample_rate_hz, config, bundle)
 
 
-def make_listener(config: MachineConfig, ring: Ring, capture: Capture, clip_samples: int = 0) -> Listener:
-    """The thread that listens for a machine that is judged by clips of `clip_samples`, not yet started."""
+def make_listener(config: MachineConfig, ring: Ring, capture: Capture) -> Listener:
+    """The thread that reads a machine's capture into `ring`, not yet started."""
     live = isinstance(config.capture, MicCaptureConfig)
     pace = config.capture.pace if isinstance(config.capture, FileCaptureConfig) else None
     waits = pace == "fast" or isinstance(config.capture, StdinCaptureConfig)
     no_data_s = math.inf if pace == "fast" else 2 * config.no_data_s if live else config.no_data_s  # a microphone tells by itself
-    return Listener(
-        config.name, capture, ring, live=live, waits=waits, no_data_s=no_data_s, clip_samples=clip_samples, retry_s=config.retry_s
-    )
+    return Listener(config.name, capture, ring, live=live, waits=waits, no_data_s=no_data_s, retry_s=config.retry_s)

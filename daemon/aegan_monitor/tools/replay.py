@@ -115,7 +115,7 @@ class Replay:
                     if transition.event:
                         counts["alarms"] += transition.event == "raised"
                         tell(self._describe_event(transition.event, outcome, source))
-                self._record_decision(outcome, judge.alarm.state, source)
+                self._record_decision(outcome, judge.record.process, source)
         progress.clear()
         if counts["decisions"] == 0:
             least_s = fields.first_decision_samples / rate
@@ -124,7 +124,7 @@ class Replay:
                 "name more recordings, or use --clips"
             )
         told = ", ".join(f"{n} {what}" for what, n in counts.items())
-        self.tell(f"{source.n_samples / rate:.1f} s of sound, {told}; ends {judge.alarm.state}")
+        self.tell(f"{source.n_samples / rate:.1f} s of sound, {told}; ends {judge.record.process}")
         return EXIT_FAILED if self.n_refused else 0
 
     def _refuse(self, error: CaptureError) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aegan_monitor.alarm.last_event import LastEvent
+from aegan_monitor.alarm.lifecycle import AlarmRecord
 from aegan_monitor.alarm.machine import Judge, Machine
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.config.model import AlarmConfig
@@ -28,7 +28,7 @@ def make_machine() -> Machine:
     bundle = load_bundle(demo_bundle())
     judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=3.0, off_delay_s=3.0))
     ids = iter(f"id-{number}" for number in range(100))
-    return Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge, lambda: next(ids))
+    return Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge, new_id=lambda: next(ids))
 
 
 @pytest.fixture
@@ -41,9 +41,7 @@ def hear(machine: Machine, sound: FloatArray, start: int = 0, after_gap: bool = 
     """Everything published about `sound`, which arrives in half seconds."""
     found = []
     for place in range(0, len(sound), 8000):
-        found += checked(
-            machine.hear(Run(sound[place : place + 8000], start + place, after_gap and place == 0), NOW, (start + place) / RATE_HZ)
-        )
+        found += checked(machine.hear(Run(sound[place : place + 8000], start + place, after_gap and place == 0), NOW, 0.0))
     return found
 
 
@@ -99,48 +97,6 @@ def test_nothing_is_scored_across_a_gap(machine: Machine) -> None:
     assert [payload.sample for payload in published if isinstance(payload, payloads.Score)] == [20 * RATE_HZ + 1024 + 303 * 512]
 
 
-def last_event(kind: str) -> LastEvent:
-    """What an earlier run left."""
-    return LastEvent(id="id-old", sequence=41, kind=kind, time=NOW - timedelta(minutes=5))
-
-
-def test_an_alarm_that_was_active_is_cleared_by_a_restart(machine: Machine) -> None:
-    """Numbers go on; whoever waits for the end of the alarm hears of it, with the reason."""
-    cleared, state = checked(machine.begin(NOW, last_event("raised")))
-    assert isinstance(cleared, payloads.Event)
-    assert isinstance(state, payloads.Alarm)
-    assert (cleared.kind, cleared.sequence, cleared.id, cleared.duration_s) == ("cleared", 42, "id-0", 300.0)
-    assert cleared.cause == "restarted: the monitor has started anew, and nothing is known of the alarm that was active before"
-    assert (state.state, state.active, state.event_id) == ("normal", False, "id-0")
-
-
-@pytest.mark.parametrize("hours", [-5, -1_000_000, 1_000_000])
-def test_a_restart_believes_no_clock_that_was_wrong(machine: Machine, hours: int) -> None:
-    """Set back since, or never set at one of the two stamps: the alarm lasted for 0 s, not for less and not for a century."""
-    last = LastEvent(id="id-old", sequence=41, kind="raised", time=NOW)
-    if hours > 0:
-        last = last.model_copy(update={"time": NOW - timedelta(hours=hours)})
-    cleared, _ = checked(machine.begin(NOW + timedelta(hours=min(0, hours)), last))
-    assert isinstance(cleared, payloads.Event)
-    assert cleared.duration_s == 0.0
-
-
-def test_numbers_go_on_over_a_restart(machine: Machine) -> None:
-    """Where nothing was active only the state is told; the next event follows on the last."""
-    [state] = checked(machine.begin(NOW, last_event("cleared")))
-    assert isinstance(state, payloads.Alarm)
-    assert (state.state, state.active, state.event_id) == ("normal", False, "id-old")
-    events = [payload for payload in hear(machine, Pump(22, fault_from_s=-2.0).read(30 * RATE_HZ)) if isinstance(payload, payloads.Event)]
-    assert [event.sequence for event in events] == [42]
-
-
-def test_a_first_start_begins_at_one(machine: Machine) -> None:
-    """With the state alone."""
-    [state] = checked(machine.begin(NOW))
-    assert isinstance(state, payloads.Alarm)
-    assert state.event_id is None
-
-
 def test_the_wall_clock_decides_nothing() -> None:
     """Set back or forward by hours with every run: the same scores, transitions and durations, in the same order."""
     found = []
@@ -150,8 +106,8 @@ def test_the_wall_clock_decides_nothing() -> None:
         published: list[payloads.Payload] = []
         for number, start in enumerate(range(0, len(sound), 8192)):
             time = NOW + timedelta(hours=jumps_h[number % len(jumps_h)])
-            published += machine.hear(Run(sound[start : start + 8192], start, after_gap=False), time, start / RATE_HZ)
-        found.append([payload.model_dump(exclude={"time", "since"}) for payload in checked(published)])
+            published += machine.hear(Run(sound[start : start + 8192], start, after_gap=False), time, 0.0)
+        found.append([payload.model_dump(exclude={"time", "since", "measured_at"}) for payload in checked(published)])
     kinds = [payload["kind"] for payload in found[0] if "kind" in payload]
     assert kinds == ["raised", "cleared"]
     assert found[1] == found[0]
@@ -176,14 +132,14 @@ def test_the_demo_bundle_is_where_it_says() -> None:
 
 def test_a_command_is_answered_behind_what_it_led_to(machine: Machine) -> None:
     """Event, state, answer; a refused one gets its answer alone."""
-    machine.begin(NOW)
+    machine.begin(NOW, 0.0, AlarmRecord())
     hear(machine, Pump(22, fault_from_s=-2.0).read(30 * RATE_HZ))
     event, state, result = checked(machine.obey(payloads.Command(command="shelve", id="7", duration_s=60.0), NOW, 30.0))
     assert isinstance(event, payloads.Event)
     assert isinstance(state, payloads.Alarm)
     assert isinstance(result, payloads.Result)
     assert (event.kind, event.sequence, event.sample) == ("shelved", 2, 30 * RATE_HZ)
-    assert (state.active, machine.active, machine.standing) == (False, False, "shelved")
+    assert (state.active, machine.active, machine.record.shelved) == (False, False, True)
     assert state.shelved_until == NOW + timedelta(seconds=60)
     assert (result.command, result.id, result.accepted, result.reason) == ("shelve", "7", True, "")
     [result] = checked(machine.obey(Refusal("late", "shelve", "8"), NOW, 31.0))
@@ -207,58 +163,10 @@ def test_only_what_a_score_covers_is_scored(machine: Machine) -> None:
     assert machine.n_samples_scored == 2 * until
 
 
-def test_a_reload_ends_an_alarm_that_is_active(machine: Machine) -> None:
-    """With an event that says so, under the next number; where none is active there is nothing to tell."""
-    before = LastEvent(id="before", sequence=7, kind="raised", time=NOW - timedelta(seconds=90))
-    machine.begin(NOW, before.model_copy(update={"kind": "cleared"}))
-    [event] = machine.end(NOW, before)
-    assert isinstance(event, payloads.Event)
-    assert (event.kind, event.sequence, event.duration_s) == ("cleared", 8, 90.0)
-    assert event.cause == "reconfigured: a reload has changed or removed the machine, and ended the alarm that was active before"
-    assert machine.end(NOW, before.model_copy(update={"kind": "cleared"})) == []
-    assert machine.end(NOW, None) == []
-
-
-def shelve_a_faulty(machine: Machine) -> float:
-    """A machine in alarm, shelved for 10 s when it was heard for 30; when that ends."""
-    machine.begin(NOW)
-    machine.sense(SensorState("ok"), NOW)
-    hear(machine, Pump(22, fault_from_s=-2.0).read(30 * RATE_HZ))
-    machine.obey(payloads.Command(command="shelve", duration_s=10.0), NOW, 30.0)
-    assert machine.look(NOW, 39.9) == []
-    return 40.0
-
-
-def test_a_shelf_ends_without_any_sound(machine: Machine) -> None:
-    """At its time, whatever the sample count; how the machine sounds now nobody can know, so nothing is raised."""
-    end_s = shelve_a_faulty(machine)
-    event, state = checked(machine.look(NOW, end_s))
-    assert isinstance(event, payloads.Event)
-    assert isinstance(state, payloads.Alarm)
-    assert (event.kind, event.active, event.sample) == ("unshelved", False, 30 * RATE_HZ)
-    assert (state.state, state.active, state.shelved_until) == ("alarm", False, None)
-    assert machine.look(NOW, end_s + 3600) == []
-
-
-def test_a_shelf_that_ends_while_the_machine_is_heard_raises_at_once(machine: Machine) -> None:
-    """The last decision was just now."""
-    end_s = shelve_a_faulty(machine)
-    hear(machine, Pump(22, fault_from_s=-32.0).read(10 * RATE_HZ), 30 * RATE_HZ)
-    assert [payload.kind for payload in machine.look(NOW, end_s) if isinstance(payload, payloads.Event)] == ["unshelved", "raised"]
-
-
-@pytest.mark.parametrize("fault", ["missing", "stalled"])
-def test_a_decision_before_a_fault_of_the_sensor_is_old(machine: Machine, fault: str) -> None:
-    """However little before: the shelf ends, nothing is raised before it is heard again and found wrong still."""
-    end_s = shelve_a_faulty(machine)
-    sound = Pump(22, fault_from_s=-32.0).read(30 * RATE_HZ)
-    hear(machine, sound[: 10 * RATE_HZ], 30 * RATE_HZ)
-    machine.sense(SensorState(fault, "gone"), NOW)
-    assert [payload.kind for payload in machine.look(NOW, end_s) if isinstance(payload, payloads.Event)] == ["unshelved"]
-    machine.sense(SensorState("ok"), NOW)
-    assert machine.look(NOW, end_s + 0.1) == []
-    published = hear(machine, sound[10 * RATE_HZ :], 100 * RATE_HZ, after_gap=True)
-    raised, state = [payload for payload in published if not isinstance(payload, payloads.Score)]
-    assert isinstance(raised, payloads.Event)
-    assert isinstance(state, payloads.Alarm)
-    assert (raised.kind, raised.sample, state.state, state.active) == ("raised", 100 * RATE_HZ + 1024 + 303 * 512, "alarm", True)
+def test_a_machine_that_has_not_begun_stores_nothing(machine: Machine) -> None:
+    """A start that fails must not write over the record of the run before."""
+    assert machine.take_record(0.0, is_last=True) is None
+    machine.begin(NOW, 0.0, AlarmRecord(process="alarm", announced=True, event_ids=("old",)))
+    record = machine.take_record(0.0, is_last=True)
+    assert record is not None
+    assert record.event_ids == ("old",)

@@ -193,6 +193,19 @@ def test_waiting_reader_is_woken() -> None:
     assert got[1] is None
 
 
+def test_one_reader_can_wait_for_several_rings() -> None:
+    """`notify` is called when a run can be read and at the end, and not for samples that fill no hop; whoever is called may read."""
+    news: list[Run | None] = []
+    ring = Ring(capacity_samples=100, hop_samples=8)
+    ring.notify = lambda: news.append(ring.read(timeout_s=0))
+    ring.write(Block(ramp(0, 7), 0))
+    assert news == []
+    ring.write(Block(ramp(7, 1), 7))
+    check_run(news.pop(), [Sample(i, i, after_gap=False) for i in range(8)])
+    ring.end()
+    assert news == [None]
+
+
 def test_writer_can_wait_for_room() -> None:
     """A writer that need not hurry is told when a block fits without loss, and woken when the reader has made room."""
     ring = Ring(capacity_samples=16, hop_samples=8)

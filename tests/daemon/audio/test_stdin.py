@@ -122,6 +122,44 @@ def test_what_is_no_sound_is_refused(pipe_of: Callable[[bytes], int], value: flo
     )
 
 
+@pytest.mark.parametrize(
+    ("header", "named"), [(b"RIFF\0\0\0\0WAVEfmt ", "a WAV header"), (b"RF64", "a RF64 header"), (b"fLaC\0\0\0\x22", "a FLAC header")]
+)
+@pytest.mark.parametrize(
+    ("sample_format", "remedy"),
+    [("s16le", "arecord -t raw -f S16_LE -r 16000 -c 1"), ("f32le", "ffmpeg -i FILE -ac 1 -ar 16000 -f f32le -")],
+)
+def test_a_file_on_the_pipe_is_refused(header: bytes, named: str, sample_format: SampleFormat, remedy: str) -> None:
+    """Its header is no sound, and rate and channels may be others; the message has the command that is right, however the bytes come."""
+    for sizes in ([], [1, 2], [3]):
+        with open_pipe(header + bytes(400), sizes) as descriptor, pytest.raises(CaptureError) as caught:
+            read_all(open_capture(descriptor, sample_format))
+        assert named in str(caught.value)
+        assert remedy in str(caught.value)
+
+
+def test_a_trickle_does_not_hold_up_a_read() -> None:
+    """A byte now and then: a read ends after `wait_s` with what has come, so that a stop is not kept waiting."""
+    reading, writing = os.pipe()
+    capture = StdinCapture(Pipe(reading), RATE_HZ, "s16le", 100_000, wait_s=0.1)
+    capture.open()
+    stopping = threading.Event()
+
+    def trickle() -> None:
+        while not stopping.wait(0.01):
+            os.write(writing, b"\1")
+
+    writer = threading.Thread(target=trickle, daemon=True)
+    writer.start()
+    block = capture.read()
+    stopping.set()
+    writer.join()
+    assert block is not None
+    assert len(block.samples) < 1000
+    for descriptor in (reading, writing):
+        os.close(descriptor)
+
+
 def test_opened_again_goes_on_behind_the_loss(pipe_of: Callable[[bytes], int]) -> None:
     """After a refused block the index counts its samples, and the next block is marked."""
     samples = np.zeros(250, "<f4")

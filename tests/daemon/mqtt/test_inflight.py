@@ -2,14 +2,14 @@
 
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.mqtt.inflight import MAX_BEHIND, InFlight
-from aegan_monitor.outbox.entry import Row
+from aegan_monitor.outbox.entry import Entry
 
 N_IDS = 65_535  # of MQTT: they begin again at 1
 
 
-def make_row(number: int) -> Row:
+def make_row(number: int) -> Entry:
     """An event."""
-    return Row(number, Message("aegan/hall/pump/event", b"{}", 1, False, "event"), 0.0)
+    return Entry(number, Message("aegan/hall/pump/event", b"{}", 1, False, "event"), 0.0)
 
 
 def test_each_answer_finds_its_row_once() -> None:

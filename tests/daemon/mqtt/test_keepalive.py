@@ -7,7 +7,7 @@ import time
 import pytest
 
 from aegan_monitor.mqtt.connection import NOTICE_KEEPALIVES
-from aegan_monitor.outbox.entry import Row
+from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.outbox import Outbox
 from broker import STEP_DEADLINE_S, wait_until
 from example_messages import make_event, put
@@ -91,7 +91,7 @@ class FrozenOutbox(Outbox):
         super().__init__()
         self.freeze_s = freeze_s
 
-    def next(self) -> Row | None:
+    def next(self) -> Entry | None:
         """As ever, but late for the first time."""
         freeze_s, self.freeze_s = self.freeze_s, 0.0
         time.sleep(freeze_s)

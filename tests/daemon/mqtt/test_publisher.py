@@ -8,7 +8,7 @@ import pytest
 
 from aegan_monitor.messages.payloads import Health, Payload
 from aegan_monitor.mqtt.client import Protocol
-from aegan_monitor.outbox.entry import Row
+from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.outbox import Outbox
 from broker import STEP_DEADLINE_S, Mosquitto, Subscriber, wait_until
 from example_messages import EVENT_TOPIC, STATUS, TOPICS, make_alarm, make_event, make_health, make_score, make_sensor, put, sequences
@@ -149,7 +149,7 @@ def test_an_error_of_our_own_does_not_end_the_delivery(broker: Mosquitto, make: 
 
         failed = False
 
-        def next(self) -> Row | None:
+        def next(self) -> Entry | None:
             """As ever, but for the first time."""
             if not self.failed:
                 self.failed = True
@@ -184,7 +184,7 @@ def test_flush_never_blocks(serve: Callable[[bytes | None], int], make: Make) ->
         asked, released = threading.Event(), threading.Event()
         gave_up = False
 
-        def next(self) -> Row | None:
+        def next(self) -> Entry | None:
             """As ever, but late."""
             self.asked.set()
             self.gave_up |= not self.released.wait(20.0)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from aegan_monitor.messages.topics import Message, Topics
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.outbox.retained_topics import RetainedTopics, find_states, make_empty
-from aegan_monitor.outbox.store import Journal
-from aegan_monitor.outbox.writer import LEFT, Scribe
+from aegan_monitor.outbox.store import Store
+from aegan_monitor.outbox.writer import LEFT, Writer
 
 FAN, PUMP = "aegan/hall/fan/alarm", "aegan/hall/pump/alarm"
 DISCOVERY = "homeassistant/sensor/hall_fan/score/config"
@@ -57,7 +57,7 @@ def test_what_belongs_again_is_not_forgotten() -> None:
     """The answer to the clearing comes when the machine is back."""
     outbox = Outbox(durable=True)
     outbox.belong([FAN])
-    outbox.written([], outbox.changes().topics.added)
+    outbox.written(outbox.changes())
     outbox.belong([])
     row = outbox.next()
     assert row is not None
@@ -65,7 +65,7 @@ def test_what_belongs_again_is_not_forgotten() -> None:
     outbox.belong([FAN])
     outbox.put(make_state(FAN))
     outbox.acknowledged(row.number)
-    assert outbox.everything()[2] == {FAN}
+    assert outbox.everything().topics.added == {FAN}
     assert deliver(outbox) == [(FAN, b"{}")]
     outbox.connected()
     assert deliver(outbox) == [(FAN, b"{}")]
@@ -92,7 +92,7 @@ def test_a_topic_goes_out_once_it_is_written() -> None:
     assert outbox.next() is None
     changes = outbox.changes()
     assert (set(changes.topics.added), bool(changes)) == ({FAN}, True)
-    outbox.written(changes.added, changes.topics.added)
+    outbox.written(changes)
     assert outbox.is_written
     assert deliver(outbox) == [(FAN, b"{}")]
     assert not outbox.changes()
@@ -101,15 +101,15 @@ def test_a_topic_goes_out_once_it_is_written() -> None:
 def run_once(path: Path, *belonging: str, before_opening: bool = False, deliver_it: bool = True) -> list[tuple[str, bytes]]:
     """A life of the daemon: what it would send."""
     outbox = Outbox(durable=True)
-    scribe = Scribe(outbox, Journal(path))
+    writer = Writer(outbox, Store(path))
     if before_opening:
         outbox.belong(belonging)
-    scribe.start()
+    writer.start()
     outbox.belong(belonging)
-    scribe.settle(10.0)
+    writer.settle(10.0)
     found = deliver(outbox) if deliver_it else []
-    scribe.settle(10.0)
-    scribe.stop()
+    writer.settle(10.0)
+    writer.stop()
     return found
 
 
@@ -126,15 +126,15 @@ def test_it_holds_over_restarts(tmp_path: Path, before_opening: bool) -> None:
 
 
 def test_what_another_node_has_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """In the log, with what takes it away; a journal that is a copy knows it no more in the next life."""
+    """In the log, with what takes it away; a store that is a copy knows it no more in the next life."""
     path = tmp_path / "o.sqlite"
     run_once(path, FAN, PUMP)
     for _ in range(2):
-        scribe = Scribe(outbox := Outbox(durable=True), Journal(path))
+        writer = Writer(outbox := Outbox(durable=True), Store(path))
         outbox.belong([PUMP], lambda topic: topic != FAN)
-        scribe.start()
-        scribe.settle(10.0)
-        scribe.stop()
+        writer.start()
+        writer.settle(10.0)
+        writer.stop()
         assert deliver(outbox) == []
     assert caplog.messages == [f"{path}: {LEFT} -t 'aegan/hall/fan/+'"]
 
@@ -143,10 +143,10 @@ def test_what_another_node_has_is_told_once(tmp_path: Path, caplog: pytest.LogCa
 def test_the_broker_has_what_belongs_and_nothing_else(lives: list[tuple[set[str], bool]]) -> None:
     """Whatever leaves and comes back, and whenever the broker is away, in the end it keeps only what belongs."""
     broker: set[str] = set()
-    journal: set[str] = set()
+    store: set[str] = set()
     for belonging, is_connected in [*lives, (lives[-1][0], True)]:
         topics = RetainedTopics(durable=True)
-        topics.restore(journal)
+        topics.restore(store)
         empties = topics.belong(belonging)
         broker |= belonging
         if is_connected:
@@ -155,9 +155,9 @@ def test_the_broker_has_what_belongs_and_nothing_else(lives: list[tuple[set[str]
                 topics.cleared(message.topic)
         changes = topics.changes()
         topics.written(changes.added)
-        journal = (journal - changes.removed) | changes.added
-        assert journal == topics.everything() >= broker
-    assert broker == journal == lives[-1][0]
+        store = (store - changes.removed) | changes.added
+        assert store == topics.everything() >= broker
+    assert broker == store == lives[-1][0]
 
 
 def test_the_states_of_a_node() -> None:

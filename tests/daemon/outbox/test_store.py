@@ -7,15 +7,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from aegan_monitor.messages.topics import Message
-from aegan_monitor.outbox.retained_topics import TopicChanges
-from aegan_monitor.outbox.store import DamagedJournalError, HeldJournalError, Journal, JournalError, StoredEvent, find_path
+from aegan_monitor.outbox.event_queue import Changes
+from aegan_monitor.outbox.retained_topics import NO_CHANGES, TopicChanges
+from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, Stored, StoredEvent, StoreError, find_path
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 TOPIC = "aegan/hall/pump/event"
@@ -26,6 +27,22 @@ def stored(number: int, text: str = "e", topic: str = TOPIC) -> StoredEvent:
     return StoredEvent(number, 1_770_000_000.0 + number, Message(topic, f"{text}{number}".encode(), 1, False, "event"))
 
 
+NOTHING = Stored([], {}, frozenset())
+
+
+def write(
+    store: Store,
+    added: list[StoredEvent],
+    removed: Iterable[int] = (),
+    alarms: dict[str, bytes] | None = None,
+    topics: TopicChanges = NO_CHANGES,
+    *,
+    anew: bool = False,
+) -> None:
+    """One transaction."""
+    store.write(Changes(removed=list(removed), alarms=alarms or {}, topics=topics), added, anew=anew)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """In a folder that is not there yet."""
@@ -33,90 +50,70 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
+def store(path: Path) -> Iterator[Store]:
     """A new one, open."""
-    made = Journal(path)
-    assert made.open() == ([], {})
+    made = Store(path)
+    assert made.open() == NOTHING
     yield made
     made.close()
 
 
-def test_what_was_written_is_there(journal: Journal, path: Path) -> None:
-    """Rows in order, without those that were removed, and the last event of each topic even after its row has gone."""
-    journal.write([stored(2), stored(1)], [], {TOPIC: b"e2"})
-    journal.write([stored(3)], [1, 2, 99], {TOPIC: b"e3"})
-    journal.write([], [3], {})
-    journal.write([stored(4, topic="other")], [], {"other": b"e4"})
-    journal.close()
-    assert Journal(path).open() == ([stored(4, topic="other")], {TOPIC: b"e3", "other": b"e4"})
+def test_what_was_written_is_there(store: Store, path: Path) -> None:
+    """Rows in order, without those that were removed, and each alarm's record."""
+    write(store, [stored(2), stored(1)], alarms={"pump": b"r2"})
+    write(store, [stored(3)], [1, 2, 99], {"pump": b"r3"})
+    write(store, [], [3], {"fan": b"r0"})
+    write(store, [stored(4, topic="other")])
+    store.close()
+    assert Store(path).open() == Stored([stored(4, topic="other")], {"pump": b"r3", "fan": b"r0"}, frozenset())
 
 
-def test_it_can_be_written_anew(journal: Journal) -> None:
-    """All rows are replaced, last events are only added to."""
-    journal.write([stored(1)], [], {TOPIC: b"e1"})
-    journal.write([stored(2)], [], {"other": b"e2"}, anew=True)
-    assert journal.open() == ([stored(2)], {TOPIC: b"e1", "other": b"e2"})
+def test_it_can_be_written_anew(store: Store) -> None:
+    """All events and topics are replaced, records are only added to."""
+    write(store, [stored(1)], [], {"pump": b"r1"}, TopicChanges(frozenset("a")))
+    write(store, [stored(2)], [], {"fan": b"r2"}, TopicChanges(frozenset("b")), anew=True)
+    assert store.open() == Stored([stored(2)], {"pump": b"r1", "fan": b"r2"}, frozenset("b"))
 
 
-def test_retained_topics_are_remembered(journal: Journal, path: Path) -> None:
-    """Those that were added and not removed; anew means these and no other."""
-    journal.write([], [], {}, TopicChanges(frozenset("ab")))
-    journal.write([], [], {}, TopicChanges(frozenset("bc"), frozenset("a")))
-    journal.close()
-    again = Journal(path)
-    again.open()
-    assert again.retained == {"b", "c"}
-    again.write([], [], {}, TopicChanges(frozenset("d")), anew=True)
-    again.open()
-    assert again.retained == {"d"}
-    again.close()
+def test_retained_topics_are_remembered(store: Store) -> None:
+    """Those that were added and not removed."""
+    write(store, [], topics=TopicChanges(frozenset("ab")))
+    write(store, [], topics=TopicChanges(frozenset("bc"), frozenset("a")))
+    assert store.open().topics == {"b", "c"}
 
 
-def test_a_file_of_before_opens(journal: Journal, path: Path) -> None:
-    """One that was made when there were no retained topics in it: what it holds stays."""
-    journal.write([stored(1)], [], {TOPIC: b"e1"})
-    journal.close()
-    connection = sqlite3.connect(path)
-    connection.execute("DROP TABLE retained")
-    connection.close()
-    again = Journal(path)
-    assert again.open() == ([stored(1)], {TOPIC: b"e1"})
-    again.write([], [], {}, TopicChanges(frozenset("a")))
-    again.open()
-    assert again.retained == {"a"}
-    again.close()
-
-
-def test_nobody_else_gets_the_file(journal: Journal, path: Path) -> None:
+def test_nobody_else_gets_the_file(store: Store, path: Path) -> None:
     """A second daemon of that node would send everything a second time."""
-    other = Journal(path)
-    with pytest.raises(HeldJournalError) as caught:
+    other = Store(path)
+    with pytest.raises(HeldStoreError) as caught:
         other.open()
     own = "or give each monitor a node or outbox.path of its own"
     assert str(caught.value) == f"{path}: another process has this file (a second monitor, a backup, sqlite3); end it, {own}"
-    journal.write([stored(1)], [], {})
+    write(store, [stored(1)])
 
 
-def test_who_looks_into_the_file_only_delays_a_start(journal: Journal, path: Path) -> None:
+def test_who_looks_into_the_file_only_delays_a_start(store: Store, path: Path) -> None:
     """As a second daemon it looks like one: it is told so, and over when it is over."""
-    journal.write([stored(1)], [], {})
-    journal.close()
+    write(store, [stored(1)])
+    store.close()
     with contextlib.closing(sqlite3.connect(path)) as reader:
         assert reader.execute("SELECT count(*) FROM rows").fetchone() == (1,)
-        with pytest.raises(HeldJournalError):
-            Journal(path).open()
-    assert journal.open()[0] == [stored(1)]
+        with pytest.raises(HeldStoreError):
+            Store(path).open()
+    assert store.open().events == [stored(1)]
 
 
 def test_what_was_written_outlives_a_kill(path: Path) -> None:
     """A process that is killed in the middle of writing leaves every transaction that it has told of."""
     program = (
-        "import sys\nfrom pathlib import Path\nfrom aegan_monitor.outbox.store import Journal, StoredEvent\n"
+        "import sys\nfrom pathlib import Path\nfrom aegan_monitor.outbox.event_queue import Changes\n"
+        "from aegan_monitor.outbox.store import Store, StoredEvent\n"
         "from aegan_monitor.messages.topics import Message\n"
-        "journal = Journal(Path(sys.argv[1]))\njournal.open()\n"
+        "store = Store(Path(sys.argv[1]))\nstore.open()\n"
         "for n in range(1, 100000):\n"
         "    payload = b'e%d' % n\n"
-        f"    journal.write([StoredEvent(n, 0.0, Message({TOPIC!r}, payload, 1, False, 'event'))], [], {{{TOPIC!r}: payload}})\n"
+        f"    event = StoredEvent(n, 0.0, Message({TOPIC!r}, payload, 1, False, 'event'))\n"
+        "    store.write(Changes(alarms={'pump': payload}), [event])\n"
         "    print(n, flush=True)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -127,10 +124,10 @@ def test_what_was_written_outlives_a_kill(path: Path) -> None:
                 break
         child.send_signal(signal.SIGKILL)
         told = int((child.stdout.read().split() or ["50"])[-1])
-    rows, last = Journal(path).open()
-    assert [row.number for row in rows] == list(range(1, len(rows) + 1))
-    assert told <= len(rows) <= told + 1
-    assert last == {TOPIC: f"e{len(rows)}".encode()}
+    found = Store(path).open()
+    assert [event.number for event in found.events] == list(range(1, len(found.events) + 1))
+    assert told <= len(found.events) <= told + 1
+    assert found.alarms == {"pump": f"e{len(found.events)}".encode()}
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000], ids=["text", "broken"])
@@ -138,13 +135,13 @@ def test_a_file_that_is_none_of_ours_is_told_and_set_aside(path: Path, content: 
     """Nothing is deleted, and a new file takes its place."""
     path.parent.mkdir()
     path.write_bytes(content)
-    journal = Journal(path)
-    with pytest.raises(DamagedJournalError, match=f"{path}: damaged (.*)"):
-        journal.open()
-    aside = journal.set_aside(NOW)
+    store = Store(path)
+    with pytest.raises(DamagedStoreError, match=f"{path}: damaged (.*)"):
+        store.open()
+    aside = store.set_aside(NOW)
     assert (aside.name, aside.read_bytes()) == ("outbox.sqlite.damaged-20260131T081500Z", content)
-    assert journal.open() == ([], {})
-    journal.close()
+    assert store.open() == NOTHING
+    store.close()
 
 
 @pytest.mark.parametrize(
@@ -152,91 +149,96 @@ def test_a_file_that_is_none_of_ours_is_told_and_set_aside(path: Path, content: 
     [
         "UPDATE rows SET topic = CAST(topic AS BLOB)",
         "UPDATE rows SET payload = CAST(payload AS TEXT)",
-        "UPDATE last_events SET topic = CAST(topic AS BLOB)",
+        "UPDATE alarms SET machine = CAST(machine AS BLOB)",
         "INSERT INTO retained VALUES (CAST('t' AS BLOB))",
     ],
 )
-def test_a_value_of_another_type_is_damage(journal: Journal, path: Path, change: str) -> None:
+def test_a_value_of_another_type_is_damage(store: Store, path: Path, change: str) -> None:
     """One bit makes a text a blob of the same length, and SQLite's own check finds nothing wrong with that."""
-    journal.write([stored(1)], [], {"t": b"p"})
-    journal.close()
+    write(store, [stored(1)], [], {"t": b"p"})
+    store.close()
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(change)
-    with pytest.raises(DamagedJournalError) as caught:
-        Journal(path).open()
+    with pytest.raises(DamagedStoreError) as caught:
+        Store(path).open()
     assert str(caught.value) == f"{path}: damaged (1 value(s) of another type)"
 
 
-def test_a_page_that_was_changed_is_found(journal: Journal, path: Path) -> None:
+def test_a_page_that_was_changed_is_found(store: Store, path: Path) -> None:
     """Not only the header is looked at."""
-    journal.write([stored(number, "x" * 500) for number in range(100)], [], {})
-    journal.close()
+    write(store, [stored(number, "x" * 500) for number in range(100)])
+    store.close()
     content = bytearray(path.read_bytes())
     content[8192:-4096] = b"\xa5" * (len(content) - 12288)
     path.write_bytes(content)
-    with pytest.raises(DamagedJournalError, match="damaged"):
-        Journal(path).open()
+    with pytest.raises(DamagedStoreError, match="damaged"):
+        Store(path).open()
 
 
-@pytest.mark.parametrize(("version", "label"), [(9, "version-9"), (-9, "damaged")])
-def test_a_file_of_another_version_is_told(journal: Journal, path: Path, version: int, label: str) -> None:
-    """A newer one is whole; no version was ever negative."""
-    journal.close()
-    connection = sqlite3.connect(path)
-    connection.execute(f"PRAGMA user_version = {version}")
-    connection.close()
-    with pytest.raises(DamagedJournalError) as caught:
-        Journal(path).open()
-    assert (str(caught.value), caught.value.label) == (f"{path}: expected an outbox of version 1, found {version}", label)
+def test_a_file_of_a_newer_version_is_left_as_it_is(store: Store, path: Path) -> None:
+    """Byte for byte; the message says what to do."""
+    write(store, [stored(1)])
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 9")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="expected an outbox of version 2, found 9; it is left as it is: .*outbox.path"):
+        Store(path).open()
+    assert [(each.name, each.read_bytes()) for each in path.parent.iterdir()] == [(path.name, before)]
+
+
+def test_a_version_that_never_was_is_damage(store: Store, path: Path) -> None:
+    """No version was ever negative."""
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = -9")
+    with pytest.raises(DamagedStoreError, match="damaged"):
+        Store(path).open()
 
 
 def test_only_the_last_damaged_files_are_kept(path: Path) -> None:
-    """A bad disk does not fill up with them; those of newer versions stay."""
-    journal = Journal(path)
+    """A bad disk does not fill up with them."""
+    store = Store(path)
     path.parent.mkdir()
     for day in range(1, 6):
         path.write_bytes(b"x")
-        journal.set_aside(NOW.replace(day=day), "version-9")
-    for day in range(1, 6):
-        path.write_bytes(b"x")
         Path(f"{path}-wal").write_bytes(b"y")
-        journal.set_aside(NOW.replace(day=day))
+        store.set_aside(NOW.replace(day=day))
     kept = sorted(found.name for found in path.parent.iterdir())
-    damaged = [f"outbox.sqlite.damaged-2026010{day}T081500Z{ending}" for day in (3, 4, 5) for ending in ("", "-wal")]
-    assert kept == [*damaged, *(f"outbox.sqlite.version-9-2026010{day}T081500Z" for day in range(1, 6))]
+    assert kept == [f"outbox.sqlite.damaged-2026010{day}T081500Z{ending}" for day in (3, 4, 5) for ending in ("", "-wal")]
 
 
 def test_a_full_disk_changes_nothing(path: Path) -> None:
     """It is told; what was there stays, and can be written again when there is room."""
-    journal = Journal(path, max_pages=8)
-    journal.open()
-    journal.write([stored(1)], [], {TOPIC: b"e1"})
-    with pytest.raises(JournalError) as caught:
-        journal.write([stored(2, "x" * 100_000)], [1], {TOPIC: b"e2"})
+    store = Store(path, max_pages=8)
+    store.open()
+    write(store, [stored(1)], [], {"pump": b"e1"})
+    with pytest.raises(StoreError) as caught:
+        write(store, [stored(2, "x" * 100_000)], [1], {"pump": b"e2"})
     assert str(caught.value) == f"{path}: database or disk is full"
-    journal.write([stored(3)], [], {TOPIC: b"e3"})
-    assert journal.open() == ([stored(1), stored(3)], {TOPIC: b"e3"})
-    journal.close()
+    write(store, [stored(3)], [], {"pump": b"e3"})
+    assert store.open() == Stored([stored(1), stored(3)], {"pump": b"e3"}, frozenset())
+    store.close()
 
 
-def test_a_limit_of_the_system_is_a_full_disk_too(journal: Journal, path: Path) -> None:
+def test_a_limit_of_the_system_is_a_full_disk_too(store: Store, path: Path) -> None:
     """The kernel says so in the middle of a write."""
-    journal.write([stored(1)], [], {})
+    write(store, [stored(1)])
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, before[1]))
     try:
-        with pytest.raises(JournalError, match=f"{path}: (disk I/O error|database or disk is full)"):
-            journal.write([stored(2, "x" * 100_000)], [], {})
+        with pytest.raises(StoreError, match=f"{path}: (disk I/O error|database or disk is full)"):
+            write(store, [stored(2, "x" * 100_000)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert journal.open()[0] == [stored(1)]
+    assert store.open().events == [stored(1)]
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """As is one that is a file."""
     (tmp_path / "state").write_text("")
-    with pytest.raises(JournalError) as caught:
-        Journal(tmp_path / "state" / "outbox.sqlite").open()
+    with pytest.raises(StoreError) as caught:
+        Store(tmp_path / "state" / "outbox.sqlite").open()
     assert str(caught.value) == f"{tmp_path}/state/outbox.sqlite: File exists"
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.messages.topics import Message
+from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.outbox import Outbox
-from aegan_monitor.outbox.store import Journal, StoredEvent
-from aegan_monitor.outbox.writer import Scribe
+from aegan_monitor.outbox.store import Store, StoredEvent
+from aegan_monitor.outbox.writer import Writer
 from platter import mix
 
 TOPIC = "aegan/hall/pump/event"
@@ -30,27 +31,28 @@ class Moment:
 
 def read(path: Path) -> State:
     """What a start finds."""
-    journal = Journal(path)
+    store = Store(path)
     try:
-        events, last = journal.open()
+        found = store.open()
     finally:
-        journal.close()
-    return {event.number: event.message.payload for event in events}, last.get(TOPIC, b"")
+        store.close()
+    return {event.number: event.message.payload for event in found.events}, found.alarms.get("pump", b"")
 
 
 def write_history(path: Path, rng: random.Random) -> list[Moment]:
-    """Transactions as the scribe makes them, so many that the log is brought into the file now and then."""
-    journal = Journal(path)
-    journal.open()
+    """Transactions as the writer makes them, so many that the log is brought into the file now and then."""
+    store = Store(path)
+    store.open()
     rows: dict[int, bytes] = {}
     history = []
     for number in range(1, N_TRANSACTIONS + 1):
         payload = f"e{number}".encode() + b"x" * rng.randrange(6000)
         removed = [known for known in rows if rng.random() < 0.05]
-        journal.write([StoredEvent(number, 1e9 + number, Message(TOPIC, payload, 1, False, "event"))], removed, {TOPIC: payload})
+        event = StoredEvent(number, 1e9 + number, Message(TOPIC, payload, 1, False, "event"))
+        store.write(Changes(removed=removed, alarms={"pump": payload}), [event])
         rows = {known: held for known, held in {**rows, number: payload}.items() if known not in removed}
         history.append(Moment((rows, payload), path.read_bytes(), Path(f"{path}-wal").read_bytes()))
-    journal.close()
+    store.close()
     return history
 
 
@@ -76,43 +78,43 @@ def test_a_power_cut_leaves_the_transaction_before_or_the_next(tmp_path: Path) -
 
 @pytest.mark.parametrize("seed", range(30))
 def test_a_daemon_starts_on_whatever_is_left(tmp_path: Path, seed: int) -> None:
-    """Pages of the file itself are spoiled, or it is cut: the scribe goes on, and what it is given is on the disk."""
+    """Pages of the file itself are spoiled, or it is cut: the writer goes on, and what it is given is on the disk."""
     rng = random.Random(seed)
     path = tmp_path / "o.sqlite"
-    journal = Journal(path)
-    journal.open()
+    store = Store(path)
+    store.open()
     for number in range(1, 60):
         payload = b"x" * rng.randrange(3000)
-        journal.write([StoredEvent(number, 1e9, Message(TOPIC, payload, 1, False, "event"))], [], {TOPIC: payload})
-    journal.close()
+        store.write(Changes(alarms={"pump": payload}), [StoredEvent(number, 1e9, Message(TOPIC, payload, 1, False, "event"))])
+    store.close()
     content = bytearray(path.read_bytes())
     for _ in range(rng.randrange(4)):
         at = rng.randrange(len(content) // PAGE_BYTES) * PAGE_BYTES + rng.choice([0, 512, 1000])
         content[at : at + 512] = rng.choice([bytes(512), rng.randbytes(512)])
     path.write_bytes(content[: rng.choice([len(content), len(content) - rng.randrange(len(content))])])
     outbox = Outbox(durable=True)
-    scribe = Scribe(outbox, Journal(path))
-    scribe.start()
+    writer = Writer(outbox, Store(path))
+    writer.start()
     outbox.put(Message(TOPIC, b"after", 1, False, "event"))
-    scribe.settle(10.0)
-    scribe.stop()
-    assert scribe.problem == ""
+    writer.settle(10.0)
+    writer.stop()
+    assert writer.problem == ""
     assert b"after" in read(path)[0].values()
 
 
 def test_a_kill_while_a_damaged_file_is_set_aside_is_mended(tmp_path: Path) -> None:
     """The file is renamed, its log not yet: that is not taken for the new file's."""
-    live, path = Journal(tmp_path / "live.sqlite"), tmp_path / "o.sqlite"
+    live, path = Store(tmp_path / "live.sqlite"), tmp_path / "o.sqlite"
     live.open()
     for number in range(1, 20):
-        live.write([StoredEvent(number, 1e9, Message(TOPIC, b"before", 1, False, "event"))], [], {TOPIC: b"before"})
+        live.write(Changes(), [StoredEvent(number, 1e9, Message(TOPIC, b"before", 1, False, "event"))])
     Path(f"{path}-wal").write_bytes(Path(f"{live.path}-wal").read_bytes())
     live.close()
     outbox = Outbox(durable=True)
-    scribe = Scribe(outbox, Journal(path))
-    scribe.start()
+    writer = Writer(outbox, Store(path))
+    writer.start()
     outbox.put(Message(TOPIC, b"after", 1, False, "event"))
-    scribe.settle(10.0)
-    scribe.stop()
-    assert scribe.problem == ""
+    writer.settle(10.0)
+    writer.stop()
+    assert writer.problem == ""
     assert list(read(path)[0].values()) == [b"after"]

@@ -1,4 +1,4 @@
-"""The inbox: what reaches the worker, and what a flood of commands can do."""
+"""The queue of commands: what reaches the worker, and what a flood of commands can do."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ from aegan_monitor.config.broker import CommandsConfig
 from aegan_monitor.messages.commands import Refusal
 from aegan_monitor.messages.payloads import Command
 from aegan_monitor.mqtt.incoming import Received
-from aegan_monitor.service.command_queue import MAX_WAITING, Inbox
+from aegan_monitor.service.command_queue import MAX_WAITING, CommandQueue
 
 TOPIC = "aegan/hall/pump/command"
 ACKNOWLEDGE = b'{"command":"acknowledge","id":"7"}'
@@ -22,11 +22,11 @@ def received(payload: bytes = ACKNOWLEDGE, machine: str = "pump", *, retained: b
     return Received(f"aegan/hall/{machine}/command", payload, retained)
 
 
-def make_inbox(clock: Callable[[], float] = time.monotonic, **settings: float) -> Inbox:
+def make_queue(clock: Callable[[], float] = time.monotonic, **settings: float) -> CommandQueue:
     """For two machines."""
-    inbox = Inbox(clock)
-    inbox.configure(CommandsConfig.model_validate(settings), ["pump", "fan"])
-    return inbox
+    commands = CommandQueue(clock)
+    commands.configure(CommandsConfig.model_validate(settings), ["pump", "fan"])
+    return commands
 
 
 class Clock:
@@ -40,58 +40,68 @@ class Clock:
 
 def test_commands_reach_the_worker_in_order() -> None:
     """Each with its machine; a malformed one with the reason."""
-    inbox = make_inbox()
-    inbox.hear(received())
-    inbox.hear(received(b"{", "fan"))
-    assert inbox.take() == [("pump", OBEYED), ("fan", Refusal("no JSON: EOF while parsing an object at line 1 column 1"))]
-    assert inbox.take() == []
-    assert inbox.refused_total == 1
+    commands = make_queue()
+    commands.hear(received())
+    commands.hear(received(b"{", "fan"))
+    assert commands.take() == [("pump", OBEYED), ("fan", Refusal("no JSON: EOF while parsing an object at line 1 column 1"))]
+    assert commands.take() == []
+    assert commands.refused_total == 1
 
 
 def test_a_retained_command_is_ignored_and_can_be_removed(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody waits for its answer: it is told in the log, with the remedy; the remedy itself is no command."""
     caplog.set_level(logging.WARNING, "aegan_monitor")
-    inbox = make_inbox()
-    inbox.hear(received(retained=True))
-    inbox.hear(received(b""))
-    assert inbox.take() == []
-    assert inbox.refused_total == 1
+    commands = make_queue()
+    commands.hear(received(retained=True))
+    commands.hear(received(b""))
+    assert commands.take() == []
+    assert commands.refused_total == 1
     assert caplog.messages == [f"a retained command on {TOPIC} is ignored; publish an empty retained message there to remove it"]
 
 
 def test_a_flood_is_counted_and_answered_once_a_second() -> None:
     """Ten at once, then one a second; the other machine has its own."""
     clock = Clock()
-    inbox = make_inbox(clock)
+    commands = make_queue(clock)
     for _ in range(1000):
-        inbox.hear(received())
+        commands.hear(received())
     too_many = Refusal("more than 10 at once or 1 a second; this answer stands for all that were too many", "acknowledge", "7")
-    assert inbox.take() == [("pump", OBEYED)] * 10 + [("pump", too_many)]
-    assert inbox.refused_total == 990
-    inbox.hear(received(machine="fan"))
-    assert inbox.take() == [("fan", OBEYED)]
+    assert commands.take() == [("pump", OBEYED)] * 10 + [("pump", too_many)]
+    assert commands.refused_total == 990
+    commands.hear(received(machine="fan"))
+    assert commands.take() == [("fan", OBEYED)]
     clock.now_s = 1.0
     for _ in range(1000):
-        inbox.hear(received())
-    assert inbox.take() == [("pump", OBEYED), ("pump", too_many)]
+        commands.hear(received())
+    assert commands.take() == [("pump", OBEYED), ("pump", too_many)]
 
 
 def test_a_worker_that_hangs_blocks_nobody() -> None:
     """What does not fit is counted."""
-    inbox = make_inbox(max_per_s=1000.0)
+    commands = make_queue(max_per_s=1000.0)
     for _ in range(MAX_WAITING + 5):
-        inbox.hear(received())
-    assert len(inbox.take()) == MAX_WAITING
-    assert inbox.refused_total == 5
+        commands.hear(received())
+    assert len(commands.take()) == MAX_WAITING
+    assert commands.refused_total == 5
+
+
+def test_a_command_wakes_the_worker() -> None:
+    """Each one that waits; the worker does not look for them all the time."""
+    woken: list[bool] = []
+    commands = CommandQueue(notify=lambda: woken.append(True))
+    commands.configure(CommandsConfig(), ["pump"])
+    commands.hear(received())
+    commands.hear(received(machine="yard"))
+    assert woken == [True]
 
 
 def test_only_configured_machines_are_heard() -> None:
     """A reload may change which; a command for any other is counted, and nothing else."""
-    inbox = make_inbox()
-    inbox.hear(received(machine="yard"))
-    assert (inbox.take(), inbox.refused_total) == ([], 1)
-    inbox.configure(CommandsConfig(max_bytes=64), ["yard"])
-    inbox.hear(received())
-    inbox.hear(received(machine="yard"))
-    inbox.hear(received(b"x" * 65, machine="yard"))
-    assert inbox.take() == [("yard", OBEYED), ("yard", Refusal("larger than 64 bytes"))]
+    commands = make_queue()
+    commands.hear(received(machine="yard"))
+    assert (commands.take(), commands.refused_total) == ([], 1)
+    commands.configure(CommandsConfig(max_bytes=64), ["yard"])
+    commands.hear(received())
+    commands.hear(received(machine="yard"))
+    commands.hear(received(b"x" * 65, machine="yard"))
+    assert commands.take() == [("yard", OBEYED), ("yard", Refusal("larger than 64 bytes"))]

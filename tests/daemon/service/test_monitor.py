@@ -8,20 +8,20 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from aegan_monitor.alarm.lifecycle import AlarmRecord
+from aegan_monitor.alarm.stored import dump_record, read_record
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.supervisor import STOP_S
 from aegan_monitor.config.model import MachineConfig, MonitorConfig, load_config
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.errors import CaptureError
-from aegan_monitor.messages.payloads import Event
-from aegan_monitor.outbox.store import Journal
-from aegan_monitor.outbox.writer import RETRY_S
+from aegan_monitor.outbox.event_queue import Changes
+from aegan_monitor.outbox.store import Store
 from aegan_monitor.service.monitor import Monitor
 from aegan_monitor.service.systemd import Notifier
 from aegan_monitor.types import Block
@@ -216,41 +216,24 @@ def test_a_command_for_a_machine_that_a_reload_removes_is_refused(broker: Mosqui
     assert (answer["id"], answer["accepted"], answer["reason"]) == ("7", False, "no such machine: a reload has just removed it")
 
 
-def test_a_disk_that_comes_late_has_its_alarm_ended(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Its last event is the machine's; an alarm that it left active is cleared, and the number goes on: also of a machine that is gone."""
-    last = Event(
-        id="old",
-        sequence=57,
-        kind="raised",
-        active=True,
-        time=datetime.now(UTC),
-        sample=0,
-        cause="it was wrong",
-        score_id="D",
-        score=1.0,
-        threshold=0.5,
-        duration_s=None,
-    )
-    path, topics = tmp_path / "disk" / "outbox.sqlite", ["aegan/box/fan/event", "aegan/box/pump/event"]
-    journal = Journal(path)
-    journal.open()
-    journal.write([], [], dict.fromkeys(topics, last.model_dump_json().encode()))
-    journal.close()
-    (tmp_path / "disk").rename(tmp_path / "elsewhere")
-    (tmp_path / "disk").write_text("")  # in the way
+def test_a_kill_leaves_an_alarm_that_the_next_run_continues(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The record of a machine that is here goes on; that of one that has left is removed, with an event."""
+    path = tmp_path / "outbox.sqlite"
+    left = AlarmRecord(process="alarm", announced=True, event_ids=("old",), sequence=57)
+    store = Store(path)
+    store.open()
+    store.write(Changes(alarms=dict.fromkeys(["fan", "pump"], dump_record(left))), [])
+    store.close()
     config = write_config(tmp_path, find_free_port(), "pump")
-    config.write_text(config.read_text().replace("outbox.sqlite", "disk/outbox.sqlite"))
     with running(Monitor(load_config(config), capture=lambda *_: HoldingCapture(RATE_HZ))):
-        wait_until(lambda: "events are kept in memory alone" in caplog.text, "the start")
-        (tmp_path / "disk").unlink()
-        (tmp_path / "elsewhere").rename(tmp_path / "disk")
-        wait_until(lambda: "pump: alarm cleared: restarted" in caplog.text, "the end of the alarm", RETRY_S + STEP_DEADLINE_S)
-    stored, _ = journal.open()
-    journal.close()
-    assert [row.message.topic for row in stored] == topics
-    for row in stored:
-        event = json.loads(row.message.payload)
-        assert (event["kind"], event["sequence"], event["active"]) == ("cleared", 58, False)
+        wait_until(lambda: "fan: alarm removed" in caplog.text, "the end of the fan's alarm")
+    found = store.open()
+    store.close()
+    [event] = [json.loads(event.message.payload) for event in found.events]
+    assert (event["kind"], event["sequence"], event["active"]) == ("removed", 58, False)
+    records = {name: read_record(record) for name, record in found.alarms.items()}
+    assert (records["fan"].active, records["fan"].sequence) == (False, 58)
+    assert (records["pump"].active, records["pump"].sequence, records["pump"].event_ids) == (True, 57, ("old",))
 
 
 def test_a_start_that_fails_is_undone_in_order(systemd: socket.socket, tmp_path: Path) -> None:
@@ -287,16 +270,16 @@ def test_a_start_without_a_thread_for_the_broker_is_undone_in_order(tmp_path: Pa
 
 
 def assert_is_undone(folder: Path) -> None:
-    """No thread is left, and the journal knows what a machine tells."""
+    """No thread is left, and the store knows what a machine tells."""
     assert not {"outbox", "mqtt"} & {thread.name for thread in threading.enumerate()}
-    journal = Journal(folder / "outbox.sqlite")
-    journal.open()
-    journal.close()
-    assert "aegan/box/pump/alarm" in journal.retained
+    store = Store(folder / "outbox.sqlite")
+    topics = store.open().topics
+    store.close()
+    assert "aegan/box/pump/alarm" in topics
 
 
 def test_hung_microphones_do_not_hold_up_the_end(tmp_path: Path) -> None:
-    """Six drivers that answer nothing cost a second, not six: systemd's patience is needed for the journal."""
+    """Six drivers that answer nothing cost a second, not six: systemd's patience is needed for the store."""
     path, n_machines = tmp_path / "monitor.yaml", 6
     machines = ", ".join(f"{{name: m{number}, bundle: {demo_bundle()}}}" for number in range(n_machines))
     path.write_text(f"mqtt: {{host: 127.0.0.1, port: {find_free_port()}}}\noutbox: {{path: outbox.sqlite}}\nmachines: [{machines}]\n")

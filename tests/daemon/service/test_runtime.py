@@ -26,20 +26,21 @@ def make(capture: ScriptedCapture) -> Line:
     return make_line(MachineConfig(name="pump", bundle=Path(demo_bundle())), Sessions(InferenceConfig()), lambda *_: capture)
 
 
-@pytest.mark.parametrize(("lacking_samples", "state", "n_decisions"), [(1, "overrun", 0), (0, "ok", N_STRETCHES)])
-def test_gaps_just_before_each_decision_are_told(lacking_samples: int, state: str, n_decisions: int) -> None:
-    """A sample less than a decision needs is a clip that did not come whole; nobody would be told that nothing is ever judged."""
+@pytest.mark.parametrize(("lacking_samples", "is_overrun", "n_decisions"), [(1, True, 0), (0, False, N_STRETCHES)])
+def test_gaps_just_before_each_decision_are_an_overrun(lacking_samples: int, is_overrun: bool, n_decisions: int) -> None:
+    """The ring's gap rate and the pipeline agree to the sample on what the first decision needs."""
     n_samples = NEEDED_SAMPLES - lacking_samples
     starts = range(0, N_STRETCHES * n_samples, n_samples)
     capture = ScriptedCapture([[Block(np.zeros(n_samples, np.float32), start, overflowed=start > 0) for start in starts]])
     line = make(capture)
     line.listener.start()
     wait_until(lambda: capture.n_closed, "the last sample")
-    assert line.listener.sensor().state == state
-    n_found = 0
+    n_found, states = 0, []
     while (run := line.ring.read(0.0)) is not None:
         n_found += sum(isinstance(payload, Score) for payload in line.machine.hear(run, datetime.now(UTC), 0.0))
+        states.append(line.ring.overrun_window_samples > 0)
     assert n_found == n_decisions
+    assert states[-1] == is_overrun
 
 
 def test_the_watchdog_waits_for_a_whole_decision() -> None:

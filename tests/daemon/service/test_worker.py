@@ -1,50 +1,38 @@
-"""What is told of each machine's alarm, whenever its machine begins and ends, and whenever the disk tells what an earlier run left."""
+"""The worker: records of alarms over runs and reloads, and which threads it wakes."""
 
 import math
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
-from typing import Literal, get_args
 
 import numpy as np
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from aegan_monitor.alarm.machine import Judge, Machine
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.supervisor import Listener
-from aegan_monitor.config.model import AlarmConfig, MachineConfig, MonitorConfig
-from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
+from aegan_monitor.config.broker import CommandsConfig
+from aegan_monitor.config.model import AlarmConfig, MachineConfig
+from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.detection.network import OrtSession
-from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages.payloads import Event
-from aegan_monitor.messages.topics import Message, Topics
+from aegan_monitor.messages.topics import Topics
+from aegan_monitor.mqtt.incoming import Received
+from aegan_monitor.outbox.event_queue import Changes, News
 from aegan_monitor.outbox.outbox import Outbox
-from aegan_monitor.service.command_queue import Inbox
+from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.runtime import Line
 from aegan_monitor.service.worker import Worker
-from aegan_monitor.types import Block, ClipScore, FloatArray
+from aegan_monitor.types import Block
 from fakes import ScriptedCapture
+from story import LOUD, SamplePipeline, open_demo
 
 TOPICS = Topics("aegan", "hall")
 NAMES = ("fan", "pump", "saw")
 WANTED = st.sets(st.sampled_from(NAMES), min_size=1)
-Disk = Literal["early", "soon", "late"]
-DISK: st.SearchStrategy[Disk] = st.sampled_from(get_args(Disk))
-LOUD = 1e9  # no threshold is above it
-
-
-class SamplePipeline(Pipeline):
-    """Each sample is a clip, and its own score."""
-
-    def __init__(self, score: str) -> None:
-        self._score_id, self._n_heard = score, 0
-
-    def push(self, samples: FloatArray) -> list[ClipScore]:
-        self._n_heard += len(samples)
-        return [ClipScore(self._n_heard, {self._score_id: float(sample)}, -20.0) for sample in samples]
 
 
 class SilentListener(Listener):
@@ -55,162 +43,172 @@ class SilentListener(Listener):
 
 
 @cache
-def open_bundle() -> tuple[Bundle, OrtSession]:
-    """The demo's."""
-    bundle = load_bundle(demo_bundle())
-    return bundle, OrtSession(bundle)
+def open_session() -> OrtSession:
+    """The demo's, which is not used."""
+    return OrtSession(open_demo())
 
 
-def make_line(name: str) -> Line:
+def make_line(name: str, basis: str = "basis") -> Line:
     """A machine whose alarm comes and goes with a single sample."""
-    (bundle, session), ring = open_bundle(), Ring(1, 1)
+    bundle, ring = open_demo(), Ring(1, 1)
     judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=0.0, off_delay_s=0.0))
-    machine = Machine(name, SamplePipeline(bundle.record.score), judge)
+    machine = Machine(name, SamplePipeline(bundle.record.score, 1), judge, basis)
     listener = SilentListener(name, ScriptedCapture([]), ring, live=False, waits=False, no_data_s=math.inf, retry_s=1.0)
-    return Line(machine, listener, ring, session, 16_000, MachineConfig(name=name, bundle=demo_bundle()), bundle)
+    return Line(machine, listener, ring, open_session(), 16_000, MachineConfig(name=name, bundle=demo_bundle()), bundle)
 
 
-def configure(names: Iterable[str]) -> MonitorConfig:
-    """A daemon for these."""
-    return MonitorConfig.model_validate({"node": "hall", "machines": [{"name": name, "bundle": "b"} for name in names]})
-
-
-class HeardOutbox(Outbox):
-    """Tells what is put, before it is."""
-
-    def __init__(self, hear: Callable[[Message], None]) -> None:
-        super().__init__(durable=True)
-        self._hear = hear
-
-    def put(self, message: Message) -> None:
-        """As ever."""
-        self._hear(message)
-        super().put(message)
-
-
-class AlarmMachine(RuleBasedStateMachine):
-    """Runs of the daemon on one disk, which answers before a run begins, at some time later, or not at all.
-
-    What was told from memory while the disk gave no answer is known to no later run; all else is.
-    """
+class Runs:
+    """Runs of the daemon on one disk, without its threads."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.disk: dict[str, bytes] = {}
-        self.stored: tuple[set[str], Counter[str]] = (set(), Counter())  # what follows of it: alarms that have not ended, last numbers
-        self.own: set[str] = set()  # whose alarm of this run is active
-        self.old: set[str] = set()  # whose alarm of an earlier run has not ended
-        self.numbers = Counter[str]()  # of their last events, as far as their machines know
+        self.alarms: dict[str, bytes] = {}  # on the disk
+        self.news: list[News] = []
+        self.events: list[tuple[str, Event]] = []
+        self.lines: dict[str, Line] = {}
+        self.commands = CommandQueue()
 
-    @initialize(wanted=WANTED, disk=DISK)
-    def start(self, wanted: set[str], disk: Disk) -> None:
-        """A start; what an earlier run has left active, it ends."""
-        self.own, self.old, self.numbers = set(), set(self.stored[0]), Counter()
-        self.outbox, self.lines = HeardOutbox(self.hear), dict[str, Line]()
-        self.worker = Worker(TOPICS, self.outbox, Inbox(), lambda: 0.0, lambda: 0.0)
-        self.is_answered, self.answers_soon, self.learned = False, disk == "soon", set[str]()
-        if disk == "early":
-            self.answer()
-        self.learn(NAMES)
-        self.worker.recall(configure(wanted), [])
-        self.reload(wanted, set())
-        assert not (disk == "early" and self.old)
+    def start(self, wanted: Iterable[str]) -> None:
+        """A start; what was not written is lost."""
+        self.outbox, self.lines = Outbox(durable=True), {}
+        self.outbox.restore([], self.alarms)
+        self.worker = Worker(TOPICS, self.outbox, self.commands, lambda: 0.0, lambda: 0.0, self.news.append)
+        self.reload(set(wanted))
 
-    def hear(self, message: Message) -> None:
-        """Each event ends or begins what it says, and is numbered without a hole."""
-        if message.kind == "event":
-            event, name = Event.model_validate_json(message.payload), message.topic.split("/")[2]
-            self.numbers[name] += 1
-            assert event.sequence == self.numbers[name]
-            if event.kind == "raised":
-                assert name not in self.own
-                self.own.add(name)
-            else:
-                ended = {name} & (self.own | (self.old & self.learned))
-                assert ended
-                self.own -= ended
-                self.old -= ended & self.learned
-        if self.answers_soon:
-            self.answer()
-
-    def learn(self, names: Iterable[str]) -> None:
-        """The worker is about to ask what was last of these."""
-        if self.is_answered:
-            self.learned.update(names)
-            self.numbers |= Counter({name: self.stored[1][name] for name in names})
-
-    @precondition(lambda self: not self.is_answered)
-    @rule()
-    def answer(self) -> None:
-        """The disk tells what it holds."""
-        self.is_answered, self.answers_soon = True, False
-        self.outbox.restore([], dict(self.disk))
-
-    @precondition(lambda self: not self.is_answered)
-    @rule()
-    def answer_soon(self) -> None:
-        """It does so as something is told next: after the worker has asked what was last, and before it tells all that follows."""
-        self.answers_soon = True
-
-    @rule(loud=WANTED)
-    def turn(self, loud: set[str]) -> None:
-        """One turn of the worker; afterwards no alarm of an earlier run is left, but where one of this run goes on in its place."""
-        self.learn(NAMES)
-        self.worker.recall(configure(self.lines), self.lines.values())
-        if self.is_answered:
-            self.old -= self.own
-            assert not self.old
-        for name, line in self.lines.items():
-            line.ring.write(Block(np.full(1, LOUD if name in loud else -LOUD, np.float32), line.machine.n_samples_scored))
-            self.worker.turn(line, 0.0)
-        assert self.own == loud & self.lines.keys()
-
-    @rule(wanted=WANTED, replaced=st.sets(st.sampled_from(NAMES)))
-    def reload(self, wanted: set[str], replaced: set[str]) -> None:
-        """Machines go, come and change."""
-        stay = {name: line for name, line in self.lines.items() if name in wanted - replaced}
+    def reload(self, wanted: set[str], replaced: Iterable[str] = (), basis: str = "basis") -> None:
+        """Machines go, come and change, as the monitor does it."""
+        stay = {name: line for name, line in self.lines.items() if name in wanted - set(replaced)}
         for name in sorted(self.lines.keys() - stay.keys()):
-            self.learn({name})
             self.worker.end(self.lines[name])
-        assert self.own <= stay.keys()
-        self.lines = stay | {name: make_line(name) for name in wanted - stay.keys()}
+        self.worker.remove_departed(wanted)
+        self.lines = stay | {name: make_line(name, basis) for name in wanted - stay.keys()}
         for name in sorted(wanted - stay.keys()):
-            self.learn({name})
             self.worker.begin(self.lines[name])
             self.worker.listen(self.lines[name])
 
-    @precondition(lambda self: self.is_answered)
-    @rule()
-    def write(self) -> None:
-        """The journal is made as the outbox is."""
-        self.disk = self.outbox.everything()[1]
-        self.stored = (self.old | self.own, self.numbers | self.stored[1])
+    def hear(self, loud: Iterable[str]) -> None:
+        """One decision of each machine."""
+        for name, line in self.lines.items():
+            line.ring.write(Block(np.full(1, LOUD if name in loud else -LOUD, np.float32), line.machine.n_samples_scored))
+            self.worker.turn(line)
 
-    @rule(wanted=WANTED, disk=DISK, killed=st.booleans())
-    def restart(self, wanted: set[str], disk: Disk, killed: bool) -> None:
-        """Another run: of what a kill left unwritten nothing had gone out."""
-        if self.is_answered and not killed:
-            self.write()
-        self.start(wanted, disk)
+    def write(self) -> Changes:
+        """The writer's turn: event and record reach the disk together."""
+        changes = self.outbox.changes()
+        self.outbox.written(changes)
+        self.alarms = {**self.alarms, **changes.alarms}
+        self.events += [(row.message.topic.split("/")[2], Event.model_validate_json(row.message.payload)) for row in changes.added]
+        return changes
 
 
-TestAlarms = AlarmMachine.TestCase
+class AlarmsMachine(RuleBasedStateMachine):
+    """What a subscriber learns, over starts, reloads and kills at any time between two transactions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs = Runs()
+        self.n_read = 0
+        self.open: set[str] = set()
+        self.numbers = Counter[str]()
+
+    @initialize(wanted=WANTED)
+    def begin(self, wanted: set[str]) -> None:
+        """The first start."""
+        self.runs.start(wanted)
+
+    def read(self) -> None:
+        """Each event ends or begins what it says, and is numbered without a hole; each reaches the disk with its record."""
+        self.runs.write()
+        for name, event in self.runs.events[self.n_read :]:
+            self.numbers[name] += 1
+            assert event.sequence == self.numbers[name]
+            assert (event.kind == "raised") == (name not in self.open)
+            assert event.active == (event.kind == "raised")
+            self.open ^= {name}
+        self.n_read = len(self.runs.events)
+
+    @rule(loud=WANTED, n=st.integers(1, 3))
+    def hear(self, loud: set[str], n: int) -> None:
+        """Decisions: exactly the loud machines are in alarm then."""
+        for _ in range(n):
+            self.runs.hear(loud)
+            self.read()
+        assert self.open == loud & self.runs.lines.keys()
+
+    @rule(wanted=WANTED, replaced=st.sets(st.sampled_from(NAMES)))
+    def reload(self, wanted: set[str], replaced: set[str]) -> None:
+        """An alarm goes on but for that of a machine that has left."""
+        before = set(self.open)
+        self.runs.reload(wanted, replaced)
+        n_before = self.n_read
+        self.read()
+        assert self.open == before & wanted
+        assert {event.kind for _, event in self.runs.events[n_before:]} <= {"removed"}
+
+    @rule(wanted=WANTED, loud=WANTED, is_written=st.booleans())
+    def kill(self, wanted: set[str], loud: set[str], is_written: bool) -> None:
+        """What was decided and not written was not sent, either; a start continues what is on the disk."""
+        self.runs.hear(loud)
+        if is_written:
+            self.read()
+        before = set(self.open)
+        self.runs.start(wanted)
+        self.read()
+        assert self.open == before & wanted
+
+
+TestAlarms = AlarmsMachine.TestCase
 TestAlarms.settings = settings(max_examples=60, stateful_step_count=25)
 
 
-@pytest.mark.parametrize("disk", ["soon", "late"])
-@pytest.mark.parametrize(
-    ("before", "after", "replaced"),
-    [("fan", "pump", set()), ("pump", "fan", set()), ("fan", "fan", {"fan"}), ("fan", "fan", set())],
-    ids=["removed", "added", "replaced", "untouched"],
-)
-def test_a_disk_answers_and_a_reload_comes_in_one_turn(before: str, after: str, replaced: set[str], disk: Disk) -> None:
-    """The alarm that an earlier run has left is told to have ended once, by whoever asks first."""
-    runs = AlarmMachine()
-    runs.start({"fan"}, "early")
-    runs.turn({"fan"})
-    runs.restart({before}, disk, killed=False)
-    if disk == "late":
-        runs.answer()
-    runs.reload({after}, replaced)
-    runs.turn(set())
+def test_another_bundle_supersedes_the_alarm() -> None:
+    """By a reload; the number goes on."""
+    runs = Runs()
+    runs.start({"pump"})
+    runs.hear({"pump"})
+    runs.reload({"pump"}, {"pump"}, basis="another")
+    runs.write()
+    assert [(event.kind, event.sequence) for _, event in runs.events] == [("raised", 1), ("superseded", 2)]
+
+
+def test_what_left_a_run_ago_is_removed_at_the_start() -> None:
+    """With an event on its own topic; not once more at the next start."""
+    runs = Runs()
+    runs.start({"fan", "pump"})
+    runs.hear({"fan"})
+    runs.write()
+    for _ in range(2):
+        runs.start({"pump"})
+        runs.write()
+    assert [(name, event.kind, event.active) for name, event in runs.events] == [("fan", "raised", True), ("fan", "removed", False)]
+
+
+def test_only_news_wakes_a_thread() -> None:
+    """A turn without a decision wakes neither the writer nor the publisher; a score wakes the publisher; an event the writer."""
+    runs = Runs()
+    runs.start({"pump"})
+    runs.hear(())
+    runs.news.clear()
+    for _ in range(20):
+        runs.worker.turn(runs.lines["pump"])
+        runs.worker.obey(runs.lines.values(), "")
+    assert runs.news == []
+    runs.hear(())
+    assert runs.news == [News(to_write=False, to_send=True)]
+    runs.hear({"pump"})
+    assert runs.news[1:] == [News(to_write=True, to_send=True)]
+
+
+def test_sound_and_commands_wake_the_worker() -> None:
+    """It waits for all of them at once."""
+    runs, woken = Runs(), threading.Event()
+    runs.commands = CommandQueue(notify=woken.set)
+    runs.commands.configure(CommandsConfig(), ["pump"])
+    runs.start({"pump"})
+    runs.worker.woken.clear()
+    runs.lines["pump"].ring.write(Block(np.zeros(1, np.float32), 0))
+    assert runs.worker.woken.is_set()
+    runs.commands.hear(Received("aegan/hall/pump/command", b'{"command":"shelve"}', retained=False))
+    assert woken.is_set()
+    runs.worker.obey(runs.lines.values(), "")
+    runs.write()
+    assert [event.kind for _, event in runs.events] == ["shelved"]

@@ -11,7 +11,7 @@ import pytest
 
 from alternating import HOP_SAMPLES, AlternatingSound
 from broker import Mosquitto, Subscriber, wait_until
-from running import EVENT_TOPIC, Daemon, stored_last_event, write_config
+from running import EVENT_TOPIC, Daemon, stored_alarm, write_config
 from synthetic import write_wav
 
 RATE_HZ = 16_000
@@ -63,8 +63,8 @@ def test_a_full_disk_holds_no_alarm_up(broker: Mosquitto, tmp_path: Path) -> Non
         n_before = len(subscriber.received(EVENT_TOPIC))
         wait_until(lambda: len(subscriber.received(EVENT_TOPIC)) > n_before + 5, "more events")
         assert daemon.end() == 0
-        last = stored_last_event(tmp_path / "outbox.sqlite")
+        last = stored_alarm(tmp_path / "outbox.sqlite")
         subscriber.catch_up()
         arrived = [message.json()["sequence"] for message in subscriber.received(EVENT_TOPIC)]
     assert problem in (f"{tmp_path}/outbox.sqlite: disk I/O error", f"{tmp_path}/outbox.sqlite: database or disk is full")
-    assert list(dict.fromkeys(arrived)) == list(range(1, int(str(last["sequence"])) + 1))
+    assert list(dict.fromkeys(arrived)) == list(range(1, last.sequence + 1))

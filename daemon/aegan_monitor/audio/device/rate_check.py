@@ -1,4 +1,4 @@
-"""A device's true rate, measured against the monotonic clock."""
+"""Measures a device's true sample rate against the monotonic clock."""
 
 import statistics
 from collections import deque
@@ -9,90 +9,89 @@ import numpy as np
 
 from aegan_monitor.errors import CaptureError
 
-GROSS = 0.02  # of the rate: no clock is so wrong, so the device is not what it says
-JITTER_S = 0.2  # as late as a busy machine may be for one bucket after the other
-LARGE_LOSS_S = 0.5  # later than that, twice: samples were lost without a word
-LOSS_S, N_LOSS = 0.08, 4  # and than that, or three times what is usual here, for four buckets
+GROSS = 0.02  # of the rate: no sample clock is so wrong, so the device is not what it says
+JITTER_S = 0.2  # delay that a busy computer may have in one bucket after the other
+STEP_S = 0.1  # a change of the delay from bucket to bucket that ends a measurement of drift
 EARLY_S = 2.0  # so many samples too many at once are no jitter, and too few for a score
 BUCKET_S = 0.5
-N_SURE = 14  # buckets, 7 s: so long a busy machine may fall behind ever more
-HUGE = 0.4  # of the rate: that is no busy machine
+N_SURE = 14  # buckets, 7 s: for so long a busy computer may fall behind more and more
+HUGE = 0.4  # of the rate: that is no busy computer
 N_GROSS = 120  # buckets, a minute
-LONGEST_MEASURED_S = (N_GROSS - 2) * BUCKET_S  # 59 s: the first and the last of them hold a moment anywhere in their half second
 N_FINE = 1200  # buckets, ten minutes
 KNOWN_AFTER_S = 120.0  # then 10 ms of jitter are 26 ppm, after ten minutes 2
 
 
 @dataclass(slots=True)
 class _Bucket:
-    """The moment in half a second at which samples were least late."""
+    """The moment in half a second at which samples were delayed least."""
 
     time_s: float
-    late_s: float
+    delay_s: float
 
 
 class RateMeter:
-    """Compares how many samples have come with the time that has passed.
+    """Compares the number of samples with the time that has passed.
 
-    Of each half second only the moment counts at which the samples were least late, since jitter can only delay. The rate is the
-    slope of a line through these (least squares); where it is grossly wrong or samples are lost, a few of them tell.
+    Only the moment of the least delay in each half second counts, since jitter can only delay. The median slope of a few of these
+    moments reveals a wrong rate; the drift is the slope of a least-squares line through ten minutes of them.
+    Samples that a device loses without a report are not looked for.
     """
 
     def __init__(self, name: str, sample_rate_hz: int) -> None:
         self._name, self._rate_hz = name, sample_rate_hz
-        self._start_s: float | None = None
-        self._bucket_ends_s = 0.0
-        self._best: _Bucket | None = None
         self._recent: deque[_Bucket] = deque(maxlen=N_GROSS)
         self._steady: deque[_Bucket] = deque(maxlen=N_FINE)
         self.deviation_ppm: float | None = None
+        self.restart()
 
     @property
     def measured_s(self) -> float:
-        """For how long the gross rate was looked at; reaches LONGEST_MEASURED_S, and hardly more."""
+        """Time since the start or the last restart for which the gross rate was right; about a minute at most."""
         return self._recent[-1].time_s - self._recent[0].time_s if self._recent else 0.0
 
-    def add(self, n_total: int, now_s: float) -> float:
-        """Take notice of `n_total` samples since the start; returns the seconds of samples that were lost in silence, mostly 0.
+    def restart(self) -> None:
+        """Begin a new measurement: samples were lost."""
+        self._start_s: float | None = None
+        self._bucket_ends_s = 0.0
+        self._best: _Bucket | None = None
+        self._recent.clear()
+        self._steady.clear()
+
+    def add(self, n_total: int, now_s: float) -> None:
+        """Count `n_total` samples since the device was opened.
 
         Raises:
-            CaptureError: The rate is grossly wrong.
+            CaptureError: The rate is wrong by more than GROSS.
         """
         if self._start_s is None:
-            self._start_s = now_s - n_total / self._rate_hz
-        late_s = now_s - self._start_s - n_total / self._rate_hz
-        if late_s < (self._recent[-1].late_s if self._recent else 0.0) - EARLY_S:
+            self._start_s, self._bucket_ends_s = now_s - n_total / self._rate_hz, now_s
+        delay_s = now_s - self._start_s - n_total / self._rate_hz
+        if delay_s < (self._recent[-1].delay_s if self._recent else 0.0) - EARLY_S:
             raise self._wrong(n_total / max(now_s - self._start_s, 1e-3))
-        lost_s = 0.0
         if now_s >= self._bucket_ends_s:
             if self._best is not None:
-                lost_s = self._close_bucket(self._best)
+                self._close_bucket(self._best)
             self._bucket_ends_s, self._best = now_s + BUCKET_S, None
-        if self._best is None or late_s < self._best.late_s:
-            self._best = _Bucket(now_s, late_s)
-        return lost_s
+        if self._best is None or delay_s < self._best.delay_s:
+            self._best = _Bucket(now_s, delay_s)
 
-    def _close_bucket(self, best: _Bucket) -> float:
+    def _close_bucket(self, best: _Bucket) -> None:
         self._recent.append(best)
+        if self._steady and abs(best.delay_s - self._steady[-1].delay_s) > STEP_S:
+            self._steady.clear()
         self._steady.append(best)
         self._refuse_gross()
-        lost_s = self._find_loss()
-        if lost_s:
-            for buckets in (self._recent, self._steady):
-                buckets.clear()
-                buckets.append(best)
         self._measure()
-        return lost_s
 
     def _refuse_gross(self) -> None:
         buckets = list(self._recent)
         if len(buckets) < 4:
             return
-        passed_s, later_s = buckets[-1].time_s - buckets[0].time_s, buckets[-1].late_s - buckets[0].late_s
-        slope = statistics.median((b.late_s - a.late_s) / (b.time_s - a.time_s) for a, b in pairwise(buckets))
+        passed_s, change_s = buckets[-1].time_s - buckets[0].time_s, buckets[-1].delay_s - buckets[0].delay_s
+        slope = statistics.median((b.delay_s - a.delay_s) / (b.time_s - a.time_s) for a, b in pairwise(buckets))
         if len(buckets) < N_SURE and abs(slope) < HUGE:
             return
-        if abs(later_s) > GROSS * passed_s + JITTER_S and abs(slope) > GROSS and slope * later_s > 0:
+        if abs(change_s) > GROSS * passed_s + JITTER_S and abs(slope) > GROSS and slope * change_s > 0:
             raise self._wrong(self._rate_hz * (1 - slope))
 
     def _wrong(self, found_hz: float) -> CaptureError:
@@ -102,23 +101,10 @@ class RateMeter:
             "wrong_rate",
         )
 
-    def _find_loss(self) -> float:
-        """A step that stays, where a wrong rate would go on."""
-        late_s = np.array([bucket.late_s for bucket in self._recent])
-        usual_s = float(np.percentile(np.abs(np.diff(late_s)), 90)) if len(late_s) >= N_SURE else JITTER_S
-        for n_buckets, least_s in ((2, LARGE_LOSS_S), (N_LOSS, max(LOSS_S, 3 * usual_s))):
-            if len(late_s) >= 2 * n_buckets:
-                before, after = late_s[-2 * n_buckets : -n_buckets], late_s[-n_buckets:]
-                step_s = float(after.min() - before.max())
-                if step_s > least_s and max(np.ptp(before), np.ptp(after)) < min(JITTER_S, step_s / 2):
-                    return step_s
-        return 0.0
-
     def _measure(self) -> None:
-        steady = list(self._steady)[:-N_LOSS]  # behind a loss that is not known yet nothing is steady
-        times_s = np.array([bucket.time_s for bucket in steady])
-        if len(times_s) < 2 or times_s[-1] - times_s[0] < KNOWN_AFTER_S:
+        times_s = np.array([bucket.time_s for bucket in self._steady])
+        if times_s[-1] - times_s[0] < KNOWN_AFTER_S:
             return
-        late_s = np.array([bucket.late_s for bucket in steady])
+        delays_s = np.array([bucket.delay_s for bucket in self._steady])
         times_s -= times_s.mean()
-        self.deviation_ppm = float(-1e6 * (times_s @ late_s) / (times_s @ times_s))
+        self.deviation_ppm = float(-1e6 * (times_s @ delays_s) / (times_s @ times_s))

@@ -148,8 +148,11 @@ class _OpenDevice:
             quiet_s = 0.0
             n_samples += len(chunk.samples)
             before_s, slept_s = slept_s, max(slept_s, self._sleep_clock())  # too low where this thread lost its turn between two clocks
-            if self.meter.add(n_samples, look_s) or slept_s - before_s > SLEPT_S:
+            if slept_s - before_s > SLEPT_S:
                 chunk = Chunk(chunk.samples, overflowed=True)
+            if chunk.overflowed:
+                self.meter.restart()
+            self.meter.add(n_samples, look_s)
             for seat in self._seats:
                 seat.give(chunk)
             self._refuse_flat(chunk.samples)

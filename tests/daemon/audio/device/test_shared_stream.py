@@ -85,6 +85,19 @@ def test_who_is_too_slow_loses_the_oldest_and_is_told() -> None:
     quick.leave()
 
 
+@pytest.mark.parametrize("lost_s", [0.1, 0.3, 1.0, 5.0])
+def test_a_reported_overflow_is_one_gap(lost_s: float) -> None:
+    """The time that it has lost is not found again by the rate check, and is no wrong rate."""
+    stream, late_s = FalseStream(), [0.0]
+    seat, found = join(Microphones(lambda: stream.passed_s + late_s[0]), stream), []
+    for second in range(60):
+        late_s[0] = lost_s if second >= 20 else 0.0
+        stream.items += [ramp(800, overflowed=second == 20), *[ramp(800)] * 19]
+        found += [chunk.overflowed for _ in range(20) if (chunk := seat.read(5.0))]
+    assert [index for index, overflowed in enumerate(found) if overflowed] == [400]
+    seat.leave()
+
+
 def test_a_device_that_does_not_open_opens_later() -> None:
     """Nobody else is kept waiting by its failure."""
 

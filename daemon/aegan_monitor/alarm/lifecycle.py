@@ -1,0 +1,193 @@
+"""Life cycle of one alarm: process state x acknowledged x shelved, as one table. Pure.
+
+Words: ANSI/ISA-18.2, Management of Alarm Systems for the Process Industries. A person acknowledges an alarm, or shelves it
+(suppresses it for a time).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple, TypeAlias
+
+from aegan_monitor.messages.payloads import AlarmState, EventKind
+
+Signal: TypeAlias = Literal["exceeded", "within", "elapsed", "acknowledge", "shelve", "unshelve", "close", "supersede", "remove"]
+Flag: TypeAlias = Literal["announced", "acknowledged", "shelved"]
+EPOCH = datetime.fromtimestamp(0, UTC)
+MAX_EVENT_IDS = 16  # of one alarm: its `raised`, and the newest of the others
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRecord:
+    """All that is known of one machine's alarm. It survives restart, reload and reboot: the outbox's store holds it as JSON.
+
+    Attributes:
+        process: State of the process, whatever people do.
+        announced: An event `raised` was published for the present alarm. One that comes under a shelf is not announced.
+        acknowledged: A person has acknowledged the present alarm; a shelf does not change that.
+        shelved: The alarm is suppressed until `shelved_until`.
+        since: When the process state began.
+        delay_samples: Heard samples of the on-delay or off-delay that runs; 0 if none runs.
+        raised_at: When the present alarm was announced.
+        event_ids: Events of the present alarm; the first is its `raised` and names the alarm.
+        shelved_until: End of the shelf by the wall clock, for people and for a restart.
+        shelf_left_s: What was left of the shelf when the record was stored; see `shelf_left_s`.
+        sequence: Number of the last event.
+        event_id: Id of the last event.
+        score: Score of the last decision.
+        threshold: Its threshold.
+        measured_at: When the last decision fell.
+        basis: What judges: digest of the bundle, score and threshold settings. Empty if unknown.
+    """
+
+    process: AlarmState = "normal"
+    announced: bool = False
+    acknowledged: bool = False
+    shelved: bool = False
+    since: datetime = EPOCH
+    delay_samples: int = 0
+    raised_at: datetime | None = None
+    event_ids: tuple[str, ...] = ()
+    shelved_until: datetime | None = None
+    shelf_left_s: float = 0.0
+    sequence: int = 0
+    event_id: str | None = None
+    score: float = 0.0
+    threshold: float = 0.0
+    measured_at: datetime | None = None
+    basis: str = ""
+
+    @property
+    def active(self) -> bool:
+        """The alarm is announced and not shelved."""
+        return self.announced and not self.shelved
+
+    @property
+    def in_alarm(self) -> bool:
+        """The process state is alarm or clearing: the lower threshold holds."""
+        return self.process in IN_ALARM
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table: what a signal does in some states.
+
+    Attributes:
+        signal: The signal.
+        process: Process states in which the rule holds.
+        to: The process state afterwards; None keeps it.
+        when: Flags that must have these values.
+        sets: Flags that get these values.
+        event: The event that is published, if any.
+    """
+
+    signal: Signal
+    process: frozenset[AlarmState]
+    to: AlarmState | None = None
+    when: Mapping[Flag, bool] = field(default_factory=dict)
+    sets: Mapping[Flag, bool] = field(default_factory=dict)
+    event: EventKind | None = None
+
+
+class Transition(NamedTuple):
+    """A record before and after a signal, and the event to publish."""
+
+    before: AlarmRecord
+    after: AlarmRecord
+    event: EventKind | None
+
+
+NORMAL, PENDING, ALARM, CLEARING = (frozenset[AlarmState]({state}) for state in ("normal", "pending", "alarm", "clearing"))
+IN_ALARM = ALARM | CLEARING
+ANY = NORMAL | PENDING | IN_ALARM
+ACTIVE: Mapping[Flag, bool] = {"announced": True, "shelved": False}
+UNANNOUNCED: Mapping[Flag, bool] = {"announced": False, "shelved": False}
+ENDED: Mapping[Flag, bool] = {"announced": False, "acknowledged": False}
+GONE: Mapping[Flag, bool] = {**ENDED, "shelved": False}
+
+TABLE: tuple[Rule, ...] = (  # the first rule that fits holds; a signal without one changes nothing
+    Rule("exceeded", NORMAL, "pending"),
+    Rule("within", PENDING, "normal"),
+    Rule("elapsed", PENDING, "alarm", {"shelved": False}, {"announced": True}, "raised"),  # the on-delay
+    Rule("elapsed", PENDING, "alarm"),
+    Rule("within", ALARM, "clearing"),
+    Rule("exceeded", IN_ALARM, "alarm", UNANNOUNCED, {"announced": True}, "raised"),  # it came under a shelf that has ended
+    Rule("exceeded", CLEARING, "alarm"),
+    Rule("elapsed", CLEARING, "normal", ACTIVE, ENDED, "cleared"),  # the off-delay
+    Rule("elapsed", CLEARING, "normal", {}, ENDED),
+    Rule("acknowledge", IN_ALARM, None, {**ACTIVE, "acknowledged": False}, {"acknowledged": True}, "acknowledged"),
+    Rule("shelve", ANY, None, {}, {"shelved": True}, "shelved"),
+    Rule("unshelve", ANY, None, {"shelved": True}, {"shelved": False}, "unshelved"),
+    Rule("close", IN_ALARM, "normal", ACTIVE, ENDED, "closed"),
+    Rule("supersede", IN_ALARM, "normal", ACTIVE, ENDED, "superseded"),
+    Rule("supersede", ANY, "normal", {}, ENDED),
+    Rule("remove", ANY, "normal", {"announced": True}, GONE, "removed"),
+    Rule("remove", ANY, "normal", {"shelved": True}, GONE, "removed"),
+    Rule("remove", ANY, "normal"),
+)
+
+
+def take(record: AlarmRecord, signal: Signal, time: datetime) -> Transition | None:
+    """Apply a signal at a wall time; None if it changes nothing."""
+    for rule in TABLE:
+        if rule.signal == signal and record.process in rule.process and all(getattr(record, flag) == on for flag, on in rule.when.items()):
+            after = replace(record, **rule.sets)  # type: ignore[arg-type] # mypy does not read the keys of a mapping
+            if rule.to not in (None, record.process):
+                after = replace(after, process=rule.to or record.process, since=time, delay_samples=0)
+            if rule.event == "raised":
+                after = replace(after, raised_at=time, event_ids=())
+            if not after.announced:
+                after = replace(after, raised_at=None, event_ids=())
+            if not after.shelved:
+                after = replace(after, shelved_until=None, shelf_left_s=0.0)
+            return Transition(record, after, rule.event)
+    return None
+
+
+def refusal(record: AlarmRecord, signal: Signal, event_id: str | None = None) -> str:
+    """Why a command is refused now; empty if it is not. `event_id` names an event of the alarm that is meant."""
+    if signal == "unshelve" and not record.shelved:
+        return "the alarm is not shelved"
+    if signal in ("acknowledge", "close"):
+        if not record.active:
+            return "the alarm is shelved: none is active" if record.shelved else "no alarm is active"
+        if event_id is not None and event_id not in record.event_ids:
+            return f"another alarm is active: event_id {record.event_ids[0]}"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """On-delay and off-delay, in samples of heard sound."""
+
+    on_samples: int
+    off_samples: int
+
+    def advance(self, record: AlarmRecord, exceeded: bool, heard_samples: int, time: datetime) -> list[Transition]:
+        """Apply one decision; the transitions that follow, in order. The last one's `after` is the new record, also if only a delay ran.
+
+        A delay counts heard sound, so a gap pauses it. `heard_samples` is the new sound since the decision before, at most one decision
+        hop; the first decision after a gap brings one hop.
+        """
+        first = take(record, "exceeded" if exceeded else "within", time)
+        found = [first] if first else []
+        now = first.after if first else record
+        if now.process == record.process and now.process in PENDING | CLEARING:
+            now = replace(now, delay_samples=now.delay_samples + heard_samples)
+            found.append(Transition(record, now, None))
+        delay_samples = {"pending": self.on_samples, "clearing": self.off_samples}.get(now.process)
+        if delay_samples is not None and now.delay_samples >= delay_samples and (last := take(now, "elapsed", time)):
+            found.append(last)
+        return found
+
+
+def shelf_left_s(record: AlarmRecord, now: datetime, *, is_clock_set: bool) -> float:
+    """Seconds that are left of a shelf when a record is read again.
+
+    The boot clock times a shelf while the daemon runs; a reboot sets it to zero. So the record has two figures: the end by the
+    wall clock, and what was left when it was stored. The smaller one holds: a clock that was set back does not make a shelf longer.
+    While the wall clock is not set, only the second is known: the time between two starts then does not count.
+    """
+    if record.shelved_until is None or not is_clock_set:
+        return record.shelf_left_s
+    return max(0.0, min(record.shelf_left_s, (record.shelved_until - now).total_seconds()))

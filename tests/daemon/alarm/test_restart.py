@@ -1,0 +1,137 @@
+"""What a kill, a reload and a reboot leave of an alarm, in every state that it can have."""
+
+from datetime import timedelta
+from itertools import product
+
+import pytest
+
+from aegan_monitor.alarm.lifecycle import AlarmRecord
+from aegan_monitor.messages.payloads import CommandName
+from story import HOP_S, NOW, Story
+
+ON_HOPS, OFF_HOPS = 3, 3
+WORDS: dict[str, tuple[bool, ...]] = {  # decisions that lead to each process state
+    "normal": (False,),
+    "pending": (True, True),
+    "alarm": (True,) * 5,
+    "clearing": (True,) * 5 + (False, False),
+}
+COMMANDS: tuple[tuple[CommandName, ...], ...] = ((), ("acknowledge",), ("shelve",), ("acknowledge", "shelve"), ("shelve", "unshelve"))
+SHELF_S = 1000.0
+
+
+def make_story(process: str, commands: tuple[CommandName, ...]) -> Story:
+    """An alarm in a state."""
+    story = Story(on_hops=ON_HOPS, off_hops=OFF_HOPS)
+    story.decide(*WORDS[process])
+    for command in commands:
+        assert story.say(command, **({"duration_s": SHELF_S} if command == "shelve" else {})) == ""
+    assert story.state.state == process
+    story.events()
+    return story
+
+
+CASES = [case for case in product(WORDS, COMMANDS) if case[0] in ("alarm", "clearing") or "acknowledge" not in case[1]]
+
+
+@pytest.mark.parametrize(("boot_s", "after_s"), [(5000.0, 0.5), (3.0, 300.0)], ids=["kill or reload", "reboot"])
+@pytest.mark.parametrize(("process", "commands"), CASES)
+def test_the_alarm_is_what_it_was(process: str, commands: tuple[CommandName, ...], boot_s: float, after_s: float) -> None:
+    """State, id, acknowledgement and shelf are kept, without an event; until a decision falls, the state is not confirmed."""
+    story = make_story(process, commands)
+    before, record = story.state, story.record
+    measured_at, sequence = story.machine.record.measured_at, record.sequence
+    story.start(boot_s=boot_s, after_s=after_s)
+    assert story.kinds() == []
+    assert story.record == record
+    unlike = ("measured_at", "score", "threshold")  # to a minute
+    assert story.state == before.model_copy(update={"confirmed": False, **{key: getattr(story.state, key) for key in unlike}})
+    assert story.state.measured_at == measured_at or process in ("normal", "alarm")  # there it may be a minute older
+    story.decide(process in ("pending", "alarm"))
+    assert story.state.confirmed
+    assert (story.state.alarm_id, story.state.acknowledged) == (before.alarm_id, before.acknowledged)
+    assert story.state.shelved_until == before.shelved_until
+    assert story.machine.record.sequence == sequence + len(story.events())
+
+
+@pytest.mark.parametrize(("process", "commands"), CASES)
+def test_many_restarts_change_nothing(process: str, commands: tuple[CommandName, ...]) -> None:
+    """However often, with no decision between them; and what follows then is what would have followed without them."""
+    story, undisturbed = make_story(process, commands), make_story(process, commands)
+    for boot_s in (1.0, 100.0, 5.0, 7.0):
+        story.start(boot_s=boot_s)
+    for each in (True, True, False, False, False, False, True, True, True, True):
+        story.decide(each)
+        undisturbed.decide(each)
+        assert story.record == undisturbed.record
+    assert story.kinds() == undisturbed.kinds()
+
+
+def test_a_shelf_ends_in_its_time_over_restarts() -> None:
+    """The boot clock begins at zero, the wall clock goes on."""
+    story = Story()
+    story.say("shelve", duration_s=600)
+    for boot_s in (0.0, 50.0, 10.0):
+        story.start(boot_s=boot_s, after_s=100.0)
+    story.wait(299.0)
+    assert story.kinds() == ["shelved"]
+    story.wait(1.0)
+    assert story.kinds() == ["unshelved"]
+
+
+def test_a_shelf_that_has_ended_while_the_monitor_was_off_ends_at_its_start() -> None:
+    """The alarm that it suppressed is active again: nothing has measured that it ended."""
+    story = make_story("alarm", ("acknowledge", "shelve"))
+    story.start(after_s=SHELF_S + 1)
+    story.wait(0)
+    [event] = story.events()
+    assert (event.kind, event.active) == ("unshelved", True)
+    assert (story.state.active, story.state.acknowledged, story.state.confirmed) == (True, True, False)
+
+
+@pytest.mark.parametrize("process", ["pending", "alarm", "clearing"])
+def test_another_judge_supersedes_the_alarm(process: str) -> None:
+    """Its end has its own word; an alarm that was not announced ends without an event. A shelf stays."""
+    story = make_story(process, ())
+    story.start(basis="another bundle")
+    assert story.kinds() == ([] if process == "pending" else ["superseded"])
+    assert (story.state.state, story.state.active, story.state.alarm_id) == ("normal", False, None)
+    story.start(basis="another bundle")
+    assert story.kinds() == []
+    story.say("shelve")
+    story.start(basis="a third")
+    assert (story.kinds(), story.record.shelved) == (["shelved"], True)
+
+
+def test_an_alarm_that_was_raised_before_a_restart_lasts_by_the_wall_clock() -> None:
+    """There is no sample count over a restart; a clock that was wrong gives 0 s, not a negative time and not a century."""
+    for raised_at, duration_s in (
+        (NOW - timedelta(seconds=90), 90 + HOP_S),
+        (NOW + timedelta(hours=1), 0.0),
+        (NOW.replace(year=1970), 0.0),
+    ):
+        record = AlarmRecord(process="alarm", announced=True, raised_at=raised_at, event_ids=("old",), sequence=7, basis="basis")
+        story = Story(record)
+        story.decide(False)
+        [event] = story.events()
+        assert (event.kind, event.sequence) == ("cleared", 8)
+        assert event.duration_s == pytest.approx(duration_s, abs=1e-3)
+
+
+def test_a_first_start_knows_nothing() -> None:
+    """Normal, not confirmed, never measured."""
+    story = Story()
+    assert (story.state.state, story.state.confirmed, story.state.measured_at, story.state.event_id) == ("normal", False, None, None)
+    story.decide(False)
+    assert (story.state.state, story.state.confirmed, story.state.measured_at) == ("normal", True, story.time)
+
+
+def test_the_record_says_to_a_minute_when_it_was_measured() -> None:
+    """While nothing changes, the record is stored once a minute: a start knows how old the state is."""
+    story = make_story("alarm", ())
+    for _ in range(200):
+        story.decide(True)
+    last = story.time
+    story.start()
+    assert story.state.measured_at is not None
+    assert timedelta(0) <= last - story.state.measured_at <= timedelta(seconds=61)

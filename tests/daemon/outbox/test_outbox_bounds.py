@@ -1,0 +1,114 @@
+"""The outbox and its limits, and what the store gets of it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aegan_monitor.messages.payloads import Kind
+from aegan_monitor.outbox.entry import Entry
+from aegan_monitor.outbox.event_queue import News
+from aegan_monitor.outbox.outbox import Outbox
+from outbox_messages import ENTRY_BYTES, Clock, deliver, events, filled, make_message, texts
+
+
+def test_full_the_delivered_events_go_first_then_the_oldest() -> None:
+    """What the broker has had goes without being counted; states and scores take no room."""
+    outbox = filled(*events(1), max_bytes=3 * ENTRY_BYTES)
+    deliver(outbox)
+    seen = []
+    for i in range(1, 6):
+        outbox.put(make_message("event", f"e{i}"))
+        outbox.put(make_message("alarm", f"a{i}"))
+        seen.append(texts(outbox))
+    assert seen[2:] == [["e1", "e2", "e3", "a3"], ["e2", "e3", "e4", "a4"], ["e3", "e4", "e5", "a5"]]
+    assert outbox.dropped_total == 2
+    assert outbox.measure().events_bytes <= 3 * ENTRY_BYTES
+
+
+def test_what_has_waited_too_long_goes() -> None:
+    """And is counted; what was delivered is not."""
+    clock = Clock()
+    outbox = filled(*events(2), max_age_s=100.0, clock=clock)  # type: ignore[arg-type]
+    clock.now_s += 99.0
+    outbox.put(make_message("event", "new"))
+    assert texts(outbox) == ["e0", "e1", "new"]
+    clock.now_s += 2.0
+    assert (deliver(outbox), outbox.dropped_total) == (["new"], 2)
+
+
+def test_an_event_goes_out_once_it_is_written() -> None:
+    """What the store has to do is told once, what is to be removed too."""
+    outbox = filled(*events(2), durable=True, keep_s=0.0)
+    assert (outbox.next(), outbox.is_written) == (None, False)
+    first = outbox.changes()
+    added = first.added
+    assert [row.message.payload for row in added] == [b"e0", b"e1"]
+    outbox.written(first)
+    assert (deliver(outbox), outbox.is_written) == (["e0", "e1"], True)
+    changes = outbox.changes()
+    assert (changes.added, changes.removed) == ([], [row.number for row in added])
+    assert (outbox.changes().added, outbox.changes().removed) == ([], [])
+
+
+def test_an_event_that_went_while_it_was_written_is_removed() -> None:
+    """The store must not keep what the outbox has dropped."""
+    outbox = filled(*events(1), durable=True, max_bytes=ENTRY_BYTES)
+    first = outbox.changes()
+    outbox.put(make_message("event", "e1"))
+    outbox.written(first)
+    assert outbox.changes().removed == [first.added[0].number]
+
+
+def test_what_the_store_holds_goes_first() -> None:
+    """Also where it could be read only after something new had been put; numbers stay in order."""
+    stored = [Entry(number, message, 0.0) for number, message in zip((7, 9), events(2), strict=True)]
+    before, after = Outbox(max_age_s=1e9), Outbox(max_age_s=1e9)
+    before.restore(stored, {"pump": b"old", "fan": b"old"})
+    before.put(make_message("event", "new"), alarms={"pump": b"new"})
+    after.put(make_message("event", "new"), alarms={"pump": b"new"})
+    after.restore(stored, {"pump": b"old", "fan": b"old"})
+    for outbox in (before, after):
+        assert texts(outbox) == ["e0", "e1", "new"]
+        everything = outbox.everything()
+        assert [row.number for row in everything.added] == sorted(row.number for row in everything.added)
+        assert everything.alarms == outbox.alarms == {"pump": b"new", "fan": b"old"}
+        assert deliver(outbox) == ["e0", "e1", "new"]
+
+
+def test_an_event_and_the_record_of_its_alarm_are_written_together() -> None:
+    """One transaction has both; a newer record that comes meanwhile is written next."""
+    outbox = Outbox(durable=True)
+    outbox.put(make_message("event", "e0"), alarms={"pump": b"r0"})
+    first = outbox.changes()
+    assert ([row.message.payload for row in first.added], first.alarms) == ([b"e0"], {"pump": b"r0"})
+    outbox.put(alarms={"pump": b"r1"})
+    outbox.written(first)
+    assert not outbox.is_written
+    second = outbox.changes()
+    assert (second.added, second.alarms) == ([], {"pump": b"r1"})
+    outbox.written(second)
+    assert outbox.is_written
+    assert not outbox.changes()
+
+
+def test_put_says_who_has_something_to_do() -> None:
+    """An event is sent once it is written; a state at once; a record is only written."""
+    outbox = Outbox(durable=True)
+    assert outbox.put(make_message("event", "e")) == News(to_write=True, to_send=False)
+    assert outbox.put(make_message("event", "e"), make_message("alarm", "a")) == News(to_write=True, to_send=True)
+    assert outbox.put(make_message("score", "s")) == News(to_write=False, to_send=True)
+    assert outbox.put(alarms={"pump": b"r"}) == News(to_write=True, to_send=False)
+    assert outbox.put() == News(to_write=False, to_send=False)
+    assert Outbox().put(make_message("event", "e"), alarms={"pump": b"r"}) == News(to_write=False, to_send=True)
+
+
+@given(st.lists(st.sampled_from(["event", "score", "alarm", "health"]), max_size=60), st.integers(1, 20))
+def test_the_bound_holds_and_every_loss_is_counted(kinds: list[Kind], n_rows: int) -> None:
+    """Never more bytes than the bound; the events that remain are the newest, and dropped_total says how many do not."""
+    outbox = Outbox(max_bytes=n_rows * ENTRY_BYTES)
+    for i, kind in enumerate(kinds):
+        outbox.put(make_message(kind, f"{kind}{i}"))
+        assert outbox.measure().events_bytes <= n_rows * ENTRY_BYTES
+    all_events = [f"{kind}{i}" for i, kind in enumerate(kinds) if kind == "event"]
+    kept = [text for text in texts(outbox) if text.startswith("event")]
+    assert kept == all_events[len(all_events) - len(kept) :]
+    assert outbox.dropped_total == len(all_events) - len(kept)

@@ -1,0 +1,129 @@
+"""The outbox and a broker that refuses messages."""
+
+from aegan_monitor.messages.topics import Message
+from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S, LONGEST_RETRIAL_S
+from outbox_messages import Clock, deliver, events, filled, make_message, take, texts
+
+
+def test_a_refused_topic_is_parked_for_minutes() -> None:
+    """One event is tried, none behind it; then all, if the broker takes that. Other machines go on, and the states of this one."""
+    clock = Clock()
+    outbox = filled(*events(2), make_message("alarm", "state"), make_message("event", "other", "fan"), clock=clock)  # type: ignore[arg-type]
+    wait_s = FIRST_RETRIAL_S
+    for n_refusals in range(3):
+        outbox.refused(take(outbox).number, for_good=False)
+        assert deliver(outbox) == (["state", "other"] if n_refusals == 0 else [])
+        assert (outbox.measure().parked, outbox.depth) == (2, 2)
+        clock.now_s += wait_s - 0.1
+        assert outbox.next() is None
+        clock.now_s += 0.2
+        wait_s *= 2
+    assert deliver(outbox) == ["e0", "e1"]
+    assert outbox.measure().parked == 0
+
+
+def test_a_refused_state_is_offered_again_unless_there_is_a_newer_one() -> None:
+    """That goes out at once: what it says is new. Meanwhile nothing counts as waiting."""
+    clock = Clock()
+    outbox = filled(make_message("alarm", "a0"), make_message("sensor", "s0"), clock=clock)  # type: ignore[arg-type]
+    for _ in range(2):
+        outbox.refused(take(outbox).number, for_good=False)
+    assert (outbox.next(), outbox.depth) == (None, 0)
+    outbox.put(make_message("sensor", "s1"))
+    assert deliver(outbox) == ["s1"]
+    clock.now_s += FIRST_RETRIAL_S - 0.1
+    assert deliver(outbox) == []
+    clock.now_s += 0.2
+    outbox.refused(take(outbox).number, for_good=False)
+    clock.now_s += 2 * FIRST_RETRIAL_S - 0.1
+    assert deliver(outbox) == []
+    clock.now_s += 0.2
+    assert deliver(outbox) == ["a0"]
+    clock.now_s += 1000.0
+    assert deliver(outbox) == []
+
+
+def test_a_refused_state_is_not_offered_again_where_another_has_gone_out() -> None:
+    """A newer one that took its place in flight, or the same on a new connection."""
+    clock = Clock()
+    outbox = filled(make_message("alarm", "a0"), clock=clock)  # type: ignore[arg-type]
+    older = take(outbox)
+    outbox.put(make_message("alarm", "a1"))
+    outbox.refused(older.number, for_good=False)
+    assert deliver(outbox) == ["a1"]
+    clock.now_s += 1000.0
+    assert deliver(outbox) == []
+    outbox.put(make_message("alarm", "a2"))
+    outbox.refused(take(outbox).number, for_good=False)
+    outbox.connection_lost()
+    outbox.connected()
+    assert deliver(outbox) == ["a2"]
+    clock.now_s += 1000.0
+    assert deliver(outbox) == []
+    outbox.put(make_message("alarm", "a3"))
+    outbox.refused(take(outbox).number, for_good=False)
+    clock.now_s += FIRST_RETRIAL_S  # the waits begin anew with a connection
+    assert deliver(outbox) == ["a3"]
+
+
+def test_of_many_messages_for_one_place_one_is_offered_again_first() -> None:
+    """A broker without Home Assistant may refuse all of its for ever: it hears one of them, or all once it has taken that."""
+    clock = Clock()
+    messages = [Message(f"homeassistant/sensor/hall_pump/{name}/config", name.encode(), 1, True, "discovery") for name in "abc"]
+    outbox = filled(*messages, clock=clock)  # type: ignore[arg-type]
+    for _ in messages:
+        outbox.refused(take(outbox).number, for_good=False)
+    clock.now_s += FIRST_RETRIAL_S
+    first = take(outbox)
+    assert (first.message.payload, outbox.next()) == (b"a", None)
+    outbox.refused(first.number, for_good=False)
+    assert outbox.next() is None
+    clock.now_s += 2 * FIRST_RETRIAL_S
+    first = take(outbox)
+    assert outbox.next() is None
+    outbox.acknowledged(first.number)
+    assert sorted([first.message.payload.decode(), *deliver(outbox)]) == ["a", "b", "c"]
+
+
+def test_what_is_refused_for_ever_keeps_nothing_else_back_for_ever() -> None:
+    """Each time it is another that goes ahead, until one is taken."""
+    clock = Clock()
+    messages = [Message(f"homeassistant/sensor/hall_pump/{name}/config", name.encode(), 1, True, "discovery") for name in "abc"]
+    outbox = filled(*messages, clock=clock)  # type: ignore[arg-type]
+    for _ in messages:
+        outbox.refused(take(outbox).number, for_good=False)
+    taken = []
+    for _ in range(10):
+        clock.now_s += LONGEST_RETRIAL_S
+        while row := outbox.next():
+            outbox.sent(row)
+            if row.message.payload == b"a":
+                outbox.refused(row.number, for_good=False)
+            else:
+                outbox.acknowledged(row.number)
+                taken.append(row.message.payload)
+    assert sorted(taken) == [b"b", b"c"]
+
+
+def test_a_refused_topic_has_a_new_chance_on_the_next_connection() -> None:
+    """One event is tried, none behind it; other machines go on."""
+    outbox = filled(*events(3), make_message("event", "other", "fan"))
+    outbox.refused(take(outbox).number, for_good=False)
+    assert deliver(outbox) == ["other"]
+    assert (outbox.measure().parked, texts(outbox)) == (3, ["e0", "e1", "e2"])
+    outbox.connection_lost()
+    outbox.connected()
+    outbox.refused(take(outbox).number, for_good=False)
+    outbox.connected()
+    assert deliver(outbox) == ["e0", "e1", "e2", "other"]
+
+
+def test_a_message_that_is_wrong_in_itself_is_parked_for_good() -> None:
+    """Those behind it go out."""
+    outbox = filled(*events(2))
+    outbox.refused(take(outbox).number, for_good=True)
+    assert deliver(outbox) == ["e1"]
+    outbox.connection_lost()
+    outbox.connected()
+    assert deliver(outbox) == ["e1"]
+    assert (outbox.measure().parked, outbox.depth) == (1, 1)

@@ -1,0 +1,59 @@
+"""Messages for an outbox, and what a publisher does with it."""
+
+from aegan_monitor.messages.payloads import Kind
+from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message
+from aegan_monitor.outbox.entry import Entry
+from aegan_monitor.outbox.outbox import Outbox
+
+ENTRY_BYTES = 130  # more than one event of these tests, less than two
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def make_message(kind: Kind, text: str, machine: str = "pump") -> Message:
+    """A message whose payload is its name."""
+    qos, retained = QOS_AND_RETAINED[kind]
+    return Message(f"aegan/hall/{machine}/{kind}", text.encode(), qos, retained, kind)
+
+
+def texts(outbox: Outbox) -> list[str]:
+    """The payloads that wait, in order."""
+    return [message.payload.decode() for message in outbox.pending()]
+
+
+def take(outbox: Outbox) -> Entry:
+    """Send the next row."""
+    row = outbox.next()
+    assert row is not None
+    outbox.sent(row)
+    return row
+
+
+def deliver(outbox: Outbox) -> list[str]:
+    """Send and acknowledge until nothing may go out."""
+    found = []
+    while (row := outbox.next()) is not None:
+        outbox.sent(row)
+        outbox.acknowledged(row.number)
+        found.append(row.message.payload.decode())
+    return found
+
+
+def filled(*messages: Message, **settings: float) -> Outbox:
+    """An outbox into which these were put."""
+    outbox = Outbox(**settings)  # type: ignore[arg-type]
+    for message in messages:
+        outbox.put(message)
+    return outbox
+
+
+def events(n: int, machine: str = "pump") -> list[Message]:
+    """e0, e1, ..."""
+    return [make_message("event", f"e{i}", machine) for i in range(n)]

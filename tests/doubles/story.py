@@ -1,0 +1,136 @@
+"""One machine's alarm without sound: each decision is given, and what is published is kept."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import count
+
+import numpy as np
+
+from aegan_monitor.alarm.lifecycle import AlarmRecord
+from aegan_monitor.alarm.machine import Judge, Machine
+from aegan_monitor.alarm.stored import dump_record, read_record
+from aegan_monitor.audio.supervisor import SensorState
+from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
+from aegan_monitor.detection.pipeline import Pipeline
+from aegan_monitor.messages import payloads
+from aegan_monitor.messages.payloads import Command, CommandName
+from aegan_monitor.types import ClipScore, FloatArray, Run
+from published import checked
+
+NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
+HOP_SAMPLES, HOP_S = 16_384, 1.024
+LOUD = 1e9  # no threshold is above it
+
+
+@cache
+def open_demo() -> Bundle:
+    """The demo's bundle."""
+    return load_bundle(demo_bundle())
+
+
+class SamplePipeline(Pipeline):
+    """Each hop of samples is a decision, whose score is its first sample."""
+
+    def __init__(self, score: str, hop_samples: int = HOP_SAMPLES) -> None:
+        self._score_id, self._hop_samples, self._end_sample = score, hop_samples, 0
+
+    def reset(self, start_sample: int = 0) -> None:
+        self._end_sample = start_sample
+
+    def push(self, samples: FloatArray) -> list[ClipScore]:
+        found = []
+        for score in samples[:: self._hop_samples]:
+            self._end_sample += self._hop_samples
+            found.append(ClipScore(self._end_sample, {self._score_id: float(score)}, -20.0))
+        return found
+
+
+class Story:
+    """An alarm with delays in hops, a decision a hop; `told` is what was published since it was read last."""
+
+    def __init__(self, record: AlarmRecord | None = None, on_hops: float = 0, off_hops: float = 0, basis: str = "basis") -> None:
+        self.now_s, self._sample, self._delays, self._ids = 0.0, 0, (on_hops, off_hops), count()
+        self.stored = dump_record(record or AlarmRecord())
+        self.told: list[payloads.Payload] = []
+        self.start(basis)
+
+    def start(self, basis: str = "basis", boot_s: float = 0.0, after_s: float = 0.0) -> None:
+        """A start from what is stored, `after_s` later; the boot clock then shows `boot_s`."""
+        bundle, on_off_s = open_demo(), [hops * HOP_S for hops in self._delays]
+        judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=on_off_s[0], off_delay_s=on_off_s[1]))
+        self.machine = Machine("pump", SamplePipeline(bundle.record.score), judge, basis, lambda: f"id-{next(self._ids)}")
+        self.now_s += after_s
+        self.boot_s = boot_s - self.now_s
+        self._sample = 0
+        self._tell(self.machine.begin(self.time, self.clock_s, read_record(self.stored)))
+
+    @property
+    def time(self) -> datetime:
+        """Wall time."""
+        return NOW + timedelta(seconds=self.now_s)
+
+    @property
+    def clock_s(self) -> float:
+        """The boot clock."""
+        return self.now_s + self.boot_s
+
+    @property
+    def record(self) -> AlarmRecord:
+        """The alarm, without what each decision changes."""
+        return replace(self.machine.record, score=0.0, threshold=0.0, measured_at=None, shelf_left_s=0.0)
+
+    def decide(self, *exceeded: bool, after_gap: bool = False) -> None:
+        """Decisions, one after the other, and the worker's look after each."""
+        for each in exceeded:
+            self._sample += 1_000_000 if after_gap else 0
+            self.now_s += HOP_S
+            run = Run(np.full(HOP_SAMPLES, LOUD if each else -LOUD, np.float32), self._sample, after_gap)
+            self._sample += HOP_SAMPLES
+            after_gap = False
+            self._tell(self.machine.hear(run, self.time, self.clock_s))
+            self.wait(0)
+
+    def wait(self, after_s: float) -> None:
+        """Time that passes without a decision."""
+        self.now_s += after_s
+        self._tell(self.machine.look(self.time, self.clock_s))
+
+    def say(self, command: CommandName, **fields: float | str) -> str:
+        """A command; why it was refused."""
+        found = self.machine.obey(Command.model_validate({"command": command, **fields}), self.time, self.clock_s)
+        result = found[-1]
+        assert isinstance(result, payloads.Result)
+        self._tell(found[:-1])
+        return result.reason
+
+    def sense(self, state: str) -> None:
+        """The sensor's state."""
+        self._tell(self.machine.sense(SensorState(state), self.time))
+
+    def events(self) -> list[payloads.Event]:
+        """The events since the last call."""
+        found, self.told = [payload for payload in self.told if isinstance(payload, payloads.Event)], []
+        return found
+
+    def kinds(self) -> list[str]:
+        """Their kinds."""
+        return [event.kind for event in self.events()]
+
+    @property
+    def state(self) -> payloads.Alarm:
+        """The newest retained state."""
+        return self._state
+
+    def _tell(self, found: list[payloads.Payload]) -> None:
+        for payload in checked(found):
+            if isinstance(payload, payloads.Alarm):
+                self._state = payload
+        self.told += found
+        if (record := self.machine.take_record(self.clock_s)) is not None:
+            self.stored = dump_record(record)
+        events = [payload for payload in found if isinstance(payload, payloads.Event)]
+        if events:  # an event goes before the state that names it, and the record knows its number
+            assert (self._state.event_id, self._state.active) == (events[-1].id, events[-1].active)
+            assert read_record(self.stored).sequence == events[-1].sequence

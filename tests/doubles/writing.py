@@ -1,0 +1,33 @@
+"""Events that a writer writes, and the file that it leaves."""
+
+from pathlib import Path
+
+from aegan_monitor.messages.topics import Message
+from aegan_monitor.outbox.outbox import Outbox
+from aegan_monitor.outbox.store import Store
+from aegan_monitor.outbox.writer import Writer
+from broker import STEP_DEADLINE_S
+
+TOPIC = "aegan/hall/pump/event"
+LARGE = "x" * 60_000
+
+
+def make_event(text: str) -> Message:
+    """An event whose payload is its name."""
+    return Message(TOPIC, text.encode(), 1, False, "event")
+
+
+def put(outbox: Outbox, writer: Writer, *texts: str) -> None:
+    """Put events, and wait until they may go out."""
+    for text in texts:
+        outbox.put(make_event(text), alarms={"pump": text.encode()})
+    writer.settle(STEP_DEADLINE_S)
+    assert outbox.is_written
+
+
+def read(path: Path) -> list[str]:
+    """The events in a file that nobody has open."""
+    store = Store(path)
+    found = store.open()
+    store.close()
+    return [event.message.payload.decode() for event in found.events]
