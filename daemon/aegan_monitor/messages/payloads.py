@@ -134,7 +134,8 @@ class Score(Payload):
     )
     exceeded: bool = Field(description="Whether the score is over the threshold.")
     level_dbfs: float = Field(
-        description="Level (RMS) of the sound since the decision before, in dB relative to full scale; the score covers a whole clip.",
+        description="Level (RMS, without DC) of the sound since the decision before, in dB relative to a full-scale sine (AES17); "
+        "the score covers a whole clip.",
         examples=[-31.5],
     )
     state: AlarmState = Field(description="State of the alarm after this decision.")

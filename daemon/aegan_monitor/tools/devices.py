@@ -14,6 +14,7 @@ from aegan_monitor.audio.microphone import InputDevice, MicrophoneCapture
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.supervisor import Listener, stop_all
+from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.errors import CaptureError
 
 BAR_FLOOR_DB = -60.0
@@ -27,6 +28,8 @@ def describe_device(device: InputDevice) -> str:
     """One line for people; what nobody has asked the device yet is left out."""
     channels = [f"{device.n_channels} channel(s)"] if device.n_channels else []
     rate = [f"{device.default_sample_rate_hz:g} Hz"] if device.default_sample_rate_hz else []
+    if 0 < device.default_sample_rate_hz < FeatureParameters().sample_rate_hz:
+        rate.append(f"nothing above {device.default_sample_rate_hz / 2:g} Hz can be heard")
     marks = ["default"] * device.is_default + ["what is played, no microphone"] * device.is_monitor
     told = f"  ({', '.join(marks)})" if marks else ""
     return f"{device.identity}  {device.name}: {', '.join([*channels, *rate, device.host_api])}{told}"
