@@ -164,8 +164,20 @@ ACTIONS = {
 }
 
 
+def open_standard_streams() -> None:
+    """Open /dev/null in place of an output that was closed (`2>&-`): Python has None there, and other files would get its number."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_WRONLY)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, "w"))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
+    open_standard_streams()
     arguments = make_parser().parse_args(argv)
     return run_command("aegan-monitor", lambda: ACTIONS[arguments.command](arguments))
 
