@@ -8,6 +8,8 @@ from aegan_monitor.detection.features import dbfs_from_power
 from aegan_monitor.types import FloatArray
 
 FULL_SCALE = 32767 / 32768  # the largest 16-bit sample; what reaches it was cut off
+BAR_FLOOR_DB = -60.0
+BAR_LENGTH = 20  # with it a line fits 80 columns
 LARGE_DC = 0.01  # -40 dB of full scale: more than the noise of any microphone that works
 
 
@@ -59,3 +61,9 @@ def measure_level(samples: FloatArray) -> Level:
         is_constant=bool(samples.max() == samples.min()),
         is_zero=peak == 0.0,
     )
+
+
+def draw_bar(rms_dbfs: float) -> str:
+    """A level from BAR_FLOOR_DB to full scale as a bar."""
+    n_filled = round(BAR_LENGTH * min(1.0, max(0.0, 1 - rms_dbfs / BAR_FLOOR_DB)))
+    return f"[{'#' * n_filled}{' ' * (BAR_LENGTH - n_filled)}]"

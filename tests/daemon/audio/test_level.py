@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aegan_monitor.audio.level import measure_level
+from aegan_monitor.audio.level import draw_bar, measure_level
 
 
 def test_a_full_scale_sine_is_0_dbfs() -> None:
@@ -21,3 +21,8 @@ def test_dc_is_no_sound(dc: float, warning: str) -> None:
     assert level.rms_dbfs == pytest.approx(-57.0, abs=0.2)
     assert level.warning == warning
     assert warning in str(level)
+
+
+def test_the_bar_ends_at_its_ends() -> None:
+    """Empty at -60 dBFS and below, full at 0."""
+    assert [draw_bar(level).count("#") for level in (-150.0, -60.0, -30.0, 0.0)] == [0, 0, 10, 20]

@@ -16,7 +16,7 @@ from aegan_monitor.audio.device.discovery import InputDevice
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.errors import CaptureError
-from aegan_monitor.tools.devices import Meter, choose_devices, describe_device, draw_bar
+from aegan_monitor.tools.devices import Meter, choose_devices, describe_device
 from aegan_monitor.types import Block
 from broker import wait_until
 from fakes import ScriptedCapture
@@ -59,11 +59,6 @@ def test_a_device_of_a_low_rate_says_what_it_cannot_hear() -> None:
     headset = InputDevice("Headset", "PulseAudio", 1, 8000.0, is_default=False, identity="pulse:bluez")
     assert "nothing above 4000 Hz can be heard" in describe_device(headset)
     assert "can be heard" not in describe_device(MIC)
-
-
-def test_the_bar_ends_at_its_ends() -> None:
-    """Empty at -60 dBFS and below, full at 0."""
-    assert [draw_bar(level).count("#") for level in (-150.0, -60.0, -30.0, 0.0)] == [0, 0, 10, 20]
 
 
 @pytest.mark.parametrize("redraws", [False, True])
