@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from aegan_monitor.messages.payloads import PAYLOADS, Kind, Payload
+from aegan_monitor.messages.model import Kind, Payload
+from aegan_monitor.messages.payloads import PAYLOADS
 from aegan_monitor.messages.topics import QOS_AND_RETAINED
 from message_tables import describe, fill, make_example, payload_sections, topics_table
 from schemas import make_schema, schema_texts

@@ -9,7 +9,8 @@ from aegan_monitor.alarm.events import remove
 from aegan_monitor.alarm.stored import dump_record, read_record
 from aegan_monitor.clock import now
 from aegan_monitor.messages.commands import make_result
-from aegan_monitor.messages.payloads import Event, Payload, Score, Sensor
+from aegan_monitor.messages.model import Payload
+from aegan_monitor.messages.payloads import Event, Score, Sensor
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.outbox.event_queue import News
 from aegan_monitor.outbox.outbox import Outbox
