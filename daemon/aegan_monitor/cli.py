@@ -19,15 +19,20 @@ def run_run(arguments: argparse.Namespace) -> int:
     """`aegan-monitor run`."""
     from aegan_monitor.config.model import load_config  # noqa: PLC0415 - each command loads only what it needs
     from aegan_monitor.logs import make_handler  # noqa: PLC0415
+    from aegan_monitor.service.console import Console  # noqa: PLC0415
     from aegan_monitor.service.malloc import keep_memory_whole  # noqa: PLC0415
     from aegan_monitor.service.monitor import Monitor  # noqa: PLC0415
 
     config = load_config(arguments.config)
-    logging.basicConfig(level=config.log_level.upper(), handlers=[make_handler(sys.stderr, os.environ)])
+    handler = make_handler(sys.stderr, os.environ)
+    logging.basicConfig(level=config.log_level.upper(), handlers=[handler])
+    console = Console(sys.stderr) if sys.stderr.isatty() else None
+    if console:
+        console.guard(handler)
     faulthandler.enable()  # where each thread was, in the log, when it crashes or systemd's watchdog ends it
     keep_memory_whole()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # too early: what it would read is being read
-    monitor = Monitor(config, read_again=lambda: load_config(arguments.config))
+    monitor = Monitor(config, read_again=lambda: load_config(arguments.config), console=console)
     stop_on_signals(monitor.stop)
     signal.signal(signal.SIGHUP, lambda *_: monitor.reload())
     monitor.run()
@@ -164,8 +169,20 @@ ACTIONS = {
 }
 
 
+def open_standard_streams() -> None:
+    """Open /dev/null in place of an output that was closed (`2>&-`): Python has None there, and other files would get its number."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_WRONLY)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, "w"))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
+    open_standard_streams()
     arguments = make_parser().parse_args(argv)
     return run_command("aegan-monitor", lambda: ACTIONS[arguments.command](arguments))
 

@@ -58,7 +58,7 @@ class Frames:
 
     Attributes:
         db: float32 `[n_bands, n_frames]`, what the network sees.
-        power: float64 `[n_frames]`, mean square, full scale 1.
+        power: float64 `[n_frames]`, mean square without DC, full scale 1.
         control_db: float32 `[n_control_bands, n_frames]`, what the controls see; no bands where none was asked for.
     """
 
@@ -106,7 +106,7 @@ class ClipScore:
     Attributes:
         end_sample: Index of the sample after the last that the clip's last frame saw.
         scores: One float for each score id that was asked for, keyed by its id.
-        level_dbfs: RMS level since the last clip, in dB relative to a full-scale square wave.
+        level_dbfs: RMS level without DC since the last clip, in dB relative to a full-scale sine (AES17).
     """
 
     end_sample: int

@@ -1,22 +1,26 @@
-"""How loud samples are, and whether they are sound at all."""
+"""Level of samples, and whether they are sound at all."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from aegan_monitor.detection.features import dbfs_from_power
 from aegan_monitor.types import FloatArray
 
-FLOOR_POWER = 1e-15  # -150 dBFS, where the score topic ends too
 FULL_SCALE = 32767 / 32768  # the largest 16-bit sample; what reaches it was cut off
+BAR_FLOOR_DB = -60.0
+BAR_LENGTH = 20  # with it a line fits 80 columns
+LARGE_DC = 0.01  # -40 dB of full scale: more than the noise of any microphone that works
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Of some samples, in dB relative to a full-scale square wave.
+    """Level of some samples.
 
     Attributes:
-        rms_dbfs: -150 at the least.
-        peak_dbfs: Of the largest sample; -150 at the least.
+        rms_dbfs: Level of the samples without their mean, a full-scale sine being 0; -150 at the least. Source: AES17.
+        peak_dbfs: Largest sample, the mean included, 1.0 being 0; -150 at the least.
+        dc: Mean; full scale is 1.
         n_clipped: Samples at full scale.
         is_constant: All samples are the same, as a muted (0) or dead device gives them.
         is_zero: All samples are 0.
@@ -24,29 +28,42 @@ class Level:
 
     rms_dbfs: float
     peak_dbfs: float
+    dc: float
     n_clipped: int
     is_constant: bool
     is_zero: bool
 
+    @property
+    def warning(self) -> str:
+        """A DC offset that is no sound, and uses up full scale; empty without a large one."""
+        return f"DC offset {self.dc:.2f}" if abs(self.dc) >= LARGE_DC else ""
+
     def __str__(self) -> str:
-        """For people."""
+        """One line for people."""
         if self.is_zero:
             return "digital silence: muted?"
         if self.is_constant:
             return f"constant at {self.peak_dbfs:.1f} dBFS: a dead device?"
         clipped = f"  CLIPPED {self.n_clipped} samples" if self.n_clipped else ""
-        return f"{self.rms_dbfs:6.1f} dBFS  peak {self.peak_dbfs:6.1f} dBFS{clipped}"
+        return f"{self.rms_dbfs:6.1f} dBFS  peak {self.peak_dbfs:6.1f} dBFS{clipped}{f'  {self.warning}' if self.warning else ''}"
 
 
 def measure_level(samples: FloatArray) -> Level:
     """The level of float32 `[n_samples]`, at least one."""
     size = np.abs(samples)
     peak = float(size.max())
-    power = float(np.mean(samples.astype(np.float64) ** 2))
+    exact = samples.astype(np.float64)
     return Level(
-        rms_dbfs=10 * float(np.log10(max(power, FLOOR_POWER))),
-        peak_dbfs=10 * float(np.log10(max(peak**2, FLOOR_POWER))),
+        rms_dbfs=dbfs_from_power(float(exact.var())),
+        peak_dbfs=dbfs_from_power(peak**2 / 2),
+        dc=float(exact.mean()),
         n_clipped=int(np.count_nonzero(size >= FULL_SCALE)),
         is_constant=bool(samples.max() == samples.min()),
         is_zero=peak == 0.0,
     )
+
+
+def draw_bar(rms_dbfs: float) -> str:
+    """A level from BAR_FLOOR_DB to full scale as a bar."""
+    n_filled = round(BAR_LENGTH * min(1.0, max(0.0, 1 - rms_dbfs / BAR_FLOOR_DB)))
+    return f"[{'#' * n_filled}{' ' * (BAR_LENGTH - n_filled)}]"

@@ -86,7 +86,8 @@ class MicrophoneCapture:
         """Look for the device anew and listen.
 
         Raises:
-            CaptureError: No such device or several, not the one that was heard before, it does not open, or has no such channel.
+            CaptureError: No such device or several, not the one that was heard before, it does not open, has no such channel,
+                or a lower rate than `sample_rate_hz`.
         """
         try:
             self._seen = None
@@ -98,14 +99,28 @@ class MicrophoneCapture:
             seat = self._microphones.join(
                 device.identity, self.describe(), lambda: self._devices.open(device), self._stall_s, self._patience_s
             )
-            if self._channel > (last := seat.device.n_channels - 1):
+            try:
+                self._refuse_unfit(seat.device.n_channels, seat.device.sample_rate_hz)
+            except CaptureError:
                 seat.leave()
-                raise CaptureError(f"{self.describe()}: expected a channel from 0 to {last}, found {self._channel}; choose one of these")
+                raise
         except CaptureError:
             self._patience_s = FLAT_S
             raise
         self._seat = seat
         self._begin(seat.device.sample_rate_hz)
+
+    def _refuse_unfit(self, n_channels: int, device_rate_hz: int) -> None:
+        if self._channel >= n_channels:
+            raise CaptureError(
+                f"{self.describe()}: expected a channel from 0 to {n_channels - 1}, found {self._channel}; choose one of these"
+            )
+        if device_rate_hz < self.sample_rate_hz:
+            raise CaptureError(
+                f"{self.describe()}: expected {self.sample_rate_hz} Hz or more, found {device_rate_hz} Hz: sound above "
+                f"{device_rate_hz // 2} Hz cannot be heard; choose another microphone (a Bluetooth headset is one of 8 kHz) or its profile",
+                "low_rate",
+            )
 
     def read(self) -> Block | None:
         """What has arrived, after waiting for it; never None. Without samples while nothing came, or nothing that can be trusted.

@@ -122,9 +122,10 @@ class Listener:
         if not waits_for_samples or self._last_news_s is None or now_s - self._last_news_s <= self._no_data_s:
             self._late_since_s = None
             return False
-        if self._late_since_s is None:
-            self._late_since_s = now_s
-        return now_s - self._late_since_s >= SURE_S
+        late_since_s = self._late_since_s  # once: any thread may set it meanwhile
+        if late_since_s is None:
+            late_since_s = self._late_since_s = now_s
+        return now_s - late_since_s >= SURE_S
 
     def _run(self) -> None:
         wait_s = self._first_retry_s

@@ -1,5 +1,6 @@
 """Log-mel frames from a stream of samples, the same for every way of splitting it."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +11,7 @@ from aegan_monitor.types import DoubleArray, FloatArray, Frames
 BandScale = Literal["mel", "linear"]
 
 GROUP_BANDS = 32  # smaller groups have fewer zeros and more calls
+LOWEST_DBFS = -150.0
 BLOCK_FRAMES = 32  # transformed at a time: what lies between samples and bands (1.6 MB) stays in the processor's cache
 
 
@@ -186,8 +188,16 @@ class LogMel:
         np.maximum(bands, np.float32(self.features.floor_power), out=bands)
         np.log10(bands, out=bands)
         bands *= np.float32(10.0)
+        # DC is no sound; under a Hann window it fills the lowest two bins (Parseval's theorem: those and the mirror of the second)
         np.einsum("ij,ij->i", windowed, windowed, out=mean_square)
+        mean_square -= (squares[:, :, :2].sum(axis=0) @ np.array([1.0, 2.0])) / self.features.n_fft
+        np.maximum(mean_square, 0.0, out=mean_square)
         mean_square /= self._window_power
+
+
+def dbfs_from_power(power: float) -> float:
+    """Level of a mean square (full scale 1) in dB relative to a full-scale sine, LOWEST_DBFS at the least. Source: AES17."""
+    return max(LOWEST_DBFS, 10 * math.log10(2 * power)) if power > 0 else LOWEST_DBFS
 
 
 def limit_range(db: FloatArray, top_db: float | None) -> FloatArray:

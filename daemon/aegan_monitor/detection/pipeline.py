@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from aegan_monitor.detection.baselines import make_control_filterbank, mean_bands
-from aegan_monitor.detection.features import LogMel, limit_range
+from aegan_monitor.detection.features import LogMel, dbfs_from_power, limit_range
 from aegan_monitor.detection.fusion import fuse, needed_ids, score_names
 from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.record import BundleFields
@@ -14,8 +14,6 @@ from aegan_monitor.detection.scores import FUSION, ClipEvidence, evaluate_scores
 from aegan_monitor.detection.segments import Segmenter, cut_segments
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import ClipScore, DoubleArray, FloatArray, SegmentOutputs
-
-QUIETEST_DBFS = -150.0
 
 
 class Pipeline:
@@ -102,11 +100,10 @@ class Pipeline:
         features, clip = self.fields.features, self.fields.clip
         n_frames = clip.segment_frames + (n_seen - 1) * clip.segment_hop_frames
         stop = n_frames - self._n_frames_forgotten
-        power = self._power[max(0, stop - clip.decision_hop_frames) : stop].mean()
-        level_dbfs = 10 * float(np.log10(power)) if power > 0 else QUIETEST_DBFS
+        level_dbfs = dbfs_from_power(float(self._power[max(0, stop - clip.decision_hop_frames) : stop].mean()))
         end_sample = self._start_sample + features.n_fft // 2 + (n_frames - 1) * features.hop_samples
         scores = self._evaluate(outputs, self._control_db[:, stop - clip.covered_frames : stop])
-        return ClipScore(end_sample, scores, max(QUIETEST_DBFS, level_dbfs))
+        return ClipScore(end_sample, scores, level_dbfs)
 
     def _evaluate(self, outputs: SegmentOutputs, control_db: FloatArray) -> dict[str, float]:
         bands = mean_bands(control_db) if len(control_db) else np.zeros(0)

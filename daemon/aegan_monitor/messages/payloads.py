@@ -28,6 +28,12 @@ class MachineHealth(Model):
         description="Part of the time since the machine began (with the daemon, or by a reload) that a score covers, in percent.",
         examples=[99.9],
     )
+    coverage_1h_percent: float = Field(
+        default=0.0, ge=0, le=100, description="The same of the last hour, or since the machine began.", examples=[99.9]
+    )
+    coverage_24h_percent: float = Field(
+        default=0.0, ge=0, le=100, description="The same of the last 24 hours, or since the machine began.", examples=[99.9]
+    )
     dropped_samples_total: NonNegativeInt = Field(description="Samples that were overwritten before they could be scored.")
     gaps_total: NonNegativeInt = Field(description="Interruptions of the sound; nothing is scored across one.")
     rate_deviation_ppm: float | None = Field(
@@ -88,7 +94,8 @@ class Score(Payload):
     )
     exceeded: bool = Field(description="Whether the score is over the threshold.")
     level_dbfs: float = Field(
-        description="Level (RMS) of the sound since the decision before, in dB relative to full scale; the score covers a whole clip.",
+        description="Level (RMS, without DC) of the sound since the decision before, in dB relative to a full-scale sine (AES17); "
+        "the score covers a whole clip.",
         examples=[-31.5],
     )
     state: AlarmState = Field(description="State of the alarm after this decision.")

@@ -72,7 +72,11 @@ def find_path(configured: Path | None, node: str, environment: Mapping[str, str]
         return configured
     if given := environment.get("STATE_DIRECTORY"):
         return Path(given.split(":", 1)[0]) / f"outbox-{node}.sqlite"
-    state = environment.get("XDG_STATE_HOME") or Path(environment.get("HOME") or "~").expanduser() / ".local" / "state"
+    try:
+        home = Path(environment.get("HOME") or "~").expanduser()
+    except RuntimeError:  # neither HOME nor an entry in passwd, as in some containers: as HOME=/, which Docker sets then
+        home = Path("/")
+    state = environment.get("XDG_STATE_HOME") or home / ".local" / "state"
     return Path(state) / "aegan-monitor" / f"outbox-{node}.sqlite"
 
 

@@ -1,7 +1,9 @@
 """How the daemon fares, gathered from its parts: for the health topic, and in one line for systemd."""
 
 import os
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,12 +20,39 @@ from aegan_monitor.service.handover import Delivery
 from aegan_monitor.service.reload import Reloader
 from aegan_monitor.service.runtime import Line
 
+STEP_S = 60.0  # between two points that are kept
+LONGEST_S = 24 * 3600.0
+
 
 class Reading(NamedTuple):
     """What there is to tell of a machine beside its health; `score` is the last decision, none while it cannot be heard."""
 
     scored_s: float
     score: payloads.Score | None
+
+
+class Coverage:
+    """Remembers how much of one machine's time was scored, for a day; any thread may use it."""
+
+    def __init__(self, began_s: float) -> None:
+        """Begin at `began_s` (seconds of a monotonic clock)."""
+        self._points: deque[tuple[float, float]] = deque([(began_s, 0.0)])  # time, seconds scored until then
+        self._lock = threading.Lock()
+
+    def add(self, now_s: float, scored_s: float) -> None:
+        """Note the seconds that were scored since the beginning; keeps one point a minute."""
+        with self._lock:
+            if now_s - self._points[-1][0] >= STEP_S:
+                self._points.append((now_s, scored_s))
+            while len(self._points) > 1 and now_s - self._points[1][0] > LONGEST_S:
+                self._points.popleft()
+
+    def percent(self, now_s: float, scored_s: float, window_s: float) -> float:
+        """Percent of the last `window_s` (to a minute) that was scored, or of the time since the beginning if that is less."""
+        with self._lock:
+            older = [point for point in self._points if now_s - point[0] >= window_s]
+            from_s, before_s = older[-1] if older else self._points[0]
+        return round(min(100.0, max(0.0, 100 * (scored_s - before_s) / max(now_s - from_s, 1e-3))), 2)
 
 
 class HealthReport:
@@ -42,10 +71,12 @@ class HealthReport:
         self._lines, self._outbox, self._writer, self._delivery = lines, outbox, writer, delivery
         self._commands, self._reloader = commands, reloader
         self._started_s = time.monotonic()
+        self._coverages: dict[Line, Coverage] = {}
 
     def make(self, now: datetime) -> payloads.Health:
         """The payload of the health topic."""
         lines, now_s = self._lines(), time.monotonic()
+        self._coverages = coverages = {line: self._coverages.get(line) or Coverage(line.made_s) for line in lines}
         depth = self._outbox.measure()
         return payloads.Health(
             time=now,
@@ -53,7 +84,7 @@ class HealthReport:
             uptime_s=round(now_s - self._started_s, 3),
             provider=_provider(lines),
             providers_requested=lines[0].session.requested,
-            machines={line.machine.name: _machine_health(line, now_s - line.made_s) for line in lines},
+            machines={line.machine.name: _machine_health(line, now_s, coverages[line]) for line in lines},
             outbox_depth=depth.total,
             outbox_parked=depth.parked,
             outbox_dropped_total=self._outbox.dropped_total,
@@ -97,15 +128,19 @@ def _provider(lines: Sequence[Line]) -> str:
     return ", ".join(sorted({line.session.provider for line in lines}))
 
 
-def _machine_health(line: Line, uptime_s: float) -> payloads.MachineHealth:
+def _machine_health(line: Line, now_s: float, coverage: Coverage) -> payloads.MachineHealth:
     deviation_ppm = line.listener.rate_deviation_ppm
+    coverage.add(now_s, _scored_s(line))
+    last_hour, last_day = (coverage.percent(now_s, _scored_s(line), window_s) for window_s in (3600.0, LONGEST_S))
     return payloads.MachineHealth(
         state=line.machine.state,
         active=line.machine.active,
         acknowledged=line.machine.active and line.machine.record.acknowledged,
         shelved=line.machine.record.shelved,
         sensor=line.listener.sensor().state,
-        coverage_percent=round(min(100.0, 100 * _scored_s(line) / max(uptime_s, 1e-3)), 2),
+        coverage_percent=round(min(100.0, 100 * _scored_s(line) / max(now_s - line.made_s, 1e-3)), 2),
+        coverage_1h_percent=last_hour,
+        coverage_24h_percent=last_day,
         dropped_samples_total=line.ring.dropped_samples_total,
         gaps_total=line.ring.gaps_total,
         rate_deviation_ppm=None if deviation_ppm is None else round(deviation_ppm, 1),

@@ -21,6 +21,7 @@ from aegan_monitor.outbox.store import Store, find_path
 from aegan_monitor.outbox.writer import Writer
 from aegan_monitor.service.build import Setup, build
 from aegan_monitor.service.command_queue import CommandQueue
+from aegan_monitor.service.console import Console
 from aegan_monitor.service.handover import Delivery
 from aegan_monitor.service.health import HealthReport
 from aegan_monitor.service.malloc import give_back_memory
@@ -52,6 +53,7 @@ class Monitor:
         read_again: Callable[[], MonitorConfig] | None = None,
         capture: Callable[[MachineConfig, int], Capture] = make_capture,
         notifier: Notifier | None = None,
+        console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
         shelf_clock: Callable[[], float] = since_boot_s,
     ) -> None:
@@ -64,6 +66,7 @@ class Monitor:
         """
         self._stopping = False  # no Event, see stop_on_signals
         self._notifier = notifier or Notifier(os.environ.get("NOTIFY_SOCKET"))
+        self._console = console
         self._topics = Topics(config.mqtt.base_topic, config.node)
         self._setup = build(config, capture)
         self._reloader = Reloader(lambda before: build(read_again() if read_again else config, capture, before))
@@ -150,6 +153,8 @@ class Monitor:
             self._worker.obey(self._setup.lines, NO_MACHINE)
             for line in self._setup.lines:
                 self._worker.turn(line)
+            if self._console:
+                self._console.show((line.machine.name, line.listener.sensor(), line.machine.last_score) for line in self._setup.lines)
             now_s = time.monotonic()
             if now_s >= next_health_s:
                 self._publish_health()

@@ -191,4 +191,7 @@ def check_capture(machine: MachineConfig, bundle: Bundle | None, tell: Tell) -> 
     level = measure_level(np.concatenate(heard))
     if level.is_constant:
         raise CaptureError(f"{machine.name}: {capture.describe()}: expected sound, found {level}")
-    tell(f"{machine.name}: hears {capture.describe()}, level {level.rms_dbfs:.1f} dBFS, peak {level.peak_dbfs:.1f} dBFS")
+    tell(
+        f"{machine.name}: hears {capture.describe()}, level {level.rms_dbfs:.1f} dBFS, peak {level.peak_dbfs:.1f} dBFS"
+        + (f", {level.warning}: no sound, check the microphone" if level.warning else "")
+    )

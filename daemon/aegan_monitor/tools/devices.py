@@ -9,15 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from aegan_monitor.audio.device.discovery import match_devices
-from aegan_monitor.audio.level import measure_level
+from aegan_monitor.audio.level import draw_bar, measure_level
 from aegan_monitor.audio.microphone import InputDevice, MicrophoneCapture
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.supervisor import Listener, stop_all
+from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.errors import CaptureError
 
-BAR_FLOOR_DB = -60.0
-BAR_LENGTH = 20  # with it a line fits 80 columns
 LOOK_S = 0.05  # between two looks whether it is to end
 _UP = "\x1b[{}A"  # cursor up so many lines
 _CLEAR_LINE = "\x1b[K"
@@ -27,6 +26,8 @@ def describe_device(device: InputDevice) -> str:
     """One line for people; what nobody has asked the device yet is left out."""
     channels = [f"{device.n_channels} channel(s)"] if device.n_channels else []
     rate = [f"{device.default_sample_rate_hz:g} Hz"] if device.default_sample_rate_hz else []
+    if 0 < device.default_sample_rate_hz < FeatureParameters().sample_rate_hz:
+        rate.append(f"nothing above {device.default_sample_rate_hz / 2:g} Hz can be heard")
     marks = ["default"] * device.is_default + ["what is played, no microphone"] * device.is_monitor
     told = f"  ({', '.join(marks)})" if marks else ""
     return f"{device.identity}  {device.name}: {', '.join([*channels, *rate, device.host_api])}{told}"
@@ -46,12 +47,6 @@ def choose_devices(devices: Sequence[InputDevice], wanted: str | None) -> list[I
     if not found:
         raise CaptureError(f"no input device matches {wanted!r}; available: {', '.join(device.identity for device in devices)}")
     return found
-
-
-def draw_bar(rms_dbfs: float) -> str:
-    """A level from BAR_FLOOR_DB to full scale as a bar."""
-    n_filled = round(BAR_LENGTH * min(1.0, max(0.0, 1 - rms_dbfs / BAR_FLOOR_DB)))
-    return f"[{'#' * n_filled}{' ' * (BAR_LENGTH - n_filled)}]"
 
 
 @dataclass(slots=True)

@@ -181,7 +181,7 @@ def test_what_is_no_sound_is_a_fault(value: float) -> None:
     lab.capture.close()
 
 
-@pytest.mark.parametrize("device_rate_hz", [8000, 44_100, 48_000])
+@pytest.mark.parametrize("device_rate_hz", [16_000, 44_100, 48_000])
 def test_the_rate_becomes_the_bundles(device_rate_hz: int) -> None:
     """A tone keeps its height, and the sample index counts samples of the bundle's rate; behind a gap it begins anew."""
     times_s = np.arange(3 * device_rate_hz) / device_rate_hz
@@ -204,6 +204,16 @@ def test_the_rate_becomes_the_bundles(device_rate_hz: int) -> None:
     spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
     assert np.argmax(spectrum) == pytest.approx(1000 * len(heard) / RATE_HZ, abs=1)
     assert np.sqrt(np.mean(heard**2)) == pytest.approx(np.sqrt(0.5), rel=1e-3)
+
+
+def test_a_device_that_is_too_slow_is_refused() -> None:
+    """Half of the band of the bundle would be missing, in silence; the sensor says so, and the device is let go."""
+    lab = Lab([ramp(100)], device_rate_hz=8000)
+    with pytest.raises(CaptureError, match="sound above 4000 Hz cannot be heard; choose another microphone") as caught:
+        lab.capture.open()
+    assert caught.value.fault == "low_rate"
+    assert lab.stream is not None
+    assert lab.stream.closed
 
 
 def test_a_wrong_rate_must_prove_itself_right() -> None:

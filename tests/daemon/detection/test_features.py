@@ -64,6 +64,13 @@ def test_frame_power_is_the_mean_square() -> None:
     np.testing.assert_allclose(power[2:-3], 0.125, rtol=1e-4)
 
 
+@pytest.mark.parametrize("dc", [0.0, 0.03, 0.5])
+def test_dc_is_no_power(dc: float) -> None:
+    """Noise at -60 dB has the same power with any DC offset beneath it."""
+    noise = 1e-3 * np.random.default_rng(3).normal(size=16_000)
+    np.testing.assert_allclose(frames_of([noise + dc]).power[2:-3], frames_of([noise]).power[2:-3], rtol=1e-3)
+
+
 def test_a_frame_is_ready_as_soon_as_its_samples_are_there() -> None:
     """Frame k comes with sample 1024 + 512 k, not later."""
     logmel = LogMel(FEATURES, FILTERBANK)

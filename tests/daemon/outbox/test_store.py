@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pwd
 import resource
 import signal
 import sqlite3
@@ -254,3 +255,14 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 def test_where_the_file_lies(configured: str | None, environment: dict[str, str], expected: str) -> None:
     """As configured, else systemd's folder, else the user's."""
     assert find_path(Path(configured) if configured else None, "hall", environment) == Path(expected)
+
+
+def test_a_user_without_a_home_has_a_place_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container with neither HOME nor an entry in passwd: where it cannot be written, events are kept in memory, as ever."""
+
+    def no_entry(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(pwd, "getpwuid", no_entry)
+    monkeypatch.delenv("HOME")
+    assert find_path(None, "hall", {}) == Path("/.local/state/aegan-monitor/outbox-hall.sqlite")

@@ -1,6 +1,8 @@
-"""What `systemctl status` shows of a machine."""
+"""What `systemctl status` shows of a machine, and how much of the time scores cover."""
 
 from datetime import UTC, datetime
+
+import pytest
 
 from aegan_monitor.alarm.machine import Judge, Machine
 from aegan_monitor.audio.supervisor import SensorState
@@ -10,10 +12,11 @@ from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages.payloads import Command
-from aegan_monitor.service.health import tell_state
+from aegan_monitor.service.health import LONGEST_S, Coverage, tell_state
 from aegan_monitor.types import Run
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
+HOUR_S = 3600.0
 OK, MISSING = SensorState("ok"), SensorState("missing", "plug it in")
 
 
@@ -27,3 +30,28 @@ def test_a_deaf_machine_is_not_told_to_be_normal() -> None:
     assert (tell_state(machine, OK), tell_state(machine, MISSING)) == ("pump alarm (sensor ok)", "pump alarm (sensor missing)")
     machine.obey(Command(command="shelve"), NOW, 0.0)
     assert (tell_state(machine, OK), tell_state(machine, MISSING)) == ("pump alarm (sensor ok)", "pump: sensor missing")
+
+
+def test_an_hour_of_deafness_is_seen_after_a_month() -> None:
+    """It is all of the last hour, and a 24th of the last day; a day later it is over."""
+    coverage, scored_s, step_s = Coverage(0.0), 0.0, 20.0
+    found: dict[float, tuple[float, float]] = {}
+    for step in range(1, round(32 * 24 * HOUR_S / step_s) + 1):
+        now_s = step * step_s
+        scored_s += 0.0 if 720 * HOUR_S < now_s <= 721 * HOUR_S else step_s
+        coverage.add(now_s, scored_s)
+        if now_s % HOUR_S == 0:
+            found[now_s / HOUR_S] = tuple(coverage.percent(now_s, scored_s, window_s) for window_s in (HOUR_S, LONGEST_S))  # type: ignore[assignment]
+    assert found[720] == (100.0, 100.0)
+    assert list(found[721]) == pytest.approx([0.0, 100 * 23 / 24], abs=2)
+    assert list(found[723]) == pytest.approx([100.0, 100 * 23 / 24], abs=0.2)
+    assert found[747] == (100.0, 100.0)
+    assert len(coverage._points) <= LONGEST_S / 60 + 2
+
+
+def test_a_young_machine_is_judged_by_its_own_time() -> None:
+    """What was before it does not count, and nothing is over 100 %."""
+    coverage = Coverage(1000.0)
+    coverage.add(1010.0, 5.0)
+    assert coverage.percent(1010.0, 5.0, HOUR_S) == 50.0
+    assert coverage.percent(1010.0, 15.0, LONGEST_S) == 100.0

@@ -1,6 +1,7 @@
 """Devices without a sound server: heard through PortAudio, which runs in a child process (`portaudio.py`)."""
 
 import json
+import logging
 import os
 import select
 import subprocess
@@ -14,10 +15,14 @@ import numpy as np
 
 from aegan_monitor.audio.device import portaudio_process as portaudio
 from aegan_monitor.audio.device.stream import Chunk
+from aegan_monitor.config.names import make_printable
 from aegan_monitor.errors import CaptureError
+
+log = logging.getLogger(__name__)
 
 LARGEST_CHUNK = 1 << 20  # samples of a channel; a child that says more is none of ours
 LARGEST_LINE = 1 << 20
+LONGEST_WORDS = 200
 ANSWER_S = 5.0  # a Raspberry Pi with many cards takes two
 COMMAND = (sys.executable, "-P", str(Path(portaudio.__file__)))  # -P: the folder of that file is not where modules are looked for
 
@@ -111,20 +116,24 @@ class _Child:
 
     def __init__(self, command: list[str]) -> None:
         self._buffer = bytearray()
+        self._last_words = ""  # the last line that ALSA or PortAudio printed
         self._output, input_of_child = os.pipe()
+        self._errors, errors_of_child = os.pipe()
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,  # nothing is written there: that it ends tells the child that we are gone
                 stdout=input_of_child,
-                stderr=subprocess.DEVNULL,
+                stderr=errors_of_child,
                 process_group=0,  # Ctrl-C is for us: a device that ends before we do would be a fault
             )
         except OSError as error:
             os.close(self._output)
+            os.close(self._errors)
             raise CaptureError(f"PortAudio does not start ({error.strerror}); free memory or processes") from error
         finally:
             os.close(input_of_child)
+            os.close(errors_of_child)
 
     def read_line(self, *fields: str) -> dict[str, Any]:
         """Its first line, which holds these."""
@@ -143,7 +152,7 @@ class _Child:
         if "missing" in content:
             raise CaptureError(content["missing"])
         if "error" in content:
-            raise ChildError(content["error"])
+            raise self._fail(content["error"])
         if not content.keys() >= set(fields):
             raise ChildError(f"it wrote what it should not: {line[:40]!r}")
         return content
@@ -164,6 +173,7 @@ class _Child:
         """End it, whatever it waits for; one that not even the kernel can end is left behind."""
         self._process.kill()
         os.close(self._output)
+        os.close(self._errors)
         if self._process.stdin:
             self._process.stdin.close()
         try:
@@ -172,15 +182,37 @@ class _Child:
             return
 
     def _receive(self, timeout_s: float) -> bool:
+        """Wait for output, or for part of the time; False when the time is up."""
         poll = select.poll()
         poll.register(self._output, select.POLLIN)
-        if not poll.poll(1000 * max(0.0, timeout_s)):
-            return False
+        poll.register(self._errors, select.POLLIN)  # drained, too: a child whose messages no one reads would block
+        ready = dict(poll.poll(1000 * max(0.0, timeout_s)))
+        if ready.get(self._errors, 0) & select.POLLIN:
+            self._log_errors()
+        if self._output not in ready:
+            if ready.get(self._errors) == select.POLLHUP:
+                time.sleep(min(0.01, max(0.0, timeout_s)))
+            return bool(ready) and timeout_s > 0
         content = os.read(self._output, 1 << 18)
         if not content:
             try:
-                raise ChildError(f"its process ended with {self._process.wait(1.0)}")
+                raise self._fail(f"its process ended with {self._process.wait(1.0)}")
             except subprocess.TimeoutExpired as error:
-                raise ChildError("it has closed its output") from error
+                raise self._fail("it has closed its output") from error
         self._buffer += content
         return True
+
+    def _log_errors(self) -> None:
+        """Log what ALSA and PortAudio have printed, and keep the last line."""
+        for line in os.read(self._errors, 1 << 16).decode(errors="replace").splitlines():
+            if text := make_printable(line.strip()):
+                log.debug("PortAudio: %s", text)
+                self._last_words = text[:LONGEST_WORDS]
+
+    def _fail(self, reason: str) -> ChildError:
+        """An error with the last line that was printed, which often names the cause."""
+        poll = select.poll()
+        poll.register(self._errors, select.POLLIN)
+        while any(event & select.POLLIN for _, event in poll.poll(0)):
+            self._log_errors()
+        return ChildError(f"{reason}: {self._last_words}" if self._last_words else reason)

@@ -107,6 +107,10 @@ def test_chunks_come_with_their_overflows_until_the_device_goes(false_portaudio:
             "microphone 'USB Mic': does not open (Device unavailable); see that no other program holds it (aegan-monitor devices)",
         ),
         ("""print('{"missing": "PortAudio is not installed"}')""", "PortAudio is not installed"),
+        (
+            """import sys; print("ALSA lib pcm.c: one\\nALSA lib x: failed", file=sys.stderr); print('{"error": "-9996"}')""",
+            "microphone 'USB Mic': does not open (-9996: ALSA lib x: failed); see that no other program holds it (aegan-monitor devices)",
+        ),
     ],
 )
 def test_a_device_that_does_not_open_is_told(tmp_path: Path, code: str, message: str) -> None:

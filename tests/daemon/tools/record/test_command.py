@@ -16,7 +16,7 @@ from aegan_monitor.audio.device.discovery import InputDevice
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.errors import CaptureError
-from aegan_monitor.tools.devices import Meter, choose_devices, describe_device, draw_bar
+from aegan_monitor.tools.devices import Meter, choose_devices, describe_device
 from aegan_monitor.types import Block
 from broker import wait_until
 from fakes import ScriptedCapture
@@ -54,9 +54,11 @@ def test_a_device_is_chosen_by_identity_or_name() -> None:
         choose_devices([], None)
 
 
-def test_the_bar_ends_at_its_ends() -> None:
-    """Empty at -60 dBFS and below, full at 0."""
-    assert [draw_bar(level).count("#") for level in (-150.0, -60.0, -30.0, 0.0)] == [0, 0, 10, 20]
+def test_a_device_of_a_low_rate_says_what_it_cannot_hear() -> None:
+    """A Bluetooth headset has half of the band of a default bundle."""
+    headset = InputDevice("Headset", "PulseAudio", 1, 8000.0, is_default=False, identity="pulse:bluez")
+    assert "nothing above 4000 Hz can be heard" in describe_device(headset)
+    assert "can be heard" not in describe_device(MIC)
 
 
 @pytest.mark.parametrize("redraws", [False, True])
@@ -78,7 +80,7 @@ def test_the_meter_shows_each_channel(redraws: bool) -> None:
     meter.run(20.0)
     shown = [re.sub("\x1b\\[[0-9]*[A-Z]", "", line) for line in told]
     label = "  " if redraws else "alsa:Yeti "  # on a terminal the device has a line of its own: identities are long
-    loudness = f"{label}channel 0     0.0 dBFS  peak    0.0 dBFS  CLIPPED 1600 samples"
+    loudness = f"{label}channel 0     3.0 dBFS  peak    0.0 dBFS  CLIPPED 1600 samples"
     assert loudness in [line[: len(loudness)] for line in shown]
     assert f"{label}channel 1  digital silence: muted?" in shown
     assert ("alsa:Yeti" in shown) == redraws

@@ -274,9 +274,9 @@ def test_a_line_that_did_not_fit_is_entered_later(tmp_path: Path) -> None:
 
 
 def test_levels() -> None:
-    """Full scale is 0 dBFS, and what reaches it is clipped."""
+    """What reaches full scale is clipped; a square wave is 3 dB over a sine of its peak (AES17)."""
     square = np.where(np.arange(100) % 2, 0.5, -0.5).astype(np.float32)
-    assert str(measure_level(square)) == "  -6.0 dBFS  peak   -6.0 dBFS"
-    assert str(measure_level(2 * square)) == "   0.0 dBFS  peak    0.0 dBFS  CLIPPED 100 samples"
+    assert str(measure_level(square)) == "  -3.0 dBFS  peak   -6.0 dBFS"
+    assert str(measure_level(2 * square)) == "   3.0 dBFS  peak    0.0 dBFS  CLIPPED 100 samples"
     assert quantise(np.array([1.5, -1.5, 0.25], np.float32)).tolist() == [32767, -32768, 8192]
     assert encode_clip(quantise(square), RATE_HZ, "f", "t")[:4] == b"fLaC"

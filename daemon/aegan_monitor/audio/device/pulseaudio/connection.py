@@ -10,9 +10,8 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Self
 
 from aegan_monitor.audio.device.pulseaudio.tagstruct import Value, pack, unpack
@@ -26,18 +25,8 @@ _ERROR, _REPLY, _AUTH, _SET_CLIENT_NAME = 0, 2, 8, 9
 _REASONS = {1: "access denied", 5: "no such source", 17: "it speaks another version of the protocol"}
 _DESCRIPTOR = struct.Struct(">5I")  # length, channel, offset (2), flags
 _LARGEST_PACKET = 16 * 1024 * 1024
-_COOKIE_BYTES = 256
 _HOST = re.compile(r"(?:tcp[46]?:)?(?:\[(?P<ipv6>[^]]+)\]|(?P<name>[^:]*))(?::(?P<port>\d+))?")
 _PORT = 4713
-
-
-def find_address(environ: Mapping[str, str]) -> str:
-    """Where the sound server listens, whether it runs or not: as its own library looks for it."""
-    if named := environ.get("PULSE_SERVER", "").split():
-        return named[0].rpartition("}")[2]  # {machine}address
-    folders = [environ.get("PULSE_RUNTIME_PATH"), environ.get("XDG_RUNTIME_DIR") and environ["XDG_RUNTIME_DIR"] + "/pulse", "/run/pulse"]
-    sockets = [f"{folder}/native" for folder in folders if folder]
-    return "unix:" + next((path for path in sockets if _exists(path)), sockets[0])
 
 
 def split_host(address: str) -> tuple[str, int]:
@@ -50,26 +39,6 @@ def split_host(address: str) -> tuple[str, int]:
     if match is None:
         raise ValueError("expected HOST, HOST:PORT or [IPV6]:PORT")
     return match["ipv6"] or match["name"], int(match["port"] or _PORT)
-
-
-def _exists(path: str) -> bool:
-    try:
-        return Path(path).exists()
-    except OSError:  # in a folder that is closed to us
-        return False
-
-
-def read_cookie(environ: Mapping[str, str]) -> bytes:
-    """What proves to a server of another user, or of another host, that we may listen; zeros where there is none."""
-    home = environ.get("HOME", "/")
-    paths = [environ.get("PULSE_COOKIE"), environ.get("XDG_CONFIG_HOME", f"{home}/.config") + "/pulse/cookie", f"{home}/.pulse-cookie"]
-    for path in filter(None, paths):
-        try:
-            if len(cookie := Path(path).read_bytes()) == _COOKIE_BYTES:
-                return cookie
-        except OSError:
-            continue
-    return bytes(_COOKIE_BYTES)
 
 
 class NoServerError(CaptureError):
@@ -204,8 +173,10 @@ class PulseConnection:
         except (BlockingIOError, TimeoutError) as error:  # so many wait for it already that no more are let in
             raise self._hangs() from error
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise NoServerError(f"no sound server at {self._address} ({reason}); start it, or name its address in PULSE_SERVER") from error
+            reason, remedy = getattr(error, "strerror", None) or error, "start it, or name its address in PULSE_SERVER"
+            if isinstance(error, PermissionError):
+                remedy = "it is another user's: run as that user, or set up a sound server for the whole system"
+            raise NoServerError(f"no sound server at {self._address} ({reason}); {remedy}") from error
 
     def _hangs(self) -> CaptureError:
         return CaptureError(f"the sound server at {self._address} does not answer; restart it, or see what it waits for", "stalled")

@@ -10,12 +10,14 @@ Source: `src/pulsecore/protocol-native.c` of PulseAudio.
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from aegan_monitor.audio.device.pulseaudio.connection import CONTROL, PulseConnection, find_address, read_cookie
+from aegan_monitor.audio.device.pulseaudio.connection import CONTROL, NoServerError, PulseConnection
+from aegan_monitor.audio.device.pulseaudio.server_address import find_addresses, read_cookie
 from aegan_monitor.audio.device.pulseaudio.tagstruct import ChannelMap, SampleSpec, Value
 from aegan_monitor.audio.device.stream import Chunk
 from aegan_monitor.config.names import make_printable
@@ -51,11 +53,6 @@ class PulseServer:
         """Store; without an address it is looked for each time."""
         self._address, self._environ = address, environ
 
-    @property
-    def address(self) -> str:
-        """As PULSE_SERVER says it."""
-        return self._address or find_address(self._environ)
-
     def list_sources(self) -> list[Source]:
         """All sources.
 
@@ -84,7 +81,12 @@ class PulseServer:
             raise
 
     def _connect(self) -> PulseConnection:
-        return PulseConnection(self.address, read_cookie(self._environ))
+        """A connection to the first address at which a server listens; the error of the last where none does."""
+        *others, last = [self._address] if self._address else find_addresses(self._environ)
+        for address in others:
+            with suppress(NoServerError):
+                return PulseConnection(address, read_cookie(self._environ))
+        return PulseConnection(last, read_cookie(self._environ))
 
 
 def _list_sources(connection: PulseConnection) -> list[Source]:

@@ -1,6 +1,7 @@
-"""Where the sound server is, what proves that we may listen, and servers that are none."""
+"""Servers that are none, and streams of one that is."""
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -9,37 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aegan_monitor.audio.device.pulseaudio.connection import ANSWER_S, CONTROL, PulseConnection, find_address, read_cookie, split_host
+from aegan_monitor.audio.device.pulseaudio.connection import ANSWER_S, CONTROL, PulseConnection, split_host
 from aegan_monitor.audio.device.pulseaudio.source import PulseServer, PulseStream, _list_sources
 from aegan_monitor.audio.device.pulseaudio.tagstruct import ChannelMap, SampleSpec, Value, pack
 from aegan_monitor.errors import CaptureError
 from devices import make_source
 from stopwatch import Stopwatch
-
-
-@pytest.mark.parametrize(
-    ("environ", "address"),
-    [
-        ({"PULSE_SERVER": "unix:/a/b"}, "unix:/a/b"),
-        ({"PULSE_SERVER": "{0123}unix:/a/b tcp:host"}, "unix:/a/b"),
-        ({"PULSE_SERVER": "tcp:host:4713", "XDG_RUNTIME_DIR": "/x"}, "tcp:host:4713"),
-        ({"PULSE_RUNTIME_PATH": "/x"}, "unix:/x/native"),
-        ({"XDG_RUNTIME_DIR": "/nonexistent/1"}, "unix:/nonexistent/1/pulse/native"),
-        ({"PULSE_SERVER": ""}, "unix:/run/pulse/native"),
-    ],
-)
-def test_the_address_is_where_pulseaudios_own_library_looks(environ: dict[str, str], address: str) -> None:
-    """The variable first, then the user's server, then the system's."""
-    assert find_address(environ) == address
-
-
-def test_the_cookie_is_a_whole_one(tmp_path: Path) -> None:
-    """A file of another length is none, as is a missing one."""
-    assert read_cookie({"HOME": str(tmp_path)}) == bytes(256)
-    (tmp_path / ".pulse-cookie").write_bytes(bytes([7]) * 256)
-    assert read_cookie({"HOME": str(tmp_path)}) == bytes([7]) * 256
-    (tmp_path / "short").write_bytes(b"short")
-    assert read_cookie({"HOME": str(tmp_path), "PULSE_COOKIE": str(tmp_path / "short")}) == bytes([7]) * 256
 
 
 @pytest.mark.parametrize("kind", ["tcp", "tcp4", "tcp6", ""])
@@ -77,6 +53,25 @@ def test_no_server_is_missing(address: str, reason: str) -> None:
     error = refuse(address)
     assert str(error) == f"no sound server at {address} ({reason}); start it, or name its address in PULSE_SERVER"
     assert error.fault == "missing"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may connect to any socket")
+def test_the_server_of_another_user_has_a_remedy_of_its_own(tmp_path: Path) -> None:
+    """Its socket is in a folder that is closed to us: to start it would not help."""
+    (tmp_path / "closed").mkdir(mode=0)
+    assert "it is another user's: run as that user" in str(refuse(f"unix:{tmp_path}/closed/native"))
+
+
+def test_each_address_is_tried_in_turn(tmp_path: Path) -> None:
+    """The first at which a server listens counts; the message names the last."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "native"))
+        listener.listen()
+        named = f"unix:/nonexistent unix:{tmp_path}/native unix:/never"
+        with pytest.raises(CaptureError, match=f"the sound server at unix:{tmp_path}/native does not answer"):
+            PulseServer(environ={"PULSE_SERVER": named}).list_sources()
+    with pytest.raises(CaptureError, match="no sound server at unix:/never"):
+        PulseServer(environ={"PULSE_SERVER": "unix:/nonexistent unix:/never"}).list_sources()
 
 
 @pytest.mark.parametrize(
