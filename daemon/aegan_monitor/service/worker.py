@@ -36,10 +36,9 @@ class Worker:
         clock: Callable[[], float],
         shelf_clock: Callable[[], float],
         notify: Callable[[News], object] = lambda _: None,
-        woken: threading.Event | None = None,
     ) -> None:
         """Store; the watchdog uses `clock`, a shelf `shelf_clock`, both in seconds; `notify` gets what each `put` returns."""
-        self.woken = woken or threading.Event()
+        self.woken = threading.Event()
         self._topics, self._outbox, self._commands, self._notify = topics, outbox, commands, notify
         self._clock, self._shelf_clock = clock, shelf_clock
         self._watchdog, self._late = Watchdog(), frozenset[str]()
