@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from aegan_monitor.messages.payloads import PAYLOADS, Kind, Payload
+from aegan_monitor.messages.model import Kind, Payload
+from aegan_monitor.messages.payloads import PAYLOADS
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, UNMODELLED
 from marked_parts import make_table
 from schemas import make_schema

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from aegan_monitor.messages.payloads import PAYLOADS, Payload
+from aegan_monitor.messages.model import Payload
+from aegan_monitor.messages.payloads import PAYLOADS
 
 
 def schema_texts() -> dict[str, str]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from aegan_monitor.messages.payloads import PAYLOADS, Payload
+from aegan_monitor.messages.model import Payload
+from aegan_monitor.messages.payloads import PAYLOADS
 from aegan_monitor.messages.topics import QOS_AND_RETAINED
 from message_tables import make_example
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from aegan_monitor.messages.payloads import PAYLOADS, Kind, Payload
+from aegan_monitor.messages.model import Kind, Payload
+from aegan_monitor.messages.payloads import PAYLOADS
 from aegan_monitor.messages.topics import QOS_AND_RETAINED
 from marked_parts import escape, fill, make_table
 from message_tables import describe, make_example, payload_sections, topics_table

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from aegan_monitor.messages.payloads import Alarm, Event, Health, MachineHealth, Payload, Score, Sensor
+from aegan_monitor.messages.model import Payload
+from aegan_monitor.messages.payloads import Alarm, Event, Health, MachineHealth, Score, Sensor
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.outbox.outbox import Outbox
 from broker import Subscriber

@@ -1,6 +1,6 @@
 """Messages for an outbox, and what a publisher does with it."""
 
-from aegan_monitor.messages.payloads import Kind
+from aegan_monitor.messages.model import Kind
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.outbox import Outbox

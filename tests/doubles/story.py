@@ -15,6 +15,7 @@ from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages import payloads
+from aegan_monitor.messages.model import Payload
 from aegan_monitor.messages.payloads import Command, CommandName
 from aegan_monitor.types import ClipScore, FloatArray, Run
 from published import checked
@@ -53,7 +54,7 @@ class Story:
     def __init__(self, record: AlarmRecord | None = None, on_hops: float = 0, off_hops: float = 0, basis: str = "basis") -> None:
         self.now_s, self._sample, self._delays, self._ids = 0.0, 0, (on_hops, off_hops), count()
         self.stored = dump_record(record or AlarmRecord())
-        self.told: list[payloads.Payload] = []
+        self.told: list[Payload] = []
         self.start(basis)
 
     def start(self, basis: str = "basis", boot_s: float = 0.0, after_s: float = 0.0) -> None:
@@ -123,7 +124,7 @@ class Story:
         """The newest retained state."""
         return self._state
 
-    def _tell(self, found: list[payloads.Payload]) -> None:
+    def _tell(self, found: list[Payload]) -> None:
         for payload in checked(found):
             if isinstance(payload, payloads.Alarm):
                 self._state = payload

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from jsonschema import Draft202012Validator
 
-from aegan_monitor.messages.payloads import Payload
+from aegan_monitor.messages.model import Payload
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Topics
 from discovery_options import SCHEMAS as DISCOVERY_SCHEMAS
 from discovery_options import TOPIC as DISCOVERY_TOPIC

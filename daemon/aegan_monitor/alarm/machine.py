@@ -15,6 +15,7 @@ from aegan_monitor.detection.policy import Decider, Decision
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.commands import Refusal, make_result
+from aegan_monitor.messages.model import Payload
 from aegan_monitor.types import ClipScore, Run
 
 STORE_S = 60.0  # a record whose last decision alone is newer is stored so often
@@ -98,7 +99,7 @@ class Machine:
         """The alarm is announced and not shelved."""
         return self.record.active
 
-    def begin(self, time: datetime, now_s: float, record: AlarmRecord) -> list[payloads.Payload]:
+    def begin(self, time: datetime, now_s: float, record: AlarmRecord) -> list[Payload]:
         """Take over the record of an earlier run or configuration; the state before the first decision.
 
         The alarm is what it was, but not confirmed. It ends, as superseded, if something else judges from now on; its shelf stays.
@@ -107,7 +108,7 @@ class Machine:
         self._stored_s = now_s
         if record.shelved:
             self._shelf_end_s = now_s + shelf_left_s(record, time, is_clock_set=time.timestamp() >= CLOCK_SET_FROM_S)
-        found: list[payloads.Payload] = []
+        found: list[Payload] = []
         if record.basis and self._basis != record.basis:
             found = self._apply("supersede", "another bundle, score or threshold judges from now on", time)
         self._judge.record = replace(self.record, basis=self._basis)
@@ -124,13 +125,13 @@ class Machine:
         self._stored, self._stored_s = record, now_s
         return record
 
-    def hear(self, run: Run, time: datetime, now_s: float) -> list[payloads.Payload]:
+    def hear(self, run: Run, time: datetime, now_s: float) -> list[Payload]:
         """Score a run of samples; nothing is scored across a gap. Times as in `look`; what is published has the time of the sound."""
         if run.after_gap:
             self._pipeline.reset(run.start_sample)
             self._scored_until = run.start_sample
         self._end_sample = run.start_sample + len(run.samples)
-        found: list[payloads.Payload] = []
+        found: list[Payload] = []
         for clip in self._pipeline.push(run.samples):
             self.n_samples_scored += clip.end_sample - self._scored_until
             self._scored_until = clip.end_sample
@@ -138,7 +139,7 @@ class Machine:
             found += self._publish(self._judge.judge(clip, sounded_at), sounded_at)
         return found
 
-    def look(self, time: datetime, now_s: float) -> list[payloads.Payload]:
+    def look(self, time: datetime, now_s: float) -> list[Payload]:
         """What follows from the time alone: the end of a shelf. `now_s` is on the boot clock; `time` is wall time, for people.
 
         An alarm that came under the shelf is raised by the next decision that finds the machine wrong.
@@ -147,7 +148,7 @@ class Machine:
             return []
         return [*self._apply("unshelve", "its time is up", time), self._make_state()]
 
-    def obey(self, command: payloads.Command | Refusal, time: datetime, now_s: float) -> list[payloads.Payload]:
+    def obey(self, command: payloads.Command | Refusal, time: datetime, now_s: float) -> list[Payload]:
         """What follows from a command, and its result last; times as in `look`."""
         reason = "" if isinstance(command, Refusal) else refusal(self.record, command.command, command.event_id)
         if isinstance(command, Refusal) or reason:
@@ -161,14 +162,14 @@ class Machine:
         found = self._apply(command.command, cause, time)
         return [*found, *([self._make_state()] if found else []), make_result(command, "", time)]
 
-    def sense(self, sensor: SensorState, time: datetime) -> list[payloads.Payload]:
+    def sense(self, sensor: SensorState, time: datetime) -> list[Payload]:
         """The input's state, if it has changed."""
         if sensor == self._sensor or sensor.state == "starting":
             return []
         self._sensor = sensor
         return [payloads.Sensor(state=sensor.state, detail=sensor.detail, since=time)]
 
-    def _apply(self, signal: Signal, cause: str, time: datetime) -> list[payloads.Payload]:
+    def _apply(self, signal: Signal, cause: str, time: datetime) -> list[Payload]:
         transition = take(self.record, signal, time)
         if transition is None:
             return []
@@ -177,8 +178,8 @@ class Machine:
             self._shelf_end_s = None
         return [self._make_event(transition, cause, self._end_sample, time)] if transition.event else []
 
-    def _publish(self, outcome: Outcome, time: datetime) -> list[payloads.Payload]:
-        clip, decision, found = outcome.clip, outcome.decision, list[payloads.Payload]()
+    def _publish(self, outcome: Outcome, time: datetime) -> list[Payload]:
+        clip, decision, found = outcome.clip, outcome.decision, list[Payload]()
         for transition in outcome.transitions:
             if transition.event:
                 relation = "above" if transition.event == "raised" else "back below"

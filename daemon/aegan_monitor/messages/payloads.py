@@ -1,60 +1,14 @@
-"""The forms of what is published: one model each. `docs/schemas` and the tables of `docs/reference/mqtt.md` are generated from them."""
+"""The payloads that are published: one model each. `docs/schemas` and the tables of `docs/reference/mqtt.md` are generated from them."""
 
-from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PlainSerializer,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, model_validator
 
-Kind: TypeAlias = Literal["status", "health", "score", "alarm", "event", "sensor", "command", "result", "discovery"]
+from aegan_monitor.messages.model import Model, Payload, UtcTime
+
 AlarmState: TypeAlias = Literal["normal", "pending", "alarm", "clearing"]
 EventKind: TypeAlias = Literal["raised", "cleared", "acknowledged", "shelved", "unshelved", "closed", "superseded", "removed"]
 CommandName: TypeAlias = Literal["acknowledge", "shelve", "unshelve", "close"]
-
-
-def format_time(moment: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds, as in `2026-01-31T08:15:00.250Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-_TIME_SCHEMA = {
-    "type": "string",
-    "format": "date-time",
-    "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
-    "examples": ["2026-01-31T08:15:00.250Z"],
-}
-UtcTime = Annotated[AwareDatetime, PlainSerializer(format_time), WithJsonSchema(_TIME_SCHEMA, mode="serialization")]
-
-
-class Model(BaseModel):
-    """Frozen, with no field that is not named here, and no NaN or infinity: JSON has none."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True, json_schema_serialization_defaults_required=True
-    )
-
-
-class Payload(Model):
-    """What all JSON payloads have in common: `schema` comes first and names the form and its version.
-
-    `docs/reference/mqtt.md` is generated from the docstrings, descriptions and examples. A field without an example gets one from its
-    default or type.
-    """
-
-    KIND: ClassVar[Kind]
-    OF_MACHINE: ClassVar[bool] = True  # health alone is the node's
-    OURS: ClassVar[bool] = True  # a command alone is what others say: fields with a default may be left out
-    LATER: ClassVar[frozenset[str]] = frozenset()  # fields that came after the first version, of what waits on a disk
-
 
 SCHEMA_WORDS = "Names this form and its version."
 _ID = "5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e"

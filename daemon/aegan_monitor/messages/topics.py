@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from aegan_monitor.messages.payloads import Kind, Payload
+from aegan_monitor.messages.model import Kind, Payload
 
 QOS_AND_RETAINED: dict[Kind, tuple[int, bool]] = {
     "status": (1, True),

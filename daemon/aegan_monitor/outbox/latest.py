@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from aegan_monitor.messages.payloads import Kind
+from aegan_monitor.messages.model import Kind
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.outbox.backoff import Backoff
 from aegan_monitor.outbox.entry import Entry

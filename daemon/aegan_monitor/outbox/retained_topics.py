@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from aegan_monitor.messages.payloads import PAYLOADS, Kind
+from aegan_monitor.messages.model import Kind
+from aegan_monitor.messages.payloads import PAYLOADS
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message, Topics
 
 
@@ -103,7 +104,7 @@ def _widen(topic: str) -> str:
 
 def make_empty(topic: str) -> Message:
     """What takes a retained message away from the broker; it is acknowledged, whatever the kind."""
-    kinds: dict[str, Kind] = {kind: kind for kind in QOS_AND_RETAINED}
+    kinds = dict[str, Kind]({kind: kind for kind in QOS_AND_RETAINED})
     kind = kinds.get(topic.rpartition("/")[2], "discovery")
     return Message(topic, b"", 1, True, kind)
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 from aegan_monitor import __version__
 from aegan_monitor.alarm.machine import Machine
@@ -72,11 +71,12 @@ class HealthReport:
         self._lines, self._outbox, self._writer, self._delivery = lines, outbox, writer, delivery
         self._commands, self._reloader = commands, reloader
         self._started_s = time.monotonic()
-        self._coverages: WeakKeyDictionary[Line, Coverage] = WeakKeyDictionary()
+        self._coverages: dict[Line, Coverage] = {}
 
     def make(self, now: datetime) -> payloads.Health:
         """The payload of the health topic."""
         lines, now_s = self._lines(), time.monotonic()
+        self._coverages = coverages = {line: self._coverages.get(line) or Coverage(line.made_s) for line in lines}
         depth = self._outbox.measure()
         return payloads.Health(
             time=now,
@@ -84,7 +84,7 @@ class HealthReport:
             uptime_s=round(now_s - self._started_s, 3),
             provider=_provider(lines),
             providers_requested=lines[0].session.requested,
-            machines={line.machine.name: _machine_health(line, now_s, self._cover(line, now_s)) for line in lines},
+            machines={line.machine.name: _machine_health(line, now_s, coverages[line]) for line in lines},
             outbox_depth=depth.total,
             outbox_parked=depth.parked,
             outbox_dropped_total=self._outbox.dropped_total,
@@ -101,11 +101,6 @@ class HealthReport:
     def readings(self) -> dict[str, Reading]:
         """By the machine's name."""
         return {line.machine.name: _read(line) for line in self._lines()}
-
-    def _cover(self, line: Line, now_s: float) -> Coverage:
-        coverage = self._coverages.setdefault(line, Coverage(line.made_s))
-        coverage.add(now_s, _scored_s(line))
-        return coverage
 
     @property
     def connected(self) -> bool:
@@ -135,6 +130,7 @@ def _provider(lines: Sequence[Line]) -> str:
 
 def _machine_health(line: Line, now_s: float, coverage: Coverage) -> payloads.MachineHealth:
     deviation_ppm = line.listener.rate_deviation_ppm
+    coverage.add(now_s, _scored_s(line))
     last_hour, last_day = (coverage.percent(now_s, _scored_s(line), window_s) for window_s in (3600.0, LONGEST_S))
     return payloads.MachineHealth(
         state=line.machine.state,

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -77,10 +76,9 @@ class Monitor:
             max_age_s=config.outbox.max_age_h * 3600,
             keep_s=KEEP_S + NOTICE_KEEPALIVES * config.mqtt.keepalive_s,  # the end of a connection is noticed so late at most
         )
-        woken = threading.Event()
-        self._commands = CommandQueue(notify=woken.set)
+        self._commands = CommandQueue(notify=lambda: self._worker.woken.set())  # noqa: PLW0108 - the worker is made below
         self._commands.configure(config.mqtt.commands, [machine.name for machine in config.machines])
-        self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, self._wake, woken)
+        self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, self._wake)
         self._birth = Birth()
         self._delivery = Delivery(self._make_publisher(self._setup))
         path = find_path(config.outbox.path, config.node, os.environ)

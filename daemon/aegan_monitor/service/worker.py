@@ -9,7 +9,8 @@ from aegan_monitor.alarm.events import remove
 from aegan_monitor.alarm.stored import dump_record, read_record
 from aegan_monitor.clock import now
 from aegan_monitor.messages.commands import make_result
-from aegan_monitor.messages.payloads import Event, Payload, Score, Sensor
+from aegan_monitor.messages.model import Payload
+from aegan_monitor.messages.payloads import Event, Score, Sensor
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.outbox.event_queue import News
 from aegan_monitor.outbox.outbox import Outbox
@@ -35,10 +36,9 @@ class Worker:
         clock: Callable[[], float],
         shelf_clock: Callable[[], float],
         notify: Callable[[News], object] = lambda _: None,
-        woken: threading.Event | None = None,
     ) -> None:
         """Store; the watchdog uses `clock`, a shelf `shelf_clock`, both in seconds; `notify` gets what each `put` returns."""
-        self.woken = woken or threading.Event()
+        self.woken = threading.Event()
         self._topics, self._outbox, self._commands, self._notify = topics, outbox, commands, notify
         self._clock, self._shelf_clock = clock, shelf_clock
         self._watchdog, self._late = Watchdog(), frozenset[str]()

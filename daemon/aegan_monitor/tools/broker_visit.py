@@ -25,9 +25,7 @@ from aegan_monitor.mqtt.endpoint import Endpoint
 
 OK = "ok"
 FAILURE = 0x80  # reason codes from here on are failures
-SHARED_ID_WARNING = (
-    "a broker that takes the user name for the client id (mosquitto: use_username_as_clientid) has just disconnected a running daemon"
-)
+SHARED_ID = "with use_username_as_clientid, mosquitto disconnects a running daemon for it, which then connects again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ class BrokerVisit:
             raise PublishError(f"no answer within {self._timeout_s:g} s: {WHERE_ADVICE}")
         if reason.code >= FAILURE:
             raise PublishError(f"refused client {self._endpoint.client_id!r} ({reason.text}): {ADVICE.get(reason.text, 'see its log')}")
-        shared = "" if self._endpoint.username is None else f"; {SHARED_ID_WARNING}"
+        shared = "" if self._endpoint.username is None else f" ({SHARED_ID})"
         return f"{OK}, version {self._protocol}{shared}"
 
     def publish(self, permission: Permission) -> str:
@@ -105,6 +103,8 @@ class BrokerVisit:
             if found is None and not (self.ended and self._reasons["end"].text == TOO_LARGE):
                 raise self._missing(f"a message of {n_bytes} bytes")
             reason = found or reason
+        if reason.text == "Not authorized":
+            return f"not tried: this user may not write on {topic}"
         if reason.code >= FAILURE:
             remedy = LARGER_LIMIT if reason.text == TOO_LARGE else "see the log of the broker"
             raise PublishError(f"{n_bytes} bytes, the most that `run` sends, were refused ({reason.text}); {remedy}")

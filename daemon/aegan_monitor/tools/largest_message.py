@@ -5,7 +5,8 @@ from typing import Any
 
 from aegan_monitor.config.model import MonitorConfig
 from aegan_monitor.homeassistant.discovery import discover
-from aegan_monitor.messages.payloads import PAYLOADS, Payload
+from aegan_monitor.messages.model import Payload
+from aegan_monitor.messages.payloads import PAYLOADS
 from aegan_monitor.messages.topics import Topics
 
 TEXT_BYTES = 200  # of a text without a maximum length, such as the detail of a fault

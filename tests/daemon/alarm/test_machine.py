@@ -16,6 +16,7 @@ from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.commands import Refusal
+from aegan_monitor.messages.model import Payload
 from aegan_monitor.types import FloatArray, Run
 from published import checked
 
@@ -37,7 +38,7 @@ def machine() -> Machine:
     return make_machine()
 
 
-def hear(machine: Machine, sound: FloatArray, start: int = 0, after_gap: bool = False) -> list[payloads.Payload]:
+def hear(machine: Machine, sound: FloatArray, start: int = 0, after_gap: bool = False) -> list[Payload]:
     """Everything published about `sound`, which arrives in half seconds."""
     found = []
     for place in range(0, len(sound), 8000):
@@ -103,7 +104,7 @@ def test_the_wall_clock_decides_nothing() -> None:
     for jumps_h in ([0], [3, -5, 0, 9000, -2]):
         machine = make_machine()
         sound = np.concatenate([Pump(21).read(20 * RATE_HZ), Pump(22, fault_from_s=-2.0).read(30 * RATE_HZ), Pump(21).read(40 * RATE_HZ)])
-        published: list[payloads.Payload] = []
+        published: list[Payload] = []
         for number, start in enumerate(range(0, len(sound), 8192)):
             time = NOW + timedelta(hours=jumps_h[number % len(jumps_h)])
             published += machine.hear(Run(sound[start : start + 8192], start, after_gap=False), time, 0.0)

@@ -11,18 +11,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from aegan_monitor.messages.payloads import (
-    PAYLOADS,
-    Alarm,
-    Command,
-    Health,
-    MachineHealth,
-    Payload,
-    Result,
-    Score,
-    Sensor,
-    format_time,
-)
+from aegan_monitor.messages.model import Payload, format_time
+from aegan_monitor.messages.payloads import PAYLOADS, Alarm, Command, Health, MachineHealth, Result, Score, Sensor
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, UNMODELLED, Message, Topics
 from example_event import EVENT, TIME
 from schemas import schema_texts

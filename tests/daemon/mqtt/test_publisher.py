@@ -3,10 +3,11 @@
 import socket
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
-from aegan_monitor.messages.payloads import Health, Payload
+from aegan_monitor.messages.payloads import Health
 from aegan_monitor.mqtt.client import Protocol
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.outbox import Outbox
@@ -16,6 +17,9 @@ from link import Link
 from mqtt_peer import ACCEPTED, make_upgrade, publish_id, read_packet
 from publishers import Make, both, wait_for_end
 from stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from aegan_monitor.messages.model import Payload
 
 
 @pytest.mark.broker

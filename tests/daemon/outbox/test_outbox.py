@@ -1,6 +1,6 @@
 """The outbox: what it keeps, and in which order it is sent."""
 
-from aegan_monitor.messages.payloads import Kind
+from aegan_monitor.messages.model import Kind
 from aegan_monitor.outbox.latest import LATE_S
 from aegan_monitor.outbox.outbox import Outbox
 from outbox_messages import Clock, deliver, events, filled, make_message, take, texts

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegan_monitor.messages.payloads import Kind
+from aegan_monitor.messages.model import Kind
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import News
 from aegan_monitor.outbox.outbox import Outbox

@@ -5,7 +5,7 @@ import threading
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from aegan_monitor.messages.payloads import Kind
+from aegan_monitor.messages.model import Kind
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.outbox import Outbox
 from outbox_messages import Clock, make_message

@@ -2,7 +2,8 @@
 
 import pytest
 
-from aegan_monitor.messages.payloads import PAYLOADS, Payload
+from aegan_monitor.messages.model import Payload
+from aegan_monitor.messages.payloads import PAYLOADS
 from aegan_monitor.tools.largest_message import estimate_bytes
 from message_tables import make_example
 
