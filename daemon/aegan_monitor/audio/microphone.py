@@ -1,4 +1,4 @@
-"""One channel of a microphone, at the bundle's rate: found by identity, watched for what a dead one does, opened again when it breaks."""
+"""Captures one channel of a microphone at the bundle's rate: finds the device by identity, and detects its faults."""
 
 import time
 from collections.abc import Callable
@@ -6,18 +6,18 @@ from collections.abc import Callable
 import numpy as np
 import soxr
 
-from aegan_monitor.audio.device.dead_channel import FAULTS, FLAT_S, FlatWatch
+from aegan_monitor.audio.device.dead_channel import FAULTS, STUCK_S, StuckSignalDetector
 from aegan_monitor.audio.device.discovery import Devices, InputDevice, is_identity
-from aegan_monitor.audio.device.hold_off import Trust
-from aegan_monitor.audio.device.shared_stream import Microphones, Seat
+from aegan_monitor.audio.device.hold_off import HoldOff
+from aegan_monitor.audio.device.shared_stream import Microphones, Subscription
 from aegan_monitor.audio.source import find_bad_sample
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import Block, FloatArray
 
-WAIT_S = 0.25  # so long a read waits at most
-PROVEN_RATE_S, LONGEST_PROVEN_RATE_S = 8.0, 30.0  # hold-off after a wrong rate; more than the rate check needs to find one of 3 %
-PROVEN_SOUND_S, LONGEST_PROVEN_SOUND_S = 1.5, 30.0  # and a channel that was flat: more than FLAT_S
-FIRST_PATIENCE_S, LONGEST_PATIENCE_S = 4.0, 30.0  # with a flat channel, before its device is opened again
+WAIT_S = 0.25  # longest wait of a read
+RATE_HOLD_OFF_S, LONGEST_RATE_HOLD_OFF_S = 8.0, 30.0  # the longest is more than the rate check needs to find 3 %
+SOUND_HOLD_OFF_S, LONGEST_SOUND_HOLD_OFF_S = 1.5, 30.0  # more than STUCK_S
+FIRST_PATIENCE_S, LONGEST_PATIENCE_S = 4.0, 30.0  # time with a stuck channel before its device is opened again
 
 __all__ = ["InputDevice", "MicrophoneCapture", "list_devices"]
 
@@ -25,7 +25,7 @@ _microphones = Microphones()  # a device can be opened only once by a process
 
 
 class MicrophoneCapture:
-    """One channel of one input device, without end; those that listen to the same device share its stream."""
+    """One channel of one input device, endless. Captures of the same device share its stream."""
 
     def __init__(
         self,
@@ -44,50 +44,50 @@ class MicrophoneCapture:
             channel: Counted from 0.
             sample_rate_hz: Rate of the samples; the device's own is resampled to it.
             stall_s: Time without a sample after which the device counts as broken.
-            clock: Monotonic seconds; tells how many samples were lost between two openings.
-            devices: Where to look.
-            microphones: What is open already.
+            clock: Monotonic seconds; measures how many samples were lost between two openings.
+            devices: Finds and opens devices.
+            microphones: The devices that are open.
         """
         self.sample_rate_hz = sample_rate_hz
         self._wanted, self._channel = device, channel
         self._stall_s, self._clock = stall_s, clock
         self._devices, self._microphones = devices or Devices(), microphones
-        self._heard: InputDevice | None = None  # what was heard first, and must be heard again
+        self._heard: InputDevice | None = None  # the device that gave the first sample; no other is taken in its place
         self._found: InputDevice | None = None
-        self._seat: Seat | None = None
+        self._subscription: Subscription | None = None
         self._next_sample = 0
         self._left_s: float | None = None  # when the last block came
         self._after_gap = False
-        self._rate_trust = Trust(PROVEN_RATE_S, LONGEST_PROVEN_RATE_S)
-        self._sound_trust = Trust(PROVEN_SOUND_S, LONGEST_PROVEN_SOUND_S)
-        self._patience_s = FLAT_S
+        self._rate_hold_off = HoldOff(RATE_HOLD_OFF_S, LONGEST_RATE_HOLD_OFF_S)
+        self._sound_hold_off = HoldOff(SOUND_HOLD_OFF_S, LONGEST_SOUND_HOLD_OFF_S)
+        self._patience_s = STUCK_S
         self._seen: object = None
 
     @property
     def rate_deviation_ppm(self) -> float | None:
-        """How much faster the device is than it says, in millionths; None until it is known."""
-        seat = self._seat
-        return seat.device.meter.deviation_ppm if seat else None
+        """Deviation of the sample clock from the nominal rate, in ppm; None until it is known."""
+        subscription = self._subscription
+        return subscription.device.meter.deviation_ppm if subscription else None
 
     def describe(self) -> str:
-        """The device's name once it is known, else what is looked for."""
+        """The name of the device once it is known, else what the configuration names."""
         device = self._heard or self._found
         name = device.name if device else self._wanted
         return f"microphone {name!r}" if name else "the default microphone"
 
     def has_news(self) -> bool:
-        """Whether a device has come or gone since the last `open`: time to try again."""
+        """Whether a device has appeared or disappeared since the last `open`, so that another attempt may succeed."""
         try:
             return self._devices.look(self._identity) != self._seen
         except CaptureError:  # a sound server that hangs
             return False
 
     def open(self) -> None:
-        """Look for the device anew and listen.
+        """Find the device and begin to read.
 
         Raises:
-            CaptureError: No such device or several, not the one that was heard before, it does not open, has no such channel,
-                or a lower rate than `sample_rate_hz`.
+            CaptureError: There is no such device, or several; it is not the one that was heard before, it does not open, has no such
+                channel, or a lower rate than `sample_rate_hz`.
         """
         try:
             self._seen = None
@@ -96,19 +96,19 @@ class MicrophoneCapture:
             if self._heard and not is_identity(self._identity) and device.name != self._heard.name:
                 raise CaptureError(f"{self.describe()}: is gone, and {device.name!r} is not what was heard; plug it in, or name the other")
             self._found = device
-            seat = self._microphones.join(
+            subscription = self._microphones.join(
                 device.identity, self.describe(), lambda: self._devices.open(device), self._stall_s, self._patience_s
             )
             try:
-                self._refuse_unfit(seat.device.n_channels, seat.device.sample_rate_hz)
+                self._refuse_unfit(subscription.device.n_channels, subscription.device.sample_rate_hz)
             except CaptureError:
-                seat.leave()
+                subscription.leave()
                 raise
         except CaptureError:
-            self._patience_s = FLAT_S
+            self._patience_s = STUCK_S
             raise
-        self._seat = seat
-        self._begin(seat.device.sample_rate_hz)
+        self._subscription = subscription
+        self._begin(subscription.device.sample_rate_hz)
 
     def _refuse_unfit(self, n_channels: int, device_rate_hz: int) -> None:
         if self._channel >= n_channels:
@@ -123,66 +123,66 @@ class MicrophoneCapture:
             )
 
     def read(self) -> Block | None:
-        """What has arrived, after waiting for it; never None. Without samples while nothing came, or nothing that can be trusted.
+        """Wait for samples; never None. The block is empty while none came, or during a hold-off.
 
         Raises:
-            CaptureError: The device is gone, gives nothing, only zeros or one value, has a wrong rate, or gave NaN or
-                what is far beyond full scale.
+            CaptureError: The device is gone, delivers nothing or only one value, has a wrong rate, or delivered NaN or samples far
+                beyond full scale.
         """
-        seat = self._seat
-        if seat is None:
+        subscription = self._subscription
+        if subscription is None:
             raise CaptureError(f"{self.describe()}: is not open")
         try:
-            chunk = seat.read(WAIT_S)
+            chunk = subscription.read(WAIT_S)
         except CaptureError as error:
             if error.fault in FAULTS:
-                raise self._fail_flat() from error
-            self._patience_s = FLAT_S
+                raise self._fail_stuck() from error
+            self._patience_s = STUCK_S
             if error.fault == "wrong_rate":
-                self._rate_trust.lose(self._clock())
+                self._rate_hold_off.begin(self._clock())
             raise
         if chunk is None:
             return self._deliver([])
         if chunk.overflowed:
-            self._begin(seat.device.sample_rate_hz, alive=self._watch.alive)
+            self._begin(subscription.device.sample_rate_hz, alive=self._watch.alive)
         samples = np.ascontiguousarray(chunk.samples[:, self._channel])
         if (bad := find_bad_sample(samples)) is not None:
             raise CaptureError(
                 f"{self.describe()}: expected samples from -1 to 1, found {samples[bad]:g}; check the device's driver and the sound server",
                 "invalid",
             )
-        living = self._watch.push(samples)
-        if self._watch.flat_s >= self._patience_s:
-            raise self._fail_flat()
+        alive = self._watch.push(samples)
+        if self._watch.stuck_s >= self._patience_s:
+            raise self._fail_stuck()
         now_s = self._clock()
-        is_right = self._rate_trust.believe(seat.device.meter.measured_s, now_s)
-        return self._deliver(living if self._sound_trust.believe(self._watch.living_s, now_s) and is_right else [])
+        is_right = self._rate_hold_off.has_passed(subscription.device.meter.measured_s, now_s)
+        return self._deliver(alive if self._sound_hold_off.has_passed(self._watch.alive_s, now_s) and is_right else [])
 
     def close(self) -> None:
-        """Listen no more."""
-        seat, self._seat, self._resampler = self._seat, None, None
-        if seat is not None:
-            seat.leave()
+        """Stop reading; the last capture of a device closes it."""
+        subscription, self._subscription, self._resampler = self._subscription, None, None
+        if subscription is not None:
+            subscription.leave()
 
     @property
     def _identity(self) -> str | None:
-        """What is looked for: as it was asked for, or for the default, which may be another tomorrow, what was heard first."""
+        """The configured device; for the default, which may change, the one that was heard first."""
         return self._heard.identity if self._heard and self._wanted is None else self._wanted
 
-    def _fail_flat(self) -> CaptureError:
+    def _fail_stuck(self) -> CaptureError:
         self._patience_s = min(max(2 * self._patience_s, FIRST_PATIENCE_S), LONGEST_PATIENCE_S)
-        self._sound_trust.lose(self._clock())
+        self._sound_hold_off.begin(self._clock())
         return self._watch.error(self.describe())
 
     def _begin(self, device_rate_hz: int, *, alive: bool = False) -> None:
-        """Forget what came before: nothing of it may be heard together with what follows."""
-        self._watch = FlatWatch(device_rate_hz, alive=alive)
+        """Begin a stretch: no state of detector or resampler goes across a gap."""
+        self._watch = StuckSignalDetector(device_rate_hz, alive=alive)
         self._resampler = soxr.ResampleStream(device_rate_hz, self.sample_rate_hz, 1) if device_rate_hz != self.sample_rate_hz else None
         self._after_gap = self._left_s is not None
 
-    def _deliver(self, living: list[FloatArray]) -> Block:
-        samples = np.concatenate([np.zeros(0, np.float32), *living])
-        if self._resampler is not None and living:
+    def _deliver(self, alive: list[FloatArray]) -> Block:
+        samples = np.concatenate([np.zeros(0, np.float32), *alive])
+        if self._resampler is not None and alive:
             samples = self._resampler.resample_chunk(samples)
         if len(samples) == 0:
             return Block(samples, self._next_sample)
@@ -193,7 +193,7 @@ class MicrophoneCapture:
         block = Block(samples, self._next_sample, self._after_gap)
         self._next_sample += len(samples)
         self._left_s, self._after_gap = now_s, False
-        self._heard, self._patience_s = self._heard or self._found, FLAT_S
+        self._heard, self._patience_s = self._heard or self._found, STUCK_S
         return block
 
 
@@ -201,6 +201,6 @@ def list_devices() -> list[InputDevice]:
     """All input devices.
 
     Raises:
-        CaptureError: As `Devices.list_all` tells.
+        CaptureError: As `Devices.list_all`.
     """
     return Devices().list_all()

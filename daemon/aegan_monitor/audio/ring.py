@@ -1,4 +1,4 @@
-"""The ring: between the thread that captures and the one that listens. It never blocks the first; it overwrites the oldest."""
+"""Ring buffer between a capturing thread and a reading one. Writing never blocks; it overwrites the oldest samples."""
 
 import threading
 from collections import deque
@@ -50,15 +50,14 @@ class _Stretch:
 
 
 class Ring:
-    """Blocks in, runs out, for one writing and one reading thread.
+    """Takes blocks and returns runs, for one writing and one reading thread.
 
-    A run never spans a gap. It is a multiple of `hop_samples` long, unless a gap or the end comes behind it: then
-    no sample that could fill the hop will ever come, and the run holds all that there is; unless that is more than
-    `longest_run_samples`: a reader that is behind takes what waits in parts, and needs no more memory than else.
+    A run never spans a gap. It is a multiple of `hop_samples` long, unless a gap or the end follows: then
+    it holds all samples up to there. No run is longer than `longest_run_samples`, so that a late reader needs no more memory.
 
     Attributes:
         dropped_samples_total: Samples that were overwritten before they were read.
-        gaps_total: Runs that came after a gap, be it the ring's, the device's or a jump in the sample index.
+        gaps_total: Runs that came after a gap, of the ring or of the device.
         notify: Called by the writing thread, without a lock, whenever there is something to read or the end is reached.
             One reader of several rings sets it to wait for all of them at once.
     """

@@ -1,4 +1,4 @@
-"""The first thread of the line: reads one capture into its ring, and opens it again when it breaks."""
+"""Supervises one capture: a thread reads it into its ring, reports faults, and opens it again."""
 
 import logging
 import math
@@ -15,17 +15,17 @@ from aegan_monitor.errors import CaptureError
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 0.25
-LOOK_S = 0.5  # between two looks at what is plugged in
+LOOK_S = 0.5  # between two checks for new devices
 ROOM_TIMEOUT_S = 0.5
 STOP_S = 1.0
-SURE_S = 0.3  # the thread that reads has its turn meanwhile, if only this process was frozen
+SURE_S = 0.3  # time for the reading thread to run, if this process was only frozen
 STEADY_S = 10.0  # of sound, after which a fault is a new one
-FIGURES = frozenset({"wrong_rate", "invalid", "constant"})  # each attempt measures a little else: no news
-PACED = frozenset({"silent", "constant"})  # the capture itself listens for longer each time
+FIGURES = frozenset({"wrong_rate", "invalid", "constant"})  # their figures differ a little at each attempt: not a new fault
+PACED = frozenset({"silent", "constant"})  # the capture itself waits longer each time
 
 
 def stop_all(listeners: Sequence["Listener"], timeout_s: float = STOP_S) -> None:
-    """End their threads at the same time: however many hang, they are waited for no longer than one."""
+    """Stop several at once, within `timeout_s` in all, however many hang."""
     for listener in listeners:
         listener.request_stop()
     deadline_s = time.monotonic() + timeout_s
@@ -35,7 +35,7 @@ def stop_all(listeners: Sequence["Listener"], timeout_s: float = STOP_S) -> None
 
 @dataclass(frozen=True, slots=True)
 class SensorState:
-    """`ok`, `starting`, or the fault, with one line for people."""
+    """`ok`, `starting` or the fault, and one line for people."""
 
     state: str
     detail: str = ""
@@ -72,23 +72,23 @@ class Listener:
         self._sound_clock = SoundClock(capture.sample_rate_hz)
         self._state = SensorState("starting")
         self._ended = False
-        self._last_news_s: float | None = None  # when it was started, or gave its last block
-        self._late_since_s: float | None = None  # when somebody who looked first missed the next
+        self._last_news_s: float | None = None  # start, or the last block
+        self._late_since_s: float | None = None  # first call that found samples late
         self._stopping = threading.Event()
         self._heard_since_s = math.inf
         self._thread = threading.Thread(target=self._run, name=f"capture {name}", daemon=True)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start the thread."""
         self._last_news_s = self._clock()
         self._thread.start()
 
     def request_stop(self) -> None:
-        """Have the thread end soon."""
+        """Ask the thread to end."""
         self._stopping.set()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for its end; one that hangs in a dead device is left behind, one that never began is none."""
+        """Wait for the thread; one that hangs in a device is left behind."""
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
@@ -97,7 +97,7 @@ class Listener:
         stop_all([self])
 
     def sensor(self) -> SensorState:
-        """What can be said of the input now (any thread)."""
+        """State of the input now (any thread)."""
         if self._ended and self._ring.ended:
             return SensorState("ended", f"{self._capture.describe()} has ended: nothing more is heard")
         if self._is_stalled(self._clock()):
@@ -113,11 +113,11 @@ class Listener:
 
     @property
     def rate_deviation_ppm(self) -> float | None:
-        """How much faster the device is than it says, in millionths; None where there is none, or until it is known (any thread)."""
+        """Deviation of the sample clock in ppm; None without a device, or until it is known (any thread)."""
         return self._device.rate_deviation_ppm if self._device else None
 
     def _is_stalled(self, now_s: float) -> bool:
-        """Whether samples are late at two looks: at the first one, the thread that reads may only not have had its turn yet."""
+        """Whether samples are late in two calls SURE_S apart: at the first one, the reading thread may not have run yet."""
         waits_for_samples = self._state.state in ("ok", "starting") and not self._ended
         if not waits_for_samples or self._last_news_s is None or now_s - self._last_news_s <= self._no_data_s:
             self._late_since_s = None
@@ -135,7 +135,7 @@ class Listener:
                 self._capture.open()
                 self._read_all()
                 return
-            except Exception as failure:  # noqa: BLE001 - whatever ends this thread in silence leaves a monitor that is running but deaf
+            except Exception as failure:  # noqa: BLE001 - without this thread the monitor would run and hear nothing
                 error = self._as_capture_error(failure)
                 if error.fault in PACED or self._clock() - self._heard_since_s > STEADY_S:
                     wait_s = self._first_retry_s
@@ -152,7 +152,7 @@ class Listener:
             wait_s = self._first_retry_s if has_news else min(2 * wait_s, self._retry_s)
 
     def _wait(self, wait_s: float) -> bool:
-        """Wait for the next attempt; not as long, and True, where a device has come: it may need a moment until it opens."""
+        """Wait for the next attempt; ends early with True when a device has appeared, which may need a moment to open."""
         until_s = time.monotonic() + wait_s
         while (left_s := until_s - time.monotonic()) > 0 and not self._stopping.wait(min(left_s, LOOK_S)):
             if self._has_news():
@@ -162,7 +162,7 @@ class Listener:
     def _has_news(self) -> bool:
         try:
             return self._device is not None and self._device.has_news()
-        except Exception:  # noqa: BLE001 - as in `_run`; the next attempt meets it again, and tells it
+        except Exception:  # noqa: BLE001 - as in `_run`; the next attempt reports it
             return False
 
     def _close(self) -> None:
@@ -188,7 +188,7 @@ class Listener:
                 continue
             self._last_news_s = self._clock()
             while self._waits and not self._ring.wait_for_room(len(block.samples), ROOM_TIMEOUT_S):
-                self._last_news_s = self._clock()  # it is we who keep it waiting
+                self._last_news_s = self._clock()  # the ring is full: the capture is not at fault
                 if self._stopping.is_set():
                     return
             self._ring.write(self._sound_clock.stamp(block) if math.isfinite(self._no_data_s) else block)

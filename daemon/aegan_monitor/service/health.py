@@ -1,4 +1,4 @@
-"""How the daemon fares, gathered from its parts: for the health topic, and in one line for systemd."""
+"""Collects the state of the daemon from its parts: for the health topic, metrics, and the status line of systemd."""
 
 import os
 import threading
@@ -25,7 +25,7 @@ LONGEST_S = 24 * 3600.0
 
 
 class Reading(NamedTuple):
-    """What there is to tell of a machine beside its health; `score` is the last decision, none while it cannot be heard."""
+    """Metrics of a machine beside its health; `score` is the last decision, None during a sensor fault."""
 
     scored_s: float
     score: payloads.Score | None
@@ -56,7 +56,7 @@ class Coverage:
 
 
 class HealthReport:
-    """Asks the parts; any thread may ask it."""
+    """Any thread may call its methods."""
 
     def __init__(
         self,
@@ -99,12 +99,12 @@ class HealthReport:
         )
 
     def readings(self) -> dict[str, Reading]:
-        """By the machine's name."""
+        """One for each machine, by name."""
         return {line.machine.name: _read(line) for line in self._lines()}
 
     @property
     def connected(self) -> bool:
-        """The broker has accepted the connection, and it has not been seen to end."""
+        """Whether the broker has accepted the connection and it has not ended."""
         return self._delivery.connected
 
     def tell(self) -> str:
@@ -118,7 +118,7 @@ class HealthReport:
 
 
 def tell_state(machine: Machine, sensor: SensorState) -> str:
-    """How the machine sounds; of a deaf one that alone, unless an alarm is active: what was heard before says nothing of now."""
+    """Alarm state of the machine; only the sensor fault while there is one and no alarm is active."""
     if sensor.state != "ok" and not machine.active:
         return f"{machine.name}: sensor {sensor.state}"
     return f"{machine.name} {machine.state} (sensor {sensor.state})"

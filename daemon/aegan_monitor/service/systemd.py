@@ -1,4 +1,4 @@
-"""Tells systemd how the service fares: its notification protocol, which is one datagram a message."""
+"""Sends the state of the service to systemd: the notification protocol, one datagram a message."""
 
 import logging
 import socket
@@ -25,7 +25,7 @@ class Notifier:
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """The configuration is read again; `ready` says that this is over. systemd 253 and newer want to know since when."""
+        """A reload has begun; `ready` ends it. systemd 253 and newer require the time."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def status(self, text: str) -> None:
@@ -48,12 +48,12 @@ class Notifier:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
                 sender.settimeout(_TIMEOUT_S)
                 sender.sendto(text.encode(), address)
-        except OSError as error:  # telling is a courtesy: the monitor goes on without it
+        except OSError as error:  # the monitor works without it
             log.debug("systemd's socket %s cannot be written (%s)", self._address, error)
 
 
 def watchdog_interval_s(environment: Mapping[str, str], pid: int) -> float | None:
-    """Seconds within which systemd wants to hear `watchdog`; None where it does not, or means another process.
+    """Seconds within which systemd expects `watchdog`; None if it expects none, or from another process.
 
     Source: sd_watchdog_enabled(3).
     """

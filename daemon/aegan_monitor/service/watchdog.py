@@ -1,8 +1,8 @@
-"""Whether the line still works: every machine is judged, or the fault of its sensor is told, within its time."""
+"""Decides whether the daemon works: every machine makes decisions or reports a sensor fault within its deadline."""
 
 from dataclasses import dataclass
 
-LISTENS = frozenset({"ok", "starting"})  # any other state of a sensor is a fault that was told: a restart would not mend it
+LISTENS = frozenset({"ok", "starting"})  # any other state is a reported fault, which a restart would not mend
 
 
 @dataclass(slots=True)
@@ -12,21 +12,21 @@ class _Machine:
 
 
 class Watchdog:
-    """Decides whether systemd's watchdog may be fed; pure: whoever asks tells the time, in seconds of a clock that only goes forward."""
+    """Decides whether systemd's watchdog may be fed. Pure: the caller passes the time, in monotonic seconds."""
 
     def __init__(self) -> None:
         self._machines: dict[str, _Machine] = {}
 
     def watch(self, name: str, deadline_s: float, now_s: float) -> None:
-        """From now on, the machine has `deadline_s` to each sign of life."""
+        """Expect a sign of life of the machine every `deadline_s`."""
         self._machines[name] = _Machine(deadline_s, now_s)
 
     def forget(self, name: str) -> None:
-        """Nothing is expected of the machine any more."""
+        """Expect nothing more of the machine."""
         del self._machines[name]
 
     def see(self, name: str, now_s: float, *, decided: bool, sensor: str) -> None:
-        """What the worker knows of the machine: it has `decided` just now, and its sensor's state."""
+        """Note whether the machine has `decided` just now, and the state of its sensor."""
         if decided or sensor not in LISTENS:
             self._machines[name].seen_s = now_s
 

@@ -4,14 +4,14 @@ import bisect
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from aegan_monitor.audio.device.dead_channel import FLAT_S, FlatWatch
+from aegan_monitor.audio.device.dead_channel import STUCK_S, StuckSignalDetector
 from aegan_monitor.audio.file import FileCapture
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.files import show_path
 from aegan_monitor.tools.progress import format_offset
 from aegan_monitor.types import Block, Run
 
-BLOCKS_PER_S = 4  # less than FLAT_S a block: a silence is found wherever it begins
+BLOCKS_PER_S = 4  # less than STUCK_S a block: a silence is found wherever it begins
 
 
 class JoinedRecordings:
@@ -46,23 +46,23 @@ class JoinedRecordings:
         return f"{end_sample / self.sample_rate_hz:9.2f} s  {show_path(path)} at {format_offset(offset_s)}"
 
     def read(self, tell: Callable[[str], object]) -> Iterator[Run]:
-        """The sound of the stream. Silence of FLAT_S or longer is left out as a microphone's is, and a gap follows it.
+        """The sound of the stream. Silence of STUCK_S or longer is left out as a microphone's is, and a gap follows it.
 
         Raises:
             CaptureError: A file vanished.
         """
-        watch = FlatWatch(self.sample_rate_hz, alive=True)
+        detector = StuckSignalDetector(self.sample_rate_hz, alive=True)
         self._capture.open()
         try:
             while (block := self._read_block()) is not None:
-                sound = watch.push(block.samples)
-                n_flat = round(watch.flat_s * self.sample_rate_hz)
-                if watch.flat_s >= FLAT_S:
+                sound = detector.push(block.samples)
+                n_stuck = round(detector.stuck_s * self.sample_rate_hz)
+                if detector.stuck_s >= STUCK_S:
                     if not self._after_gap:
-                        tell(f"{self.describe_place(self.n_samples - n_flat + 1)}  sensor silent: not scored until sound comes again")
+                        tell(f"{self.describe_place(self.n_samples - n_stuck + 1)}  sensor silent: not scored until sound comes again")
                     self._after_gap = True
                     continue
-                start_sample = self.n_samples - n_flat - sum(map(len, sound))
+                start_sample = self.n_samples - n_stuck - sum(map(len, sound))
                 for samples in sound:
                     yield Run(samples, start_sample, self._after_gap)
                     start_sample, self._after_gap = start_sample + len(samples), False

@@ -158,7 +158,7 @@ def test_a_dead_channel_is_told_and_opened_again(value: float, fault: str) -> No
     lab.capture.close()
     lab.capture.open()
     assert lab.fail().fault == fault
-    assert lab.capture._seat is not None
+    assert lab.capture._subscription is not None
     lab.capture.close()
     lab.now_s += 20
     lab.capture.open()

@@ -1,4 +1,4 @@
-"""Which devices there are, which one a configuration means, and how it is opened: never by its number, never another in its place."""
+"""Lists input devices, finds the one that a configuration names, and opens it: by identity, and never another in its place."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from aegan_monitor.config.capture import DEVICE_KINDS
 from aegan_monitor.config.names import make_printable
 from aegan_monitor.errors import CaptureError
 
-SOUND_SERVER = "PulseAudio"  # or PipeWire, which speaks its language
+SOUND_SERVER = "PulseAudio"  # or PipeWire, which speaks its protocol
 
 _PLACE = re.compile(r" ?(\(hw:(\d+),(\d+)\))$")  # ALSA's numbers behind a name
 _SEE = "see aegan-monitor devices"
@@ -22,17 +22,17 @@ _SEE = "see aegan-monitor devices"
 
 @dataclass(frozen=True, slots=True)
 class InputDevice:
-    """A device that one can listen to.
+    """An input device.
 
     Attributes:
         name: For people, and as part of it in `capture.device`; without the numbers that ALSA gives.
-        host_api: Who knows of it: ALSA, or the sound server.
-        n_channels: 0 where nobody has asked yet.
+        host_api: ALSA, or the sound server.
+        n_channels: 0 if not known yet.
         default_sample_rate_hz: Its own rate; 0 likewise.
-        is_default: The system would listen to it by itself.
-        identity: What `capture.device` may say to mean this device and no other, even when it was unplugged.
-        place: How PortAudio calls it until it is unplugged; empty for a source of a sound server.
-        is_monitor: What is played somewhere: no microphone, and only meant by its whole name.
+        is_default: It is the system's default input.
+        identity: Value of `capture.device` that means this device and no other, also after it was plugged in again.
+        place: PortAudio's name of it, valid until it is unplugged; empty for a source of a sound server.
+        is_monitor: It carries what is played on an output. It is no microphone, and found only by its whole name.
     """
 
     name: str
@@ -46,7 +46,7 @@ class InputDevice:
 
 
 class Devices:
-    """All that can be listened to on this machine, looked at anew each time."""
+    """The input devices of this computer, listed anew at each call."""
 
     def __init__(self, server: PulseServer | None = None, cards: AlsaCards | None = None, portaudio: PortAudio | None = None) -> None:
         self._server, self._cards, self._portaudio = server or PulseServer(), cards or AlsaCards(), portaudio or PortAudio()
@@ -70,9 +70,9 @@ class Devices:
         return sources + [device for device in hardware if device.place.startswith("(hw:")]
 
     def find(self, wanted: str | None) -> InputDevice:
-        """The one device that is meant: by its identity, by its name or a part of it, or by being the default.
+        """Find one device by its identity, its name or a part of it, or as the default.
 
-        Where a sound server runs, names and the default are its own: the cards are in its hands.
+        Where a sound server runs, names and the default are those of its sources.
 
         Raises:
             CaptureError: There is no such device, or there are several.
@@ -91,7 +91,7 @@ class Devices:
             raise CaptureError(f"{missing}; available: {_identities(devices)}, {_SEE}")
         if len(matches) > 1:
             raise CaptureError(f"several input devices match {wanted!r}: {_identities(matches)}; give the identity of one, {_SEE}")
-        if wanted is None and matches[0].is_monitor:  # where no microphone is, a sound server makes a loudspeaker's monitor its default
+        if wanted is None and matches[0].is_monitor:  # without a microphone, a sound server makes a loudspeaker's monitor its default
             raise CaptureError(
                 "there is no microphone, and the default is what a loudspeaker plays; "
                 f"plug one in, or name {matches[0].identity} to hear that"
@@ -99,15 +99,15 @@ class Devices:
         return matches[0]
 
     def open(self, device: InputDevice) -> Stream:
-        """Listen to it.
+        """Open a device.
 
         Raises:
-            CaptureError: It is gone, in other hands, or another device is in its place.
+            CaptureError: It is gone, in use, or another device is in its place.
         """
         if not device.place:
             return self._server.open(device.identity.removeprefix("pulse:"))
         stream = self._portaudio.open(device.name, device.place)
-        if _find_kind(device.identity) in ("alsa", "usb"):  # the number may have gone to another card meanwhile
+        if _find_kind(device.identity) in ("alsa", "usb"):  # another card may have taken the number meanwhile
             try:
                 now = self._find_card(device.identity)
                 if now.place != device.place:
@@ -118,7 +118,7 @@ class Devices:
         return stream
 
     def look(self, wanted: str | None) -> object:
-        """Something that is equal as long as nothing has come or gone that `find` could mean; costs next to nothing."""
+        """A cheap snapshot of all devices that `find` could return; it differs when one has appeared or disappeared."""
         kind = _find_kind(wanted)
         cards = () if kind == "pulse" else tuple(self._cards.list_devices())
         sources = None if kind in ("alsa", "usb") else self._ask_server()
@@ -129,7 +129,7 @@ class Devices:
         return None if sources is None else [_describe_source(source) for source in sources]
 
     def _ask_server(self) -> list[Source] | None:
-        """None without a sound server; one that hangs or refuses is an error."""
+        """Sources; None without a sound server. One that hangs or refuses is an error."""
         try:
             return self._server.list_sources()
         except NoServerError:
@@ -152,12 +152,12 @@ class Devices:
 
 
 def is_identity(wanted: str | None) -> bool:
-    """Whether it means one device and no other, wherever and whenever it is looked for."""
+    """Whether it is an identity, which means one device and no other."""
     return _find_kind(wanted) != ""
 
 
 def _find_kind(wanted: str | None) -> str:
-    """Of an identity; empty for a name, and for the default."""
+    """Kind of an identity; empty for a name or the default."""
     kind, colon, _ = (wanted or "").partition(":")
     return kind if colon and kind in DEVICE_KINDS else ""
 

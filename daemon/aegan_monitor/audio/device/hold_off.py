@@ -1,27 +1,27 @@
-"""Whether a device that was wrong is believed again: not before it was right for a while, longer each time that it soon fails again."""
+"""Hold-off after a device fault: samples are discarded until the device has been healthy for a while, doubled on each relapse."""
 
-FORGET_S = 60.0  # who was believed for so long may begin anew
+FORGET_S = 60.0  # a device that was accepted for so long begins with the shortest hold-off again
 
 
-class Trust:
+class HoldOff:
     """Belongs to one thread; times are monotonic seconds."""
 
     def __init__(self, first_s: float, longest_s: float) -> None:
-        """Believe at first; later for `first_s` that were right, and for `longest_s` at most."""
+        """Accept a device at first; after a fault, hold off for `first_s` of healthy samples, at a relapse for up to `longest_s`."""
         self._first_s, self._longest_s = first_s, longest_s
         self._needed_s = 0.0
-        self._since_s: float | None = None  # it is believed
+        self._accepted_since_s: float | None = None
 
-    def believe(self, right_s: float, now_s: float) -> bool:
-        """Whether it is believed, having been right for `right_s` without a break."""
-        if self._since_s is None and right_s >= self._needed_s:
-            self._since_s = now_s
-        return self._since_s is not None
+    def has_passed(self, healthy_s: float, now_s: float) -> bool:
+        """Whether samples are accepted, after the device has been healthy for `healthy_s` without interruption."""
+        if self._accepted_since_s is None and healthy_s >= self._needed_s:
+            self._accepted_since_s = now_s
+        return self._accepted_since_s is not None
 
-    def lose(self, now_s: float) -> None:
-        """It is wrong."""
-        if self._needed_s == 0 or (self._since_s is not None and now_s - self._since_s > FORGET_S):
+    def begin(self, now_s: float) -> None:
+        """Hold off: the device has a fault."""
+        if self._needed_s == 0 or (self._accepted_since_s is not None and now_s - self._accepted_since_s > FORGET_S):
             self._needed_s = self._first_s
-        elif self._since_s is not None:
+        elif self._accepted_since_s is not None:
             self._needed_s = min(2 * self._needed_s, self._longest_s)
-        self._since_s = None
+        self._accepted_since_s = None

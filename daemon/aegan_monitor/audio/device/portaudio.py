@@ -1,4 +1,4 @@
-"""Devices without a sound server: heard through PortAudio, which runs in a child process (`portaudio.py`)."""
+"""Captures sound cards without a sound server, through PortAudio in a child process (`portaudio_process.py`)."""
 
 import json
 import logging
@@ -20,23 +20,23 @@ from aegan_monitor.errors import CaptureError
 
 log = logging.getLogger(__name__)
 
-LARGEST_CHUNK = 1 << 20  # samples of a channel; a child that says more is none of ours
+LARGEST_CHUNK = 1 << 20  # samples of a channel; more than any child sends
 LARGEST_LINE = 1 << 20
 LONGEST_WORDS = 200
 ANSWER_S = 5.0  # a Raspberry Pi with many cards takes two
-COMMAND = (sys.executable, "-P", str(Path(portaudio.__file__)))  # -P: the folder of that file is not where modules are looked for
+COMMAND = (sys.executable, "-P", str(Path(portaudio.__file__)))  # -P: no modules are imported from the folder of that file
 
 _ERROR = b'{"err'  # in place of a chunk's header; no chunk has so many samples
 
 
 class PortAudio:
-    """Starts children; `command` is what does as `portaudio.py`."""
+    """Starts child processes; `command` runs `portaudio_process.py`."""
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
         self._command = tuple(command)
 
     def list_devices(self) -> list[dict[str, Any]]:
-        """Input devices, as `portaudio.find_devices` tells them.
+        """Input devices, as `portaudio_process.find_devices` lists them.
 
         Raises:
             CaptureError: PortAudio is missing, or cannot start.
@@ -51,7 +51,7 @@ class PortAudio:
         return devices
 
     def open(self, name: str, place: str) -> "PortAudioStream":
-        """Listen to the device that PortAudio calls `place`; `name` is for people.
+        """Open the device that PortAudio calls `place`; `name` is for messages.
 
         Raises:
             CaptureError: It does not open.
@@ -69,7 +69,7 @@ class PortAudio:
 
 
 class PortAudioStream:
-    """What a child records."""
+    """The samples of one child."""
 
     def __init__(self, name: str, child: "_Child", form: dict[str, Any]) -> None:
         self._name, self._child = name, child
@@ -77,7 +77,7 @@ class PortAudioStream:
         self.n_channels: int = form["n_channels"]
 
     def read(self, timeout_s: float) -> Chunk | None:
-        """What has come.
+        """Samples that have arrived; None without any.
 
         Raises:
             CaptureError: The device is gone.
@@ -94,7 +94,7 @@ class PortAudioStream:
                 raise ChildError(f"it wrote what it should not: {head!r}")
             n_bytes = header.size + 4 * n_samples * self.n_channels
             content = self._child.peek(n_bytes, timeout_s)
-            if content is None:  # the child stopped amid a chunk; whoever waits for us counts the time
+            if content is None:  # the child stopped within a chunk; the caller counts the time
                 return None
             self._child.drop(n_bytes)
         except ChildError as error:
@@ -108,11 +108,11 @@ class PortAudioStream:
 
 
 class ChildError(Exception):
-    """What a child says of itself, or what its silence means."""
+    """A child reported an error, ended, or sent nothing."""
 
 
 class _Child:
-    """A process and what it has written."""
+    """A child process and its unread output."""
 
     def __init__(self, command: list[str]) -> None:
         self._buffer = bytearray()
@@ -122,10 +122,10 @@ class _Child:
         try:
             self._process = subprocess.Popen(
                 command,
-                stdin=subprocess.PIPE,  # nothing is written there: that it ends tells the child that we are gone
+                stdin=subprocess.PIPE,  # its end tells the child that this process has ended
                 stdout=input_of_child,
                 stderr=errors_of_child,
-                process_group=0,  # Ctrl-C is for us: a device that ends before we do would be a fault
+                process_group=0,  # Ctrl-C must not reach the child: its end would be a fault
             )
         except OSError as error:
             os.close(self._output)
@@ -136,7 +136,7 @@ class _Child:
             os.close(errors_of_child)
 
     def read_line(self, *fields: str) -> dict[str, Any]:
-        """Its first line, which holds these."""
+        """Read its first line, which must have these fields."""
         deadline_s = time.monotonic() + ANSWER_S
         while b"\n" not in self._buffer:
             if not self._receive(deadline_s - time.monotonic()):
@@ -158,7 +158,7 @@ class _Child:
         return content
 
     def peek(self, n_bytes: int, timeout_s: float) -> bytes | None:
-        """The next bytes, which stay; None when they have not come."""
+        """The next bytes, which stay in the buffer; None when they have not arrived."""
         deadline_s = time.monotonic() + timeout_s
         while len(self._buffer) < n_bytes:
             if not self._receive(deadline_s - time.monotonic()):
@@ -166,11 +166,11 @@ class _Child:
         return bytes(self._buffer[:n_bytes])
 
     def drop(self, n_bytes: int) -> None:
-        """Have done with the next bytes."""
+        """Remove the next bytes."""
         del self._buffer[:n_bytes]
 
     def close(self) -> None:
-        """End it, whatever it waits for; one that not even the kernel can end is left behind."""
+        """Kill it; a process that hangs in the kernel is left behind."""
         self._process.kill()
         os.close(self._output)
         os.close(self._errors)

@@ -1,4 +1,4 @@
-"""One stream for all who listen to one device: a thread reads it and hands every chunk to each of them."""
+"""Shares one device stream between several captures: one thread reads it and queues each chunk for every subscription."""
 
 import logging
 import math
@@ -17,16 +17,16 @@ log = logging.getLogger(__name__)
 TURN_S = 0.1
 LEAVE_S = 2.0
 SLEPT_S = 0.1
-MOST_CHUNKS = 200  # 10 s that a listener may be behind
+MOST_CHUNKS = 200  # 10 s: the queue of one subscription
 
 
 def read_sleep_clock() -> float:
-    """Seconds that this machine was suspended since it was booted: the monotonic clock stands meanwhile, and so does the device."""
+    """Seconds for which this computer was suspended since boot; neither the monotonic clock nor a device runs meanwhile."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
-class Seat:
-    """One listener's place; it belongs to the listener's thread."""
+class Subscription:
+    """Queue of chunks for one capture; belongs to the thread of the capture."""
 
     def __init__(self, device: "_OpenDevice", stall_s: float, patience_s: float) -> None:
         self.device, self.stall_s, self.patience_s = device, stall_s, patience_s
@@ -39,7 +39,7 @@ class Seat:
         """The next chunk; None when none came.
 
         Raises:
-            CaptureError: The device broke; everything before was given.
+            CaptureError: The device failed, and all chunks from before were read.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._chunks or self._error, timeout_s)
@@ -50,11 +50,11 @@ class Seat:
             return None
 
     def leave(self) -> None:
-        """Listen no more; the last one closes the device."""
+        """Unsubscribe; the last one closes the device."""
         self.device.remove(self)
 
     def give(self, chunk: Chunk) -> None:
-        """Hand over a chunk (thread of the device); who does not take them loses the oldest."""
+        """Queue a chunk (thread of the device); a full queue drops the oldest and marks the next as overflowed."""
         with self._changed:
             if len(self._chunks) >= MOST_CHUNKS:
                 self._chunks.popleft()
@@ -64,66 +64,66 @@ class Seat:
             self._changed.notify()
 
     def fail(self, error: CaptureError) -> None:
-        """Say that nothing more will come (thread of the device)."""
+        """End with `error` (thread of the device)."""
         with self._changed:
             self._error = error
             self._changed.notify()
 
 
 class _OpenDevice:
-    """An open device from its opening to its end."""
+    """A device from its opening until it is closed."""
 
     def __init__(self, name: str, stream: Stream, clock: Callable[[], float], sleep_clock: Callable[[], float]) -> None:
         self.sample_rate_hz, self.n_channels = stream.sample_rate_hz, stream.n_channels
         self.meter = RateMeter(name, stream.sample_rate_hz)
         self._name, self._stream, self._clock, self._sleep_clock = name, stream, clock, sleep_clock
-        self._seats: tuple[Seat, ...] = ()
+        self._subscriptions: tuple[Subscription, ...] = ()
         self._values: FloatArray | None = None  # of the last samples, by channel
-        self._n_flat = 0
+        self._n_stuck = 0
         self._over = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"device {name}", daemon=True)
 
-    def start(self, stall_s: float, patience_s: float, start: Callable[[threading.Thread], None]) -> Seat:
-        """Begin to read, for a first seat."""
-        seat = Seat(self, stall_s, patience_s)
-        self._seats = (seat,)
+    def start(self, stall_s: float, patience_s: float, start: Callable[[threading.Thread], None]) -> Subscription:
+        """Start the thread, with a first subscription."""
+        subscription = Subscription(self, stall_s, patience_s)
+        self._subscriptions = (subscription,)
         try:
             start(self._thread)
-        except BaseException:  # no more threads, for now
+        except BaseException:  # no thread could be started
             self._stream.close()
             raise
-        return seat
+        return subscription
 
-    def add(self, stall_s: float, patience_s: float) -> Seat | None:
-        """A seat, unless it is over."""
+    def add(self, stall_s: float, patience_s: float) -> Subscription | None:
+        """Another subscription; None if the device is closing."""
         with self._lock:
             if self._over:
                 return None
-            seat = Seat(self, stall_s, patience_s)
-            self._seats += (seat,)
-            return seat
+            subscription = Subscription(self, stall_s, patience_s)
+            self._subscriptions += (subscription,)
+            return subscription
 
-    def remove(self, seat: Seat) -> None:
-        """Forget a seat; the last one waits until the device is closed."""
+    def remove(self, subscription: Subscription) -> None:
+        """End a subscription; the last one waits until the device is closed."""
         with self._lock:
-            self._seats = tuple(other for other in self._seats if other is not seat)
-            self._over = self._over or not self._seats
+            self._subscriptions = tuple(other for other in self._subscriptions if other is not subscription)
+            self._over = self._over or not self._subscriptions
             over = self._over
         if over:
             self.wait()
 
     def wait(self) -> None:
-        """Until the device is closed, or nobody knows when it will be."""
+        """Wait until the device is closed, for LEAVE_S at most."""
         self._thread.join(LEAVE_S)
 
     def _run(self) -> None:
-        error = CaptureError(f"{self._name}: is no longer heard")
+        error = CaptureError(f"{self._name}: was closed")
         try:
             self._read()
         except CaptureError as fault:
             error = fault
-        except Exception as fault:  # noqa: BLE001 - whatever it is, those who listen must hear of it
+        except Exception as fault:  # noqa: BLE001 - the subscriptions must learn of any failure
             error = CaptureError(f"{self._name}: reading it failed ({type(fault).__name__}: {fault}); please report this")
         finally:
             with self._lock:
@@ -132,8 +132,8 @@ class _OpenDevice:
                 self._stream.close()
             except Exception as fault:
                 log.error("%s: closing it failed; please report this", self._name, exc_info=fault)
-            for seat in self._seats:
-                seat.fail(error)
+            for subscription in self._subscriptions:
+                subscription.fail(error)
 
     def _read(self) -> None:
         n_samples, quiet_s, look_s, slept_s = 0, 0.0, self._clock(), self._sleep_clock()
@@ -141,41 +141,46 @@ class _OpenDevice:
             chunk = self._stream.read(TURN_S)
             before_s, look_s = look_s, self._clock()
             if chunk is None or len(chunk.samples) == 0:
-                # a turn that took longer was ours: this process was frozen, and what has come meanwhile is not read yet
+                # a longer turn means that this process was frozen: samples may wait that were not read yet
                 quiet_s += min(look_s - before_s, 2 * TURN_S)
                 self._refuse_stalled(quiet_s)
                 continue
             quiet_s = 0.0
             n_samples += len(chunk.samples)
-            before_s, slept_s = slept_s, max(slept_s, self._sleep_clock())  # too low where this thread lost its turn between two clocks
+            before_s, slept_s = (
+                slept_s,
+                max(slept_s, self._sleep_clock()),
+            )  # max: too low if the thread was preempted between the two clocks
             if slept_s - before_s > SLEPT_S:
                 chunk = Chunk(chunk.samples, overflowed=True)
             if chunk.overflowed:
                 self.meter.restart()
             self.meter.add(n_samples, look_s)
-            for seat in self._seats:
-                seat.give(chunk)
-            self._refuse_flat(chunk.samples)
+            for subscription in self._subscriptions:
+                subscription.give(chunk)
+            self._refuse_stuck(chunk.samples)
 
     def _refuse_stalled(self, quiet_s: float) -> None:
-        stall_s = max((seat.stall_s for seat in self._seats), default=TURN_S)  # who is less patient is told by its own listener
+        stall_s = max(
+            (subscription.stall_s for subscription in self._subscriptions), default=TURN_S
+        )  # captures with a shorter timeout report the stall themselves
         if quiet_s > stall_s:
             raise CaptureError(
                 f"{self._name}: expected sound, found none for {stall_s:g} s; check its cable and the sound server", "stalled"
             )
 
-    def _refuse_flat(self, samples: FloatArray) -> None:
-        """Have a device opened again when nobody hears anything of it; one dead channel of many is its listener's concern alone."""
+    def _refuse_stuck(self, samples: FloatArray) -> None:
+        """Fail when no channel changes, so that the device is opened again; one stuck channel of several is reported by its capture."""
         moves = self._values is None or (samples != self._values).any()
-        self._n_flat = 0 if moves else self._n_flat + len(samples)
+        self._n_stuck = 0 if moves else self._n_stuck + len(samples)
         self._values = samples[-1]
-        if self._n_flat >= max((seat.patience_s for seat in self._seats), default=math.inf) * self.sample_rate_hz:
+        if self._n_stuck >= max((subscription.patience_s for subscription in self._subscriptions), default=math.inf) * self.sample_rate_hz:
             fault = "constant" if self._values.any() else "silent"
             raise CaptureError(f"{self._name}: expected sound, found no channel that moves; check its cable", fault)
 
 
 class Microphones:
-    """The open devices of this process, each by its identity."""
+    """The open devices of this process, by identity; each is opened once."""
 
     def __init__(
         self,
@@ -185,26 +190,28 @@ class Microphones:
     ) -> None:
         self._clock, self._start, self._sleep_clock = clock, start, sleep_clock
         self._devices: dict[str, _OpenDevice] = {}
-        self._doors: dict[str, threading.Lock] = {}
+        self._opening: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def join(self, identity: str, name: str, open_stream: Callable[[], Stream], stall_s: float, patience_s: float = math.inf) -> Seat:
-        """A seat at the device of that identity, which is opened for the first.
+    def join(
+        self, identity: str, name: str, open_stream: Callable[[], Stream], stall_s: float, patience_s: float = math.inf
+    ) -> Subscription:
+        """Subscribe to the device of that identity; the first subscription opens it.
 
-        All seats end when nothing has come for the longest `stall_s` of them, or no channel has moved for the longest `patience_s`.
+        All subscriptions fail when no sample came for the longest `stall_s` of them, or no channel changed for the longest `patience_s`.
 
         Raises:
             CaptureError: It does not open.
         """
         with self._lock:
-            door = self._doors.setdefault(identity, threading.Lock())
-        with door:
+            opening = self._opening.setdefault(identity, threading.Lock())
+        with opening:
             device = self._devices.get(identity)
-            if device and (seat := device.add(stall_s, patience_s)):
-                return seat
+            if device and (subscription := device.add(stall_s, patience_s)):
+                return subscription
             if device:
                 device.wait()
             device = _OpenDevice(name, open_stream(), self._clock, self._sleep_clock)
-            seat = device.start(stall_s, patience_s, self._start)
-            self._devices[identity] = device  # not before it runs: nobody could ever wait for its end
-            return seat
+            subscription = device.start(stall_s, patience_s, self._start)
+            self._devices[identity] = device  # only once its thread runs, so that its end can be waited for
+            return subscription

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegan_monitor.audio.device.dead_channel import FlatWatch
+from aegan_monitor.audio.device.dead_channel import StuckSignalDetector
 from aegan_monitor.types import FloatArray
 
 RATE_HZ = 1000
@@ -17,7 +17,7 @@ def values(*parts: tuple[float, int]) -> FloatArray:
     return np.concatenate([np.full(n, value, np.float32) for value, n in parts])
 
 
-def push_all(watch: FlatWatch, samples: FloatArray, n_block: int) -> FloatArray:
+def push_all(watch: StuckSignalDetector, samples: FloatArray, n_block: int) -> FloatArray:
     """What goes on of `samples`, given in blocks."""
     blocks = [samples[start : start + n_block] for start in range(0, len(samples), n_block)]
     return np.concatenate([np.zeros(0, np.float32), *(part for block in blocks for part in watch.push(block))])
@@ -28,31 +28,31 @@ def test_a_short_rest_is_sound(n_block: int) -> None:
     """Zeros amid sound go on, a moment later, bit by bit; however the samples are split."""
     sound = np.arange(1, 301, dtype=np.float32)
     samples = np.concatenate([np.zeros(100, np.float32), sound, np.zeros(700, np.float32), sound])
-    watch = FlatWatch(RATE_HZ)
+    watch = StuckSignalDetector(RATE_HZ)
     np.testing.assert_array_equal(push_all(watch, samples, n_block), samples[100:])
-    assert watch.flat_s == 0
+    assert watch.stuck_s == 0
 
 
 @given(st.integers(1, 100), st.sampled_from([0.0, 0.25, -1.0]))
 def test_what_does_not_move_never_goes_on(n_block: int, value: float) -> None:
     """Not before the first sound, not while it lasts, and not when it ends."""
     sound = np.arange(1, 301, dtype=np.float32)
-    watch = FlatWatch(RATE_HZ)
+    watch = StuckSignalDetector(RATE_HZ)
     before = push_all(watch, values((value, 500)), n_block)
     assert len(before) == 0
     heard = push_all(watch, np.concatenate([sound, values((value, 3000))]), n_block)
     np.testing.assert_array_equal(heard, [*sound, value])  # nobody knows yet of the first one that it stays
-    assert watch.flat_s > 2.8
+    assert watch.stuck_s > 2.8
 
 
 def test_the_last_bit_is_life() -> None:
     """One step of a 16-bit converter, once in 0.9 s."""
     samples = values((0.0, 900), (LSB, 900), (0.0, 900), (-LSB, 900))
-    watch = FlatWatch(RATE_HZ)
+    watch = StuckSignalDetector(RATE_HZ)
     worst_s = 0.0
     for start in range(0, len(samples), 50):
         watch.push(samples[start : start + 50])
-        worst_s = max(worst_s, watch.flat_s)
+        worst_s = max(worst_s, watch.stuck_s)
     assert worst_s < 1.0
 
 
@@ -65,7 +65,7 @@ def test_the_last_bit_is_life() -> None:
 )
 def test_the_fault_has_a_name(value: float, state: str, message: str) -> None:
     """Zeros are another fault than any other value."""
-    watch = FlatWatch(RATE_HZ)
+    watch = StuckSignalDetector(RATE_HZ)
     watch.push(values((value, 1000)))
     error = watch.error("mic")
     assert (error.fault, str(error)) == (state, message)

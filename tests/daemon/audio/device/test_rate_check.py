@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aegan_monitor.audio.device.rate_check import STEP_S, RateMeter
-from aegan_monitor.audio.microphone import LONGEST_PROVEN_RATE_S
+from aegan_monitor.audio.microphone import LONGEST_RATE_HOLD_OFF_S
 from aegan_monitor.errors import CaptureError
 
 RATE_HZ = 48_000
@@ -101,8 +101,8 @@ def test_a_busy_start_is_no_wrong_rate(behind: float, seconds: float) -> None:
 
 @pytest.mark.parametrize("jitter_s", [0.0, 0.0002, 0.02])
 @pytest.mark.parametrize("ppm", [-50.0, 0.0, 50.0])
-def test_the_longest_proof_can_be_given(ppm: float, jitter_s: float) -> None:
-    """A device that has lost its trust again and again is believed at last: the meter looks back that far."""
+def test_the_longest_hold_off_ends(ppm: float, jitter_s: float) -> None:
+    """The meter looks back as far as the longest hold-off, so that it ends."""
     meter = RateMeter("mic", RATE_HZ)
     feed(meter, RATE_HZ * (1 + ppm / 1e6), 65, jitter_s=jitter_s)
-    assert meter.measured_s >= LONGEST_PROVEN_RATE_S
+    assert meter.measured_s >= LONGEST_RATE_HOLD_OFF_S

@@ -6,65 +6,65 @@ import time
 import numpy as np
 import pytest
 
-from aegan_monitor.audio.device.shared_stream import MOST_CHUNKS, Microphones, Seat
+from aegan_monitor.audio.device.shared_stream import MOST_CHUNKS, Microphones, Subscription
 from aegan_monitor.errors import CaptureError
 from devices import FalseStream, flat, ramp
 from stopwatch import Stopwatch
 
 
-def join(microphones: Microphones, stream: FalseStream, identity: str = "usb:1") -> Seat:
-    """A seat at a device; its stream is only used by the first."""
+def join(microphones: Microphones, stream: FalseStream, identity: str = "usb:1") -> Subscription:
+    """A subscription at a device; its stream is only used by the first."""
     return microphones.join(identity, "mic", lambda: stream, 10.0)
 
 
 def test_all_hear_every_chunk() -> None:
     """The second one does not open the device anew; the last one closes it, and the next opens it again."""
     microphones, streams = Microphones(), [FalseStream(), FalseStream(), FalseStream()]
-    seats = [join(microphones, streams[0]), join(microphones, streams[1])]
+    subscriptions = [join(microphones, streams[0]), join(microphones, streams[1])]
     streams[0].items += [ramp(10), ramp(20)]
-    for seat in seats:
-        assert [len(chunk.samples) for _ in range(2) if (chunk := seat.read(5.0))] == [10, 20]
-    seats[0].leave()
+    for subscription in subscriptions:
+        assert [len(chunk.samples) for _ in range(2) if (chunk := subscription.read(5.0))] == [10, 20]
+    subscriptions[0].leave()
     assert not streams[0].closed
-    seats[1].leave()
+    subscriptions[1].leave()
     assert streams[0].closed
     assert not streams[1].closed
-    seat = join(microphones, streams[2])
+    subscription = join(microphones, streams[2])
     streams[2].items.append(ramp(30))
-    assert (chunk := seat.read(5.0)) is not None
+    assert (chunk := subscription.read(5.0)) is not None
     assert len(chunk.samples) == 30
-    seat.leave()
+    subscription.leave()
 
 
 def test_a_broken_device_is_told_to_all() -> None:
-    """After what came before; it is closed by then, and the next seat opens it anew though the others have not left."""
+    """After what came before; it is closed by then, and the next subscription opens it anew though the others have not left."""
     microphones, stream, following = Microphones(), FalseStream(), FalseStream()
-    seats = [join(microphones, stream), join(microphones, stream)]
+    subscriptions = [join(microphones, stream), join(microphones, stream)]
     stream.items += [ramp(10), CaptureError("unplugged", "missing")]
-    for seat in seats:
-        assert seat.read(5.0) is not None
+    for subscription in subscriptions:
+        assert subscription.read(5.0) is not None
         with pytest.raises(CaptureError, match="unplugged"):
-            seat.read(5.0)
+            subscription.read(5.0)
     assert stream.closed
-    seat = join(microphones, following)
+    subscription = join(microphones, following)
     following.items.append(ramp(5))
-    assert seat.read(5.0) is not None
-    for each in (*seats, seat):
+    assert subscription.read(5.0) is not None
+    for each in (*subscriptions, subscription):
         each.leave()
     assert following.closed
 
 
 def test_a_device_that_gives_nothing_is_stalled() -> None:
     """After the time that was set."""
-    seat = Microphones().join("usb:1", "microphone 'mic'", FalseStream, 0.3)
+    subscription = Microphones().join("usb:1", "microphone 'mic'", FalseStream, 0.3)
     start_s = time.monotonic()
     with Stopwatch() as watch, pytest.raises(CaptureError) as caught:
-        seat.read(5.0)
+        subscription.read(5.0)
     assert time.monotonic() - start_s > 0.2
     assert watch.read_s() < 2.0
     assert caught.value.fault == "stalled"
     assert str(caught.value) == "microphone 'mic': expected sound, found none for 0.3 s; check its cable and the sound server"
-    seat.leave()
+    subscription.leave()
 
 
 def test_who_is_too_slow_loses_the_oldest_and_is_told() -> None:
@@ -89,13 +89,13 @@ def test_who_is_too_slow_loses_the_oldest_and_is_told() -> None:
 def test_a_reported_overflow_is_one_gap(lost_s: float) -> None:
     """The time that it has lost is not found again by the rate check, and is no wrong rate."""
     stream, late_s = FalseStream(), [0.0]
-    seat, found = join(Microphones(lambda: stream.passed_s + late_s[0]), stream), []
+    subscription, found = join(Microphones(lambda: stream.passed_s + late_s[0]), stream), []
     for second in range(60):
         late_s[0] = lost_s if second >= 20 else 0.0
         stream.items += [ramp(800, overflowed=second == 20), *[ramp(800)] * 19]
-        found += [chunk.overflowed for _ in range(20) if (chunk := seat.read(5.0))]
+        found += [chunk.overflowed for _ in range(20) if (chunk := subscription.read(5.0))]
     assert [index for index, overflowed in enumerate(found) if overflowed] == [400]
-    seat.leave()
+    subscription.leave()
 
 
 def test_a_device_that_does_not_open_opens_later() -> None:
@@ -117,10 +117,10 @@ def test_a_fault_of_the_driver_is_told() -> None:
         def read(self, timeout_s: float) -> None:
             raise ZeroDivisionError(f"driver {timeout_s:g}")
 
-    seat = join(Microphones(), Faulty())
+    subscription = join(Microphones(), Faulty())
     with pytest.raises(CaptureError, match=r"mic: reading it failed \(ZeroDivisionError: driver 0.1\); please report this"):
-        seat.read(5.0)
-    seat.leave()
+        subscription.read(5.0)
+    subscription.leave()
 
 
 def test_a_thread_that_does_not_start_leaves_the_device_free() -> None:
@@ -136,9 +136,9 @@ def test_a_thread_that_does_not_start_leaves_the_device_free() -> None:
     with pytest.raises(RuntimeError, match="can't start new thread"):
         join(microphones, streams[0])
     assert streams[0].closed
-    seat = join(microphones, streams[1])
-    assert seat.read(5.0) is not None
-    seat.leave()
+    subscription = join(microphones, streams[1])
+    assert subscription.read(5.0) is not None
+    subscription.leave()
 
 
 def test_a_device_that_does_not_close_is_told_all_the_same() -> None:
@@ -148,64 +148,64 @@ def test_a_device_that_does_not_close_is_told_all_the_same() -> None:
         def close(self) -> None:
             raise OSError("driver")
 
-    seat = join(Microphones(), Stuck([CaptureError("unplugged")]))
+    subscription = join(Microphones(), Stuck([CaptureError("unplugged")]))
     with pytest.raises(CaptureError, match="unplugged"):
-        seat.read(5.0)
-    seat.leave()
+        subscription.read(5.0)
+    subscription.leave()
 
 
 def test_a_device_that_is_flat_ends_for_all() -> None:
     """After the longest patience of them; a channel that moves keeps it open."""
     microphones, stream = Microphones(lambda: 0.0), FalseStream()
-    seats = [microphones.join("usb:1", "mic", lambda: stream, 10.0, patience_s) for patience_s in (1.5, 0.5)]
+    subscriptions = [microphones.join("usb:1", "mic", lambda: stream, 10.0, patience_s) for patience_s in (1.5, 0.5)]
     stream.items += [flat(8000)] * 4
-    for seat in seats:
-        chunks = [seat.read(5.0) for _ in range(4)]
+    for subscription in subscriptions:
+        chunks = [subscription.read(5.0) for _ in range(4)]
         assert all(chunks)
         with pytest.raises(CaptureError) as caught:
-            seat.read(5.0)
+            subscription.read(5.0)
         assert (caught.value.fault, str(caught.value)) == ("silent", "mic: expected sound, found no channel that moves; check its cable")
     assert stream.closed
     assert stream.passed_s == 2.0
-    for seat in seats:
-        seat.leave()
+    for subscription in subscriptions:
+        subscription.leave()
 
 
 def test_who_is_impatient_does_not_end_it_for_the_others() -> None:
     """The longest time without samples counts."""
     microphones, stream = Microphones(), FalseStream()
-    seats = [microphones.join("usb:1", "mic", lambda: stream, stall_s) for stall_s in (0.1, 30.0)]
-    assert [seat.read(0.5) for seat in seats] == [None, None]
+    subscriptions = [microphones.join("usb:1", "mic", lambda: stream, stall_s) for stall_s in (0.1, 30.0)]
+    assert [subscription.read(0.5) for subscription in subscriptions] == [None, None]
     stream.items.append(ramp(10))
-    for seat in seats:
-        assert seat.read(5.0) is not None
-        seat.leave()
+    for subscription in subscriptions:
+        assert subscription.read(5.0) is not None
+        subscription.leave()
 
 
 def test_a_process_that_was_frozen_is_no_silence() -> None:
     """Hours pass in one turn: the device is not stalled, it was not listened to."""
     times_s = iter(range(0, 1_000_000, 3600))
     microphones, stream = Microphones(lambda: float(next(times_s))), FalseStream()
-    seat = microphones.join("usb:1", "mic", lambda: stream, 5.0)
-    assert seat.read(0.1) is None
-    seat.leave()
+    subscription = microphones.join("usb:1", "mic", lambda: stream, 5.0)
+    assert subscription.read(0.1) is None
+    subscription.leave()
 
 
 def test_a_suspended_machine_has_a_gap() -> None:
     """The monotonic clock and the device stand meanwhile: only the other clock tells."""
     slept_s = iter([0.0, 0.0, 100.0, 100.0])
     microphones, stream = Microphones(lambda: 0.0, sleep_clock=lambda: next(slept_s)), FalseStream([ramp(10), ramp(20), ramp(30)])
-    seat = join(microphones, stream)
-    chunks = [seat.read(5.0) for _ in range(3)]
+    subscription = join(microphones, stream)
+    chunks = [subscription.read(5.0) for _ in range(3)]
     assert [chunk.overflowed for chunk in chunks if chunk] == [False, True, False]
-    seat.leave()
+    subscription.leave()
 
 
 def test_a_thread_that_loses_its_turn_was_not_suspended() -> None:
     """Between its two clocks: the difference is too small once, and right again with the next chunk."""
     slept_s = iter([5.0, 5.0, 4.8, 5.0, 5.0])
     microphones, stream = Microphones(lambda: 0.0, sleep_clock=lambda: next(slept_s)), FalseStream([ramp(10), ramp(20), ramp(30)])
-    seat = join(microphones, stream)
-    chunks = [seat.read(5.0) for _ in range(3)]
+    subscription = join(microphones, stream)
+    chunks = [subscription.read(5.0) for _ in range(3)]
     assert [chunk.overflowed for chunk in chunks if chunk] == [False, False, False]
-    seat.leave()
+    subscription.leave()
