@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def make_folder(folder: Path, top: Path) -> None:
-    """Make it, and those above it that lack; what was made is on the disk when it returns.
+    """Make a folder and its missing parents; all of them are on the disk when this returns.
 
-    From `top` on they are ours: a start that was killed may have made them.
+    The folders from `top` on are synced even where they exist: an earlier start may have made them and been killed.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: A folder cannot be made.
     """
     new = [each for each in (folder, *folder.parents) if each.is_relative_to(top) or not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -21,17 +21,17 @@ def make_folder(folder: Path, top: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """All names in it are on the disk when it returns, as far as its file system and its rights allow.
+    """Sync the names in a folder to the disk, as far as its file system and its permissions allow.
 
     Raises:
         OSError: The disk has failed.
     """
-    with contextlib.suppress(PermissionError):  # one may be written and not read
+    with contextlib.suppress(PermissionError):  # a folder may be writable but not readable
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # some network shares have no such thing
+            if error.errno != errno.EINVAL:  # some network shares cannot sync a folder
                 raise
         finally:
             os.close(descriptor)
