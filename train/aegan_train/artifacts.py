@@ -56,7 +56,7 @@ def finish(
     networks = training.generator, training.discriminator, device
     statistics = gather_statistics(training, TorchSession(*networks, ["embedding"]), fit_clips, pictures)
     mean_spectrogram = mean_of_clips(pictures.db, config.clip.clip_frames)
-    reference, shrinkage = fit_reference(statistics, make_filterbank(config.features), mean_spectrogram)
+    reference, shrinkage = fit_reference(statistics, make_filterbank(config.features), mean_spectrogram, config.max_reference_clips)
     session = TorchSession(*networks)
     scores, varied, segments = score_held_out(training, reference, session, held_out)
     fields = BundleFields(
@@ -70,7 +70,9 @@ def finish(
         choice=config.choice,
         sensitivity={},
         precision=config.precision,
-        reference=ReferenceRecord(n_clips=len(fit_clips), n_backgrounds=config.n_backgrounds, covariance=COVARIANCE, shrinkage=shrinkage),
+        reference=ReferenceRecord(
+            n_clips=len(reference.embedding_clips), n_backgrounds=config.n_backgrounds, covariance=COVARIANCE, shrinkage=shrinkage
+        ),
         normalisation=normalise(scores),
         calibration=calibrate(scores, varied),
         provenance=Provenance(

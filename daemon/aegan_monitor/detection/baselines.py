@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from aegan_monitor.detection.features import BandScale, FeatureParameters, make_filterbank
-from aegan_monitor.detection.reference import N_NEAREST, ReferenceSet, cosine_distances, nearest_mean, unit
+from aegan_monitor.detection.reference import N_NEAREST, ReferenceSet, cosine_distances
 from aegan_monitor.types import DoubleArray, FloatArray
 
 CONTROL_SCALES: tuple[BandScale, ...] = ("linear", "mel")
@@ -30,17 +30,17 @@ def mean_bands(db: FloatArray) -> DoubleArray:
 
 def euclidean(bands: DoubleArray, place: int, reference: ReferenceSet) -> float:
     """Mean Euclidean distance to the two nearest normal clips, each band in standard deviations of the normal clips."""
-    return nearest_mean((reference.control_clips[:, place] - bands[place]) / reference.control_std[place])
+    return reference.standardised_bands[place].mean_distance(bands[place] / reference.control_std[place])
 
 
 def cosine(bands: DoubleArray, place: int, reference: ReferenceSet) -> float:
     """Mean cosine distance to the two nearest normal clips, of mean spectra in dB."""
-    return float(np.sort(cosine_distances(bands[place], unit(reference.control_clips[:, place])))[:N_NEAREST].mean())
+    return float(cosine_distances(bands[place], reference.unit_bands[place], N_NEAREST)[0].mean())
 
 
 def near(bands: DoubleArray, place: int, reference: ReferenceSet) -> float:
     """The Euclidean distance where directions in which a changed background moves normal clips count less."""
-    return nearest_mean((reference.control_clips[:, place] - bands[place]) @ reference.control_near[place])
+    return reference.near_bands[place].mean_distance(bands[place] @ reference.control_near[place])
 
 
 CONTROLS: dict[str, tuple[Callable[[DoubleArray, int, ReferenceSet], float], int]] = {

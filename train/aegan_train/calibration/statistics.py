@@ -11,6 +11,7 @@ from aegan_monitor.detection.fusion import log_score
 from aegan_monitor.detection.record import Calibration, FusionTerm, Normalisation
 from aegan_monitor.detection.reference import N_LOF_NEIGHBOURS, ReferenceSet
 from aegan_monitor.types import DoubleArray, FloatArray
+from aegan_train.calibration.coreset import choose_clips
 
 COVARIANCE = "ledoit-wolf"
 PROBABILITIES = [*(round(i / 100, 2) for i in range(100)), 0.995, 0.999, 1.0]
@@ -36,30 +37,40 @@ class ClipStatistics:
     band_changes: DoubleArray
 
 
-def fit_reference(clips: ClipStatistics, filterbank: FloatArray, mean_spectrogram: FloatArray) -> tuple[ReferenceSet, float]:
+def fit_reference(
+    clips: ClipStatistics, filterbank: FloatArray, mean_spectrogram: FloatArray, max_clips: int | None = None
+) -> tuple[ReferenceSet, float]:
     """The reference set, and the shrinkage of its covariance.
+
+    All clips enter means, spreads and covariance. At most `max_clips` of them (`choose_clips`) are kept for the distances to
+    neighbours; None keeps all.
 
     The covariance is shrunk towards a multiple of the identity (O. Ledoit, M. Wolf, 2004): that of fewer clips than
     dimensions is singular. The reference code inverts it all the same.
     """
     embeddings, bands = clips.embeddings, clips.bands
     covariance = LedoitWolf().fit(embeddings)
-    lof = LocalOutlierFactor(min(N_LOF_NEIGHBOURS, len(embeddings) - 1), metric="cosine", algorithm="brute", novelty=True).fit(embeddings)
-    distances, neighbours = lof.kneighbors()
     embedding_std, control_std = np.maximum(embeddings.std(axis=0), LEAST_STD), np.maximum(bands.std(axis=0), LEAST_CONTROL_STD_DB)
+    embedding_near = compensate(embedding_std, clips.embedding_changes)
+    control_near = np.stack([compensate(std, clips.band_changes[:, place]) for place, std in enumerate(control_std)])
+    spaces = [embeddings, *(bands[:, place] for place in range(bands.shape[1]))]
+    kept = choose_clips(spaces, [embedding_near, *control_near], max_clips or len(embeddings))
+    n_neighbours = min(N_LOF_NEIGHBOURS, len(kept) - 1)
+    lof = LocalOutlierFactor(n_neighbours, metric="cosine", algorithm="brute", novelty=True).fit(embeddings[kept])
+    distances, neighbours = lof.kneighbors()
     reference = ReferenceSet(
         filterbank=filterbank,
         mean_spectrogram=mean_spectrogram,
         embedding_mean=covariance.location_,
         embedding_precision=covariance.precision_,
-        embedding_clips=embeddings,
+        embedding_clips=embeddings[kept],
         embedding_std=embedding_std,
-        embedding_near=compensate(embedding_std, clips.embedding_changes),
+        embedding_near=embedding_near,
         lof_distance=distances[:, -1],
         lof_density=1.0 / (np.maximum(distances, distances[neighbours, -1]).mean(axis=1) + 1e-10),
-        control_clips=bands,
+        control_clips=bands[kept],
         control_std=control_std,
-        control_near=np.stack([compensate(std, clips.band_changes[:, place]) for place, std in enumerate(control_std)]),
+        control_near=control_near,
     )
     return reference, float(covariance.shrinkage_)
 
