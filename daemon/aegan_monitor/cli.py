@@ -19,13 +19,11 @@ def run_run(arguments: argparse.Namespace) -> int:
     """`aegan-monitor run`."""
     from aegan_monitor.config.model import load_config  # noqa: PLC0415 - each command loads only what it needs
     from aegan_monitor.logs import make_handler  # noqa: PLC0415
-    from aegan_monitor.service.malloc import keep_memory_whole  # noqa: PLC0415
     from aegan_monitor.service.monitor import Monitor  # noqa: PLC0415
 
     config = load_config(arguments.config)
     logging.basicConfig(level=config.log_level.upper(), handlers=[make_handler(sys.stderr, os.environ)])
     faulthandler.enable()  # where each thread was, in the log, when it crashes or systemd's watchdog ends it
-    keep_memory_whole()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # too early: what it would read is being read
     monitor = Monitor(config, read_again=lambda: load_config(arguments.config))
     stop_on_signals(monitor.stop)

@@ -86,6 +86,19 @@ def load_bundle(folder: Path) -> Bundle:
     return Bundle(folder, record, reference)
 
 
+def require_streamable(bundle: Bundle) -> None:
+    """Refuse features that depend on a whole clip.
+
+    Raises:
+        BundleError: The bundle was trained with `top_db`.
+    """
+    if bundle.record.features.top_db is not None:
+        raise BundleError(
+            f"{bundle.folder}: trained with top_db {bundle.record.features.top_db:g}, which needs whole clips and cannot be streamed; "
+            "train with top_db: null, or use replay --clips"
+        )
+
+
 @contextmanager
 def accessing(folder: Path) -> Iterator[None]:
     """What reads from a bundle goes here.

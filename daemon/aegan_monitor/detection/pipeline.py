@@ -1,5 +1,6 @@
 """The pure middle of the line: samples in, the scores of clips out. No clock, thread, log or file."""
 
+import copy
 from collections.abc import Iterable
 
 import numpy as np
@@ -48,6 +49,13 @@ class Pipeline:
         self._power: DoubleArray = np.zeros(0)
         self._control_db: FloatArray = np.zeros((self._n_control_bands, 0), np.float32)
         self._n_frames_forgotten = 0
+
+    def fork(self) -> "Pipeline":
+        """For another stream, on the same arrays, session and scratch memory: both belong to one thread."""
+        found = copy.copy(self)
+        found._logmel, found._segmenter = self._logmel.fork(), self._segmenter.fork()
+        found.reset()
+        return found
 
     def push(self, samples: FloatArray) -> list[ClipScore]:
         """One score for each clip that `samples`, float32 `[n_samples]`, complete."""

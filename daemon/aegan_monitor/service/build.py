@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.config.capture import MicCaptureConfig
-from aegan_monitor.config.model import MachineConfig, MonitorConfig
+from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig
 from aegan_monitor.config.validation import Settings
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.mqtt.endpoint import Connection, make_connection
-from aegan_monitor.service.runtime import Line, Sessions, make_line
+from aegan_monitor.service.inference import Sessions
+from aegan_monitor.service.runtime import Line, make_line
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,12 @@ class Setup:
         return ", ".join([*told, *([] if self.has_broker_of(before) else ["another connection to the broker"])])
 
 
-def build(config: MonitorConfig, capture: Callable[[MachineConfig, int], Capture], before: Setup | None = None) -> Setup:
+def build(
+    config: MonitorConfig,
+    capture: Callable[[MachineConfig, int], Capture],
+    before: Setup | None = None,
+    make_sessions: Callable[[InferenceConfig], Sessions] = Sessions,
+) -> Setup:
     """Load and prove every bundle, and make every line.
 
     A line of `before` is taken over, running as it is, where neither its configuration nor the content of its bundle has changed
@@ -60,7 +66,7 @@ def build(config: MonitorConfig, capture: Callable[[MachineConfig, int], Capture
     if connection.warning:
         log.warning(connection.warning)
     keeps_sessions = before is not None and before.config.inference == config.inference
-    sessions = before.sessions if before and keeps_sessions else Sessions(config.inference)
+    sessions = before.sessions if before and keeps_sessions else make_sessions(config.inference)
     known = {line.machine.name: line for line in before.lines} if before and keeps_sessions else {}
     lines = [_find_unchanged(machine, known) or _make(machine, sessions, capture) for machine in config.machines]
     return Setup(config, connection, sessions, lines)
@@ -85,7 +91,7 @@ def _compare(old: Settings, new: Settings, prefix: str = "") -> Iterator[tuple[s
 
 def _find_unchanged(machine: MachineConfig, known: dict[str, Line]) -> Line | None:
     line = known.get(machine.name)
-    if line is None or line.config != machine or line.listener.error:  # one that has failed reads no more: it begins anew
+    if line is None or line.config != machine or line.listener.error or line.retry.error:  # what has failed begins anew
         return None
     is_same = load_bundle(machine.bundle).record.record_sha256 == line.bundle.record.record_sha256
     return line if is_same else None

@@ -79,7 +79,7 @@ class HealthReport:
     def tell(self) -> str:
         """One line for `systemctl status`."""
         lines = self._lines()
-        states = ", ".join(tell_state(line.machine, line.listener.sensor()) for line in lines)
+        states = ", ".join(tell_state(line.machine, line.sensor()) for line in lines)
         broker = "connected" if self.connected else self._delivery.problem or "not connected yet"
         disk = f"; outbox: {self._scribe.problem}" if self._scribe.problem else ""
         reload = f"; reload failed, the configuration from before is in use: {self._reloader.problem}" if self._reloader.problem else ""
@@ -104,7 +104,7 @@ def _machine_health(line: Line, uptime_s: float) -> payloads.MachineHealth:
         active=line.machine.active,
         acknowledged=line.machine.standing == "acknowledged",
         shelved=line.machine.standing == "shelved",
-        sensor=line.listener.sensor().state,
+        sensor=line.sensor().state,
         coverage_percent=round(min(100.0, 100 * _scored_s(line) / max(uptime_s, 1e-3)), 2),
         dropped_samples_total=line.ring.dropped_samples_total,
         gaps_total=line.ring.gaps_total,
@@ -113,7 +113,7 @@ def _machine_health(line: Line, uptime_s: float) -> payloads.MachineHealth:
 
 
 def _read(line: Line) -> Reading:
-    return Reading(_scored_s(line), line.machine.last_score if line.listener.sensor().state == "ok" else None)
+    return Reading(_scored_s(line), line.machine.last_score if line.sensor().state == "ok" else None)
 
 
 def _scored_s(line: Line) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.supervisor import stop_all
 from aegan_monitor.clock import now, since_boot_s
-from aegan_monitor.config.model import MachineConfig, MonitorConfig
+from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig
 from aegan_monitor.homeassistant.birth import Birth
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.publisher import FIRST_RETRY_S, MqttPublisher
@@ -20,7 +20,7 @@ from aegan_monitor.service.build import Setup, build
 from aegan_monitor.service.command_queue import Inbox
 from aegan_monitor.service.handover import Delivery
 from aegan_monitor.service.health import HealthReport
-from aegan_monitor.service.malloc import give_back_memory
+from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.metrics import MetricsServer
 from aegan_monitor.service.reload import Reloader
 from aegan_monitor.service.reload_answer import Answer, find_answer_path, forget_answer, write_answer
@@ -48,6 +48,7 @@ class Monitor:
         *,
         read_again: Callable[[], MonitorConfig] | None = None,
         capture: Callable[[MachineConfig, int], Capture] = make_capture,
+        make_sessions: Callable[[InferenceConfig], Sessions] = Sessions,
         notifier: Notifier | None = None,
         clock: Callable[[], float] = time.monotonic,
         shelf_clock: Callable[[], float] = since_boot_s,
@@ -62,8 +63,8 @@ class Monitor:
         self._stopping = False  # no Event, see stop_on_signals
         self._notifier = notifier or Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._topics = Topics(config.mqtt.base_topic, config.node)
-        self._setup = build(config, capture)
-        self._reloader = Reloader(lambda before: build(read_again() if read_again else config, capture, before))
+        self._setup = build(config, capture, make_sessions=make_sessions)
+        self._reloader = Reloader(lambda before: build(read_again() if read_again else config, capture, before, make_sessions))
         self._answer_path = find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
         self._outbox = Outbox(
             durable=True,
@@ -100,6 +101,7 @@ class Monitor:
         Raises:
             HeldJournalError: Another process has the outbox; nothing was started.
             CaptureError: A finite capture failed; everything else was shut down in order first.
+            InferenceRunError: The inference of every machine has failed, and retries do not help; likewise.
         """
         self._answer(forget_answer)
         self._scribe.start()
@@ -117,7 +119,7 @@ class Monitor:
             self._scribe.settle()
             self._delivery.stop()
             self._scribe.stop()
-        failed = [line.listener.error for line in self._setup.lines if line.listener.error]
+        failed = [error for line in self._setup.lines if (error := line.error)]
         if failed:
             raise failed[0]
 
@@ -131,7 +133,6 @@ class Monitor:
             self._worker.listen(line)
         if self._metrics:
             self._metrics.start()
-        give_back_memory()
         self._tell_status()
         self._notifier.ready()
 
@@ -158,6 +159,8 @@ class Monitor:
             self._scribe.notify()
             self._delivery.flush()
             self._reload()
+            if all(line.is_lost for line in self._setup.lines) and (error := self._setup.lines[0].retry.error):
+                raise error  # exit code 1: systemd starts the daemon again
             if was_over and self._is_over():
                 return
 
@@ -175,7 +178,6 @@ class Monitor:
             log.error("reload failed, the configuration from before stays in use: %s", self._reloader.problem)
         else:
             self._adopt(setup)
-        give_back_memory()
         self._publish_health()
         self._tell_status()
         self._notifier.ready()

@@ -1,12 +1,11 @@
 """One machine's line, built from its configuration: bundle, session, capture, ring, pipeline, judge."""
 
-import logging
 import math
 import sys
 import time
-import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 
 from aegan_monitor.alarm.machine import Judge, Machine
@@ -15,17 +14,16 @@ from aegan_monitor.audio.microphone import MicrophoneCapture
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.stdin import Pipe, StdinCapture
-from aegan_monitor.audio.supervisor import Listener
+from aegan_monitor.audio.supervisor import HEARD, Listener, SensorState
 from aegan_monitor.config.capture import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
-from aegan_monitor.config.model import InferenceConfig, MachineConfig
-from aegan_monitor.detection.bundle import Bundle, load_bundle
-from aegan_monitor.detection.fusion import needed_graphs, score_names
-from aegan_monitor.detection.golden import require_golden
-from aegan_monitor.detection.network import GRAPHS, Graph, OrtSession
-from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.errors import BundleError, ConfigError
-
-log = logging.getLogger(__name__)
+from aegan_monitor.config.model import MachineConfig
+from aegan_monitor.detection.bundle import Bundle
+from aegan_monitor.detection.fusion import score_names
+from aegan_monitor.detection.network import OrtSession
+from aegan_monitor.errors import AeganError, ConfigError, InferenceError
+from aegan_monitor.messages.payloads import Payload
+from aegan_monitor.service.inference import InferenceRetry, Sessions
+from aegan_monitor.types import Run
 
 RING_S = 30.0
 LONGEST_RUN_S = 4.0  # about MAX_BATCH segments: memory is the same whether one turn is late or not
@@ -44,6 +42,7 @@ class Line:
     config: MachineConfig
     bundle: Bundle
     made_s: float = field(default_factory=time.monotonic)
+    retry: InferenceRetry = field(default_factory=InferenceRetry)
 
     @property
     def deadline_s(self) -> float:
@@ -51,6 +50,35 @@ class Line:
         clip_s = self.bundle.record.first_decision_samples / self.sample_rate_hz
         silence_s = 2 * self.config.no_data_s if math.isfinite(self.config.no_data_s) else 0.0  # as in make_listener
         return silence_s + clip_s + SLACK_S
+
+    def hear(self, run: Run, time: datetime, now_s: float) -> list[Payload]:
+        """Score a run, as `Machine.hear`; a failure of the inference is this machine's fault alone, and is retried."""
+        admitted = self.retry.admit(run)
+        if admitted is None:
+            return []
+        try:
+            payloads = self.machine.hear(admitted, time, now_s)
+        except (InferenceError, MemoryError) as error:
+            self.retry.fail(error)
+            return []
+        if payloads:
+            self.retry.succeed()
+        return payloads
+
+    def sensor(self) -> SensorState:
+        """What can be said of the input now, and of its inference (any thread)."""
+        state, error = self.listener.sensor(), self.retry.error
+        return SensorState("inference", f"{error}; it is retried") if error and state.state in HEARD else state
+
+    @property
+    def error(self) -> AeganError | None:
+        """Why a finite capture was not heard or not judged to its end."""
+        return self.listener.error or (self.retry.error if self.ring.ended else None)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its inference fails, and no retry helps: for a long time, or there is no more sound to try with."""
+        return self.retry.is_lost or (self.retry.error is not None and self.ring.ended)
 
 
 def choose_score(machine: MachineConfig, bundle: Bundle) -> str:
@@ -64,35 +92,6 @@ def choose_score(machine: MachineConfig, bundle: Bundle) -> str:
     if score not in names:
         raise ConfigError(f"machine {machine.name}: score: {score!r} is none of {', '.join(names)}")
     return score
-
-
-def require_streamable(bundle: Bundle) -> None:
-    """Refuse features that depend on a whole clip.
-
-    Raises:
-        BundleError: The bundle was trained with `top_db`.
-    """
-    if bundle.record.features.top_db is not None:
-        raise BundleError(
-            f"{bundle.folder}: trained with top_db {bundle.record.features.top_db:g}, which needs whole clips and cannot be streamed; "
-            "train with top_db: null, or use replay --clips"
-        )
-
-
-def open_session(bundle: Bundle, inference: InferenceConfig, score: str) -> OrtSession:
-    """A session with the graphs that `score` needs, once the golden recording has passed on all of them.
-
-    Raises:
-        InferenceError: No runtime, or a required provider is not in use.
-        BundleError: The golden check failed, or the bundle cannot be streamed.
-    """
-    require_streamable(bundle)
-
-    def load(graphs: Iterable[Graph]) -> OrtSession:
-        return OrtSession(bundle, graphs, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
-
-    require_golden(bundle, load(GRAPHS))
-    return load(needed_graphs(bundle.record, score))
 
 
 def make_capture(machine: MachineConfig, sample_rate_hz: int) -> Capture:
@@ -111,36 +110,17 @@ def find_standard_input() -> Pipe:
     return Pipe(sys.stdin.fileno())
 
 
-class Sessions:
-    """Machines that share a bundle (and what they need of it) share one session, which goes with the last of them."""
-
-    def __init__(self, inference: InferenceConfig) -> None:
-        self._inference = inference
-        self._open: weakref.WeakValueDictionary[tuple[str, tuple[Graph, ...]], OrtSession] = weakref.WeakValueDictionary()
-
-    def open(self, bundle: Bundle, score: str) -> OrtSession:
-        """The session for `score`; raises as `open_session`."""
-        key = (bundle.record.record_sha256, needed_graphs(bundle.record, score))
-        session = self._open.get(key)
-        if session is None:
-            session = self._open[key] = open_session(bundle, self._inference, score)
-            requested = ", ".join(self._inference.providers)
-            log.info("%s: golden check passed; inference on %s (asked for: %s)", bundle.folder, session.provider, requested)
-        return session
-
-
 def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[MachineConfig, int], Capture] = make_capture) -> Line:
     """Everything that one machine needs, with nothing running yet.
 
     Raises:
         ConfigError, BundleError, InferenceError: As the parts tell.
     """
-    bundle = load_bundle(config.bundle)
+    bundle = sessions.load_bundle(config.bundle)
     features = bundle.record.features
     score = choose_score(config, bundle)
     session = sessions.open(bundle, score)
-    pipeline = Pipeline(bundle.record, bundle.reference, session, [score])
-    machine = Machine(config.name, pipeline, Judge(bundle.record, score, config.alarm))
+    machine = Machine(config.name, sessions.make_pipeline(bundle, score), Judge(bundle.record, score, config.alarm))
     ring = Ring(round(RING_S * features.sample_rate_hz), features.hop_samples, round(LONGEST_RUN_S * features.sample_rate_hz))
     listener = make_listener(config, ring, capture(config, features.sample_rate_hz), bundle.record.first_decision_samples)
     return Line(machine, listener, ring, session, features.sample_rate_hz, config, bundle)

@@ -61,9 +61,9 @@ class Worker:
         """Take what has been heard of one machine, waiting for it a little, and look at its shelf."""
         machine, name = line.machine, line.machine.name
         run = line.ring.read(wait_s)
-        payloads = [] if run is None else machine.hear(run, now(), self._shelf_clock())
+        payloads = [] if run is None else line.hear(run, now(), self._shelf_clock())
         self._publish(name, payloads)
-        sensor = line.listener.sensor()  # which may be that it has ended, behind its last decision
+        sensor = line.sensor()  # which may be that it has ended, behind its last decision
         self._publish(name, machine.sense(sensor, now()))
         self._publish(name, machine.look(now(), self._shelf_clock()))
         decided = any(isinstance(payload, Score) for payload in payloads)

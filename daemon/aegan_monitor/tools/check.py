@@ -12,7 +12,7 @@ import numpy as np
 from aegan_monitor.audio.file import find_rate_hz
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.config.model import AlarmConfig, InferenceConfig, MachineConfig, MonitorConfig, load_config
-from aegan_monitor.detection.bundle import Bundle, load_bundle
+from aegan_monitor.detection.bundle import Bundle, load_bundle, require_streamable
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.golden import StageCheck, require_golden
 from aegan_monitor.detection.network import OrtSession
@@ -22,7 +22,7 @@ from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.homeassistant.discovery import list_trials
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.endpoint import add_secrets, locate
-from aegan_monitor.service.runtime import choose_score, make_capture, require_streamable
+from aegan_monitor.service.runtime import choose_score, make_capture
 from aegan_monitor.tools.broker_probe import BrokerProbe, Permission
 
 Tell = Callable[[str], object]
@@ -62,7 +62,7 @@ def prove_bundle(bundle: Bundle, inference: InferenceConfig, tell: Tell) -> None
     """
     session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
     tell(f"provider: {session.provider} (asked for: {', '.join(session.requested)})")
-    require_golden(bundle, session, lambda check: tell(_describe(check)))
+    require_golden(bundle, session, tell=lambda check: tell(_describe(check)))
     tell("golden check passed")
 
 

@@ -11,12 +11,11 @@ from pathlib import Path
 from aegan_monitor.alarm.machine import Judge
 from aegan_monitor.audio.file import FileCapture, read_recording
 from aegan_monitor.config.model import AlarmConfig
-from aegan_monitor.detection.bundle import Bundle
+from aegan_monitor.detection.bundle import Bundle, require_streamable
 from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.policy import make_threshold
 from aegan_monitor.errors import AeganError, CaptureError
-from aegan_monitor.service.runtime import require_streamable
 
 Write = Callable[[str], object]
 
