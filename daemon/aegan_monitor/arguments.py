@@ -47,6 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="prove that this machine can monitor: configuration, bundle, provider, microphone, broker")
     check.add_argument("--config", type=Path, metavar="FILE")
     check.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE")
+    check.add_argument("--verbose", action="store_true", help="print every stage of the golden check")
 
     devices = commands.add_parser("devices", help="list microphones, and how loud they are")
     devices.add_argument("device", nargs="?", metavar="NAME", help="name, or part of it (default: all)")

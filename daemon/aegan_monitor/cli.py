@@ -96,8 +96,10 @@ def run_check(arguments: argparse.Namespace) -> int:
     if (arguments.config is None) == (arguments.bundle is None):
         make_parser().error("check takes either --config FILE or BUNDLE")
     if arguments.config:
-        return check_configuration(arguments.config, partial(print, flush=True), partial(tell_error, "aegan-monitor"))
-    check_bundle(arguments.bundle, InferenceConfig(), print)
+        return check_configuration(
+            arguments.config, partial(print, flush=True), partial(tell_error, "aegan-monitor"), verbose=arguments.verbose
+        )
+    check_bundle(arguments.bundle, InferenceConfig(), print, verbose=arguments.verbose)
     return 0
 
 

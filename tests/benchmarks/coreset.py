@@ -1,6 +1,6 @@
-"""AUC and cost of a decision against the number of normal clips kept, and the cost of choosing them.
+"""AUC and cost of a decision against the number of rows of the reference set, and the cost of grouping the clips.
 
-.venv/bin/python tests/benchmarks/coreset.py [RUN DATA]     (RUN: of `aegan-train fit`; about six minutes without, most of it synthesis)
+.venv/bin/python tests/benchmarks/coreset.py [RUN DATA]     (RUN: of `aegan-train fit`; about ten minutes, most of it synthesis)
 """
 
 import resource
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import LocalOutlierFactor
 
 from aegan_monitor.audio.file import read_recording
 from aegan_monitor.demo.pump import Pump
@@ -22,11 +23,11 @@ from aegan_monitor.detection.features import LogMel, limit_range
 from aegan_monitor.detection.fusion import log_score
 from aegan_monitor.detection.network import OrtSession, Session, empty_outputs
 from aegan_monitor.detection.record import BundleFields
-from aegan_monitor.detection.reference import ReferenceSet
+from aegan_monitor.detection.reference import DENSITY_FLOOR, N_LOF_NEIGHBOURS, ReferenceSet
 from aegan_monitor.detection.scores import SCORE_IDS, ClipEvidence
 from aegan_monitor.detection.segments import cut_segments
 from aegan_monitor.types import FloatArray, SegmentOutputs
-from aegan_train.calibration.coreset import choose_clips
+from aegan_train.calibration.coreset import group_clips, mean_of_groups
 from aegan_train.calibration.statistics import ClipStatistics, fit_reference
 from aegan_train.checkpoint import load_trained
 from aegan_train.evaluate import load_fields
@@ -35,10 +36,10 @@ from aegan_train.torch_session import TorchSession
 
 SCORES = ("D_near", "D_knn", "D_lof", "C_linear_euclidean", "C_mel_near")
 FUSED = ("D_near", "C_linear_euclidean")
-N_PUMPS, CLIPS_PER_PUMP, N_TEST = 400, 5, 200
+N_PUMPS, CLIPS_PER_PUMP, N_TEST = 400, 5, 500
 FAULT_PART = 0.12  # of a faulty pump's sound in a synthesised fault: weak, so that the AUC has room on both sides
 CLIP_SAMPLES = 160_000
-N_LARGE, N_EMBEDDING = 100_000, 512
+N_LARGE, N_EMBEDDING, N_ROWS = 100_000, 512, 128
 
 
 def embed(samples: Iterable[FloatArray], fields: BundleFields, reference: ReferenceSet, session: Session) -> list[ClipEvidence]:
@@ -60,22 +61,25 @@ def fit(clips: list[ClipEvidence], filterbank: FloatArray) -> ReferenceSet:
     return fit_reference(ClipStatistics(embeddings, bands, embeddings[:0], bands[:0]), filterbank, np.zeros((1, 1), np.float32))[0]
 
 
-def keep(reference: ReferenceSet, n_clips: int, *, rng: np.random.Generator | None = None) -> ReferenceSet:
-    """The same with at most `n_clips` clips: the coreset, or drawn by `rng`."""
+def keep(reference: ReferenceSet, max_rows: int, kind: str) -> ReferenceSet:
+    """The same with at most `max_rows` rows: the `means` of groups, or clips drawn at `random`."""
     embeddings, bands = reference.embedding_clips, reference.control_clips
     spaces = [embeddings, *(bands[:, place] for place in range(bands.shape[1]))]
-    n = min(n_clips, len(embeddings))
-    chosen = (
-        rng.choice(len(embeddings), n, replace=False)
-        if rng
-        else choose_clips(spaces, [reference.embedding_near, *reference.control_near], n)
-    )
+    groups = group_clips(spaces, [reference.embedding_near, *reference.control_near], max_rows)
+    if kind == "means":
+        rows, row_bands = mean_of_groups(embeddings, groups), mean_of_groups(bands, groups)
+    else:
+        n = int(groups.max()) + 1
+        chosen = np.random.default_rng(0).choice(len(embeddings), n, replace=False)
+        rows, row_bands = embeddings[chosen], bands[chosen]
+    n_neighbours = min(N_LOF_NEIGHBOURS, len(rows) - 1)
+    distances, places = LocalOutlierFactor(n_neighbours, metric="cosine", algorithm="brute", novelty=True).fit(rows).kneighbors()
     return replace(
         reference,
-        embedding_clips=embeddings[chosen],
-        control_clips=bands[chosen],
-        lof_distance=reference.lof_distance[chosen],
-        lof_density=reference.lof_density[chosen],
+        embedding_clips=rows,
+        control_clips=row_bands,
+        lof_distance=distances[:, -1],
+        lof_density=1.0 / (np.maximum(distances, distances[places, -1]).mean(axis=1) + DENSITY_FLOOR),
     )
 
 
@@ -89,14 +93,13 @@ def measure(reference: ReferenceSet, normal: list[ClipEvidence], faulty: list[Cl
 
 
 def print_curve(title: str, reference: ReferenceSet, normal: list[ClipEvidence], faulty: list[ClipEvidence]) -> None:
-    """One line a size: the coreset's AUCs, and the fusion's AUC of as many clips drawn at random (mean of five draws)."""
+    """One line a size: AUCs with the means of groups, and the fusion's AUC with as many clips drawn at random."""
     n_all = len(reference.embedding_clips)
     print(f"{title}: {n_all} normal clips, tested on {len(normal)} normal and {len(faulty)} faulty ones")
-    print(f"{'clips':>8}" + "".join(f"{name:>20}" for name in (*SCORES, "fusion", "fusion at random")))
-    for n_clips in [*(2**power for power in range(4, 12) if 2**power < n_all), n_all]:
-        found = measure(keep(reference, n_clips), normal, faulty)
-        drawn = [measure(keep(reference, n_clips, rng=np.random.default_rng(seed)), normal, faulty)["fusion"] for seed in range(5)]
-        print(f"{n_clips:8}" + "".join(f"{value:20.3f}" for value in (*found.values(), np.mean(drawn))), flush=True)
+    print(f"{'rows':>8}" + "".join(f"{name:>20}" for name in (*SCORES, "fusion", "fusion at random")))
+    for n_rows in [*(2**power for power in range(4, 12) if 2**power < n_all), n_all]:
+        found, drawn = (measure(keep(reference, n_rows, kind), normal, faulty) for kind in ("means", "random"))
+        print(f"{n_rows:8}" + "".join(f"{value:20.3f}" for value in (*found.values(), drawn["fusion"])), flush=True)
 
 
 def read_pumps(seeds: Iterable[int], n_clips: int, fault_part: float = 0.0) -> Iterator[FloatArray]:
@@ -140,20 +143,20 @@ def print_recorded(run: Path, data: Path) -> None:
 def print_cost() -> None:
     """Seconds and memory of choosing from many clips, and the time of a decision with few and with many clips recorded."""
     rng = np.random.default_rng(0)
-    n_kept = 256
     embeddings, bands = rng.normal(size=(N_LARGE, N_EMBEDDING)), rng.normal(size=(N_LARGE, 2, 128))
     near, control_near = np.eye(N_EMBEDDING), np.stack([np.eye(128)] * 2)
     given_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     for n_clips in (1000, N_LARGE):
         spaces = [embeddings[:n_clips], bands[:n_clips, 0], bands[:n_clips, 1]]
         began_s = time.perf_counter()
-        chosen = choose_clips(spaces, [near, *control_near], n_kept)
+        groups = group_clips(spaces, [near, *control_near], N_ROWS)
+        rows, row_bands = mean_of_groups(embeddings[:n_clips], groups), mean_of_groups(bands[:n_clips], groups)
         took_s, peak_mb = time.perf_counter() - began_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
         reference = replace(
             load_bundle(demo_bundle()).reference,
-            embedding_clips=embeddings[chosen],
+            embedding_clips=rows,
             embedding_near=near,
-            control_clips=bands[chosen],
+            control_clips=row_bands,
             control_near=control_near,
         )
         evidence = ClipEvidence(
@@ -166,7 +169,7 @@ def print_cost() -> None:
                 SCORE_IDS[name].evaluate(evidence, reference, 23)
             rounds.append(time.perf_counter() - began_s)
         print(
-            f"{n_clips} clips of {N_EMBEDDING} + 256 numbers: {n_kept} chosen in {took_s:.1f} s, at most {peak_mb:.0f} MB in the process "
+            f"{n_clips} clips of {N_EMBEDDING} + 256 numbers: {N_ROWS} rows in {took_s:.1f} s, at most {peak_mb:.0f} MB in the process "
             f"({given_mb:.0f} MB before, with the clips); {' and '.join(FUSED)} take {np.median(rounds) * 1e3:.3f} ms a decision"
         )
 

@@ -56,7 +56,7 @@ def finish(
     networks = training.generator, training.discriminator, device
     statistics = gather_statistics(training, TorchSession(*networks, ["embedding"]), fit_clips, pictures)
     mean_spectrogram = mean_of_clips(pictures.db, config.clip.clip_frames)
-    reference, shrinkage = fit_reference(statistics, make_filterbank(config.features), mean_spectrogram, config.max_reference_clips)
+    reference, shrinkage = fit_reference(statistics, make_filterbank(config.features), mean_spectrogram, config.max_reference_rows)
     session = TorchSession(*networks)
     scores, varied, segments = score_held_out(training, reference, session, held_out)
     fields = BundleFields(

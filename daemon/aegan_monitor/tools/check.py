@@ -11,13 +11,12 @@ import numpy as np
 
 from aegan_monitor.audio.file import find_rate_hz
 from aegan_monitor.audio.level import measure_level
-from aegan_monitor.config.model import AlarmConfig, InferenceConfig, MachineConfig, MonitorConfig, load_config
+from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig, load_config
 from aegan_monitor.detection.bundle import Bundle, load_bundle, require_streamable
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.golden import StageCheck, require_golden
 from aegan_monitor.detection.network import OrtSession
-from aegan_monitor.detection.policy import make_threshold
-from aegan_monitor.detection.record import BundleFields
+from aegan_monitor.detection.policy import ThresholdPolicy
 from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.homeassistant.discovery import list_trials
 from aegan_monitor.messages.topics import Topics
@@ -30,17 +29,19 @@ LISTEN_S = 1.0
 _T = TypeVar("_T")
 
 
-def check_bundle(folder: Path, inference: InferenceConfig, tell: Tell) -> None:
-    """Load a bundle and replay its golden recording here.
+def check_bundle(folder: Path, inference: InferenceConfig, tell: Tell, *, verbose: bool = False) -> None:
+    """Load a bundle, replay its golden recording here, and print what it alarms on.
 
     Raises:
-        BundleError, InferenceError: As the parts tell.
+        BundleError, InferenceError: As the parts raise.
     """
-    prove_bundle(open_bundle(folder, tell), inference, tell)
+    bundle = open_bundle(folder, tell)
+    prove_bundle(bundle, inference, tell, verbose=verbose)
+    tell(ThresholdPolicy(bundle.record, bundle.record.score).describe())
 
 
 def open_bundle(folder: Path, tell: Tell) -> Bundle:
-    """Load a bundle and tell what it is.
+    """Load a bundle and print what it is.
 
     Raises:
         BundleError: It is not there, or damaged.
@@ -53,8 +54,8 @@ def open_bundle(folder: Path, tell: Tell) -> Bundle:
     return bundle
 
 
-def prove_bundle(bundle: Bundle, inference: InferenceConfig, tell: Tell) -> None:
-    """Replay its golden recording here.
+def prove_bundle(bundle: Bundle, inference: InferenceConfig, tell: Tell, *, verbose: bool = False) -> None:
+    """Replay its golden recording here, through every graph; `verbose` prints every stage.
 
     Raises:
         BundleError: It computes something else here.
@@ -62,8 +63,9 @@ def prove_bundle(bundle: Bundle, inference: InferenceConfig, tell: Tell) -> None
     """
     session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
     tell(f"provider: {session.provider} (asked for: {', '.join(session.requested)})")
-    require_golden(bundle, session, tell=lambda check: tell(_describe(check)))
-    tell("golden check passed")
+    checks = require_golden(bundle, session, tell=lambda check: tell(_describe(check)) if verbose else None)
+    worst = max(checks, key=lambda check: check.deviation / check.tolerance)
+    tell(f"golden check passed (nearest to its bound: {worst.stage}, {worst.deviation:.1e} of {worst.tolerance:g})")
 
 
 def _describe(check: StageCheck) -> str:
@@ -91,7 +93,7 @@ class _Verdicts:
             return None
 
 
-def check_configuration(path: Path, tell: Tell, tell_failure: Callable[[AeganError], object]) -> int:
+def check_configuration(path: Path, tell: Tell, tell_failure: Callable[[AeganError], object], *, verbose: bool = False) -> int:
     """Check a configuration, and then its bundles, its captures, and the way to its broker, all of them; the exit code.
 
     Raises:
@@ -106,7 +108,7 @@ def check_configuration(path: Path, tell: Tell, tell_failure: Callable[[AeganErr
         if folder not in bundles:
             bundles[folder] = bundle = verdicts.attempt(partial(open_bundle, machine.bundle, tell))
             if bundle:
-                verdicts.attempt(partial(prove_bundle, bundle, config.inference, tell))
+                verdicts.attempt(partial(prove_bundle, bundle, config.inference, tell, verbose=verbose))
                 verdicts.attempt(partial(require_streamable, bundle))
         if bundle := bundles[folder]:
             verdicts.attempt(partial(check_score, machine, bundle, tell))
@@ -121,19 +123,8 @@ def check_score(machine: MachineConfig, bundle: Bundle, tell: Tell) -> None:
     Raises:
         ConfigError: The bundle has no such score.
     """
-    tell(f"{machine.name}: {tell_threshold(bundle.record, choose_score(machine, bundle), machine.alarm)}")
-
-
-def tell_threshold(fields: BundleFields, score: str, alarm: AlarmConfig) -> str:
-    """What a machine alarms on, beside where normal sound lies: a threshold that nothing can reach, or anything, is seen."""
-    threshold = make_threshold(fields, score, alarm.quantile, alarm.margin)
-    normal = fields.calibration
-    least, median, largest = np.interp([0, 0.5, 1], normal.probabilities, normal.quantiles[score])
-    copies = f" and their {normal.n_copies} copies before other backgrounds" if normal.n_copies else ""
-    return (
-        f"alarm on {score} above {threshold.on:.4g}, cleared below {threshold.off:.4g}; "
-        f"{normal.n_clips} normal clips{copies} gave {least:.4g} to {largest:.4g}, median {median:.4g}"
-    )
+    policy = ThresholdPolicy(bundle.record, choose_score(machine, bundle), machine.alarm.quantile, machine.alarm.margin)
+    tell(f"{machine.name}: {policy.describe()}")
 
 
 def check_broker(config: MonitorConfig, verdicts: _Verdicts, tell: Tell) -> None:

@@ -14,7 +14,7 @@ from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.detection.bundle import Bundle, require_streamable
 from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.policy import ThresholdPolicy
 from aegan_monitor.errors import AeganError, CaptureError
 
 Write = Callable[[str], object]
@@ -42,12 +42,12 @@ class Replay:
         """
         record_of = self.bundle.record
         pipeline = Pipeline(record_of, self.bundle.reference, self.session)
-        threshold = make_threshold(record_of, self.score, self.alarm.quantile, self.alarm.margin)
-        tell(f"{self.score}: threshold {threshold.on:.4g}")
+        policy = ThresholdPolicy(record_of, self.score, self.alarm.quantile, self.alarm.margin)
+        tell(policy.describe())
         n_clips = n_exceeded = 0
         for path in paths:
             scores = pipeline.score_clip(read_recording(path, record_of.features.sample_rate_hz), str(path))
-            exceeded = scores[self.score] > threshold.on
+            exceeded = policy.decide(scores[self.score], active=False).exceeded
             n_clips += 1
             n_exceeded += exceeded
             tell(f"{scores[self.score]:10.4g}  {'exceeded' if exceeded else 'normal':<8}  {path}")

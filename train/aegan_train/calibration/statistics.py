@@ -11,7 +11,7 @@ from aegan_monitor.detection.fusion import log_score
 from aegan_monitor.detection.record import Calibration, FusionTerm, Normalisation
 from aegan_monitor.detection.reference import N_LOF_NEIGHBOURS, ReferenceSet
 from aegan_monitor.types import DoubleArray, FloatArray
-from aegan_train.calibration.coreset import choose_clips
+from aegan_train.calibration.coreset import group_clips, mean_of_groups
 
 COVARIANCE = "ledoit-wolf"
 PROBABILITIES = [*(round(i / 100, 2) for i in range(100)), 0.995, 0.999, 1.0]
@@ -38,12 +38,12 @@ class ClipStatistics:
 
 
 def fit_reference(
-    clips: ClipStatistics, filterbank: FloatArray, mean_spectrogram: FloatArray, max_clips: int | None = None
+    clips: ClipStatistics, filterbank: FloatArray, mean_spectrogram: FloatArray, max_rows: int | None = None
 ) -> tuple[ReferenceSet, float]:
     """The reference set, and the shrinkage of its covariance.
 
-    All clips enter means, spreads and covariance. At most `max_clips` of them (`choose_clips`) are kept for the distances to
-    neighbours; None keeps all.
+    All clips enter means, spreads and covariance. For the distances to neighbours at most `max_rows` rows are kept, each the mean of
+    clips that lie near each other (`group_clips`); None keeps each clip.
 
     The covariance is shrunk towards a multiple of the identity (O. Ledoit, M. Wolf, 2004): that of fewer clips than
     dimensions is singular. The reference code inverts it all the same.
@@ -54,21 +54,21 @@ def fit_reference(
     embedding_near = compensate(embedding_std, clips.embedding_changes)
     control_near = np.stack([compensate(std, clips.band_changes[:, place]) for place, std in enumerate(control_std)])
     spaces = [embeddings, *(bands[:, place] for place in range(bands.shape[1]))]
-    kept = choose_clips(spaces, [embedding_near, *control_near], max_clips or len(embeddings))
-    n_neighbours = min(N_LOF_NEIGHBOURS, len(kept) - 1)
-    lof = LocalOutlierFactor(n_neighbours, metric="cosine", algorithm="brute", novelty=True).fit(embeddings[kept])
+    groups = group_clips(spaces, [embedding_near, *control_near], max_rows or len(embeddings))
+    rows = mean_of_groups(embeddings, groups)
+    lof = LocalOutlierFactor(min(N_LOF_NEIGHBOURS, len(rows) - 1), metric="cosine", algorithm="brute", novelty=True).fit(rows)
     distances, neighbours = lof.kneighbors()
     reference = ReferenceSet(
         filterbank=filterbank,
         mean_spectrogram=mean_spectrogram,
         embedding_mean=covariance.location_,
         embedding_precision=covariance.precision_,
-        embedding_clips=embeddings[kept],
+        embedding_clips=rows,
         embedding_std=embedding_std,
         embedding_near=embedding_near,
         lof_distance=distances[:, -1],
         lof_density=1.0 / (np.maximum(distances, distances[neighbours, -1]).mean(axis=1) + 1e-10),
-        control_clips=bands[kept],
+        control_clips=mean_of_groups(bands, groups),
         control_std=control_std,
         control_near=control_near,
     )
