@@ -84,7 +84,9 @@ def run_localize(arguments: argparse.Namespace) -> int:
     bundle = load_bundle(arguments.bundle)
     session = OrtSession(bundle)
     require_golden(bundle, session)
-    localize(bundle, session, arguments.clip, arguments.out, print, lambda line: print(f"aegan-monitor: {line}", file=sys.stderr))
+    shows = sys.stderr.isatty()
+    show = partial(print, end="\r", file=sys.stderr, flush=True) if shows else lambda _: None
+    localize(bundle, session, arguments.clip, arguments.out, print, show)
     return 0
 
 

@@ -133,8 +133,14 @@ def _read_record(folder: Path) -> BundleRecord:
         raise BundleError(f"{path}: cannot be read: {error}; export the bundle again") from error
     found = raw.get("format") if isinstance(raw, dict) else None
     if found != FORMAT:
-        newer = isinstance(found, int) and found > FORMAT
-        remedy = "update aegan-monitor" if newer else "export the bundle again"
+        if isinstance(found, int) and found > FORMAT:
+            remedy = "update aegan-monitor"
+        elif isinstance(found, int):  # it lacks statistics that only training can compute from the sound
+            remedy = (
+                f"it is of an older aegan-monitor: train again with aegan-train fit ... --out RUN, then aegan-export RUN --out {folder}"
+            )
+        else:
+            remedy = "export the bundle again"
         raise BundleError(f"{path}: format: expected {FORMAT}, found {found}; {remedy}")
     if raw.get(DIGEST_KEY) != digest_of(raw):
         raise BundleError(f"{path}: is not as it was written (its sha256 does not fit): it was changed; copy or export it again")

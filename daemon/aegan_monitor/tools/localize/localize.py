@@ -19,7 +19,7 @@ from aegan_monitor.detection.network import MAX_BATCH, OrtSession
 from aegan_monitor.detection.pipeline import require_segment
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.errors import AeganError, BundleError
-from aegan_monitor.tools.localize.picture import draw
+from aegan_monitor.tools.localize.picture import draw, require_plot
 from aegan_monitor.tools.localize.regions import LEAST_EXCESS, Region, farthest, find_regions, measure
 from aegan_monitor.types import DoubleArray, FloatArray
 
@@ -81,17 +81,17 @@ class Localiser:
                 samples = load_arrays(bundle.golden_path, ["samples"])["samples"]
         except ValueError as error:
             raise BundleError(f"{error}; export the bundle again") from error
-        x, denoised = self._denoise(samples, str(bundle.golden_path))
+        x, denoised = self._denoise(samples, str(bundle.golden_path), reconstruct)
         self._normal = self._judged(x - denoised)
 
-    def localise(self, samples: FloatArray, name: str = "the recording") -> Localisation:
-        """Localise in one recording, float32 `[n_samples]`.
+    def localise(self, samples: FloatArray, name: str = "the recording", reconstruct: Reconstruct | None = None) -> Localisation:
+        """Localise in one recording, float32 `[n_samples]`, by `reconstruct` in place of the constructor's if there is one.
 
         Raises:
             CaptureError: It is shorter than one segment.
         """
         record = self._bundle.record
-        x, denoised = self._denoise(samples, name)
+        x, denoised = self._denoise(samples, name, reconstruct or self._reconstruct)
         normal = unit(record.scaling.apply(extend(self._bundle.reference.mean_spectrogram, x.shape[1])))
         edges_hz = band_edges_hz(record.features)
         bands_hz = np.stack([edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]], axis=1)
@@ -114,7 +114,7 @@ class Localiser:
             boxes=tuple(boxes),
         )
 
-    def _denoise(self, samples: FloatArray, name: str) -> tuple[FloatArray, FloatArray]:
+    def _denoise(self, samples: FloatArray, name: str, reconstruct: Reconstruct) -> tuple[FloatArray, FloatArray]:
         """The picture of the sound and the denoised one, both scaled to [0, 1]."""
         record = self._bundle.record
         logmel = LogMel(record.features, self._bundle.reference.filterbank)
@@ -122,7 +122,7 @@ class Localiser:
         db = limit_range(np.concatenate([*parts, logmel.flush().db], axis=1), record.features.top_db)
         require_segment(record, samples, db, name)
         x = record.scaling.apply(db)
-        return unit(x), unit(denoise(x, record.clip, self._reconstruct))
+        return unit(x), unit(denoise(x, record.clip, reconstruct))
 
     def _judged(self, picture: FloatArray) -> FloatArray:
         """Without the frames at both ends whose window reaches beyond the sound, into silence that nobody recorded."""
@@ -183,35 +183,44 @@ def describe(region: Region, box: tuple[float, float, int, int], bands_hz: Doubl
     return f"{time}, {band}: {side} than expected, {abs(region.excess):.0f} times the usual deviation"
 
 
-def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, tell: Tell, warn: Tell) -> None:
-    """`aegan-monitor localize`: write the arrays, and the picture too when `out` ends in .png and matplotlib is there.
+def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, tell: Tell, show: Tell = lambda _: None) -> None:
+    """`aegan-monitor localize`: write the arrays, and the picture too when `out` ends in .png.
 
     Args:
         bundle, session: With the generator graph.
         path: WAV or FLAC.
         out: Ends in .png or .npz.
         tell: Takes the words, one line a region.
-        warn: Takes the line that says what to install.
+        show: Takes the progress, a line each time.
 
     Raises:
         CaptureError: The recording is not what the bundle was trained on.
-        AeganError: A file cannot be written.
+        AeganError: matplotlib is not installed, and `out` ends in .png (nothing was written); or a file cannot be written.
     """
-    samples = read_recording(path, bundle.record.features.sample_rate_hz)
-    found = Localiser(bundle, session.reconstruct).localise(samples, str(path))
+    if out.suffix == ".png":
+        require_plot(out)
+    features, clip = bundle.record.features, bundle.record.clip
+    samples = read_recording(path, features.sample_rate_hz)
+    n_segments = max(1, (len(samples) // features.hop_samples - clip.segment_frames) // clip.segment_hop_frames)
+    n_done = 0
+
+    def reconstruct(segments: FloatArray) -> FloatArray:
+        nonlocal n_done
+        n_done += len(segments)
+        show(f"{path.name}: {min(100, 100 * n_done // n_segments)} %")
+        return session.reconstruct(segments)
+
+    localiser = Localiser(bundle, session.reconstruct)
+    found = localiser.localise(samples, str(path), reconstruct)
     write(out.with_suffix(".npz"), found.arrays())
     if out.suffix == ".png":
-        picture = draw(found, f"{path.name} ({bundle.record.machine_type})", bundle.record.features)
-        if picture is None:
-            warn(f"{out}: not drawn, matplotlib is not installed: pip install 'aegan-monitor[plot]'; {out.with_suffix('.npz')} is written")
-        else:
-            write(out, picture)
+        write(out, draw(found, f"{path.name} ({bundle.record.machine_type})", features))
     for line in found.words:
         tell(line)
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file.
+    """Write a file; nothing is left of one that cannot be written whole.
 
     Raises:
         AeganError: It cannot be written.
@@ -219,4 +228,6 @@ def write(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
     except OSError as error:
+        if path.is_file():  # and no device or pipe
+            path.unlink()
         raise AeganError(f"{path}: cannot be written: {error.strerror}; choose another --out") from error

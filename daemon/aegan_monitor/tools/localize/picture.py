@@ -1,12 +1,15 @@
 """The picture of a localisation: its panels on one time axis, the regions boxed. The plotting library is an extra of its own."""
 
+import importlib
 import io
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from aegan_monitor.detection.features import BandScale, FeatureParameters, band_edges_hz
+from aegan_monitor.errors import AeganError
 from aegan_monitor.tools.localize.regions import LEAST_EXCESS, farthest
 from aegan_monitor.types import DoubleArray, FloatArray
 
@@ -45,14 +48,26 @@ PANELS = (
 )
 
 
-def draw(found: "Localisation", title: str, features: FeatureParameters) -> bytes | None:
-    """The picture as the content of a `.png` file, 1200 pixels wide; None when matplotlib is not installed."""
+def require_plot(out: Path) -> None:
+    """Refuse a picture, `out`, that cannot be drawn.
+
+    Raises:
+        AeganError: matplotlib is not installed.
+    """
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - the extra `plot`, which the daemon never needs
-        from matplotlib.figure import Figure  # noqa: PLC0415
-        from matplotlib.patches import Rectangle  # noqa: PLC0415
-    except ImportError:
-        return None
+        importlib.import_module("matplotlib")  # the extra `plot`, which the daemon never needs
+    except ImportError as error:
+        raise AeganError(
+            f"{out}: needs matplotlib: pip install 'aegan-monitor[plot]', or choose --out {out.with_suffix('.npz')}, which does not"
+        ) from error
+
+
+def draw(found: "Localisation", title: str, features: FeatureParameters) -> bytes:
+    """The picture as the content of a `.png` file, 1200 pixels wide."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - as in require_plot
+    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.patches import Rectangle  # noqa: PLC0415
+
     figure = Figure(figsize=(12, 12 + 0.2 * len(found.words)), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(PANELS), 1, sharex=True)
