@@ -48,7 +48,11 @@ def mean_of_groups(values: DoubleArray, groups: NDArray[np.intp]) -> DoubleArray
     The means, in place of the centres themselves, average out what is peculiar to one recording: with 128 of them the AUC is that of
     2,000 clips, with centres it needs more than 1,000 (`tests/benchmarks/coreset.py`).
     """
-    return np.stack([values[groups == group].mean(axis=0) for group in range(int(groups.max()) + 1)])
+    counts = np.bincount(groups)
+    sums = np.zeros((len(counts), *values.shape[1:]))
+    np.add.at(sums, groups, values)  # without a copy of `values`
+    means: DoubleArray = sums / counts.reshape(-1, *[1] * (values.ndim - 1))
+    return means
 
 
 def _project(vectors: Sequence[DoubleArray], projections: Sequence[DoubleArray]) -> FloatArray:
