@@ -63,9 +63,9 @@ def fit(clips: list[ClipEvidence], filterbank: FloatArray) -> ReferenceSet:
 
 def keep(reference: ReferenceSet, max_rows: int, kind: str) -> ReferenceSet:
     """The same with at most `max_rows` rows: the `means` of groups, or clips drawn at `random`."""
-    embeddings, bands = reference.embedding_clips, reference.control_clips
+    embeddings, bands = reference.embedding_clips, reference.baseline_clips
     spaces = [embeddings, *(bands[:, place] for place in range(bands.shape[1]))]
-    groups = group_clips(spaces, [reference.embedding_near, *reference.control_near], max_rows)
+    groups = group_clips(spaces, [reference.embedding_near, *reference.baseline_near], max_rows)
     if kind == "means":
         rows, row_bands = mean_of_groups(embeddings, groups), mean_of_groups(bands, groups)
     else:
@@ -77,7 +77,7 @@ def keep(reference: ReferenceSet, max_rows: int, kind: str) -> ReferenceSet:
     return replace(
         reference,
         embedding_clips=rows,
-        control_clips=row_bands,
+        baseline_clips=row_bands,
         lof_distance=distances[:, -1],
         lof_density=1.0 / (np.maximum(distances, distances[places, -1]).mean(axis=1) + DENSITY_FLOOR),
     )
@@ -144,20 +144,20 @@ def print_cost() -> None:
     """Seconds and memory of choosing from many clips, and the time of a decision with few and with many clips recorded."""
     rng = np.random.default_rng(0)
     embeddings, bands = rng.normal(size=(N_LARGE, N_EMBEDDING)), rng.normal(size=(N_LARGE, 2, 128))
-    near, control_near = np.eye(N_EMBEDDING), np.stack([np.eye(128)] * 2)
+    near, baseline_near = np.eye(N_EMBEDDING), np.stack([np.eye(128)] * 2)
     given_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     for n_clips in (1000, N_LARGE):
         spaces = [embeddings[:n_clips], bands[:n_clips, 0], bands[:n_clips, 1]]
         began_s = time.perf_counter()
-        groups = group_clips(spaces, [near, *control_near], N_ROWS)
+        groups = group_clips(spaces, [near, *baseline_near], N_ROWS)
         rows, row_bands = mean_of_groups(embeddings[:n_clips], groups), mean_of_groups(bands[:n_clips], groups)
         took_s, peak_mb = time.perf_counter() - began_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
         reference = replace(
             load_bundle(demo_bundle()).reference,
             embedding_clips=rows,
             embedding_near=near,
-            control_clips=row_bands,
-            control_near=control_near,
+            baseline_clips=row_bands,
+            baseline_near=baseline_near,
         )
         evidence = ClipEvidence(
             SegmentOutputs(**{**empty_outputs(23), "embedding": rng.normal(size=(23, N_EMBEDDING)).astype(np.float32)}), bands[0]

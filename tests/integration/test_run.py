@@ -153,7 +153,7 @@ def test_check_tries_everything_whatever_fails(tmp_path: Path) -> None:
     done = aegan_monitor("check", "--config", config, env=without_portaudio(tmp_path))
     assert_lines(done, 78, ".*/empty/bundle.json: file missing, .*", "fan: PortAudio is not installed.*", NO_BROKER)
     told = done.stdout.splitlines()
-    assert f"{config}: configuration is right: node box, 2 machine(s)" == told[0]
+    assert f"{config}: configuration is valid: node box, 2 machine(s)" == told[0]
     assert re.fullmatch(r"pump: hears .*, level -\d+\.\d dBFS, peak -\d+\.\d dBFS", told[-2])
     assert told[-1] == "MQTT broker 127.0.0.1:9: DNS: 127.0.0.1"
 

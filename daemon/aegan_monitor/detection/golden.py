@@ -1,4 +1,4 @@
-"""The golden recording: one clip and one decision hop of sound with every intermediate, to prove a machine's arithmetic."""
+"""The golden recording: one clip and one decision hop of sound with every intermediate result, to prove a computer's arithmetic."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ GRAPH_OF_STAGE: dict[str, Graph] = {output: graph for graph in GRAPHS for output
 
 @dataclass(frozen=True, slots=True)
 class StageCheck:
-    """How far one stage is from the record."""
+    """Deviation of one stage from the recorded values."""
 
     stage: str
     deviation: float
@@ -39,12 +39,12 @@ class StageCheck:
 
     @property
     def passed(self) -> bool:
-        """Whether it is near enough (a NaN is not)."""
+        """Whether the deviation is within the tolerance (a NaN is not)."""
         return self.deviation <= self.tolerance
 
 
 def golden_samples(fields: BundleFields) -> int:
-    """Samples of a golden recording: enough for two decisions of a stream."""
+    """Number of samples of a golden recording: enough for two decisions of a stream."""
     n_frames = fields.clip.clip_frames + fields.clip.decision_hop_frames
     return fields.features.n_fft // 2 + (n_frames - 1) * fields.features.hop_samples
 
@@ -64,7 +64,7 @@ def compute_stages(
         clips = Pipeline(fields, reference, session, names).push(samples)
         scores = np.array([list(clip.scores.values()) for clip in clips])
     except InferenceRunError:
-        scores = np.full((2, len(names)), np.nan)  # an earlier stage shows why
+        scores = np.full((2, len(names)), np.nan)  # an earlier stage deviates and is reported
     return {"db": frames.db, "segments": segments, **{name: getattr(outputs, name) for name in SegmentOutputs.FIELDS}, "scores": scores}
 
 

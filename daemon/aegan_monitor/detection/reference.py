@@ -1,4 +1,4 @@
-"""The reference set: what normal embeddings look like, as plain arrays, and distances to it in NumPy.
+"""The reference set: statistics of normal embeddings and spectra as plain arrays, and distances to it in NumPy.
 
 scikit-learn fits these statistics at training time (`aegan_train.calibration.statistics`); the numbers here agree with it to 1e-12.
 """
@@ -48,23 +48,24 @@ class NearestRows:
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceSet:
-    """Statistics of the mean embeddings of the normal training clips, and what else a bundle carries as arrays.
+    """Statistics of the mean embeddings and spectra of the normal training clips, and the other arrays of a bundle.
 
-    What a decision needs of the clips is computed once, at first use: a decision then costs one matrix-vector product a score.
+    A row stands for one clip, or is the mean of clips that lie near each other. What a decision needs of the rows is computed once, at
+    first use. A decision then costs one matrix-vector product a score.
 
     Attributes:
         filterbank: float32 `[n_bands, n_fft / 2 + 1]`.
         mean_spectrogram: float32 `[n_bands, clip_frames]`, mean of the normal clips in dB.
         embedding_mean: float64 `[n_embedding]`.
         embedding_precision: float64 `[n_embedding, n_embedding]`, inverse of the shrunk covariance.
-        embedding_clips: float64 `[n_clips, n_embedding]`, the clips' embeddings.
-        embedding_std: float64 `[n_embedding]`, their standard deviation.
+        embedding_clips: float64 `[n_rows, n_embedding]`, embeddings of normal clips.
+        embedding_std: float64 `[n_embedding]`, standard deviation over the clips.
         embedding_near: float64 `[n_embedding, n_embedding]`; a difference times it has the length that `D_near` measures.
-        lof_distance: float64 `[n_clips]`, cosine distance of each clip to its 4th neighbour.
-        lof_density: float64 `[n_clips]`, local reachability density.
-        control_clips: float64 `[n_clips, 2, 128]`, the clips' mean linear and mel bands in dB (`aegan_monitor.detection.baselines`).
-        control_std: float64 `[2, 128]`, their standard deviation over the clips.
-        control_near: float64 `[2, 128, 128]`, as `embedding_near`.
+        lof_distance: float64 `[n_rows]`, cosine distance of each row to its 4th neighbour.
+        lof_density: float64 `[n_rows]`, local reachability density.
+        baseline_clips: float64 `[n_rows, 2, 128]`, mean linear and mel bands of normal clips in dB (`aegan_monitor.detection.baselines`).
+        baseline_std: float64 `[2, 128]`, standard deviation over the clips.
+        baseline_near: float64 `[2, 128, 128]`, as `embedding_near`.
     """
 
     filterbank: FloatArray
@@ -76,56 +77,62 @@ class ReferenceSet:
     embedding_near: DoubleArray
     lof_distance: DoubleArray
     lof_density: DoubleArray
-    control_clips: DoubleArray
-    control_std: DoubleArray
-    control_near: DoubleArray
+    baseline_clips: DoubleArray
+    baseline_std: DoubleArray
+    baseline_near: DoubleArray
 
     def save(self, path: Path) -> None:
         """Write as `.npz`, nothing pickled."""
         with path.open("wb") as file:
-            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+            np.savez(file, **{_name_in_file(field.name): getattr(self, field.name) for field in fields(self)})
 
     @staticmethod
     def load(path: Path) -> "ReferenceSet":
         """Read a `.npz`.
 
         Raises:
-            BundleError: It cannot be read, or an array is missing.
+            BundleError: The file cannot be read, or an array is missing.
         """
         try:
-            return ReferenceSet(**load_arrays(path, [field.name for field in fields(ReferenceSet)]))
+            names = {_name_in_file(field.name): field.name for field in fields(ReferenceSet)}
+            return ReferenceSet(**{names[name]: array for name, array in load_arrays(path, list(names)).items()})
         except ValueError as error:
             raise BundleError(f"{error}; export the bundle again") from error
 
     @cached_property
     def unit_clips(self) -> NearestRows:
-        """The clips' embeddings at length 1."""
+        """The embeddings at length 1."""
         return NearestRows(unit(self.embedding_clips))
 
     @cached_property
     def standardised_clips(self) -> NearestRows:
-        """The clips' embeddings, each dimension in standard deviations."""
+        """The embeddings, each dimension in standard deviations."""
         return NearestRows(self.embedding_clips / self.embedding_std)
 
     @cached_property
     def near_clips(self) -> NearestRows:
-        """The clips' embeddings where Euclidean distance is that of `D_near`."""
+        """The embeddings in the space in which Euclidean distance is that of `D_near`."""
         return NearestRows(self.embedding_clips @ self.embedding_near)
 
     @cached_property
     def unit_bands(self) -> tuple[NearestRows, ...]:
-        """The clips' mean bands at length 1, linear and mel."""
-        return tuple(NearestRows(unit(self.control_clips[:, place])) for place in range(self.control_clips.shape[1]))
+        """The mean bands at length 1, linear and mel."""
+        return tuple(NearestRows(unit(self.baseline_clips[:, place])) for place in range(self.baseline_clips.shape[1]))
 
     @cached_property
     def standardised_bands(self) -> tuple[NearestRows, ...]:
-        """The clips' mean bands in standard deviations, linear and mel."""
-        return tuple(NearestRows(self.control_clips[:, place] / std) for place, std in enumerate(self.control_std))
+        """The mean bands in standard deviations, linear and mel."""
+        return tuple(NearestRows(self.baseline_clips[:, place] / std) for place, std in enumerate(self.baseline_std))
 
     @cached_property
     def near_bands(self) -> tuple[NearestRows, ...]:
-        """The clips' mean bands where Euclidean distance is that of `C_linear_near` and `C_mel_near`."""
-        return tuple(NearestRows(self.control_clips[:, place] @ near) for place, near in enumerate(self.control_near))
+        """The mean bands in the space in which Euclidean distance is that of `C_linear_near` and `C_mel_near`."""
+        return tuple(NearestRows(self.baseline_clips[:, place] @ near) for place, near in enumerate(self.baseline_near))
+
+
+def _name_in_file(field: str) -> str:
+    """Format 2 calls the baselines controls."""
+    return field.replace("baseline_", "control_")
 
 
 def unit(vectors: DoubleArray) -> DoubleArray:
@@ -177,7 +184,7 @@ def euclidean(embedding: DoubleArray, reference: ReferenceSet) -> float:
 
 
 def near(embedding: DoubleArray, reference: ReferenceSet) -> float:
-    """The same where directions in which a changed background moves normal clips count less (`aegan_train.calibration.statistics`)."""
+    """As `euclidean`, but directions in which a changed background moves normal clips count less (`aegan_train.calibration.statistics`)."""
     return reference.near_clips.mean_distance(embedding @ reference.embedding_near)
 
 

@@ -1,4 +1,4 @@
-"""One machine's line, built from its configuration: bundle, session, capture, ring, pipeline, judge."""
+"""The runtime objects of one machine, built from its configuration: bundle, session, capture, ring, pipeline, alarm."""
 
 import math
 import sys
@@ -26,13 +26,13 @@ from aegan_monitor.service.inference import InferenceRetry, Sessions
 from aegan_monitor.types import Run
 
 RING_S = 30.0
-LONGEST_RUN_S = 4.0  # about MAX_BATCH segments: memory is the same whether one turn is late or not
-SLACK_S = 20.0  # of a machine's deadline: the ring may hold what a busy processor has not come to yet
+LONGEST_RUN_S = 4.0  # about MAX_BATCH segments: a late turn needs no more memory
+SLACK_S = 20.0  # of a machine's deadline: a busy processor may leave samples in the ring
 
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """One machine with the thread that listens for it, and what it was made from."""
+    """One machine, its listener thread, and what they were built from."""
 
     machine: Machine
     listener: Listener
@@ -46,7 +46,7 @@ class Line:
 
     @property
     def deadline_s(self) -> float:
-        """Seconds within which it has decided, or its sensor is `stalled`: a whole clip, after as long as a sensor may be silent."""
+        """Seconds within which a decision falls, or the sensor is `stalled`: a whole clip, after the longest silence of a sensor."""
         clip_s = self.bundle.record.first_decision_samples / self.sample_rate_hz
         silence_s = 2 * self.config.no_data_s if math.isfinite(self.config.no_data_s) else 0.0  # as in make_listener
         return silence_s + clip_s + SLACK_S
@@ -85,7 +85,7 @@ def choose_score(machine: MachineConfig, bundle: Bundle) -> str:
     """The configured score, or the bundle's.
 
     Raises:
-        ConfigError: There is no such score.
+        ConfigError: The bundle has no such score.
     """
     score = machine.score or bundle.record.score
     names = score_names(bundle.record)
@@ -106,15 +106,15 @@ def make_capture(machine: MachineConfig, sample_rate_hz: int) -> Capture:
 
 @cache
 def find_standard_input() -> Pipe:
-    """The one of this process."""
+    """Standard input of this process; all captures share it."""
     return Pipe(sys.stdin.fileno())
 
 
 def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[MachineConfig, int], Capture] = make_capture) -> Line:
-    """Everything that one machine needs, with nothing running yet.
+    """Build the runtime objects of one machine; nothing runs yet.
 
     Raises:
-        ConfigError, BundleError, InferenceError: As the parts tell.
+        ConfigError, BundleError, InferenceError: As the parts raise.
     """
     bundle = sessions.load_bundle(config.bundle)
     features = bundle.record.features
@@ -127,11 +127,11 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
 
 
 def make_listener(config: MachineConfig, ring: Ring, capture: Capture, clip_samples: int = 0) -> Listener:
-    """The thread that listens for a machine that is judged by clips of `clip_samples`, not yet started."""
+    """The listener thread of a machine with clips of `clip_samples`, not yet started."""
     live = isinstance(config.capture, MicCaptureConfig)
     pace = config.capture.pace if isinstance(config.capture, FileCaptureConfig) else None
     waits = pace == "fast" or isinstance(config.capture, StdinCaptureConfig)
-    no_data_s = math.inf if pace == "fast" else 2 * config.no_data_s if live else config.no_data_s  # a microphone tells by itself
+    no_data_s = math.inf if pace == "fast" else 2 * config.no_data_s if live else config.no_data_s  # a microphone reports a stall itself
     return Listener(
         config.name, capture, ring, live=live, waits=waits, no_data_s=no_data_s, clip_samples=clip_samples, retry_s=config.retry_s
     )

@@ -1,4 +1,4 @@
-"""`aegan-monitor check`: proves, stage by stage, that this machine can monitor."""
+"""`aegan-monitor check`: prove, stage by stage, that this computer can monitor."""
 
 import os
 from collections.abc import Callable
@@ -73,7 +73,7 @@ def _describe(check: StageCheck) -> str:
 
 
 class _Verdicts:
-    """Runs stages one after the other, whatever became of those before.
+    """Runs stages one after the other and collects their failures.
 
     Attributes:
         exit_code: Of the most serious failure; 0 without one.
@@ -84,7 +84,7 @@ class _Verdicts:
         self._tell_failure = tell_failure
 
     def attempt(self, stage: Callable[[], _T]) -> _T | None:
-        """What the stage gives; None where it failed, and that is told."""
+        """The result of the stage; None if it failed, after reporting why."""
         try:
             return stage()
         except AeganError as error:
@@ -94,13 +94,13 @@ class _Verdicts:
 
 
 def check_configuration(path: Path, tell: Tell, tell_failure: Callable[[AeganError], object], *, verbose: bool = False) -> int:
-    """Check a configuration, and then its bundles, its captures, and the way to its broker, all of them; the exit code.
+    """Check a configuration, all its bundles and captures, and the connection to its broker; returns the exit code.
 
     Raises:
         ConfigError: The configuration itself is wrong.
     """
     config = load_config(path)
-    tell(f"{path}: configuration is right: node {config.node}, {len(config.machines)} machine(s)")
+    tell(f"{path}: configuration is valid: node {config.node}, {len(config.machines)} machine(s)")
     verdicts = _Verdicts(tell_failure)
     bundles: dict[str, Bundle | None] = {}
     for machine in config.machines:
@@ -118,7 +118,7 @@ def check_configuration(path: Path, tell: Tell, tell_failure: Callable[[AeganErr
 
 
 def check_score(machine: MachineConfig, bundle: Bundle, tell: Tell) -> None:
-    """Tell what a machine alarms on.
+    """Print what raises the alarm of a machine.
 
     Raises:
         ConfigError: The bundle has no such score.
@@ -128,7 +128,7 @@ def check_score(machine: MachineConfig, bundle: Bundle, tell: Tell) -> None:
 
 
 def check_broker(config: MonitorConfig, verdicts: _Verdicts, tell: Tell) -> None:
-    """Go the way to the broker, up to permission to publish and to hear commands; without secrets or certificates as far as it goes."""
+    """Check the broker up to the permissions to publish and to receive commands; without secrets or certificates as far as possible."""
     located = locate(config.mqtt, config.node)
     complete = verdicts.attempt(partial(add_secrets, located, config.mqtt))
     has_certificates = bool(verdicts.attempt(lambda: located.make_tls_context() or True))
@@ -145,7 +145,7 @@ def check_broker(config: MonitorConfig, verdicts: _Verdicts, tell: Tell) -> None
 
 
 def list_permissions(config: MonitorConfig) -> list[Permission]:
-    """To publish below the node's name, and what Home Assistant is told."""
+    """The permissions to publish below the node's name, and discovery for Home Assistant."""
     topics = Topics(config.mqtt.base_topic, config.node)
     found = [Permission("permission to publish", {topics.of_node("check"): topics.of_node("#")})]
     if config.home_assistant.discovery:
@@ -155,10 +155,10 @@ def list_permissions(config: MonitorConfig) -> list[Permission]:
 
 
 def check_capture(machine: MachineConfig, bundle: Bundle | None, tell: Tell) -> None:
-    """Open the machine's capture and tell its level; without a bundle a recording may have any rate.
+    """Open the machine's capture and print its level; without a bundle a recording may have any rate.
 
     Raises:
-        CaptureError: It cannot be had, or gives digital silence or one value only.
+        CaptureError: It cannot be opened, or delivers digital silence or one constant value.
     """
     if machine.capture.kind == "stdin":
         tell(f"{machine.name}: capture is standard input, which is not read here")

@@ -11,7 +11,7 @@ from aegan_train.calibration.statistics import ClipStatistics, fit_reference
 
 EMPTY = np.zeros((1, 1), np.float32)
 N_EMBEDDING = 8
-ARRAYS_OF_CLIPS = ("embedding_clips", "control_clips", "lof_distance", "lof_density")
+ARRAYS_OF_CLIPS = ("embedding_clips", "baseline_clips", "lof_distance", "lof_density")
 ROWS_OF_CLIPS = ("unit_clips", "standardised_clips", "near_clips")
 ROWS_OF_BANDS = ("unit_bands", "standardised_bands", "near_bands")
 
@@ -64,7 +64,7 @@ def test_a_decision_costs_the_same_whatever_was_recorded(n_clips: int) -> None:
     found = [getattr(reference, name) for name in ROWS_OF_CLIPS] + [rows for name in ROWS_OF_BANDS for rows in getattr(reference, name)]
     assert [rows.rows.shape for rows in found] == [(32, N_EMBEDDING)] * 3 + [(32, 128)] * 6
     np.testing.assert_allclose(reference.embedding_mean, clips.embeddings.mean(axis=0))
-    np.testing.assert_allclose(reference.control_std, clips.bands.std(axis=0))
+    np.testing.assert_allclose(reference.baseline_std, clips.bands.std(axis=0))
 
 
 def test_a_row_is_the_mean_of_the_same_clips_in_every_space() -> None:
@@ -72,7 +72,7 @@ def test_a_row_is_the_mean_of_the_same_clips_in_every_space() -> None:
     clips = make_clips(200)
     clips.bands[:, 0, :N_EMBEDDING] = clips.embeddings
     reference, _ = fit_reference(clips, EMPTY, EMPTY, max_rows=16)
-    np.testing.assert_allclose(reference.control_clips[:, 0, :N_EMBEDDING], reference.embedding_clips)
+    np.testing.assert_allclose(reference.baseline_clips[:, 0, :N_EMBEDDING], reference.embedding_clips)
 
 
 @given(seed=st.integers(0, 2**32 - 1), n_rows=st.integers(1, 40), n_nearest=st.integers(1, 5), shift=st.sampled_from([0.0, 1e4]))

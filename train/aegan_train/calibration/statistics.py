@@ -17,7 +17,7 @@ COVARIANCE = "ledoit-wolf"
 PROBABILITIES = [*(round(i / 100, 2) for i in range(100)), 0.995, 0.999, 1.0]
 LEAST_STD = 1e-12
 BACKGROUND_WEIGHT = 1.0  # variance that a changed background is granted, in all dimensions together, against that of normal clips
-LEAST_CONTROL_STD_DB = 0.01  # of a band that is as good as constant: digital silence behind a low-pass
+LEAST_BASELINE_STD_DB = 0.01  # of a band that is as good as constant: digital silence behind a low-pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ def fit_reference(
     """
     embeddings, bands = clips.embeddings, clips.bands
     covariance = LedoitWolf().fit(embeddings)
-    embedding_std, control_std = np.maximum(embeddings.std(axis=0), LEAST_STD), np.maximum(bands.std(axis=0), LEAST_CONTROL_STD_DB)
+    embedding_std, baseline_std = np.maximum(embeddings.std(axis=0), LEAST_STD), np.maximum(bands.std(axis=0), LEAST_BASELINE_STD_DB)
     embedding_near = compensate(embedding_std, clips.embedding_changes)
-    control_near = np.stack([compensate(std, clips.band_changes[:, place]) for place, std in enumerate(control_std)])
+    baseline_near = np.stack([compensate(std, clips.band_changes[:, place]) for place, std in enumerate(baseline_std)])
     spaces = [embeddings, *(bands[:, place] for place in range(bands.shape[1]))]
-    groups = group_clips(spaces, [embedding_near, *control_near], max_rows or len(embeddings))
+    groups = group_clips(spaces, [embedding_near, *baseline_near], max_rows or len(embeddings))
     rows = mean_of_groups(embeddings, groups)
     lof = LocalOutlierFactor(min(N_LOF_NEIGHBOURS, len(rows) - 1), metric="cosine", algorithm="brute", novelty=True).fit(rows)
     distances, neighbours = lof.kneighbors()
@@ -68,9 +68,9 @@ def fit_reference(
         embedding_near=embedding_near,
         lof_distance=distances[:, -1],
         lof_density=1.0 / (np.maximum(distances, distances[neighbours, -1]).mean(axis=1) + 1e-10),
-        control_clips=mean_of_groups(bands, groups),
-        control_std=control_std,
-        control_near=control_near,
+        baseline_clips=mean_of_groups(bands, groups),
+        baseline_std=baseline_std,
+        baseline_near=baseline_near,
     )
     return reference, float(covariance.shrinkage_)
 

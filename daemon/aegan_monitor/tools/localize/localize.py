@@ -1,7 +1,7 @@
-"""Where in a recording the unusual sound is: the denoised recording, the published map, the residual, and the places in words.
+"""Localisation of unusual sound in a recording: the denoised recording, the published map, the residual, and the regions in words.
 
-Source: the method's localisation, |denoised - mean normal spectrogram|. The denoised recording hardly contains a new sound, so
-the words are taken from the residual |x - denoised| instead, before the magnitude: noise falls to both sides and averages out.
+Source: the method's localisation, |denoised - mean normal spectrogram|. The denoised recording hardly contains a new sound. The words
+are therefore taken from the signed residual x - denoised, in which noise averages out.
 """
 
 import io
@@ -32,18 +32,18 @@ Reconstruct = Callable[[FloatArray], FloatArray]
 
 @dataclass(frozen=True, slots=True)
 class Localisation:
-    """Pictures `[n_bands, n_frames]` float32, where [0, 1] is the range of the training, and what stands out.
+    """Spectrograms `[n_bands, n_frames]` float32, scaled so that training data is in [0, 1], and the regions that stand out.
 
     Attributes:
         denoised: Each column the mean of its reconstructions over all segments that contain it.
         mean_normal: Mean of the normal training clips; see `extend`.
         map: |denoised - mean_normal|.
         residual: |x - denoised|.
-        excess: x - denoised, smoothed, in usual deviations of each band (`region.measure`): what the words are taken from;
+        excess: x - denoised, smoothed, in usual deviations of each band (`regions.measure`), from which the words are taken;
             0 in the first and last frames, whose window reaches beyond the sound.
         times_s: Middle of each frame, `[n_frames]`.
         bands_hz: Lower edge, centre and upper edge of each band, `[n_bands, 3]`.
-        words: What stands out of the residual, one line a region.
+        words: One line a region that stands out of the residual.
         boxes: Those regions: start and end in s, lowest and highest band.
     """
 
@@ -58,7 +58,7 @@ class Localisation:
     boxes: tuple[tuple[float, float, int, int], ...]
 
     def arrays(self) -> bytes:
-        """The pictures and their axes as the content of a `.npz` file."""
+        """The spectrograms and their axes as the content of a `.npz` file."""
         content = io.BytesIO()
         names = ("denoised", "mean_normal", "map", "residual", "excess", "times_s", "bands_hz")
         np.savez_compressed(content, allow_pickle=False, **{name: getattr(self, name) for name in names})
@@ -66,10 +66,10 @@ class Localisation:
 
 
 class Localiser:
-    """Localises in recordings; knows from the bundle's golden recording how far normal sound is from its reconstruction."""
+    """Localises in recordings; the bundle's golden recording gives the usual deviation of normal sound from its reconstruction."""
 
     def __init__(self, bundle: Bundle, reconstruct: Reconstruct) -> None:
-        """Listen to the golden recording; `reconstruct` is G(x) for segments.
+        """Measure the golden recording; `reconstruct` is G(x) for segments.
 
         Raises:
             BundleError: The golden recording cannot be read.
@@ -115,7 +115,7 @@ class Localiser:
         )
 
     def _denoise(self, samples: FloatArray, name: str, reconstruct: Reconstruct) -> tuple[FloatArray, FloatArray]:
-        """The picture of the sound and the denoised one, both scaled to [0, 1]."""
+        """The spectrogram of the sound and the denoised one, both scaled to [0, 1]."""
         record = self._bundle.record
         logmel = LogMel(record.features, self._bundle.reference.filterbank)
         parts = [logmel.push(samples[i : i + PUSH_SAMPLES]).db for i in range(0, len(samples), PUSH_SAMPLES)]
@@ -125,12 +125,12 @@ class Localiser:
         return unit(x), unit(denoise(x, record.clip, reconstruct))
 
     def _judged(self, picture: FloatArray) -> FloatArray:
-        """Without the frames at both ends whose window reaches beyond the sound, into silence that nobody recorded."""
+        """Without the frames at both ends whose window reaches beyond the recording."""
         n = n_edge_frames(self._bundle.record.features)
         return picture[:, n:-n]
 
     def _box(self, region: Region, n_samples: int) -> tuple[float, float, int, int]:
-        """What touches frames that are not judged goes on to the end of the sound."""
+        """Start and end in s, lowest and highest band; a region at the edge of the judged frames extends to the end of the recording."""
         features = self._bundle.record.features
         first_s = (n_edge_frames(features) - 0.5) * features.hop_s
         end_s = n_samples / features.sample_rate_hz
@@ -152,7 +152,7 @@ def unit(scaled: FloatArray) -> FloatArray:
 def denoise(x: FloatArray, clip: ClipParameters, reconstruct: Reconstruct) -> FloatArray:
     """The mean of all reconstructions of each column of `x` `[n_bands, n_frames]`; the last segment ends where `x` does.
 
-    Holds MAX_BATCH segments at a time, so that a long recording needs no more memory than its pictures.
+    Processes MAX_BATCH segments at a time: a long recording needs no more memory than its spectrograms.
     """
     width, last = clip.segment_frames, x.shape[1] - clip.segment_frames
     starts = sorted({*range(0, last + 1, clip.segment_hop_frames), last})
@@ -167,7 +167,7 @@ def denoise(x: FloatArray, clip: ClipParameters, reconstruct: Reconstruct) -> Fl
 
 
 def extend(mean_spectrogram: FloatArray, n_frames: int) -> FloatArray:
-    """The mean normal spectrogram for `n_frames`: behind its end, and all along what is too long for a clip, its mean over time."""
+    """The mean normal spectrogram for `n_frames`: beyond its end, and for recordings far longer than a clip, its mean over time."""
     n_known = mean_spectrogram.shape[1]
     n_own = min(n_frames, n_known) if n_frames <= LONGEST_CLIP * n_known else 0
     rest = np.repeat(mean_spectrogram.mean(axis=1, keepdims=True), n_frames - n_own, axis=1)

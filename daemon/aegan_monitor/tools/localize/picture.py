@@ -1,4 +1,4 @@
-"""The picture of a localisation: its panels on one time axis, the regions boxed. The plotting library is an extra of its own."""
+"""The picture of a localisation: panels on one time axis, with boxes around the regions. Needs matplotlib (extra `plot`)."""
 
 import importlib
 import io
@@ -16,7 +16,7 @@ from aegan_monitor.types import DoubleArray, FloatArray
 if TYPE_CHECKING:
     from aegan_monitor.tools.localize.localize import Localisation
 
-MOST_COLUMNS = 1000  # about what is left of 1200 pixels; of more frames each column shows several
+MOST_COLUMNS = 1000  # of about 1200 pixels; with more frames each column shows several
 LEAST_MARK_BANDS = 7  # between two labels of the frequency axis
 MOST_STEPS = 9  # on a linear one
 
@@ -87,10 +87,10 @@ def draw(found: "Localisation", title: str, features: FeatureParameters) -> byte
         axis.set_ylabel("frequency in kHz")
         axis.set_yticks([place for place, _ in marks], [label for _, label in marks])
         for number, box in enumerate(found.boxes if panel.box else (), start=1):
-            left, right = max(start_s, box[0] - 4 * half_s), min(end_s, box[1] + 4 * half_s)  # around it, not over it
+            left, right = max(start_s, box[0] - 4 * half_s), min(end_s, box[1] + 4 * half_s)  # around the region, not over it
             below, above = max(extent[2], box[2] - 2), min(extent[3], box[3] + 2)
             axis.add_patch(Rectangle((left, below), right - left, above - below, fill=False, edgecolor=panel.box, linewidth=1.2))
-            place = (min(left + 0.02 * number * (end_s - start_s), right), above)  # beside the numbers of boxes that begin with it
+            place = (min(left + 0.02 * number * (end_s - start_s), right), above)  # beside the numbers of boxes that begin at the same time
             is_high = above > 0.9 * extent[3]
             axis.annotate(
                 str(number), place, ha="right", va="top" if is_high else "bottom", color=panel.box, weight="bold", annotation_clip=False
