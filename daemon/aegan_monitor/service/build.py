@@ -1,4 +1,4 @@
-"""What the daemon runs with, made from its configuration, and made anew from another one with as little change as can be."""
+"""The runtime objects of a configuration, and their replacement by those of another one with as little change as possible."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -17,12 +17,14 @@ from aegan_monitor.service.runtime import Line, make_line
 log = logging.getLogger(__name__)
 
 RELOADABLE = frozenset({"mqtt", "home_assistant", "inference", "log_level", "health_interval_s", "machines"})
-NEEDS_RESTART = frozenset({"mqtt.base_topic", "mqtt.keepalive_s"})  # every topic; how long the outbox keeps an event
+NEEDS_RESTART = frozenset(
+    {"mqtt.base_topic", "mqtt.keepalive_s"}
+)  # they are part of every topic, and of how long the outbox keeps an event
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Every part that a configuration decides about; nothing of it has been started by being here."""
+    """The runtime objects of one configuration; constructing it starts nothing."""
 
     config: MonitorConfig
     connection: Connection
@@ -30,12 +32,12 @@ class Setup:
     lines: list[Line]
 
     def has_broker_of(self, other: "Setup") -> bool:
-        """Whether the connection to the broker may go on."""
+        """Whether both use the same broker in the same way, so that the connection can stay."""
         mine, others = self.config, other.config
         return self.connection == other.connection and (mine.mqtt, mine.home_assistant) == (others.mqtt, others.home_assistant)
 
     def tell_changes(self, before: "Setup") -> str:
-        """What has become of each machine and of the broker since, as in `pump runs on, fan replaced, yard removed`."""
+        """The changes to machines and broker since `before`, for example `pump runs on, fan replaced, yard removed`."""
         names = {line.machine.name for line in self.lines}
         known = {line.machine.name for line in before.lines}
         told = [
@@ -52,13 +54,13 @@ def build(
     before: Setup | None = None,
     make_sessions: Callable[[InferenceConfig], Sessions] = Sessions,
 ) -> Setup:
-    """Load and prove every bundle, and make every line.
+    """Load and prove every bundle, and build every line.
 
-    A line of `before` is taken over, running as it is, where neither its configuration nor the content of its bundle has changed
-    and its capture has not failed for good.
+    A line of `before` is kept, running, if neither its configuration nor the content of its bundle has changed, its capture has not
+    ended with an error, and its inference works.
 
     Raises:
-        ConfigError, BundleError, InferenceError: As the parts tell; or what has changed since `before` needs a restart.
+        ConfigError, BundleError, InferenceError: As the parts raise; or a change since `before` needs a restart.
     """
     if before and (fixed := list(find_fixed(before.config, config))):
         raise ConfigError("\n".join(fixed))
@@ -73,14 +75,14 @@ def build(
 
 
 def find_fixed(old: MonitorConfig, new: MonitorConfig) -> Iterator[str]:
-    """What has changed although it cannot while the daemon runs."""
+    """One line for each key that has changed and needs a restart."""
     for key, was, wanted in _compare(old, new):
         if key in NEEDS_RESTART or key.split(".")[0] not in RELOADABLE:
             yield f"{key}: is {was} and cannot become {wanted} by a reload; restart the daemon, or change it back"
 
 
 def _compare(old: Settings, new: Settings, prefix: str = "") -> Iterator[tuple[str, object, object]]:
-    """The keys that differ, with both values."""
+    """The keys that differ, with the old and the new value."""
     for key in type(old).model_fields:
         was, wanted = getattr(old, key), getattr(new, key)
         if isinstance(was, Settings) and isinstance(wanted, Settings):
