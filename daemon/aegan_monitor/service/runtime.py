@@ -1,5 +1,6 @@
 """The runtime objects of one machine, built from its configuration: bundle, session, capture, ring, pipeline, alarm."""
 
+import logging
 import math
 import sys
 import time
@@ -20,10 +21,13 @@ from aegan_monitor.config.model import MachineConfig
 from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.detection.fusion import score_names
 from aegan_monitor.detection.network import OrtSession
+from aegan_monitor.detection.policy import ThresholdPolicy
 from aegan_monitor.errors import AeganError, ConfigError, InferenceError
 from aegan_monitor.messages.payloads import Payload
 from aegan_monitor.service.inference import InferenceRetry, Sessions
 from aegan_monitor.types import Run
+
+log = logging.getLogger(__name__)
 
 RING_S = 30.0
 LONGEST_RUN_S = 4.0  # about MAX_BATCH segments: a late turn needs no more memory
@@ -121,6 +125,7 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     score = choose_score(config, bundle)
     session = sessions.open(bundle, score)
     machine = Machine(config.name, sessions.make_pipeline(bundle, score), Judge(bundle.record, score, config.alarm))
+    log.info("%s: %s", config.name, ThresholdPolicy(bundle.record, score, config.alarm.quantile, config.alarm.margin).describe())
     ring = Ring(round(RING_S * features.sample_rate_hz), features.hop_samples, round(LONGEST_RUN_S * features.sample_rate_hz))
     listener = make_listener(config, ring, capture(config, features.sample_rate_hz), bundle.record.first_decision_samples)
     return Line(machine, listener, ring, session, features.sample_rate_hz, config, bundle)
