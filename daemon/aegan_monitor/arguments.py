@@ -57,6 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--config", type=Path, metavar="FILE", help="test everything that this configuration names")
     check.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="test this bundle alone")
+    check.add_argument("--verbose", action="store_true", help="print every stage of the golden check")
 
     devices = add_command(
         commands, "devices", "Lists the microphones, and shows how loud they are.", "aegan-monitor devices --meter --seconds 10"

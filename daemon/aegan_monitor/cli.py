@@ -22,7 +22,6 @@ def run_run(arguments: argparse.Namespace) -> int:
     from aegan_monitor.config.model import load_config  # noqa: PLC0415 - each command loads only what it needs
     from aegan_monitor.logs import make_handler  # noqa: PLC0415
     from aegan_monitor.service.console import Console  # noqa: PLC0415
-    from aegan_monitor.service.malloc import keep_memory_whole  # noqa: PLC0415
     from aegan_monitor.service.monitor import Monitor  # noqa: PLC0415
 
     config = load_config(arguments.config)
@@ -32,7 +31,6 @@ def run_run(arguments: argparse.Namespace) -> int:
     if console:
         console.guard(handler)
     faulthandler.enable()  # logs each thread's stack when the process crashes or systemd's watchdog ends it
-    keep_memory_whole()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload now would read what is being read anyway
     monitor = Monitor(config, read_again=lambda: load_config(arguments.config), console=console)
     stop_on_signals(monitor.stop)
@@ -116,7 +114,9 @@ def run_localize(arguments: argparse.Namespace) -> int:
     bundle = load_bundle(arguments.bundle)
     session = OrtSession(bundle)
     require_golden(bundle, session)
-    localize(bundle, session, arguments.clip, arguments.out, print, lambda line: print(f"aegan-monitor: {line}", file=sys.stderr))
+    shows = sys.stderr.isatty()
+    show = partial(print, end="\r", file=sys.stderr, flush=True) if shows else lambda _: None
+    localize(bundle, session, arguments.clip, arguments.out, print, show)
     return 0
 
 
@@ -128,8 +128,10 @@ def run_check(arguments: argparse.Namespace) -> int:
     if (arguments.config is None) == (arguments.bundle is None):
         make_parser().error("check: expected either --config FILE or BUNDLE")
     if arguments.config:
-        return check_configuration(arguments.config, partial(print, flush=True), partial(print_problem, "aegan-monitor"))
-    check_bundle(arguments.bundle, InferenceConfig(), print)
+        return check_configuration(
+            arguments.config, partial(print, flush=True), partial(print_problem, "aegan-monitor"), verbose=arguments.verbose
+        )
+    check_bundle(arguments.bundle, InferenceConfig(), print, verbose=arguments.verbose)
     return 0
 
 

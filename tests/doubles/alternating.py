@@ -41,7 +41,7 @@ class AlternatingSound:
     def _shape_noise(self) -> DoubleArray:
         """Noise that repeats after two hops, with the mean bands (in dB) of the first normal clip."""
         loop = np.random.default_rng(0).normal(0, 0.01, 2 * HOP_SAMPLES)
-        target = self._reference.control_clips[0, 0]  # linear bands
+        target = self._reference.baseline_clips[0, 0]  # linear bands
         frequencies = np.linspace(0, 1, HOP_SAMPLES + 1)
         centres = (np.arange(len(target)) + 1) / (len(target) + 1)
         for _ in range(N_CORRECTIONS):

@@ -1,6 +1,7 @@
 """Hours of sound through `aegan-monitor run` in minutes, watched from outside: memory, files, threads, and that nothing is missed."""
 
 import json
+import os
 import signal
 import statistics
 import subprocess
@@ -65,6 +66,13 @@ class Soaked:
         return len(found["cleared"])
 
 
+def read_unit_environment() -> dict[str, str]:
+    """The environment that the service runs with: the settings of malloc are part of what is proved."""
+    lines = (Path(__file__).parents[2] / "systemd" / "aegan-monitor.service").read_text().splitlines()
+    words = [word for line in lines if line.startswith("Environment=") for word in line.removeprefix("Environment=").split()]
+    return dict(word.split("=", 1) for word in words)
+
+
 def make_loop(n_hops: int, n_fault_hops: int) -> FloatArray:
     """A pump whose bearing is bad at the end."""
     good = Pump(41).read((n_hops - n_fault_hops) * HOP_SAMPLES)
@@ -80,10 +88,11 @@ def soak(folder: Path, broker: Mosquitto, sound_h: float, tell: Callable[[Readin
         f"machines: [{{name: pump, bundle: {demo_bundle()}, capture: {capture}}}]\n"
     )
     command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
+    environment = os.environ | read_unit_environment()
     topics = [Subscriber(broker.port, topic) for topic in (EVENT_TOPIC, HEALTH_TOPIC, STATUS_TOPIC)]
     with topics[0] as events, topics[1] as health, topics[2] as status, (folder / "log").open("wb") as log:
         began_s = time.monotonic()
-        process = subprocess.Popen(command, stderr=log)
+        process = subprocess.Popen(command, stderr=log, env=environment)
         readings: list[Reading] = []
         try:
             while not readings or readings[-1].stream_s < sound_h * 3600:

@@ -69,7 +69,7 @@ def finish(
     networks = training.generator, training.discriminator, device
     statistics = gather_statistics(training, TorchSession(*networks, ["embedding"]), fitted)
     mean_spectrogram = mean_of_clips(fitted.cut(clip_frames), clip_frames)
-    reference, shrinkage = fit_reference(statistics, make_filterbank(config.features), mean_spectrogram)
+    reference, shrinkage = fit_reference(statistics, make_filterbank(config.features), mean_spectrogram, config.max_reference_rows)
     session = TorchSession(*networks)
     scores, varied, segments = score_held_out(training, reference, session, held_out)
     files = [clip.path.name for clip, bands in zip(held_out.clips, held_out.control_bands, strict=True) for _ in bands]
@@ -84,7 +84,9 @@ def finish(
         choice=config.choice,
         sensitivity={},
         precision=config.precision,
-        reference=ReferenceRecord(n_clips=fitted.n_windows, n_backgrounds=config.n_backgrounds, covariance=COVARIANCE, shrinkage=shrinkage),
+        reference=ReferenceRecord(
+            n_clips=len(reference.embedding_clips), n_backgrounds=config.n_backgrounds, covariance=COVARIANCE, shrinkage=shrinkage
+        ),
         normalisation=normalise(scores),
         calibration=calibrate(scores, varied),
         provenance=Provenance(

@@ -57,6 +57,9 @@ class TrainConfig(Settings):
     n_backgrounds: int = Field(
         default=0, ge=0, description="copies of each clip before another background, from which D_near and the fusion learn what one does"
     )
+    max_reference_rows: int | None = Field(
+        default=None, ge=2, description="rows of the reference set, each the mean of clips that lie near each other; one a clip when null"
+    )
     top_db: float | None = Field(
         default=None, gt=0, description="range under each clip's own maximum; 80 for published tables, and then no streaming"
     )
@@ -144,6 +147,7 @@ RECIPES: dict[Recipe, dict[str, object]] = {
         "scaling": "bands",
         "schedule": "cosine",
         "match_weight": 0.1,
+        "max_reference_rows": 128,
         "n_backgrounds": 4,
         "n_epochs": 20,
         "n_redraws": 5,

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.detection.bundle import REFERENCE, accessing
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.policy import ThresholdPolicy
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.errors import BundleError, CaptureError, DataError
@@ -111,7 +111,7 @@ def evaluate(
     trained = f"epoch {n_epochs}" if n_epochs else "imported weights"
     print(f"{fields.machine_type}: {n_normal} normal and {n_anomalous} anomalous test clips{unlabelled}, {trained}, {protocol.name}")
     if csv:
-        threshold = make_threshold(fields, fields.score).on
+        threshold = ThresholdPolicy(fields, fields.score).threshold.on
         written = write_score_files(csv, protocol, fields.machine_type, clips, [clip[fields.score] for clip in scores], threshold)
         print(f"{csv}: {len(written)} score files, by {fields.score}")
     cells, left_out = lay_out(protocol, clips)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-_DAMAGE = (  # what NumPy and zipfile raise, by what was damaged or promised
+_DAMAGE = (  # what NumPy and zipfile raise for damaged files
     *(OSError, EOFError, ValueError, TypeError, AttributeError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
@@ -19,14 +19,14 @@ def load_arrays(path: Path, names: Sequence[str]) -> dict[str, Any]:
     """The arrays `names` of the file, all of floating-point numbers.
 
     Raises:
-        ValueError: With one line: the file is damaged, lacks an array, or has one of something else.
-        OSError, MemoryError: It cannot be read now.
+        ValueError: With one line: the file is damaged, lacks an array, or has one of another type.
+        OSError, MemoryError: The file cannot be read now.
     """
     content = io.BytesIO(path.read_bytes())
     try:
         with np.load(content, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in names if name in arrays}
-    except _DAMAGE as error:  # as damage has it
+    except _DAMAGE as error:
         reason = str(error).partition("\n")[0] or "nothing in it"
         raise ValueError(f"{path}: cannot be read as arrays ({type(error).__name__}: {reason})") from error
     lacking = [name for name in names if name not in found]

@@ -1,4 +1,4 @@
-"""The bundle: everything that scoring needs, checked before it is believed."""
+"""The bundle: everything that scoring needs, verified when it is loaded."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
-from aegan_monitor.detection.baselines import CONTROL_SCALES, N_CONTROL_BANDS
+from aegan_monitor.detection.baselines import BASELINE_SCALES, N_BASELINE_BANDS
 from aegan_monitor.detection.network import GRAPHS, Graph
 from aegan_monitor.detection.record import BundleFields, BundleRecord, FileRecord
 from aegan_monitor.detection.reference import ReferenceSet
@@ -20,7 +20,7 @@ from aegan_monitor.errors import BundleAccessError, BundleError
 FORMAT = 2
 RECORD = "bundle.json"
 DIGEST_KEY = "record_sha256"
-LONGEST_PLACE = 100  # characters of a key that a message repeats
+LONGEST_PLACE = 100  # characters of a key in a message
 WEIGHTS = "weights.bin"
 REFERENCE = "reference.npz"
 GOLDEN = "golden.npz"
@@ -29,19 +29,19 @@ PAYLOAD = (*(f"{graph}.onnx" for graph in GRAPHS), WEIGHTS, REFERENCE, GOLDEN)
 
 @validated(frozen=True, config=ConfigDict(arbitrary_types_allowed=True))
 class Bundle:
-    """A folder whose record was read, whose files are those of the record, and whose arrays have the record's shapes."""
+    """A verified bundle: its files have the digests of its record, its arrays the shapes."""
 
     folder: Path
     record: BundleRecord
     reference: ReferenceSet
 
     def graph_path(self, graph: Graph) -> Path:
-        """Where one graph lies."""
+        """Path of one graph."""
         return self.folder / f"{graph}.onnx"
 
     @property
     def golden_path(self) -> Path:
-        """Where the golden recording lies."""
+        """Path of the golden recording."""
         return self.folder / GOLDEN
 
 
@@ -58,7 +58,7 @@ def digest_of(raw: Mapping[str, Any]) -> str:
 
 
 def write_record(folder: Path, fields: BundleFields) -> None:
-    """Write `bundle.json` for the payload that lies in `folder`."""
+    """Write `bundle.json` for the files in `folder`."""
     files = {name: {"sha256": sha256_of(folder / name), "n_bytes": (folder / name).stat().st_size} for name in PAYLOAD}
     raw = {**fields.model_dump(mode="json", include=set(BundleFields.model_fields)), "format": FORMAT, "files": files}
     text = json.dumps({**raw, DIGEST_KEY: digest_of(raw)}, indent=1, allow_nan=False)
@@ -66,7 +66,7 @@ def write_record(folder: Path, fields: BundleFields) -> None:
 
 
 def demo_bundle() -> Path:
-    """Folder of the built-in bundle, which knows the pump of `aegan-monitor demo`."""
+    """Folder of the built-in bundle, trained on the pump of `aegan-monitor demo`."""
     return Path(__file__).parents[1] / "demo" / "bundle"
 
 
@@ -86,12 +86,25 @@ def load_bundle(folder: Path) -> Bundle:
     return Bundle(folder, record, reference)
 
 
-@contextmanager
-def accessing(folder: Path) -> Iterator[None]:
-    """What reads from a bundle goes here.
+def require_streamable(bundle: Bundle) -> None:
+    """Refuse features that depend on a whole clip.
 
     Raises:
-        BundleAccessError: In place of what the system refuses: permissions, input and output, memory.
+        BundleError: The bundle was trained with `top_db`.
+    """
+    if bundle.record.features.top_db is not None:
+        raise BundleError(
+            f"{bundle.folder}: trained with top_db {bundle.record.features.top_db:g}, which needs whole clips and cannot be streamed; "
+            "train with top_db: null, or use replay --clips"
+        )
+
+
+@contextmanager
+def accessing(folder: Path) -> Iterator[None]:
+    """Context for reading from a bundle.
+
+    Raises:
+        BundleAccessError: The system refuses: permissions, input or output, memory.
     """
     try:
         yield
@@ -120,8 +133,14 @@ def _read_record(folder: Path) -> BundleRecord:
         raise BundleError(f"{path}: cannot be read: {error}; export the bundle again") from error
     found = raw.get("format") if isinstance(raw, dict) else None
     if found != FORMAT:
-        newer = isinstance(found, int) and found > FORMAT
-        remedy = "update aegan-monitor" if newer else "export the bundle again"
+        if isinstance(found, int) and found > FORMAT:
+            remedy = "update aegan-monitor"
+        elif isinstance(found, int):  # it lacks statistics that only training can compute from the sound
+            remedy = (
+                f"it is of an older aegan-monitor: train again with aegan-train fit ... --out RUN, then aegan-export RUN --out {folder}"
+            )
+        else:
+            remedy = "export the bundle again"
         raise BundleError(f"{path}: format: expected {FORMAT}, found {found}; {remedy}")
     if raw.get(DIGEST_KEY) != digest_of(raw):
         raise BundleError(f"{path}: is not as it was written (its sha256 does not fit): it was changed; copy or export it again")
@@ -186,9 +205,9 @@ def _check_shapes(folder: Path, record: BundleRecord, reference: ReferenceSet) -
         "embedding_near": (n_embedding, n_embedding),
         "lof_distance": (n_clips,),
         "lof_density": (n_clips,),
-        "control_clips": (n_clips, len(CONTROL_SCALES), N_CONTROL_BANDS),
-        "control_std": (len(CONTROL_SCALES), N_CONTROL_BANDS),
-        "control_near": (len(CONTROL_SCALES), N_CONTROL_BANDS, N_CONTROL_BANDS),
+        "baseline_clips": (n_clips, len(BASELINE_SCALES), N_BASELINE_BANDS),
+        "baseline_std": (len(BASELINE_SCALES), N_BASELINE_BANDS),
+        "baseline_near": (len(BASELINE_SCALES), N_BASELINE_BANDS, N_BASELINE_BANDS),
     }
     for name, shape in expected.items():
         found = getattr(reference, name).shape

@@ -1,5 +1,6 @@
 """Log-mel frames from a stream of samples, the same for every way of splitting it."""
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -12,15 +13,15 @@ BandScale = Literal["mel", "linear"]
 
 GROUP_BANDS = 32  # smaller groups have fewer zeros and more calls
 LOWEST_DBFS = -150.0
-BLOCK_FRAMES = 32  # transformed at a time: what lies between samples and bands (1.6 MB) stays in the processor's cache
+BLOCK_FRAMES = 32  # transformed at a time: the intermediate arrays (1.6 MB) stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureParameters:
-    """How sound becomes a picture; owned by the bundle, never by the daemon's configuration.
+    """Parameters of the log-mel spectrogram; owned by the bundle, never by the daemon's configuration.
 
     Attributes:
-        sample_rate_hz: Rate of the samples; nothing is resampled in silence.
+        sample_rate_hz: Rate of the samples; recordings at another rate are refused.
         n_fft: Samples under one window.
         hop_samples: Samples from frame to frame (512 at 16 kHz is 32 ms).
         band_scale: `mel` (Slaney) or `linear`.
@@ -41,7 +42,7 @@ class FeatureParameters:
     top_db: float | None = None
 
     def problems(self) -> list[str]:
-        """What does not fit together, one line each; empty when all is well."""
+        """Inconsistent parameters, one line each; empty if there are none."""
         fits = {
             "sample_rate_hz, n_fft, hop_samples, n_bands: expected over 0": min(
                 self.sample_rate_hz, self.n_fft, self.hop_samples, self.n_bands
@@ -96,10 +97,10 @@ def make_filterbank(features: FeatureParameters) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class BandGroup:
-    """Neighbouring bands of a filterbank, with only those bins that they hear.
+    """Neighbouring bands of a filterbank, with only the bins in which they have weights.
 
     Attributes:
-        bands: Their places among all bands.
+        bands: Their indices among all bands.
         bins: The spectrum's bins from the lowest to the highest with a weight.
         weights: float32 `[n_bins, n_bands]`.
     """
@@ -110,7 +111,7 @@ class BandGroup:
 
 
 def group_bands(filterbank: FloatArray, first_band: int) -> list[BandGroup]:
-    """A filterbank `[n_bands, n_bins]` in groups of GROUP_BANDS: most of a triangle's row is zeros, and need not be multiplied."""
+    """A filterbank `[n_bands, n_bins]` in groups of GROUP_BANDS: most of a triangle's row is zeros, which are then not multiplied."""
     groups = []
     for start in range(0, len(filterbank), GROUP_BANDS):
         rows = filterbank[start : start + GROUP_BANDS]
@@ -129,7 +130,7 @@ class LogMel:
     """
 
     def __init__(self, features: FeatureParameters, filterbank: FloatArray, control_filterbank: FloatArray | None = None) -> None:
-        """Store; `filterbank` is float32 `[n_bands, n_fft / 2 + 1]`, as the bundle carries it; the controls' bands cost a little more."""
+        """Store; both filterbanks are float32 `[bands, n_fft / 2 + 1]`; `control_filterbank` adds the bands of the baselines."""
         self.features = features
         self._n_bands = len(filterbank)
         parts = [filterbank] if control_filterbank is None else [filterbank, control_filterbank]
@@ -138,7 +139,7 @@ class LogMel:
         ramp = np.arange(features.n_fft) / features.n_fft
         self._window = 0.5 - 0.5 * np.cos(2 * np.pi * ramp)  # periodic Hann
         self._window_power = float(np.sum(self._window**2))
-        # Kept from block to block: to get such memory from the system, page by page, takes longer than all of the arithmetic.
+        # Kept from block to block: allocating such memory page by page takes longer than the arithmetic.
         # In float64, because NumPy's FFT of float32 converts there and back by itself, in fresh memory each time.
         n_bins = features.n_fft // 2 + 1
         self._windowed = np.empty((BLOCK_FRAMES, features.n_fft))
@@ -148,8 +149,14 @@ class LogMel:
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new stream: what comes next has nothing to do with what came before."""
+        """Start a new stream; no frame spans what came before."""
         self._pending = np.zeros(self.features.n_fft // 2, np.float32)
+
+    def fork(self) -> "LogMel":
+        """For another stream, on the same filterbank and scratch memory (1.7 MB): both belong to one thread."""
+        found = copy.copy(self)
+        found.reset()
+        return found
 
     def push(self, samples: FloatArray) -> Frames:
         """All frames that `samples` (float32 `[n_samples]`) complete."""

@@ -1,6 +1,6 @@
-"""The golden recording: one clip and one decision hop of sound with every intermediate, to prove a machine's arithmetic."""
+"""The golden recording: one clip and one decision hop of sound with every intermediate result, to prove a computer's arithmetic."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,24 +9,29 @@ import numpy as np
 from aegan_monitor.detection.arrays import load_arrays
 from aegan_monitor.detection.bundle import Bundle, accessing
 from aegan_monitor.detection.features import LogMel
-from aegan_monitor.detection.fusion import score_names
-from aegan_monitor.detection.network import Session
+from aegan_monitor.detection.fusion import needed_graphs, score_names
+from aegan_monitor.detection.network import GRAPH_OUTPUTS, GRAPHS, Graph, Session
 from aegan_monitor.detection.pipeline import Pipeline
+from aegan_monitor.detection.policy import make_threshold
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.segments import Segmenter
 from aegan_monitor.errors import BundleError, InferenceRunError
 from aegan_monitor.types import DoubleArray, FloatArray, SegmentOutputs
 
-# Largest deviation by stage: dB for frames, of the scaled range for segments, else relative to the largest value.
-# Arithmetic of another processor stays under 1e-4; a GPU's TF32 under 1e-2; a wrong weight shows at once.
+# Largest deviation by stage: dB for `db`, of the scaled range for `segments`, else relative to the largest expected value.
+# Another processor's arithmetic stays under 1e-4, a GPU's TF32 under 1e-2. A wrong weight deviates by far more.
 TOLERANCES = {"db": 1e-3, "segments": 1e-4, "z": 1e-2, "embedding": 1e-2, "z_errors": 3e-2, "x_errors": 2e-2, "scores": 3e-2}
 ABSOLUTE = ("db", "segments")
+# What the deciding score may deviate in any case, as a fraction of the distance from the median of normal sound to the threshold:
+# F_mean is about 0 on normal sound, so that nothing is small relative to it. At the bound of `embedding` (1 %) it moves by up to 3.4 %.
+DECISION_TOLERANCE = 0.05
+GRAPH_OF_STAGE: dict[str, Graph] = {output: graph for graph in GRAPHS for output in GRAPH_OUTPUTS[graph]}
 
 
 @dataclass(frozen=True, slots=True)
 class StageCheck:
-    """How far one stage is from the record."""
+    """Deviation of one stage from the recorded values."""
 
     stage: str
     deviation: float
@@ -34,28 +39,32 @@ class StageCheck:
 
     @property
     def passed(self) -> bool:
-        """Whether it is near enough (a NaN is not)."""
+        """Whether the deviation is within the tolerance (a NaN is not)."""
         return self.deviation <= self.tolerance
 
 
 def golden_samples(fields: BundleFields) -> int:
-    """Samples of a golden recording: enough for two decisions of a stream."""
+    """Number of samples of a golden recording: enough for two decisions of a stream."""
     n_frames = fields.clip.clip_frames + fields.clip.decision_hop_frames
     return fields.features.n_fft // 2 + (n_frames - 1) * fields.features.hop_samples
 
 
 def compute_stages(
-    fields: BundleFields, reference: ReferenceSet, session: Session, samples: FloatArray
+    fields: BundleFields, reference: ReferenceSet, session: Session, samples: FloatArray, names: Sequence[str] | None = None
 ) -> dict[str, FloatArray | DoubleArray]:
-    """Every stage of the stream `samples`, by name; `scores` is float64 `[2, n_scores]`, NaN where the network gave nothing finite."""
+    """Every stage of the stream `samples`, by name; `scores` is float64 `[2, n_scores]`, NaN where the network gave nothing finite.
+
+    `names` are the scores to compute, all when None. Outputs of the network that the session does not have are `[n, 0]`.
+    """
+    names = score_names(fields) if names is None else names
     frames = LogMel(fields.features, reference.filterbank).push(samples)
     segments = Segmenter(fields.features.n_bands, fields.clip, fields.scaling).push(frames.db)
     outputs = session.infer(segments)
     try:
-        clips = Pipeline(fields, reference, session).push(samples)
+        clips = Pipeline(fields, reference, session, names).push(samples)
         scores = np.array([list(clip.scores.values()) for clip in clips])
     except InferenceRunError:
-        scores = np.full((2, len(score_names(fields))), np.nan)  # an earlier stage shows why
+        scores = np.full((2, len(names)), np.nan)  # an earlier stage deviates and is reported
     return {"db": frames.db, "segments": segments, **{name: getattr(outputs, name) for name in SegmentOutputs.FIELDS}, "scores": scores}
 
 
@@ -65,50 +74,77 @@ def write_golden(path: Path, samples: FloatArray, stages: dict[str, FloatArray |
         np.savez_compressed(file, allow_pickle=False, samples=samples, **stages)
 
 
-def check_golden(bundle: Bundle, session: Session) -> list[StageCheck]:
-    """Replay the golden recording on `session` (which must load every graph); one finding a stage.
+def check_golden(bundle: Bundle, session: Session, score: str | None = None) -> list[StageCheck]:
+    """Replay the golden recording on `session`; one finding a stage.
+
+    Args:
+        bundle: Whose recording.
+        session: With the graphs that `score` needs; with every graph when None.
+        score: The one that decides: stages that it does not need, and other scores, are left out. None checks everything.
 
     Raises:
         BundleError: The recording is damaged, or cannot be read.
     """
+    record = bundle.record
     try:
         with accessing(bundle.folder):
             golden = load_arrays(bundle.golden_path, ("samples", *TOLERANCES))
     except ValueError as error:
         raise BundleError(f"{error}; export the bundle again") from error
-    expected, found_shape = (golden_samples(bundle.record),), golden["samples"].shape
+    expected, found_shape = (golden_samples(record),), golden["samples"].shape
     if found_shape != expected:
         raise BundleError(f"{bundle.golden_path}: samples: expected shape {expected}, found {found_shape}; export the bundle again")
-    with np.errstate(all="ignore"):  # what overflows is told as a deviation
-        found = compute_stages(bundle.record, bundle.reference, session, golden["samples"])
-        return [StageCheck(stage, deviation(stage, found[stage], golden[stage]), TOLERANCES[stage]) for stage in TOLERANCES]
+    known, decides = score_names(record), score or record.score
+    names, graphs = (known, GRAPHS) if score is None else ([score], needed_graphs(record, score))
+    golden["scores"] = golden["scores"][:, [known.index(name) for name in names]]
+    least_scale = DECISION_TOLERANCE / TOLERANCES["scores"] * find_distance_to_threshold(record, decides)
+    least_scales = {"scores": np.array([least_scale if name == decides else 0.0 for name in names])}
+    with np.errstate(all="ignore"):  # an overflow shows as a deviation
+        found = compute_stages(record, bundle.reference, session, golden["samples"], names)
+        return [
+            StageCheck(stage, deviation(stage, found[stage], golden[stage], least_scales.get(stage)), tolerance)
+            for stage, tolerance in TOLERANCES.items()
+            if GRAPH_OF_STAGE.get(stage) in (None, *graphs)
+        ]
 
 
-def deviation(stage: str, found: FloatArray | DoubleArray, expected: FloatArray | DoubleArray) -> float:
-    """Largest difference; relative to the largest expected value of its column unless the stage is ABSOLUTE."""
+def find_distance_to_threshold(fields: BundleFields, score: str) -> float:
+    """The distance from the median of the calibration's normal scores to the threshold that the bundle advises."""
+    median = np.interp(0.5, fields.calibration.probabilities, fields.calibration.quantiles[score])
+    return make_threshold(fields, score).on - float(median)
+
+
+def deviation(
+    stage: str, found: FloatArray | DoubleArray, expected: FloatArray | DoubleArray, least_scale: DoubleArray | None = None
+) -> float:
+    """Largest difference, relative unless the stage is ABSOLUTE: to the largest expected value of its column, or to `least_scale`."""
     if found.shape != expected.shape:
         return float("inf")
     difference = np.abs(found.astype(np.float64) - expected)
     if stage in ABSOLUTE:
         return float(difference.max())
     columnwise = stage in ("scores", "z_errors", "x_errors")
-    scale = np.abs(expected).max(axis=0) if columnwise else np.abs(expected).max()
+    scale = np.maximum(np.abs(expected).max(axis=0), 0.0 if least_scale is None else least_scale) if columnwise else np.abs(expected).max()
     return float((difference / np.maximum(scale, 1e-30)).max())
 
 
-def require_golden(bundle: Bundle, session: Session, tell: Callable[[StageCheck], object] = lambda _: None) -> list[StageCheck]:
-    """Refuse a model that does not compute here what it computed where it was made; `tell` gets each stage's finding before.
+def require_golden(
+    bundle: Bundle, session: Session, score: str | None = None, tell: Callable[[StageCheck], object] = lambda _: None
+) -> list[StageCheck]:
+    """Refuse a session that does not compute what was computed where the bundle was made; `tell` gets each stage's finding before.
+
+    `score` is as in `check_golden`.
 
     Raises:
         BundleError: A stage deviates by more than its tolerance.
     """
-    checks = check_golden(bundle, session)
+    checks = check_golden(bundle, session, score)
     for check in checks:
         tell(check)
     for check in checks:
         if not check.passed:
             raise BundleError(
                 f"{bundle.folder}: golden check failed at {check.stage}: expected a deviation of at most {check.tolerance:g}, "
-                f"found {check.deviation:.3g}; this provider computes something else: try inference.providers: [cpu], or export again"
+                f"found {check.deviation:.3g}; the provider computes something else: set inference.providers: [cpu], or export again"
             )
     return checks

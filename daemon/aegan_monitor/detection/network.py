@@ -1,4 +1,4 @@
-"""The network behind a protocol, and ONNX Runtime as the daemon's one implementation of it."""
+"""The network's protocol, and its implementation by ONNX Runtime."""
 
 import logging
 import os
@@ -34,14 +34,14 @@ RUNTIME_PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecu
 
 
 class Session(Protocol):
-    """What the pipeline needs of a network."""
+    """A network as the pipeline uses it."""
 
     def infer(self, segments: FloatArray) -> SegmentOutputs:
         """The outputs for float32 segments `[n, 1, n_bands, segment_frames]`; fields that no score needs are empty."""
 
 
 def import_runtime() -> Any:
-    """The module onnxruntime, without its telemetry: 1.29 and newer tell Microsoft what runs here, unless this is set before they load.
+    """The module onnxruntime, without telemetry: 1.29 and newer report usage to Microsoft, unless this is set before they load.
 
     Raises:
         InferenceError: It is not installed.
@@ -64,11 +64,11 @@ def empty_outputs(n: int) -> dict[str, FloatArray]:
 
 
 class OrtSession:
-    """ONNX Runtime on a bundle's graphs; only the graphs that are asked for are loaded.
+    """ONNX Runtime on a bundle's graphs; only the requested graphs are loaded.
 
     Attributes:
-        provider: What every graph really runs on (`tensorrt`, `cuda` or `cpu`), as the created sessions tell it; `none` without a graph.
-        requested: The providers that were asked for, in order.
+        provider: The provider in use (`tensorrt`, `cuda` or `cpu`), as the created sessions report it; `none` without a graph.
+        requested: The requested providers, in order.
     """
 
     def __init__(

@@ -1,5 +1,6 @@
-"""The pure middle of the line: samples in, the scores of clips out. No clock, thread, log or file."""
+"""From samples to the scores of clips. Pure: no clock, thread, log or file."""
 
+import copy
 from collections.abc import Iterable
 
 import numpy as np
@@ -23,29 +24,36 @@ class Pipeline:
     """
 
     def __init__(self, fields: BundleFields, reference: ReferenceSet, session: Session, names: Iterable[str] | None = None) -> None:
-        """Store; `names` are the scores that are wanted, all when None."""
+        """Store; `names` are the scores to compute, all when None."""
         self.fields = fields
         self._reference = reference
         self._session = session
         self._names = score_names(fields) if names is None else list(names)
         self._score_ids = needed_ids(fields, self._names)
-        needs_controls = any(score.graph is None for score in self._score_ids)
-        controls = make_control_filterbank(fields.features) if needs_controls else None
-        self._n_control_bands = 0 if controls is None else len(controls)
-        self._logmel = LogMel(fields.features, reference.filterbank, controls)
+        needs_baselines = any(score.graph is None for score in self._score_ids)
+        baselines = make_control_filterbank(fields.features) if needs_baselines else None
+        self._n_baseline_bands = 0 if baselines is None else len(baselines)
+        self._logmel = LogMel(fields.features, reference.filterbank, baselines)
         self._segmenter = Segmenter(fields.features.n_bands, fields.clip, fields.scaling)
         self.reset()
 
     def reset(self, start_sample: int = 0) -> None:
-        """Begin anew at `start_sample`: after a gap, nothing is scored across it."""
+        """Start a new stream at `start_sample`; no clip spans what came before."""
         self._start_sample = start_sample
         self._logmel.reset()
         self._segmenter.reset()
         self._n_segments = 0
         self._outputs: list[SegmentOutputs] = []
         self._power: DoubleArray = np.zeros(0)
-        self._control_db: FloatArray = np.zeros((self._n_control_bands, 0), np.float32)
+        self._control_db: FloatArray = np.zeros((self._n_baseline_bands, 0), np.float32)
         self._n_frames_forgotten = 0
+
+    def fork(self) -> "Pipeline":
+        """For another stream, on the same arrays, session and scratch memory: both belong to one thread."""
+        found = copy.copy(self)
+        found._logmel, found._segmenter = self._logmel.fork(), self._segmenter.fork()
+        found.reset()
+        return found
 
     def push(self, samples: FloatArray) -> list[ClipScore]:
         """One score for each clip that `samples`, float32 `[n_samples]`, complete."""
@@ -111,7 +119,7 @@ class Pipeline:
         return {name: fuse(found, self.fields) if name == FUSION else found[name] for name in self._names}
 
     def _forget_frames(self) -> None:
-        """Keep what the next clip will cover."""
+        """Drop frames that no further clip covers."""
         clip = self.fields.clip
         next_clip = (self._n_segments + 1 - clip.n_segments) * clip.segment_hop_frames
         n_old = max(0, min(len(self._power), next_clip - self._n_frames_forgotten))

@@ -1,10 +1,38 @@
-"""From a score to 'exceeded': a threshold learned from normal sound alone, with hysteresis."""
+"""The decision policy: from a score to "exceeded", by a threshold learned from normal sound alone, with hysteresis."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from aegan_monitor.detection.record import BundleFields
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one score means.
+
+    Attributes:
+        score: As computed.
+        normalised: In standard deviations from the mean of held-out normal sound.
+        threshold: The one that applied to it.
+        exceeded: Whether the machine sounds wrong.
+    """
+
+    score: float
+    normalised: float
+    threshold: float
+    exceeded: bool
+
+
+class Policy(Protocol):
+    """Decides about the scores of one machine, one after the other."""
+
+    def decide(self, score: float, active: bool) -> Decision:
+        """The decision about the next score; `active` says whether the alarm is active now."""
+
+    def describe(self) -> str:
+        """One line for people: what raises the alarm, and how normal sound compares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +60,30 @@ def make_threshold(fields: BundleFields, score: str, quantile: float | None = No
     return Threshold(float(off + margin * (off - median)), float(off))
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What one score means.
+class ThresholdPolicy:
+    """An alarm is raised above one threshold and cleared below a lower one.
 
     Attributes:
-        score: As computed.
-        normalised: In standard deviations from the mean of held-out normal sound.
-        threshold: The one that held for it.
-        exceeded: Whether the machine sounds wrong.
+        threshold: Both.
     """
 
-    score: float
-    normalised: float
-    threshold: float
-    exceeded: bool
-
-
-class Decider:
-    """Decides about one machine's scores, one after the other."""
-
     def __init__(self, fields: BundleFields, score: str, quantile: float | None = None, margin: float | None = None) -> None:
-        self._threshold = make_threshold(fields, score, quantile, margin)
-        self._normal = fields.normalisation[score]
+        """Derive the thresholds; the arguments are those of `make_threshold`."""
+        self.threshold = make_threshold(fields, score, quantile, margin)
+        self._score, self._fields = score, fields
 
     def decide(self, score: float, active: bool) -> Decision:
-        """The decision about the next score; the lower threshold holds only while the alarm is `active`."""
-        threshold = self._threshold.off if active else self._threshold.on
-        return Decision(score, (score - self._normal.mean) / self._normal.std, threshold, score > threshold)
+        """See Policy; the lower threshold applies only while the alarm is `active`."""
+        threshold = self.threshold.off if active else self.threshold.on
+        normal = self._fields.normalisation[self._score]
+        return Decision(score, (score - normal.mean) / normal.std, threshold, score > threshold)
+
+    def describe(self) -> str:
+        """See Policy."""
+        normal = self._fields.calibration
+        median, largest = np.interp([0.5, 1], normal.probabilities, normal.quantiles[self._score])
+        copies = f" and {normal.n_copies} copies with other backgrounds" if normal.n_copies else ""
+        return (
+            f"{self._score}: normal sound scored up to {largest:.4g} (median {median:.4g}, {normal.n_clips} clips{copies}); "
+            f"alarm above {self.threshold.on:.4g}, cleared below {self.threshold.off:.4g}"
+        )

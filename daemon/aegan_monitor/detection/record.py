@@ -1,4 +1,4 @@
-"""The record of a bundle: every number that scoring depends on, as `bundle.json` and a run's `run.json` hold it."""
+"""The record of a bundle: every number that scoring depends on, in `bundle.json` and in a run's `run.json`."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.segments import ClipParameters, Scaling
 
-LARGEST_SCORE = 1e15  # far beyond any, and what is computed with it stays finite
+LARGEST_SCORE = 1e15  # far above any score; results computed with it stay finite
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
@@ -22,11 +22,11 @@ class NetworkRecord(BaseModel):
 
 
 class Calibration(BaseModel):
-    """Scores of held-out normal clips, and of their copies before other backgrounds: quantiles at `probabilities`, for every score id.
+    """Quantiles at `probabilities` of the scores of held-out normal clips and of their copies with other backgrounds, for every score id.
 
     Attributes:
-        n_copies: Copies among them, beside the `n_clips`.
-        quantile, margin: Advice for the alarm (`detection.policy.make_threshold`), where the configuration says nothing.
+        n_copies: Number of copies, in addition to the `n_clips`.
+        quantile, margin: Defaults of the alarm (`detection.policy.make_threshold`), where the configuration sets none.
     """
 
     model_config = _STRICT
@@ -47,7 +47,7 @@ class Normalisation(BaseModel):
 
 
 class FusionTerm(BaseModel):
-    """One member of the fusion: its mean logarithm over held-out normal clips, and its RMS distance from that before other backgrounds."""
+    """One member of the fusion: its mean logarithm over held-out normal clips, and its RMS distance from that with other backgrounds."""
 
     model_config = _STRICT
     centre: float
@@ -55,7 +55,12 @@ class FusionTerm(BaseModel):
 
 
 class ReferenceRecord(BaseModel):
-    """How the reference set was fitted: on so many clips, with so many copies of each before other backgrounds for `D_near`."""
+    """How the reference set was fitted.
+
+    Attributes:
+        n_clips: Rows of its arrays: one a training clip, or fewer, each the mean of several.
+        n_backgrounds: Copies of a clip with other backgrounds, from which `D_near` learned.
+    """
 
     model_config = _STRICT
     n_clips: PositiveInt
@@ -65,7 +70,7 @@ class ReferenceRecord(BaseModel):
 
 
 class Provenance(BaseModel):
-    """Where the bundle comes from."""
+    """How the bundle was made."""
 
     model_config = _STRICT
     version: str
@@ -86,13 +91,13 @@ class FileRecord(BaseModel):
 
 
 class BundleFields(BaseModel):
-    """What training knows: `bundle.json` without format and files.
+    """The fields of `bundle.json` that training writes: all but format and files.
 
     Attributes:
         score: The score that decides.
-        fusion: The scores that `F_mean` is made of, and how each enters it; none, and there is no such score.
+        fusion: The scores that `F_mean` is made of, and their terms; if empty, there is no such score.
         choice: Why this score, in one sentence for people.
-        sensitivity: AUC of that score between altered held-out clips and plain ones, by alteration; empty where not tried.
+        sensitivity: AUC of that score between altered held-out clips and plain ones, by alteration; empty if not tried.
     """
 
     model_config = _STRICT

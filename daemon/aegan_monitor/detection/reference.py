@@ -1,14 +1,16 @@
-"""The reference set: what normal embeddings look like, as plain arrays, and distances to it in NumPy.
+"""The reference set: statistics of normal embeddings and spectra as plain arrays, and distances to it in NumPy.
 
 scikit-learn fits these statistics at training time (`aegan_train.calibration.statistics`); the numbers here agree with it to 1e-12.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aegan_monitor.detection.arrays import load_arrays
 from aegan_monitor.errors import BundleError
@@ -19,23 +21,51 @@ N_LOF_NEIGHBOURS = 4
 DENSITY_FLOOR = 1e-10  # scikit-learn's, against division by zero among equal embeddings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class NearestRows:
+    """Nearest neighbours among the rows of a matrix by Euclidean distance: one matrix-vector product a query, no copy of the rows."""
+
+    def __init__(self, rows: DoubleArray) -> None:
+        """Take `rows`, float64 `[n_rows, n]`."""
+        self.rows = rows
+        self._half_squares: DoubleArray = 0.5 * np.einsum("ij,ij->i", rows, rows)
+
+    def find(self, point: DoubleArray, n_nearest: int) -> tuple[DoubleArray, NDArray[np.intp]]:
+        """The distances from `point` `[n]` to its `n_nearest` rows (all, if there are fewer), ascending, and the indices of these rows.
+
+        The expansion |r - p|^2 = |r|^2 - 2 rp + |p|^2 only selects the rows. Their distances are computed from the differences, so
+        that a row's distance to itself is 0.
+        """
+        n = min(n_nearest, len(self.rows))
+        nearest = np.argpartition(self._half_squares - self.rows @ point, n - 1)[:n]
+        lengths = np.linalg.norm(self.rows[nearest] - point, axis=1)
+        order = np.argsort(lengths, kind="stable")
+        return lengths[order], nearest[order]
+
+    def mean_distance(self, point: DoubleArray) -> float:
+        """Mean distance from `point` to the N_NEAREST rows."""
+        return float(self.find(point, N_NEAREST)[0].mean())
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReferenceSet:
-    """Statistics of the mean embeddings of the normal training clips, and what else a bundle carries as arrays.
+    """Statistics of the mean embeddings and spectra of the normal training clips, and the other arrays of a bundle.
+
+    A row stands for one clip, or is the mean of clips that lie near each other. What a decision needs of the rows is computed once, at
+    first use. A decision then costs one matrix-vector product a score.
 
     Attributes:
         filterbank: float32 `[n_bands, n_fft / 2 + 1]`.
         mean_spectrogram: float32 `[n_bands, clip_frames]`, mean of the normal clips in dB.
         embedding_mean: float64 `[n_embedding]`.
         embedding_precision: float64 `[n_embedding, n_embedding]`, inverse of the shrunk covariance.
-        embedding_clips: float64 `[n_clips, n_embedding]`, the clips' embeddings.
-        embedding_std: float64 `[n_embedding]`, their standard deviation.
+        embedding_clips: float64 `[n_rows, n_embedding]`, embeddings of normal clips.
+        embedding_std: float64 `[n_embedding]`, standard deviation over the clips.
         embedding_near: float64 `[n_embedding, n_embedding]`; a difference times it has the length that `D_near` measures.
-        lof_distance: float64 `[n_clips]`, cosine distance of each clip to its 4th neighbour.
-        lof_density: float64 `[n_clips]`, local reachability density.
-        control_clips: float64 `[n_clips, 2, 128]`, the clips' mean linear and mel bands in dB (`aegan_monitor.detection.baselines`).
-        control_std: float64 `[2, 128]`, their standard deviation over the clips.
-        control_near: float64 `[2, 128, 128]`, as `embedding_near`.
+        lof_distance: float64 `[n_rows]`, cosine distance of each row to its 4th neighbour.
+        lof_density: float64 `[n_rows]`, local reachability density.
+        baseline_clips: float64 `[n_rows, 2, 128]`, mean linear and mel bands of normal clips in dB (`aegan_monitor.detection.baselines`).
+        baseline_std: float64 `[2, 128]`, standard deviation over the clips.
+        baseline_near: float64 `[2, 128, 128]`, as `embedding_near`.
     """
 
     filterbank: FloatArray
@@ -47,26 +77,62 @@ class ReferenceSet:
     embedding_near: DoubleArray
     lof_distance: DoubleArray
     lof_density: DoubleArray
-    control_clips: DoubleArray
-    control_std: DoubleArray
-    control_near: DoubleArray
+    baseline_clips: DoubleArray
+    baseline_std: DoubleArray
+    baseline_near: DoubleArray
 
     def save(self, path: Path) -> None:
         """Write as `.npz`, nothing pickled."""
         with path.open("wb") as file:
-            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+            np.savez(file, **{_name_in_file(field.name): getattr(self, field.name) for field in fields(self)})
 
     @staticmethod
     def load(path: Path) -> "ReferenceSet":
         """Read a `.npz`.
 
         Raises:
-            BundleError: It cannot be read, or an array is missing.
+            BundleError: The file cannot be read, or an array is missing.
         """
         try:
-            return ReferenceSet(**load_arrays(path, [field.name for field in fields(ReferenceSet)]))
+            names = {_name_in_file(field.name): field.name for field in fields(ReferenceSet)}
+            return ReferenceSet(**{names[name]: array for name, array in load_arrays(path, list(names)).items()})
         except ValueError as error:
             raise BundleError(f"{error}; export the bundle again") from error
+
+    @cached_property
+    def unit_clips(self) -> NearestRows:
+        """The embeddings at length 1."""
+        return NearestRows(unit(self.embedding_clips))
+
+    @cached_property
+    def standardised_clips(self) -> NearestRows:
+        """The embeddings, each dimension in standard deviations."""
+        return NearestRows(self.embedding_clips / self.embedding_std)
+
+    @cached_property
+    def near_clips(self) -> NearestRows:
+        """The embeddings in the space in which Euclidean distance is that of `D_near`."""
+        return NearestRows(self.embedding_clips @ self.embedding_near)
+
+    @cached_property
+    def unit_bands(self) -> tuple[NearestRows, ...]:
+        """The mean bands at length 1, linear and mel."""
+        return tuple(NearestRows(unit(self.baseline_clips[:, place])) for place in range(self.baseline_clips.shape[1]))
+
+    @cached_property
+    def standardised_bands(self) -> tuple[NearestRows, ...]:
+        """The mean bands in standard deviations, linear and mel."""
+        return tuple(NearestRows(self.baseline_clips[:, place] / std) for place, std in enumerate(self.baseline_std))
+
+    @cached_property
+    def near_bands(self) -> tuple[NearestRows, ...]:
+        """The mean bands in the space in which Euclidean distance is that of `C_linear_near` and `C_mel_near`."""
+        return tuple(NearestRows(self.baseline_clips[:, place] @ near) for place, near in enumerate(self.baseline_near))
+
+
+def _name_in_file(field: str) -> str:
+    """Format 2 calls the baselines controls."""
+    return field.replace("baseline_", "control_")
 
 
 def unit(vectors: DoubleArray) -> DoubleArray:
@@ -75,11 +141,13 @@ def unit(vectors: DoubleArray) -> DoubleArray:
     return vectors / np.maximum(length, np.finfo(np.float64).tiny)
 
 
-def cosine_distances(vectors: DoubleArray, directions: DoubleArray) -> DoubleArray:
-    """1 - cosine similarity, `[n_directions]`, as half the squared distance on the unit sphere (no cancellation)."""
-    difference = unit(vectors) - directions
-    distances: DoubleArray = 0.5 * np.einsum("ij,ij->i", difference, difference)
-    return distances
+def cosine_distances(vector: DoubleArray, directions: NearestRows, n_nearest: int) -> tuple[DoubleArray, NDArray[np.intp]]:
+    """The `n_nearest` smallest values of 1 - cosine similarity, ascending, and the indices of their directions.
+
+    Computed as half the squared distance on the unit sphere: 1 - cosine itself would lose small distances to rounding.
+    """
+    lengths, places = directions.find(unit(vector), n_nearest)
+    return 0.5 * lengths**2, places
 
 
 def mahalanobis(embedding: DoubleArray, reference: ReferenceSet) -> float:
@@ -90,7 +158,7 @@ def mahalanobis(embedding: DoubleArray, reference: ReferenceSet) -> float:
 
 def nearest_cosine(embedding: DoubleArray, reference: ReferenceSet) -> float:
     """Sum of the two smallest cosine distances."""
-    return float(np.sort(cosine_distances(embedding, unit(reference.embedding_clips)))[:N_NEAREST].sum())
+    return float(cosine_distances(embedding, reference.unit_clips, N_NEAREST)[0].sum())
 
 
 def local_outlier_factor(embedding: DoubleArray, reference: ReferenceSet) -> float:
@@ -98,32 +166,26 @@ def local_outlier_factor(embedding: DoubleArray, reference: ReferenceSet) -> flo
 
     Source: M. Breunig et al., LOF: Identifying Density-Based Local Outliers, 2000, definitions 5 to 7.
     """
-    distances = cosine_distances(embedding, unit(reference.embedding_clips))
-    neighbours = np.argsort(distances, kind="stable")[: min(N_LOF_NEIGHBOURS, len(distances))]
-    reachability = np.maximum(distances[neighbours], reference.lof_distance[neighbours])
+    distances, neighbours = cosine_distances(embedding, reference.unit_clips, N_LOF_NEIGHBOURS)
+    reachability = np.maximum(distances, reference.lof_distance[neighbours])
     density = 1.0 / (reachability.mean() + DENSITY_FLOOR)
     return float((reference.lof_density[neighbours] / density).mean())
 
 
 def cosine_to_mean(embedding: DoubleArray, reference: ReferenceSet) -> float:
     """Cosine distance to the mean embedding."""
-    return float(cosine_distances(embedding, unit(reference.embedding_mean)[None])[0])
-
-
-def nearest_mean(differences: DoubleArray) -> float:
-    """Mean length of the two shortest rows of `[n_clips, n]`."""
-    lengths: DoubleArray = np.linalg.norm(differences, axis=1)
-    return float(np.sort(lengths)[:N_NEAREST].mean())
+    difference = unit(embedding) - unit(reference.embedding_mean)
+    return float(0.5 * difference @ difference)
 
 
 def euclidean(embedding: DoubleArray, reference: ReferenceSet) -> float:
     """Mean distance to the two nearest normal clips, each dimension in standard deviations of the normal clips."""
-    return nearest_mean((reference.embedding_clips - embedding) / reference.embedding_std)
+    return reference.standardised_clips.mean_distance(embedding / reference.embedding_std)
 
 
 def near(embedding: DoubleArray, reference: ReferenceSet) -> float:
-    """The same where directions in which a changed background moves normal clips count less (`aegan_train.calibration.statistics`)."""
-    return nearest_mean((reference.embedding_clips - embedding) @ reference.embedding_near)
+    """As `euclidean`, but directions in which a changed background moves normal clips count less (`aegan_train.calibration.statistics`)."""
+    return reference.near_clips.mean_distance(embedding @ reference.embedding_near)
 
 
 Distance: TypeAlias = Callable[[DoubleArray, ReferenceSet], float]

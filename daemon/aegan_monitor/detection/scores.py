@@ -1,11 +1,11 @@
-"""The scores of a clip: a table of the 19 published ones, our own and the training-free controls, and what evaluates rows of it."""
+"""The scores of a clip: a table of the 19 published ones, our own and the training-free baselines, and the function that evaluates them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from aegan_monitor.detection.baselines import CONTROLS
+from aegan_monitor.detection.baselines import BASELINES
 from aegan_monitor.detection.network import Graph
 from aegan_monitor.detection.reference import OWN_DISTANCES, PUBLISHED_DISTANCES, ReferenceSet
 from aegan_monitor.errors import InferenceRunError
@@ -22,11 +22,11 @@ ERRORS = {"x_2": ("x_errors", 0), "x_1": ("x_errors", 1), "z_2": ("z_errors", 0)
 
 @dataclass(frozen=True, slots=True)
 class ClipEvidence:
-    """What the scores of one clip are made of.
+    """What the scores of one clip are computed from.
 
     Attributes:
         outputs: Of all segments of the clip, at least one.
-        bands: float64 `[2, 128]`, mean control bands in dB; empty where no control was asked for.
+        bands: float64 `[2, 128]`, mean baseline bands in dB; empty if no baseline is needed.
     """
 
     outputs: SegmentOutputs
@@ -35,12 +35,12 @@ class ClipEvidence:
 
 @dataclass(frozen=True, slots=True)
 class ScoreId:
-    """One score: a distance of the clip's mean embedding, a pooled error of its segments, or a control without a network.
+    """One score: a distance of the clip's mean embedding, a pooled error of its segments, or a baseline without a network.
 
     Attributes:
-        name: As published, e.g. `D_maha` or `G_z_cos_min`; our own are `D_euclidean` and `D_near`, controls `C_...`.
-        graph: The graph that it needs; None for a control.
-        kind: Key of DISTANCES (D), of ERRORS (G) or of CONTROLS (C).
+        name: As published, e.g. `D_maha` or `G_z_cos_min`; our own are `D_euclidean` and `D_near`, baselines `C_...`.
+        graph: The graph that it needs; None for a baseline.
+        kind: Key of DISTANCES (D), of ERRORS (G) or of BASELINES (C).
         pool: Key of POOLS (G), or empty.
     """
 
@@ -58,7 +58,7 @@ class ScoreId:
             n_segments: Segments per clip in the score's definition; `sum` is the mean times it.
         """
         if self.graph is None:
-            distance, place = CONTROLS[self.kind]
+            distance, place = BASELINES[self.kind]
             return distance(evidence.bands, place, reference)
         if self.graph == "embedding":
             return DISTANCES[self.kind](evidence.outputs.embedding.mean(axis=0, dtype=np.float64), reference)
@@ -73,7 +73,7 @@ PUBLISHED_IDS: dict[str, ScoreId] = {
         *(ScoreId(f"G_{kind}_{pool}", "generator", kind, pool) for kind in ERRORS for pool in POOLS),
     ]
 }
-CONTROL_IDS: dict[str, ScoreId] = {f"C_{kind}": ScoreId(f"C_{kind}", None, kind) for kind in CONTROLS}
+CONTROL_IDS: dict[str, ScoreId] = {f"C_{kind}": ScoreId(f"C_{kind}", None, kind) for kind in BASELINES}
 OWN_IDS: dict[str, ScoreId] = {f"D_{kind}": ScoreId(f"D_{kind}", "embedding", kind) for kind in OWN_DISTANCES}
 SCORE_IDS: dict[str, ScoreId] = {**PUBLISHED_IDS, **OWN_IDS, **CONTROL_IDS}
 FUSION = "F_mean"  # of several of these; the bundle says which (`aegan_monitor.detection.fusion`)
@@ -85,7 +85,7 @@ def evaluate_scores(
     """Each of `score_ids` for one clip, keyed by name.
 
     Raises:
-        InferenceRunError: A score is NaN or infinite: no number would be worse than one that looks normal.
+        InferenceRunError: A score is NaN or infinite.
     """
     found = {score.name: score.evaluate(evidence, reference, n_segments) for score in score_ids}
     wrong = [name for name, value in found.items() if not np.isfinite(value)]

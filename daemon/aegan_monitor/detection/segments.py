@@ -1,5 +1,6 @@
-"""Segments: what the network sees, cut from a stream of frames."""
+"""Segments, the network's input, cut from a stream of frames."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,11 @@ from aegan_monitor.types import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Maps dB to about [-1, 1] by numbers of the training set; field data may lie outside and is not clipped.
+    """Maps dB to about [-1, 1] by statistics of the training set; field data may lie outside and is not clipped.
 
     Attributes:
-        centre_db: What becomes 0: one number for all bands, or one a band.
-        half_range_db: How far from it 1 and -1 lie, likewise.
+        centre_db: Mapped to 0: one number for all bands, or one a band.
+        half_range_db: Distance from the centre that is mapped to 1, likewise.
     """
 
     centre_db: tuple[float, ...]
@@ -25,7 +26,7 @@ class Scaling:
         return Scaling(((max_db + min_db) / 2,), ((max_db - min_db) / 2,))
 
     def problems(self, n_bands: int) -> list[str]:
-        """What is wrong, one line each; empty when all is well."""
+        """Invalid values, one line each; empty if there are none."""
         found = []
         for name, values in (("centre_db", self.centre_db), ("half_range_db", self.half_range_db)):
             if len(values) not in (1, n_bands):
@@ -58,7 +59,7 @@ class ClipParameters:
 
     @property
     def n_segments(self) -> int:
-        """Segments in a clip; part of the definition of every `sum` score."""
+        """Segments in a clip; part of the definition of each `sum` score."""
         return (self.clip_frames - self.segment_frames) // self.segment_hop_frames + 1
 
     @property
@@ -72,7 +73,7 @@ class ClipParameters:
         return self.decision_hop_frames // self.segment_hop_frames
 
     def problems(self) -> list[str]:
-        """What does not fit together, one line each; empty when all is well."""
+        """Inconsistent parameters, one line each; empty if there are none."""
         found = []
         if self.decision_hop_frames < 1:
             return [f"decision_hop_frames {self.decision_hop_frames} is not 1 or more"]
@@ -86,7 +87,7 @@ class ClipParameters:
 
 
 def cut_segments(db: FloatArray, clip: ClipParameters) -> FloatArray:
-    """Every segment in `db` `[n_bands, n_frames]`, as a view `[n, 1, n_bands, segment_frames]`; none when it is too short."""
+    """All segments in `db` `[n_bands, n_frames]`, as a view `[n, 1, n_bands, segment_frames]`; none when it is too short."""
     if db.shape[1] < clip.segment_frames:
         return np.zeros((0, 1, db.shape[0], clip.segment_frames), np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(db, clip.segment_frames, axis=1)
@@ -103,8 +104,14 @@ class Segmenter:
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new stream: no segment spans what came before and what comes next."""
+        """Start a new stream; no segment spans what came before."""
         self._pending = self._empty
+
+    def fork(self) -> "Segmenter":
+        """For another stream."""
+        found = copy.copy(self)
+        found.reset()
+        return found
 
     def push(self, db: FloatArray) -> FloatArray:
         """All scaled segments, float32 `[n, 1, n_bands, segment_frames]`, that `db` `[n_bands, n_frames]` completes."""

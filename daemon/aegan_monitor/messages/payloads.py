@@ -177,7 +177,7 @@ class Sensor(Payload):
     schema_: Literal["aegan.sensor/1"] = Field(default="aegan.sensor/1", alias="schema", description=SCHEMA_WORDS)
     state: str = Field(
         pattern="^[a-z][a-z_]*$",
-        description="`ok`, or a fault such as `missing`, `stalled` or `silent`; others may join.",
+        description="`ok`, or a fault such as `missing`, `stalled`, `silent` or `inference` (sound cannot be scored); others may join.",
         examples=["missing"],
     )
     detail: str = Field(

@@ -1,4 +1,4 @@
-"""What the daemon runs with, made from its configuration, and made anew from another one with as little change as can be."""
+"""The runtime objects of a configuration, and their replacement by those of another one with as little change as possible."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -6,22 +6,25 @@ from dataclasses import dataclass
 
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.config.capture import MicCaptureConfig
-from aegan_monitor.config.model import MachineConfig, MonitorConfig
+from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig
 from aegan_monitor.config.validation import Settings
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.mqtt.endpoint import Endpoint, make_endpoint
-from aegan_monitor.service.runtime import Line, Sessions, make_line
+from aegan_monitor.service.inference import Sessions
+from aegan_monitor.service.runtime import Line, make_line
 
 log = logging.getLogger(__name__)
 
 RELOADABLE = frozenset({"mqtt", "home_assistant", "inference", "log_level", "health_interval_s", "machines"})
-NEEDS_RESTART = frozenset({"mqtt.base_topic", "mqtt.keepalive_s"})  # every topic; how long the outbox keeps an event
+NEEDS_RESTART = frozenset(
+    {"mqtt.base_topic", "mqtt.keepalive_s"}
+)  # they are part of every topic, and of how long the outbox keeps an event
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Every part that a configuration decides about; nothing of it has been started by being here."""
+    """The runtime objects of one configuration; constructing it starts nothing."""
 
     config: MonitorConfig
     connection: Endpoint
@@ -29,12 +32,12 @@ class Setup:
     lines: list[Line]
 
     def has_broker_of(self, other: "Setup") -> bool:
-        """Whether the connection to the broker may go on."""
+        """Whether both use the same broker in the same way, so that the connection can stay."""
         mine, others = self.config, other.config
         return self.connection == other.connection and (mine.mqtt, mine.home_assistant) == (others.mqtt, others.home_assistant)
 
     def tell_changes(self, before: "Setup") -> str:
-        """What has become of each machine and of the broker since, as in `pump runs on, fan replaced, yard removed`."""
+        """The changes to machines and broker since `before`, for example `pump runs on, fan replaced, yard removed`."""
         names = {line.machine.name for line in self.lines}
         known = {line.machine.name for line in before.lines}
         told = [
@@ -45,14 +48,19 @@ class Setup:
         return ", ".join([*told, *([] if self.has_broker_of(before) else ["another connection to the broker"])])
 
 
-def build(config: MonitorConfig, capture: Callable[[MachineConfig, int], Capture], before: Setup | None = None) -> Setup:
-    """Load and prove every bundle, and make every line.
+def build(
+    config: MonitorConfig,
+    capture: Callable[[MachineConfig, int], Capture],
+    before: Setup | None = None,
+    make_sessions: Callable[[InferenceConfig], Sessions] = Sessions,
+) -> Setup:
+    """Load and prove every bundle, and build every line.
 
-    A line of `before` is taken over, running as it is, where neither its configuration nor the content of its bundle has changed
-    and its capture has not failed for good.
+    A line of `before` is kept, running, if neither its configuration nor the content of its bundle has changed, its capture has not
+    ended with an error, and its inference works.
 
     Raises:
-        ConfigError, BundleError, InferenceError: As the parts tell; or what has changed since `before` needs a restart.
+        ConfigError, BundleError, InferenceError: As the parts raise; or a change since `before` needs a restart.
     """
     if before and (fixed := list(find_fixed(before.config, config))):
         raise ConfigError("\n".join(fixed))
@@ -60,21 +68,21 @@ def build(config: MonitorConfig, capture: Callable[[MachineConfig, int], Capture
     if connection.warning:
         log.warning(connection.warning)
     keeps_sessions = before is not None and before.config.inference == config.inference
-    sessions = before.sessions if before and keeps_sessions else Sessions(config.inference)
+    sessions = before.sessions if before and keeps_sessions else make_sessions(config.inference)
     known = {line.machine.name: line for line in before.lines} if before and keeps_sessions else {}
     lines = [_find_unchanged(machine, known) or _make(machine, sessions, capture) for machine in config.machines]
     return Setup(config, connection, sessions, lines)
 
 
 def find_fixed(old: MonitorConfig, new: MonitorConfig) -> Iterator[str]:
-    """What has changed although it cannot while the daemon runs."""
+    """One line for each key that has changed and needs a restart."""
     for key, was, wanted in _compare(old, new):
         if key in NEEDS_RESTART or key.split(".")[0] not in RELOADABLE:
             yield f"{key}: is {was} and cannot become {wanted} by a reload; restart the daemon, or change it back"
 
 
 def _compare(old: Settings, new: Settings, prefix: str = "") -> Iterator[tuple[str, object, object]]:
-    """The keys that differ, with both values."""
+    """The keys that differ, with the old and the new value."""
     for key in type(old).model_fields:
         was, wanted = getattr(old, key), getattr(new, key)
         if isinstance(was, Settings) and isinstance(wanted, Settings):
@@ -85,7 +93,7 @@ def _compare(old: Settings, new: Settings, prefix: str = "") -> Iterator[tuple[s
 
 def _find_unchanged(machine: MachineConfig, known: dict[str, Line]) -> Line | None:
     line = known.get(machine.name)
-    if line is None or line.config != machine or line.listener.error:  # one that has failed reads no more: it begins anew
+    if line is None or line.config != machine or line.listener.error or line.retry.error:  # what has failed begins anew
         return None
     is_same = load_bundle(machine.bundle).record.record_sha256 == line.bundle.record.record_sha256
     return line if is_same else None

@@ -110,7 +110,7 @@ class HealthReport:
     def tell(self) -> str:
         """One line for `systemctl status`."""
         lines = self._lines()
-        states = ", ".join(tell_state(line.machine, line.listener.sensor()) for line in lines)
+        states = ", ".join(tell_state(line.machine, line.sensor()) for line in lines)
         broker = "connected" if self.connected else self._delivery.problem or "not connected yet"
         disk = f"; outbox: {self._writer.problem}" if self._writer.problem else ""
         reload = f"; reload failed, the configuration from before is in use: {self._reloader.problem}" if self._reloader.problem else ""
@@ -137,7 +137,7 @@ def _machine_health(line: Line, now_s: float, coverage: Coverage) -> payloads.Ma
         active=line.machine.active,
         acknowledged=line.machine.active and line.machine.record.acknowledged,
         shelved=line.machine.record.shelved,
-        sensor=line.listener.sensor().state,
+        sensor=line.sensor().state,
         coverage_percent=round(min(100.0, 100 * _scored_s(line) / max(now_s - line.made_s, 1e-3)), 2),
         coverage_1h_percent=last_hour,
         coverage_24h_percent=last_day,
@@ -148,7 +148,7 @@ def _machine_health(line: Line, now_s: float, coverage: Coverage) -> payloads.Ma
 
 
 def _read(line: Line) -> Reading:
-    return Reading(_scored_s(line), line.machine.last_score if line.listener.sensor().state == "ok" else None)
+    return Reading(_scored_s(line), line.machine.last_score if line.sensor().state == "ok" else None)
 
 
 def _scored_s(line: Line) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.supervisor import stop_all
 from aegan_monitor.clock import now, since_boot_s
-from aegan_monitor.config.model import MachineConfig, MonitorConfig
+from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig
 from aegan_monitor.homeassistant.birth import Birth, list_birth_topics
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.connection import NOTICE_KEEPALIVES, ConnectionSettings
@@ -23,7 +23,7 @@ from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.console import Console
 from aegan_monitor.service.handover import Delivery
 from aegan_monitor.service.health import HealthReport
-from aegan_monitor.service.malloc import give_back_memory
+from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.metrics import MetricsServer
 from aegan_monitor.service.reload import Reloader
 from aegan_monitor.service.reload_answer import Answer, find_answer_path, forget_answer, write_answer
@@ -51,6 +51,7 @@ class Monitor:
         *,
         read_again: Callable[[], MonitorConfig] | None = None,
         capture: Callable[[MachineConfig, int], Capture] = make_capture,
+        make_sessions: Callable[[InferenceConfig], Sessions] = Sessions,
         notifier: Notifier | None = None,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -67,8 +68,8 @@ class Monitor:
         self._notifier = notifier or Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._console = console
         self._topics = Topics(config.mqtt.base_topic, config.node)
-        self._setup = build(config, capture)
-        self._reloader = Reloader(lambda before: build(read_again() if read_again else config, capture, before))
+        self._setup = build(config, capture, make_sessions=make_sessions)
+        self._reloader = Reloader(lambda before: build(read_again() if read_again else config, capture, before, make_sessions))
         self._answer_path = find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
         self._outbox = Outbox(
             durable=True,
@@ -104,6 +105,7 @@ class Monitor:
         Raises:
             HeldStoreError: Another process has the outbox; nothing was started.
             CaptureError: A finite capture failed; everything else was shut down in order first.
+            InferenceRunError: The inference of every machine has failed, and retries do not help; likewise.
         """
         self._answer(forget_answer)
         self._writer.start()
@@ -123,7 +125,7 @@ class Monitor:
             self._writer.settle()
             self._delivery.stop()
             self._writer.stop()
-        failed = [line.listener.error for line in self._setup.lines if line.listener.error]
+        failed = [error for line in self._setup.lines if (error := line.error)]
         if failed:
             raise failed[0]
 
@@ -138,7 +140,6 @@ class Monitor:
             self._worker.listen(line)
         if self._metrics:
             self._metrics.start()
-        give_back_memory()
         self._tell_status()
         self._notifier.ready()
 
@@ -152,7 +153,7 @@ class Monitor:
             for line in self._setup.lines:
                 self._worker.turn(line)
             if self._console:
-                self._console.show((line.machine.name, line.listener.sensor(), line.machine.last_score) for line in self._setup.lines)
+                self._console.show((line.machine.name, line.sensor(), line.machine.last_score) for line in self._setup.lines)
             now_s = time.monotonic()
             if now_s >= next_health_s:
                 self._publish_health()
@@ -167,6 +168,8 @@ class Monitor:
                 self._outbox.repeat_retained()
                 self._delivery.flush()
             self._reload()
+            if all(line.is_lost for line in self._setup.lines) and (error := self._setup.lines[0].retry.error):
+                raise error  # exit code 1: systemd starts the daemon again
             if was_over and self._is_over():
                 return
 
@@ -184,7 +187,6 @@ class Monitor:
             log.error("reload failed, the configuration from before stays in use: %s", self._reloader.problem)
         else:
             self._adopt(setup)
-        give_back_memory()
         self._publish_health()
         self._tell_status()
         self._notifier.ready()

@@ -1,12 +1,12 @@
-"""One machine's line, built from its configuration: bundle, session, capture, ring, pipeline, judge."""
+"""The runtime objects of one machine, built from its configuration: bundle, session, capture, ring, pipeline, alarm."""
 
 import logging
 import math
 import sys
 import time
-import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 
 from aegan_monitor.alarm.machine import Judge, Machine
@@ -16,26 +16,29 @@ from aegan_monitor.audio.microphone import MicrophoneCapture
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.stdin import Pipe, StdinCapture
-from aegan_monitor.audio.supervisor import Listener
+from aegan_monitor.audio.supervisor import Listener, SensorState
 from aegan_monitor.config.capture import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
-from aegan_monitor.config.model import InferenceConfig, MachineConfig
-from aegan_monitor.detection.bundle import Bundle, load_bundle
-from aegan_monitor.detection.fusion import needed_graphs, score_names
-from aegan_monitor.detection.golden import require_golden
-from aegan_monitor.detection.network import GRAPHS, Graph, OrtSession
-from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.errors import BundleError, ConfigError
+from aegan_monitor.config.model import MachineConfig
+from aegan_monitor.detection.bundle import Bundle
+from aegan_monitor.detection.fusion import score_names
+from aegan_monitor.detection.network import OrtSession
+from aegan_monitor.detection.policy import ThresholdPolicy
+from aegan_monitor.errors import AeganError, ConfigError, InferenceError
+from aegan_monitor.messages.model import Payload
+from aegan_monitor.service.inference import InferenceRetry, Sessions
+from aegan_monitor.types import Run
 
 log = logging.getLogger(__name__)
 
 RING_S = 30.0
-LONGEST_RUN_S = 4.0  # about MAX_BATCH segments: memory is the same whether one turn is late or not
-SLACK_S = 20.0  # of a machine's deadline: the ring may hold what a busy processor has not come to yet
+LONGEST_RUN_S = 4.0  # about MAX_BATCH segments: a late turn needs no more memory
+SLACK_S = 20.0  # of a machine's deadline: a busy processor may leave samples in the ring
+HEARD = frozenset({"ok", "overrun"})  # sensor states in which samples reach the pipeline
 
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """One machine with the thread that listens for it, and what it was made from."""
+    """One machine, its listener thread, and what they were built from."""
 
     machine: Machine
     listener: Listener
@@ -45,55 +48,56 @@ class Line:
     config: MachineConfig
     bundle: Bundle
     made_s: float = field(default_factory=time.monotonic)
+    retry: InferenceRetry = field(default_factory=InferenceRetry)
 
     @property
     def deadline_s(self) -> float:
-        """Seconds within which it has decided, or its sensor is `stalled`: a whole clip, after as long as a sensor may be silent."""
+        """Seconds within which a decision falls, or the sensor is `stalled`: a whole clip, after the longest silence of a sensor."""
         clip_s = self.bundle.record.first_decision_samples / self.sample_rate_hz
         silence_s = 2 * self.config.no_data_s if math.isfinite(self.config.no_data_s) else 0.0  # as in make_listener
         return silence_s + clip_s + SLACK_S
+
+    def hear(self, run: Run, time: datetime, now_s: float) -> list[Payload]:
+        """Score a run, as `Machine.hear`; a failure of the inference is this machine's fault alone, and is retried."""
+        admitted = self.retry.admit(run)
+        if admitted is None:
+            return []
+        try:
+            payloads = self.machine.hear(admitted, time, now_s)
+        except (InferenceError, MemoryError) as error:
+            self.retry.fail(error)
+            return []
+        if payloads:
+            self.retry.succeed()
+        return payloads
+
+    def sensor(self) -> SensorState:
+        """What can be said of the input now, and of its inference (any thread)."""
+        state, error = self.listener.sensor(), self.retry.error
+        return SensorState("inference", f"{error}; it is retried") if error and state.state in HEARD else state
+
+    @property
+    def error(self) -> AeganError | None:
+        """Why a finite capture was not heard or not judged to its end."""
+        return self.listener.error or (self.retry.error if self.ring.ended else None)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its inference fails, and no retry helps: for a long time, or there is no more sound to try with."""
+        return self.retry.is_lost or (self.retry.error is not None and self.ring.ended)
 
 
 def choose_score(machine: MachineConfig, bundle: Bundle) -> str:
     """The configured score, or the bundle's.
 
     Raises:
-        ConfigError: There is no such score.
+        ConfigError: The bundle has no such score.
     """
     score = machine.score or bundle.record.score
     names = score_names(bundle.record)
     if score not in names:
         raise ConfigError(f"machine {machine.name}: score: {score!r} is none of {', '.join(names)}")
     return score
-
-
-def require_streamable(bundle: Bundle) -> None:
-    """Refuse features that depend on a whole clip.
-
-    Raises:
-        BundleError: The bundle was trained with `top_db`.
-    """
-    if bundle.record.features.top_db is not None:
-        raise BundleError(
-            f"{bundle.folder}: trained with top_db {bundle.record.features.top_db:g}, which needs whole clips and cannot be streamed; "
-            "train with top_db: null, or use replay --clips"
-        )
-
-
-def open_session(bundle: Bundle, inference: InferenceConfig, score: str) -> OrtSession:
-    """A session with the graphs that `score` needs, once the golden recording has passed on all of them.
-
-    Raises:
-        InferenceError: No runtime, or a required provider is not in use.
-        BundleError: The golden check failed, or the bundle cannot be streamed.
-    """
-    require_streamable(bundle)
-
-    def load(graphs: Iterable[Graph]) -> OrtSession:
-        return OrtSession(bundle, graphs, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
-
-    require_golden(bundle, load(GRAPHS))
-    return load(needed_graphs(bundle.record, score))
 
 
 def make_capture(machine: MachineConfig, sample_rate_hz: int) -> Capture:
@@ -108,41 +112,24 @@ def make_capture(machine: MachineConfig, sample_rate_hz: int) -> Capture:
 
 @cache
 def find_standard_input() -> Pipe:
-    """The one of this process."""
+    """Standard input of this process; all captures share it."""
     return Pipe(sys.stdin.fileno())
 
 
-class Sessions:
-    """Machines that share a bundle (and what they need of it) share one session, which goes with the last of them."""
-
-    def __init__(self, inference: InferenceConfig) -> None:
-        self._inference = inference
-        self._open: weakref.WeakValueDictionary[tuple[str, tuple[Graph, ...]], OrtSession] = weakref.WeakValueDictionary()
-
-    def open(self, bundle: Bundle, score: str) -> OrtSession:
-        """The session for `score`; raises as `open_session`."""
-        key = (bundle.record.record_sha256, needed_graphs(bundle.record, score))
-        session = self._open.get(key)
-        if session is None:
-            session = self._open[key] = open_session(bundle, self._inference, score)
-            requested = ", ".join(self._inference.providers)
-            log.info("%s: golden check passed; inference on %s (asked for: %s)", bundle.folder, session.provider, requested)
-        return session
-
-
 def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[MachineConfig, int], Capture] = make_capture) -> Line:
-    """Everything that one machine needs, with nothing running yet.
+    """Build the runtime objects of one machine; nothing runs yet.
 
     Raises:
-        ConfigError, BundleError, InferenceError: As the parts tell.
+        ConfigError, BundleError, InferenceError: As the parts raise.
     """
-    bundle = load_bundle(config.bundle)
+    bundle = sessions.load_bundle(config.bundle)
     features = bundle.record.features
     score = choose_score(config, bundle)
     session = sessions.open(bundle, score)
-    pipeline = Pipeline(bundle.record, bundle.reference, session, [score])
+    pipeline = sessions.make_pipeline(bundle, score)
     basis = f"{bundle.record.record_sha256} {score} {config.alarm.quantile} {config.alarm.margin}"
     machine = Machine(config.name, pipeline, Judge(bundle.record, score, config.alarm), basis)
+    log.info("%s: %s", config.name, ThresholdPolicy(bundle.record, score, config.alarm.quantile, config.alarm.margin).describe())
     rate_hz, hop_samples = features.sample_rate_hz, features.hop_samples
     decision_hop_samples = bundle.record.clip.decision_hop_frames * hop_samples
     gap_rate = GapRate(bundle.record.first_decision_samples, decision_hop_samples, round(config.alarm.on_delay_s * rate_hz))
@@ -156,5 +143,5 @@ def make_listener(config: MachineConfig, ring: Ring, capture: Capture) -> Listen
     live = isinstance(config.capture, MicCaptureConfig)
     pace = config.capture.pace if isinstance(config.capture, FileCaptureConfig) else None
     waits = pace == "fast" or isinstance(config.capture, StdinCaptureConfig)
-    no_data_s = math.inf if pace == "fast" else 2 * config.no_data_s if live else config.no_data_s  # a microphone tells by itself
+    no_data_s = math.inf if pace == "fast" else 2 * config.no_data_s if live else config.no_data_s  # a microphone reports a stall itself
     return Listener(config.name, capture, ring, live=live, waits=waits, no_data_s=no_data_s, retry_s=config.retry_s)

@@ -86,8 +86,8 @@ class Worker:
         machine, run = line.machine, line.ring.read(wait_s)
         if run is not None:
             self.woken.set()  # there may be more
-        payloads = [] if run is None else machine.hear(run, now(), self._shelf_clock())
-        sensor = line.listener.sensor()  # which may be that it has ended, behind its last decision
+        payloads = [] if run is None else line.hear(run, now(), self._shelf_clock())
+        sensor = line.sensor()  # which may be that it has ended, behind its last decision
         self._publish(line, [*payloads, *machine.sense(sensor, now()), *machine.look(now(), self._shelf_clock())])
         decided = any(isinstance(payload, Score) for payload in payloads)
         self._watchdog.see(machine.name, self._clock(), decided=decided, sensor=sensor.state)

@@ -1,4 +1,4 @@
-"""`aegan-monitor check`: proves, stage by stage, that this machine can monitor."""
+"""`aegan-monitor check`: prove, stage by stage, that this computer can monitor."""
 
 import os
 from collections.abc import Callable
@@ -11,18 +11,17 @@ import numpy as np
 
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.recording import find_rate_hz
-from aegan_monitor.config.model import AlarmConfig, InferenceConfig, MachineConfig, MonitorConfig, load_config
-from aegan_monitor.detection.bundle import Bundle, load_bundle
+from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig, load_config
+from aegan_monitor.detection.bundle import Bundle, load_bundle, require_streamable
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.golden import StageCheck, require_golden
 from aegan_monitor.detection.network import OrtSession
-from aegan_monitor.detection.policy import make_threshold
-from aegan_monitor.detection.record import BundleFields
+from aegan_monitor.detection.policy import ThresholdPolicy
 from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.homeassistant.discovery import list_trials
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.endpoint import add_secrets, locate
-from aegan_monitor.service.runtime import choose_score, make_capture, require_streamable
+from aegan_monitor.service.runtime import choose_score, make_capture
 from aegan_monitor.tools.broker_probe import BrokerProbe
 from aegan_monitor.tools.broker_visit import Permission
 from aegan_monitor.tools.largest_message import estimate_largest_bytes
@@ -32,17 +31,19 @@ LISTEN_S = 1.0
 _T = TypeVar("_T")
 
 
-def check_bundle(folder: Path, inference: InferenceConfig, tell: Tell) -> None:
-    """Load a bundle and replay its golden recording here.
+def check_bundle(folder: Path, inference: InferenceConfig, tell: Tell, *, verbose: bool = False) -> None:
+    """Load a bundle, replay its golden recording here, and print what it alarms on.
 
     Raises:
-        BundleError, InferenceError: As the parts tell.
+        BundleError, InferenceError: As the parts raise.
     """
-    prove_bundle(open_bundle(folder, tell), inference, tell)
+    bundle = open_bundle(folder, tell)
+    prove_bundle(bundle, inference, tell, verbose=verbose)
+    tell(ThresholdPolicy(bundle.record, bundle.record.score).describe())
 
 
 def open_bundle(folder: Path, tell: Tell) -> Bundle:
-    """Load a bundle and tell what it is.
+    """Load a bundle and print what it is.
 
     Raises:
         BundleError: It is not there, or damaged.
@@ -55,8 +56,8 @@ def open_bundle(folder: Path, tell: Tell) -> Bundle:
     return bundle
 
 
-def prove_bundle(bundle: Bundle, inference: InferenceConfig, tell: Tell) -> None:
-    """Replay its golden recording here.
+def prove_bundle(bundle: Bundle, inference: InferenceConfig, tell: Tell, *, verbose: bool = False) -> None:
+    """Replay its golden recording here, through every graph; `verbose` prints every stage.
 
     Raises:
         BundleError: It computes something else here.
@@ -64,8 +65,9 @@ def prove_bundle(bundle: Bundle, inference: InferenceConfig, tell: Tell) -> None
     """
     session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
     tell(f"provider: {session.provider} (asked for: {', '.join(session.requested)})")
-    require_golden(bundle, session, lambda check: tell(_describe(check)))
-    tell("golden check passed")
+    checks = require_golden(bundle, session, tell=lambda check: tell(_describe(check)) if verbose else None)
+    worst = max(checks, key=lambda check: check.deviation / check.tolerance)
+    tell(f"golden check passed (nearest to its bound: {worst.stage}, {worst.deviation:.1e} of {worst.tolerance:g})")
 
 
 def _describe(check: StageCheck) -> str:
@@ -73,7 +75,7 @@ def _describe(check: StageCheck) -> str:
 
 
 class _Verdicts:
-    """Runs stages one after the other, whatever became of those before.
+    """Runs stages one after the other and collects their failures.
 
     Attributes:
         exit_code: Of the most serious failure; 0 without one.
@@ -84,7 +86,7 @@ class _Verdicts:
         self._tell_failure = tell_failure
 
     def attempt(self, stage: Callable[[], _T]) -> _T | None:
-        """What the stage gives; None where it failed, and that is told."""
+        """The result of the stage; None if it failed, after reporting why."""
         try:
             return stage()
         except AeganError as error:
@@ -93,14 +95,14 @@ class _Verdicts:
             return None
 
 
-def check_configuration(path: Path, tell: Tell, tell_failure: Callable[[AeganError], object]) -> int:
-    """Check a configuration, and then its bundles, its captures, and the way to its broker, all of them; the exit code.
+def check_configuration(path: Path, tell: Tell, tell_failure: Callable[[AeganError], object], *, verbose: bool = False) -> int:
+    """Check a configuration, all its bundles and captures, and the connection to its broker; returns the exit code.
 
     Raises:
         ConfigError: The configuration itself is wrong.
     """
     config = load_config(path)
-    tell(f"{path}: configuration is right: node {config.node}, {len(config.machines)} machine(s)")
+    tell(f"{path}: configuration is valid: node {config.node}, {len(config.machines)} machine(s)")
     verdicts = _Verdicts(tell_failure)
     bundles: dict[str, Bundle | None] = {}
     for machine in config.machines:
@@ -108,7 +110,7 @@ def check_configuration(path: Path, tell: Tell, tell_failure: Callable[[AeganErr
         if folder not in bundles:
             bundles[folder] = bundle = verdicts.attempt(partial(open_bundle, machine.bundle, tell))
             if bundle:
-                verdicts.attempt(partial(prove_bundle, bundle, config.inference, tell))
+                verdicts.attempt(partial(prove_bundle, bundle, config.inference, tell, verbose=verbose))
                 verdicts.attempt(partial(require_streamable, bundle))
         if bundle := bundles[folder]:
             verdicts.attempt(partial(check_score, machine, bundle, tell))
@@ -118,28 +120,17 @@ def check_configuration(path: Path, tell: Tell, tell_failure: Callable[[AeganErr
 
 
 def check_score(machine: MachineConfig, bundle: Bundle, tell: Tell) -> None:
-    """Tell what a machine alarms on.
+    """Print what raises the alarm of a machine.
 
     Raises:
         ConfigError: The bundle has no such score.
     """
-    tell(f"{machine.name}: {tell_threshold(bundle.record, choose_score(machine, bundle), machine.alarm)}")
-
-
-def tell_threshold(fields: BundleFields, score: str, alarm: AlarmConfig) -> str:
-    """What a machine alarms on, beside where normal sound lies: a threshold that nothing can reach, or anything, is seen."""
-    threshold = make_threshold(fields, score, alarm.quantile, alarm.margin)
-    normal = fields.calibration
-    least, median, largest = np.interp([0, 0.5, 1], normal.probabilities, normal.quantiles[score])
-    copies = f" and their {normal.n_copies} copies before other backgrounds" if normal.n_copies else ""
-    return (
-        f"alarm on {score} above {threshold.on:.4g}, cleared below {threshold.off:.4g}; "
-        f"{normal.n_clips} normal clips{copies} gave {least:.4g} to {largest:.4g}, median {median:.4g}"
-    )
+    policy = ThresholdPolicy(bundle.record, choose_score(machine, bundle), machine.alarm.quantile, machine.alarm.margin)
+    tell(f"{machine.name}: {policy.describe()}")
 
 
 def check_broker(config: MonitorConfig, verdicts: _Verdicts, tell: Tell) -> None:
-    """Go the way to the broker, up to permission to publish and to hear commands; without secrets or certificates as far as it goes."""
+    """Check the broker up to the permissions to publish and to receive commands; without secrets or certificates as far as possible."""
     located = locate(config.mqtt, config.node)
     complete = verdicts.attempt(partial(add_secrets, located, config.mqtt))
     has_certificates = bool(verdicts.attempt(lambda: located.make_tls_context() or True))
@@ -157,7 +148,7 @@ def check_broker(config: MonitorConfig, verdicts: _Verdicts, tell: Tell) -> None
 
 
 def list_permissions(config: MonitorConfig) -> list[Permission]:
-    """To publish below the node's name, and what Home Assistant is told."""
+    """The permissions to publish below the node's name, and discovery for Home Assistant."""
     topics = Topics(config.mqtt.base_topic, config.node)
     found = [Permission("permission to publish", {topics.of_node("check"): topics.of_node("#")})]
     if config.home_assistant.discovery:
@@ -167,10 +158,10 @@ def list_permissions(config: MonitorConfig) -> list[Permission]:
 
 
 def check_capture(machine: MachineConfig, bundle: Bundle | None, tell: Tell) -> None:
-    """Open the machine's capture and tell its level; without a bundle a recording may have any rate.
+    """Open the machine's capture and print its level; without a bundle a recording may have any rate.
 
     Raises:
-        CaptureError: It cannot be had, or gives digital silence or one value only.
+        CaptureError: It cannot be opened, or delivers digital silence or one constant value.
     """
     if machine.capture.kind == "stdin":
         tell(f"{machine.name}: capture is standard input, which is not read here")

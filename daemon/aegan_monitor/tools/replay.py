@@ -9,13 +9,12 @@ from typing import TextIO
 from aegan_monitor.alarm.machine import Judge, Outcome
 from aegan_monitor.audio.recording import Recording, read_recording
 from aegan_monitor.config.model import AlarmConfig
-from aegan_monitor.detection.bundle import Bundle
+from aegan_monitor.detection.bundle import Bundle, require_streamable
 from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.policy import ThresholdPolicy
 from aegan_monitor.errors import EXIT_FAILED, AeganError, CaptureError
 from aegan_monitor.files import show_path
-from aegan_monitor.service.runtime import require_streamable
 from aegan_monitor.tools.joined_recordings import JoinedRecordings
 from aegan_monitor.tools.progress import Progress
 
@@ -49,9 +48,9 @@ class Replay:
         """Score each recording as one clip of its own; the exit code, 1 where one was refused."""
         fields = self.bundle.record
         pipeline = Pipeline(fields, self.bundle.reference, self.session)
-        threshold = make_threshold(fields, self.score, self.alarm.quantile, self.alarm.margin)
+        policy = ThresholdPolicy(fields, self.score, self.alarm.quantile, self.alarm.margin)
         progress = Progress(self.terminal, len(paths))
-        self.tell(f"{self.score}: threshold {threshold.on:.4g}")
+        self.tell(policy.describe())
         n_clips = n_exceeded = 0
         for place, path in enumerate(paths):
             progress.show(place)
@@ -64,7 +63,7 @@ class Replay:
                 progress.clear()
                 self._refuse(error)
                 continue
-            exceeded = scores[self.score] > threshold.on
+            exceeded = policy.decide(scores[self.score], active=False).exceeded
             n_clips += 1
             n_exceeded += exceeded
             progress.clear()

@@ -63,7 +63,7 @@ def change(copy: Path, edit: Callable[[dict[str, object]], object]) -> None:
     ("edit", "line"),
     [
         (lambda r: r.update(format=3), "format: expected 2, found 3; update aegan-monitor"),
-        (lambda r: r.update(format=1), "format: expected 2, found 1; export the bundle again"),
+        (lambda r: r.update(format=1), "format: expected 2, found 1; it is of an older aegan-monitor: train again with aegan-train fit"),
         (lambda r: r.pop("format"), "format: expected 2, found None; export the bundle again"),
         (lambda r: r.update(fusion={"C_liner": {"centre": 0, "scale": 1}}), "fusion: 'C_liner' is none of D_maha, "),
         (lambda r: r.update(fusion={"D_near": {"centre": 0, "scale": 0}}), "fusion.D_near.scale: "),

@@ -1,14 +1,18 @@
 """The golden check: passes where the arithmetic is right, fails at the stage that is wrong."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from aegan_monitor.detection.bundle import load_bundle
-from aegan_monitor.detection.golden import TOLERANCES, check_golden, require_golden
-from aegan_monitor.detection.network import OrtSession
+from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle, write_record
+from aegan_monitor.detection.fusion import score_names
+from aegan_monitor.detection.golden import TOLERANCES, check_golden, compute_stages, require_golden, write_golden
+from aegan_monitor.detection.network import OrtSession, Session
+from aegan_monitor.detection.record import FusionTerm, Normalisation
+from aegan_monitor.detection.scores import FUSION
 from aegan_monitor.errors import BundleError
 from aegan_monitor.types import FloatArray, SegmentOutputs
 
@@ -40,6 +44,77 @@ def test_a_wrong_stage_is_named(bundle_folder: Path, field: str) -> None:
     bundle = load_bundle(bundle_folder)
     with pytest.raises(BundleError, match=f"golden check failed at {field}: expected a deviation of at most"):
         require_golden(bundle, SpoiledSession(OrtSession(bundle), field))
+
+
+class NoisySession:
+    """ONNX Runtime with a relative error on the embedding, drawn anew by `seed`: other arithmetic."""
+
+    def __init__(self, session: Session, error: float, seed: int) -> None:
+        self._session, self._error, self._seed = session, error, seed
+
+    def infer(self, segments: FloatArray) -> SegmentOutputs:
+        outputs = self._session.infer(segments)
+        noise = np.random.default_rng(self._seed).normal(size=outputs.embedding.shape).astype(np.float32)
+        return replace(outputs, embedding=outputs.embedding * (1 + self._error * noise))
+
+
+@pytest.fixture(scope="module")
+def fused_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The demo's bundle with F_mean deciding, as the robust recipe has it: about 0 on the golden recording, alarm above 0.7."""
+    folder = shutil.copytree(demo_bundle(), tmp_path_factory.mktemp("golden") / "bundle")
+    bundle = load_bundle(folder)
+    record, calibration = bundle.record, bundle.record.calibration
+    with np.load(bundle.golden_path) as golden:
+        samples, scores = golden["samples"], dict(zip(score_names(record), golden["scores"].T, strict=True))
+    quantiles = [float(value) for value in np.linspace(-0.25, 0.25, len(calibration.probabilities))]
+    fields = record.model_copy(
+        update={
+            "score": FUSION,
+            "fusion": {name: FusionTerm(centre=float(np.log(scores[name]).mean()), scale=1.0) for name in ("D_near", "C_linear_euclidean")},
+            "normalisation": {**record.normalisation, FUSION: Normalisation(mean=0, std=0.3)},
+            "calibration": calibration.model_copy(update={"quantiles": {**calibration.quantiles, FUSION: quantiles}}),
+        }
+    )
+    write_golden(bundle.golden_path, samples, compute_stages(fields, bundle.reference, OrtSession(bundle), samples))
+    write_record(folder, fields)
+    return load_bundle(folder)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("score", [None, FUSION])
+def test_what_the_embedding_may_deviate_the_scores_may(fused_bundle: Bundle, score: str | None, seed: int) -> None:
+    """An error of 0.3 %, as of TF32, moves F_mean, which is about 0, by over 3 % of itself, but by under 5 % of its way to alarm."""
+    session = NoisySession(OrtSession(fused_bundle), 0.003, seed)
+    found = {check.stage: check for check in require_golden(fused_bundle, session, score)}
+    assert 0.001 < found["embedding"].deviation < found["embedding"].tolerance
+    with np.load(fused_bundle.golden_path) as golden:
+        samples, fused = golden["samples"], golden["scores"][:, score_names(fused_bundle.record).index(FUSION)]
+    stages = compute_stages(fused_bundle.record, fused_bundle.reference, session, samples, [FUSION])
+    assert np.abs(stages["scores"][:, 0] - fused).max() > 0.03 * np.abs(fused).max()
+
+
+@pytest.mark.parametrize("error", [0.05, 0.3])
+@pytest.mark.parametrize("score", [None, FUSION])
+def test_a_provider_that_computes_something_else_is_refused(fused_bundle: Bundle, score: str | None, error: float) -> None:
+    """Whether all scores are looked at, or the one that decides."""
+    with pytest.raises(BundleError, match="golden check failed at embedding"):
+        require_golden(fused_bundle, NoisySession(OrtSession(fused_bundle), error, 0), score)
+
+
+def test_scores_that_are_wrong_behind_a_right_network_are_refused(fused_bundle: Bundle) -> None:
+    """By more than 5 % of the way from normal to alarm; here the reference set differs from the one that the recording was made with."""
+    reference = replace(fused_bundle.reference, embedding_near=1.2 * fused_bundle.reference.embedding_near)
+    wrong = replace(fused_bundle, reference=reference)
+    with pytest.raises(BundleError, match="golden check failed at scores"):
+        require_golden(wrong, OrtSession(wrong), FUSION)
+
+
+def test_a_session_is_proved_on_the_graphs_that_it_has(fused_bundle: Bundle) -> None:
+    """The one that monitors: stages of graphs that its score does not need are left out."""
+    checks = require_golden(fused_bundle, OrtSession(fused_bundle, ["embedding"]), FUSION)
+    assert [check.stage for check in checks] == ["db", "segments", "embedding", "scores"]
+    alone = require_golden(fused_bundle, OrtSession(fused_bundle, []), "C_mel_near")
+    assert [check.stage for check in alone] == ["db", "segments", "scores"]
 
 
 def test_a_golden_recording_of_another_length_is_refused(bundle_folder: Path, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from aegan_monitor.detection.policy import Decider, make_threshold
-from aegan_monitor.detection.record import BundleFields
+from aegan_monitor.detection.policy import ThresholdPolicy, make_threshold
+from aegan_monitor.detection.record import BundleFields, Calibration
 from aegan_monitor.detection.scores import SCORE_IDS
 from aegan_train.calibration.statistics import calibrate, normalise
 
@@ -33,18 +33,35 @@ def test_where_the_configuration_says_nothing_the_bundle_advises() -> None:
 
 def test_hysteresis() -> None:
     """Only an active alarm has the lower threshold; one that is pending must stay above the one that raises it."""
-    decider = Decider(FIELDS, "D_maha", 1.0, 0.5)
-    assert [decider.decide(score, active=False).exceeded for score in (21, 23, 21)] == [False, True, False]
-    assert [decider.decide(score, active=True).exceeded for score in (23, 21, 20.1, 19.9)] == [True, True, True, False]
+    policy = ThresholdPolicy(FIELDS, "D_maha", 1.0, 0.5)
+    assert [policy.decide(score, active=False).exceeded for score in (21, 23, 21)] == [False, True, False]
+    assert [policy.decide(score, active=True).exceeded for score in (23, 21, 20.1, 19.9)] == [True, True, True, False]
 
 
 def test_the_threshold_told_is_the_one_that_held() -> None:
     """The upper one until the alarm is raised."""
-    decider = Decider(FIELDS, "D_maha", 1.0, 0.5)
-    assert [decider.decide(23, active=active).threshold for active in (False, True)] == pytest.approx([22.5, 20.0])
+    policy = ThresholdPolicy(FIELDS, "D_maha", 1.0, 0.5)
+    assert [policy.decide(23, active=active).threshold for active in (False, True)] == pytest.approx([22.5, 20.0])
 
 
 def test_normalised_scores_count_standard_deviations() -> None:
     """The mean of normal sound is 0."""
-    decision = Decider(FIELDS, "D_maha", 0.99, 0.5).decide(15 + 2 * float(NORMAL.std()), active=False)
+    decision = ThresholdPolicy(FIELDS, "D_maha", 0.99, 0.5).decide(15 + 2 * float(NORMAL.std()), active=False)
     assert decision.normalised == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("n_copies", "arguments", "parts"),
+    [
+        (0, (), ["up to 4 ", "36 clips)", "above 6,", "below 4"]),
+        (0, (0.75, 0.0), ["up to 4 ", "36 clips)", "above 3.5,", "below 3.5"]),
+        (144, (None, 1000.0), ["up to 4 ", "36 clips and 144 copies", "above 1004,", "below 4"]),
+    ],
+)
+def test_the_description_says_the_threshold_beside_normal_scores(n_copies: int, arguments: tuple[float, ...], parts: list[str]) -> None:
+    """A threshold that nothing reaches is seen, be it the configuration's or the bundle's."""
+    quantiles = {"D_knn": [1.0, 3.0, 4.0]}
+    known = Calibration(n_clips=36, n_copies=n_copies, quantile=1.0, margin=2.0, probabilities=[0.0, 0.5, 1.0], quantiles=quantiles)
+    fields = BundleFields.model_construct(calibration=known, normalisation=normalise([{"D_knn": 3.0}]))
+    told = ThresholdPolicy(fields, "D_knn", *arguments).describe()
+    assert [part for part in ["D_knn", "median 3,", *parts] if part not in told] == []

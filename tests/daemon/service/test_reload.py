@@ -9,8 +9,8 @@ from aegan_monitor.config.model import MonitorConfig
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.service.build import Setup
+from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.reload import Reloader
-from aegan_monitor.service.runtime import Sessions
 from broker import wait_until
 
 DEADLINE_S = 10.0

@@ -12,7 +12,8 @@ from aegan_monitor.config.capture import StdinCaptureConfig
 from aegan_monitor.config.model import InferenceConfig, MachineConfig
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.messages.payloads import Score
-from aegan_monitor.service.runtime import SLACK_S, Line, Sessions, find_standard_input, make_capture, make_line
+from aegan_monitor.service.inference import Sessions
+from aegan_monitor.service.runtime import SLACK_S, Line, find_standard_input, make_capture, make_line
 from aegan_monitor.types import Block
 from broker import wait_until
 from fakes import ScriptedCapture

@@ -11,21 +11,22 @@ from aegan_monitor.detection.fusion import log_score
 from aegan_monitor.detection.record import Calibration, FusionTerm, Normalisation
 from aegan_monitor.detection.reference import N_LOF_NEIGHBOURS, ReferenceSet
 from aegan_monitor.types import DoubleArray, FloatArray
+from aegan_train.calibration.coreset import group_clips, mean_of_groups
 
 COVARIANCE = "ledoit-wolf"
 PROBABILITIES = [*(round(i / 100, 2) for i in range(100)), 0.995, 0.999, 1.0]
 LEAST_STD = 1e-12
-BACKGROUND_WEIGHT = 1.0  # variance that a changed background is granted, in all dimensions together, against that of normal clips
-LEAST_CONTROL_STD_DB = 0.01  # of a band that is as good as constant: digital silence behind a low-pass
+BACKGROUND_WEIGHT = 1.0  # variance of a changed background, over all dimensions, relative to that of normal clips
+LEAST_BASELINE_STD_DB = 0.01  # of a band that is nearly constant, such as digital silence behind a low-pass
 
 
 @dataclass(frozen=True, slots=True)
 class ClipStatistics:
-    """What a reference set is fitted on: normal clips, and copies of some of them before other backgrounds.
+    """The data that a reference set is fitted on: normal clips, and copies of some of them with other backgrounds.
 
     Attributes:
         embeddings: float64 `[n_clips, n_embedding]`, mean embeddings.
-        bands: float64 `[n_clips, 2, 128]`, mean control bands in dB.
+        bands: float64 `[n_clips, 2, 128]`, mean baseline bands in dB.
         embedding_changes: float64 `[n_copies, n_embedding]`, copy less original.
         band_changes: float64 `[n_copies, 2, 128]`, likewise.
     """
@@ -36,40 +37,50 @@ class ClipStatistics:
     band_changes: DoubleArray
 
 
-def fit_reference(clips: ClipStatistics, filterbank: FloatArray, mean_spectrogram: FloatArray) -> tuple[ReferenceSet, float]:
+def fit_reference(
+    clips: ClipStatistics, filterbank: FloatArray, mean_spectrogram: FloatArray, max_rows: int | None = None
+) -> tuple[ReferenceSet, float]:
     """The reference set, and the shrinkage of its covariance.
 
+    All clips enter means, spreads and covariance. For the distances to neighbours at most `max_rows` rows are kept, each the mean of
+    clips that lie near each other (`group_clips`); None keeps each clip.
+
     The covariance is shrunk towards a multiple of the identity (O. Ledoit, M. Wolf, 2004): that of fewer clips than
-    dimensions is singular. The reference code inverts it all the same.
+    dimensions is singular, although the reference code inverts it.
     """
     embeddings, bands = clips.embeddings, clips.bands
     covariance = LedoitWolf().fit(embeddings)
-    lof = LocalOutlierFactor(min(N_LOF_NEIGHBOURS, len(embeddings) - 1), metric="cosine", algorithm="brute", novelty=True).fit(embeddings)
+    embedding_std, baseline_std = np.maximum(embeddings.std(axis=0), LEAST_STD), np.maximum(bands.std(axis=0), LEAST_BASELINE_STD_DB)
+    embedding_near = compensate(embedding_std, clips.embedding_changes)
+    baseline_near = np.stack([compensate(std, clips.band_changes[:, place]) for place, std in enumerate(baseline_std)])
+    spaces = [embeddings, *(bands[:, place] for place in range(bands.shape[1]))]
+    groups = group_clips(spaces, [embedding_near, *baseline_near], max_rows or len(embeddings))
+    rows = mean_of_groups(embeddings, groups)
+    lof = LocalOutlierFactor(min(N_LOF_NEIGHBOURS, len(rows) - 1), metric="cosine", algorithm="brute", novelty=True).fit(rows)
     distances, neighbours = lof.kneighbors()
-    embedding_std, control_std = np.maximum(embeddings.std(axis=0), LEAST_STD), np.maximum(bands.std(axis=0), LEAST_CONTROL_STD_DB)
     reference = ReferenceSet(
         filterbank=filterbank,
         mean_spectrogram=mean_spectrogram,
         embedding_mean=covariance.location_,
         embedding_precision=covariance.precision_,
-        embedding_clips=embeddings,
+        embedding_clips=rows,
         embedding_std=embedding_std,
-        embedding_near=compensate(embedding_std, clips.embedding_changes),
+        embedding_near=embedding_near,
         lof_distance=distances[:, -1],
         lof_density=1.0 / (np.maximum(distances, distances[neighbours, -1]).mean(axis=1) + 1e-10),
-        control_clips=bands,
-        control_std=control_std,
-        control_near=np.stack([compensate(std, clips.band_changes[:, place]) for place, std in enumerate(control_std)]),
+        baseline_clips=mean_of_groups(bands, groups),
+        baseline_std=baseline_std,
+        baseline_near=baseline_near,
     )
     return reference, float(covariance.shrinkage_)
 
 
 def compensate(std: DoubleArray, changes: DoubleArray) -> DoubleArray:
-    """A matrix `[n, n]` after which a difference's length counts less along what a changed background does.
+    """A matrix `[n, n]` that shortens differences in the directions in which a changed background moves clips.
 
-    Lengths are those under the covariance `diag(std^2) + N`. N is the second moment of `changes` `[n_copies, n]` (which may be
-    none: then it is no more than division by `std` `[n]`), scaled so that in units of `std` its typical variance is
-    BACKGROUND_WEIGHT: how loud the next background will be nobody knows, in which directions it moves a clip one can try out.
+    Lengths are those under the covariance `diag(std^2) + N`. N is the second moment of `changes` `[n_copies, n]`, scaled so that in
+    units of `std` `[n]` its typical variance is BACKGROUND_WEIGHT: the level of future backgrounds is unknown, only the directions can
+    be measured. Without `changes` the matrix divides by `std`.
 
     Source: within-class covariance normalisation (A. Hatch et al., 2006), with synthetic backgrounds as the class's spread.
     """
@@ -77,7 +88,7 @@ def compensate(std: DoubleArray, changes: DoubleArray) -> DoubleArray:
     if len(changes):
         in_std = changes / std
         moment = in_std.T @ in_std / len(in_std)
-        # A geometric mean: a plain one would be that of the few calmest dimensions, in which any background is enormous.
+        # A geometric mean: the arithmetic one would be dominated by the few dimensions with the smallest spread.
         typical_variance = float(np.expm1(np.log1p(np.diag(moment)).mean()))
         whole += moment * (BACKGROUND_WEIGHT / max(typical_variance, LEAST_STD))
     found: DoubleArray = np.linalg.cholesky(np.linalg.inv(whole)) / std[:, None]
@@ -87,7 +98,7 @@ def compensate(std: DoubleArray, changes: DoubleArray) -> DoubleArray:
 def scale_fusion(
     names: Sequence[str], normal: Sequence[Mapping[str, float]], varied: Sequence[Mapping[str, float]]
 ) -> dict[str, FusionTerm]:
-    """How each of `names` enters the fusion, from the scores of held-out normal clips and of their copies before other backgrounds."""
+    """How each of `names` enters the fusion, from the scores of held-out normal clips and of their copies with other backgrounds."""
     terms = {}
     for name in names:
         centre = float(np.mean([log_score(clip[name]) for clip in normal]))
@@ -103,10 +114,10 @@ def normalise(scores: Sequence[Mapping[str, float]]) -> dict[str, Normalisation]
 
 
 def calibrate(normal: Sequence[Mapping[str, float]], varied: Sequence[Mapping[str, float]] = ()) -> Calibration:
-    """Quantiles of every score over held-out normal clips and their copies before other backgrounds, and what they advise.
+    """Quantiles of every score over held-out normal clips and their copies with other backgrounds, and the defaults of the alarm.
 
-    With copies the calibration has seen what a new place does, and its upper end is the threshold; without, a few dozen clips
-    show the edge of what was heard and not of what is normal, so that the threshold lies well over it.
+    With copies the calibration includes the effect of other places, and the threshold lies at its upper end. Without them, a few dozen
+    clips do not show the whole range of normal sound, and the threshold lies well above their scores.
     """
     scores = [*normal, *varied]
     quantiles = {name: [float(q) for q in np.quantile([clip[name] for clip in scores], PROBABILITIES)] for name in scores[0]}
@@ -115,7 +126,7 @@ def calibrate(normal: Sequence[Mapping[str, float]], varied: Sequence[Mapping[st
 
 
 def mean_of_clips(db: Sequence[FloatArray], n_frames: int) -> FloatArray:
-    """Mean spectrogram `[n_bands, n_frames]` of normal clips, over those that reach each frame; the last known one beyond."""
+    """Mean spectrogram `[n_bands, n_frames]` of normal clips, over the clips that reach each frame; beyond the longest, its last frame."""
     total = np.zeros((db[0].shape[0], n_frames))
     count = np.zeros(n_frames)
     for each in db:

@@ -1,7 +1,7 @@
-"""Where in a recording the unusual sound is: the denoised recording, the published map, the residual, and the places in words.
+"""Localisation of unusual sound in a recording: the denoised recording, the published map, the residual, and the regions in words.
 
-Source: the method's localisation, |denoised - mean normal spectrogram|. The denoised recording hardly contains a new sound, so
-the words are taken from the residual |x - denoised| instead, before the magnitude: noise falls to both sides and averages out.
+Source: the method's localisation, |denoised - mean normal spectrogram|. The denoised recording hardly contains a new sound. The words
+are therefore taken from the signed residual x - denoised, in which noise averages out.
 """
 
 import io
@@ -20,7 +20,7 @@ from aegan_monitor.detection.pipeline import require_segment
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.errors import AeganError, BundleError
 from aegan_monitor.files import show_path, write_whole
-from aegan_monitor.tools.localize.picture import draw
+from aegan_monitor.tools.localize.picture import draw, require_plot
 from aegan_monitor.tools.localize.regions import LEAST_EXCESS, Region, farthest, find_regions, measure
 from aegan_monitor.types import DoubleArray, FloatArray
 
@@ -33,18 +33,18 @@ Reconstruct = Callable[[FloatArray], FloatArray]
 
 @dataclass(frozen=True, slots=True)
 class Localisation:
-    """Pictures `[n_bands, n_frames]` float32, where [0, 1] is the range of the training, and what stands out.
+    """Spectrograms `[n_bands, n_frames]` float32, scaled so that training data is in [0, 1], and the regions that stand out.
 
     Attributes:
         denoised: Each column the mean of its reconstructions over all segments that contain it.
         mean_normal: Mean of the normal training clips; see `extend`.
         map: |denoised - mean_normal|.
         residual: |x - denoised|.
-        excess: x - denoised, smoothed, in usual deviations of each band (`region.measure`): what the words are taken from;
+        excess: x - denoised, smoothed, in usual deviations of each band (`regions.measure`), from which the words are taken;
             0 in the first and last frames, whose window reaches beyond the sound.
         times_s: Middle of each frame, `[n_frames]`.
         bands_hz: Lower edge, centre and upper edge of each band, `[n_bands, 3]`.
-        words: What stands out of the residual, one line a region.
+        words: One line a region that stands out of the residual.
         boxes: Those regions: start and end in s, lowest and highest band.
     """
 
@@ -59,7 +59,7 @@ class Localisation:
     boxes: tuple[tuple[float, float, int, int], ...]
 
     def arrays(self) -> bytes:
-        """The pictures and their axes as the content of a `.npz` file."""
+        """The spectrograms and their axes as the content of a `.npz` file."""
         content = io.BytesIO()
         names = ("denoised", "mean_normal", "map", "residual", "excess", "times_s", "bands_hz")
         np.savez_compressed(content, allow_pickle=False, **{name: getattr(self, name) for name in names})
@@ -67,10 +67,10 @@ class Localisation:
 
 
 class Localiser:
-    """Localises in recordings; knows from the bundle's golden recording how far normal sound is from its reconstruction."""
+    """Localises in recordings; the bundle's golden recording gives the usual deviation of normal sound from its reconstruction."""
 
     def __init__(self, bundle: Bundle, reconstruct: Reconstruct) -> None:
-        """Listen to the golden recording; `reconstruct` is G(x) for segments.
+        """Measure the golden recording; `reconstruct` is G(x) for segments.
 
         Raises:
             BundleError: The golden recording cannot be read.
@@ -82,17 +82,17 @@ class Localiser:
                 samples = load_arrays(bundle.golden_path, ["samples"])["samples"]
         except ValueError as error:
             raise BundleError(f"{error}; export the bundle again") from error
-        x, denoised = self._denoise(samples, str(bundle.golden_path))
+        x, denoised = self._denoise(samples, str(bundle.golden_path), reconstruct)
         self._normal = self._judged(x - denoised)
 
-    def localise(self, samples: FloatArray, name: str = "the recording") -> Localisation:
-        """Localise in one recording, float32 `[n_samples]`.
+    def localise(self, samples: FloatArray, name: str = "the recording", reconstruct: Reconstruct | None = None) -> Localisation:
+        """Localise in one recording, float32 `[n_samples]`, by `reconstruct` in place of the constructor's if there is one.
 
         Raises:
             CaptureError: It is shorter than one segment.
         """
         record = self._bundle.record
-        x, denoised = self._denoise(samples, name)
+        x, denoised = self._denoise(samples, name, reconstruct or self._reconstruct)
         normal = unit(record.scaling.apply(extend(self._bundle.reference.mean_spectrogram, x.shape[1])))
         edges_hz = band_edges_hz(record.features)
         bands_hz = np.stack([edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]], axis=1)
@@ -115,23 +115,23 @@ class Localiser:
             boxes=tuple(boxes),
         )
 
-    def _denoise(self, samples: FloatArray, name: str) -> tuple[FloatArray, FloatArray]:
-        """The picture of the sound and the denoised one, both scaled to [0, 1]."""
+    def _denoise(self, samples: FloatArray, name: str, reconstruct: Reconstruct) -> tuple[FloatArray, FloatArray]:
+        """The spectrogram of the sound and the denoised one, both scaled to [0, 1]."""
         record = self._bundle.record
         logmel = LogMel(record.features, self._bundle.reference.filterbank)
         parts = [logmel.push(samples[i : i + PUSH_SAMPLES]).db for i in range(0, len(samples), PUSH_SAMPLES)]
         db = limit_range(np.concatenate([*parts, logmel.flush().db], axis=1), record.features.top_db)
         require_segment(record, samples, db, name)
         x = record.scaling.apply(db)
-        return unit(x), unit(denoise(x, record.clip, self._reconstruct))
+        return unit(x), unit(denoise(x, record.clip, reconstruct))
 
     def _judged(self, picture: FloatArray) -> FloatArray:
-        """Without the frames at both ends whose window reaches beyond the sound, into silence that nobody recorded."""
+        """Without the frames at both ends whose window reaches beyond the recording."""
         n = n_edge_frames(self._bundle.record.features)
         return picture[:, n:-n]
 
     def _box(self, region: Region, n_samples: int) -> tuple[float, float, int, int]:
-        """What touches frames that are not judged goes on to the end of the sound."""
+        """Start and end in s, lowest and highest band; a region at the edge of the judged frames extends to the end of the recording."""
         features = self._bundle.record.features
         first_s = (n_edge_frames(features) - 0.5) * features.hop_s
         end_s = n_samples / features.sample_rate_hz
@@ -153,7 +153,7 @@ def unit(scaled: FloatArray) -> FloatArray:
 def denoise(x: FloatArray, clip: ClipParameters, reconstruct: Reconstruct) -> FloatArray:
     """The mean of all reconstructions of each column of `x` `[n_bands, n_frames]`; the last segment ends where `x` does.
 
-    Holds MAX_BATCH segments at a time, so that a long recording needs no more memory than its pictures.
+    Processes MAX_BATCH segments at a time: a long recording needs no more memory than its spectrograms.
     """
     width, last = clip.segment_frames, x.shape[1] - clip.segment_frames
     starts = sorted({*range(0, last + 1, clip.segment_hop_frames), last})
@@ -168,7 +168,7 @@ def denoise(x: FloatArray, clip: ClipParameters, reconstruct: Reconstruct) -> Fl
 
 
 def extend(mean_spectrogram: FloatArray, n_frames: int) -> FloatArray:
-    """The mean normal spectrogram for `n_frames`: behind its end, and all along what is too long for a clip, its mean over time."""
+    """The mean normal spectrogram for `n_frames`: beyond its end, and for recordings far longer than a clip, its mean over time."""
     n_known = mean_spectrogram.shape[1]
     n_own = min(n_frames, n_known) if n_frames <= LONGEST_CLIP * n_known else 0
     rest = np.repeat(mean_spectrogram.mean(axis=1, keepdims=True), n_frames - n_own, axis=1)
@@ -184,35 +184,44 @@ def describe(region: Region, box: tuple[float, float, int, int], bands_hz: Doubl
     return f"{time}, {band}: {side} than expected, {abs(region.excess):.0f} times the usual deviation"
 
 
-def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, tell: Tell, warn: Tell) -> None:
-    """`aegan-monitor localize`: write the arrays, and the picture too when `out` ends in .png and matplotlib is there.
+def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, tell: Tell, show: Tell = lambda _: None) -> None:
+    """`aegan-monitor localize`: write the arrays, and the picture too when `out` ends in .png.
 
     Args:
         bundle, session: With the generator graph.
         path: WAV or FLAC.
         out: Ends in .png or .npz.
         tell: Takes the words, one line a region.
-        warn: Takes the line that says what to install.
+        show: Takes the progress, a line each time.
 
     Raises:
         CaptureError: The recording is not what the bundle was trained on.
-        AeganError: A file cannot be written.
+        AeganError: matplotlib is not installed, and `out` ends in .png (nothing was written); or a file cannot be written.
     """
-    samples = read_recording(path, bundle.record.features.sample_rate_hz)
-    found = Localiser(bundle, session.reconstruct).localise(samples, show_path(path))
+    if out.suffix == ".png":
+        require_plot(out)
+    features, clip = bundle.record.features, bundle.record.clip
+    samples = read_recording(path, features.sample_rate_hz)
+    n_segments = max(1, (len(samples) // features.hop_samples - clip.segment_frames) // clip.segment_hop_frames)
+    n_done = 0
+
+    def reconstruct(segments: FloatArray) -> FloatArray:
+        nonlocal n_done
+        n_done += len(segments)
+        show(f"{show_path(path.name)}: {min(100, 100 * n_done // n_segments)} %")
+        return session.reconstruct(segments)
+
+    localiser = Localiser(bundle, session.reconstruct)
+    found = localiser.localise(samples, show_path(path), reconstruct)
     write(out.with_suffix(".npz"), found.arrays())
     if out.suffix == ".png":
-        picture = draw(found, f"{show_path(path.name)} ({bundle.record.machine_type})", bundle.record.features)
-        if picture is None:
-            warn(f"{out}: not drawn, matplotlib is not installed: pip install 'aegan-monitor[plot]'; {out.with_suffix('.npz')} is written")
-        else:
-            write(out, picture)
+        write(out, draw(found, f"{show_path(path.name)} ({bundle.record.machine_type})", features))
     for line in found.words:
         tell(line)
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file.
+    """Write a file; nothing is left of one that cannot be written whole.
 
     Raises:
         AeganError: It cannot be written.

@@ -1,19 +1,22 @@
-"""The picture of a localisation: its panels on one time axis, the regions boxed. The plotting library is an extra of its own."""
+"""The picture of a localisation: panels on one time axis, with boxes around the regions. Needs matplotlib (extra `plot`)."""
 
+import importlib
 import io
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from aegan_monitor.detection.features import BandScale, FeatureParameters, band_edges_hz
+from aegan_monitor.errors import AeganError
 from aegan_monitor.tools.localize.regions import LEAST_EXCESS, farthest
 from aegan_monitor.types import DoubleArray, FloatArray
 
 if TYPE_CHECKING:
     from aegan_monitor.tools.localize.localize import Localisation
 
-MOST_COLUMNS = 1000  # about what is left of 1200 pixels; of more frames each column shows several
+MOST_COLUMNS = 1000  # of about 1200 pixels; with more frames each column shows several
 LEAST_MARK_BANDS = 7  # between two labels of the frequency axis
 MOST_STEPS = 9  # on a linear one
 
@@ -45,14 +48,26 @@ PANELS = (
 )
 
 
-def draw(found: "Localisation", title: str, features: FeatureParameters) -> bytes | None:
-    """The picture as the content of a `.png` file, 1200 pixels wide; None when matplotlib is not installed."""
+def require_plot(out: Path) -> None:
+    """Refuse a picture, `out`, that cannot be drawn.
+
+    Raises:
+        AeganError: matplotlib is not installed.
+    """
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - the extra `plot`, which the daemon never needs
-        from matplotlib.figure import Figure  # noqa: PLC0415
-        from matplotlib.patches import Rectangle  # noqa: PLC0415
-    except ImportError:
-        return None
+        importlib.import_module("matplotlib")  # the extra `plot`, which the daemon never needs
+    except ImportError as error:
+        raise AeganError(
+            f"{out}: needs matplotlib: pip install 'aegan-monitor[plot]', or choose --out {out.with_suffix('.npz')}, which does not"
+        ) from error
+
+
+def draw(found: "Localisation", title: str, features: FeatureParameters) -> bytes:
+    """The picture as the content of a `.png` file, 1200 pixels wide."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - as in require_plot
+    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.patches import Rectangle  # noqa: PLC0415
+
     figure = Figure(figsize=(12, 12 + 0.2 * len(found.words)), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(PANELS), 1, sharex=True)
@@ -72,10 +87,10 @@ def draw(found: "Localisation", title: str, features: FeatureParameters) -> byte
         axis.set_ylabel("frequency in kHz")
         axis.set_yticks([place for place, _ in marks], [label for _, label in marks])
         for number, box in enumerate(found.boxes if panel.box else (), start=1):
-            left, right = max(start_s, box[0] - 4 * half_s), min(end_s, box[1] + 4 * half_s)  # around it, not over it
+            left, right = max(start_s, box[0] - 4 * half_s), min(end_s, box[1] + 4 * half_s)  # around the region, not over it
             below, above = max(extent[2], box[2] - 2), min(extent[3], box[3] + 2)
             axis.add_patch(Rectangle((left, below), right - left, above - below, fill=False, edgecolor=panel.box, linewidth=1.2))
-            place = (min(left + 0.02 * number * (end_s - start_s), right), above)  # beside the numbers of boxes that begin with it
+            place = (min(left + 0.02 * number * (end_s - start_s), right), above)  # beside the numbers of boxes that begin at the same time
             is_high = above > 0.9 * extent[3]
             axis.annotate(
                 str(number), place, ha="right", va="top" if is_high else "bottom", color=panel.box, weight="bold", annotation_clip=False

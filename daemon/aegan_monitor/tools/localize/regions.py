@@ -1,4 +1,4 @@
-"""Regions of a picture that stand out: bands and frames, and how far they are from what is usual there."""
+"""Regions of a spectrogram that deviate from normal sound: bands, frames, and the size of the deviation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ from numpy.typing import NDArray
 
 from aegan_monitor.types import FloatArray
 
-SHAPES = ((1, 13), (3, 5), (9, 3))  # bands x frames of the smoothing: a tone of 0.4 s, a blot, a bang
-REACH = (4, 6)  # bands and frames that a smoothing reaches to each side
-LEAST_EXCESS = 8.0  # the farthest place of a normal clip comes so far in 2 of 120 clips of the demo's pump
-LEAST_STEADY = 3.0  # in STEADY_SHARE of the time; the same pump on another day reaches 2
+SHAPES = ((1, 13), (3, 5), (9, 3))  # bands x frames of the smoothing: a tone of 0.4 s, a patch, an impact
+REACH = (4, 6)  # bands and frames of the smoothing to each side
+LEAST_EXCESS = 8.0  # reached by 2 of 120 normal clips of the demo's pump
+LEAST_STEADY = 3.0  # in STEADY_SHARE of the time; normal sound of the same pump on another day reaches 2
 STEADY_SHARE = 0.9
 MOST_REGIONS = 3  # of either kind
-LONGEST_GAP = 16  # frames (0.5 s): what comes again so soon is one event
+LONGEST_GAP = 16  # frames (0.5 s) between two parts of one event
 TINY = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Part of a picture `[n_bands, n_frames]`.
+    """Part of a spectrogram `[n_bands, n_frames]`.
 
     Attributes:
-        bands, frames: Which rows and columns.
-        excess: At its peak (of a steady one: the median over time of its farthest band), in usual deviations; below 0 it is quieter.
+        bands, frames: Its rows and columns.
+        excess: At its peak, in usual deviations (steady: median over time of its farthest band); negative where the sound is quieter.
         is_steady: It lasts all the time.
     """
 
@@ -35,19 +35,19 @@ class Region:
 
 
 def find_regions(excess: FloatArray) -> list[Region]:
-    """What stands out of `excess` (`measure`): first what lasts all the time, then what passes, each the farthest first.
+    """The regions that stand out of `excess` (see `measure`): first steady ones, then passing ones, each by falling excess.
 
-    `excess` is used up.
+    `excess` is overwritten.
     """
     return [*find_steady(excess), *find_passing(excess)]
 
 
 def measure(deviation: FloatArray, normal: FloatArray) -> FloatArray:
-    """How far each place is from what is usual in its band, smoothed with each of SHAPES: `[n_shapes, n_bands, n_frames]`.
+    """Deviation from the usual value of each band, smoothed with each of SHAPES: `[n_shapes, n_bands, n_frames]`.
 
     Both arguments are smoothed; each band of `deviation` `[n_bands, n_frames]` is then measured from the median of the band in
     `normal` (the deviation of normal sound, `[n_bands, any]`) and in its standard deviations, or the median band's if those
-    are larger: so short a sample shows some bands calmer than they are.
+    are larger, because a short recording underestimates the spread of some bands.
     """
     found = np.empty((len(SHAPES), *deviation.shape), np.float32)
     for plane, shape in zip(found, SHAPES, strict=True):
@@ -73,27 +73,27 @@ def smooth(picture: FloatArray, shape: tuple[int, int]) -> FloatArray:
 
 
 def farthest(planes: FloatArray) -> FloatArray:
-    """Of each place the value that is farthest from 0, `[n_bands, n_frames]`."""
+    """For each place the value of the plane in which it is farthest from 0, `[n_bands, n_frames]`."""
     high, low = planes.max(axis=0), planes.min(axis=0)
     found: FloatArray = np.where(high > -low, high, low)
     return found
 
 
 def find_steady(planes: FloatArray) -> list[Region]:
-    """Bands that deviate to one side nearly all the time; their median is taken away from `planes` `[n_shapes, n_bands, n_frames]`."""
+    """Bands that deviate to one side nearly all the time; their median is subtracted from `planes` `[n_shapes, n_bands, n_frames]`."""
     low, middle, high = np.quantile(planes[0], [1 - STEADY_SHARE, 0.5, STEADY_SHARE], axis=1)
     found = []
     for sign, nearest in ((1, low), (-1, -high)):
         bulk = runs(nearest >= LEAST_STEADY)
         found += [Region(bands, slice(0, planes.shape[2]), sign * float(np.max(sign * middle[bands])), is_steady=True) for bands in bulk]
-        for bands in runs(sign * middle >= LEAST_STEADY / 2):  # with its flanks, which would come up as regions of their own
+        for bands in runs(sign * middle >= LEAST_STEADY / 2):  # with its flanks, which would otherwise be regions of their own
             if np.any(nearest[bands] >= LEAST_STEADY):
                 planes[:, bands] -= np.median(planes[:, bands], axis=2, keepdims=True)
     return sorted(found, key=lambda region: -abs(region.excess))[:MOST_REGIONS]
 
 
 def find_passing(planes: FloatArray) -> Iterator[Region]:
-    """Places that deviate for a while; each is blanked in `planes` before the next is looked for."""
+    """Regions that deviate for a while; each is set to 0 in `planes` before the next search."""
     for _ in range(MOST_REGIONS):
         plane, band, frame = np.unravel_index(int(np.abs(planes).argmax()), planes.shape)
         excess = float(planes[plane, band, frame])
@@ -117,7 +117,7 @@ def grow(picture: FloatArray, band: int, frame: int, level: float) -> tuple[slic
 
 
 def widen(part: slice, holds: NDArray[np.bool_], gap: int) -> slice:
-    """`part` with what holds on both sides of it, over gaps of at most `gap` cells."""
+    """`part`, extended on both sides over cells that hold, across gaps of at most `gap` cells."""
     places = np.flatnonzero(holds)
     before, behind = places[places < part.start][::-1], places[places >= part.stop]
     n_before = count_reached(part.start - 1 - before, gap)
@@ -126,7 +126,7 @@ def widen(part: slice, holds: NDArray[np.bool_], gap: int) -> slice:
 
 
 def count_reached(distances: NDArray[np.intp], gap: int) -> int:
-    """How many cells away the last of rising `distances` (0 is the next cell) is that can be got to without a wider gap."""
+    """Cells to the last of the rising `distances` (0 is the next cell) that is reached without a gap wider than `gap`."""
     steps = np.diff(distances, prepend=-1) - 1
     wide = np.flatnonzero(steps > gap)
     n = int(wide[0]) if len(wide) else len(distances)

@@ -1,6 +1,8 @@
 """Localisation: a sound that is added to a recording is found at its time and band, and what cannot be found is not made up."""
 
 import re
+import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
 from aegan_monitor.detection.features import FeatureParameters, LogMel, band_edges_hz
 from aegan_monitor.detection.network import MAX_BATCH, OrtSession
 from aegan_monitor.detection.segments import ClipParameters
-from aegan_monitor.tools.localize.localize import Localisation, Localiser, denoise, extend
+from aegan_monitor.tools.localize.localize import Localisation, Localiser, denoise, extend, localize
 from aegan_monitor.tools.localize.picture import band_marks, pool
 from aegan_monitor.types import FloatArray
 from synthetic import RATE_HZ, write_wav
@@ -230,36 +232,58 @@ def test_arrays_alone_need_no_picture(clip: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("map*")) == ["map.npz"]
 
 
-def test_without_the_plotting_library_the_arrays_are_written(clip: Path, tmp_path: Path) -> None:
-    """One line says what to install."""
+def test_without_the_plotting_library_a_picture_is_refused(clip: Path, tmp_path: Path) -> None:
+    """One line says what to install, and what goes without; nothing was computed or written."""
     out = tmp_path / "map.png"
     arguments = ["localize", str(demo_bundle()), str(clip), "--out", str(out)]
     program = f"import sys; sys.modules['matplotlib'] = None; from aegan_monitor.cli import main; sys.exit(main({arguments}))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert f"{out}: needs matplotlib: pip install 'aegan-monitor[plot]', or choose --out {out.with_suffix('.npz')}" in done.stderr
+    assert not list(tmp_path.glob("map*"))
 
-    npz = out.with_suffix(".npz")
-    line = f"aegan-monitor: {out}: not drawn, matplotlib is not installed: pip install 'aegan-monitor[plot]'; {npz} is written\n"
-    assert (done.returncode, done.stderr) == (0, line)
-    assert done.stdout.startswith("3.0 to 3.5 s, ")
-    assert npz.is_file()
+
+def test_a_full_disk_leaves_no_torn_arrays(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, and no file that a program would take for whole."""
+    before, out = resource.getrlimit(resource.RLIMIT_FSIZE), tmp_path / "map.npz"
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        assert main(["localize", str(demo_bundle()), str(clip), "--out", str(out)]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    assert f"{out}: cannot be written: File too large; choose another --out" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_long_recording_shows_its_progress(bundle: Bundle, tmp_path: Path) -> None:
+    """In rising parts of a hundred, to the end."""
+    path = write_wav(tmp_path / "long.wav", Pump(52).read(6 * CLIP_SAMPLES))
+    shown: list[str] = []
+    localize(bundle, OrtSession(bundle, ["generator"]), path, tmp_path / "map.npz", lambda _: None, shown.append)
+    parts = [int(re.fullmatch(r"long\.wav: (\d+) %", line)[1]) for line in shown]  # type: ignore[index]  # each line is of this form
+    assert parts == sorted(parts)
+    assert len(parts) > 3
+    assert parts[-1] == 100
 
 
 @pytest.mark.parametrize(
     ("bundle", "sound", "out", "code", "line"),
     [
-        (demo_bundle(), "short.wav", "map.png", 1, "short.wav: expected at least 4.06 s, found 1.00 s; record longer clips or remove it"),
-        (demo_bundle(), "rate.wav", "map.png", 1, "rate.wav: expected 1 channel at 16000 Hz, found 1 at 44100 Hz; nothing is resampled"),
-        (demo_bundle(), "none.wav", "map.png", 1, "none.wav: expected a WAV or FLAC recording, found: No such file or directory"),
+        (demo_bundle(), "short.wav", "map.npz", 1, "short.wav: expected at least 4.06 s, found 1.00 s; record longer clips or remove it"),
+        (demo_bundle(), "rate.wav", "map.npz", 1, "rate.wav: expected 1 channel at 16000 Hz, found 1 at 44100 Hz; nothing is resampled"),
+        (demo_bundle(), "none.wav", "map.npz", 1, "none.wav: expected a WAV or FLAC recording, found: No such file or directory"),
         (
             "none",
             "good.wav",
-            "map.png",
+            "map.npz",
             1,
             "none: no such bundle folder; mount its disk, correct the path, or make one with: aegan-export RUN --out none",
         ),
-        (demo_bundle(), "good.wav", "none/map.png", 1, "none/map.npz: cannot be written: No such file or directory; choose another --out"),
-        (demo_bundle(), "good.wav", "taken.png", 1, "taken.npz: cannot be written: Is a directory; choose another --out"),
+        (demo_bundle(), "good.wav", "none/map.npz", 1, "none/map.npz: cannot be written: No such file or directory; choose another --out"),
+        (demo_bundle(), "good.wav", "taken.npz", 1, "taken.npz: cannot be written: Is a directory; choose another --out"),
     ],
 )
 def test_bad_input_is_one_clear_line(
