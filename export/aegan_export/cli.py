@@ -1,4 +1,4 @@
-"""aegan-export: turn a run of aegan-train into a bundle that aegan-monitor can run."""
+"""Turns a run of aegan-train into a bundle that aegan-monitor can run."""
 
 import argparse
 import shlex
@@ -12,7 +12,7 @@ from aegan_train.cli import PACKAGES, run_with_extra
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="aegan-export", description=__doc__, epilog="example: aegan-export runs/pump --out bundles/pump")
+    parser = argparse.ArgumentParser(prog="aegan-export", description=__doc__)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("run", type=Path, metavar="RUN", help="folder that aegan-train fit left")
     parser.add_argument(

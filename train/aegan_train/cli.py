@@ -1,4 +1,4 @@
-"""aegan-train: fit a network to normal machine sound, evaluate it on labelled test clips, reproduce published figures."""
+"""Trains a network on normal machine sound, and evaluates it on labelled test clips."""
 
 import argparse
 import subprocess
@@ -24,11 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    fit = commands.add_parser(
-        "fit",
-        help="train on the normal clips of DIR/dev_data/NAME/train",
-        epilog="example: aegan-train fit --data recordings --machine-type pump --preset edge --out runs/pump",
-    )
+    fit = commands.add_parser("fit", help="train on the normal clips of DIR/dev_data/NAME/train")
     fit.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder in DCASE layout, WAV or FLAC")
     fit.add_argument("--machine-type", required=True, metavar="NAME", help="folder name below dev_data")
     fit.add_argument("--preset", choices=get_args(Preset), required=True, help="size: paper (GPU), edge (small box), tiny")
@@ -43,20 +39,14 @@ def make_parser() -> argparse.ArgumentParser:
     fit.set_defaults(run=run_fit)
 
     evaluate = commands.add_parser(
-        "evaluate",
-        help="AUC and pAUC of all scores, and of controls without a network, on the clips of DIR/dev_data/NAME/test",
-        epilog="example: aegan-train evaluate runs/pump --data recordings",
+        "evaluate", help="AUC and pAUC of all scores, and of controls without a network, on the clips of DIR/dev_data/NAME/test"
     )
     evaluate.add_argument("run_folder", type=Path, metavar="RUN")
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR")
     evaluate.add_argument("--protocol", choices=NAMINGS, help="how AUCs make a figure; by default as the clips are named")
     evaluate.set_defaults(run=run_evaluate)
 
-    reproduce = commands.add_parser(
-        "reproduce",
-        help="train and evaluate a row of the published tables, and print both figures",
-        epilog="example: aegan-train reproduce dcase2020 fan --data dcase2020",
-    )
+    reproduce = commands.add_parser("reproduce", help="train and evaluate a row of the published tables, and print both figures")
     reproduce.add_argument("protocol", choices=NAMINGS)
     reproduce.add_argument("machine_type", metavar="NAME", help="fan, pump, ...")
     reproduce.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the challenge's dev_data (and eval_data)")
@@ -66,11 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--seed", type=parse_seed, default=0, metavar="N")
     reproduce.set_defaults(run=run_reproduce)
 
-    imported = commands.add_parser(
-        "import-checkpoint",
-        help="make a run of a published .pth file and its training audio",
-        epilog="example: aegan-train import-checkpoint fan.pth --config configs/train/dcase2020_fan.yaml --data dcase2020 --out runs/fan",
-    )
+    imported = commands.add_parser("import-checkpoint", help="make a run of a published .pth file and its training audio")
     imported.add_argument("file", type=Path, metavar="FILE")
     imported.add_argument("--config", type=Path, required=True, metavar="ROW", help="its row, e.g. configs/train/dcase2020_fan.yaml")
     imported.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the audio that it was trained on")

@@ -92,7 +92,7 @@ def require_enough(found: Spectrograms, config: TrainConfig) -> None:
         raise DataError(f"{expected}; record more normal sound")
     sound_s = sum(found.n_frames) * config.features.hop_s
     paths = shlex.join(str(clip.path) for clip in found.clips)
-    raise DataError(f"{expected} of {sound_s:.0f} s together; cut it: aegan-monitor record --from {paths} --out DIR")
+    raise DataError(f"{expected} of {sound_s:.0f} s together; cut it: aegan-monitor record --from {paths} --machine NAME --out DIR")
 
 
 def find_scaling(db: Sequence[FloatArray], kind: ScalingKind = "extremes") -> Scaling:
