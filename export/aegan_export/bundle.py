@@ -1,4 +1,4 @@
-"""A run becomes a bundle: written beside its place, proven, and only then put there."""
+"""Exports a run as a bundle: written beside its place, checked, and only then renamed."""
 
 import os
 import shutil
@@ -103,12 +103,16 @@ def sync(path: Path) -> None:
 def put_in_place(partial: Path, out: Path) -> None:
     """Rename the finished folder to its name; an older bundle makes room and is removed last."""
     old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    if out.exists():
-        out.replace(old)
+    is_there = out.exists()
     try:
-        partial.rename(out)
-    except OSError:
-        old.replace(out)
-        raise
-    sync(out.parent)
-    shutil.rmtree(old, ignore_errors=True)
+        if is_there:
+            out.replace(old)
+        try:
+            partial.rename(out)
+        except OSError:
+            if is_there:
+                old.replace(out)
+            raise
+        sync(out.parent)
+    finally:
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Turns a run of aegan-train into a bundle that aegan-monitor can run."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def run_export(run: Path, out: Path) -> int:
-    """Export, and tell how near the graphs are."""
+    """Export, and print how far the graphs are from PyTorch, the size, and the next command."""
     from aegan_export.bundle import export_bundle  # noqa: PLC0415 - torch takes seconds to import; --help must not
 
     parity, checks = export_bundle(run, out)
@@ -35,7 +36,7 @@ def run_export(run: Path, out: Path) -> int:
     worst = max(checks, key=lambda check: check.deviation / check.tolerance)
     print(f"golden check passed (nearest to its bound: {worst.stage}, {worst.deviation:.1e} of {worst.tolerance:g})")
     n_bytes = sum(path.stat().st_size for path in out.iterdir())
-    print(f"{out}: bundle written, {n_bytes / 1e6:.1f} MB; next: aegan-monitor check {out}")
+    print(f"{out}: bundle written, {n_bytes / 1e6:.1f} MB; next: aegan-monitor check {shlex.quote(str(out))}")
     return 0
 
 

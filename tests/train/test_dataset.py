@@ -79,7 +79,9 @@ def test_too_few_clips_or_recordings_are_refused() -> None:
 
     with pytest.raises(DataError, match="^d: expected at least 8 normal clips, found 7; record more normal sound$"):
         require(7, 1)
-    with pytest.raises(DataError, match=r"found 1 of 3599 s together; cut it: aegan-monitor record --from d/0\.wav --out DIR$"):
+    with pytest.raises(
+        DataError, match=r"found 1 of 3599 s together; cut it: aegan-monitor record --from d/0\.wav --machine NAME --out DIR$"
+    ):
         require(1, 370)
     require(8, 1)
     with pytest.raises(

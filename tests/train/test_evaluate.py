@@ -120,7 +120,7 @@ def test_evaluate_prints_all_scores_and_writes_lines(run_folder: Path, dataset: 
     assert len(rows) == 27
     assert re.match(r"label-free \(what the monitor decides by\): D_maha AUC [01]\.\d+ pAUC [01]\.\d+$", done.stdout.splitlines()[1])
     assert all(0 <= float(row[1]) <= 1 and 0 <= float(row[2]) <= 1 for row in rows)
-    assert done.stdout.splitlines()[-1].startswith("oracle (the best by these labels, which nobody has in a plant): ")
+    assert done.stdout.splitlines()[-1].startswith("oracle (the best by these labels, which a plant does not have): ")
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
     assert len(lines) == 8
     assert all(len(line["scores"]) == 27 for line in lines)

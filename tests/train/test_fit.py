@@ -164,7 +164,7 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
 
 def test_a_stuck_generator_is_drawn_anew_and_then_told(tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One that learns nothing stays worse than the mean picture; after the draws that are allowed it is a warning, and remembered."""
-    config = load_config("tiny", None, n_epochs=2, batch_segments=2, learning_rate=1e-12, n_redraws=1)
+    config = load_config("tiny", None, n_epochs=2, batch_segments=2, learning_rate=1e-12, n_redraws=1, ndf=2, nz=8)
     fit(FitRequest(dataset, "pump", "tiny", config, tmp_path / "run", "cpu", 0))
     out, err = capsys.readouterr()
     assert (
@@ -207,7 +207,7 @@ class InterruptedOutput(io.StringIO):
 
 def test_ctrl_c_after_a_redraw_keeps_nothing_of_the_stuck_networks(tmp_path: Path, dataset: Path) -> None:
     """The first epoch was whole, and the networks stuck in the second: neither checkpoint nor record of them stays."""
-    config = load_config("tiny", None, n_epochs=3, batch_segments=2, learning_rate=1e-12, n_redraws=1)
+    config = load_config("tiny", None, n_epochs=3, batch_segments=2, learning_rate=1e-12, n_redraws=1, ndf=2, nz=8)
     run = tmp_path / "run"
     request = FitRequest(dataset, "pump", "tiny", config, run, "cpu", 0)
     with contextlib.redirect_stdout(InterruptedOutput("beginning anew")) as out:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aegan_train.recordings.folder import tell_skipped, write_skipped
+from aegan_train.recordings.folder import print_skipped, write_skipped
 from synthetic import write_dataset, write_wav
 from training_program import aegan_train, fit_tiny
 
@@ -77,7 +77,7 @@ def test_too_few_good_recordings_are_an_error(tmp_path: Path) -> None:
 def test_a_long_list_is_cut_on_screen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Twenty lines and how many more; the file has all, and is removed when there is none."""
     skipped = [(Path(f"{number}.wav"), "bad, very") for number in range(23)]
-    tell_skipped(skipped)
+    print_skipped(skipped)
     told = capsys.readouterr().err.splitlines()
     assert (told[0], told[20], told[21:]) == ("23 files skipped:", "  19.wav: bad, very", ["  and 3 more"])
     write_skipped(skipped, tmp_path / "skipped.csv")

@@ -129,7 +129,7 @@ def gather_statistics(training: Training, session: TorchSession, fitted: Spectro
     n_windows = fitted.n_windows
     chosen = np.linspace(0, n_windows - 1, min(n_windows, N_VARIED)).astype(int).tolist() if config.n_backgrounds else []
     n_copies = len(chosen) * config.n_backgrounds
-    embed_next = follow(embed, n_windows + n_copies, f"embedding {n_windows} clips{tell_copies(n_copies)}")
+    embed_next = follow(embed, n_windows + n_copies, f"embedding {n_windows} clips{describe_copies(n_copies)}")
     embeddings = np.stack([embed_next(session, training.scaling.apply(db), config.clip) for db in fitted.cut(config.clip.clip_frames)])
     bands = np.concatenate(fitted.control_bands)
     rng = np.random.default_rng([training.seed, FITTED])
@@ -160,7 +160,7 @@ def score_held_out(
     n_windows = held_out.n_windows
     n_copies = max(config.n_backgrounds, -(-LEAST_COPIES // n_windows)) if config.n_backgrounds else 0
     n_all = n_windows * n_copies
-    score = follow(probe.score_clip, n_windows + n_all, f"scoring {n_windows} held-out clips{tell_copies(n_all)}")
+    score = follow(probe.score_clip, n_windows + n_all, f"scoring {n_windows} held-out clips{describe_copies(n_all)}")
     scores, varied, segments = [], [], np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
     for clip in held_out.clips:
         for samples in read_windows(clip.path, config.features, config.clip.clip_frames):
@@ -171,7 +171,7 @@ def score_held_out(
     return scores, varied, segments
 
 
-def tell_copies(n_copies: int) -> str:
+def describe_copies(n_copies: int) -> str:
     """What a line says of them."""
     return f" and {n_copies} copies before other backgrounds" if n_copies else ""
 

@@ -117,11 +117,11 @@ def save_checkpoint(training: Training, run: Path) -> None:
     try:
         write_atomically(run / CHECKPOINT, lambda path: path.write_bytes(content.getbuffer()))
     except WriteError as error:
-        kept = tell_kept(len(training.history) - 1 if (run / CHECKPOINT).exists() else 0)
+        kept = describe_kept(len(training.history) - 1 if (run / CHECKPOINT).exists() else 0)
         raise WriteError(f"{error}; {kept}") from error
 
 
-def tell_kept(n_epochs: int) -> str:
+def describe_kept(n_epochs: int) -> str:
     """What a training that ends early says of its last checkpoint."""
     return f"epoch {n_epochs} is kept, go on with --resume" if n_epochs else "no epoch is kept"
 

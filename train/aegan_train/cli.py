@@ -121,7 +121,7 @@ def find_commit() -> str | None:
     """The commit of the checkout that this package runs from; None when it was installed from a wheel."""
     folder = Path(__file__).parent
     try:
-        told = subprocess.run(
+        described = subprocess.run(
             ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"],
             capture_output=True,
             text=True,
@@ -131,7 +131,7 @@ def find_commit() -> str | None:
         tracked = subprocess.run(["git", "-C", str(folder), "ls-files", "fit.py"], capture_output=True, text=True, check=False, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return told.stdout.strip() or None if tracked.stdout.strip() else None
+    return described.stdout.strip() or None if tracked.stdout.strip() else None
 
 
 def run_evaluate(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""What a training is asked to do: a preset, and a file with only what differs from it."""
+"""The settings of a training: a preset, a recipe, and a file with only what differs from them."""
 
 import math
 from pathlib import Path
@@ -66,7 +66,7 @@ class TrainConfig(Settings):
     held_out: float = Field(default=0.125, gt=0, lt=1, description="part of the normal recordings kept for calibration")
     score: str = Field(default="D_maha", description="the score that the daemon decides by")
     score_by_labels: bool = Field(
-        default=False, description="whether that score was chosen by labelled faults, as in the published tables; told wherever it is named"
+        default=False, description="whether that score was chosen by labelled faults, as in the published tables; printed beside its name"
     )
     fusion: list[str] = Field(default=[], description="scores that F_mean joins, each in units of what other backgrounds do to it")
     n_redraws: int = Field(
@@ -101,7 +101,7 @@ class TrainConfig(Settings):
 
     @property
     def choice(self) -> str:
-        """Why the score is what it is, for people who open a bundle."""
+        """Why this score decides, in one sentence for people who open a bundle."""
         if self.score == FUSION:
             return (
                 f"{FUSION}, the mean of {', '.join(self.fusion)}: each as log ratio to held-out normal sound, in units of "

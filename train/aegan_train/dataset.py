@@ -15,7 +15,7 @@ from aegan_monitor.detection.segments import ClipParameters, Scaling
 from aegan_monitor.errors import DataError
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.config import ScalingKind, TrainConfig
-from aegan_train.recordings.folder import Clip, find_clips, tell_skipped
+from aegan_train.recordings.folder import Clip, find_clips, print_skipped
 from aegan_train.recordings.spectrograms import Spectrograms, compute_spectrograms
 
 LEAST_BAND_STD_DB = 0.3  # of a band that hardly moves (silence behind a low-pass): it is not blown up
@@ -72,7 +72,7 @@ def gather_recordings(data: Path, machine_type: str, config: TrainConfig, run: P
     named = find_clips(data, machine_type, "train", config.sets)
     found = compute_spectrograms(named.clips, config.features, config.clip, run)
     skipped = [*named.skipped, *found.skipped]
-    tell_skipped(skipped)
+    print_skipped(skipped)
     if not found.clips:
         raise DataError(f"{data}: none of {len(named.clips)} normal clips is fit for training; record normal sound anew")
     require_enough(found, config)
@@ -93,7 +93,7 @@ def require_enough(found: Spectrograms, config: TrainConfig) -> None:
         raise DataError(f"{expected}; record more normal sound")
     sound_s = sum(found.n_frames) * config.features.hop_s
     paths = shlex.join(str(clip.path) for clip in found.clips)
-    raise DataError(f"{expected} of {sound_s:.0f} s together; cut it: aegan-monitor record --from {paths} --out DIR")
+    raise DataError(f"{expected} of {sound_s:.0f} s together; cut it: aegan-monitor record --from {paths} --machine NAME --out DIR")
 
 
 def find_scaling(db: Sequence[FloatArray], kind: ScalingKind = "extremes") -> Scaling:

@@ -1,4 +1,4 @@
-"""Every score of every test clip: as metrics where the names tell labels, and as files."""
+"""Scores all test clips; prints metrics where the names hold labels, and writes score files."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from aegan_train.config import SetName
 from aegan_train.dcase.protocols import Metrics, find_protocol, lay_out, measure_all
 from aegan_train.dcase.report import print_report
 from aegan_train.dcase.score_files import make_folder, write_score_files
-from aegan_train.recordings.folder import Clip, Naming, Skipped, find_clips, tell_skipped
+from aegan_train.recordings.folder import Clip, Naming, Skipped, find_clips, print_skipped
 from aegan_train.torch_session import TorchSession
 
 LABELS = {True: "anomaly", False: "normal", None: None}
@@ -49,10 +49,10 @@ def load_fields(run: Path) -> BundleFields:
 def score_clips(
     run: Path, training: Training, clips: Sequence[Clip], device: torch.device
 ) -> tuple[list[Clip], list[dict[str, float]], list[Skipped]]:
-    """The clips that can be heard, all scores of each, and the clips that cannot, with the reason.
+    """(clips that can be scored, all scores of each, and the other clips with the reason).
 
     Raises:
-        DataError: `run` is no finished run, or no clip can be heard.
+        DataError: `run` is no finished run, or no clip can be scored.
     """
     fields = load_fields(run)
     session = TorchSession(training.generator, training.discriminator, device)
@@ -63,18 +63,18 @@ def score_clips(
         raise DataError(f"{run}: is damaged: {error.__cause__}; finish it again with: aegan-train fit ... --resume") from error
     pipeline = Pipeline(fields, reference, session)
     rate = fields.features.sample_rate_hz
-    heard: list[Clip] = []
+    scored: list[Clip] = []
     scores: list[dict[str, float]] = []
     skipped: list[Skipped] = []
     for clip in tqdm(clips, desc="scoring", unit="clip", disable=None, leave=False):
         try:
             scores.append(pipeline.score_clip(read_recording(clip.path, rate), show_path(clip.path)))
-            heard.append(clip)
+            scored.append(clip)
         except CaptureError as error:
             skipped.append((clip.path, str(error).removeprefix(f"{show_path(clip.path)}: ")))
-    if not heard:
+    if not scored:
         raise DataError(f"none of {len(clips)} test clips can be scored; the first, {skipped[0][0]}: {skipped[0][1]}")
-    return heard, scores, skipped
+    return scored, scores, skipped
 
 
 def evaluate(
@@ -101,8 +101,8 @@ def evaluate(
     if csv:
         make_folder(csv)
     with open_lines(jsonl) as record:
-        clips, scores, unheard = score_clips(run, training, found.clips, device)
-        tell_skipped([*found.skipped, *unheard])
+        clips, scores, unreadable = score_clips(run, training, found.clips, device)
+        print_skipped([*found.skipped, *unreadable])
         for clip, values in zip(clips, scores, strict=True):
             record(json.dumps({"file": str(clip.path), "label": LABELS[clip.is_anomaly], "scores": values}, allow_nan=False))
     n_normal, n_anomalous, n_unlabelled = ([clip.is_anomaly for clip in clips].count(label) for label in (False, True, None))

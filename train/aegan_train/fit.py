@@ -11,7 +11,7 @@ import torch
 
 from aegan_monitor.errors import DataError
 from aegan_train.artifacts import RUN_RECORD, finish
-from aegan_train.checkpoint import CHECKPOINT, Training, load_checkpoint, make_updater, redraw_networks, save_checkpoint, tell_kept
+from aegan_train.checkpoint import CHECKPOINT, Training, describe_kept, load_checkpoint, make_updater, redraw_networks, save_checkpoint
 from aegan_train.config import TrainConfig
 from aegan_train.dataset import SegmentSampler, find_scaling, gather_recordings, split_held_out
 from aegan_train.hardware import choose_device, set_up
@@ -27,7 +27,7 @@ LOSS_NAMES = ("critic", "penalty", "recon", "matching")
 
 @dataclass(frozen=True, slots=True)
 class FitRequest:
-    """What `aegan-train fit` was asked for."""
+    """The options of `aegan-train fit`."""
 
     data: Path
     machine_type: str
@@ -72,7 +72,7 @@ def _fit(request: FitRequest, device: torch.device) -> bool:
     try:
         calibrated = finish(training, fitted, held_out, out, device, request.commit)
     except WriteError as error:
-        raise WriteError(f"{error}; {tell_kept(len(training.history))}") from error
+        raise WriteError(f"{error}; {describe_kept(len(training.history))}") from error
     print(f"{out}: run of {len(training.history)} epochs")
     print_verdict(calibrated, out)
     return whole

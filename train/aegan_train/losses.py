@@ -21,7 +21,7 @@ PENALTY_WEIGHT = 10.0  # lambda
 
 @dataclass(frozen=True, slots=True)
 class LossParameters:
-    """What the generator is asked to match: `mu` the mean of the embedding over the batch, `mu+sigma` its spread too."""
+    """What the generator matches: `mu` the mean of the embedding over the batch, `mu+sigma` its spread too."""
 
     match: Match = "mu"
     match_weight: float = 1.0

@@ -42,7 +42,7 @@ def input_gradient(discriminator: Discriminator, x: Tensor) -> Tensor:
 
 
 class LayerNormGradient(torch.autograd.Function):
-    """LayerNorm's backward pass as a function of its own, from the slope behind the norm to that before it, all `[n, h, w, c]`.
+    """LayerNorm's backward pass as a function of its own, from the gradient after the norm to the one before it, all `[n, h, w, c]`.
 
     With y = (a - mean) rstd, u = weight * behind and means over a picture: before = rstd (u - mean(u) - y mean(u y)). That map, P,
     is its own transpose. So for a gradient g that comes back along `before`: along u it is P g; along y it is
@@ -51,7 +51,7 @@ class LayerNormGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, behind: Tensor, a: Tensor, weight: Tensor, mean: Tensor, rstd: Tensor) -> Tensor:
-        """The slope before the norm."""
+        """The gradient before the norm."""
         behind = behind.to(a.dtype).contiguous()
         before = norm_backward(behind, a, mean, rstd, weight)
         ctx.save_for_backward(behind, before, a, weight, mean, rstd)

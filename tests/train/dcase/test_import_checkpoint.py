@@ -17,63 +17,10 @@ from aegan_monitor.detection.bundle import load_bundle
 from aegan_train.checkpoint import load_trained
 from aegan_train.cli import main
 from aegan_train.torch_session import TorchSession
+from published_checkpoint import NDF, NZ, make_reference_checkpoint
 
 CPU = torch.device("cpu")
-NDF, NZ = 8, 16
-SIZES = (64, 32, 16, 8, 4)
 TOLERANCE = 1e-5  # of z, G(x), D(x) and f(x) to the plain re-statement in float64, relative to their size
-
-
-def norm_keys(key: str, norm: str, n_channels: int, size: int) -> dict[str, torch.Tensor]:
-    """One norm layer's entries, with numbers of their own."""
-    if norm == "in":
-        return {}
-    shape = (n_channels, size, size) if norm == "ln" else (n_channels,)
-    state = {f"{key}.weight": 1 + 0.5 * torch.rand(shape), f"{key}.bias": 0.1 * torch.randn(shape)}
-    if norm == "bn":
-        state |= {f"{key}.running_mean": 0.1 * torch.randn(shape), f"{key}.running_var": 0.5 + torch.rand(shape)}
-        state |= {f"{key}.num_batches_tracked": torch.tensor(7)}
-    return state
-
-
-def convolution(n_out: int, n_in: int) -> torch.Tensor:
-    """A kernel that keeps the size of what passes."""
-    return torch.randn(n_out, n_in, 4, 4).div((16 * n_in) ** 0.5)
-
-
-def make_reference_checkpoint(norm: str, *, first_norm: bool = True) -> dict[str, Any]:
-    """The dict that the reference code saves, spelt out from the description of its keys."""
-    torch.manual_seed(0)
-    generator: dict[str, torch.Tensor] = {}
-    i, n_in = 0, 1
-    for level, size in enumerate(SIZES):
-        n_out = NDF << level
-        generator[f"Encoder.main.{i}.weight"] = convolution(n_out, n_in)
-        if level or first_norm:
-            i += 1
-            generator |= norm_keys(f"Encoder.main.{i}", norm, n_out, size)
-        i += 2
-        n_in = n_out
-    generator[f"Encoder.main.{i}.weight"] = convolution(NZ, n_in)
-    n_in = NZ
-    for level in reversed(range(5)):
-        i, n_out = 3 * (4 - level), NDF << level
-        generator[f"Decoder.main.{i}.weight"] = convolution(n_in, n_out)  # transposed: in, out
-        generator |= norm_keys(f"Decoder.main.{i + 1}", norm, n_out, SIZES[level])
-        n_in = n_out
-    generator["Decoder.main.15.weight"] = convolution(n_in, 1)
-
-    discriminator: dict[str, torch.Tensor] = {}
-    n_in = 1
-    for level, size in enumerate(SIZES):
-        n_out = NDF << level
-        discriminator[f"main.{level}.0.weight"] = convolution(n_out, n_in)
-        discriminator |= norm_keys(f"main.{level}.1", "ln", n_out, size)
-        n_in = n_out
-    discriminator["feat_extract_layer.0.weight"] = convolution(n_in, 1)
-    discriminator |= {f"output_layer.0.{name}": torch.randn(n_in) for name in ("weight", "bias")}
-    discriminator |= {"output_layer.2.weight": torch.randn(1, n_in), "output_layer.2.bias": torch.randn(1)}
-    return {"netD": discriminator, "netG": generator, "best_aver": np.float64(0.7701)}
 
 
 def write_config(folder: Path, settings: str = "") -> Path:

@@ -9,7 +9,7 @@ import soundfile
 
 from aegan_monitor.errors import DataError
 from aegan_monitor.tools.record.clip_folder import encode_clip
-from aegan_train.recordings.folder import EXPECTED_NAME, Clip, find_clips, parse_name, read_manifest, tell_skipped, write_skipped
+from aegan_train.recordings.folder import EXPECTED_NAME, Clip, find_clips, parse_name, print_skipped, read_manifest, write_skipped
 from synthetic import write_dcase2020
 
 # (name, section, is_anomaly, number, domain, naming): the forms that the official data sets have
@@ -148,18 +148,18 @@ def test_what_is_no_clip_is_counted_and_listed_with_the_reason(tmp_path: Path, c
         ("more.wav", "a folder; recordings are taken from train itself, not from folders in it: move them up"),
         ("notes.txt", "expected a WAV or FLAC recording"),
     ]
-    tell_skipped(found.skipped)
+    print_skipped(found.skipped)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "5 files skipped:"
     assert lines[1] == f"  {tmp_path}/{folder}/anomaly_id_00_00000000.wav: an anomaly among training clips"
-    tell_skipped([])
+    print_skipped([])
     assert capsys.readouterr().err == ""
 
 
 def test_a_folder_of_recordings_to_convert_is_one_loop(capsys: pytest.CaptureFixture[str]) -> None:
     """Two with one advice in one folder; its name is quoted, and a single one needs no loop."""
     advice = "nothing is resampled, convert it: ffmpeg -i IN -ac 1 -ar 16000 OUT"
-    tell_skipped([(Path("my sound/a.wav"), advice), (Path("my sound/b.wav"), advice), (Path("c.wav"), advice), (Path("d.wav"), "silent")])
+    print_skipped([(Path("my sound/a.wav"), advice), (Path("my sound/b.wav"), advice), (Path("c.wav"), advice), (Path("d.wav"), "silent")])
     assert capsys.readouterr().err.splitlines()[5:] == [
         '  2 of them at once: mkdir OUT; for f in \'my sound\'/*; do ffmpeg -i "$f" -ac 1 -ar 16000 "OUT/$(basename "${f%.*}").wav"; done'
     ]
@@ -180,7 +180,7 @@ def test_a_name_that_is_not_utf8_is_listed_like_any_other(tmp_path: Path, capsys
     found = find_clips(tmp_path, "fan", "train")
     write_skipped(found.skipped, tmp_path / "skipped.csv")
     assert "L\\udcfcfter.txt,expected a WAV or FLAC recording" in (tmp_path / "skipped.csv").read_text(encoding="utf-8")
-    tell_skipped(found.skipped)
+    print_skipped(found.skipped)
     assert "1 file skipped:" in capsys.readouterr().err
 
 

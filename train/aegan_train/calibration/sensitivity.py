@@ -43,7 +43,7 @@ def try_pseudo_faults(
     """What the deciding score makes of each pseudo-fault, on at most N_TRIED of the `n_windows` windows of held-out recordings.
 
     For the AUC, where the run knows other backgrounds (`n_backgrounds`), each window of both kinds stands before one of its own:
-    else it may tell no more than two recordings apart.
+    without that, the AUC may only separate two recordings.
     """
     features, has_backgrounds = fields.features, bool(fields.reference.n_backgrounds)
     rng = np.random.default_rng([seed, TRIED])

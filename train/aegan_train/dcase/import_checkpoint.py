@@ -12,7 +12,7 @@ from aegan_train.artifacts import finish
 from aegan_train.checkpoint import CHECKPOINT, Training, make_updater, save_checkpoint
 from aegan_train.config import Preset, TrainConfig
 from aegan_train.dataset import find_scaling, gather_recordings, split_held_out
-from aegan_train.dcase.reference_checkpoint import load_state, read_reference_checkpoint, tell_settings
+from aegan_train.dcase.reference_checkpoint import describe_differences, load_state, read_reference_checkpoint
 from aegan_train.recordings.folder import SKIPPED, write_skipped
 from aegan_train.run_folder import lock_run
 
@@ -22,7 +22,7 @@ ROW_NAME = re.compile(r"dcase\d{4}_(?P<machine_type>[^_]+)")
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What `aegan-train import-checkpoint` was asked for."""
+    """The options of `aegan-train import-checkpoint`."""
 
     file: Path
     data: Path
@@ -38,18 +38,18 @@ def guess_machine_type(config_path: Path) -> str:
     """The machine type in the name of a row's configuration.
 
     Raises:
-        DataError: The name tells none.
+        DataError: The name has none.
     """
     if match := ROW_NAME.fullmatch(config_path.stem):
         return match["machine_type"]
-    raise DataError(f"{config_path}: its name tells no machine type (as dcase2020_fan.yaml does); name it by --machine-type")
+    raise DataError(f"{config_path}: its name holds no machine type (as dcase2020_fan.yaml does); name it by --machine-type")
 
 
 def import_checkpoint(request: ImportRequest) -> None:
     """Leave a run in `request.out`.
 
     The scaling spans all training clips, as where the weights come from; the reference set is of those that are not held
-    out. The networks have heard the held-out clips, too, so the calibration is a little too quiet.
+    out. The networks were trained on the held-out clips, too, so the calibration is a little too low.
 
     Raises:
         DataError: The file does not fit the configuration, the recordings are not fit for training, or
@@ -60,7 +60,7 @@ def import_checkpoint(request: ImportRequest) -> None:
     config = request.config
     checkpoint = read_reference_checkpoint(request.file)
     updater = make_updater(config, request.device)
-    settings = tell_settings(checkpoint, config)
+    settings = describe_differences(checkpoint, config)
     load_state(updater.generator, checkpoint.generator, "netG", str(request.file), settings)
     load_state(updater.discriminator, checkpoint.discriminator, "netD", str(request.file), settings)
 

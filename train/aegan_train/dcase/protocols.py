@@ -77,7 +77,7 @@ class Metrics:
 
 
 def find_protocol(clips: Sequence[Clip], wanted: Naming | None) -> Protocol:
-    """The protocol that was asked for, or else the one that the names follow.
+    """The protocol `wanted`, or (None) the one that the names follow.
 
     Raises:
         DataError: The names follow both schemes, or have no domains where the protocol needs them.
@@ -120,12 +120,12 @@ def measure(protocol: Protocol, cells: Sequence[Cell], values: DoubleArray) -> M
     rows: dict[str, dict[str, float]] = {}
     for cell in cells:
         rows.setdefault(cell.row, {})[cell.column] = float(roc_auc_score(cell.labels, values[cell.places], max_fpr=cell.max_fpr))
-    told = [(column, value) for row in rows.values() for column, value in row.items()]
+    cells_by_column = [(column, value) for row in rows.values() for column, value in row.items()]
     return Metrics(
         rows,
-        protocol.mean([value for column, value in told if column != "pAUC"]),
-        protocol.mean([value for column, value in told if column == "pAUC"]),
-        protocol.mean([value for _, value in told]),
+        protocol.mean([value for column, value in cells_by_column if column != "pAUC"]),
+        protocol.mean([value for column, value in cells_by_column if column == "pAUC"]),
+        protocol.mean([value for _, value in cells_by_column]),
     )
 
 

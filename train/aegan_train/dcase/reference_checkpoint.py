@@ -90,7 +90,7 @@ def _shape(tensor: Tensor) -> str:
     return f"shape {tuple(tensor.shape)}"
 
 
-def tell_settings(checkpoint: ReferenceCheckpoint, config: TrainConfig) -> str:
+def describe_differences(checkpoint: ReferenceCheckpoint, config: TrainConfig) -> str:
     """Which settings the file's keys and shapes speak of, where the configuration says something else."""
     g, d = checkpoint.generator, checkpoint.discriminator
     last = [key for key in g if key.startswith("Encoder.main.")][-1:]

@@ -32,7 +32,7 @@ def print_report(fields: BundleFields, config: TrainConfig, protocol: Protocol, 
         note = "   a control: no network, no training" if name in CONTROL_IDS else ""
         print(f"{name:<20}{each.auc:>8.4f}{each.pauc:>8.4f}{each.figure:>8.4f}{note}")
     best, control = find_oracle(metrics), find_oracle({name: metrics[name] for name in CONTROL_IDS})
-    print(f"oracle (the best by these labels, which nobody has in a plant): {figures(best)}; of the controls: {figures(control)}")
+    print(f"oracle (the best by these labels, which a plant does not have): {figures(best)}; of the controls: {figures(control)}")
 
 
 def print_rows(protocol: Protocol, metrics: Metrics, name: str) -> None:

@@ -10,7 +10,7 @@ from aegan_train.run_folder import write_atomically
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder for the files, before the long work that they tell of.
+    """Make the folder for the files, before the scoring, which takes long.
 
     Raises:
         DataError: It cannot be made.

@@ -1,4 +1,4 @@
-"""DCASE-style folders and file names: which clips there are, and what their names say.
+"""DCASE-style folders and file names: finds the recordings, and reads label, section and domain from their names.
 
 Sources: DCASE challenge, task 2, descriptions of the data sets of 2020 to 2023; docs/how-to/dcase.md has what is accepted.
 """
@@ -21,7 +21,7 @@ Split = Literal["train", "test"]
 Naming = Literal["dcase2020", "dcase2022"]
 Skipped = tuple[Path, str]  # a file that is no clip here, and why
 SKIPPED = "skipped.csv"  # in a run: all of them
-MAX_TOLD = 20  # skipped files that are told one by one; the run's list has all
+MAX_PRINTED = 20  # skipped files that are printed one by one; the run's list has all
 
 SETS: dict[SetName, str] = {"dev": "dev_data", "eval": "eval_data", "additional": "additional_data"}
 SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("test", "source_test", "target_test")}  # the latter two in 2021
@@ -71,7 +71,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class FoundClips:
-    """What lies in the folders of a machine type: clips, and every file that is none, with the reason."""
+    """The files in the folders of a machine type: clips, and those that are none, with the reason."""
 
     clips: list[Clip]
     skipped: list[Skipped]
@@ -158,14 +158,14 @@ def _hint(data: Path, machine_type: str, split: Split) -> str:
     return f"machine types there: {', '.join(types)}" if types else f"there is none of {', '.join(SETS.values())} in it"
 
 
-def tell_skipped(skipped: Sequence[Skipped]) -> None:
+def print_skipped(skipped: Sequence[Skipped]) -> None:
     """Count and list on stderr what is left out, a line each; of several that ffmpeg can mend, also the loop that does so."""
     if skipped:
         print(f"{len(skipped)} {'file' if len(skipped) == 1 else 'files'} skipped:", file=sys.stderr)
-    for path, reason in skipped[:MAX_TOLD]:
+    for path, reason in skipped[:MAX_PRINTED]:
         print(f"  {path}: {reason}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
-    if len(skipped) > MAX_TOLD:
-        print(f"  and {len(skipped) - MAX_TOLD} more", file=sys.stderr)
+    if len(skipped) > MAX_PRINTED:
+        print(f"  and {len(skipped) - MAX_PRINTED} more", file=sys.stderr)
     convertible = Counter((path.parent, match[1]) for path, reason in skipped if (match := FFMPEG.search(reason)))
     for (folder, options), n in convertible.items():
         if n > 1:

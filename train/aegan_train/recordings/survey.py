@@ -25,7 +25,7 @@ from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.recordings.windows import find_windows
 
 BYTES_PER_PROCESS = 40_000_000  # of recordings, 20 min: a process takes as long to start as to look at these
-PICTURES_AHEAD = 16  # finished pictures a process that nobody has taken yet: a slow disk must not fill the memory
+PICTURES_AHEAD = 16  # finished pictures that wait to be stored, for each process: a slow disk must not fill the memory
 
 
 @dataclass(frozen=True, slots=True)
