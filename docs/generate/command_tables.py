@@ -32,7 +32,7 @@ def options_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 def _section(parser: argparse.ArgumentParser) -> str:
     options = options_of(parser)
     usage = " ".join([parser.prog, *map(_use, options)])
-    example = (parser.epilog or "").removeprefix("example:\n").strip()
+    example = (parser.epilog or "").removeprefix("example:").strip()
     rows = [(f"`{_name(option)}`", _explain(option)) for option in options]
     lines = [
         f"## {parser.prog}",
