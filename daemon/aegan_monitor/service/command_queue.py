@@ -31,13 +31,14 @@ class CommandQueue:
     """The MQTT thread puts (`hear`), the worker takes; nothing here blocks.
 
     Attributes:
+        notify: Called by the MQTT thread when a command waits.
         refused_total: Commands that were malformed, retained, too many or for no machine; not those that the worker refused.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, notify: Callable[[], object] = lambda: None) -> None:
-        """Store; nothing is accepted before `configure`. `notify` is called when a command waits."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Store; nothing is accepted before `configure`."""
         self.refused_total = 0
-        self._notify = notify
+        self.notify: Callable[[], object] = lambda: None
         self._clock = clock
         self._limits: dict[str, _Limits] = {}
         self._waiting: queue.Queue[tuple[str, Command | Refusal]] = queue.Queue(MAX_WAITING)
@@ -75,7 +76,7 @@ class CommandQueue:
         except queue.Full:
             refused = True
         self.refused_total += refused
-        self._notify()
+        self.notify()
 
     def _make_limits(self, settings: CommandsConfig) -> _Limits:
         n_burst = max(1.0, BURST_S * settings.max_per_s)

@@ -77,7 +77,7 @@ class Monitor:
             max_age_s=config.outbox.max_age_h * 3600,
             keep_s=KEEP_S + NOTICE_KEEPALIVES * config.mqtt.keepalive_s,  # the end of a connection is noticed so late at most
         )
-        self._commands = CommandQueue(notify=lambda: self._worker.woken.set())  # noqa: PLW0108 - the worker is made below
+        self._commands = CommandQueue()
         self._commands.configure(config.mqtt.commands, [machine.name for machine in config.machines])
         self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, self._wake)
         self._birth = Birth()

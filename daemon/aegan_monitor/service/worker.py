@@ -41,6 +41,7 @@ class Worker:
         self.woken = threading.Event()
         self._topics, self._outbox, self._commands, self._notify = topics, outbox, commands, notify
         self._clock, self._shelf_clock = clock, shelf_clock
+        commands.notify = self.woken.set
         self._watchdog, self._late = Watchdog(), frozenset[str]()
 
     def begin(self, line: Line) -> None:

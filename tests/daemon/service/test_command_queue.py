@@ -88,7 +88,8 @@ def test_a_worker_that_hangs_blocks_nobody() -> None:
 def test_a_command_wakes_the_worker() -> None:
     """Each one that waits; the worker does not look for them all the time."""
     woken: list[bool] = []
-    commands = CommandQueue(notify=lambda: woken.append(True))
+    commands = CommandQueue()
+    commands.notify = lambda: woken.append(True)
     commands.configure(CommandsConfig(), ["pump"])
     commands.hear(received())
     commands.hear(received(machine="yard"))

@@ -1,7 +1,6 @@
 """The worker: records of alarms over runs and reloads, and which threads it wakes."""
 
 import math
-import threading
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
@@ -200,15 +199,15 @@ def test_only_news_wakes_a_thread() -> None:
 
 def test_sound_and_commands_wake_the_worker() -> None:
     """It waits for all of them at once."""
-    runs, woken = Runs(), threading.Event()
-    runs.commands = CommandQueue(notify=woken.set)
+    runs = Runs()
     runs.commands.configure(CommandsConfig(), ["pump"])
     runs.start({"pump"})
     runs.worker.woken.clear()
     runs.lines["pump"].ring.write(Block(np.zeros(1, np.float32), 0))
     assert runs.worker.woken.is_set()
+    runs.worker.woken.clear()
     runs.commands.hear(Received("aegan/hall/pump/command", b'{"command":"shelve"}', retained=False))
-    assert woken.is_set()
+    assert runs.worker.woken.is_set()
     runs.worker.obey(runs.lines.values(), "")
     runs.write()
     assert [event.kind for _, event in runs.events] == ["shelved"]
