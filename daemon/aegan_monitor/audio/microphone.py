@@ -118,7 +118,7 @@ class MicrophoneCapture:
         if device_rate_hz < self.sample_rate_hz:
             raise CaptureError(
                 f"{self.describe()}: expected {self.sample_rate_hz} Hz or more, found {device_rate_hz} Hz: sound above "
-                f"{device_rate_hz // 2} Hz cannot be heard; choose another microphone (a Bluetooth headset is one of 8 kHz) or its profile",
+                f"{device_rate_hz // 2} Hz cannot be heard; choose another microphone, or a profile of the headset with a higher rate",
                 "low_rate",
             )
 

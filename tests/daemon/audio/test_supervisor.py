@@ -1,4 +1,4 @@
-"""The listener: reopens what breaks, for ever; waits for room where nothing may be lost; names what is wrong."""
+"""The supervisor of a capture: opens it again after each fault, waits for room where nothing may be lost, and reports faults."""
 
 import math
 import threading

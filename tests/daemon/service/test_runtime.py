@@ -2,7 +2,7 @@
 
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.messages.payloads import Score
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.runtime import SLACK_S, Line, find_standard_input, make_capture, make_line
-from aegan_monitor.types import Block
+from aegan_monitor.types import Block, Run
 from broker import wait_until
 from fakes import ScriptedCapture
 
@@ -42,6 +42,16 @@ def test_gaps_just_before_each_decision_are_an_overrun(lacking_samples: int, is_
         states.append(line.ring.overrun_window_samples > 0)
     assert n_found == n_decisions
     assert states[-1] == is_overrun
+
+
+def test_each_decision_of_a_late_run_has_a_time_of_its_own() -> None:
+    """It is that of its sound, though all of them are made at one moment, 16 s after the last of it."""
+    line, now = make(ScriptedCapture([])), datetime(2026, 3, 1, tzinfo=UTC)
+    run = Run(np.zeros(14 * 16_000, np.float32), 0, began_s=100.0, ended_s=114.0)
+    scores = [payload for payload in line.machine.hear(run, now, 130.0) if isinstance(payload, Score)]
+    assert len(scores) >= 4
+    for score in scores:
+        assert score.time == pytest.approx(now - timedelta(seconds=30.0 - score.stream_s), abs=timedelta(milliseconds=1))
 
 
 def test_the_watchdog_waits_for_a_whole_decision() -> None:
