@@ -1,6 +1,5 @@
 """Log-mel frames from a stream of samples, the same for every way of splitting it."""
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -151,12 +150,6 @@ class LogMel:
     def reset(self) -> None:
         """Start a new stream; no frame spans what came before."""
         self._pending = np.zeros(self.features.n_fft // 2, np.float32)
-
-    def fork(self) -> "LogMel":
-        """For another stream, on the same filterbank and scratch memory (1.7 MB): both belong to one thread."""
-        found = copy.copy(self)
-        found.reset()
-        return found
 
     def push(self, samples: FloatArray) -> Frames:
         """All frames that `samples` (float32 `[n_samples]`) complete."""

@@ -1,6 +1,5 @@
 """Segments, the network's input, cut from a stream of frames."""
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,12 +105,6 @@ class Segmenter:
     def reset(self) -> None:
         """Start a new stream; no segment spans what came before."""
         self._pending = self._empty
-
-    def fork(self) -> "Segmenter":
-        """For another stream."""
-        found = copy.copy(self)
-        found.reset()
-        return found
 
     def push(self, db: FloatArray) -> FloatArray:
         """All scaled segments, float32 `[n, 1, n_bands, segment_frames]`, that `db` `[n_bands, n_frames]` completes."""

@@ -139,3 +139,15 @@ def test_a_long_stream_keeps_little() -> None:
     one_clip = 256 * 304 * 4  # of control bands
     assert held < 20_000
     assert pipeline._control_db.nbytes < 1.1 * one_clip
+
+
+def test_a_fork_is_a_stream_of_its_own() -> None:
+    """Interleaved with the first, on the same scratch memory, each gives the scores of a pipeline that is alone."""
+    first = make_pipeline()
+    first.push(SOUND[:50_000])
+    second = first.fork()
+    first.reset()
+    parts = [slice(start, start + 30_000) for start in range(0, len(SOUND), 30_000)]
+    found = [(first.push(SOUND[part]), second.push(SOUND[part])) for part in parts]
+    for each in (0, 1):
+        assert_same([clip for pair in found for clip in pair[each]], WHOLE)
