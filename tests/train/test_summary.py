@@ -56,8 +56,8 @@ def test_the_verdict_is_in_words(run_folder: Path, capsys: pytest.CaptureFixture
     print_verdict(Calibrated(fields, [3.0, 5.25, 4.0], noticed), Path("runs/My run, 1"))
     lines = capsys.readouterr().out.splitlines()
     threshold = make_threshold(fields, fields.score).on
-    assert lines[1] == f"normal sound that was held out scored up to 5.25; an alarm needs more than {threshold:.2f}"
-    assert [line.rsplit(":", 1)[1].split("(")[0].strip() for line in lines[3:8]] == ["no", "no", "sometimes", "yes", "yes"]
+    assert lines[0] == f"normal sound that was held out scored up to 5.25; an alarm needs more than {threshold:.2f}"
+    assert [line.rsplit(":", 1)[1].split("(")[0].strip() for line in lines[2:7]] == ["no", "no", "sometimes", "yes", "yes"]
     assert lines[-1] == "next: aegan-export 'runs/My run, 1' --out BUNDLE"
     print_verdict(Calibrated(fields, [1.0], {name: Noticed(0.5, 0, 10) for name in PSEUDO_FAULTS}), Path("run"))
     assert "it would notice none of them" in capsys.readouterr().out

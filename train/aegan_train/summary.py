@@ -44,7 +44,6 @@ def print_verdict(found: Calibrated, run: Path) -> None:
     """The threshold beside normal sound, what would be noticed, and the next command."""
     fields = found.fields
     threshold = make_threshold(fields, fields.score).on
-    print(f"score: {fields.choice}")
     print(f"normal sound that was held out scored up to {max(found.normal):.2f}; an alarm needs more than {threshold:.2f}")
     print("would it notice this, mixed into that sound?")
     for name, each in found.noticed.items():

@@ -207,7 +207,7 @@ def test_a_name_or_folder_that_says_nothing_is_told(dcase2020: Path, tmp_path: P
     command = ["import-checkpoint", tmp_path / "x.pth", "--config", config, "--data", dcase2020, "--out", tmp_path / "run"]
     assert main([str(each) for each in command]) == 1
     assert capsys.readouterr().err == (
-        f"aegan-train: {config}: its name tells no machine type (as dcase2020_fan.yaml does); name it by --machine-type\n"
+        f"aegan-train: {config}: its name holds no machine type (as dcase2020_fan.yaml does); name it by --machine-type\n"
     )
     assert main([str(each) for each in (*command, "--machine-type", "fan")]) == 0
     capsys.readouterr()
