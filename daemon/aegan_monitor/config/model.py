@@ -174,7 +174,7 @@ def find_machine(command: str, path: Path, machines: Sequence[MachineConfig], na
     """
     names = ", ".join(machine.name for machine in machines)
     if name is None and len(machines) > 1:
-        raise UsageError(f"{command}: {path} has several machines, {names}; choose one with --machine NAME")
+        raise UsageError(f"{command}: {path} has several machines, {names}; choose one with --machine")
     for machine in machines:
         if name in (None, machine.name):
             return machine
