@@ -1,6 +1,7 @@
 """A real broker, and a real subscriber: mosquitto and mosquitto_sub, each a process of its own on loopback."""
 
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -8,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,13 +35,15 @@ def wait_until(predicate: Callable[[], object], what: str, timeout_s: float = ST
 
 
 _ports, _numbers = itertools.count(os.getpid() * 7919), itertools.count()
+CLAIMS = Path(tempfile.gettempdir(), f"aegan-test-ports-{os.geteuid()}").open("ab")  # noqa: SIM115 - as long as the process  # byte n is locked while a process owns port n
 
 
 def find_free_port() -> int:
-    """A loopback port that nobody listens on now, and that was given to nobody else here: it stays free over a broker's restart."""
+    """A loopback port on which nobody listens, and which no test of this machine gets again while this process lives."""
     while True:
         port = FIRST_PORT + next(_ports) % N_PORTS
         with socket.socket() as probe, contextlib.suppress(OSError):
+            fcntl.lockf(CLAIMS, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
             probe.bind(("127.0.0.1", port))
             return port
 

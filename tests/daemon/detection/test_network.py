@@ -123,6 +123,7 @@ def test_no_runtime_is_one_line(bundle_folder: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.process
 def test_the_runtime_tells_nobody_what_runs_here(tmp_path: Path) -> None:
     """Its telemetry is off: where it is on, it leaves a device id and a queue of what is to be sent in the user's cache."""
     code = (

@@ -4,6 +4,7 @@ import contextlib
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +12,10 @@ import pytest
 
 from alternating import AlternatingSound
 from broker import Mosquitto, Received, Subscriber, wait_until
+from chaos import scaled
 from running import ALARM_TOPIC, EVENT_TOPIC, Daemon, stored_last_event, write_config
 
-N_EVENTS, N_BROKER_KILLS, N_DAEMON_KILLS = 500, 20, 10
+N_EVENTS, N_BROKER_KILLS, N_DAEMON_KILLS = scaled(500), scaled(20), scaled(10)
 SEED = 4
 
 
@@ -26,7 +28,7 @@ def sequences(messages: list[Received]) -> list[int]:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("saves", ["at once", "late"])
 def test_nothing_is_lost_while_broker_and_daemon_are_killed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], saves: Literal["at once", "late"]
+    tmp_path: Path, figure: Callable[[str], None], saves: Literal["at once", "late"]
 ) -> None:
     """Every event arrives, numbered without a gap, in order of first arrival, and the retained state is that of the last event."""
     random_numbers = random.Random(SEED)
@@ -68,12 +70,11 @@ def test_nothing_is_lost_while_broker_and_daemon_are_killed(
     n_restarted = len({event["id"] for event in events if event["cause"].startswith("restarted")})
     first = list(dict.fromkeys(arrived))
     times = Counter(arrived)
-    with capsys.disabled():
-        print(
-            f"\n  {len(first)} events of {n_logged} logged, {N_BROKER_KILLS} + {N_DAEMON_KILLS} kills, {took_s:.0f} s; "
-            f"{n_restarted} alarms ended by a restart; "
-            f"{len(arrived) - len(first)} duplicates, one event came {max(times.values())} times at most"
-        )
+    figure(
+        f"{len(first)} events of {n_logged} logged, {N_BROKER_KILLS} + {N_DAEMON_KILLS} kills, {took_s:.0f} s; "
+        f"{n_restarted} alarms ended by a restart; "
+        f"{len(arrived) - len(first)} duplicates, one event came {max(times.values())} times at most"
+    )
     assert [sequence for sequence, _ in first] == list(range(1, len(first) + 1)), "a gap, a number given twice, or not in order"
     assert len({event_id for _, event_id in first}) == len(first)
     assert all(kinds[sequence] == ("raised" if sequence % 2 else "cleared") for sequence in kinds), (

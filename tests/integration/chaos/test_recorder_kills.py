@@ -19,20 +19,21 @@ from aegan_monitor.audio.level import measure_level
 from aegan_monitor.tools.record.clip_folder import ClipFolder, encode_clip, quantise
 from aegan_monitor.tools.record.recorder import CLIP_S
 from broker import wait_until
+from chaos import IS_FULL, scaled
 from platter import Killed, Moment, Platter
 from prepared import Child, Prepared
 from recorded import assert_mended, count_own, find_own, mend, read_rows, tell_leftover
 from recording import CLIP, RATE_HZ, noise
 
 MACHINES = ["pump", "fan"]  # a lane each; both record into one folder, with one manifest
-N_STEPS = 70  # calls of the system: from an empty folder to its second clip and beyond
-N_MOMENTS = 30  # in each lane
+N_STEPS = scaled(70, at_least=12)  # calls of the system: from an empty folder to its second clip and beyond
+N_MOMENTS = scaled(30)  # in each lane
 LONGEST_S = 0.15  # from a recorder's start, or its first clip, on
-N_COMMANDS = 5
+N_COMMANDS = scaled(5)
 COMMAND_RATE_HZ = 16_000
 LONGEST_COMMAND_S = 0.4  # behind its first clip
-N_CUTS = 200
-N_RECORDINGS, N_CALLS = 8, 120  # that are cut; in each of them a kill before one of so many calls
+N_CUTS = scaled(200)
+N_RECORDINGS, N_CALLS = scaled(8, at_least=2), 120  # that are cut; in each of them a kill before one of so many calls
 DEADLINE_S = 60.0
 
 Told = dict[str, dict[str, bytes]]  # of each machine
@@ -68,13 +69,12 @@ def finish(child: Child) -> None:
     assert "Traceback" not in text, text
 
 
-def tell(capsys: pytest.CaptureFixture[str], n_kills: int, began_s: float, found: Counter[str]) -> None:
+def tell(figure: Callable[[str], None], n_kills: int, began_s: float, found: Counter[str]) -> None:
     """What the kills have left."""
-    with capsys.disabled():
-        print(f"\n  {n_kills} kills in {time.monotonic() - began_s:.0f} s left: {dict(found.most_common())}")
+    figure(f"{n_kills} kills in {time.monotonic() - began_s:.0f} s left: {dict(found.most_common())}")
 
 
-def test_a_kill_before_any_step_is_mended(prepared: Prepared, sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_kill_before_any_step_is_mended(prepared: Prepared, sound: Path, tmp_path: Path, figure: Callable[[str], None]) -> None:
     """And so is one of the start that mends it."""
     dice, began_s, found, mended = random.Random(1), time.monotonic(), Counter[str](), Counter[str]()
     for step in range(1, N_STEPS + 1):
@@ -88,12 +88,12 @@ def test_a_kill_before_any_step_is_mended(prepared: Prepared, sound: Path, tmp_p
         assert_mended(out, "pump", kept)
         assert mend(out, "pump") == ""
         found[leftover] += 1
-    tell(capsys, N_STEPS + N_STEPS // 2, began_s, found)
-    assert found.keys() == {"no folder", "unfinished clip", "no header", "clip without a line", "nothing"}, found
-    assert {"1 unfinished clip(s) removed", "1 clip(s) entered in the manifest", ""} <= mended.keys(), mended
+    tell(figure, N_STEPS + N_STEPS // 2, began_s, found)
+    assert not IS_FULL or found.keys() == {"no folder", "unfinished clip", "no header", "clip without a line", "nothing"}, found
+    assert not IS_FULL or {"1 unfinished clip(s) removed", "1 clip(s) entered in the manifest", ""} <= mended.keys(), mended
 
 
-def test_kills_at_random_moments_lose_nothing(prepared: Prepared, sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_kills_at_random_moments_lose_nothing(prepared: Prepared, sound: Path, tmp_path: Path, figure: Callable[[str], None]) -> None:
     """While another records into the same folder, and is killed too."""
     began_s = time.monotonic()
 
@@ -115,11 +115,11 @@ def test_kills_at_random_moments_lose_nothing(prepared: Prepared, sound: Path, t
 
     with ThreadPoolExecutor(len(MACHINES)) as pool:
         lanes = list(pool.map(kill_again_and_again, MACHINES))
-    tell(capsys, N_MOMENTS * len(MACHINES), began_s, sum((found for found, _ in lanes), Counter[str]()))
+    tell(figure, N_MOMENTS * len(MACHINES), began_s, sum((found for found, _ in lanes), Counter[str]()))
     assert all(n_clips >= N_MOMENTS // 2 for _, n_clips in lanes), lanes
 
 
-def test_the_command_is_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_is_killed(tmp_path: Path, figure: Callable[[str], None]) -> None:
     """`aegan-monitor record` itself, at random moments; it says what it mends, and at last ends in order."""
     dice, began_s, found = random.Random(2), time.monotonic(), Counter[str]()
     soundfile.write(tmp_path / "loop.wav", noise(37 * COMMAND_RATE_HZ), COMMAND_RATE_HZ, "PCM_16")
@@ -144,7 +144,7 @@ def test_the_command_is_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str
         kept = find_own(out, "pump") if number < N_COMMANDS else assert_mended(out, "pump", kept, clip)
         leftover = tell_leftover(out, "pump")
         found[leftover] += number < N_COMMANDS
-    tell(capsys, N_COMMANDS, began_s, found)
+    tell(figure, N_COMMANDS, began_s, found)
 
 
 def write(folder: ClipFolder, seed: int) -> None:
@@ -187,7 +187,7 @@ def tell_tail(manifest: Path) -> str:
 
 
 def test_a_power_cut_loses_the_clip_that_was_being_made_at_most(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: Callable[[str], None]
 ) -> None:
     """What was synced is there, all else is as the disk happened to have it; the start after one cut is cut off as well."""
     dice, began_s, found = random.Random(3), time.monotonic(), Counter[str]()
@@ -211,6 +211,5 @@ def test_a_power_cut_loses_the_clip_that_was_being_made_at_most(
             mend(out, machine)
             assert_mended(out, machine, told[machine])
             assert mend(out, machine) == ""
-    with capsys.disabled():
-        print(f"\n  {N_CUTS} cuts in {time.monotonic() - began_s:.0f} s left: {dict(found.most_common())}")
-    assert {"unfinished clip", "clip without a line", "no folder", "zeros", "cut line"} <= found.keys(), found
+    figure(f"{N_CUTS} cuts in {time.monotonic() - began_s:.0f} s left: {dict(found.most_common())}")
+    assert not IS_FULL or {"unfinished clip", "clip without a line", "no folder", "zeros", "cut line"} <= found.keys(), found

@@ -21,6 +21,7 @@ from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.supervisor import Listener
 from aegan_monitor.types import FloatArray, Run
 from broker import wait_until
+from chaos import scaled
 from stopwatch import wait_within
 from synthetic import write_wav
 
@@ -132,7 +133,7 @@ def test_a_source_goes_and_comes_back_20_times(server: pulse.PulseServer, device
         machine.wait_for("ok")
         machine.hear(0.5)
         n_open = count_open()
-        for _ in range(20 if device else 3):
+        for _ in range(scaled(20, at_least=3) if device else 3):
             server.remove("machine")
             assert machine.wait_for("missing", NOTICED_S)
             server.add_tone("machine", RIGHT_HZ)

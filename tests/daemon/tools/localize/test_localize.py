@@ -208,6 +208,7 @@ def clip(bundle: Bundle, tmp_path: Path) -> Path:
     return write_wav(tmp_path / "a$b$_é.wav", add_tone(bundle, Pump(52).read(CLIP_SAMPLES), 3000.0, 3.0, 20.0))
 
 
+@pytest.mark.process
 def test_the_command_writes_picture_arrays_and_words(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A picture 1200 pixels wide, whatever the file's name; one line a region on stdout, nothing on stderr."""
     pytest.importorskip("matplotlib")
@@ -230,6 +231,7 @@ def test_arrays_alone_need_no_picture(clip: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("map*")) == ["map.npz"]
 
 
+@pytest.mark.process
 def test_without_the_plotting_library_the_arrays_are_written(clip: Path, tmp_path: Path) -> None:
     """One line says what to install."""
     out = tmp_path / "map.png"
