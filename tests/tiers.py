@@ -11,7 +11,7 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 TIERS: dict[str, tuple[str, ...]] = {  # folders and files below tests/
     "process": (
-        *("integration", "systemd/test_service.py", "test_imports.py", "programs/test_stopwatch.py", "programs/test_prepared.py"),
+        *("integration", "systemd", "test_imports.py", "programs/test_stopwatch.py", "programs/test_prepared.py"),
         *("daemon/audio/device/test_portaudio.py", "daemon/mqtt/test_endpoint.py", "daemon/service/test_reload_answer.py"),
         "daemon/tools/record/test_command.py",
     ),
@@ -19,7 +19,7 @@ TIERS: dict[str, tuple[str, ...]] = {  # folders and files below tests/
     "chaos": ("integration/chaos", "integration/test_soak.py", "integration/broker/test_delivery.py", "daemon/outbox/test_store_torn.py"),
     "realtime": ("integration/microphone", "integration/broker/test_network_cut.py", "integration/broker/test_hardship.py"),
 }
-TRAINED_FIXTURES = {"run_folder", "bundle_folder"}  # they train a network
+TRAINED_FIXTURES = {"run_folder"}  # it trains a network, and `bundle_folder` of the export tests is made of it
 GROUPS = {"systemd": "systemd", "homeassistant": "homeassistant"}  # marker to the group that one worker runs
 STARTS = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"}  # audit events of a new process
 
