@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
+from broker_config import Saves, write_broker_config
 from published import find_fault
 
 STEP_DEADLINE_S = 30.0  # no bound of anybody's: only what has failed takes so long
@@ -48,9 +49,6 @@ def find_free_port() -> int:
             return port
 
 
-SAVES = {"at once": ("autosave_on_changes true", "autosave_interval 1"), "late": ("autosave_interval 1800",)}  # the latter is its default
-
-
 class Mosquitto:
     """A broker on a free loopback port that it keeps when it is started again; it remembers nothing over a restart.
 
@@ -70,7 +68,7 @@ class Mosquitto:
         *,
         more: Sequence[str] = (),
         address: str = "127.0.0.1",
-        saves: Literal["at once", "late"] | None = None,
+        saves: Saves | None = None,
         quiet: bool = False,
         through: Sequence[str] = (),
     ) -> None:
@@ -98,11 +96,11 @@ class Mosquitto:
         """Start, and wait until it takes connections."""
         program = shutil.which("mosquitto", path=PATH) or "mosquitto"
         self._folder.mkdir(parents=True, exist_ok=True)
+        listeners = [f"listener {self.port} {self._address}", *self.more]
+        config = write_broker_config(self._folder, listeners, self._users, self._acl, self._saves)
         with (self._folder / "mosquitto.log").open("ab") as log:
             self._n_logged = log.tell()
-            self._process = subprocess.Popen(
-                [*self._through, program, *self._verbose, "-c", str(self._write_config())], stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen([*self._through, program, *self._verbose, "-c", str(config)], stdout=log, stderr=log)
         self.running.add(self)
         wait_until(self._listens, f"mosquitto on port {self.port}")
 
@@ -143,28 +141,6 @@ class Mosquitto:
         assert self._process is not None
         assert self._process.poll() is None, self.log
         return " running\n" in self.log[self._n_logged :]  # said once all its listeners are open
-
-    def _write_config(self) -> Path:
-        lines = [f"listener {self.port} {self._address}", *self.more, f"allow_anonymous {'false' if self._users else 'true'}"]
-        if self._saves is not None:
-            lines += [f"persistence_location {self._folder}/", "max_queued_messages 0", *SAVES[self._saves]]
-        lines.append(f"persistence {str(self._saves is not None).lower()}")
-        if os.geteuid() == 0:
-            lines.append("user root")  # else it could not read a folder that is root's alone
-        if self._users:
-            passwords = self._folder / "passwords"
-            passwords.write_text("")
-            passwords.chmod(0o600)
-            for name, password in self._users.items():
-                subprocess.run(["mosquitto_passwd", "-b", str(passwords), name, password], check=True, capture_output=True)
-            lines.append(f"password_file {passwords}")
-        if self._acl is not None:
-            (self._folder / "acl").write_text(self._acl)
-            (self._folder / "acl").chmod(0o600)
-            lines.append(f"acl_file {self._folder / 'acl'}")
-        config = self._folder / "mosquitto.conf"
-        config.write_text("\n".join(lines) + "\n")
-        return config
 
 
 @dataclass(frozen=True, slots=True)
