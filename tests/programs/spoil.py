@@ -74,9 +74,9 @@ FILES: dict[str, Callable[[Path, random.Random], object]] = {
     "zeros": lambda path, _: path.write_bytes(bytes(path.stat().st_size)),
     "another's": lambda path, rng: shutil.copy(path.with_name(rng.choice([*{*PAYLOAD} - {path.name}])), path),
     "longer": lambda path, rng: path.write_bytes(path.read_bytes() + rng.randbytes(99)),
-    "a folder": lambda path, _: (path.unlink(), path.mkdir()),
-    "a link to itself": lambda path, _: (path.unlink(), path.symlink_to(path.name)),
-    "a pipe": lambda path, _: (path.unlink(), os.mkfifo(path)),
+    "a folder": lambda path, _: _become(path, Path.mkdir),
+    "a link to itself": lambda path, _: _become(path, lambda at: at.symlink_to(at.name)),
+    "a pipe": lambda path, _: _become(path, os.mkfifo),
 }
 ARRAYS: dict[str, Callable[[np.ndarray], Any]] = {
     **{f"all {value}": lambda array, value=value: np.full(array.shape, value) for value in (np.nan, np.inf, 0.0, "x")},  # type: ignore[misc]
@@ -112,6 +112,11 @@ def _insert(text: str, rng: random.Random, what: str) -> str:
     return text[:at] + what + text[at:]
 
 
+def _become(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink()
+    make(path)
+
+
 def _flip(content: bytearray, rng: random.Random) -> bytes:
     for _ in range(rng.choice([1, 1, 8, 100])):
         content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
@@ -140,8 +145,8 @@ def spoil_tree(tree: Any, rng: random.Random) -> str:
         other, place = _pick(tree, rng)
         parent[key] = copy.deepcopy(other[place])
     else:
-        kinds = {"nested": [[old], {str(key): old}, [old] * 2], "other kind": [str(old), [str(old)], bool(old)]}
-        parent[key] = copy.deepcopy(rng.choice(kinds.get(how, WILD)))
+        kinds: dict[str, list[Any]] = {"nested": [[old], {str(key): old}, [old] * 2], "other kind": [str(old), [str(old)], bool(old)]}
+        parent[key] = copy.deepcopy(rng.choice(kinds.get(how, list(WILD))))
     return f"{how}: {key}"
 
 
