@@ -16,6 +16,7 @@ import pytest
 from aegan_monitor.demo.pump import Pump
 from broker import STEP_DEADLINE_S, Mosquitto, Subscriber, find_free_port, wait_until
 from certificates import Authority
+from command_line import CommandLine
 from synthetic import write_wav
 from trust import CASES, PASSWORD, TRIALS, USER, WRONG, make_broker, write_config
 
@@ -87,7 +88,7 @@ def brokers() -> Iterator[list[Mosquitto]]:
 @pytest.mark.broker
 @pytest.mark.parametrize("name", CASES)
 def test_each_way_has_its_line(
-    tmp_path: Path, files: dict[str, Path], manager: ServiceManager, brokers: list[Mosquitto], name: str
+    aegan_monitor: CommandLine, tmp_path: Path, files: dict[str, Path], manager: ServiceManager, brokers: list[Mosquitto], name: str
 ) -> None:
     """In the daemon's log once, in what systemd shows, and as the verdict of the stage at which `check` ends; never a secret."""
     case = CASES[name]
@@ -101,7 +102,7 @@ def test_each_way_has_its_line(
         told = "broker: connected" if name == "good" or "ACL" in name else case.line
         wait_until(lambda: any(told in status for status in manager.statuses()), told, 60.0)
         arguments = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()
-        check = subprocess.run([*DAEMON, "check", "--config", str(config)], capture_output=True, text=True, check=False, timeout=100)
+        check = aegan_monitor("check", "--config", config)
         daemon.send_signal(signal.SIGTERM)
         _, log = daemon.communicate(timeout=STEP_DEADLINE_S)
     because = f"cannot be reached ({case.line})" if case.stage == "TLS" else case.line
@@ -135,7 +136,7 @@ def test_each_way_has_its_line(
     ],
 )
 def test_tls_at_a_port_without_and_the_other_way_round(
-    tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto], speaks_tls: bool, line: str
+    aegan_monitor: CommandLine, tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto], speaks_tls: bool, line: str
 ) -> None:
     """The daemon and `check` suspect the same."""
     more = [f"certfile {files['good']}", f"keyfile {files['good key']}"] if speaks_tls else []
@@ -151,7 +152,7 @@ def test_tls_at_a_port_without_and_the_other_way_round(
         while "retrying every" not in log:
             log = daemon.stderr.readline()
             assert log
-    check = subprocess.run([*DAEMON, "check", "--config", str(config)], capture_output=True, text=True, check=False, timeout=100)
+    check = aegan_monitor("check", "--config", config)
     assert f"{line}); retrying" in log or f"{line}; retrying" in log
     assert (check.returncode, check.stderr.endswith(f"{line}\n")) == (1, True), check.stderr
 
@@ -185,7 +186,7 @@ def test_health_tells_what_was_wrong_once_it_can(tmp_path: Path, files: dict[str
 
 @pytest.mark.broker
 def test_the_example_broker_takes_a_node_and_no_other(
-    tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto], repository: Path
+    aegan_monitor: CommandLine, tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto], repository: Path
 ) -> None:
     """configs/examples/mosquitto, with its paths moved: a user may write below the node of that name, and hear its commands."""
     example = repository / "configs" / "examples" / "mosquitto"
@@ -220,5 +221,5 @@ def test_the_example_broker_takes_a_node_and_no_other(
         config.write_text(
             config.read_text().replace(f"username: {USER}", f"username: {user}").replace("username: box", f"username: {user}")
         )
-        check = subprocess.run([*DAEMON, "check", "--config", str(config)], capture_output=True, text=True, check=False, timeout=100)
+        check = aegan_monitor("check", "--config", config)
         assert (check.returncode, (check.stdout + check.stderr).endswith(told)) == (code, True), check.stdout + check.stderr
