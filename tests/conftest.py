@@ -1,4 +1,4 @@
-"""Markers name the outside parts that a test needs; here it is decided whether they are there."""
+"""Skips tests whose outside parts are missing, adds the markers of tiers, and holds the fixtures that all folders share."""
 
 import os
 import signal
@@ -86,7 +86,7 @@ def _unit_tests_are_cheap(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_broker_outlives_its_test() -> Iterator[None]:
-    """Nor its failure: one that is left over would fail other tests."""
+    """Kill brokers that a failed test has left running."""
     module = sys.modules.get("broker")
     before = set(module.Mosquitto.running) if module else set()
     yield

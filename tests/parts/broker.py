@@ -20,9 +20,9 @@ from typing import Any, ClassVar, Self
 from broker_config import Saves, write_broker_config
 from published import find_fault
 
-STEP_DEADLINE_S = 30.0  # no bound of anybody's: only what has failed takes so long
+STEP_DEADLINE_S = 30.0  # not a bound under test: only a failed step takes so long
 FIRST_PORT, N_PORTS = 20_000, 12_000  # below 32,768: no client gets one of these from the kernel while nobody listens there
-MARKS = "tests/caught-up"  # below this topic subscribers are told how far they are
+MARKS = "tests/caught-up"  # a message below this topic marks how far a subscriber has read
 PATH = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"  # where Debian puts mosquitto
 
 
@@ -36,7 +36,7 @@ def wait_until(predicate: Callable[[], object], what: str, timeout_s: float = ST
 
 
 _ports, _numbers = itertools.count(os.getpid() * 7919), itertools.count()
-CLAIMS = Path(tempfile.gettempdir(), f"aegan-test-ports-{os.geteuid()}").open("ab")  # noqa: SIM115 - as long as the process  # byte n is locked while a process owns port n
+CLAIMS = Path(tempfile.gettempdir(), f"aegan-test-ports-{os.geteuid()}").open("ab")  # noqa: SIM115 - byte n is locked while port n is owned
 
 
 def find_free_port() -> int:
@@ -50,12 +50,12 @@ def find_free_port() -> int:
 
 
 class Mosquitto:
-    """A broker on a free loopback port that it keeps when it is started again; it remembers nothing over a restart.
+    """A mosquitto process on a free loopback port. A restart keeps the port and, without `saves`, loses all messages.
 
     Attributes:
         port: Where it listens; known before `start`.
         more: Further lines of its configuration; those of its listener come first.
-        running: All that run.
+        running: Every broker that runs in this test process.
     """
 
     running: ClassVar[set["Mosquitto"]] = set()
@@ -105,20 +105,20 @@ class Mosquitto:
         wait_until(self._listens, f"mosquitto on port {self.port}")
 
     def stop(self) -> None:
-        """End it in order; harmless when it does not run."""
+        """Stop it by SIGTERM; harmless when it does not run."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it as a power cut does."""
+        """Kill it, as a power cut does."""
         self._end(signal.SIGKILL)
 
     def restart(self) -> None:
-        """Start again on the same port (after `kill`: without what it knew)."""
+        """Stop and start on the same port."""
         self.stop()
         self.start()
 
     def pause(self) -> None:
-        """Make it hang: its connections stay open, and nothing answers."""
+        """Stop the process (SIGSTOP): connections stay open, and nothing answers."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -160,7 +160,7 @@ class Received:
 class Subscriber:
     """`mosquitto_sub` on some topics, collecting what comes; a context manager. It connects again by itself.
 
-    In the end every message that came is judged by its schema (`published.find_fault`), whatever the test is about.
+    On exit every message is validated against its schema (`published.find_fault`), whatever the test is about.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class Subscriber:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        """Stop, and judge."""
+        """Stop, and check every payload against its schema."""
         self.stop()
         faults = [fault for message in self._received if (fault := find_fault(message.topic, message.payload))]
         assert error is not None or not faults, faults
@@ -208,7 +208,7 @@ class Subscriber:
         self._process.stdout.close()
 
     def pause(self) -> None:
-        """Let it fall behind."""
+        """Stop reading (SIGSTOP)."""
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:

@@ -68,7 +68,7 @@ class HomeAssistant:
         self.stop()
 
     def stop(self) -> None:
-        """End it in order; harmless when it has ended."""
+        """Stop it by SIGTERM; harmless when it has ended."""
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(START_S)
         self._reader.join(10)
@@ -79,7 +79,7 @@ class HomeAssistant:
             configuration.write(more)
 
     def start_again(self) -> None:
-        """With what it knows."""
+        """Start once more, with the configuration and entities of before."""
         self._start()
 
     @property
@@ -111,7 +111,7 @@ class HomeAssistant:
         return self.render(f"{{{{ device_attr('{entity}', 'name') }}}}")
 
     def press(self, button: str) -> None:
-        """As its user does."""
+        """Press a button entity."""
         self._ask("/api/services/button/press", {"entity_id": button})
 
     def fire(self, event: str, data: Mapping[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""A process that has everything loaded and forks a child for every call, so that a hundred starts cost no hundred imports."""
+"""A server process that has modules loaded and forks a child for every call: a call costs a fork, not the imports."""
 
 import contextlib
 import importlib
@@ -34,7 +34,7 @@ class Child:
             self._process = None
 
     def kill(self) -> None:
-        """End it as a power cut does; harmless when it has ended."""
+        """Send SIGKILL; harmless when it has ended."""
         self.send_signal(signal.SIGKILL)
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -56,7 +56,7 @@ class Child:
 
 
 class Prepared:
-    """The process; a context manager. Any thread may call `start`."""
+    """The server process; a context manager. Any thread may call `start` and `run`."""
 
     def __init__(self, *modules: str) -> None:
         """Store the modules that it loads."""
@@ -64,7 +64,7 @@ class Prepared:
         self._one_at_a_time = threading.Lock()
 
     def __enter__(self) -> Self:
-        """Start; calls wait until all is loaded."""
+        """Start; calls wait until all modules are loaded."""
         self._channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, __file__, str(other.fileno()), *self._modules]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -127,7 +127,7 @@ class Prepared:
 
 
 def serve(channel: socket.socket) -> None:
-    """Fork a child for every request and report its end, until nobody can ask any more."""
+    """Fork a child for every request and report its exit code, until the other end closes the channel."""
     running: dict[int, tuple[int, int]] = {}  # by the descriptor of its process: number, and the pipe for its exit code
     while True:
         for ended in select.select([channel.fileno(), *running], [], [])[0]:
@@ -169,7 +169,7 @@ def _call(request: bytes, pipes: Sequence[int]) -> None:
         code = getattr(importlib.import_module(module), function)(*arguments)
     except SystemExit as end:
         code = end.code
-    except Exception:  # noqa: BLE001 - whoever reads its standard error shall see it
+    except Exception:  # noqa: BLE001 - printed to the standard error of the child
         traceback.print_exc()
     finally:
         sys.stdout.flush()

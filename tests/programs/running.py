@@ -45,7 +45,7 @@ class Daemon:
 
     @property
     def n_logged(self) -> int:
-        """Events that it has told in its log."""
+        """Number of events in its log."""
         return self.log.count(" pump: alarm ")
 
     @property
@@ -59,20 +59,20 @@ class Daemon:
         return self._process.pid
 
     def __enter__(self) -> Self:
-        """As it is."""
+        """Return self."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """It does not outlive the block."""
+        """Kill it."""
         self.kill()
 
     def kill(self) -> None:
-        """End it as a power cut does."""
+        """Kill it, as a power cut does."""
         self._process.kill()
         self._finish()
 
     def end(self) -> int:
-        """End its sound; the exit code."""
+        """End its sound; return the exit code."""
         self._ending.set()
         return self._finish()
 
@@ -145,6 +145,6 @@ def running(folder: Path, port: int, mqtt: str) -> Iterator["subprocess.Popen[by
 
 
 def publish(port: int, payload: str, machine: str = "pump") -> None:
-    """As a person would."""
+    """Publish a command for a machine with mosquitto_pub."""
     topic = COMMAND_TOPIC.replace("pump", machine)
     subprocess.run(["mosquitto_pub", "-p", str(port), "-q", "1", "-t", topic, "-m", payload], check=True)
