@@ -34,10 +34,7 @@ def test_a_spoiled_bundle_ends_run_check_and_replay(aegan_monitor: CommandLine, 
 @pytest.mark.parametrize(
     ("name", "samples", "rate_hz", "line"),
     [
-        ("stereo", np.zeros((16_000, 2)), 16_000, "expected 1 channel at 16000 Hz, found 2 at 16000 Hz; .*"),
         ("rate", np.zeros(44_100), 44_100, "expected 1 channel at 16000 Hz, found 1 at 44100 Hz; .*"),
-        ("empty", np.zeros(0), 16_000, "expected sound, found 0 samples; .*"),
-        ("nan", np.full(160_000, np.nan, np.float32), 16_000, "expected samples from -1 to 1, found nan at sample 0 .*"),
         ("short", np.zeros(16_000), 16_000, r"expected at least 4\.06 s, found 1\.00 s; .*"),
     ],
 )
@@ -51,14 +48,6 @@ def test_a_bad_recording_ends_replay(
     done = aegan_monitor("replay", "--bundle", demo_bundle(), "--clips", "--jsonl", out, good, bad)
     assert_lines(done, 1, f"{re.escape(str(bad))}: {line}")
     assert not list(tmp_path.glob("out.jsonl*"))
-
-
-def test_a_truncated_recording_ends_replay(aegan_monitor: CommandLine, tmp_path: Path) -> None:
-    """A WAV whose header promises more than the file holds."""
-    path = write_wav(tmp_path / "cut.wav", Pump(1).read(10 * RATE_HZ))
-    path.write_bytes(path.read_bytes()[:-50_000])
-    done = aegan_monitor("replay", "--bundle", demo_bundle(), path)
-    assert_lines(done, 1, rf"{re.escape(str(path))}: .*")
 
 
 def test_a_recording_too_short_for_a_decision_ends_replay(aegan_monitor: CommandLine, tmp_path: Path) -> None:

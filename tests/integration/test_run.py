@@ -41,18 +41,6 @@ def test_a_recording_goes_through_to_the_subscriber(aegan_monitor: CommandLine, 
     assert "golden check passed; inference on cpu (asked for: cpu)" in done.stderr
 
 
-@pytest.mark.broker
-def test_raw_samples_on_standard_input(aegan_monitor: CommandLine, broker: Mosquitto, tmp_path: Path) -> None:
-    """A pipe is listened to until it ends."""
-    config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", broker.port)
-    pcm = (Pump(42).read(15 * RATE_HZ) * 32768).astype("<i2").tobytes()
-    with Subscriber(broker.port, "aegan/box/pump/score") as subscriber:
-        done = aegan_monitor("run", "--config", config, stdin=pcm)
-        assert done.returncode == 0, done.stderr
-        score = subscriber.wait_for(bool).json()
-    assert score["state"] == "normal"
-
-
 def test_a_broker_that_is_down_is_no_error(aegan_monitor: CommandLine, tmp_path: Path) -> None:
     """It starts, says so in one line, and ends with its recording."""
     sound = write_wav(tmp_path / "pump.wav", Pump(41).read(12 * RATE_HZ))
@@ -115,12 +103,6 @@ def test_all_mistakes_of_a_configuration_at_once(aegan_monitor: CommandLine, tmp
         owned = "n_mels: the bundle owns this feature parameter"
         for part in ("did you mean mqtt?", "did you mean bundle?", "did you mean on_delay_s?", owned):
             assert sum(part in line for line in lines) == 1, done.stderr
-
-
-def test_a_required_gpu_that_is_missing_ends_run(aegan_monitor: CommandLine, tmp_path: Path) -> None:
-    """78, so that the unit does not restart."""
-    config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 1883, "inference: {providers: [cuda], policy: require}\n")
-    assert_lines(aegan_monitor("run", "--config", config), 78, r"inference\.providers: cuda is required, but .* offers only cpu; .*")
 
 
 def spoil_top_db(folder: Path) -> Path:
