@@ -246,6 +246,7 @@ def test_a_hanging_server_is_no_news() -> None:
     lab.capture.close()
 
 
+@pytest.mark.process
 def test_missing_portaudio_does_not_hinder_the_import(tmp_path: Path) -> None:
     """Nor does sounddevice have to be there for a microphone of a sound server."""
     (tmp_path / "sounddevice.py").write_text('raise OSError("PortAudio library not found")\n')

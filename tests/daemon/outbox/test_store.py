@@ -104,6 +104,7 @@ def test_who_looks_into_the_file_only_delays_a_start(store: Store, path: Path) -
     assert store.open().events == [stored(1)]
 
 
+@pytest.mark.process
 def test_what_was_written_outlives_a_kill(path: Path) -> None:
     """A process that is killed in the middle of writing leaves every transaction that it has told of."""
     program = (

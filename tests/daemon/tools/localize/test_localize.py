@@ -210,6 +210,7 @@ def clip(bundle: Bundle, tmp_path: Path) -> Path:
     return write_wav(tmp_path / "a$b$_é.wav", add_tone(bundle, Pump(52).read(CLIP_SAMPLES), 3000.0, 3.0, 20.0))
 
 
+@pytest.mark.process
 def test_the_command_writes_picture_arrays_and_words(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A picture 1200 pixels wide, whatever the file's name; one line a region on stdout, nothing on stderr."""
     pytest.importorskip("matplotlib")
@@ -232,6 +233,7 @@ def test_arrays_alone_need_no_picture(clip: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("map*")) == ["map.npz"]
 
 
+@pytest.mark.process
 def test_without_the_plotting_library_a_picture_is_refused(clip: Path, tmp_path: Path) -> None:
     """One line says what to install, and what goes without; nothing was computed or written."""
     out = tmp_path / "map.png"
