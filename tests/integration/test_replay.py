@@ -35,6 +35,7 @@ def test_a_spoiled_bundle_ends_run_check_and_replay(aegan_monitor: CommandLine, 
     ("name", "samples", "rate_hz", "line"),
     [
         ("rate", np.zeros(44_100), 44_100, "expected 1 channel at 16000 Hz, found 1 at 44100 Hz; .*"),
+        ("silent", np.zeros(160_000), 16_000, "expected sound, found only the value 0; .*"),
         ("short", np.tile([0.1, 0.2], 8_000), 16_000, r"expected at least 4\.06 s, found 1\.00 s; .*"),
     ],
 )
@@ -79,7 +80,7 @@ def test_replay_hears_as_one_machine_of_a_configuration(aegan_monitor: CommandLi
     assert (done.returncode, done.stderr) == (0, "")
     first, second = done.stdout.splitlines()[:2]
     assert first == f"{config}: machine pump, bundle {demo_bundle()}, score D_knn"
-    assert second.startswith("D_knn: threshold ")
+    assert second.startswith("D_knn: normal sound scored up to ")
     path = re.escape(str(config))
     assert_lines(
         aegan_monitor("replay", "--config", config, sound), 2, f"replay: {path} has several machines, fan, pump; choose one with --machine"
