@@ -59,12 +59,12 @@ class Frames:
     Attributes:
         db: float32 `[n_bands, n_frames]`, what the network sees.
         power: float64 `[n_frames]`, mean square without DC, full scale 1.
-        control_db: float32 `[n_control_bands, n_frames]`, what the controls see; no bands where none was asked for.
+        baseline_db: float32 `[n_baseline_bands, n_frames]`, what the baselines use; no bands if none is needed.
     """
 
     db: FloatArray
     power: DoubleArray
-    control_db: FloatArray
+    baseline_db: FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from sklearn.neighbors import LocalOutlierFactor
 
 from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.demo.pump import Pump
-from aegan_monitor.detection.baselines import make_control_filterbank, mean_bands
+from aegan_monitor.detection.baselines import make_baseline_filterbank, mean_bands
 from aegan_monitor.detection.bundle import REFERENCE, demo_bundle, load_bundle
 from aegan_monitor.detection.features import LogMel, limit_range
 from aegan_monitor.detection.fusion import log_score
@@ -44,13 +44,13 @@ N_LARGE, N_EMBEDDING, N_ROWS = 100_000, 512, 128
 
 def embed(samples: Iterable[FloatArray], fields: BundleFields, reference: ReferenceSet, session: Session) -> list[ClipEvidence]:
     """What the scores of each clip are computed from; one row of outputs, the mean embedding."""
-    logmel = LogMel(fields.features, reference.filterbank, make_control_filterbank(fields.features))
+    logmel = LogMel(fields.features, reference.filterbank, make_baseline_filterbank(fields.features))
     found = []
     for clip in samples:
         frames = logmel.transform_clip(clip)
         segments = np.ascontiguousarray(cut_segments(fields.scaling.apply(limit_range(frames.db, fields.features.top_db)), fields.clip))
         embedding = session.infer(segments).embedding.mean(axis=0, keepdims=True)
-        found.append(ClipEvidence(SegmentOutputs(**{**empty_outputs(1), "embedding": embedding}), mean_bands(frames.control_db)))
+        found.append(ClipEvidence(SegmentOutputs(**{**empty_outputs(1), "embedding": embedding}), mean_bands(frames.baseline_db)))
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aegan_monitor.audio.ring import Ring
-from aegan_monitor.audio.supervisor import Listener
+from aegan_monitor.audio.supervisor import CaptureSupervisor
 from aegan_monitor.config.model import load_config
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.service.monitor import Monitor
@@ -67,8 +67,8 @@ def make_meter(_: Path) -> Callable[[], object]:
 def make_recorder(folder: Path) -> Callable[[], object]:
     """That of `record`."""
     ring = Ring(1024, 1)
-    listener = Listener("pump", ScriptedCapture([]), ring, live=False, waits=False, no_data_s=1.0, retry_s=1.0)
-    return Recorder(listener, ring, ClipWriter(ClipFolder(folder, "pump"), 16_000, Quota(), print), 16_000, print).stop
+    supervisor = CaptureSupervisor("pump", ScriptedCapture([]), ring, live=False, waits=False, no_data_s=1.0, retry_s=1.0)
+    return Recorder(supervisor, ring, ClipWriter(ClipFolder(folder, "pump"), 16_000, Quota(), print), 16_000, print).stop
 
 
 @pytest.mark.parametrize("make", [make_monitor, make_reloader, make_meter, make_recorder])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aegan_monitor.detection.baselines import make_control_filterbank, mean_bands
+from aegan_monitor.detection.baselines import make_baseline_filterbank, mean_bands
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.detection.features import LogMel
 from aegan_monitor.detection.fusion import needed_graphs
@@ -71,6 +71,6 @@ class AlternatingSound:
 
     def _bands(self, loop: DoubleArray) -> DoubleArray:
         features = self._record.features
-        logmel = LogMel(features, self._reference.filterbank, make_control_filterbank(features))
-        bands: DoubleArray = mean_bands(logmel.push(np.tile(loop, 5).astype(np.float32)).control_db)[0]
+        logmel = LogMel(features, self._reference.filterbank, make_baseline_filterbank(features))
+        bands: DoubleArray = mean_bands(logmel.push(np.tile(loop, 5).astype(np.float32)).baseline_db)[0]
         return bands

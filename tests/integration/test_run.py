@@ -42,7 +42,7 @@ def test_a_recording_goes_through_to_the_subscriber(aegan_monitor: CommandLine, 
 
 
 def test_a_closed_standard_error_is_no_hindrance(tmp_path: Path) -> None:
-    """As supervisors may start a program: it runs to the end of its sound."""
+    """As a process supervisor may start a program: it runs to the end of its sound."""
     config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 9)
     command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
     assert subprocess.run(command, input=bytes(1000), check=False, timeout=60).returncode == 0

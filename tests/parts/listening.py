@@ -15,7 +15,7 @@ from aegan_monitor.audio.device.pulseaudio.source import PulseServer
 from aegan_monitor.audio.device.shared_stream import Microphones
 from aegan_monitor.audio.microphone import MicrophoneCapture
 from aegan_monitor.audio.ring import Ring
-from aegan_monitor.audio.supervisor import Listener
+from aegan_monitor.audio.supervisor import CaptureSupervisor
 from aegan_monitor.types import FloatArray, Run
 from stopwatch import wait_within
 
@@ -26,7 +26,7 @@ DEADLINE_S = 30.0
 
 @dataclass
 class Machine:
-    """A machine's capture, listener and ring as the daemon has them, without the rest of the line."""
+    """A machine's capture, supervisor and ring as the daemon has them, without the rest of the line."""
 
     server: pulse.PulseServer | None
     device: str | None
@@ -39,12 +39,14 @@ class Machine:
         devices = self.devices or Devices(PulseServer(self.server.address if self.server else None, {}))
         self.capture = MicrophoneCapture(self.device, self.channel, RATE_HZ, devices=devices, microphones=self.microphones)
         self.ring = Ring(30 * RATE_HZ, 512)
-        self.listener = Listener("pump", self.capture, self.ring, live=True, waits=False, no_data_s=3.0, retry_s=30.0)
+        self.supervisor = CaptureSupervisor("pump", self.capture, self.ring, live=True, waits=False, no_data_s=3.0, retry_s=30.0)
 
     def wait_for(self, state: str, within_s: float = DEADLINE_S) -> str:
         """Wait until the sensor is in that state; its detail."""
-        wait_within(within_s, lambda: self.listener.sensor().state == state, lambda: f"{state} expected, found {self.listener.sensor()}")
-        return self.listener.sensor().detail
+        wait_within(
+            within_s, lambda: self.supervisor.sensor().state == state, lambda: f"{state} expected, found {self.supervisor.sensor()}"
+        )
+        return self.supervisor.sensor().detail
 
     def read_all(self) -> list[Run]:
         """What is in the ring now."""
@@ -59,7 +61,7 @@ class Machine:
         heard: list[FloatArray] = []
         deadline_s = time.monotonic() + seconds + DEADLINE_S
         while sum(map(len, heard)) < seconds * RATE_HZ:
-            assert time.monotonic() < deadline_s, self.listener.sensor()
+            assert time.monotonic() < deadline_s, self.supervisor.sensor()
             run = self.ring.read(0.2)
             if run is not None:
                 assert not run.after_gap
@@ -70,11 +72,11 @@ class Machine:
 @contextmanager
 def listening(machine: Machine) -> Iterator[Machine]:
     """Listens until the end of the block."""
-    machine.listener.start()
+    machine.supervisor.start()
     try:
         yield machine
     finally:
-        machine.listener.stop()
+        machine.supervisor.stop()
 
 
 def count_open() -> tuple[int, int]:

@@ -10,7 +10,7 @@ import torch
 
 from aegan_monitor import __version__
 from aegan_monitor.audio.recording import read_recording
-from aegan_monitor.detection.baselines import make_control_filterbank, mean_bands
+from aegan_monitor.detection.baselines import make_baseline_filterbank, mean_bands
 from aegan_monitor.detection.bundle import GOLDEN, REFERENCE
 from aegan_monitor.detection.features import LogMel, limit_range, make_filterbank
 from aegan_monitor.detection.fusion import fuse, needed_graphs
@@ -72,7 +72,7 @@ def finish(
     reference, shrinkage = fit_reference(statistics, make_filterbank(config.features), mean_spectrogram, config.max_reference_rows)
     session = TorchSession(*networks)
     scores, varied, segments = score_held_out(training, reference, session, held_out)
-    files = [clip.path.name for clip, bands in zip(held_out.clips, held_out.control_bands, strict=True) for _ in bands]
+    files = [clip.path.name for clip, bands in zip(held_out.clips, held_out.baseline_bands, strict=True) for _ in bands]
     fields = BundleFields(
         machine_type=training.machine_type,
         features=config.features,
@@ -131,12 +131,12 @@ def gather_statistics(training: Training, session: TorchSession, fitted: Spectro
     n_copies = len(chosen) * config.n_backgrounds
     embed_next = follow(embed, n_windows + n_copies, f"embedding {n_windows} clips{describe_copies(n_copies)}")
     embeddings = np.stack([embed_next(session, training.scaling.apply(db), config.clip) for db in fitted.cut(config.clip.clip_frames)])
-    bands = np.concatenate(fitted.control_bands)
+    bands = np.concatenate(fitted.baseline_bands)
     rng = np.random.default_rng([training.seed, FITTED])
-    logmel = LogMel(config.features, make_filterbank(config.features), make_control_filterbank(config.features))
+    logmel = LogMel(config.features, make_filterbank(config.features), make_baseline_filterbank(config.features))
     embedding_changes, band_changes = [np.zeros((0, config.network.n_embedding))], [np.zeros((0, *bands.shape[1:]))]
     first = 0
-    for clip, own in zip(fitted.clips, fitted.control_bands, strict=True):
+    for clip, own in zip(fitted.clips, fitted.baseline_bands, strict=True):
         places = [place for place in chosen if first <= place < first + len(own)]
         windows = read_windows(clip.path, config.features, config.clip.clip_frames) if places else []
         for place in places:
@@ -144,7 +144,7 @@ def gather_statistics(training: Training, session: TorchSession, fitted: Spectro
             copies = [logmel.transform_clip(change_background(samples, rng)) for _ in range(config.n_backgrounds)]
             scaled = [training.scaling.apply(limit_range(copy.db, config.top_db)) for copy in copies]
             embedding_changes.append(np.stack([embed_next(session, each, config.clip) for each in scaled]) - embeddings[place])
-            band_changes.append(np.stack([mean_bands(copy.control_db) for copy in copies]) - bands[place])
+            band_changes.append(np.stack([mean_bands(copy.baseline_db) for copy in copies]) - bands[place])
         first += len(own)
     return ClipStatistics(embeddings, bands, np.concatenate(embedding_changes), np.concatenate(band_changes))
 

@@ -24,13 +24,13 @@ FIGURES = frozenset({"wrong_rate", "invalid", "constant"})  # their figures diff
 PACED = frozenset({"silent", "constant"})  # the capture itself waits longer each time
 
 
-def stop_all(listeners: Sequence["Listener"], timeout_s: float = STOP_S) -> None:
+def stop_all(supervisors: Sequence["CaptureSupervisor"], timeout_s: float = STOP_S) -> None:
     """Stop several at once, within `timeout_s` in all, however many hang."""
-    for listener in listeners:
-        listener.request_stop()
+    for supervisor in supervisors:
+        supervisor.request_stop()
     deadline_s = time.monotonic() + timeout_s
-    for listener in listeners:
-        listener.join(max(0.0, deadline_s - time.monotonic()))
+    for supervisor in supervisors:
+        supervisor.join(max(0.0, deadline_s - time.monotonic()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class SensorState:
     detail: str = ""
 
 
-class Listener:
+class CaptureSupervisor:
     """Owns the capture and the thread that reads it.
 
     A live capture (a microphone) is reopened for ever, waiting a little longer each time, but at once when a device has come;

@@ -16,7 +16,7 @@ BASELINE_SCALES: tuple[BandScale, ...] = ("linear", "mel")
 N_BASELINE_BANDS = 128
 
 
-def make_control_filterbank(features: FeatureParameters) -> FloatArray:
+def make_baseline_filterbank(features: FeatureParameters) -> FloatArray:
     """128 linear and 128 mel bands from 0 to half the rate, float32 `[256, n_fft / 2 + 1]`, independent of the network's bands."""
     whole = replace(features, n_bands=N_BASELINE_BANDS, f_min_hz=0.0, f_max_hz=features.sample_rate_hz / 2)
     return np.concatenate([make_filterbank(replace(whole, band_scale=scale)) for scale in BASELINE_SCALES])

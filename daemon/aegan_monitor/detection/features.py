@@ -128,11 +128,11 @@ class LogMel:
     frames, without looking ahead. Differs from librosa (`top_db=None`) by under 1e-4 dB.
     """
 
-    def __init__(self, features: FeatureParameters, filterbank: FloatArray, control_filterbank: FloatArray | None = None) -> None:
-        """Store; both filterbanks are float32 `[bands, n_fft / 2 + 1]`; `control_filterbank` adds the bands of the baselines."""
+    def __init__(self, features: FeatureParameters, filterbank: FloatArray, baseline_filterbank: FloatArray | None = None) -> None:
+        """Store; both filterbanks are float32 `[bands, n_fft / 2 + 1]`; `baseline_filterbank` adds the bands of the baselines."""
         self.features = features
         self._n_bands = len(filterbank)
-        parts = [filterbank] if control_filterbank is None else [filterbank, control_filterbank]
+        parts = [filterbank] if baseline_filterbank is None else [filterbank, baseline_filterbank]
         self._groups = [group for place, part in enumerate(parts) for group in group_bands(part, place * self._n_bands)]
         self._n_all_bands = sum(map(len, parts))
         ramp = np.arange(features.n_fft) / features.n_fft

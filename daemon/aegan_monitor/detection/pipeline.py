@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from aegan_monitor.detection.baselines import make_control_filterbank, mean_bands
+from aegan_monitor.detection.baselines import make_baseline_filterbank, mean_bands
 from aegan_monitor.detection.features import LogMel, dbfs_from_power, limit_range
 from aegan_monitor.detection.fusion import fuse, needed_ids, score_names
 from aegan_monitor.detection.network import Session
@@ -31,7 +31,7 @@ class Pipeline:
         self._names = score_names(fields) if names is None else list(names)
         self._score_ids = needed_ids(fields, self._names)
         needs_baselines = any(score.graph is None for score in self._score_ids)
-        baselines = make_control_filterbank(fields.features) if needs_baselines else None
+        baselines = make_baseline_filterbank(fields.features) if needs_baselines else None
         self._n_baseline_bands = 0 if baselines is None else len(baselines)
         self._logmel = LogMel(fields.features, reference.filterbank, baselines)
         self._segmenter = Segmenter(fields.features.n_bands, fields.clip, fields.scaling)
@@ -45,7 +45,7 @@ class Pipeline:
         self._n_segments = 0
         self._outputs: list[SegmentOutputs] = []
         self._power: DoubleArray = np.zeros(0)
-        self._control_db: FloatArray = np.zeros((self._n_baseline_bands, 0), np.float32)
+        self._baseline_db: FloatArray = np.zeros((self._n_baseline_bands, 0), np.float32)
         self._n_frames_forgotten = 0
 
     def fork(self) -> "Pipeline":
@@ -59,7 +59,7 @@ class Pipeline:
         """One score for each clip that `samples`, float32 `[n_samples]`, complete."""
         frames = self._logmel.push(samples)
         self._power = np.concatenate([self._power, frames.power])
-        self._control_db = np.concatenate([self._control_db, frames.control_db], axis=1)
+        self._baseline_db = np.concatenate([self._baseline_db, frames.baseline_db], axis=1)
         segments = self._segmenter.push(frames.db)
         return self._join(self._session.infer(segments)) if len(segments) else []
 
@@ -69,8 +69,8 @@ class Pipeline:
         Raises:
             CaptureError: It is shorter than one segment.
         """
-        segments, control_db = self._cut_clip(samples, name)
-        return self._evaluate(self._session.infer(segments), control_db)
+        segments, baseline_db = self._cut_clip(samples, name)
+        return self._evaluate(self._session.infer(segments), baseline_db)
 
     def clip_segments(self, samples: FloatArray, name: str = "the recording") -> FloatArray:
         """The scaled segments of a recording that is one clip.
@@ -85,7 +85,7 @@ class Pipeline:
         frames = self._logmel.transform_clip(samples)
         require_segment(self.fields, samples, frames.db, name)
         segments = cut_segments(self.fields.scaling.apply(limit_range(frames.db, self.fields.features.top_db)), self.fields.clip)
-        return np.ascontiguousarray(segments), frames.control_db
+        return np.ascontiguousarray(segments), frames.baseline_db
 
     def _join(self, outputs: SegmentOutputs) -> list[ClipScore]:
         clip = self.fields.clip
@@ -110,11 +110,11 @@ class Pipeline:
         stop = n_frames - self._n_frames_forgotten
         level_dbfs = dbfs_from_power(float(self._power[max(0, stop - clip.decision_hop_frames) : stop].mean()))
         end_sample = self._start_sample + features.n_fft // 2 + (n_frames - 1) * features.hop_samples
-        scores = self._evaluate(outputs, self._control_db[:, stop - clip.covered_frames : stop])
+        scores = self._evaluate(outputs, self._baseline_db[:, stop - clip.covered_frames : stop])
         return ClipScore(end_sample, scores, level_dbfs)
 
-    def _evaluate(self, outputs: SegmentOutputs, control_db: FloatArray) -> dict[str, float]:
-        bands = mean_bands(control_db) if len(control_db) else np.zeros(0)
+    def _evaluate(self, outputs: SegmentOutputs, baseline_db: FloatArray) -> dict[str, float]:
+        bands = mean_bands(baseline_db) if len(baseline_db) else np.zeros(0)
         found = evaluate_scores(ClipEvidence(outputs, bands), self._reference, self.fields.clip.n_segments, self._score_ids)
         return {name: fuse(found, self.fields) if name == FUSION else found[name] for name in self._names}
 
@@ -123,7 +123,7 @@ class Pipeline:
         clip = self.fields.clip
         next_clip = (self._n_segments + 1 - clip.n_segments) * clip.segment_hop_frames
         n_old = max(0, min(len(self._power), next_clip - self._n_frames_forgotten))
-        self._power, self._control_db = self._power[n_old:], self._control_db[:, n_old:]
+        self._power, self._baseline_db = self._power[n_old:], self._baseline_db[:, n_old:]
         self._n_frames_forgotten += n_old
 
 

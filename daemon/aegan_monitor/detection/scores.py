@@ -73,9 +73,9 @@ PUBLISHED_IDS: dict[str, ScoreId] = {
         *(ScoreId(f"G_{kind}_{pool}", "generator", kind, pool) for kind in ERRORS for pool in POOLS),
     ]
 }
-CONTROL_IDS: dict[str, ScoreId] = {f"C_{kind}": ScoreId(f"C_{kind}", None, kind) for kind in BASELINES}
+BASELINE_IDS: dict[str, ScoreId] = {f"C_{kind}": ScoreId(f"C_{kind}", None, kind) for kind in BASELINES}
 OWN_IDS: dict[str, ScoreId] = {f"D_{kind}": ScoreId(f"D_{kind}", "embedding", kind) for kind in OWN_DISTANCES}
-SCORE_IDS: dict[str, ScoreId] = {**PUBLISHED_IDS, **OWN_IDS, **CONTROL_IDS}
+SCORE_IDS: dict[str, ScoreId] = {**PUBLISHED_IDS, **OWN_IDS, **BASELINE_IDS}
 FUSION = "F_mean"  # of several of these; the bundle says which (`aegan_monitor.detection.fusion`)
 
 

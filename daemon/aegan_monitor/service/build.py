@@ -93,7 +93,7 @@ def _compare(old: Settings, new: Settings, prefix: str = "") -> Iterator[tuple[s
 
 def _find_unchanged(machine: MachineConfig, known: dict[str, Line]) -> Line | None:
     line = known.get(machine.name)
-    if line is None or line.config != machine or line.listener.error or line.retry.error:  # what has failed begins anew
+    if line is None or line.config != machine or line.supervisor.error or line.retry.error:  # what has failed begins anew
         return None
     is_same = load_bundle(machine.bundle).record.record_sha256 == line.bundle.record.record_sha256
     return line if is_same else None

@@ -129,7 +129,7 @@ def _provider(lines: Sequence[Line]) -> str:
 
 
 def _machine_health(line: Line, now_s: float, coverage: Coverage) -> payloads.MachineHealth:
-    deviation_ppm = line.listener.rate_deviation_ppm
+    deviation_ppm = line.supervisor.rate_deviation_ppm
     coverage.add(now_s, _scored_s(line))
     last_hour, last_day = (coverage.percent(now_s, _scored_s(line), window_s) for window_s in (3600.0, LONGEST_S))
     return payloads.MachineHealth(

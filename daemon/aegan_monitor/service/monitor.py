@@ -116,7 +116,7 @@ class Monitor:
             self._notifier.stopping()
             if self._metrics:
                 self._metrics.stop()
-            stop_all([line.listener for line in reversed(self._setup.lines)])
+            stop_all([line.supervisor for line in reversed(self._setup.lines)])
             for line in self._setup.lines:
                 self._worker.store(line)
             self._publish_health()
@@ -205,7 +205,7 @@ class Monitor:
         before, self._setup = self._setup, setup
         gone = [line for line in before.lines if line not in setup.lines]
         new = [line for line in setup.lines if line not in before.lines]
-        stop_all([line.listener for line in gone])
+        stop_all([line.supervisor for line in gone])
         for line in gone:
             self._worker.end(line)
         self._worker.remove_departed([line.machine.name for line in setup.lines])

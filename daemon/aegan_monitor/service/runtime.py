@@ -16,7 +16,7 @@ from aegan_monitor.audio.microphone import MicrophoneCapture
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.stdin import Pipe, StdinCapture
-from aegan_monitor.audio.supervisor import Listener, SensorState
+from aegan_monitor.audio.supervisor import CaptureSupervisor, SensorState
 from aegan_monitor.config.capture import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
 from aegan_monitor.config.model import MachineConfig
 from aegan_monitor.detection.bundle import Bundle
@@ -38,10 +38,10 @@ HEARD = frozenset({"ok", "overrun"})  # sensor states in which samples reach the
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """One machine, its listener thread, and what they were built from."""
+    """One machine, its supervisor thread, and what they were built from."""
 
     machine: Machine
-    listener: Listener
+    supervisor: CaptureSupervisor
     ring: Ring
     session: OrtSession
     sample_rate_hz: int
@@ -54,7 +54,7 @@ class Line:
     def deadline_s(self) -> float:
         """Seconds within which a decision falls, or the sensor is `stalled`: a whole clip, after the longest silence of a sensor."""
         clip_s = self.bundle.record.first_decision_samples / self.sample_rate_hz
-        silence_s = 2 * self.config.no_data_s if math.isfinite(self.config.no_data_s) else 0.0  # as in make_listener
+        silence_s = 2 * self.config.no_data_s if math.isfinite(self.config.no_data_s) else 0.0  # as in make_supervisor
         return silence_s + clip_s + SLACK_S
 
     def hear(self, run: Run, time: datetime, now_s: float) -> list[Payload]:
@@ -73,13 +73,13 @@ class Line:
 
     def sensor(self) -> SensorState:
         """What can be said of the input now, and of its inference (any thread)."""
-        state, error = self.listener.sensor(), self.retry.error
+        state, error = self.supervisor.sensor(), self.retry.error
         return SensorState("inference", f"{error}; it is retried") if error and state.state in HEARD else state
 
     @property
     def error(self) -> AeganError | None:
         """Why a finite capture was not heard or not judged to its end."""
-        return self.listener.error or (self.retry.error if self.ring.ended else None)
+        return self.supervisor.error or (self.retry.error if self.ring.ended else None)
 
     @property
     def is_lost(self) -> bool:
@@ -134,14 +134,14 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     decision_hop_samples = bundle.record.clip.decision_hop_frames * hop_samples
     gap_rate = GapRate(bundle.record.first_decision_samples, decision_hop_samples, round(config.alarm.on_delay_s * rate_hz))
     ring = Ring(round(RING_S * rate_hz), hop_samples, round(LONGEST_RUN_S * rate_hz), gap_rate=gap_rate)
-    listener = make_listener(config, ring, capture(config, rate_hz))
-    return Line(machine, listener, ring, session, features.sample_rate_hz, config, bundle)
+    supervisor = make_supervisor(config, ring, capture(config, rate_hz))
+    return Line(machine, supervisor, ring, session, features.sample_rate_hz, config, bundle)
 
 
-def make_listener(config: MachineConfig, ring: Ring, capture: Capture) -> Listener:
+def make_supervisor(config: MachineConfig, ring: Ring, capture: Capture) -> CaptureSupervisor:
     """The thread that reads a machine's capture into `ring`, not yet started."""
     live = isinstance(config.capture, MicCaptureConfig)
     pace = config.capture.pace if isinstance(config.capture, FileCaptureConfig) else None
     waits = pace == "fast" or isinstance(config.capture, StdinCaptureConfig)
     no_data_s = math.inf if pace == "fast" else 2 * config.no_data_s if live else config.no_data_s  # a microphone reports a stall itself
-    return Listener(config.name, capture, ring, live=live, waits=waits, no_data_s=no_data_s, retry_s=config.retry_s)
+    return CaptureSupervisor(config.name, capture, ring, live=live, waits=waits, no_data_s=no_data_s, retry_s=config.retry_s)

@@ -51,10 +51,10 @@ class Worker:
         self._publish(line, line.machine.begin(now(), self._shelf_clock(), record))
 
     def listen(self, line: Line) -> None:
-        """Start its listener, and expect signs of life."""
+        """Start its supervisor, and expect signs of life."""
         self._watchdog.watch(line.machine.name, line.deadline_s, self._clock())
         line.ring.notify = self.woken.set
-        line.listener.start()
+        line.supervisor.start()
 
     def end(self, line: Line) -> None:
         """Expect nothing more of a machine that a reload has taken out of service; its record stays."""

@@ -13,7 +13,7 @@ from aegan_monitor.audio.level import draw_bar, measure_level
 from aegan_monitor.audio.microphone import InputDevice, MicrophoneCapture
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.source import Capture
-from aegan_monitor.audio.supervisor import Listener, stop_all
+from aegan_monitor.audio.supervisor import CaptureSupervisor, stop_all
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.errors import CaptureError
 
@@ -53,7 +53,7 @@ def choose_devices(devices: Sequence[InputDevice], wanted: str | None) -> list[I
 class _Channel:
     device: str
     number: int
-    listener: Listener
+    supervisor: CaptureSupervisor
     ring: Ring
 
 
@@ -89,8 +89,8 @@ class Meter:
             for channel in range(min(n_channels, device.n_channels or n_channels)):
                 ring = Ring(round(meter_rate_hz(device) * max(1.0, 2 * interval_s)), 1)
                 source = capture(device, channel)
-                listener = Listener(device.name, source, ring, live=True, waits=False, no_data_s=2.0, retry_s=2.0)
-                self._channels.append(_Channel(device.identity, channel, listener, ring))
+                supervisor = CaptureSupervisor(device.name, source, ring, live=True, waits=False, no_data_s=2.0, retry_s=2.0)
+                self._channels.append(_Channel(device.identity, channel, supervisor, ring))
 
     def stop(self) -> None:
         """End soon (any thread, or a signal)."""
@@ -100,7 +100,7 @@ class Meter:
         """Show until stopped, or for so long."""
         until_s = self._clock() + duration_s
         for channel in self._channels:
-            channel.listener.start()
+            channel.supervisor.start()
         first = True
         try:
             while self._clock() < until_s and self._wait(min(self._interval_s, until_s - self._clock())):
@@ -109,7 +109,7 @@ class Meter:
                     self._tell(line)
                 first = False
         finally:
-            stop_all([channel.listener for channel in self._channels])
+            stop_all([channel.supervisor for channel in self._channels])
 
     def _wait(self, wait_s: float) -> bool:
         """Wait; False when it was stopped meanwhile."""
@@ -140,7 +140,7 @@ class Meter:
         while (run := channel.ring.read(0.0)) is not None:
             heard.append(run.samples)
         if not heard:
-            sensor = channel.listener.sensor()
+            sensor = channel.supervisor.sensor()
             return f"{sensor.state}: {sensor.detail}" if sensor.detail else "no sound yet"
         level = measure_level(np.concatenate(heard))
         return str(level) if level.is_constant else f"{level}  {draw_bar(level.rms_dbfs)}"

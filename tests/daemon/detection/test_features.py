@@ -22,7 +22,7 @@ def frames_of(parts: list[np.ndarray]) -> Frames:
     """All frames of a clip that arrives in parts."""
     logmel = LogMel(FEATURES, FILTERBANK)
     found = [logmel.push(part.astype(np.float32)) for part in parts] + [logmel.flush()]
-    names = ("db", "power", "control_db")
+    names = ("db", "power", "baseline_db")
     return Frames(*(np.concatenate([getattr(f, name) for f in found], axis=-1) for name in names))
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aegan_monitor.detection.baselines import euclidean, make_control_filterbank, mean_bands
+from aegan_monitor.detection.baselines import euclidean, make_baseline_filterbank, mean_bands
 from aegan_monitor.detection.features import FeatureParameters, LogMel
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.scores import PUBLISHED_IDS, ClipEvidence, evaluate_scores
@@ -74,7 +74,7 @@ def test_a_streams_clip_is_scored_as_that_clip_alone(clip: ClipParameters) -> No
     """A decision covers exactly the segments of its 304 frames."""
     found = make_pipeline(clip).push(SOUND)
     fields, features = make_fields(clip), FeatureParameters()
-    frames = LogMel(features, make_control_filterbank(features)).push(SOUND).db
+    frames = LogMel(features, make_baseline_filterbank(features)).push(SOUND).db
     segments = Segmenter(features.n_bands, clip, fields.scaling).push(LogMel(features, REFERENCE.filterbank).push(SOUND).db)
     for decision, start in zip(found, range(0, 10_000, clip.decision_hop_frames), strict=False):
         first = start // clip.segment_hop_frames
@@ -138,7 +138,7 @@ def test_a_long_stream_keeps_little() -> None:
     held = pipeline._power.nbytes + sum(getattr(outputs, name).nbytes for name in outputs.FIELDS)
     one_clip = 256 * 304 * 4  # of control bands
     assert held < 20_000
-    assert pipeline._control_db.nbytes < 1.1 * one_clip
+    assert pipeline._baseline_db.nbytes < 1.1 * one_clip
 
 
 def test_a_fork_is_a_stream_of_its_own() -> None:

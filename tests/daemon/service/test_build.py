@@ -61,10 +61,10 @@ def test_nothing_has_changed(bundles: Path) -> None:
 def test_a_capture_that_failed_begins_anew(bundles: Path) -> None:
     """A recording that was missing may be there now; the one that is well runs on."""
     before = start(bundles)
-    before.lines[1].listener.error = CaptureError("fan.wav: no such file")
+    before.lines[1].supervisor.error = CaptureError("fan.wav: no such file")
     after = reload(before, before.config)
     assert after.tell_changes(before) == "pump runs on, fan replaced"
-    assert after.lines[1].listener.error is None
+    assert after.lines[1].supervisor.error is None
 
 
 @pytest.mark.parametrize(

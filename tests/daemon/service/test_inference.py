@@ -149,7 +149,7 @@ def test_the_failing_inference_of_one_machine_is_its_own_fault(caplog: pytest.Lo
         assert [sensor.state for sensor in outbox.sensors["fan"]] == [*states, "ok"]
         assert outbox.scores["fan"][0].sample >= mended + lines[0].bundle.record.first_decision_samples  # none across what was discarded
     finally:
-        stop_all([line.listener for line in lines])
+        stop_all([line.supervisor for line in lines])
 
 
 def test_the_wait_doubles_up_to_its_longest_and_begins_anew_after_a_decision() -> None:

@@ -34,7 +34,7 @@ def test_gaps_just_before_each_decision_are_an_overrun(lacking_samples: int, is_
     starts = range(0, N_STRETCHES * n_samples, n_samples)
     capture = ScriptedCapture([[Block(np.zeros(n_samples, np.float32), start, overflowed=start > 0) for start in starts]])
     line = make(capture)
-    line.listener.start()
+    line.supervisor.start()
     wait_until(lambda: capture.n_closed, "the last sample")
     n_found, states = 0, []
     while (run := line.ring.read(0.0)) is not None:

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from aegan_monitor.alarm.machine import Judge, Machine
 from aegan_monitor.audio.ring import Ring
-from aegan_monitor.audio.supervisor import Listener
+from aegan_monitor.audio.supervisor import CaptureSupervisor
 from aegan_monitor.config.broker import CommandsConfig
 from aegan_monitor.config.model import AlarmConfig, MachineConfig
 from aegan_monitor.detection.bundle import demo_bundle
@@ -34,7 +34,7 @@ NAMES = ("fan", "pump", "saw")
 WANTED = st.sets(st.sampled_from(NAMES), min_size=1)
 
 
-class SilentListener(Listener):
+class SilentListener(CaptureSupervisor):
     """It hears nothing: the test fills the ring."""
 
     def start(self) -> None:
@@ -52,8 +52,8 @@ def make_line(name: str, basis: str = "basis") -> Line:
     bundle, ring = open_demo(), Ring(1, 1)
     judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=0.0, off_delay_s=0.0))
     machine = Machine(name, SamplePipeline(bundle.record.score, 1), judge, basis)
-    listener = SilentListener(name, ScriptedCapture([]), ring, live=False, waits=False, no_data_s=math.inf, retry_s=1.0)
-    return Line(machine, listener, ring, open_session(), 16_000, MachineConfig(name=name, bundle=demo_bundle()), bundle)
+    supervisor = SilentListener(name, ScriptedCapture([]), ring, live=False, waits=False, no_data_s=math.inf, retry_s=1.0)
+    return Line(machine, supervisor, ring, open_session(), 16_000, MachineConfig(name=name, bundle=demo_bundle()), bundle)
 
 
 class Runs:

@@ -73,7 +73,7 @@ def test_another_default_is_not_taken(server: pulse.PulseServer) -> None:
         server.control("load-module", "module-remap-source", "source_name=another", "master=wrong.monitor")
         server.control("set-default-source", "another")
         time.sleep(1.5)  # in which it could go wrong
-        detail = machine.listener.sensor().detail
+        detail = machine.supervisor.sensor().detail
         assert detail.startswith("the sound server has no source 'microphone'; available: "), detail
         assert_only_right(machine.read_all())
 
@@ -97,7 +97,7 @@ def test_a_hanging_server_is_waited_for(server: pulse.PulseServer) -> None:
             machine.wait_for("stalled", NOTICED_S)
             machine.read_all()
             time.sleep(pause_s)
-            assert machine.listener.sensor().state == "stalled"
+            assert machine.supervisor.sensor().state == "stalled"
             assert machine.read_all() == []
             server.resume()
             machine.wait_for("ok", RECOVERED_S)
@@ -174,7 +174,7 @@ def test_four_machines_share_eight_channels(pulse: pulse.PulseServer, tmp_path: 
     dead = Machine(pulse, "pulse:interface.monitor", 5, microphones)
     with pulse.playing(sound, "interface"):
         for machine in (*machines, dead):
-            machine.listener.start()
+            machine.supervisor.start()
         for machine in machines:
             machine.wait_for("ok")
         dead.wait_for("silent")
@@ -187,9 +187,9 @@ def test_four_machines_share_eight_channels(pulse: pulse.PulseServer, tmp_path: 
             assert machine.ring.gaps_total == 0
         assert dead.read_all() == []
         for machine in (dead, *machines[:-1]):
-            machine.listener.stop()
+            machine.supervisor.stop()
         machines[-1].hear(0.5)
-        machines[-1].listener.stop()
+        machines[-1].supervisor.stop()
         wait_until(lambda: pulse.control("list", "short", "source-outputs") == "", "the end of the stream", DEADLINE_S)
 
 
@@ -209,8 +209,8 @@ def test_a_real_portaudio_may_have_a_device_that_lies(tmp_path: Path, pcm: str, 
     assert "liar" in [device.identity for device in devices.list_all()]
     with listening(Machine(None, "liar", devices=devices)) as machine:
         # two children have to start first, on a busy machine
-        wait_until(lambda: machine.listener.sensor().state in states, "the lie is told", DEADLINE_S)
+        wait_until(lambda: machine.supervisor.sensor().state in states, "the lie is told", DEADLINE_S)
         time.sleep(3.0)  # in which it is opened again and again
-        assert machine.listener.sensor().state in states
+        assert machine.supervisor.sensor().state in states
         runs = machine.read_all()
     assert sum(len(run.samples) for run in runs) < 5 * RATE_HZ

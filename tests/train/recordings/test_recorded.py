@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.audio.ring import Ring
-from aegan_monitor.audio.supervisor import Listener
+from aegan_monitor.audio.supervisor import CaptureSupervisor
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.tools.record.clip_folder import ClipFolder
 from aegan_monitor.tools.record.clip_writer import ClipWriter, Quota, number_parts
@@ -41,9 +41,9 @@ def test_a_recorded_folder_is_trained_on_as_it_is(tmp_path: Path) -> None:
         block = Block(Pump(300 + start, RATE_HZ).read(50 * RATE_HZ), 0)
         ring = Ring(60 * RATE_HZ, 1)
         capture = ScriptedCapture([[block]], RATE_HZ)
-        listener = Listener("pump", capture, ring, live=False, waits=True, no_data_s=9.0, retry_s=1.0)
+        supervisor = CaptureSupervisor("pump", capture, ring, live=False, waits=True, no_data_s=9.0, retry_s=1.0)
         writer = ClipWriter(ClipFolder(tmp_path, "pump"), RATE_HZ, Quota(keep_free_bytes=0), told.append)
-        assert Recorder(listener, ring, writer, RATE_HZ, told.append, now=partial(float, 1.8e9 + 60 * start)).run() == 0
+        assert Recorder(supervisor, ring, writer, RATE_HZ, told.append, now=partial(float, 1.8e9 + 60 * start)).run() == 0
     found = find_clips(tmp_path, "pump", "train")
     assert (len(found.clips), found.skipped, len({clip.recording for clip in found.clips})) == (10, [], 6)
     advised = re.fullmatch("next: aegan-train (.*) --preset edge --out runs/pump", told[-1])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from aegan_monitor.detection.record import BundleFields
-from aegan_monitor.detection.scores import CONTROL_IDS
+from aegan_monitor.detection.scores import BASELINE_IDS
 from aegan_train.config import TrainConfig
 from aegan_train.dcase.protocols import Metrics, Protocol
 
@@ -29,9 +29,9 @@ def print_report(fields: BundleFields, config: TrainConfig, protocol: Protocol, 
     print_rows(protocol, metrics[fields.score], fields.score)
     print(f"{'score':<20}{'AUC':>8}{'pAUC':>8}{protocol.mean_name:>8}")
     for name, each in metrics.items():
-        note = "   a control: no network, no training" if name in CONTROL_IDS else ""
+        note = "   a control: no network, no training" if name in BASELINE_IDS else ""
         print(f"{name:<20}{each.auc:>8.4f}{each.pauc:>8.4f}{each.figure:>8.4f}{note}")
-    best, control = find_oracle(metrics), find_oracle({name: metrics[name] for name in CONTROL_IDS})
+    best, control = find_oracle(metrics), find_oracle({name: metrics[name] for name in BASELINE_IDS})
     print(f"oracle (the best by these labels, which a plant does not have): {figures(best)}; of the controls: {figures(control)}")
 
 

@@ -27,7 +27,7 @@ class Spectrograms:
         frames: float32 `[n_frames, n_bands]`, of these recordings and others; mapped from disk, not in memory.
         first_frames: Where in `frames` each recording begins.
         n_frames: How many each has.
-        control_bands: float64 `[n_windows, 2, 128]` for each: the mean linear and mel bands of its windows.
+        baseline_bands: float64 `[n_windows, 2, 128]` for each: the mean linear and mel bands of its windows.
         digests: SHA-256 of each recording's samples.
         clips: Where they come from.
         levels_dbfs: RMS level of each.
@@ -37,7 +37,7 @@ class Spectrograms:
     frames: FloatArray
     first_frames: Sequence[int]
     n_frames: Sequence[int]
-    control_bands: Sequence[DoubleArray]
+    baseline_bands: Sequence[DoubleArray]
     digests: Sequence[str]
     clips: Sequence[Clip]
     levels_dbfs: Sequence[float] = ()
@@ -51,7 +51,7 @@ class Spectrograms:
     @property
     def n_windows(self) -> int:
         """Of all recordings together."""
-        return sum(map(len, self.control_bands))
+        return sum(map(len, self.baseline_bands))
 
     @property
     def sha256(self) -> str:
@@ -70,7 +70,7 @@ class Spectrograms:
             self,
             first_frames=[self.first_frames[place] for place in places],
             n_frames=[self.n_frames[place] for place in places],
-            control_bands=[self.control_bands[place] for place in places],
+            baseline_bands=[self.baseline_bands[place] for place in places],
             digests=[self.digests[place] for place in places],
             clips=[self.clips[place] for place in places],
             levels_dbfs=[self.levels_dbfs[place] for place in places],
@@ -113,7 +113,7 @@ def compute_spectrograms(clips: Sequence[Clip], features: FeatureParameters, cli
         frames,
         list(accumulate(n_frames[:-1], initial=0)),
         n_frames,
-        [seen.control_bands for _, seen in found],
+        [seen.baseline_bands for _, seen in found],
         [seen.sha256 for _, seen in found],
         [each for each, _ in found],
         [seen.level_dbfs for _, seen in found],

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.recording import read_recording
-from aegan_monitor.detection.baselines import make_control_filterbank, mean_bands
+from aegan_monitor.detection.baselines import make_baseline_filterbank, mean_bands
 from aegan_monitor.detection.features import FeatureParameters, LogMel, limit_range, make_filterbank
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.errors import CaptureError
@@ -35,14 +35,14 @@ class Picture:
     Attributes:
         frames: dB, float32 `[n_frames, n_bands]`, a frame's bands side by side.
         n_frames: How many there are.
-        control_bands: Mean linear and mel bands of each window, float64 `[n_windows, 2, 128]`.
+        baseline_bands: Mean linear and mel bands of each window, float64 `[n_windows, 2, 128]`.
         level_dbfs: RMS of the samples.
         sha256: Of the samples.
     """
 
     frames: FloatArray
     n_frames: int
-    control_bands: DoubleArray
+    baseline_bands: DoubleArray
     level_dbfs: float
     sha256: str
 
@@ -50,7 +50,7 @@ class Picture:
 @functools.lru_cache(maxsize=1)
 def make_logmel(features: FeatureParameters) -> LogMel:
     """The log-mel with the bands of the training-free scores."""
-    return LogMel(features, make_filterbank(features), make_control_filterbank(features))
+    return LogMel(features, make_filterbank(features), make_baseline_filterbank(features))
 
 
 def look_at(path: Path, features: FeatureParameters, clip: ClipParameters) -> Picture | str:
@@ -67,7 +67,7 @@ def look_at(path: Path, features: FeatureParameters, clip: ClipParameters) -> Pi
         least_s, found_s = (clip.segment_frames - 1) * features.hop_s, len(samples) / features.sample_rate_hz
         return f"expected at least {least_s:.2f} s, found {found_s:.2f} s; record longer clips or remove it"
     db = limit_range(frames.db, features.top_db).T.copy()  # lets go of the controls' frames
-    bands = np.stack([mean_bands(frames.control_db[:, window]) for window in find_windows(n_frames, clip.clip_frames)])
+    bands = np.stack([mean_bands(frames.baseline_db[:, window]) for window in find_windows(n_frames, clip.clip_frames)])
     return Picture(db, n_frames, bands, measure_level(samples).rms_dbfs, hashlib.sha256(samples.data).hexdigest())
 
 

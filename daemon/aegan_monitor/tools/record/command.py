@@ -17,7 +17,7 @@ from aegan_monitor.detection.bundle import load_bundle
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.errors import ConfigError, UsageError
 from aegan_monitor.logs import print_error
-from aegan_monitor.service.runtime import RING_S, make_capture, make_listener
+from aegan_monitor.service.runtime import RING_S, make_capture, make_supervisor
 from aegan_monitor.tools.record.clip_folder import ClipFolder
 from aegan_monitor.tools.record.clip_writer import CLIP_S, MB, ClipWriter, Quota
 from aegan_monitor.tools.record.file_cutter import FileCutter
@@ -112,5 +112,5 @@ def make_recorder(request: RecordRequest, *, shows: bool) -> Recorder | FileCutt
     if request.files:
         return FileCutter(request.files, request.channel, writer, rate_hz, tell, lambda line: print_error(f"aegan-monitor: {line}"))
     ring = Ring(round(RING_S * rate_hz), 1)
-    listener = make_listener(machine, ring, make_capture(machine, rate_hz))
-    return Recorder(listener, ring, writer, rate_hz, tell, show if shows else None)
+    supervisor = make_supervisor(machine, ring, make_capture(machine, rate_hz))
+    return Recorder(supervisor, ring, writer, rate_hz, tell, show if shows else None)

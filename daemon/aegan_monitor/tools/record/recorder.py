@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.ring import Ring
-from aegan_monitor.audio.supervisor import Listener
+from aegan_monitor.audio.supervisor import CaptureSupervisor
 from aegan_monitor.errors import EXIT_FAILED
 from aegan_monitor.tools.record.clip_cutter import ClipCutter
 from aegan_monitor.tools.record.clip_folder import format_time
@@ -18,11 +18,11 @@ REMIND_S = 60.0  # between two lines that say that it still waits
 
 
 class Recorder:
-    """Cuts what a listener captures into clips until the quota is reached, or the sound or the disk ends."""
+    """Cuts what a supervisor captures into clips until the quota is reached, or the sound or the disk ends."""
 
     def __init__(
         self,
-        listener: Listener,
+        supervisor: CaptureSupervisor,
         ring: Ring,
         writer: ClipWriter,
         sample_rate_hz: int,
@@ -32,7 +32,7 @@ class Recorder:
         now: Callable[[], float] = time.time,
     ) -> None:
         """Store the parameters; `show` takes a line that may be overwritten (on a terminal)."""
-        self._listener, self._ring, self._writer, self._rate_hz = listener, ring, writer, sample_rate_hz
+        self._listener, self._ring, self._writer, self._rate_hz = supervisor, ring, writer, sample_rate_hz
         self._tell, self._show, self._clock, self._now = tell, show, clock, now
         self._cutter = ClipCutter(CLIP_S * sample_rate_hz)
         self._n_gaps = self._n_discarded_samples = 0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.recording import find_recording_id
 from aegan_monitor.audio.ring import Ring
-from aegan_monitor.audio.supervisor import Listener
+from aegan_monitor.audio.supervisor import CaptureSupervisor
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.tools.record.clip_cutter import ClipCutter
 from aegan_monitor.tools.record.clip_folder import ClipFolder, encode_clip, format_time, quantise
@@ -33,9 +33,11 @@ def record(
     """The exit code, and what was told."""
     told: list[str] = []
     ring = Ring(10 * CLIP, 1)
-    listener = Listener("pump", ScriptedCapture([list(blocks)], RATE_HZ), ring, live=False, waits=True, no_data_s=9.0, retry_s=1.0)
+    supervisor = CaptureSupervisor(
+        "pump", ScriptedCapture([list(blocks)], RATE_HZ), ring, live=False, waits=True, no_data_s=9.0, retry_s=1.0
+    )
     writer = ClipWriter(ClipFolder(out, "pump"), RATE_HZ, quota or Quota(keep_free_bytes=0), told.append)
-    return Recorder(listener, ring, writer, RATE_HZ, told.append, clock=clock, now=lambda: 1.8e9).run(), told
+    return Recorder(supervisor, ring, writer, RATE_HZ, told.append, clock=clock, now=lambda: 1.8e9).run(), told
 
 
 def assert_whole(out: Path) -> int:
@@ -203,9 +205,9 @@ def test_it_says_that_it_waits(tmp_path: Path) -> None:
     told: list[str] = []
     ring = Ring(10 * CLIP, 1)
     capture = Waiting([[CaptureError("no microphone found; plug one in")], [Block(noise(CLIP), 0)]], RATE_HZ)
-    listener = Listener("pump", capture, ring, live=True, waits=False, no_data_s=9.0, retry_s=2.0, first_retry_s=2.0)
+    supervisor = CaptureSupervisor("pump", capture, ring, live=True, waits=False, no_data_s=9.0, retry_s=2.0, first_retry_s=2.0)
     writer = ClipWriter(ClipFolder(tmp_path, "pump"), RATE_HZ, Quota(1, keep_free_bytes=0), told.append)
-    assert Recorder(listener, ring, writer, RATE_HZ, told.append).run() == 0
+    assert Recorder(supervisor, ring, writer, RATE_HZ, told.append).run() == 0
     assert told[1] == "WAITING, nothing is recorded for 0 s: no microphone found; plug one in"
     assert told[2].startswith("recording goes on after ")
 
