@@ -9,7 +9,7 @@ from aegan_monitor.tools.record.advice import describe_amount, describe_level, m
 @pytest.mark.parametrize(
     ("size", "offset", "words"),
     [
-        (0.05, 0.0, r"level -26 dBFS (-40 to -15 is good): good"),
+        (0.05, 0.0, r"level -23 dBFS (-40 to -15 is good): good"),
         (0.0005, 0.0, "too quiet: move the microphone closer, or raise the gain"),
         (0.3, 0.0, "lower the gain"),
         (0.9, 0.0, "2 of 2 clips are clipped: lower the gain"),
