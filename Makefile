@@ -18,14 +18,24 @@ UNITS := aegan-monitor.service aegan-monitor@.service
 PRINT_NODE := import socket; from aegan_monitor.config.names import make_name; print(make_name(socket.gethostname()))
 SYSTEMCTL := $(if $(wildcard /run/systemd/system),systemctl,@true)
 
-.PHONY: demo test check wheel clean demo-bundle generate install uninstall
+# Most integration tests wait: two workers for each core.
+WORKERS ?= $(shell expr 2 \* $$(nproc))
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+
+.PHONY: demo test test-unit test-full check wheel release clean demo-bundle generate install uninstall
 .DELETE_ON_ERROR:
 
 demo: $(RUN_STAMP)  ## the main job on embedded parts, to the subscriber's alarm
 	$(BIN)/aegan-monitor demo
 
-test: $(DEV_STAMP)  ## every test whose parts are on this machine
-	$(BIN)/python -m pytest
+test: $(DEV_STAMP)  ## every test whose parts are on this machine, chaos at a tenth (AEGAN_CHAOS=0.1)
+	$(PYTEST)
+
+test-unit: $(DEV_STAMP)  ## the inner loop: no process, no torch, no outside part
+	$(PYTEST) -m unit
+
+test-full: $(DEV_STAMP)  ## the same as test with all of the chaos
+	AEGAN_CHAOS=1 $(PYTEST)
 
 check: $(DEV_STAMP)  ## lint, format, types, import contracts
 	$(BIN)/ruff check .
@@ -35,6 +45,14 @@ check: $(DEV_STAMP)  ## lint, format, types, import contracts
 
 wheel: | $(VENV)/bin/python  ## dist/*.whl
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+release: $(DEV_STAMP)  ## dist/: sdist and wheel of the last commit; the wheel is built from the sdist
+	@test -z "$$(git status --porcelain)" || { echo "make release: there are changes that are not committed: commit or stash them" >&2; exit 1; }
+	rm -rf dist build/release
+	mkdir -p build/release
+	git archive HEAD | tar --extract --directory build/release
+	$(BIN)/python -m build --outdir dist build/release
+	rm -rf build/release
 
 demo-bundle: $(DEV_STAMP)  ## train the built-in bundle again
 	$(BIN)/python -m aegan_export.demo_bundle

@@ -1,16 +1,18 @@
-"""Markers name the outside parts that a test needs; here it is decided whether they are there."""
+"""Skips tests whose outside parts are missing, adds the markers of tiers, and holds the fixtures that all folders share."""
 
 import os
-import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+import tiers
+from lacking import LACKING, REPOSITORY, find_recordings
 
 if TYPE_CHECKING:
     from broker import Mosquitto
@@ -21,93 +23,25 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it
 
 REQUIRE_ALL = os.environ.get("AEGAN_REQUIRE_ALL") == "1"
 NEVER_REQUIRED = {"gpu", "dataset"}  # no machine of ours has to have them
-FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)  # where Debian puts it
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 settings.register_profile("steady", deadline=None)  # a busy machine is no counterexample
 settings.load_profile("steady")
 
 
-def find_recordings() -> Path | None:
-    """The folder with the real recordings, which are never part of this project: `AEGAN_DATA`, or `shared/data` beside the checkout."""
-    named = os.environ.get("AEGAN_DATA")
-    places = [Path(named)] if named else [parent / "shared" / "data" for parent in REPOSITORY.parents]
-    found = next((place for place in places if (place / "quadcopter_mixed").is_dir()), None)
-    if named and not found:
-        raise pytest.UsageError(f"AEGAN_DATA={named}: no folder quadcopter_mixed in it; name the folder that holds it, or unset it")
-    return found
-
-
-def lacking_programs(*names: str) -> str | None:
-    """Which of these programs are not installed."""
-    lacking = [name for name in names if shutil.which(name) is None and not Path("/usr/sbin", name).exists()]
-    return f"not installed: {', '.join(lacking)}" if lacking else None
-
-
-def lacking_microphone() -> str | None:
-    """Why no microphone can be made here."""
-    if reason := lacking_programs("pulseaudio", "pactl", "paplay"):
-        return reason
-    done = subprocess.run([sys.executable, "-c", "import sounddevice"], capture_output=True, text=True, check=False)
-    return None if done.returncode == 0 else f"sounddevice: {done.stderr.strip().splitlines()[-1]}"
-
-
-def lacking_namespaces() -> str | None:
-    """Why no network can be made here."""
-    from network import lacking_namespaces as try_it
-
-    return lacking_programs("ip") or try_it()
-
-
-def lacking_small_disk() -> str | None:
-    """Why no small disk can be mounted here."""
-    from small_disk import lacking_small_disk as try_it
-
-    return try_it()
-
-
-def lacking_boot() -> str | None:
-    """Why no systemd can be booted here."""
-    from booted import lacking_boot as try_it
-
-    return try_it()
-
-
-def lacking_home_assistant() -> str | None:
-    """Why Home Assistant cannot be run here: it wants an environment of its own."""
-    from home_assistant import find_program
-
-    return None if find_program() else "no hass: set AEGAN_HASS as tests/home-assistant.txt says"
-
-
-def lacking_gpu() -> str | None:
-    """Why no GPU can be used here; only a session tells what a runtime really uses."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        return str(error)
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        return "this ONNX Runtime has no CUDA provider"
-    graph = REPOSITORY / "daemon" / "aegan_monitor" / "demo" / "bundle" / "encoder.onnx"
-    in_use = onnxruntime.InferenceSession(str(graph), providers=["CUDAExecutionProvider"]).get_providers()
-    return None if "CUDAExecutionProvider" in in_use else f"a session asked for CUDA uses {', '.join(in_use)}"
-
-
-LACKING: dict[str, Callable[[], str | None]] = {
-    "broker": lambda: lacking_programs("mosquitto", "mosquitto_sub", "mosquitto_pub"),
-    "mic": lacking_microphone,
-    "homeassistant": lacking_home_assistant,
-    "nodered": lambda: lacking_programs("node-red"),
-    "prometheus": lambda: lacking_programs("prometheus", "promtool"),
-    "systemd": lacking_boot,
-    "browser": lambda: lacking_programs("chromium", "chromedriver"),
-    "netns": lacking_namespaces,
-    "mount": lacking_small_disk,
-    "faketime": lambda: None if FAKETIME else "not installed: libfaketime",
-    "gpu": lacking_gpu,
-    "dataset": lambda: None if find_recordings() else "no recordings: set AEGAN_DATA to a folder with quadcopter_mixed",
-}
 _found: dict[str, str | None] = {}
+tiers.watch()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`-m unit` imports no file of another tier."""
+    return True if config.option.markexpr == "unit" and tiers.is_costly(collection_path) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its tier, before `-m` chooses."""
+    for item in items:
+        tiers.mark(item, set(LACKING))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -124,9 +58,35 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"{marker}: {reason}")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured (see `figure`), whichever worker has run them."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports if isinstance(report, pytest.TestReport)]
+    lines = {(report.nodeid, str(value)): None for report in reports for name, value in report.user_properties if name == "figure"}
+    for node, line in lines:
+        terminalreporter.write_line(f"{node.rpartition('::')[2]}: {line}")
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Takes a line of figures for the end of the run."""
+    return partial(record_property, "figure")
+
+
+@pytest.fixture(autouse=True)
+def _unit_tests_are_cheap(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A unit test starts no process and loads no torch; one that must carries the marker of its tier."""
+    n_before, has_torch = tiers.n_started(), "torch" in sys.modules
+    yield
+    if request.node.get_closest_marker("unit"):
+        assert tiers.n_started() == n_before, "a unit test has started a process: mark it `process`, or list its file in tests/tiers.py"
+        assert has_torch or "torch" not in sys.modules, (
+            "a unit test has imported torch: mark it `train`, or list its file in tests/tiers.py"
+        )
+
+
 @pytest.fixture(autouse=True)
 def _no_broker_outlives_its_test() -> Iterator[None]:
-    """Nor its failure: one that is left over would fail other tests."""
+    """Kill brokers that a failed test has left running."""
     module = sys.modules.get("broker")
     before = set(module.Mosquitto.running) if module else set()
     yield

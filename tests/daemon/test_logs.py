@@ -72,6 +72,7 @@ def test_a_stream_that_is_no_file_is_no_journal(stream: TextIO) -> None:
     assert not goes_to_journal(stream, environment)
 
 
+@pytest.mark.process
 def test_the_reason_why_a_service_does_not_start_is_an_error_to_the_journal(stream: TextIO, tmp_path: Path) -> None:
     """So that `journalctl -p err` shows it."""
     command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(tmp_path / "none.yaml")]

@@ -3,18 +3,26 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from aegan_monitor.audio.device.alsa import AlsaCards
+from aegan_monitor.audio.device.discovery import Devices
 from aegan_monitor.audio.device.portaudio import PortAudio
 from aegan_monitor.audio.device.pulseaudio.connection import NoServerError
 from aegan_monitor.audio.device.pulseaudio.source import PulseServer, Source
 from aegan_monitor.audio.device.pulseaudio.tagstruct import ChannelMap
+from aegan_monitor.audio.device.shared_stream import Microphones
 from aegan_monitor.audio.device.stream import Chunk, Stream
+from aegan_monitor.audio.microphone import MicrophoneCapture
 from aegan_monitor.errors import CaptureError
+from aegan_monitor.types import Block
 
 Item = Chunk | CaptureError
+RATE_HZ = 16_000
 
 
 def make_source(name: str, description: str = "", *, monitor: bool = False, default: bool = False, index: int = 0) -> Source:
@@ -102,3 +110,50 @@ def ramp(n_samples: int, start: float = 1.0, *, overflowed: bool = False) -> Chu
 def flat(n_samples: int, value: float = 0.0) -> Chunk:
     """One value in both channels."""
     return Chunk(np.full((n_samples, 2), value, np.float32))
+
+
+class Lab:
+    """A microphone on a false sound server, with a clock of its own; each opening gives the next list of items."""
+
+    def __init__(self, *openings: list[Item], wanted: str | None = None, channel: int = 0, device_rate_hz: int = RATE_HZ) -> None:
+        self.now_s = 100.0
+        self.openings = list(openings)
+        self.stream: FalseStream | None = None
+        self.rate_hz = device_rate_hz
+        self.server = FalseServer(make_source("usb", "USB Mic", default=True), stream=self.open_stream)
+        devices = Devices(self.server, AlsaCards(Path("/nonexistent")), FalsePortAudio())
+        self.capture = MicrophoneCapture(
+            wanted, channel, RATE_HZ, stall_s=5.0, clock=lambda: self.now_s, devices=devices, microphones=Microphones(self.tell_time)
+        )
+
+    def open_stream(self, _: str) -> FalseStream:
+        """The next opening."""
+        self.stream = FalseStream(self.openings.pop(0) if self.openings else [], self.rate_hz)
+        return self.stream
+
+    def tell_time(self) -> float:
+        """By the device's clock, so that its rate is right."""
+        return self.stream.passed_s if self.stream else 0.0
+
+    def read(self, n_blocks: int = 1) -> list[Block]:
+        """Blocks with samples."""
+        found: list[Block] = []
+        while len(found) < n_blocks:
+            block = self.capture.read()
+            assert block is not None
+            found += [block] if len(block.samples) else []
+        return found
+
+    def fail(self) -> CaptureError:
+        """Read until it breaks."""
+        try:
+            while True:
+                self.capture.read()
+        except CaptureError as error:
+            return error
+
+    def refuse(self) -> str:
+        """What it says when it does not open."""
+        with pytest.raises(CaptureError) as caught:
+            self.capture.open()
+        return str(caught.value)

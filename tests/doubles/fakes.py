@@ -1,5 +1,7 @@
 """Small real implementations of what the line is given through constructors."""
 
+import threading
+
 import numpy as np
 
 from aegan_monitor.detection.features import FeatureParameters, make_filterbank
@@ -73,3 +75,32 @@ class ScriptedCapture:
 
     def close(self) -> None:
         self.n_closed += 1
+
+
+def block(start: int, n: int = 512) -> Block:
+    """A block of ones."""
+    return Block(np.ones(n, np.float32), start)
+
+
+class EndingCapture:
+    """Whole hops of sound, and then its end, which comes when it may."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.waits, self.may_end, self.closed = threading.Event(), threading.Event(), threading.Event()
+
+    def describe(self) -> str:
+        return "a recording"
+
+    def open(self) -> None:
+        pass
+
+    def read(self) -> Block | None:
+        if not self.waits.is_set():
+            self.waits.set()
+            return Block(np.zeros(31 * 512, np.float32), 0)
+        self.may_end.wait(10.0)
+        return None
+
+    def close(self) -> None:
+        self.closed.set()

@@ -8,8 +8,12 @@ import numpy as np
 import soundfile
 
 from aegan_monitor.demo.pump import Pump
+from aegan_monitor.detection.bundle import Bundle
+from aegan_monitor.detection.features import LogMel
+from aegan_monitor.types import FloatArray
 
 RATE_HZ = 16_000
+TONE_S = 0.5  # of the tone that `add_tone` adds
 
 
 def write_wav(path: Path, samples: np.ndarray, rate_hz: int = RATE_HZ, subtype: str = "PCM_16") -> Path:
@@ -96,3 +100,20 @@ def write_dcase2022(folder: Path) -> Path:
             *(f"{evaluation}/test/section_03_test_{number:04d}.wav" for number in range(4)),
         ],
     )
+
+
+def band_power(bundle: Bundle, samples: FloatArray, band: int, start_s: float) -> float:
+    """Mean power of a band where a tone from `start_s` on fills the window."""
+    hop_s = bundle.record.features.hop_s
+    db = LogMel(bundle.record.features, bundle.reference.filterbank).transform_clip(samples).db
+    return float(np.mean(10 ** (db[band, round(start_s / hop_s) + 3 : round((start_s + TONE_S) / hop_s) - 2] / 10)))
+
+
+def add_tone(bundle: Bundle, samples: FloatArray, hz: float, start_s: float, over_db: float) -> FloatArray:
+    """The clip with a tone of TONE_S that is so much stronger than the clip in the tone's band at that time."""
+    start, n = round(start_s * RATE_HZ), round(TONE_S * RATE_HZ)
+    tone = np.zeros(len(samples), np.float32)
+    tone[start : start + n] = np.sin(2 * np.pi * hz * np.arange(n) / RATE_HZ)
+    band = int(np.argmax(bundle.reference.filterbank[:, round(hz * bundle.record.features.n_fft / RATE_HZ)]))
+    ratio = band_power(bundle, samples, band, start_s) / band_power(bundle, tone, band, start_s)
+    return samples + np.float32(np.sqrt(ratio * 10 ** (over_db / 10))) * tone

@@ -19,7 +19,7 @@ import pytest
 from aegan_monitor.detection.bundle import demo_bundle
 from alternating import HOP_SAMPLES
 from broker import Mosquitto, Subscriber, wait_until
-from conftest import FAKETIME
+from lacking import FAKETIME
 from running import EVENT_TOPIC
 from soak import HEALTH_TOPIC, make_loop
 from stopwatch import wait_within

@@ -1,6 +1,7 @@
 """A real broker, and a real subscriber: mosquitto and mosquitto_sub, each a process of its own on loopback."""
 
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -8,18 +9,20 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
+from broker_config import Saves, write_broker_config
 from published import find_fault
 
-STEP_DEADLINE_S = 30.0  # no bound of anybody's: only what has failed takes so long
+STEP_DEADLINE_S = 30.0  # not a bound under test: only a failed step takes so long
 FIRST_PORT, N_PORTS = 20_000, 12_000  # below 32,768: no client gets one of these from the kernel while nobody listens there
-MARKS = "tests/caught-up"  # below this topic subscribers are told how far they are
+MARKS = "tests/caught-up"  # a message below this topic marks how far a subscriber has read
 PATH = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"  # where Debian puts mosquitto
 
 
@@ -33,27 +36,26 @@ def wait_until(predicate: Callable[[], object], what: str, timeout_s: float = ST
 
 
 _ports, _numbers = itertools.count(os.getpid() * 7919), itertools.count()
+CLAIMS = Path(tempfile.gettempdir(), f"aegan-test-ports-{os.geteuid()}").open("ab")  # noqa: SIM115 - byte n is locked while port n is owned
 
 
 def find_free_port() -> int:
-    """A loopback port that nobody listens on now, and that was given to nobody else here: it stays free over a broker's restart."""
+    """A loopback port on which nobody listens, and which no test of this machine gets again while this process lives."""
     while True:
         port = FIRST_PORT + next(_ports) % N_PORTS
         with socket.socket() as probe, contextlib.suppress(OSError):
+            fcntl.lockf(CLAIMS, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
             probe.bind(("127.0.0.1", port))
             return port
 
 
-SAVES = {"at once": ("autosave_on_changes true", "autosave_interval 1"), "late": ("autosave_interval 1800",)}  # the latter is its default
-
-
 class Mosquitto:
-    """A broker on a free loopback port that it keeps when it is started again; it remembers nothing over a restart.
+    """A mosquitto process on a free loopback port. A restart keeps the port and, without `saves`, loses all messages.
 
     Attributes:
         port: Where it listens; known before `start`.
         more: Further lines of its configuration; those of its listener come first.
-        running: All that run.
+        running: Every broker that runs in this test process.
     """
 
     running: ClassVar[set["Mosquitto"]] = set()
@@ -66,7 +68,7 @@ class Mosquitto:
         *,
         more: Sequence[str] = (),
         address: str = "127.0.0.1",
-        saves: Literal["at once", "late"] | None = None,
+        saves: Saves | None = None,
         quiet: bool = False,
         through: Sequence[str] = (),
     ) -> None:
@@ -94,29 +96,29 @@ class Mosquitto:
         """Start, and wait until it takes connections."""
         program = shutil.which("mosquitto", path=PATH) or "mosquitto"
         self._folder.mkdir(parents=True, exist_ok=True)
+        listeners = [f"listener {self.port} {self._address}", *self.more]
+        config = write_broker_config(self._folder, listeners, self._users, self._acl, self._saves)
         with (self._folder / "mosquitto.log").open("ab") as log:
             self._n_logged = log.tell()
-            self._process = subprocess.Popen(
-                [*self._through, program, *self._verbose, "-c", str(self._write_config())], stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen([*self._through, program, *self._verbose, "-c", str(config)], stdout=log, stderr=log)
         self.running.add(self)
         wait_until(self._listens, f"mosquitto on port {self.port}")
 
     def stop(self) -> None:
-        """End it in order; harmless when it does not run."""
+        """Stop it by SIGTERM; harmless when it does not run."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it as a power cut does."""
+        """Kill it, as a power cut does."""
         self._end(signal.SIGKILL)
 
     def restart(self) -> None:
-        """Start again on the same port (after `kill`: without what it knew)."""
+        """Stop and start on the same port."""
         self.stop()
         self.start()
 
     def pause(self) -> None:
-        """Make it hang: its connections stay open, and nothing answers."""
+        """Stop the process (SIGSTOP): connections stay open, and nothing answers."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -140,28 +142,6 @@ class Mosquitto:
         assert self._process.poll() is None, self.log
         return " running\n" in self.log[self._n_logged :]  # said once all its listeners are open
 
-    def _write_config(self) -> Path:
-        lines = [f"listener {self.port} {self._address}", *self.more, f"allow_anonymous {'false' if self._users else 'true'}"]
-        if self._saves is not None:
-            lines += [f"persistence_location {self._folder}/", "max_queued_messages 0", *SAVES[self._saves]]
-        lines.append(f"persistence {str(self._saves is not None).lower()}")
-        if os.geteuid() == 0:
-            lines.append("user root")  # else it could not read a folder that is root's alone
-        if self._users:
-            passwords = self._folder / "passwords"
-            passwords.write_text("")
-            passwords.chmod(0o600)
-            for name, password in self._users.items():
-                subprocess.run(["mosquitto_passwd", "-b", str(passwords), name, password], check=True, capture_output=True)
-            lines.append(f"password_file {passwords}")
-        if self._acl is not None:
-            (self._folder / "acl").write_text(self._acl)
-            (self._folder / "acl").chmod(0o600)
-            lines.append(f"acl_file {self._folder / 'acl'}")
-        config = self._folder / "mosquitto.conf"
-        config.write_text("\n".join(lines) + "\n")
-        return config
-
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -180,7 +160,7 @@ class Received:
 class Subscriber:
     """`mosquitto_sub` on some topics, collecting what comes; a context manager. It connects again by itself.
 
-    In the end every message that came is judged by its schema (`published.find_fault`), whatever the test is about.
+    On exit every message is validated against its schema (`published.find_fault`), whatever the test is about.
     """
 
     def __init__(
@@ -214,7 +194,7 @@ class Subscriber:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        """Stop, and judge."""
+        """Stop, and check every payload against its schema."""
         self.stop()
         faults = [fault for message in self._received if (fault := find_fault(message.topic, message.payload))]
         assert error is not None or not faults, faults
@@ -228,7 +208,7 @@ class Subscriber:
         self._process.stdout.close()
 
     def pause(self) -> None:
-        """Let it fall behind."""
+        """Stop reading (SIGSTOP)."""
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:

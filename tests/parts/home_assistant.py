@@ -27,11 +27,15 @@ def find_program() -> str | None:
 
 
 class HomeAssistant:
-    """Home Assistant in a folder; a context manager."""
+    """Home Assistant in a folder; a context manager.
+
+    Attributes:
+        folder: Its configuration's.
+    """
 
     def __init__(self, folder: Path, broker_port: int) -> None:
         """Store."""
-        self._folder, self._broker_port = folder, broker_port
+        self.folder, self._broker_port = folder, broker_port
         self._port = find_free_port()
         self._token = ""
         self._lines: list[str] = []
@@ -68,18 +72,18 @@ class HomeAssistant:
         self.stop()
 
     def stop(self) -> None:
-        """End it in order; harmless when it has ended."""
+        """Stop it by SIGTERM; harmless when it has ended."""
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(START_S)
         self._reader.join(10)
 
     def configure(self, more: str) -> None:
         """Add to its configuration, for the next start."""
-        with (self._folder / "configuration.yaml").open("a") as configuration:
+        with (self.folder / "configuration.yaml").open("a") as configuration:
             configuration.write(more)
 
     def start_again(self) -> None:
-        """With what it knows."""
+        """Start once more, with the configuration and entities of before."""
         self._start()
 
     @property
@@ -111,7 +115,7 @@ class HomeAssistant:
         return self.render(f"{{{{ device_attr('{entity}', 'name') }}}}")
 
     def press(self, button: str) -> None:
-        """As its user does."""
+        """Press a button entity."""
         self._ask("/api/services/button/press", {"entity_id": button})
 
     def fire(self, event: str, data: Mapping[str, object]) -> None:
@@ -128,7 +132,7 @@ class HomeAssistant:
         return str(self._ask("/api/template", {"template": template}))
 
     def _start(self) -> None:
-        command = [find_program() or "hass", "--skip-pip", "--config", str(self._folder)]
+        command = [find_program() or "hass", "--skip-pip", "--config", str(self.folder)]
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -70,19 +70,19 @@ class PulseServer:
             self._process = None
 
     def kill(self) -> None:
-        """End the server as a crash does."""
+        """Kill the server, as a crash does."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(STEP_DEADLINE_S)
         self._process = None
 
     def pause(self) -> None:
-        """Make the server hang."""
+        """Stop the server process (SIGSTOP)."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Continue the server process (SIGCONT)."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
@@ -108,7 +108,7 @@ class PulseServer:
                 self.control("unload-module", number)
 
     def control(self, *arguments: str) -> str:
-        """Run pactl and return what it says."""
+        """Run pactl and return its output."""
         done = subprocess.run(["pactl", *arguments], env=self.env, check=True, capture_output=True, text=True, timeout=STEP_DEADLINE_S)
         return done.stdout.strip()
 

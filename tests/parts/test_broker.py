@@ -1,10 +1,11 @@
 """What tests ask of the broker and its subscriber."""
 
 import subprocess
+import sys
 
 import pytest
 
-from broker import FIRST_PORT, N_PORTS, Mosquitto, Subscriber, find_free_port
+from broker import CLAIMS, FIRST_PORT, N_PORTS, Mosquitto, Subscriber, find_free_port
 
 N_MESSAGES = 3000
 
@@ -14,6 +15,16 @@ def test_no_port_is_given_twice() -> None:
     ports = [find_free_port() for _ in range(100)]
     assert len(set(ports)) == len(ports)
     assert all(FIRST_PORT <= port < FIRST_PORT + N_PORTS for port in ports)
+
+
+@pytest.mark.process
+def test_no_port_is_given_to_two_processes() -> None:
+    """What this process owns, another cannot claim: workers of one run, and runs side by side, share the ports."""
+    claim = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'ab'), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(sys.argv[2]))"
+    command = [sys.executable, "-c", claim, CLAIMS.name]
+    mine = subprocess.run([*command, str(find_free_port())], stderr=subprocess.PIPE, text=True, check=False)
+    assert "BlockingIOError" in mine.stderr
+    assert subprocess.run([*command, "1"], check=False).returncode == 0
 
 
 @pytest.mark.broker

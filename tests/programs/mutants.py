@@ -1,6 +1,6 @@
 """Tries spoiled configurations and bundles one after the other, in a process whose memory and time are bounded; a JSON line each.
 
-python tests/mutants.py config|bundle FOLDER BUNDLE FIRST LAST     (with tests on PYTHONPATH)
+python tests/programs/mutants.py config|bundle FOLDER BUNDLE FIRST LAST     (with tests on PYTHONPATH)
 """
 
 import contextlib
@@ -21,8 +21,7 @@ from aegan_monitor.demo.pump import Pump
 from aegan_monitor.program import run_command
 from aegan_monitor.service.monitor import Monitor
 from aegan_monitor.types import Block
-from mutated_bundle import mutate_bundle
-from mutated_config import mutate_config
+from spoil import spoil_bundle, spoil_config
 from stopwatch import Stopwatch
 
 LONGEST_S = 100.0  # then the process ends with a dump of its threads
@@ -82,9 +81,9 @@ def attempt(kind: str, folder: Path, bundle: Path, number: int, logged: Tracebac
     config = place / "monitor.yaml"
     if kind == "config":
         (place / "bundle").symlink_to(bundle)
-        what = mutate_config(place, number)
+        what = spoil_config(place, number)
     else:
-        what = mutate_bundle(bundle, place / "bundle", number)
+        what = spoil_bundle(bundle, place / "bundle", number)
         config.write_text(
             "mqtt: {host: 127.0.0.1, port: 9}\noutbox: {path: outbox.sqlite}\n"
             "machines: [{name: pump, bundle: bundle, capture: {kind: file, paths: [loop.wav], pace: fast}}]\n"

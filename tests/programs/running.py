@@ -7,20 +7,24 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 from aegan_monitor.alarm.lifecycle import AlarmRecord
 from aegan_monitor.alarm.stored import read_record
+from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.messages.topics import QOS_AND_RETAINED
 from alternating import ALARM, SCORE, AlternatingSound
 from broker import Received
 from prepared import Child
+from synthetic import write_wav
 
 CLIP_HOPS = 10  # before the first decision
 KEPT = {"config", *(kind for kind, (_, is_retained) in QOS_AND_RETAINED.items() if is_retained)}  # last levels of topics
 EVENT_TOPIC, ALARM_TOPIC = "aegan/box/pump/event", "aegan/box/pump/alarm"
+COMMAND_TOPIC, RESULT_TOPIC = "aegan/box/pump/command", "aegan/box/pump/result"
 
 
 class Daemon:
@@ -54,7 +58,7 @@ class Daemon:
 
     @property
     def n_logged(self) -> int:
-        """Events that it has told in its log."""
+        """Number of events in its log."""
         return self.log.count(" pump: alarm ")
 
     @property
@@ -68,20 +72,20 @@ class Daemon:
         return self._process.pid
 
     def __enter__(self) -> Self:
-        """As it is."""
+        """Return self."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """It does not outlive the block."""
+        """Kill it."""
         self.kill()
 
     def kill(self) -> None:
-        """End it as a power cut does."""
+        """Kill it, as a power cut does."""
         self._process.kill()
         self._finish()
 
     def end(self) -> int:
-        """End its sound; the exit code."""
+        """End its sound; return the exit code."""
         self._ending.set()
         return self._finish()
 
@@ -133,3 +137,26 @@ def stored_alarm(path: Path, machine: str = "pump") -> AlarmRecord:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         [(record,)] = connection.execute("SELECT record FROM alarms WHERE machine = ?", (machine,)).fetchall()
     return read_record(record)
+
+
+@contextlib.contextmanager
+def running(folder: Path, port: int, mqtt: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """`aegan-monitor run` that hears a normal pump in real time; it does not outlive the block."""
+    sound = write_wav(folder / "pump.wav", Pump(41).read(60 * 16_000))
+    config = folder / "monitor.yaml"
+    config.write_text(
+        f"node: box\nhealth_interval_s: 1\noutbox: {{path: outbox.sqlite}}\nmqtt: {{host: 127.0.0.1, port: {port}, {mqtt}}}\n"
+        f"machines: [{{name: pump, bundle: {demo_bundle()}, capture: {{kind: file, paths: [{sound}], loop: true}}}}]\n"
+    )
+    command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def publish(port: int, payload: str, machine: str = "pump") -> None:
+    """Publish a command for a machine with mosquitto_pub."""
+    topic = COMMAND_TOPIC.replace("pump", machine)
+    subprocess.run(["mosquitto_pub", "-p", str(port), "-q", "1", "-t", topic, "-m", payload], check=True)

@@ -137,7 +137,7 @@ def find_commit() -> str | None:
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """`aegan-train evaluate`."""
     from aegan_train.evaluate import evaluate  # noqa: PLC0415 - as above
-    from aegan_train.hardware import choose_device  # noqa: PLC0415
+    from aegan_train.fit import choose_device  # noqa: PLC0415
 
     device = choose_device(arguments.device)
     evaluate(arguments.run_folder, arguments.data, device, protocol_name=arguments.protocol, jsonl=arguments.jsonl, csv=arguments.csv)
@@ -164,7 +164,7 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
 def run_import(arguments: argparse.Namespace) -> int:
     """`aegan-train import-checkpoint`."""
     from aegan_train.dcase.import_checkpoint import PRESET, ImportRequest, guess_machine_type, import_checkpoint  # noqa: PLC0415
-    from aegan_train.hardware import choose_device  # noqa: PLC0415 - as above
+    from aegan_train.fit import choose_device  # noqa: PLC0415 - as above
 
     config = load_config(PRESET, arguments.config, "reference")
     machine_type = arguments.machine_type or guess_machine_type(arguments.config)

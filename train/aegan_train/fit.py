@@ -14,7 +14,6 @@ from aegan_train.artifacts import RUN_RECORD, finish
 from aegan_train.checkpoint import CHECKPOINT, Training, describe_kept, load_checkpoint, make_updater, redraw_networks, save_checkpoint
 from aegan_train.config import TrainConfig
 from aegan_train.dataset import SegmentSampler, find_scaling, gather_recordings, split_held_out
-from aegan_train.hardware import choose_device, set_up
 from aegan_train.progress import EpochProgress
 from aegan_train.recordings.folder import SKIPPED, write_skipped
 from aegan_train.recordings.spectrograms import Spectrograms
@@ -179,3 +178,23 @@ def stop_early(training: Training, out: Path, device: torch.device) -> bool:
     training.history, training.n_redrawn = kept.history, kept.n_redrawn
     print(f"stopped; epoch {len(kept.history)} is kept, continue with --resume", file=sys.stderr)
     return False
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of `--device`; `auto` is the GPU where there is one.
+
+    Raises:
+        DataError: `cuda` was asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DataError("--device cuda: PyTorch finds no CUDA device; use --device cpu, or install a CUDA build of torch")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def set_up(device: torch.device) -> None:
+    """Fast convolutions on a GPU; their numbers change by no more than rounding."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32, as PyTorch's convolutions use by themselves
+        torch.backends.cudnn.benchmark = True  # one shape of batch, thousands of times

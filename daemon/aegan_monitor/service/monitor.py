@@ -226,11 +226,7 @@ class Monitor:
         if home_assistant.discovery:
             listeners |= dict.fromkeys(list_birth_topics(home_assistant.prefix), self._birth.hear)
         settings = ConnectionSettings(
-            endpoint=setup.connection,
-            protocol=mqtt.protocol,
-            topics=self._topics,
-            listeners=listeners,
-            keepalive_s=mqtt.keepalive_s,
+            endpoint=setup.connection, protocol=mqtt.protocol, topics=self._topics, listeners=listeners, keepalive_s=mqtt.keepalive_s
         )
         return MqttPublisher(settings, self._outbox, retry_s=(min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s))
 

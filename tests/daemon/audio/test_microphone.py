@@ -3,67 +3,18 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from aegan_monitor.audio.device.alsa import AlsaCards
-from aegan_monitor.audio.device.discovery import Devices, InputDevice
-from aegan_monitor.audio.device.shared_stream import Microphones
-from aegan_monitor.audio.device.stream import Stream
-from aegan_monitor.audio.microphone import MicrophoneCapture
 from aegan_monitor.errors import CaptureError
-from aegan_monitor.types import Block
-from devices import FalsePortAudio, FalseServer, FalseStream, Item, flat, make_source, ramp
+from devices import Item, Lab, flat, ramp
+
+if TYPE_CHECKING:
+    from aegan_monitor.types import Block
 
 RATE_HZ = 16_000
-
-
-class Lab:
-    """A microphone on a false sound server, with a clock of its own; each opening gives the next list of items."""
-
-    def __init__(self, *openings: list[Item], wanted: str | None = None, channel: int = 0, device_rate_hz: int = RATE_HZ) -> None:
-        self.now_s = 100.0
-        self.openings = list(openings)
-        self.stream: FalseStream | None = None
-        self.rate_hz = device_rate_hz
-        self.server = FalseServer(make_source("usb", "USB Mic", default=True), stream=self.open_stream)
-        devices = Devices(self.server, AlsaCards(Path("/nonexistent")), FalsePortAudio())
-        self.capture = MicrophoneCapture(
-            wanted, channel, RATE_HZ, stall_s=5.0, clock=lambda: self.now_s, devices=devices, microphones=Microphones(self.tell_time)
-        )
-
-    def open_stream(self, _: str) -> FalseStream:
-        """The next opening."""
-        self.stream = FalseStream(self.openings.pop(0) if self.openings else [], self.rate_hz)
-        return self.stream
-
-    def tell_time(self) -> float:
-        """By the device's clock, so that its rate is right."""
-        return self.stream.passed_s if self.stream else 0.0
-
-    def read(self, n_blocks: int = 1) -> list[Block]:
-        """Blocks with samples."""
-        found: list[Block] = []
-        while len(found) < n_blocks:
-            block = self.capture.read()
-            assert block is not None
-            found += [block] if len(block.samples) else []
-        return found
-
-    def fail(self) -> CaptureError:
-        """Read until it breaks."""
-        try:
-            while True:
-                self.capture.read()
-        except CaptureError as error:
-            return error
-
-    def refuse(self) -> str:
-        """What it says when it does not open."""
-        with pytest.raises(CaptureError) as caught:
-            self.capture.open()
-        return str(caught.value)
 
 
 @pytest.mark.parametrize(("channel", "sign"), [(0, 1), (1, -1)])
@@ -80,43 +31,6 @@ def test_channel_and_overflow_are_those_of_the_device(channel: int, sign: int) -
         (299, 100, False),
     ]
     lab.capture.close()
-
-
-def test_a_channel_that_is_not_there_is_refused() -> None:
-    """And the device is let go."""
-    lab = Lab([], channel=2)
-    assert lab.refuse() == "microphone 'USB Mic': expected a channel from 0 to 1, found 2; choose one of these"
-
-
-def test_another_default_is_not_heard_in_silence() -> None:
-    """What was heard first must be heard again, though the default has become another; when it is back, it is taken."""
-    lab = Lab([ramp(100), CaptureError("unplugged")], [ramp(100)])
-    lab.capture.open()
-    lab.read()
-    assert lab.fail().fault == "missing"
-    lab.capture.close()
-    mic, lab.server.sources = lab.server.sources, [make_source("webcam", default=True)]
-    assert lab.refuse() == "no source 'usb'"
-    assert lab.capture.describe() == "microphone 'USB Mic'"
-    lab.server.sources = [*(mic or []), make_source("webcam", default=True)]
-    lab.capture.open()
-    lab.read()
-    lab.capture.close()
-    assert lab.server.opened == ["usb", "usb"]
-
-
-def test_a_default_that_gave_nothing_binds_nobody() -> None:
-    """At boot the default may be an empty socket, with zeros only, until the microphone is there."""
-    lab = Lab([flat(20_000)], [ramp(800, 100)] * 40)
-    lab.server.sources = [make_source("line-in", default=True)]
-    lab.capture.open()
-    assert lab.fail().fault == "silent"
-    lab.capture.close()
-    lab.server.sources = [make_source("usb", default=True)]
-    lab.capture.open()
-    lab.read()
-    lab.capture.close()
-    assert lab.server.opened == ["line-in", "usb"]
 
 
 def test_the_lost_time_is_in_the_sample_index() -> None:
@@ -246,6 +160,7 @@ def test_a_hanging_server_is_no_news() -> None:
     lab.capture.close()
 
 
+@pytest.mark.process
 def test_missing_portaudio_does_not_hinder_the_import(tmp_path: Path) -> None:
     """Nor does sounddevice have to be there for a microphone of a sound server."""
     (tmp_path / "sounddevice.py").write_text('raise OSError("PortAudio library not found")\n')
@@ -268,36 +183,3 @@ def test_a_gated_microphone_is_silent_and_stays_it() -> None:
         assert block is not None
         assert len(block.samples) == 0
     lab.capture.close()
-
-
-class Moved(Devices):
-    """Finds what the test says now."""
-
-    now = InputDevice("USB PnP", "ALSA", 2, 16_000.0, False, "usb:1-1.4")
-
-    def look(self, wanted: str | None) -> object:
-        return wanted
-
-    def find(self, wanted: str | None) -> InputDevice:
-        assert wanted == "USB"
-        return self.now
-
-    def open(self, device: InputDevice) -> Stream:
-        return FalseStream([ramp(100), CaptureError(f"unplugged {device.identity}")])
-
-
-def test_a_name_may_move_to_another_port() -> None:
-    """The sole device of that name is heard wherever it is; one that only shares a part of the name is not."""
-    devices = Moved()
-    capture = MicrophoneCapture("USB", 0, RATE_HZ, devices=devices, microphones=Microphones(lambda: 0.0))
-    for identity in ("usb:1-1.4", "usb:1-1.3"):
-        devices.now = InputDevice("USB PnP", "ALSA", 2, 16_000.0, False, identity)
-        capture.open()
-        capture.read()
-        with pytest.raises(CaptureError, match=f"unplugged {identity}"):
-            capture.read()
-        capture.close()
-    devices.now = InputDevice("USB webcam", "ALSA", 2, 16_000.0, False, "usb:1-1.4")
-    with pytest.raises(CaptureError) as caught:
-        capture.open()
-    assert str(caught.value) == ("microphone 'USB PnP': is gone, and 'USB webcam' is not what was heard; plug it in, or name the other")

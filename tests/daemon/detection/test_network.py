@@ -69,6 +69,7 @@ def test_a_failure_while_running_is_one_that_a_restart_may_mend(bundle_folder: P
     assert caught.value.exit_code == 1
 
 
+@pytest.mark.process
 def test_a_graph_that_finds_no_memory_may_load_later(bundle_folder: Path) -> None:
     """Code 1 as well."""
     code = (
@@ -113,6 +114,7 @@ def test_reconstructions_are_to_be_had(bundle_folder: Path) -> None:
     assert OrtSession(load_bundle(bundle_folder), ["generator"]).reconstruct(SEGMENTS).shape == SEGMENTS.shape
 
 
+@pytest.mark.process
 def test_no_runtime_is_one_line(bundle_folder: Path) -> None:
     """`check` without ONNX Runtime says what to install."""
     command = f"sys.exit(main(['check', {str(bundle_folder)!r}]))"
@@ -123,6 +125,7 @@ def test_no_runtime_is_one_line(bundle_folder: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.process
 def test_the_runtime_tells_nobody_what_runs_here(tmp_path: Path) -> None:
     """Its telemetry is off: where it is on, it leaves a device id and a queue of what is to be sent in the user's cache."""
     code = (

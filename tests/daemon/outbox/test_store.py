@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pwd
 import resource
 import signal
 import sqlite3
@@ -17,7 +16,7 @@ import pytest
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.retained_topics import NO_CHANGES, TopicChanges
-from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, Stored, StoredEvent, StoreError, find_path
+from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, Stored, StoredEvent, StoreError
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 TOPIC = "aegan/hall/pump/event"
@@ -104,6 +103,7 @@ def test_who_looks_into_the_file_only_delays_a_start(store: Store, path: Path) -
     assert store.open().events == [stored(1)]
 
 
+@pytest.mark.process
 def test_what_was_written_outlives_a_kill(path: Path) -> None:
     """A process that is killed in the middle of writing leaves every transaction that it has told of."""
     program = (
@@ -233,36 +233,3 @@ def test_a_limit_of_the_system_is_a_full_disk_too(store: Store, path: Path) -> N
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert store.open().events == [stored(1)]
-
-
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """As is one that is a file."""
-    (tmp_path / "state").write_text("")
-    with pytest.raises(StoreError) as caught:
-        Store(tmp_path / "state" / "outbox.sqlite").open()
-    assert str(caught.value) == f"{tmp_path}/state/outbox.sqlite: File exists"
-
-
-@pytest.mark.parametrize(
-    ("configured", "environment", "expected"),
-    [
-        ("/o.sqlite", {"STATE_DIRECTORY": "/s"}, "/o.sqlite"),
-        (None, {"STATE_DIRECTORY": "/s:/t", "XDG_STATE_HOME": "/x"}, "/s/outbox-hall.sqlite"),
-        (None, {"XDG_STATE_HOME": "/x", "HOME": "/h"}, "/x/aegan-monitor/outbox-hall.sqlite"),
-        (None, {"HOME": "/h"}, "/h/.local/state/aegan-monitor/outbox-hall.sqlite"),
-    ],
-)
-def test_where_the_file_lies(configured: str | None, environment: dict[str, str], expected: str) -> None:
-    """As configured, else systemd's folder, else the user's."""
-    assert find_path(Path(configured) if configured else None, "hall", environment) == Path(expected)
-
-
-def test_a_user_without_a_home_has_a_place_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a container with neither HOME nor an entry in passwd: where it cannot be written, events are kept in memory, as ever."""
-
-    def no_entry(uid: int) -> None:
-        raise KeyError(f"getpwuid(): uid not found: {uid}")
-
-    monkeypatch.setattr(pwd, "getpwuid", no_entry)
-    monkeypatch.delenv("HOME")
-    assert find_path(None, "hall", {}) == Path("/.local/state/aegan-monitor/outbox-hall.sqlite")

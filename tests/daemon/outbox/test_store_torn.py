@@ -11,10 +11,11 @@ from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.outbox.store import Store, StoredEvent
 from aegan_monitor.outbox.writer import Writer
+from chaos import scaled
 from platter import mix
 
 TOPIC = "aegan/hall/pump/event"
-N_TRANSACTIONS, N_CUTS = 400, 300
+N_TRANSACTIONS, N_CUTS = 400, scaled(300, at_least=60)
 PAGE_BYTES = 4096
 
 State = tuple[dict[int, bytes], bytes]
@@ -76,7 +77,7 @@ def test_a_power_cut_leaves_the_transaction_before_or_the_next(tmp_path: Path) -
     assert N_CUTS / 10 < n_next < N_CUTS * 9 / 10, n_next
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(scaled(30)))
 def test_a_daemon_starts_on_whatever_is_left(tmp_path: Path, seed: int) -> None:
     """Pages of the file itself are spoiled, or it is cut: the writer goes on, and what it is given is on the disk."""
     rng = random.Random(seed)

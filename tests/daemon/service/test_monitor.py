@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from aegan_monitor.alarm.lifecycle import AlarmRecord
 from aegan_monitor.alarm.stored import dump_record, read_record
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.supervisor import STOP_S
-from aegan_monitor.config.model import MachineConfig, MonitorConfig, load_config
+from aegan_monitor.config.model import MachineConfig, load_config
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.outbox.event_queue import Changes
@@ -25,7 +24,9 @@ from aegan_monitor.outbox.store import Store
 from aegan_monitor.service.monitor import Monitor
 from aegan_monitor.service.systemd import Notifier
 from aegan_monitor.types import Block
-from broker import STEP_DEADLINE_S, Mosquitto, Subscriber, find_free_port, wait_until
+from broker import STEP_DEADLINE_S, find_free_port, wait_until
+from fakes import EndingCapture
+from monitoring import HoldingCapture, running, write_config
 from stopwatch import Stopwatch
 
 LONG_S = 3600.0  # longer than any machine may be without a decision
@@ -78,19 +79,6 @@ def heard(systemd: socket.socket) -> list[bytes]:
     return found
 
 
-@contextlib.contextmanager
-def running(monitor: Monitor) -> Iterator[None]:
-    """Until the end of the block."""
-    thread = threading.Thread(target=monitor.run)
-    thread.start()
-    try:
-        yield
-    finally:
-        monitor.stop()
-        thread.join(STEP_DEADLINE_S)
-    assert not thread.is_alive()
-
-
 def test_deaf_or_hung_is_not_fed_and_told_to_be_deaf_is(
     systemd: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -128,92 +116,6 @@ def test_deaf_or_hung_is_not_fed_and_told_to_be_deaf_is(
         captures[0].gone.set()
         wait_until(lambda: FED in heard(systemd), "food")
         assert caplog.text.count(LATE) == 1
-
-
-class HoldingCapture:
-    """A few samples; then, once it is told to, none any more, and whoever asks what it is waits until he may go on."""
-
-    def __init__(self, sample_rate_hz: int) -> None:
-        self.sample_rate_hz = sample_rate_hz
-        self.holds, self.held, self.released = threading.Event(), threading.Event(), threading.Event()
-        self._next_sample = 0
-        self._is_silent = False
-
-    def describe(self) -> str:
-        if self._is_silent:  # whoever reads asks behind samples alone, and is not held
-            self.held.set()
-            self.released.wait(60.0)
-        return "a slow driver"
-
-    def open(self) -> None:
-        pass
-
-    def read(self) -> Block | None:
-        self._is_silent = self.holds.wait(0.005)
-        samples = np.zeros(0 if self._is_silent else 1, np.float32)
-        self._next_sample += len(samples)
-        return Block(samples, self._next_sample - len(samples))
-
-    def close(self) -> None:
-        pass
-
-
-def write_config(folder: Path, port: int, machine: str) -> Path:
-    """One machine, soon stalled."""
-    path = folder / f"{machine}.yaml"
-    path.write_text(
-        f"node: box\nmqtt: {{host: 127.0.0.1, port: {port}}}\noutbox: {{path: outbox.sqlite}}\n"
-        f"machines: [{{name: {machine}, bundle: {demo_bundle()}, no_data_s: 0.2}}]\n"
-    )
-    return path
-
-
-def say_in_a_turn(broker: Mosquitto, capture: HoldingCapture) -> None:
-    """The worker has just looked for commands, and is held; now one comes."""
-    wait_until(lambda: "Sending SUBACK to aegan-box" in broker.log, "the subscription")
-    capture.holds.set()
-    assert capture.held.wait(10.0)
-    said = ["-t", "aegan/box/pump/command", "-m", '{"command": "shelve", "id": "7"}']
-    subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-q", "1", *said], check=True)
-    wait_until(lambda: "Received PUBACK from aegan-box" in broker.log, "the command")
-
-
-@pytest.mark.broker
-def test_a_command_that_comes_as_the_monitor_stops_is_refused(broker: Mosquitto, tmp_path: Path) -> None:
-    """Nobody would obey it any more, and its sender learns so."""
-    capture = HoldingCapture(RATE_HZ)
-    with Subscriber(broker.port, "aegan/box/pump/result") as results:
-        monitor = Monitor(load_config(write_config(tmp_path, broker.port, "pump")), capture=lambda *_: capture)
-        with running(monitor):
-            say_in_a_turn(broker, capture)
-            monitor.stop()
-            capture.released.set()
-        answer = results.wait_for(bool).json()
-    assert (answer["id"], answer["accepted"], answer["reason"]) == ("7", False, "the monitor is stopping")
-
-
-@pytest.mark.broker
-def test_a_command_for_a_machine_that_a_reload_removes_is_refused(broker: Mosquitto, tmp_path: Path) -> None:
-    """It was heard while there was such a machine."""
-    captures = {name: HoldingCapture(RATE_HZ) for name in ("pump", "fan")}
-    asked, may_read = threading.Event(), threading.Event()
-
-    def read_again() -> MonitorConfig:
-        asked.set()
-        may_read.wait(60.0)
-        return load_config(write_config(tmp_path, broker.port, "fan"))
-
-    config = load_config(write_config(tmp_path, broker.port, "pump"))
-    monitor = Monitor(config, read_again=read_again, capture=lambda machine, _: captures[machine.name])
-    with Subscriber(broker.port, "aegan/box/pump/result") as results, running(monitor):
-        monitor.reload()
-        assert asked.wait(10.0)
-        say_in_a_turn(broker, captures["pump"])
-        may_read.set()
-        wait_until(lambda: "reload" not in {thread.name for thread in threading.enumerate()}, "the new setup")
-        captures["pump"].released.set()
-        answer = results.wait_for(bool).json()
-    assert (answer["id"], answer["accepted"], answer["reason"]) == ("7", False, "no such machine: a reload has just removed it")
 
 
 def test_a_kill_leaves_an_alarm_that_the_next_run_continues(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -298,30 +200,6 @@ def test_hung_microphones_do_not_hold_up_the_end(tmp_path: Path) -> None:
             asked_s = watch.read_s()
         assert watch.read_s() - asked_s < n_machines * STOP_S
     released.set()
-
-
-class EndingCapture:
-    """Whole hops of sound, and then its end, which comes when it may."""
-
-    def __init__(self, sample_rate_hz: int) -> None:
-        self.sample_rate_hz = sample_rate_hz
-        self.waits, self.may_end, self.closed = threading.Event(), threading.Event(), threading.Event()
-
-    def describe(self) -> str:
-        return "a recording"
-
-    def open(self) -> None:
-        pass
-
-    def read(self) -> Block | None:
-        if not self.waits.is_set():
-            self.waits.set()
-            return Block(np.zeros(31 * 512, np.float32), 0)
-        self.may_end.wait(10.0)
-        return None
-
-    def close(self) -> None:
-        self.closed.set()
 
 
 def test_an_end_that_comes_late_in_a_turn_is_told_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

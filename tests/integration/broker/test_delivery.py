@@ -4,6 +4,7 @@ import contextlib
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -11,10 +12,11 @@ import pytest
 
 from alternating import AlternatingSound
 from broker import Mosquitto, Received, Subscriber, wait_until
+from chaos import scaled
 from link import Link
 from running import ALARM_TOPIC, EVENT_TOPIC, Daemon, stored_alarm, write_config
 
-N_EVENTS, N_BROKER_KILLS, N_DAEMON_KILLS = 500, 20, 10
+N_EVENTS, N_BROKER_KILLS, N_DAEMON_KILLS = scaled(500), scaled(20), scaled(10)
 SEED = 4
 SUBSCRIBED = "Sending SUBACK to witness"
 
@@ -41,7 +43,7 @@ def kill_broker(broker: Mosquitto, link: Link | None, pause_s: float) -> None:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("saves", ["at once", "late"])
 def test_nothing_is_lost_while_broker_and_daemon_are_killed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], saves: Literal["at once", "late"]
+    tmp_path: Path, figure: Callable[[str], None], saves: Literal["at once", "late"]
 ) -> None:
     """Every event arrives, numbered without a gap, in order of first arrival, and the retained state is that of the last event.
 
@@ -86,11 +88,10 @@ def test_nothing_is_lost_while_broker_and_daemon_are_killed(
     kinds = {event["sequence"]: event["kind"] for event in events}
     first = list(dict.fromkeys(arrived))
     times = Counter(arrived)
-    with capsys.disabled():
-        print(
-            f"\n  {len(first)} events of {n_logged} logged, {N_BROKER_KILLS} + {N_DAEMON_KILLS} kills, {took_s:.0f} s; "
-            f"{len(arrived) - len(first)} duplicates, one event came {max(times.values())} times at most"
-        )
+    figure(
+        f"{len(first)} events of {n_logged} logged, {N_BROKER_KILLS} + {N_DAEMON_KILLS} kills, {took_s:.0f} s; "
+        f"{len(arrived) - len(first)} duplicates, one event came {max(times.values())} times at most"
+    )
     assert [sequence for sequence, _ in first] == list(range(1, len(first) + 1)), "a gap, a number given twice, or not in order"
     assert len({event_id for _, event_id in first}) == len(first)
     assert all(kinds[sequence] == ("raised" if sequence % 2 else "cleared") for sequence in kinds), (

@@ -9,75 +9,19 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from aegan_monitor.demo.pump import Pump
-from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.tools.broker_visit import SHARED_ID
 from broker import STEP_DEADLINE_S, Mosquitto, Subscriber, find_free_port, wait_until
 from certificates import Authority
+from command_line import CommandLine
 from synthetic import write_wav
+from trust import CASES, PASSWORD, TRIALS, USER, WRONG, make_broker, write_config
 
-PASSWORD, WRONG = "s3cret-that-opens", "s3cret-that-does-not"
-USER = "pump"
 DAEMON = [sys.executable, "-m", "aegan_monitor.cli"]
-MAY_WRITE_ALL = f"user {USER}\ntopic readwrite #\n"
-TRIALS = "homeassistant/sensor/box/check/config, homeassistant/sensor/box_pump/check/config"
-UNTRUSTED = "the broker's certificate is signed by an unknown authority; name the authority's certificate in mqtt.tls.ca_file"
-
-
-@dataclass(frozen=True)
-class Case:
-    """One way; `line` is what the daemon and `check` say, `stage` where `check` ends."""
-
-    line: str
-    stage: str
-    certificate: str = "good"
-    authority: str = "good"
-    shows_certificate: bool = True
-    password: str = PASSWORD
-    acl: str = MAY_WRITE_ALL
-    check_line: str = ""
-
-
-CASES = {
-    "good": Case("accepted client 'aegan-box' (MQTT 5)", ""),
-    "expired": Case("the broker's certificate has expired; renew it", "TLS", certificate="expired"),
-    "wrong host": Case("the broker's certificate is for another address; set mqtt.host to a name in it", "TLS", certificate="other"),
-    "unknown authority": Case(UNTRUSTED, "TLS", authority="other"),
-    "no client certificate": Case(
-        "the broker wants a client certificate; set mqtt.tls.certificate_file and mqtt.tls.key_file", "TLS", shows_certificate=False
-    ),
-    "wrong password": Case(
-        "refused client 'aegan-box' (Not authorized): check mqtt.username and mqtt.password_file",
-        "MQTT",
-        password=WRONG,
-        check_line="refused client 'aegan-box-check' (Not authorized): check mqtt.username and mqtt.password_file",
-    ),
-    "ACL": Case(
-        "refused a message on aegan/box/pump/alarm (Not authorized): it is sent again every 1 to 10 minutes; check the broker's ACL",
-        "permission to publish",
-        acl=f"user {USER}\ntopic write aegan/box/health\ntopic write aegan/box/status\ntopic write homeassistant/#\n",
-        check_line="a message on aegan/box/check was refused (Not authorized); the ACL must let this user write aegan/box/#",
-    ),
-    "ACL of discovery": Case(
-        "refused a message on homeassistant/+/+/+/config (Not authorized): it is sent again every 1 to 10 minutes; check the broker's ACL",
-        "permission to publish discovery",
-        acl=f"user {USER}\ntopic readwrite aegan/#\n",
-        check_line="a message on homeassistant/sensor/box/check/config and on homeassistant/sensor/box_pump/check/config was refused "
-        "(Not authorized); the ACL must let this user write homeassistant/+/box/+/config and homeassistant/+/box_pump/+/config, "
-        "or set home_assistant.discovery: false",
-    ),
-    "ACL of subscriptions": Case(
-        "accepted client 'aegan-box' (MQTT 5)",
-        "permission to subscribe",
-        acl=f"user {USER}\ntopic write #\n",
-        check_line="the subscription to aegan/box/+/command was granted, but nothing is delivered; the ACL must let this user read it",
-    ),
-}
 
 
 class ServiceManager:
@@ -122,31 +66,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-def make_broker(folder: Path, files: dict[str, Path], case: Case) -> Mosquitto:
-    """A broker that wants TLS, a client certificate and a password."""
-    more = [
-        f"cafile {files['good authority']}",
-        f"certfile {files[case.certificate]}",
-        f"keyfile {files[f'{case.certificate} key']}",
-        "require_certificate true",
-    ]
-    return Mosquitto(folder / "mosquitto", users={USER: PASSWORD}, acl=case.acl, more=more)
-
-
-def write_config(folder: Path, files: dict[str, Path], case: Case, port: int) -> Path:
-    """A daemon that trusts an authority, and shows a certificate and a password."""
-    (folder / "password").write_text(case.password + "\n")
-    own = f", certificate_file: {files['client']}, key_file: {files['client key']}" if case.shows_certificate else ""
-    path = folder / "monitor.yaml"
-    path.write_text(
-        f"node: box\nhealth_interval_s: 0.3\noutbox: {{path: outbox.sqlite}}\n"
-        f"mqtt: {{host: 127.0.0.1, port: {port}, username: {USER}, password_file: password, retry_s: 0.5,\n"
-        f"  tls: {{ca_file: {files[f'{case.authority} authority']}{own}}}}}\n"
-        f"machines: [{{name: pump, bundle: {demo_bundle()}, capture: {{kind: file, paths: [{files['sound']}], loop: true}}}}]\n"
-    )
-    return path
-
-
 @contextlib.contextmanager
 def run_daemon(config: Path, environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
     """`aegan-monitor run`; it does not outlive the block."""
@@ -170,7 +89,7 @@ def brokers() -> Iterator[list[Mosquitto]]:
 @pytest.mark.broker
 @pytest.mark.parametrize("name", CASES)
 def test_each_way_has_its_line(
-    tmp_path: Path, files: dict[str, Path], manager: ServiceManager, brokers: list[Mosquitto], name: str
+    aegan_monitor: CommandLine, tmp_path: Path, files: dict[str, Path], manager: ServiceManager, brokers: list[Mosquitto], name: str
 ) -> None:
     """In the daemon's log once, in what systemd shows, and as the verdict of the stage at which `check` ends; never a secret."""
     case = CASES[name]
@@ -184,7 +103,7 @@ def test_each_way_has_its_line(
         told = "broker: connected" if name == "good" or "ACL" in name else case.line
         wait_until(lambda: any(told in status for status in manager.statuses()), told, 60.0)
         arguments = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()
-        check = subprocess.run([*DAEMON, "check", "--config", str(config)], capture_output=True, text=True, check=False, timeout=100)
+        check = aegan_monitor("check", "--config", config)
         daemon.send_signal(signal.SIGTERM)
         _, log = daemon.communicate(timeout=STEP_DEADLINE_S)
     because = f"cannot be reached ({case.line})" if case.stage == "TLS" else case.line
@@ -220,7 +139,7 @@ def test_each_way_has_its_line(
     ],
 )
 def test_tls_at_a_port_without_and_the_other_way_round(
-    tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto], speaks_tls: bool, line: str
+    aegan_monitor: CommandLine, tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto], speaks_tls: bool, line: str
 ) -> None:
     """The daemon and `check` suspect the same."""
     more = [f"certfile {files['good']}", f"keyfile {files['good key']}"] if speaks_tls else []
@@ -236,7 +155,7 @@ def test_tls_at_a_port_without_and_the_other_way_round(
         while "retrying every" not in log:
             log = daemon.stderr.readline()
             assert log
-    check = subprocess.run([*DAEMON, "check", "--config", str(config)], capture_output=True, text=True, check=False, timeout=100)
+    check = aegan_monitor("check", "--config", config)
     assert f"{line}); retrying" in log or f"{line}; retrying" in log
     assert (check.returncode, check.stderr.endswith(f"{line}\n")) == (1, True), check.stderr
 
@@ -270,7 +189,7 @@ def test_health_tells_what_was_wrong_once_it_can(tmp_path: Path, files: dict[str
 
 @pytest.mark.broker
 def test_the_example_broker_takes_a_node_and_no_other(
-    tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto], repository: Path
+    aegan_monitor: CommandLine, tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto], repository: Path
 ) -> None:
     """configs/examples/mosquitto, with its paths moved: a user may write below the node of that name, and hear its commands."""
     example = repository / "configs" / "examples" / "mosquitto"
@@ -305,6 +224,6 @@ def test_the_example_broker_takes_a_node_and_no_other(
         config.write_text(
             config.read_text().replace(f"username: {USER}", f"username: {user}").replace("username: box", f"username: {user}")
         )
-        check = subprocess.run([*DAEMON, "check", "--config", str(config)], capture_output=True, text=True, check=False, timeout=100)
+        check = aegan_monitor("check", "--config", config)
         said = re.sub(r".* largest message: .*\n", "", check.stdout) + check.stderr
         assert (check.returncode, said.endswith(told)) == (code, True), said

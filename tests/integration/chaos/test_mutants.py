@@ -1,10 +1,11 @@
-"""Three hundred spoiled configurations and two hundred spoiled bundles: each is refused in clear lines with 78, or runs."""
+"""Spoiled configurations and bundles, 300 and 200 in a full run: each is refused in clear lines with 78, or runs."""
 
 import contextlib
 import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.errors import AeganError
 from broker import wait_until
+from chaos import scaled
 from synthetic import RATE_HZ, write_wav
 
-N_MUTANTS = {"config": 300, "bundle": 200}
-N_REAL = 10  # of those that run, and of those that are refused
+N_MUTANTS = {"config": scaled(300), "bundle": scaled(200)}
+N_REAL = scaled(10)  # of those that run, and of those that are refused
 LONGEST_S, LONGEST_LINE = 10.0, 1200  # seconds of the processor, and of a stopwatch
 TRY_ALL_S = 400.0  # half a minute of an idle core
 MOST_BYTES = 600_000_000
@@ -74,15 +76,14 @@ def run_really(config: Path) -> tuple[int, list[str]]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", N_MUTANTS)
-def test_each_mutant_is_refused_in_clear_lines_or_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+def test_each_mutant_is_refused_in_clear_lines_or_runs(tmp_path: Path, figure: Callable[[str], None], kind: str) -> None:
     """No traceback, no other exit code, bounded in time and memory; and a sample does the same in processes of its own."""
     found = try_all(kind, tmp_path)
     codes = [mutant["code"] for mutant in found]
-    with capsys.disabled():
-        print(
-            f"\n  {kind}: {codes.count(78)} refused, {codes.count(0)} ran; at most {max(m['processor_s'] for m in found):.1f} s and "
-            f"{found[-1]['largest_rss_bytes'] / 1e6:.0f} MB"
-        )
+    figure(
+        f"{kind}: {codes.count(78)} refused, {codes.count(0)} ran; at most {max(m['processor_s'] for m in found):.1f} s and "
+        f"{found[-1]['largest_rss_bytes'] / 1e6:.0f} MB"
+    )
     for mutant in found:
         lines = mutant["told"]
         assert mutant["code"] in (0, 78), mutant
@@ -91,7 +92,7 @@ def test_each_mutant_is_refused_in_clear_lines_or_runs(tmp_path: Path, capsys: p
         assert kind == "config" or (len(lines) <= 1 and all(str(tmp_path) in line for line in lines)), mutant
         assert max(mutant["processor_s"], mutant["took_s"]) < LONGEST_S, mutant
     assert found[-1]["largest_rss_bytes"] < MOST_BYTES
-    assert (len(found), min(codes.count(78), codes.count(0)) > N_REAL) == (N_MUTANTS[kind], True)
+    assert (len(found), min(codes.count(78), codes.count(0)) >= N_REAL) == (N_MUTANTS[kind], True)
 
     sample = [mutant for code in (0, 78) for mutant in [m for m in found if m["code"] == code][:N_REAL]]
     folders = [tmp_path / f"{kind}{mutant['number']}" for mutant in sample]

@@ -5,6 +5,7 @@ import random
 import shutil
 import sqlite3
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -13,10 +14,11 @@ import pytest
 
 from alternating import AlternatingSound
 from broker import Mosquitto, Subscriber, wait_until
+from chaos import scaled
 from prepared import Prepared
 from running import EVENT_TOPIC, Daemon, write_config
 
-N_LANES, N_KILLS = 3, 34  # in each lane
+N_LANES, N_KILLS = 3, scaled(34)  # in each lane
 EVENTS_PER_S = 200.0  # each is a transaction of its own, or several are one
 AFTER_START = 1.5  # a kill comes before, while or after it, within so many times what the one before took
 LONGEST_WRITING_S = 0.5
@@ -66,7 +68,7 @@ def kill_again_and_again(prepared: Prepared, folder: Path, sound: AlternatingSou
 
 @pytest.mark.broker
 @pytest.mark.timeout(300)
-def test_a_daemon_killed_at_a_hundred_moments_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_daemon_killed_at_a_hundred_moments_loses_nothing(tmp_path: Path, figure: Callable[[str], None]) -> None:
     """What was on the disk stays there; at last the broker comes, and gets every event once, in order, numbered without a gap."""
     sound = AlternatingSound()
     broker = Mosquitto(tmp_path / "mosquitto", quiet=True)  # not started: its port is free
@@ -87,5 +89,4 @@ def test_a_daemon_killed_at_a_hundred_moments_loses_nothing(tmp_path: Path, caps
         assert all(event["kind"] == ("raised" if event["sequence"] % 2 else "cleared") for event in events)
         lasted_s = time.monotonic() - began_s
         assert all(event["duration_s"] is None or 0 <= event["duration_s"] < lasted_s for event in events)
-    with capsys.disabled():
-        print(f"\n  {N_LANES * N_KILLS} kills in {took_s:.0f} s; events on the disk: {written}")
+    figure(f"{N_LANES * N_KILLS} kills in {took_s:.0f} s; events on the disk: {written}")

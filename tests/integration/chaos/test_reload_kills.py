@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -23,11 +24,12 @@ from aegan_monitor.service.reload_answer import NAME, request_reload
 from aegan_monitor.service.retained_sync import announce
 from alternating import QUANTILE, SCORE, AlternatingSound
 from broker import Mosquitto, Received, Subscriber, wait_until
+from chaos import IS_FULL, scaled
 from prepared import Prepared
 from running import CLIP_HOPS, Daemon, find_retained
 from synthetic import write_wav
 
-N_LANES, N_KILLS = 2, 16  # in each lane
+N_LANES, N_KILLS = 2, scaled(16, at_least=3)  # in each lane
 EVENTS_PER_S = 40.0
 LONGEST_RELOAD_S, LONGEST_AFTER_S = 0.15, 0.05  # kills come so long after a reload was asked for, or after it was made
 DEADLINE_S = 60.0
@@ -149,9 +151,9 @@ class Lane:
                 kinds.setdefault(topic, []).append((number, kind))
         for topic, events in kinds.items():
             assert [number for number, _ in events] == list(range(1, len(events) + 1)), topic
-        of_fan = [kind for _, kind in kinds[TOPICS.name("event", "fan")]]
-        assert "raised" in of_fan
-        assert of_fan[-1] in ("cleared", "removed", "superseded")
+        of_fan = [kind for _, kind in kinds.get(TOPICS.name("event", "fan"), [])]
+        assert not IS_FULL or "raised" in of_fan
+        assert not of_fan or of_fan[-1] in ("cleared", "removed", "superseded")
 
     def _read_store(self) -> set[str]:
         """The retained topics that it knows; from a copy, so that the next start finds all as the kill has left it."""
@@ -186,13 +188,13 @@ def find_events(messages: list[Received]) -> list[tuple[EventKey, str]]:
 
 @pytest.mark.broker
 @pytest.mark.timeout(300)
-def test_kills_around_reloads_leave_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_kills_around_reloads_leave_nothing_behind(tmp_path: Path, figure: Callable[[str], None]) -> None:
     """Before a reload, while it is made, and while what follows from it is told."""
     sound, began_s = AlternatingSound(), time.monotonic()
     with Prepared("aegan_monitor.cli", "aegan_monitor.service.monitor", "onnxruntime") as prepared, ThreadPoolExecutor(N_LANES) as pool:
         lanes = [Lane(tmp_path / str(seed), prepared, sound, seed) for seed in range(N_LANES)]
         list(pool.map(Lane.run, lanes))
     phases = sum((lane.phases for lane in lanes), Counter[str]())
-    with capsys.disabled():
-        print(f"\n  {N_LANES * N_KILLS} kills in {time.monotonic() - began_s:.0f} s: {dict(phases.most_common())}")
-    assert min(phases["before it was made"], phases["answered"], phases["fan cleared"] + phases["fan to be cleared"]) > 0, phases
+    figure(f"{N_LANES * N_KILLS} kills in {time.monotonic() - began_s:.0f} s: {dict(phases.most_common())}")
+    of_fan = phases["fan cleared"] + phases["fan to be cleared"]
+    assert not IS_FULL or min(phases["before it was made"], phases["answered"], of_fan) > 0, phases

@@ -11,8 +11,7 @@ from aegan_train.dcase.published import Published, find_published
 from aegan_train.dcase.report import find_oracle, label_free_score
 from aegan_train.dcase.score_files import make_folder
 from aegan_train.evaluate import evaluate, load_fields
-from aegan_train.fit import FitRequest, fit
-from aegan_train.hardware import choose_device
+from aegan_train.fit import FitRequest, choose_device, fit
 from aegan_train.recordings.folder import Naming
 
 

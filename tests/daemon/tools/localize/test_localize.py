@@ -1,10 +1,6 @@
 """Localisation: a sound that is added to a recording is found at its time and band, and what cannot be found is not made up."""
 
 import re
-import resource
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegan_monitor.cli import main
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
 from aegan_monitor.detection.features import FeatureParameters, LogMel, band_edges_hz
@@ -21,10 +16,10 @@ from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.tools.localize.localize import Localisation, Localiser, denoise, extend, localize
 from aegan_monitor.tools.localize.picture import band_marks, pool
 from aegan_monitor.types import FloatArray
-from synthetic import RATE_HZ, write_wav
+from synthetic import RATE_HZ, TONE_S, add_tone, write_wav
 
 CLIP_SAMPLES = 10 * RATE_HZ
-TONE_S, NEAR_S = 0.5, 0.15
+NEAR_S = 0.15
 QUIETEST_DB = 12.0  # of the tone over the clip in its band: all of 420 were found from here on, at 10 dB 83 of 84, 8 dB 77, 6 dB 51
 ARRAYS = ["bands_hz", "denoised", "excess", "map", "mean_normal", "residual", "times_s"]
 
@@ -39,23 +34,6 @@ def bundle() -> Bundle:
 def localiser(bundle: Bundle) -> Localiser:
     """On the built-in bundle."""
     return Localiser(bundle, OrtSession(bundle, ["generator"]).reconstruct)
-
-
-def band_power(bundle: Bundle, samples: FloatArray, band: int, start_s: float) -> float:
-    """Mean power of a band where a tone from `start_s` on fills the window."""
-    hop_s = bundle.record.features.hop_s
-    db = LogMel(bundle.record.features, bundle.reference.filterbank).transform_clip(samples).db
-    return float(np.mean(10 ** (db[band, round(start_s / hop_s) + 3 : round((start_s + TONE_S) / hop_s) - 2] / 10)))
-
-
-def add_tone(bundle: Bundle, samples: FloatArray, hz: float, start_s: float, over_db: float) -> FloatArray:
-    """The clip with a tone of TONE_S that is so much stronger than the clip in the tone's band at that time."""
-    start, n = round(start_s * RATE_HZ), round(TONE_S * RATE_HZ)
-    tone = np.zeros(len(samples), np.float32)
-    tone[start : start + n] = np.sin(2 * np.pi * hz * np.arange(n) / RATE_HZ)
-    band = int(np.argmax(bundle.reference.filterbank[:, round(hz * bundle.record.features.n_fft / RATE_HZ)]))
-    ratio = band_power(bundle, samples, band, start_s) / band_power(bundle, tone, band, start_s)
-    return samples + np.float32(np.sqrt(ratio * 10 ** (over_db / 10))) * tone
 
 
 def assert_only_region(found: Localisation, hz: float, start_s: float) -> None:
@@ -204,60 +182,6 @@ def test_the_frequency_axis_has_round_marks_where_the_bands_are(features: Featur
         assert np.interp(place, np.arange(-1, features.n_bands + 1), edges_hz) == pytest.approx(1000 * float(label), abs=150)
 
 
-@pytest.fixture
-def clip(bundle: Bundle, tmp_path: Path) -> Path:
-    """A recording with a tone at 3 s."""
-    return write_wav(tmp_path / "a$b$_é.wav", add_tone(bundle, Pump(52).read(CLIP_SAMPLES), 3000.0, 3.0, 20.0))
-
-
-def test_the_command_writes_picture_arrays_and_words(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A picture 1200 pixels wide, whatever the file's name; one line a region on stdout, nothing on stderr."""
-    pytest.importorskip("matplotlib")
-    assert main(["localize", str(demo_bundle()), str(clip), "--out", str(tmp_path / "map.png")]) == 0
-
-    out, err = capsys.readouterr()
-    assert re.fullmatch(r"3\.0 to 3\.5 s, 2\.9\d to 3\.\d\d kHz: louder than expected, \d+ times the usual deviation\n", out)
-    assert err == ""
-    png = (tmp_path / "map.png").read_bytes()
-    assert png[:8] == b"\x89PNG\r\n\x1a\n"
-    assert int.from_bytes(png[16:20]) == 1200
-    with np.load(tmp_path / "map.npz", allow_pickle=False) as arrays:
-        assert sorted(arrays) == ARRAYS
-        assert {arrays[name].shape for name in ARRAYS if name not in ("bands_hz", "times_s")} == {(128, 313)}
-
-
-def test_arrays_alone_need_no_picture(clip: Path, tmp_path: Path) -> None:
-    """--out map.npz."""
-    assert main(["localize", str(demo_bundle()), str(clip), "--out", str(tmp_path / "map.npz")]) == 0
-    assert sorted(path.name for path in tmp_path.glob("map*")) == ["map.npz"]
-
-
-def test_without_the_plotting_library_a_picture_is_refused(clip: Path, tmp_path: Path) -> None:
-    """One line says what to install, and what goes without; nothing was computed or written."""
-    out = tmp_path / "map.png"
-    arguments = ["localize", str(demo_bundle()), str(clip), "--out", str(out)]
-    program = f"import sys; sys.modules['matplotlib'] = None; from aegan_monitor.cli import main; sys.exit(main({arguments}))"
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.count("\n") == 1
-    assert f"{out}: needs matplotlib: pip install 'aegan-monitor[plot]', or choose --out {out.with_suffix('.npz')}" in done.stderr
-    assert not list(tmp_path.glob("map*"))
-
-
-def test_a_full_disk_leaves_no_torn_arrays(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line, and no file that a program would take for whole."""
-    before, out = resource.getrlimit(resource.RLIMIT_FSIZE), tmp_path / "map.npz"
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
-        assert main(["localize", str(demo_bundle()), str(clip), "--out", str(out)]) == 1
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
-    assert f"{out}: cannot be written: File too large; choose another --out" in capsys.readouterr().err
-    assert not out.exists()
-
-
 def test_a_long_recording_shows_its_progress(bundle: Bundle, tmp_path: Path) -> None:
     """In rising parts of a hundred, to the end."""
     path = write_wav(tmp_path / "long.wav", Pump(52).read(6 * CLIP_SAMPLES))
@@ -267,54 +191,3 @@ def test_a_long_recording_shows_its_progress(bundle: Bundle, tmp_path: Path) -> 
     assert parts == sorted(parts)
     assert len(parts) > 3
     assert parts[-1] == 100
-
-
-@pytest.mark.parametrize(
-    ("bundle", "sound", "out", "code", "line"),
-    [
-        (demo_bundle(), "short.wav", "map.npz", 1, "short.wav: expected at least 4.06 s, found 1.00 s; record longer clips or remove it"),
-        (demo_bundle(), "rate.wav", "map.npz", 1, "rate.wav: expected 1 channel at 16000 Hz, found 1 at 44100 Hz; nothing is resampled"),
-        (demo_bundle(), "none.wav", "map.npz", 1, "none.wav: expected a WAV or FLAC recording, found: No such file or directory"),
-        (
-            "none",
-            "good.wav",
-            "map.npz",
-            1,
-            "none: no such bundle folder; mount its disk, correct the path, or make one with: aegan-export RUN --out none",
-        ),
-        (demo_bundle(), "good.wav", "none/map.npz", 1, "none/map.npz: cannot be written: No such file or directory; choose another --out"),
-        (demo_bundle(), "good.wav", "taken.npz", 1, "taken.npz: cannot be written: Is a directory; choose another --out"),
-    ],
-)
-def test_bad_input_is_one_clear_line(
-    bundle: Path,
-    sound: str,
-    out: str,
-    code: int,
-    line: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """Too short, at another rate, not there, no bundle, files that cannot be written; no picture is left behind."""
-    monkeypatch.chdir(tmp_path)
-    write_wav(tmp_path / "good.wav", Pump(52).read(5 * RATE_HZ))
-    write_wav(tmp_path / "short.wav", np.zeros(16_000))
-    write_wav(tmp_path / "rate.wav", np.zeros(44_100), 44_100)
-    (tmp_path / "taken.npz").mkdir()
-
-    assert main(["localize", str(bundle), sound, "--out", out]) == code
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith(f"aegan-monitor: {line}")
-    assert told.err.count("\n") == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["good.wav", "rate.wav", "short.wav", "taken.npz"]
-
-
-def test_an_out_of_another_kind_is_wrong_usage(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Before anything is computed."""
-    with pytest.raises(SystemExit) as stopped:
-        main(["localize", str(demo_bundle()), str(clip), "--out", "map.jpg"])
-    assert stopped.value.code == 2
-    line = "aegan-monitor localize: error: argument --out: expected a path that ends in .png or .npz, found 'map.jpg'"
-    assert capsys.readouterr().err.splitlines()[-1] == line

@@ -1,0 +1,105 @@
+"""`aegan-monitor check` and `devices`: each fault has a line, and none hides another."""
+
+import re
+from pathlib import Path
+
+from aegan_monitor.demo.pump import Pump
+from aegan_monitor.detection.bundle import demo_bundle, load_bundle
+from aegan_monitor.detection.policy import ThresholdPolicy
+from command_line import NO_BROKER, CommandLine, assert_lines, without_portaudio, write_config
+from synthetic import write_wav
+
+RATE_HZ = 16_000
+
+
+def test_check_and_devices_fail_without_a_microphone(aegan_monitor: CommandLine, tmp_path: Path) -> None:
+    """Code 1, one line, what to install."""
+    environment = without_portaudio(tmp_path)
+    assert_lines(aegan_monitor("devices", env=environment), 1, "PortAudio is not installed.*apt-get install libportaudio2.*")
+    done = aegan_monitor("check", "--config", write_config(tmp_path, "{kind: mic}", 9), env=environment)
+    assert_lines(done, 1, "pump: PortAudio is not installed.*apt-get install libportaudio2.*", NO_BROKER)
+    done = aegan_monitor("check", "--config", write_config(tmp_path, "{kind: mic, device: no such thing}", 9))
+    assert_lines(done, 1, ".*no such thing.*", NO_BROKER)
+
+
+def test_check_tries_everything_whatever_fails(aegan_monitor: CommandLine, tmp_path: Path) -> None:
+    """Each failure has a line; the exit code is that of the most serious."""
+    (tmp_path / "empty").mkdir()
+    sound = write_wav(tmp_path / "pump.wav", Pump(1).read(2 * RATE_HZ))
+    config = write_config(tmp_path, f"{{kind: file, paths: [{sound.name}]}}", 9)
+    wrong = "{name: fan, bundle: empty, capture: {kind: mic, device: no such thing}}"
+    config.write_text(config.read_text().replace("machines: [", f"machines: [{wrong}, "))
+    done = aegan_monitor("check", "--config", config, env=without_portaudio(tmp_path))
+    assert_lines(done, 78, ".*/empty/bundle.json: file missing, .*", "fan: PortAudio is not installed.*", NO_BROKER)
+    told = done.stdout.splitlines()
+    assert f"{config}: configuration is valid: node box, 2 machine(s)" == told[0]
+    assert re.fullmatch(r"pump: hears .*, level -\d+\.\d dBFS, peak -\d+\.\d dBFS", told[-2])
+    assert told[-1] == "MQTT broker 127.0.0.1:9: DNS: 127.0.0.1"
+
+
+def test_check_hides_no_mistake_behind_another(aegan_monitor: CommandLine, tmp_path: Path) -> None:
+    """A wrong score, a recording that is none (with a bundle and without), a required provider, secrets: each has its line."""
+    (tmp_path / "text.wav").write_text("hello")
+    (tmp_path / "cut.wav").write_text("")
+    (tmp_path / "none").symlink_to("none")
+    config = write_config(tmp_path, "{kind: file, paths: [text.wav]}", 9, "inference: {providers: [cuda], policy: require}\n")
+    text = config.read_text().replace("name: pump,", "name: pump, score: D_moha,")
+    text = text.replace("port: 9", "port: 9, username_file: user, password_file: password, tls: {ca_file: text.wav}")
+    config.write_text(text.replace("machines: [", "machines: [{name: fan, bundle: none, capture: {kind: file, paths: [cut.wav]}}, "))
+    no_recording = "expected a WAV or FLAC recording, found a file that cannot be read as one .*"
+    assert_lines(
+        aegan_monitor("check", "--config", config),
+        78,
+        ".*/none: .*",
+        f".*/cut.wav: {no_recording}",
+        r"inference\.providers: cuda is required, but .* offers only cpu; .*",
+        "machine pump: score: 'D_moha' is none of .*",
+        f".*/text.wav: {no_recording}",
+        "mqtt.username_file: .*/user: cannot be read .*",
+        "mqtt.password_file: .*/password: cannot be read .*",
+        "mqtt.tls.ca_file: .*/text.wav: expected certificates in PEM, .*",
+        NO_BROKER,
+    )
+
+
+def test_check_looks_at_a_recording_without_its_bundle(aegan_monitor: CommandLine, tmp_path: Path) -> None:
+    """Whose rate it would have to have; it may have any then."""
+    write_wav(tmp_path / "odd.wav", Pump(1).read(2 * RATE_HZ), 44_100)
+    config = write_config(tmp_path, "{kind: file, paths: [odd.wav]}", 9)
+    config.write_text(config.read_text().replace(str(demo_bundle()), "none"))
+    done = aegan_monitor("check", "--config", config)
+    assert_lines(done, 1, ".*/none: .*", NO_BROKER)
+    assert "pump: hears " in done.stdout
+
+
+def test_check_proves_a_bundle_once(aegan_monitor: CommandLine, tmp_path: Path) -> None:
+    """However many machines it is of, and however they name it."""
+    config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 9)
+    (tmp_path / "link").symlink_to(demo_bundle())
+    config.write_text(config.read_text().replace("machines: [", "machines: [{name: fan, bundle: link, capture: {device: no such thing}}, "))
+    told = aegan_monitor("check", "--config", config).stdout
+    assert told.count("golden check passed") == 1
+    assert re.findall("(?m)^(fan|pump): D_maha: normal sound scored up to", told) == ["fan", "pump"]
+
+
+def test_check_tells_what_each_machine_alarms_on(aegan_monitor: CommandLine, tmp_path: Path) -> None:
+    """Its own score and threshold, not those that the bundle would take."""
+    config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 9)
+    config.write_text(config.read_text().replace("name: pump,", "name: pump, score: D_knn, alarm: {margin: 1000},"))
+    told = ThresholdPolicy(load_bundle(demo_bundle()).record, "D_knn", margin=1000).describe()
+    assert f"pump: {told}" in aegan_monitor("check", "--config", config).stdout.splitlines()
+
+
+def test_check_proves_the_built_in_bundle(aegan_monitor: CommandLine) -> None:
+    """With --verbose every stage with its deviation."""
+    done = aegan_monitor("check", "--verbose", demo_bundle())
+    assert done.returncode == 0, done.stderr
+    assert "golden check passed" in done.stdout
+    assert done.stdout.count(" ok\n") == 7
+
+
+def test_wrong_usage_is_2(aegan_monitor: CommandLine) -> None:
+    """As argparse says it."""
+    assert aegan_monitor("check").returncode == 2
+    assert aegan_monitor("replay", "x.wav").returncode == 2
+    assert aegan_monitor().returncode == 2

@@ -1,0 +1,64 @@
+"""A monitor in a thread of the test, and a capture that holds it when the test says so."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from aegan_monitor.detection.bundle import demo_bundle
+from aegan_monitor.service.monitor import Monitor
+from aegan_monitor.types import Block
+from broker import STEP_DEADLINE_S
+
+
+@contextlib.contextmanager
+def running(monitor: Monitor) -> Iterator[None]:
+    """Until the end of the block."""
+    thread = threading.Thread(target=monitor.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        monitor.stop()
+        thread.join(STEP_DEADLINE_S)
+    assert not thread.is_alive()
+
+
+class HoldingCapture:
+    """A few samples; then, once it is told to, none any more, and whoever asks what it is waits until he may go on."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.holds, self.held, self.released = threading.Event(), threading.Event(), threading.Event()
+        self._next_sample = 0
+        self._is_silent = False
+
+    def describe(self) -> str:
+        if self._is_silent:  # whoever reads asks behind samples alone, and is not held
+            self.held.set()
+            self.released.wait(60.0)
+        return "a slow driver"
+
+    def open(self) -> None:
+        pass
+
+    def read(self) -> Block | None:
+        self._is_silent = self.holds.wait(0.005)
+        samples = np.zeros(0 if self._is_silent else 1, np.float32)
+        self._next_sample += len(samples)
+        return Block(samples, self._next_sample - len(samples))
+
+    def close(self) -> None:
+        pass
+
+
+def write_config(folder: Path, port: int, machine: str) -> Path:
+    """One machine, soon stalled."""
+    path = folder / f"{machine}.yaml"
+    path.write_text(
+        f"node: box\nmqtt: {{host: 127.0.0.1, port: {port}}}\noutbox: {{path: outbox.sqlite}}\n"
+        f"machines: [{{name: {machine}, bundle: {demo_bundle()}, no_data_s: 0.2}}]\n"
+    )
+    return path
