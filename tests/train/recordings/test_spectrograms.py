@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from aegan_monitor.audio.recording import read_recording
-from aegan_monitor.detection.baselines import make_control_filterbank, mean_bands
+from aegan_monitor.detection.baselines import make_baseline_filterbank, mean_bands
 from aegan_monitor.detection.features import FeatureParameters, LogMel, make_filterbank
 from aegan_monitor.detection.segments import ClipParameters, Scaling
 from aegan_train.dataset import SegmentSampler
@@ -46,12 +46,12 @@ def make_clips(paths: list[Path]) -> list[Clip]:
 def test_spectrograms_are_the_daemons_features(tmp_path: Path, recordings: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     """Frames side by side, mean control bands of each window, levels, and what was left out; no file stays."""
     found = compute_spectrograms(make_clips(recordings), FEATURES, CLIP, tmp_path)
-    logmel = LogMel(FEATURES, make_filterbank(FEATURES), make_control_filterbank(FEATURES))
+    logmel = LogMel(FEATURES, make_filterbank(FEATURES), make_baseline_filterbank(FEATURES))
     frames = [logmel.transform_clip(read_recording(path, 16_000)) for path in recordings[:3]]
     np.testing.assert_array_equal(found.frames, np.concatenate([each.db for each in frames], axis=1).T)
-    assert (found.n_frames, list(map(len, found.control_bands)), found.n_windows) == ([157, 157, 938], [1, 1, 3], 5)
-    np.testing.assert_array_equal(found.control_bands[0], [mean_bands(frames[0].control_db)])
-    np.testing.assert_array_equal(found.control_bands[2][1], mean_bands(frames[2].control_db[:, 317 : 317 + 304]))
+    assert (found.n_frames, list(map(len, found.baseline_bands)), found.n_windows) == ([157, 157, 938], [1, 1, 3], 5)
+    np.testing.assert_array_equal(found.baseline_bands[0], [mean_bands(frames[0].baseline_db)])
+    np.testing.assert_array_equal(found.baseline_bands[2][1], mean_bands(frames[2].baseline_db[:, 317 : 317 + 304]))
     np.testing.assert_array_equal(found.cut(304)[3], frames[2].db[:, 317 : 317 + 304])
     assert found.levels_dbfs == pytest.approx([-16.99] * 3, abs=0.1)
     assert [(path.name, reason[:26]) for path, reason in found.skipped] == [
