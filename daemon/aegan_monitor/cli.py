@@ -66,11 +66,13 @@ def run_config(arguments: argparse.Namespace) -> int:
 
 def run_operator_command(arguments: argparse.Namespace) -> int:
     """`aegan-monitor acknowledge`, `shelve`, ...: what an operator decides about an alarm."""
-    from aegan_monitor.config.model import load_config  # noqa: PLC0415
+    from aegan_monitor.config.model import find_machine, load_config  # noqa: PLC0415
     from aegan_monitor.tools.send_command import make_command, require_accepted, send_command  # noqa: PLC0415
 
     command = make_command(arguments.command, arguments.by, arguments.reason, getattr(arguments, "hours", None))
-    require_accepted(send_command(load_config(arguments.config), arguments.machine, command, arguments.timeout))
+    config = load_config(arguments.config)
+    machine = find_machine(arguments.command, arguments.config, config.machines, arguments.machine)
+    require_accepted(send_command(config, machine.name, command, arguments.timeout))
     print(f"{arguments.machine}: {arguments.command}: accepted")
     return 0
 

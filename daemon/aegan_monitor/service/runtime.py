@@ -101,12 +101,20 @@ def choose_score(machine: MachineConfig, bundle: Bundle) -> str:
 
 
 def make_capture(machine: MachineConfig, sample_rate_hz: int) -> Capture:
-    """The machine's capture, not yet open."""
+    """The machine's capture, not yet open.
+
+    Raises:
+        ConfigError: It is standard input, which is closed.
+    """
     capture = machine.capture
     if isinstance(capture, MicCaptureConfig):
         return MicrophoneCapture(capture.device, capture.channel, sample_rate_hz, stall_s=machine.no_data_s)
     if isinstance(capture, FileCaptureConfig):
         return FileCapture(capture.paths, sample_rate_hz, capture.pace, loop=capture.loop, channel=capture.channel)
+    if sys.stdin is None:  # closed by whoever started the program
+        raise ConfigError(
+            f"machine {machine.name}: capture.kind: stdin, but standard input is closed; start it as WRITER | aegan-monitor run ..."
+        )
     return StdinCapture(find_standard_input(), sample_rate_hz, capture.sample_format)
 
 

@@ -102,10 +102,14 @@ class Replay:
 
         source = JoinedRecordings(paths, rate, self.channel, refuse)
         counts = dict.fromkeys(("decisions", "exceeded", "alarms"), 0)
+        n_unbroken = n_longest = 0
         for run in source.read(tell):
             progress.show(run.start_sample)
             if run.after_gap:
                 pipeline.reset(run.start_sample)
+                n_unbroken = 0
+            n_unbroken += len(run.samples)
+            n_longest = max(n_longest, n_unbroken)
             for clip in pipeline.push(run.samples):
                 outcome = judge.judge(clip)
                 counts["decisions"] += 1
@@ -119,8 +123,8 @@ class Replay:
         if counts["decisions"] == 0:
             least_s = fields.first_decision_samples / rate
             raise CaptureError(
-                f"{source.describe()}: expected at least {least_s:.2f} s for one decision, found {source.n_samples / rate:.2f} s; "
-                "name more recordings, or use --clips"
+                f"{source.describe()}: expected at least {least_s:.2f} s of sound without a pause for one decision, "
+                f"found {n_longest / rate:.2f} s (length {source.n_samples / rate:.2f} s); name more recordings, or use --clips"
             )
         told = ", ".join(f"{n} {what}" for what, n in counts.items())
         self.tell(f"{source.n_samples / rate:.1f} s of sound, {told}; ends {judge.record.process}")

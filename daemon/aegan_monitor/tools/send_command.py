@@ -10,7 +10,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import ValidationError
 
 from aegan_monitor.config.model import MonitorConfig
-from aegan_monitor.errors import AeganError, PublishError, UsageError
+from aegan_monitor.errors import AeganError, ConfigError, PublishError, UsageError
 from aegan_monitor.messages.payloads import Command, CommandName, Result
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.client import ADVICE, connect, make_client
@@ -37,8 +37,11 @@ def send_command(config: MonitorConfig, machine: str, command: Command, timeout_
     """Publish the command, and wait for the daemon's answer to it.
 
     Raises:
+        ConfigError: The configuration turns commands off.
         PublishError: The broker cannot be reached or refuses, or no answer comes within `timeout_s`.
     """
+    if not config.mqtt.commands.enabled:
+        raise ConfigError("mqtt.commands.enabled: is false, so the daemon takes no commands; set it to true and reload the daemon")
     topics = Topics(config.mqtt.base_topic, config.node)
     endpoint = make_endpoint(config.mqtt, config.node)
     endpoint = replace(endpoint, client_id=f"{endpoint.client_id}-{command.id}")

@@ -11,6 +11,7 @@ import pytest
 from aegan_monitor.config.capture import StdinCaptureConfig
 from aegan_monitor.config.model import InferenceConfig, MachineConfig
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
+from aegan_monitor.errors import ConfigError
 from aegan_monitor.messages.payloads import Score
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.runtime import SLACK_S, Line, find_standard_input, make_capture, make_line
@@ -58,6 +59,15 @@ def test_the_watchdog_waits_for_a_whole_decision() -> None:
     """After as long as the sensor may be silent, and with some slack."""
     line = make(ScriptedCapture([]))
     assert line.deadline_s == 2 * line.config.no_data_s + NEEDED_SAMPLES / line.sample_rate_hz + SLACK_S
+
+
+def test_standard_input_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python has None for it (`<&-`, some supervisors); the error names the key and the remedy."""
+    machine = MachineConfig(name="pump", bundle=Path("b"), capture=StdinCaptureConfig(kind="stdin", sample_format="s16le"))
+    monkeypatch.setattr(sys, "stdin", None)
+    find_standard_input.cache_clear()
+    with pytest.raises(ConfigError, match=r"machine pump: capture.*standard input is closed; .* \| aegan-monitor run"):
+        make_capture(machine, 16_000)
 
 
 def test_a_reload_amid_a_sample_hears_no_halves_of_two(monkeypatch: pytest.MonkeyPatch) -> None:

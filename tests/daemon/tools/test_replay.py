@@ -13,7 +13,7 @@ from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
 from aegan_monitor.detection.network import OrtSession
-from aegan_monitor.errors import AeganError
+from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.tools.joined_recordings import JoinedRecordings
 from aegan_monitor.tools.replay import Replay
 from aegan_monitor.types import FloatArray
@@ -81,6 +81,13 @@ def test_silence_is_a_fault_of_the_sensor_and_not_scored(bundle: Bundle, session
     ends = np.array([line["stream_s"] for line in result.lines])
     assert ((ends <= 20) | (ends > 59)).all()
     assert (ends > 59).sum() > 5
+
+
+def test_silence_alone_is_not_called_sound(bundle: Bundle, session: OrtSession, tmp_path: Path) -> None:
+    """A recording that is long enough, but silent, is refused with how much sound it has."""
+    path = write(tmp_path / "a.wav", np.zeros(30 * RATE_HZ, np.float32))
+    with pytest.raises(CaptureError, match=r"found 0\.00 s \(length 30\.00 s\)"):
+        Result(bundle, session, [path])
 
 
 def test_short_pauses_are_sound(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +82,21 @@ def test_a_broker_that_is_down_ends_with_1(tmp_path: Path, capsys: pytest.Captur
     assert main(["unshelve", "pump", "--config", write_config(tmp_path, 1)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "MQTT broker 127.0.0.1:1: " in line
+
+
+@pytest.mark.parametrize(
+    ("machine", "more", "found"),
+    [("fan", "", "no machine 'fan'.*pump"), ("pump", ", commands: {enabled: false}", "mqtt.commands.enabled: is false")],
+)
+def test_a_command_that_no_daemon_can_take_waits_for_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], machine: str, more: str, found: str
+) -> None:
+    """A machine that is not configured, and commands that are turned off: the configuration says so at once."""
+    path = Path(write_config(tmp_path, 1))
+    path.write_text(path.read_text().replace("port: 1}", f"port: 1{more}}}"))
+    assert main(["acknowledge", machine, "--config", str(path)]) != 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(found, line)
 
 
 @pytest.mark.parametrize(("option", "value"), [("--hours", "200"), ("--by", "x" * 65)])
