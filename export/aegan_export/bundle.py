@@ -1,4 +1,4 @@
-"""Exports a run as a bundle: written beside its place, checked, and only then renamed."""
+"""Exports a run as a bundle: writes it to a temporary folder, checks it, and renames it."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ from aegan_train.run_folder import DISK_FULL
 
 
 def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageCheck]]:
-    """Write `out`; on any failure nothing is there but what was there before.
+    """Write the bundle `out`; a failure leaves the previous content of `out`.
 
     Raises:
         DataError: `run` is no finished run, `out` exists and is no bundle, or `out` cannot be written.
@@ -67,10 +67,10 @@ def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageC
 
 
 def load_segments(path: Path) -> FloatArray:
-    """The real segments of a run, float32 `[n, 1, n_bands, segment_frames]`, for the parity gate.
+    """The real segments of a run, float32 `[n, 1, n_bands, segment_frames]`, for the parity check.
 
     Raises:
-        DataError: They cannot be read.
+        DataError: The file cannot be read.
     """
     try:
         segments: FloatArray = load_arrays(path, ["segments"])["segments"]
@@ -83,7 +83,7 @@ def read_file(path: Path) -> bytes:
     """The content of a file of the run.
 
     Raises:
-        DataError: It cannot be read.
+        DataError: The file cannot be read.
     """
     try:
         return path.read_bytes()
@@ -92,7 +92,7 @@ def read_file(path: Path) -> bytes:
 
 
 def sync(path: Path) -> None:
-    """Write a file's (or folder's) content to the disk."""
+    """Sync a file or folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -101,7 +101,7 @@ def sync(path: Path) -> None:
 
 
 def put_in_place(partial: Path, out: Path) -> None:
-    """Rename the finished folder to its name; an older bundle makes room and is removed last."""
+    """Rename the finished folder to `out`; an older bundle is moved away first and removed last."""
     old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     is_there = out.exists()
     try:

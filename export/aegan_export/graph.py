@@ -1,4 +1,4 @@
-"""The three graphs of a bundle, with one weights file between them."""
+"""Exports the three ONNX graphs of a bundle, which share one weights file."""
 
 import hashlib
 import logging
@@ -20,7 +20,7 @@ from aegan_train.torch_session import latent_errors, picture_errors
 OPSET = 20
 LARGEST_BATCH = 512
 LEAST_SHARED_BYTES = 1024  # smaller constants stay in their graph
-ALIGNMENT_BYTES = 4096  # so that a runtime may map the file
+ALIGNMENT_BYTES = 4096  # allows a runtime to map the file
 RECON = "recon"
 
 
@@ -32,7 +32,7 @@ class EncoderGraph(nn.Module):
         self.encoder = generator.Encoder
 
     def forward(self, segments: Tensor) -> Tensor:
-        """The latent."""
+        """The latent z."""
         z: Tensor = self.encoder(segments)
         return z.flatten(1)
 
@@ -45,7 +45,7 @@ class EmbeddingGraph(nn.Module):
         self.discriminator = discriminator
 
     def forward(self, segments: Tensor) -> Tensor:
-        """f(x)."""
+        """The embedding f(x)."""
         return self.discriminator.embed(segments)
 
 
@@ -57,7 +57,7 @@ class GeneratorGraph(nn.Module):
         self.generator = generator
 
     def forward(self, segments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Errors and G(x)."""
+        """z errors, x errors and G(x)."""
         z = self.generator.Encoder(segments)
         recon = self.generator.Decoder(z)
         z_recon = self.generator.Encoder(recon)
@@ -88,7 +88,7 @@ def export_module(module: nn.Module, output_names: tuple[str, ...], segment_shap
         logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter's own deprecations; parity is what decides
+            warnings.simplefilter("ignore")  # deprecations inside the exporter; the parity check decides
             program: Any = torch.onnx.export(
                 module,
                 (example,),
@@ -108,9 +108,9 @@ def export_module(module: nn.Module, output_names: tuple[str, ...], segment_shap
 
 
 class WeightsFile:
-    """Collects large constants of several graphs; equal ones are stored once.
+    """The shared weights file: collects large constants of several graphs and stores equal ones once.
 
-    With `precision` fp16 they are stored as float16 and cast in the graph: lossless for weights that were rounded so.
+    With `precision` fp16 they are stored as float16 and cast in the graph, which is lossless for weights rounded to float16.
     """
 
     def __init__(self, precision: str) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from aegan_monitor.types import FloatArray
+from aegan_monitor.audio.source import Capture
+from aegan_monitor.types import Block, FloatArray
 
 RATE_HZ = 16_000
 FLAC_TOTAL_AT = 8 + 13  # low 4 bits of this byte and the 4 bytes behind it: samples in total
@@ -41,3 +42,11 @@ def set_flac_total(path: Path, n_samples: int) -> Path:
     content[FLAC_TOTAL_AT + 1 : FLAC_TOTAL_AT + 5] = (n_samples & 0xFFFFFFFF).to_bytes(4, "big")
     path.write_bytes(content)
     return path
+
+
+def read_all(capture: Capture) -> list[Block]:
+    """Every block up to the end."""
+    blocks = []
+    while (block := capture.read()) is not None:
+        blocks.append(block)
+    return blocks

@@ -93,7 +93,7 @@ def test_files_that_cannot_be_written_are_refused_before_the_work(
     file.touch()
     command = ["evaluate", str(run_folder), "--data", str(tmp_path)]
     assert main([*command, "--csv", str(file)]) == 1
-    assert capsys.readouterr() == ("", f"aegan-train: {file}: cannot be made a folder: File exists; choose another --csv\n")
+    assert capsys.readouterr() == ("", f"aegan-train: {file}: the folder cannot be made: File exists; choose another --csv\n")
     assert main([*command, "--jsonl", str(file / "a")]) == 1
     assert capsys.readouterr() == ("", f"aegan-train: {file}/a: cannot be written: Not a directory; choose another --jsonl\n")
 
@@ -118,9 +118,9 @@ def test_evaluate_prints_all_scores_and_writes_lines(run_folder: Path, dataset: 
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if re.match(r"[CDG]_", line)]
     assert len(rows) == 27
-    assert re.match(r"label-free \(what the monitor decides by\): D_maha AUC [01]\.\d+ pAUC [01]\.\d+$", done.stdout.splitlines()[1])
+    assert re.match(r"label-free \(.*\): D_maha AUC [01]\.\d+ pAUC [01]\.\d+$", done.stdout.splitlines()[1])
     assert all(0 <= float(row[1]) <= 1 and 0 <= float(row[2]) <= 1 for row in rows)
-    assert done.stdout.splitlines()[-1].startswith("oracle (the best by these labels, which a plant does not have): ")
+    assert done.stdout.splitlines()[-1].startswith("oracle (best by these labels, ")
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
     assert len(lines) == 8
     assert all(len(line["scores"]) == 27 for line in lines)

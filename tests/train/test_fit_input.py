@@ -70,7 +70,7 @@ def test_too_few_good_recordings_are_an_error(tmp_path: Path) -> None:
     for path in train.glob("*.wav"):
         write_wav(path, np.zeros(160_000))
     done = aegan_train(*command)
-    assert done.stderr.splitlines()[-1] == f"aegan-train: {data}: none of 8 normal clips is fit for training; record normal sound anew"
+    assert done.stderr.splitlines()[-1] == f"aegan-train: {data}: none of 8 normal clips can be trained on; record normal sound again"
     assert not (tmp_path / "run").exists()
 
 

@@ -96,12 +96,6 @@ def test_the_encoder_and_the_discriminator_have_the_papers_size() -> None:
         assert count_parameters(Discriminator(NetworkParameters())) == 3_303_425
 
 
-def test_without_the_first_norm_the_encoder_lacks_just_its_numbers() -> None:
-    """32 channels of 64x64, a weight and a bias each."""
-    with torch.device("meta"):
-        assert count_parameters(Generator(NetworkParameters(first_norm=False))) == 10_781_696 - 2 * 32 * 64 * 64
-
-
 @pytest.mark.parametrize(("preset", "n_embedding", "nz"), [("paper", 512, 256), ("edge", 256, 256), ("tiny", 128, 64)])
 def test_a_presets_embedding_has_16_ndf_numbers(preset: Preset, n_embedding: int, nz: int) -> None:
     """So say the parameters, and so do the networks."""
@@ -112,48 +106,6 @@ def test_a_presets_embedding_has_16_ndf_numbers(preset: Preset, n_embedding: int
         generator = Generator(network)
         assert (network.n_embedding, score.shape, embedding.shape) == (n_embedding, (2, 1), (2, n_embedding))
         assert (generator.Encoder(x).shape, generator(x).shape) == ((2, nz, 1, 1), x.shape)
-
-
-AFFINE = ("weight", "bias")
-NORM_NUMBERS = {"ln": AFFINE, "bn": (*AFFINE, "running_mean", "running_var", "num_batches_tracked"), "in": ()}
-# Places of convolutions and norms in the encoder and the decoder, counted with the activations between them.
-ENCODER_PLACES = {True: ((0, 3, 6, 9, 12, 15), (1, 4, 7, 10, 13)), False: ((0, 2, 5, 8, 11, 14), (3, 6, 9, 12))}
-DECODER_PLACES = ((0, 3, 6, 9, 12, 15), (1, 4, 7, 10, 13))
-
-
-@FIRST_NORM
-@pytest.mark.parametrize("norm", NORMS)
-def test_the_generators_names_are_those_of_published_weights(norm: Norm, first_norm: bool) -> None:
-    """`Encoder.main.<i>` and `Decoder.main.<i>` count convolution, norm and activation; without the first norm i is one less."""
-    expected = {
-        f"{part}.main.{place}.{name}"
-        for part, (convolutions, norms) in (("Encoder", ENCODER_PLACES[first_norm]), ("Decoder", DECODER_PLACES))
-        for places, names in ((convolutions, ("weight",)), (norms, NORM_NUMBERS[norm]))
-        for place in places
-        for name in names
-    }
-    assert set(Generator(make_small(norm, first_norm=first_norm)).state_dict()) == expected
-
-
-@pytest.mark.parametrize("norm", NORMS)
-def test_the_discriminators_names_are_those_of_published_weights(norm: Norm) -> None:
-    """`main.<block>.<0 conv|1 norm>`, the embedding's convolution, and the output's LayerNorm and Linear."""
-    in_block = ("0.weight", *(f"1.{name}" for name in NORM_NUMBERS[norm]))
-    expected = {f"main.{block}.{name}" for block in range(5) for name in in_block}
-    expected |= {"feat_extract_layer.0.weight", *(f"output_layer.{place}.{name}" for place in (0, 2) for name in AFFINE)}
-    assert set(Discriminator(make_small(norm)).state_dict()) == expected
-
-
-def test_the_weights_have_the_papers_shapes() -> None:
-    """Channels double from 32 to 512 in the trunks and halve in the decoder; the embedding is depthwise."""
-    with torch.device("meta"):
-        generator, discriminator = Generator(NetworkParameters()).state_dict(), Discriminator(NetworkParameters()).state_dict()
-    wide = {0: (32, 1, 4, 4), 3: (64, 32, 4, 4), 6: (128, 64, 4, 4), 9: (256, 128, 4, 4), 12: (512, 256, 4, 4), 15: (256, 512, 4, 4)}
-    assert {i: tuple(generator[f"Encoder.main.{i}.weight"].shape) for i in wide} == wide
-    deep = {0: (256, 512, 4, 4), 3: (512, 256, 4, 4), 6: (256, 128, 4, 4), 9: (128, 64, 4, 4), 12: (64, 32, 4, 4), 15: (32, 1, 4, 4)}
-    assert {i: tuple(generator[f"Decoder.main.{i}.weight"].shape) for i in deep} == deep
-    assert discriminator["feat_extract_layer.0.weight"].shape == (512, 1, 4, 4)
-    assert discriminator["output_layer.2.weight"].shape == (1, 512)
 
 
 def convolutions(module: nn.Module) -> list[tuple[str, Tensor]]:

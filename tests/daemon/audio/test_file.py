@@ -7,17 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aegan_monitor.audio.file import FileCapture
-from aegan_monitor.audio.source import Capture
-from aegan_monitor.types import Block
-from sound_files import RATE_HZ, noise, write
-
-
-def read_all(capture: Capture) -> list[Block]:
-    """Every block up to the end."""
-    blocks = []
-    while (block := capture.read()) is not None:
-        blocks.append(block)
-    return blocks
+from sound_files import RATE_HZ, noise, read_all, write
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -7,37 +7,11 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.config.broker import TlsConfig
-from aegan_monitor.errors import PublishError
 from aegan_monitor.homeassistant.discovery import list_trials
 from aegan_monitor.mqtt.endpoint import Endpoint
-from aegan_monitor.tools.broker_probe import BrokerProbe
 from aegan_monitor.tools.broker_visit import Permission
 from broker import MARKS, STEP_DEADLINE_S, Mosquitto, Subscriber, find_free_port
-
-TOPIC, COMMAND_TOPIC, COMMAND_TOPICS = "aegan/hall/check", "aegan/hall/pump/command", "aegan/hall/+/command"
-
-
-MAY_WRITE = Permission("permission to publish", {TOPIC: "aegan/hall/#"})
-RUNS_OUT_S = 2.0  # the time, where no answer comes; where one does it may take its time
-
-
-def probe(
-    endpoint: Endpoint,
-    protocol: str = "5",
-    commands: tuple[str, str] | None = None,
-    *more: Permission,
-    timeout_s: float = STEP_DEADLINE_S,
-    largest_bytes: int = 0,
-) -> tuple[list[str], str]:
-    """The stages' verdicts, and the one that failed, without the broker's name."""
-    told: list[str] = []
-    failure = ""
-    try:
-        BrokerProbe(endpoint, protocol, [MAY_WRITE, *more], commands, timeout_s, largest_bytes=largest_bytes).run(told.append)  # type: ignore[arg-type]
-    except PublishError as error:
-        failure = str(error)
-    where = f"MQTT broker {endpoint.host}:{endpoint.port}: "
-    return [line.removeprefix(where) for line in told], failure.removeprefix(where)
+from broker_stages import COMMAND_TOPIC, COMMAND_TOPICS, RUNS_OUT_S, TOPIC, probe
 
 
 @pytest.mark.broker

@@ -1,4 +1,4 @@
-"""Recorders are killed at every step and at random moments: every clip under its final name is whole, and numbering continues."""
+"""A recorder killed at any step leaves only complete clips under final names, and numbering continues."""
 
 import random
 import subprocess
@@ -28,28 +28,28 @@ DEADLINE_S = 60.0
 
 @pytest.fixture(scope="module")
 def prepared() -> Iterator[Prepared]:
-    """A process that has the recorder loaded."""
+    """A process with the recorder loaded."""
     with Prepared("recording") as process:
         yield process
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A loop in which no clip equals the one before."""
+    """A loop in which no clip equals the previous one."""
     path = tmp_path_factory.mktemp("sound") / "loop.wav"
     soundfile.write(path, noise(round(3.7 * CLIP_S * RATE_HZ)), RATE_HZ, "PCM_16")
     return path
 
 
 def start(prepared: Prepared, out: Path, sound: Path, n_calls: int = 0) -> Child:
-    """A recorder that records until it is killed, or until its n-th call of the system."""
+    """A recorder that records until it is killed, at its nth system call if given."""
     child = prepared.start("recording", "record_for_ever", [str(out), "pump", str(sound), n_calls])
     child.stdin.close()
     return child
 
 
 def finish(child: Child) -> None:
-    """Wait for its end, which was a kill."""
+    """Wait for the end of a recorder, which must be a kill."""
     child.wait(DEADLINE_S)
     with child.stderr as told:
         text = told.read().decode()
@@ -57,7 +57,7 @@ def finish(child: Child) -> None:
 
 
 def test_a_kill_before_any_step_leaves_whole_clips(prepared: Prepared, sound: Path, tmp_path: Path) -> None:
-    """And so does one of the start after it; what is unfinished is removed."""
+    """A kill before any step of a recorder, or of its next start, leaves complete clips; unfinished files are removed."""
     dice, n_removed, n_left = random.Random(1), 0, 0
     for step in range(1, N_STEPS + 1):
         out = tmp_path / str(step)
@@ -75,7 +75,7 @@ def test_a_kill_before_any_step_leaves_whole_clips(prepared: Prepared, sound: Pa
 
 
 def test_kills_at_random_moments_lose_nothing(prepared: Prepared, sound: Path, tmp_path: Path) -> None:
-    """What was there before a kill is there after it, and the next clip gets the next number."""
+    """After kills at random moments all clips are kept, and the next clip has the next number."""
     dice = random.Random(2)
     kept: dict[str, bytes] = {}
     for number in range(N_MOMENTS):
@@ -90,7 +90,7 @@ def test_kills_at_random_moments_lose_nothing(prepared: Prepared, sound: Path, t
 
 
 def test_the_command_is_killed(tmp_path: Path) -> None:
-    """`aegan-monitor record` itself: raw samples from a pipe, killed at random moments, ended in order at last."""
+    """`aegan-monitor record` with raw samples from a pipe survives kills at random moments and a final normal end."""
     dice, out, clip = random.Random(3), tmp_path / "out", CLIP_S * COMMAND_RATE_HZ
     (tmp_path / "monitor.yaml").write_text("machines: [{name: pump, bundle: none, capture: {kind: stdin, sample_format: s16le}}]\n")
     pcm = (noise(37 * COMMAND_RATE_HZ) * 32767).astype("<i2").tobytes()

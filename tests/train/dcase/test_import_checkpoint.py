@@ -63,7 +63,7 @@ def test_imported_networks_are_the_published_ones(
         "embedding 16 clips",
         "scoring 2 held-out clips",
         "scoring 2 held-out clips without and with each of 5 pseudo-faults",
-        f"{tmp_path}/fan.pth: its epoch was chosen by a figure of 77.01, by the labels of test clips",
+        f"{tmp_path}/fan.pth: the labels of test clips chose its epoch (figure 77.01)",
         f"{run}: run of imported weights; next: aegan-export {run} --out BUNDLE",
     ]
     training = load_trained(run, CPU)
@@ -134,12 +134,12 @@ LN = make_reference_checkpoint("ln")
         (
             change(LN, netD=without(LN["netD"], "output_layer.2.bias")),
             "",
-            "netD: output_layer.2.bias: expected shape (1,), found nothing; it is no checkpoint of this method's networks",
+            "netD: output_layer.2.bias: expected shape (1,), found nothing; expected a checkpoint of this method's networks",
         ),
         (
             change(LN, netD={**LN["netD"], "extra.weight": torch.zeros(2)}),
             "",
-            "netD: extra.weight: expected no such key, found shape (2,); it is no checkpoint of this method's networks",
+            "netD: extra.weight: expected no such key, found shape (2,); expected a checkpoint of this method's networks",
         ),
         (
             change(LN, netG={**LN["netG"], "Encoder.main.0.weight": torch.full((8, 1, 4, 4), torch.nan)}),
@@ -207,7 +207,7 @@ def test_a_name_or_folder_that_says_nothing_is_told(dcase2020: Path, tmp_path: P
     command = ["import-checkpoint", tmp_path / "x.pth", "--config", config, "--data", dcase2020, "--out", tmp_path / "run"]
     assert main([str(each) for each in command]) == 1
     assert capsys.readouterr().err == (
-        f"aegan-train: {config}: its name holds no machine type (as dcase2020_fan.yaml does); name it by --machine-type\n"
+        f"aegan-train: {config}: the name contains no machine type (as dcase2020_fan.yaml does); give it by --machine-type\n"
     )
     assert main([str(each) for each in (*command, "--machine-type", "fan")]) == 0
     capsys.readouterr()
