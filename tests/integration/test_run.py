@@ -13,7 +13,7 @@ import pytest
 
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle, write_record
-from broker import STEP_DEADLINE_S, Mosquitto, Subscriber, find_free_port
+from broker import STEP_DEADLINE_S, Mosquitto, Subscriber
 from command_line import NO_BROKER, CommandLine, assert_lines, without_portaudio, write_config
 from soundcard import write_noisy_sounddevice
 from synthetic import write_wav
@@ -46,15 +46,6 @@ def test_a_closed_standard_error_is_no_hindrance(tmp_path: Path) -> None:
     config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 9)
     command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
     assert subprocess.run(command, input=bytes(1000), check=False, timeout=60).returncode == 0
-
-
-def test_a_broker_that_is_down_is_no_error(aegan_monitor: CommandLine, tmp_path: Path) -> None:
-    """With the broker down `run` starts, logs one line, and ends with its recording."""
-    sound = write_wav(tmp_path / "pump.wav", Pump(41).read(12 * RATE_HZ))
-    port = find_free_port()
-    done = aegan_monitor("run", "--config", write_config(tmp_path, f"{{kind: file, paths: [{sound}], pace: fast}}", port))
-    assert done.returncode == 0
-    assert done.stderr.count(f"MQTT broker 127.0.0.1:{port} cannot be reached (Connection refused); retrying every 1 to 30 s") == 1
 
 
 @pytest.mark.broker

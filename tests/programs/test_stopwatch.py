@@ -4,8 +4,6 @@ import pytest
 
 from stopwatch import LONGEST_TURN_S, Count
 
-STOPPED_S, NOTICED_S = 1.0, 0.2
-
 
 def test_all_is_counted_but_long_times_without_a_look() -> None:
     """To the moment."""

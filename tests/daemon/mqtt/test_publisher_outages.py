@@ -169,23 +169,6 @@ def test_once_a_connection_has_settled_lines_are_told_again(broker: Mosquitto, m
 
 
 @pytest.mark.broker
-def test_a_broker_that_hangs_is_noticed(broker: Mosquitto, make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """A hanging broker is noticed by the keep-alive, and messages in flight are delivered later."""
-    outbox = Outbox()
-    publisher = make(broker.port, outbox, keepalive_s=1)
-    publisher.start()
-    wait_until(lambda: publisher.connected, "the connection")
-    broker.pause()
-    put(outbox, make_alarm(active=True))
-    publisher.flush()
-    wait_until(lambda: not publisher.connected, "the keep-alive's end")
-    assert f"MQTT broker 127.0.0.1:{broker.port} lost (Keep alive timeout){RETRYING}" in caplog.messages
-    assert outbox.depth == 1
-    broker.resume()
-    wait_until(lambda: outbox.depth == 0, "the delivery")
-
-
-@pytest.mark.broker
 def test_what_a_broker_has_taken_and_lost_is_sent_again(broker: Mosquitto, link: Link, make: Make) -> None:
     """Events that a broker acknowledged right before it was killed are sent again on the next connection."""
     outbox = Outbox()

@@ -38,18 +38,6 @@ def test_a_wrong_password_is_told_once_and_never_shown(
 
 
 @pytest.mark.broker
-def test_the_right_password_is_accepted(tmp_path: Path, make: Make) -> None:
-    """User name and password reach the broker."""
-    broker = Mosquitto(tmp_path / "mosquitto", users={"pump": RIGHT})
-    broker.start()
-    publisher = make(broker.port, Outbox(), username="pump", password=RIGHT)
-    publisher.start()
-    wait_until(lambda: publisher.connected, "the connection")
-    publisher.stop()
-    broker.stop()
-
-
-@pytest.mark.broker
 @both
 def test_a_topic_that_the_broker_refuses_is_parked_and_counted(
     tmp_path: Path, make: Make, protocol: Protocol, caplog: pytest.LogCaptureFixture

@@ -1,12 +1,8 @@
 """The store: committed data survives any end of the process, and damage is reported."""
 
 import contextlib
-import os
 import resource
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,34 +97,6 @@ def test_who_looks_into_the_file_only_delays_a_start(store: Store, path: Path) -
         with pytest.raises(HeldStoreError):
             Store(path).open()
     assert store.open().events == [stored(1)]
-
-
-@pytest.mark.process
-def test_what_was_written_outlives_a_kill(path: Path) -> None:
-    """A process killed while writing leaves every transaction that it has reported."""
-    program = (
-        "import sys\nfrom pathlib import Path\nfrom aegan_monitor.outbox.event_queue import Changes\n"
-        "from aegan_monitor.outbox.store import Store, StoredEvent\n"
-        "from aegan_monitor.messages.topics import Message\n"
-        "store = Store(Path(sys.argv[1]))\nstore.open()\n"
-        "for n in range(1, 100000):\n"
-        "    payload = b'e%d' % n\n"
-        f"    event = StoredEvent(n, 0.0, Message({TOPIC!r}, payload, 1, False, 'event'))\n"
-        "    store.write(Changes(alarms={'pump': payload}), [event])\n"
-        "    print(n, flush=True)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True, env=environment) as child:
-        assert child.stdout is not None
-        for line in child.stdout:
-            if int(line) == 50:
-                break
-        child.send_signal(signal.SIGKILL)
-        told = int((child.stdout.read().split() or ["50"])[-1])
-    found = Store(path).open()
-    assert [event.number for event in found.events] == list(range(1, len(found.events) + 1))
-    assert told <= len(found.events) <= told + 1
-    assert found.alarms == {"pump": f"e{len(found.events)}".encode()}
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000], ids=["text", "broken"])

@@ -62,20 +62,6 @@ def test_commands_that_a_reload_switches_off_leave_no_subscription(broker: Mosqu
 
 
 @pytest.mark.broker
-def test_a_command_to_a_daemon_that_was_away_is_lost(broker: Mosquitto, tmp_path: Path) -> None:
-    """A command sent while the daemon is away is never obeyed."""
-    with Subscriber(broker.port, RESULT_TOPIC) as results:
-        with running(tmp_path, broker.port, "keepalive_s: 5"):
-            wait_until(lambda: "Sending SUBACK to aegan-box" in broker.log, "the subscription", 60.0)
-        publish(broker.port, '{"command": "shelve", "id": "meanwhile"}')
-        with running(tmp_path, broker.port, "keepalive_s: 5"):
-            wait_until(lambda: broker.log.count("Sending SUBACK to aegan-box") == 2, "the subscription", 60.0)
-            publish(broker.port, '{"command": "unshelve", "id": "now"}')
-            answer = results.wait_for(bool, 60.0).json()
-    assert (answer["id"], answer["reason"]) == ("now", "the alarm is not shelved")
-
-
-@pytest.mark.broker
 def test_a_machine_that_a_reload_adds_is_heard(broker: Mosquitto, tmp_path: Path) -> None:
     """An added machine accepts commands; an unconfigured one gives no answer, and a removed one loses its shelf."""
     fan = RESULT_TOPIC.replace("pump", "fan")

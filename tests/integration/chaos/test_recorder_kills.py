@@ -1,8 +1,6 @@
 """A recorder killed at any step leaves only complete clips under final names, and numbering continues."""
 
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +18,6 @@ from recording import RATE_HZ, noise
 N_STEPS = scaled(50, at_least=12)  # calls of the system: from an empty folder to its second clip and beyond
 N_MOMENTS = scaled(20)
 LONGEST_S = 0.15  # from a recorder's start, or its first clip
-N_COMMANDS = scaled(3)
-COMMAND_RATE_HZ = 16_000
-LONGEST_COMMAND_S = 0.4  # from its first clip
 DEADLINE_S = 60.0
 
 
@@ -87,31 +82,3 @@ def test_kills_at_random_moments_lose_nothing(prepared: Prepared, sound: Path, t
         finish(child)
         kept = assert_whole(tmp_path, "pump", kept)
     assert len(kept) >= N_MOMENTS // 2
-
-
-def test_the_command_is_killed(tmp_path: Path) -> None:
-    """`aegan-monitor record` with raw samples from a pipe survives kills at random moments and a final normal end."""
-    dice, out, clip = random.Random(3), tmp_path / "out", CLIP_S * COMMAND_RATE_HZ
-    (tmp_path / "monitor.yaml").write_text("machines: [{name: pump, bundle: none, capture: {kind: stdin, sample_format: s16le}}]\n")
-    pcm = (noise(37 * COMMAND_RATE_HZ) * 32767).astype("<i2").tobytes()
-    (tmp_path / "loop.raw").write_bytes(pcm)
-    command = [sys.executable, "-m", "aegan_monitor.cli", "record", "--config", str(tmp_path / "monitor.yaml"), "--out", str(out)]
-    feed = ["sh", "-c", f"while cat {tmp_path}/loop.raw; do :; done 2>/dev/null"]
-    kept: dict[str, bytes] = {}
-    for number in range(N_COMMANDS + 1):
-        with (
-            subprocess.Popen(feed, stdout=subprocess.PIPE) as feeder,
-            subprocess.Popen([*command, "--keep-free-mb", "1"], stdin=feeder.stdout, stdout=subprocess.PIPE, text=True) as process,
-        ):
-            assert feeder.stdout
-            feeder.stdout.close()
-            try:
-                wait_until(lambda n=len(kept): count_own(out, "pump") > n, "a clip", DEADLINE_S)  # type: ignore[misc]  # noqa: B008
-                time.sleep(dice.uniform(0.0, LONGEST_COMMAND_S))
-                process.kill() if number < N_COMMANDS else process.terminate()
-                told, _ = process.communicate(timeout=DEADLINE_S)
-            finally:
-                process.kill()
-                feeder.kill()
-        kept = assert_whole(out, "pump", kept, clip)
-    assert told.splitlines()[-1].startswith("next: ")
