@@ -1,4 +1,4 @@
-"""Topics and payloads: exact bytes, nothing that JSON or the schemas do not know."""
+"""Topics and payloads: exact bytes, valid JSON, valid by the schemas."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -64,17 +64,17 @@ FLOATS = [(example, name) for example in EXAMPLES for name, value in example if 
 
 
 def named(value: object) -> str:
-    """A test's id."""
+    """The id of a test case."""
     return type(value).__name__ if isinstance(value, Payload) else str(value)
 
 
 def fields(payload: Payload) -> dict[str, Any]:
-    """What the payload was made of."""
+    """The arguments that a payload was made of."""
     return {name: value for name, value in payload if name != "schema_"}
 
 
 def test_a_score_is_these_bytes_on_this_topic() -> None:
-    """The wire form is interface: order, names, number format and time."""
+    """The bytes of a score are exact: order, names, number format and time."""
     assert TOPICS.message(SCORE, "pump") == Message(
         topic="aegan/hall/pump/score",
         payload=(

@@ -1,4 +1,4 @@
-"""What the visit of `check` finds out about a broker, beside permissions."""
+"""What `check` finds out about a broker beside permissions."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from broker_stages import probe
 @pytest.mark.broker
 @pytest.mark.parametrize(("line", "advice"), [("retain_available false", "retained messages"), ("max_qos 0", "QoS 1")])
 def test_a_broker_without_what_is_needed_fails(tmp_path: Path, line: str, advice: str) -> None:
-    """The visit has a will like the daemon's."""
+    """A broker without retained messages or QoS 1 fails, because the visit has a will like the daemon's."""
     broker = Mosquitto(tmp_path / "mosquitto", more=[line])
     broker.start()
     failure = probe(Endpoint("127.0.0.1", broker.port, "aegan-hall"))[1]
@@ -25,7 +25,7 @@ def test_a_broker_without_what_is_needed_fails(tmp_path: Path, line: str, advice
 @pytest.mark.broker
 @pytest.mark.parametrize("more", ["message_size_limit 512", "max_packet_size 512"])
 def test_the_largest_message_is_tried(tmp_path: Path, more: str) -> None:
-    """A broker that refuses it, or says at once that it will; with MQTT 3.1.1 nobody can know."""
+    """A broker that refuses the largest message fails the check; MQTT 3.1.1 cannot tell."""
     broker = Mosquitto(tmp_path / "mosquitto", more=[more])
     broker.start()
     endpoint = Endpoint("127.0.0.1", broker.port, "aegan-hall")
@@ -40,7 +40,7 @@ def test_the_largest_message_is_tried(tmp_path: Path, more: str) -> None:
 
 @pytest.mark.broker
 def test_a_user_name_that_may_be_the_client_id_is_told(tmp_path: Path) -> None:
-    """Such a broker disconnects the running daemon for a visit of the same user."""
+    """A broker that uses the user name as client id gives a warning, because a check would disconnect the daemon."""
     broker = Mosquitto(tmp_path / "mosquitto", users={"pump": "secret"}, more=["use_username_as_clientid true"])
     broker.start()
     told, _ = probe(Endpoint("127.0.0.1", broker.port, "aegan-hall", "pump", "secret"))

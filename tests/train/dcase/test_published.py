@@ -52,7 +52,7 @@ def test_a_row_is_the_published_one(row: list[str], repository: Path) -> None:
 
 
 def test_every_row_has_a_file_and_every_file_a_row(repository: Path) -> None:
-    """Eleven."""
+    """All eleven rows have a configuration file, and every file has a row."""
     named = {find_row_config(naming, machine_type).name for naming, each in PUBLISHED.items() for machine_type in each}
     assert named == {path.name for path in (repository / "configs" / "train").iterdir()}
     assert len(named) == len(ROWS) == 11

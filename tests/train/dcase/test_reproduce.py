@@ -9,7 +9,7 @@ from aegan_train.cli import main
 
 
 def test_a_row_is_reproduced_and_continued(dcase2020: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The published figure beside this run's; an unfinished run goes on, a finished one is only evaluated."""
+    """Both figures are printed; an unfinished run is continued, and a finished one is only evaluated."""
     run, data = tmp_path / "run", tmp_path / "data"
     command = ["reproduce", "dcase2020", "slider", "--data", str(data), "--out", str(run), "--preset", "tiny"]
     for folder in ("dev_data", "eval_data"):
@@ -41,7 +41,7 @@ def test_a_row_is_reproduced_and_continued(dcase2020: Path, tmp_path: Path, caps
 
 
 def test_what_cannot_become_a_comparison_is_one_line(dcase2020: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """No such machine type, no place for the score files, or a set that the row was trained on is missing; nothing is trained."""
+    """A wrong machine type, --csv or data set gives one line before any training."""
     assert main(["reproduce", "dcase2020", "bearing", "--data", str(dcase2020)]) == 1
     assert capsys.readouterr().err.endswith(
         "dcase2020 bearing: no published result; expected one of fan, pump, slider, ToyCar, ToyConveyor, valve\n"
