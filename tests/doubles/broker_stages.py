@@ -19,7 +19,7 @@ def probe(
     timeout_s: float = STEP_DEADLINE_S,
     largest_bytes: int = 0,
 ) -> tuple[list[str], str]:
-    """The stages' verdicts, and the one that failed, without the broker's name."""
+    """Run the stages; returns their verdicts and the error, both without the name of the broker."""
     told: list[str] = []
     failure = ""
     try:

@@ -1,4 +1,4 @@
-"""The stopwatch: what it counts, and what it does not."""
+"""The stopwatch: the time that it counts."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from stopwatch import LONGEST_TURN_S, Count
 
 
 def test_all_is_counted_but_long_times_without_a_look() -> None:
-    """To the moment."""
+    """All time counts exactly, except most of a long time without a look."""
     count = Count(100.0)
     assert count.look(100.0 + LONGEST_TURN_S) == pytest.approx(LONGEST_TURN_S)
     assert [count.look(101.0 + look / 100) for look in range(101)][-1] == pytest.approx(2 * LONGEST_TURN_S + 1.0)
