@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from aegan_monitor.detection.bundle import WEIGHTS
 from aegan_monitor.detection.network import GRAPH_OUTPUTS, GRAPHS, Graph
+from aegan_monitor.files import write_whole
 from aegan_train.networks import Discriminator, Generator
 from aegan_train.torch_session import latent_errors, picture_errors
 
@@ -115,7 +116,7 @@ class WeightsFile:
 
     def __init__(self, precision: str) -> None:
         self._half = precision == "fp16"
-        self._content = bytearray()
+        self.content = bytearray()
         self._place_of: dict[bytes, tuple[int, int]] = {}
 
     def move_out(self, model: onnx.ModelProto) -> None:
@@ -140,10 +141,10 @@ class WeightsFile:
     def _refer(self, tensor: TensorProto, name: str, values: "np.ndarray[Any, Any]") -> None:
         raw = np.ascontiguousarray(values).tobytes()
         offset, length = self._place_of.setdefault(
-            hashlib.sha256(raw).digest(), (-(-len(self._content) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES, len(raw))
+            hashlib.sha256(raw).digest(), (-(-len(self.content) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES, len(raw))
         )
-        if offset >= len(self._content):
-            self._content.extend(bytes(offset - len(self._content)) + raw)
+        if offset >= len(self.content):
+            self.content.extend(bytes(offset - len(self.content)) + raw)
         shape, kind = values.shape, helper.np_dtype_to_tensor_dtype(values.dtype)
         tensor.Clear()
         tensor.name, tensor.data_type = name, kind
@@ -151,10 +152,6 @@ class WeightsFile:
         tensor.data_location = TensorProto.EXTERNAL
         for key, value in (("location", WEIGHTS), ("offset", str(offset)), ("length", str(length))):
             tensor.external_data.add(key=key, value=value)
-
-    def save(self, path: Path) -> None:
-        """Write the file."""
-        path.write_bytes(bytes(self._content))
 
 
 def write_graphs(modules: dict[Graph, nn.Module], folder: Path, segment_shape: tuple[int, int, int], precision: str) -> None:
@@ -170,5 +167,5 @@ def write_graphs(modules: dict[Graph, nn.Module], folder: Path, segment_shape: t
             del value.metadata_props[:]
         onnx.checker.check_model(model)
         weights.move_out(model)
-        (folder / f"{graph}.onnx").write_bytes(model.SerializeToString(deterministic=True))
-    weights.save(folder / WEIGHTS)
+        write_whole(folder / f"{graph}.onnx", model.SerializeToString(deterministic=True))
+    write_whole(folder / WEIGHTS, bytes(weights.content))

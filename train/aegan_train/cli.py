@@ -157,13 +157,13 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
 
 def run_import(arguments: argparse.Namespace) -> int:
     """`aegan-train import-checkpoint`."""
-    from aegan_train.dcase.import_checkpoint import PRESET, ImportRequest, guess_machine_type, import_checkpoint  # noqa: PLC0415
+    from aegan_train.dcase.import_checkpoint import PRESET, guess_machine_type, import_checkpoint  # noqa: PLC0415
     from aegan_train.fit import choose_device  # noqa: PLC0415 - as above
 
     config = load_config(PRESET, arguments.config, "reference")
     machine_type = arguments.machine_type or guess_machine_type(arguments.config)
     device = choose_device(arguments.device)
-    import_checkpoint(ImportRequest(arguments.file, arguments.data, machine_type, config, arguments.out, device, find_commit()))
+    import_checkpoint(arguments.file, arguments.data, machine_type, config, arguments.out, device, find_commit())
     return 0
 
 

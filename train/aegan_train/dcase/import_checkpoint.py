@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,20 +19,6 @@ PRESET: Preset = "paper"  # the size of the published networks
 ROW_NAME = re.compile(r"dcase\d{4}_(?P<machine_type>[^_]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class ImportRequest:
-    """The options of `aegan-train import-checkpoint`."""
-
-    file: Path
-    data: Path
-    machine_type: str
-    config: TrainConfig
-    out: Path
-    device: torch.device
-    commit: str | None = None
-    seed: int = 0
-
-
 def guess_machine_type(config_path: Path) -> str:
     """The machine type in the name of a configuration file.
 
@@ -45,8 +30,10 @@ def guess_machine_type(config_path: Path) -> str:
     raise DataError(f"{config_path}: the name contains no machine type (as dcase2020_fan.yaml does); give it by --machine-type")
 
 
-def import_checkpoint(request: ImportRequest) -> None:
-    """Write a run into `request.out`.
+def import_checkpoint(
+    file: Path, data: Path, machine_type: str, config: TrainConfig, out: Path, device: torch.device, commit: str | None, seed: int = 0
+) -> None:
+    """Write a run into `out`.
 
     The scaling spans all training clips, as in the reference code; the reference set uses the clips that are not held out.
     The networks were trained on the held-out clips, too, so the calibration is slightly too low.
@@ -55,24 +42,23 @@ def import_checkpoint(request: ImportRequest) -> None:
         DataError: The file does not fit the configuration, the recordings cannot be trained on, or `out`
             already holds a run.
     """
-    if (request.out / CHECKPOINT).exists():
-        raise DataError(f"{request.out}: already holds a run; choose another --out")
-    config = request.config
-    checkpoint = read_reference_checkpoint(request.file)
-    updater = make_updater(config, request.device)
+    if (out / CHECKPOINT).exists():
+        raise DataError(f"{out}: already holds a run; choose another --out")
+    checkpoint = read_reference_checkpoint(file)
+    updater = make_updater(config, device)
     settings = describe_differences(checkpoint, config)
-    load_state(updater.generator, checkpoint.generator, "netG", str(request.file), settings)
-    load_state(updater.discriminator, checkpoint.discriminator, "netD", str(request.file), settings)
+    load_state(updater.generator, checkpoint.generator, "netG", str(file), settings)
+    load_state(updater.discriminator, checkpoint.discriminator, "netD", str(file), settings)
 
-    with lock_run(request.out):
-        found = gather_recordings(request.data, request.machine_type, config, request.out)
-        fitted, held_out = (found.select(clips) for clips in split_held_out(found.clips, config.held_out, request.seed))
-        rng = torch.Generator().manual_seed(request.seed)
+    with lock_run(out):
+        found = gather_recordings(data, machine_type, config, out)
+        fitted, held_out = (found.select(clips) for clips in split_held_out(found.clips, config.held_out, seed))
+        rng = torch.Generator().manual_seed(seed)
         scaling = find_scaling(found.db)
-        training = Training(request.machine_type, PRESET, config, request.seed, scaling, fitted.sha256, updater, rng)
-        write_skipped(found.skipped, request.out / SKIPPED)
-        finish(training, fitted, held_out, request.out, request.device, request.commit)
-        save_checkpoint(training, request.out)  # written last, so that an interrupted import can be repeated
+        training = Training(machine_type, PRESET, config, seed, scaling, fitted.sha256, updater, rng)
+        write_skipped(found.skipped, out / SKIPPED)
+        finish(training, fitted, held_out, out, device, commit)
+        save_checkpoint(training, out)  # written last, so that an interrupted import can be repeated
     if checkpoint.figure is not None:
-        print(f"{request.file}: the labels of test clips chose its epoch (figure {100 * checkpoint.figure:.2f})")
-    print(f"{request.out}: run of imported weights; next: aegan-export {shlex.quote(str(request.out))} --out BUNDLE")
+        print(f"{file}: the labels of test clips chose its epoch (figure {100 * checkpoint.figure:.2f})")
+    print(f"{out}: run of imported weights; next: aegan-export {shlex.quote(str(out))} --out BUNDLE")
