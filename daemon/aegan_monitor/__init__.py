@@ -1,3 +1,3 @@
 """Listens to a machine, scores what it hears against normal sound, and publishes the alarm over MQTT."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -12,8 +12,10 @@ from marked_parts import fill
 from message_tables import payload_sections, topics_table
 from metric_tables import metrics_table
 from schemas import schema_texts
+from state_diagrams import states_section
 
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {  # pages with generated parts, by the names in their marks
+    "docs/alarms.md": {"states": states_section},
     "docs/architecture.md": {"folders": folder_tree},
     "docs/reference/mqtt.md": {"topics": topics_table, "payloads": payload_sections},
     "docs/reference/configuration.md": {"configuration": configuration_tables},

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aegan_monitor.audio.level import LOUDEST_DBFS, QUIETEST_DBFS
 from aegan_monitor.detection.policy import make_threshold
 from aegan_train.artifacts import Calibrated
 from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS
@@ -14,7 +15,6 @@ from aegan_train.progress import format_duration
 from aegan_train.recordings.spectrograms import Spectrograms
 
 TRIAL_S = 3600.0  # shorter recordings are unlikely to contain every load of a machine
-LEAST_LEVEL_DBFS, MOST_LEVEL_DBFS = -50.0, -6.0  # outside this range the microphone gain is probably wrong
 NOTICED = ((0.8, "yes"), (0.2, "sometimes"), (0.0, "no"))  # least fraction of windows over the threshold, and its word
 
 
@@ -29,9 +29,10 @@ def print_recordings(machine_type: str, fitted: Spectrograms, held_out: Spectrog
     low, median, high = np.quantile(levels, [0, 0.5, 1])
     print(f"level of the recordings: {median:.1f} dBFS, from {low:.1f} to {high:.1f}")
     print("the monitor knows only these sounds: each load and speed, and the machine switched off, must be among them")
-    if not LEAST_LEVEL_DBFS <= median <= MOST_LEVEL_DBFS:
-        todo = "more" if median < LEAST_LEVEL_DBFS else "less"
-        print(f"warning: recordings of {median:.1f} dBFS: expected -40 to -15; record again with {todo} gain", file=sys.stderr)
+    if not QUIETEST_DBFS <= median <= LOUDEST_DBFS:
+        todo = "more" if median < QUIETEST_DBFS else "less"
+        good = f"{QUIETEST_DBFS:g} to {LOUDEST_DBFS:g}"
+        print(f"warning: recordings of {median:.1f} dBFS: expected {good}; record again with {todo} gain", file=sys.stderr)
     if sound_s < TRIAL_S:
         print(
             f"warning: {format_duration(sound_s)} of sound is a trial: the threshold is a guess from {held_out.n_windows} held-out clips; "

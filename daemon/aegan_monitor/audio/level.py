@@ -8,6 +8,10 @@ from aegan_monitor.detection.features import dbfs_from_power
 from aegan_monitor.types import FloatArray
 
 FULL_SCALE = 32767 / 32768  # the largest 16-bit sample; what reaches it was cut off
+QUIETEST_DBFS, LOUDEST_DBFS = (
+    -37.0,
+    -12.0,
+)  # good for normal sound: room for a louder fault, and quiet parts are over the noise
 BAR_FLOOR_DB = -60.0
 BAR_LENGTH = 20  # with it a line fits 80 columns
 LARGE_DC = 0.01  # -40 dB of full scale: more than the noise of any microphone that works

@@ -71,9 +71,12 @@ OF_MACHINE = (
     _press("Acknowledge", "acknowledge"),
     _press(f"Shelve for {DEFAULT_SHELF_S / 3600:g} h", "shelve", duration_s=DEFAULT_SHELF_S),
     _press("Unshelve", "unshelve"),
+    _press("Close alarm", "close"),
     # No diagnostic: these are on no dashboard that Home Assistant makes, and a deaf machine must not look well there.
     Entity("binary_sensor", "sensor", "Sensor fault", "sensor", "'OFF' if it.state == 'ok' else 'ON'", PROBLEM, attributes=True),
-    Entity("sensor", "coverage", "Coverage", "health", "it.coverage_percent", {**MEASUREMENT, **DIAGNOSTIC, "unit_of_measurement": "%"}),
+    Entity(
+        "sensor", "coverage", "Coverage", "health", "it.coverage_24h_percent", {**MEASUREMENT, **DIAGNOSTIC, "unit_of_measurement": "%"}
+    ),
     Entity("sensor", "gaps", "Gaps", "health", "it.gaps_total", {**TOTAL, **DIAGNOSTIC}),
     Entity("sensor", "dropped", "Dropped samples", "health", "it.dropped_samples_total", {**TOTAL, **DIAGNOSTIC}),
 )

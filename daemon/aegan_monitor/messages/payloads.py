@@ -50,7 +50,7 @@ class Health(Payload):
     OF_MACHINE = False
     schema_: Literal["aegan.health/1"] = Field(default="aegan.health/1", alias="schema", description=SCHEMA_WORDS)
     time: UtcTime = Field(description="When this was found.")
-    version: str = Field(description="The daemon's.", examples=["0.1.0"])
+    version: str = Field(description="The daemon's.", examples=["0.2.0"])
     uptime_s: NonNegativeFloat = Field(description="Seconds since the daemon's start.", examples=[3600.0])
     provider: str = Field(description="ONNX Runtime's provider that is actually in use.", examples=["cpu"])
     providers_requested: tuple[str, ...] = Field(

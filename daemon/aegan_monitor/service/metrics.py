@@ -75,6 +75,8 @@ OF_MACHINE: tuple[Row, ...] = (  # of (machine's health, reading)
         "Part of the time since the machine began that a score covers.",
         lambda health, _: health.coverage_percent / 100,
     ),
+    Row("aegan_coverage_1h_ratio", "The same of the last hour.", lambda health, _: health.coverage_1h_percent / 100),
+    Row("aegan_coverage_24h_ratio", "The same of the last 24 hours.", lambda health, _: health.coverage_24h_percent / 100),
     Row("aegan_dropped_samples_total", "Samples overwritten before they were scored.", lambda health, _: health.dropped_samples_total),
     Row("aegan_gaps_total", "Interruptions of the sound.", lambda health, _: health.gaps_total),
     Row("aegan_rate_deviation_ppm", "How much faster the microphone's clock is than it says.", lambda health, _: health.rate_deviation_ppm),

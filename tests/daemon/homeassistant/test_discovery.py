@@ -132,4 +132,4 @@ def test_a_machine_that_the_health_does_not_name_gives_no_error() -> None:
     """Templates handle a health message that lacks the machine, as after a reload."""
     (message,) = [message for message in MESSAGES if message.topic == "homeassistant/sensor/hall_pump/coverage/config"]
     it = "(value_json | default({})).get('machines', {}).get('pump')"
-    assert read(message)["value_template"] == f"{{% set it = {it} %}}{{% if it %}}{{{{ it.coverage_percent }}}}{{% endif %}}"
+    assert read(message)["value_template"] == f"{{% set it = {it} %}}{{% if it %}}{{{{ it.coverage_24h_percent }}}}{{% endif %}}"

@@ -35,7 +35,7 @@ SENSOR = Sensor(state="missing", detail="no such device", since=TIME)
 MACHINE = MachineHealth(state="normal", sensor="ok", coverage_percent=99.5, dropped_samples_total=0, gaps_total=0)
 HEALTH = Health(
     time=TIME,
-    version="0.1.0",
+    version="0.2.0",
     uptime_s=3.5,
     provider="cpu",
     providers_requested=("cuda", "cpu"),

@@ -103,6 +103,8 @@ def test_a_scrape_tells_what_the_daemon_knows(serve: Serve) -> None:
             ("aegan_sensor_ok", "pump"): 1,
             ("aegan_scored_seconds_total", "pump"): 12.5,
             ("aegan_coverage_ratio", "pump"): 0.999,
+            ("aegan_coverage_1h_ratio", "pump"): 0.999,
+            ("aegan_coverage_24h_ratio", "pump"): 0.999,
             ("aegan_dropped_samples_total", "pump"): 0,
             ("aegan_gaps_total", "pump"): 0,
             ("aegan_rate_deviation_ppm", "pump"): -18.4,

@@ -36,11 +36,11 @@ def test_what_is_kept_follows_the_configuration() -> None:
     outbox = Outbox()
     broker = Broker(outbox)
     for machines, more, prefix, n_of_machine in (
-        (["pump"], {}, "homeassistant", 13),
-        (["pump", "fan"], {}, "homeassistant", 13),
-        (["fan"], {}, "homeassistant", 13),
+        (["pump"], {}, "homeassistant", 14),
+        (["pump", "fan"], {}, "homeassistant", 14),
+        (["fan"], {}, "homeassistant", 14),
         (["fan"], {"mqtt": {"commands": {"enabled": False}}}, "homeassistant", 10),
-        (["fan"], {"home_assistant": {"prefix": "ha/discovery"}}, "ha/discovery", 13),
+        (["fan"], {"home_assistant": {"prefix": "ha/discovery"}}, "ha/discovery", 14),
     ):
         announce(make_config(*machines, **more), TOPICS, outbox)
         broker.take()

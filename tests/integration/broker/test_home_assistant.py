@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import aegan_monitor
 from aegan_monitor.homeassistant.discovery import discover
 from aegan_monitor.messages.topics import Topics
 from alternating import AlternatingSound
@@ -33,7 +34,7 @@ NUMBERS = [f"sensor.{MACHINE}_{name}" for name in ("score", "threshold", "covera
 WRONG, NORMAL = "Score 2.55, threshold 2.32", "The pump sounds normal again"
 BROKER_GONE = "homeassistant.components.mqtt.client"  # complains of a broker that a test has killed
 DEAF = "The pump is not heard: the monitor is gone\n"
-ANEW = "The monitor has started anew: an alarm follows if the pump still sounds wrong"
+CLOSED = "The pump's alarm has ended: by Home Assistant"
 PHONE = "notify: [{platform: file, name: notify, filename: told.txt}]\n"  # what is sent to it stands in a file
 
 
@@ -93,7 +94,7 @@ def test_a_machine_appears_and_follows_the_daemon(broker: Mosquitto, tmp_path: P
             home.wait_for(entity, *states)
         home.wait_for(ALARM, "on")
         home.wait_for(ALARM, "off")
-        home.wait_for(f"sensor.{NODE}_version", "0.1.0")
+        home.wait_for(f"sensor.{NODE}_version", aegan_monitor.__version__)
         for entity in NUMBERS:
             home.wait_for_number(entity)
         subprocess.run([sys.executable, "-m", "aegan_monitor.cli", "check", "--config", str(config)], check=True)
@@ -111,15 +112,16 @@ def test_a_machine_appears_and_follows_the_daemon(broker: Mosquitto, tmp_path: P
 def test_buttons_publish_commands(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
     """Each button publishes one valid command that is not retained."""
     with Subscriber(broker.port, "aegan/box/pump/command") as subscriber, Daemon(write_config(tmp_path, broker.port), AlternatingSound()):
-        for name in ("acknowledge", "shelve_for_1_h", "unshelve"):
+        for name in ("acknowledge", "shelve_for_1_h", "unshelve", "close_alarm"):
             home.wait_for(f"button.{MACHINE}_{name}", "unknown")
             home.press(f"button.{MACHINE}_{name}")
-        subscriber.wait_for(lambda message: "unshelve" in message.payload)
+        subscriber.wait_for(lambda message: "close" in message.payload)
         found = subscriber.received()
     assert [message.json() for message in found] == [
         {"command": "acknowledge", "by": "Home Assistant"},
         {"command": "shelve", "duration_s": 3600.0, "by": "Home Assistant"},
         {"command": "unshelve", "by": "Home Assistant"},
+        {"command": "close", "by": "Home Assistant"},
     ]
     assert {(message.qos, message.retained) for message in found} == {(1, False)}
 
@@ -140,7 +142,7 @@ def test_buttons_do_what_they_say(broker: Mosquitto, tmp_path: Path, home: HomeA
         subscriber.catch_up()
         events = [message.json() for message in subscriber.received()]
     assert [event["kind"] for event in events] == ["raised", "acknowledged", "shelved", "unshelved"]
-    assert all("by Home Assistant" in event["cause"] for event in events[1:4])
+    assert all("by Home Assistant" in event["cause"] for event in events[1:])
 
 
 def test_a_deaf_machine_does_not_look_well(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
@@ -200,7 +202,7 @@ def test_the_example_tells_each_alarm_once(broker: Mosquitto, tmp_path: Path, re
     def lines() -> list[str]:
         """All notifications about the alarm, in order."""
         found = told.read_text().splitlines() if told.is_file() else []
-        return [line for line in found if line.startswith(("Score ", NORMAL, ANEW))]
+        return [line for line in found if line.startswith(("Score ", NORMAL, "The pump's alarm"))]
 
     with Subscriber(broker.port, "aegan/box/pump/command") as commands:
         home.stop()
@@ -228,8 +230,13 @@ def test_the_example_tells_each_alarm_once(broker: Mosquitto, tmp_path: Path, re
             home.wait_for(ALARM, "off")
             assert len(lines()) == 1, lines()
             daemon.kill()
+            home.wait_for(CONNECTIVITY, "off")
         with Daemon(config, NoSound()):
-            wait_until(lambda: lines()[1:] == [ANEW], "what is told of a start", START_S)
+            home.wait_for(CONNECTIVITY, "on")
+            home.press(f"button.{MACHINE}_unshelve")
+            home.wait_for(ALARM, "on")
+            home.press(f"button.{MACHINE}_close_alarm")
+            wait_until(lambda: lines()[1:] == [CLOSED], "the end that nothing has measured", START_S)
         config.write_text(config.read_text().replace("off_delay_s: 3600", "off_delay_s: 0"))
         with Daemon(config, sound, 2.0, apart=True):
             wait_until(lambda: len(lines()) > 5, "further alarms on the phone", START_S)

@@ -3,30 +3,11 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
+from aegan_monitor.audio.level import LARGE_DC, LOUDEST_DBFS, QUIETEST_DBFS, Level
 
-from aegan_monitor.audio.level import Level, measure_level
-from aegan_monitor.types import FloatArray
-
-QUIETEST_DBFS, LOUDEST_DBFS = -40.0, -15.0  # of a machine's normal sound: room for a fault above, for quiet parts below
 ENOUGH_S = 3600.0  # of each load
-LARGEST_OFFSET = 0.01  # of full scale
 EVERY_STATE = "record each load, and the machine switched off: a state that was not recorded is an alarm later"
-
-
-@dataclass(frozen=True, slots=True)
-class ClipLevel:
-    """Level of a clip, and its mean (the DC offset), full scale 1."""
-
-    level: Level
-    offset: float
-
-
-def measure_clip(samples: FloatArray) -> ClipLevel:
-    """Level and offset of float32 `[n_samples]`, at least one."""
-    return ClipLevel(measure_level(samples), float(np.mean(samples, dtype=np.float64)))
 
 
 def describe_amount(duration_s: float) -> str:
@@ -39,11 +20,11 @@ def describe_amount(duration_s: float) -> str:
     )
 
 
-def describe_level(clips: Sequence[ClipLevel]) -> str:
+def describe_level(clips: Sequence[Level]) -> str:
     """The level of some clips with a verdict and its remedy, in one line."""
-    typical_dbfs = statistics.median(clip.level.rms_dbfs for clip in clips)
-    n_clipped = sum(clip.level.n_clipped > 0 for clip in clips)
-    offset = max((clip.offset for clip in clips), key=abs)
+    typical_dbfs = statistics.median(clip.rms_dbfs for clip in clips)
+    n_clipped = sum(clip.n_clipped > 0 for clip in clips)
+    offset = max((clip.dc for clip in clips), key=abs)
     faults = []
     if n_clipped:
         faults.append(f"{n_clipped} of {len(clips)} clips are clipped: lower the gain, or move the microphone away")
@@ -51,8 +32,8 @@ def describe_level(clips: Sequence[ClipLevel]) -> str:
         faults.append("too quiet: move the microphone closer, or raise the gain")
     elif typical_dbfs > LOUDEST_DBFS and not n_clipped:
         faults.append("too loud for a fault to be louder: lower the gain")
-    if abs(offset) > LARGEST_OFFSET:
+    if abs(offset) >= LARGE_DC:
         offset_dbfs = 20 * math.log10(abs(offset))
-        faults.append(f"a DC offset of {offset_dbfs:.0f} dBFS counts as sound: use another input or sound card")
+        faults.append(f"a DC offset of {offset_dbfs:.0f} dBFS takes room from the sound: use another input or sound card")
     verdict = "; ".join(faults) or "good"
     return f"level {typical_dbfs:.0f} dBFS ({QUIETEST_DBFS:.0f} to {LOUDEST_DBFS:.0f} is good): {verdict}"

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count, repeat
 
-from aegan_monitor.tools.record.advice import EVERY_STATE, ClipLevel, describe_amount, describe_level, measure_clip
+from aegan_monitor.audio.level import Level, measure_level
+from aegan_monitor.tools.record.advice import EVERY_STATE, describe_amount, describe_level
 from aegan_monitor.tools.record.clip_folder import ClipFolder, encode_clip, quantise
 from aegan_monitor.types import FloatArray
 
@@ -56,7 +57,7 @@ class ClipWriter:
     def __init__(
         self, folder: ClipFolder, sample_rate_hz: int, quota: Quota, tell: Callable[[str], object], *, lists_clips: bool = True
     ) -> None:
-        self.levels: list[ClipLevel] = []
+        self.levels: list[Level] = []
         self.has_failed = False
         self.n_without_room = 0
         self._folder, self._rate_hz, self._quota, self._tell = folder, sample_rate_hz, quota, tell
@@ -88,13 +89,13 @@ class ClipWriter:
     def write(self, samples: FloatArray, time: str) -> str:
         """Write a clip that began at `time`, unless it is silent; why no other may follow, or empty."""
         pcm = quantise(samples)
-        clip = measure_clip(samples)
+        level = measure_level(samples)
         is_silent, was_silent = pcm.max() == pcm.min(), self._was_silent
         self._was_silent = bool(is_silent)
         if is_silent:  # nothing is left of it in 16 bits
             self._n_silent += 1
             if not was_silent:
-                self._tell(f"{measure_clip((pcm / 32768).astype('float32')).level}  not kept; waiting for sound")
+                self._tell(f"{measure_level((pcm / 32768).astype('float32'))}  not kept; waiting for sound")
             return ""
         content = encode_clip(pcm, self._rate_hz, f"{self._recording}/{next(self._parts):03d}", time)
         if reason := self.lack_room(len(content)):
@@ -105,9 +106,9 @@ class ClipWriter:
         except OSError as error:
             self.has_failed, self.n_without_room = True, 1
             return f"stopped: {self._folder.folder}: {error.strerror}; all clips before are whole, free some space and start again"
-        self.levels.append(clip)
+        self.levels.append(level)
         if self._lists_clips:
-            self._tell(f"{path.name}  {clip.level}  {self.describe_progress()}")
+            self._tell(f"{path.name}  {level}  {self.describe_progress()}")
         return "enough: that was the quota" if self.n_clips >= self._quota.n_clips else ""
 
     def lack_room(self, n_bytes: int) -> str:

@@ -108,6 +108,7 @@ def test_a_rate_of_a_damaged_header_is_refused(tmp_path: Path) -> None:
     assert "expected a rate from 1000 to 1000000 Hz, found 7" in warned[0]
 
 
+@pytest.mark.process
 def test_the_command_cuts_for_training(tmp_path: Path) -> None:
     """The command cuts to 16 kHz and prints the next step; conflicting options are refused."""
     sound = write(tmp_path / "hour.flac", (0.1 * noise(85 * 8000)).astype(np.float32), 8000)

@@ -186,7 +186,7 @@ def test_a_short_recording_is_called_a_trial(tmp_path: Path) -> None:
     """A short recording is called a trial at its start and end, with level and verdict."""
     told = record(tmp_path, [Block(noise(9 * CLIP), 0)], Quota(9, keep_free_bytes=0))[1]
     assert told[0].startswith("2 min of normal sound: a trial, ")
-    assert told[-4].startswith("level -20 dBFS (-40 to -15 is good): ")
+    assert told[-4].startswith("level -17 dBFS (-37 to -12 is good): ")
     assert "the machine switched off" in told[-2]
     assert told[-3].startswith(f"{tmp_path / KEY}: 2 min of normal sound: a trial, ")
     assert told[-1].startswith("next: aegan-train fit --data ")
