@@ -11,7 +11,7 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 TIERS: dict[str, tuple[str, ...]] = {  # folders and files below tests/
     "process": (
-        *("integration", "systemd", "test_imports.py", "programs/test_stopwatch.py", "programs/test_prepared.py"),
+        *("integration", "systemd", "test_imports.py"),
         *("daemon/audio/device/test_portaudio.py", "daemon/mqtt/test_endpoint.py", "daemon/service/test_reload_answer.py"),
         "daemon/tools/record/test_command.py",
     ),

@@ -1,6 +1,5 @@
-"""Exports a run as a bundle: written beside its place, checked, and only then renamed."""
+"""Exports a run as a bundle: writes it to a temporary folder, checks it, and renames it."""
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,10 +9,11 @@ import torch
 from aegan_export.graph import make_modules, write_graphs
 from aegan_export.parity import OutputParity, check_parity
 from aegan_monitor.detection.arrays import load_arrays
-from aegan_monitor.detection.bundle import GOLDEN, PAYLOAD, RECORD, REFERENCE, load_bundle, write_record
+from aegan_monitor.detection.bundle import GOLDEN, RECORD, REFERENCE, load_bundle, write_record
 from aegan_monitor.detection.golden import StageCheck, require_golden
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.errors import DataError
+from aegan_monitor.files import sync_folder, write_whole
 from aegan_monitor.types import FloatArray
 from aegan_train.artifacts import SEGMENTS
 from aegan_train.checkpoint import load_trained
@@ -22,7 +22,7 @@ from aegan_train.run_folder import DISK_FULL
 
 
 def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageCheck]]:
-    """Write `out`; on any failure nothing is there but what was there before.
+    """Write the bundle `out`; a failure leaves the previous content of `out`.
 
     Raises:
         DataError: `run` is no finished run, `out` exists and is no bundle, or `out` cannot be written.
@@ -45,12 +45,10 @@ def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageC
             write_graphs(modules, partial, segments.shape[1:], fields.precision)
             parity = check_parity(modules, partial, segments)
             for name, content in arrays.items():
-                (partial / name).write_bytes(content)
+                write_whole(partial / name, content)
             write_record(partial, fields)
             bundle = load_bundle(partial)
             checks = require_golden(bundle, OrtSession(bundle))
-            for name in (RECORD, *PAYLOAD):
-                sync(partial / name)
             put_in_place(partial, target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -67,10 +65,10 @@ def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageC
 
 
 def load_segments(path: Path) -> FloatArray:
-    """The real segments of a run, float32 `[n, 1, n_bands, segment_frames]`, for the parity gate.
+    """The real segments of a run, float32 `[n, 1, n_bands, segment_frames]`, for the parity check.
 
     Raises:
-        DataError: They cannot be read.
+        DataError: The file cannot be read.
     """
     try:
         segments: FloatArray = load_arrays(path, ["segments"])["segments"]
@@ -83,7 +81,7 @@ def read_file(path: Path) -> bytes:
     """The content of a file of the run.
 
     Raises:
-        DataError: It cannot be read.
+        DataError: The file cannot be read.
     """
     try:
         return path.read_bytes()
@@ -91,17 +89,8 @@ def read_file(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read: {error.strerror}; train again") from error
 
 
-def sync(path: Path) -> None:
-    """Write a file's (or folder's) content to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def put_in_place(partial: Path, out: Path) -> None:
-    """Rename the finished folder to its name; an older bundle makes room and is removed last."""
+    """Rename the finished folder to `out`; an older bundle is moved away first and removed last."""
     old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     is_there = out.exists()
     try:
@@ -113,6 +102,6 @@ def put_in_place(partial: Path, out: Path) -> None:
             if is_there:
                 old.replace(out)
             raise
-        sync(out.parent)
+        sync_folder(out.parent)
     finally:
         shutil.rmtree(old, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Turns a run of aegan-train into a bundle that aegan-monitor can run."""
+"""Exports a run of aegan-train as a bundle for aegan-monitor."""
 
 import argparse
 import shlex
@@ -19,7 +19,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that aegan-train fit left")
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished aegan-train fit")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="BUNDLE", help="folder for the bundle; an older bundle there is replaced"
     )
@@ -27,7 +27,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def run_export(run: Path, out: Path) -> int:
-    """Export, and print how far the graphs are from PyTorch, the size, and the next command."""
+    """Export, and print the deviation from PyTorch, the size, and the next command."""
     from aegan_export.bundle import export_bundle  # noqa: PLC0415 - torch takes seconds to import; --help must not
 
     parity, checks = export_bundle(run, out)

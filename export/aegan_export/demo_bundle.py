@@ -1,4 +1,4 @@
-"""Makes the built-in demo bundle: synthesised normal pumps, a tiny network, a bundle. One seed gives one bundle on one machine."""
+"""Makes the built-in demo bundle from synthesised pumps and a tiny network; reproducible on one machine."""
 
 import sys
 import tempfile
@@ -14,7 +14,7 @@ from aegan_monitor.program import run_command
 from aegan_train.config import load_config
 from aegan_train.fit import FitRequest, fit
 
-N_PUMPS = 12  # each a recording of its own
+N_PUMPS = 12  # one recording each
 CLIPS_PER_PUMP = 12
 CLIP_S = 10
 FIRST_SEED = 1000  # far from the seeds that the demo and its tests use
@@ -22,7 +22,7 @@ SAMPLE_RATE_HZ = 16_000
 
 
 def write_recordings(data: Path) -> None:
-    """Normal clips in DCASE layout, with a manifest of which pump each is of."""
+    """Write normal clips in DCASE layout, with a manifest that names the pump of each."""
     folder = data / "dev_data" / "pump" / "train"
     folder.mkdir(parents=True)
     lines = ["path,flight"]
@@ -36,8 +36,8 @@ def write_recordings(data: Path) -> None:
 
 
 def make_demo_bundle(out: Path) -> None:
-    """Synthesise, fit, export."""
-    torch.set_num_threads(1)  # the order of sums is part of the result
+    """Synthesise recordings, train, and export."""
+    torch.set_num_threads(1)  # the order of sums changes the result
     with tempfile.TemporaryDirectory() as name:
         data, run = Path(name) / "data", Path(name) / "run"
         write_recordings(data)
@@ -48,7 +48,7 @@ def make_demo_bundle(out: Path) -> None:
 
 
 def main() -> int:
-    """Entry point; a folder as the only argument goes before the built-in place."""
+    """Entry point; the optional argument is the output folder."""
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else demo_bundle()
 
     def make() -> int:

@@ -1,4 +1,4 @@
-"""The three graphs of a bundle, with one weights file between them."""
+"""Exports the three ONNX graphs of a bundle, which share one weights file."""
 
 import hashlib
 import logging
@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from aegan_monitor.detection.bundle import WEIGHTS
 from aegan_monitor.detection.network import GRAPH_OUTPUTS, GRAPHS, Graph
+from aegan_monitor.files import write_whole
 from aegan_train.networks import Discriminator, Generator
 from aegan_train.torch_session import latent_errors, picture_errors
 
 OPSET = 20
 LARGEST_BATCH = 512
 LEAST_SHARED_BYTES = 1024  # smaller constants stay in their graph
-ALIGNMENT_BYTES = 4096  # so that a runtime may map the file
+ALIGNMENT_BYTES = 4096  # allows a runtime to map the file
 RECON = "recon"
 
 
@@ -32,7 +33,7 @@ class EncoderGraph(nn.Module):
         self.encoder = generator.Encoder
 
     def forward(self, segments: Tensor) -> Tensor:
-        """The latent."""
+        """The latent z."""
         z: Tensor = self.encoder(segments)
         return z.flatten(1)
 
@@ -45,7 +46,7 @@ class EmbeddingGraph(nn.Module):
         self.discriminator = discriminator
 
     def forward(self, segments: Tensor) -> Tensor:
-        """f(x)."""
+        """The embedding f(x)."""
         return self.discriminator.embed(segments)
 
 
@@ -57,7 +58,7 @@ class GeneratorGraph(nn.Module):
         self.generator = generator
 
     def forward(self, segments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Errors and G(x)."""
+        """z errors, x errors and G(x)."""
         z = self.generator.Encoder(segments)
         recon = self.generator.Decoder(z)
         z_recon = self.generator.Encoder(recon)
@@ -88,7 +89,7 @@ def export_module(module: nn.Module, output_names: tuple[str, ...], segment_shap
         logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter's own deprecations; parity is what decides
+            warnings.simplefilter("ignore")  # deprecations inside the exporter; the parity check decides
             program: Any = torch.onnx.export(
                 module,
                 (example,),
@@ -108,14 +109,14 @@ def export_module(module: nn.Module, output_names: tuple[str, ...], segment_shap
 
 
 class WeightsFile:
-    """Collects large constants of several graphs; equal ones are stored once.
+    """The shared weights file: collects large constants of several graphs and stores equal ones once.
 
-    With `precision` fp16 they are stored as float16 and cast in the graph: lossless for weights that were rounded so.
+    With `precision` fp16 they are stored as float16 and cast in the graph, which is lossless for weights rounded to float16.
     """
 
     def __init__(self, precision: str) -> None:
         self._half = precision == "fp16"
-        self._content = bytearray()
+        self.content = bytearray()
         self._place_of: dict[bytes, tuple[int, int]] = {}
 
     def move_out(self, model: onnx.ModelProto) -> None:
@@ -140,10 +141,10 @@ class WeightsFile:
     def _refer(self, tensor: TensorProto, name: str, values: "np.ndarray[Any, Any]") -> None:
         raw = np.ascontiguousarray(values).tobytes()
         offset, length = self._place_of.setdefault(
-            hashlib.sha256(raw).digest(), (-(-len(self._content) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES, len(raw))
+            hashlib.sha256(raw).digest(), (-(-len(self.content) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES, len(raw))
         )
-        if offset >= len(self._content):
-            self._content.extend(bytes(offset - len(self._content)) + raw)
+        if offset >= len(self.content):
+            self.content.extend(bytes(offset - len(self.content)) + raw)
         shape, kind = values.shape, helper.np_dtype_to_tensor_dtype(values.dtype)
         tensor.Clear()
         tensor.name, tensor.data_type = name, kind
@@ -151,10 +152,6 @@ class WeightsFile:
         tensor.data_location = TensorProto.EXTERNAL
         for key, value in (("location", WEIGHTS), ("offset", str(offset)), ("length", str(length))):
             tensor.external_data.add(key=key, value=value)
-
-    def save(self, path: Path) -> None:
-        """Write the file."""
-        path.write_bytes(bytes(self._content))
 
 
 def write_graphs(modules: dict[Graph, nn.Module], folder: Path, segment_shape: tuple[int, int, int], precision: str) -> None:
@@ -170,5 +167,5 @@ def write_graphs(modules: dict[Graph, nn.Module], folder: Path, segment_shape: t
             del value.metadata_props[:]
         onnx.checker.check_model(model)
         weights.move_out(model)
-        (folder / f"{graph}.onnx").write_bytes(model.SerializeToString(deterministic=True))
-    weights.save(folder / WEIGHTS)
+        write_whole(folder / f"{graph}.onnx", model.SerializeToString(deterministic=True))
+    write_whole(folder / WEIGHTS, bytes(weights.content))

@@ -1,4 +1,4 @@
-"""The gate: a graph that does not compute what PyTorch computes, on real segments, is never written."""
+"""The parity check: refuses graphs that deviate from PyTorch on real segments."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ class ParityError(AeganError):
 
 @dataclass(frozen=True, slots=True)
 class OutputParity:
-    """How far one output of one graph is from PyTorch's."""
+    """The deviation of one output of one graph from PyTorch."""
 
     graph: Graph
     output: str
@@ -31,7 +31,7 @@ class OutputParity:
 
 
 def check_parity(modules: dict[Graph, nn.Module], folder: Path, segments: FloatArray) -> list[OutputParity]:
-    """Run every graph in `folder` on `segments` (float32 `[n, 1, n_bands, segment_frames]`) beside its module.
+    """Run every graph in `folder` on `segments` (float32 `[n, 1, n_bands, segment_frames]`) and compare it with its module.
 
     Raises:
         ParityError: An output deviates by more than TOLERANCE, or is not finite.
@@ -61,7 +61,7 @@ def run_torch(module: nn.Module, segments: FloatArray) -> list[FloatArray]:
 
 
 def run_onnx(folder: Path, graph: Graph, segments: FloatArray) -> list[FloatArray]:
-    """The graph's outputs, in order, on the CPU; also one segment at a time, to try the free batch dimension."""
+    """The graph's outputs, in order, on the CPU, in two batch sizes to test the free batch dimension."""
     session: Any = import_runtime().InferenceSession(str(folder / f"{graph}.onnx"), providers=["CPUExecutionProvider"])
     names = list(graph_outputs(graph))
     first, rest = segments[:1], segments[1:]

@@ -1,4 +1,4 @@
-"""Stamps over a restart: a clock that was wrong tells no duration."""
+"""Durations over a restart with a wrong clock."""
 
 import pytest
 
@@ -19,5 +19,5 @@ NOW_S = CLOCK_SET_FROM_S + 1e8
     ],
 )
 def test_what_passed_over_a_restart(since_s: float, until_s: float, expected_s: float) -> None:
-    """Never negative, never decades."""
+    """The time over a restart is never negative and never decades."""
     assert elapsed_s(since_s, until_s) == expected_s

@@ -1,4 +1,4 @@
-"""The one place where failures become exit codes and lines."""
+"""Errors become exit codes and lines in one place."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from aegan_monitor.program import run_command
 
 
 def fail(error: BaseException) -> int:
-    """A command that ends so."""
+    """A command that ends with this error."""
     raise error
 
 
@@ -23,12 +23,12 @@ def fail(error: BaseException) -> int:
     ],
 )
 def test_each_failure_has_its_code_and_its_lines(capsys: pytest.CaptureFixture[str], error: BaseException, code: int, told: str) -> None:
-    """No traceback for what a user can mend."""
+    """Each error has its exit code and lines, without a traceback."""
     assert run_command("prog", lambda: fail(error)) == code
     assert capsys.readouterr().err == told
 
 
 def test_a_fault_of_ours_is_not_hidden() -> None:
-    """A programming error stays a traceback."""
+    """A programming error keeps its traceback."""
     with pytest.raises(ZeroDivisionError):
         run_command("prog", lambda: 1 // 0)

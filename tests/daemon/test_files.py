@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and names that can be printed."""
+"""Atomic writing of files, and printable names."""
 
 import os
 import stat
@@ -33,7 +33,7 @@ for n_free_bytes in [*range(0, 20_001, 500), 9_999, 10_001]:
 
 @pytest.mark.process
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Wherever it becomes full: the file is whole, or what was there before is untouched; no temporary file stays."""
+    """On a full disk the file is complete or unchanged, and no temporary file stays."""
     done = subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -43,12 +43,12 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     [(b"pump 3, L\xc3\xbcfter.wav", "pump 3, L\u00fcfter.wav"), (b"L\xfcfter.wav", r"L\udcfcfter.wav"), (b"a\nb\x1b[2J", r"a\nb\x1b[2J")],
 )
 def test_a_name_is_one_printable_line(name: bytes, shown: str) -> None:
-    """What is printable is kept; the rest can neither break a line nor a terminal."""
+    """Control characters and bytes that are not UTF-8 are escaped; everything else is kept."""
     assert show_path(Path(os.fsdecode(name))) == shown
 
 
 def test_a_name_comes_after_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A power cut must find no final name without its content: content synced, then renamed, then the name synced."""
+    """Content is synced before the rename, and the folder after it."""
     calls: list[str] = []
     fsync, rename = os.fsync, os.rename
 

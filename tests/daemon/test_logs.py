@@ -1,4 +1,4 @@
-"""Log lines as people and as systemd's journal read them."""
+"""Log lines on a terminal and in systemd's journal."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from aegan_monitor.logs import goes_to_journal, make_handler
 
 @pytest.fixture
 def stream(tmp_path: Path) -> Iterator[TextIO]:
-    """A file in the part of stderr."""
+    """A file in place of stderr."""
     with (tmp_path / "stderr").open("w+", encoding="utf-8") as file:
         yield file
 
@@ -28,7 +28,7 @@ def journal(stream: TextIO) -> dict[str, str]:
 
 
 def written(stream: TextIO, environment: dict[str, str]) -> list[str]:
-    """What a few records become."""
+    """The lines of a few records."""
     log = logging.Logger("a logger of its own", logging.DEBUG)  # noqa: LOG001 - one that outlives no test
     log.addHandler(make_handler(stream, environment))
     log.debug("pump: %s", "detail")
@@ -44,7 +44,7 @@ def written(stream: TextIO, environment: dict[str, str]) -> list[str]:
 
 
 def test_the_journal_gets_a_priority_a_line_and_no_time(stream: TextIO) -> None:
-    """7 debug, 6 info, 4 warning, 3 error, 2 critical; a traceback's lines carry it too."""
+    """In the journal each line, also of a traceback, has its priority and no time."""
     lines = written(stream, journal(stream))
     assert lines[:5] == [
         "<7>pump: detail",
@@ -59,7 +59,7 @@ def test_the_journal_gets_a_priority_a_line_and_no_time(stream: TextIO) -> None:
 
 @pytest.mark.parametrize("environment", [{}, {"JOURNAL_STREAM": "8:1"}, {"JOURNAL_STREAM": ""}])
 def test_people_get_time_and_level(stream: TextIO, environment: dict[str, str]) -> None:
-    """In a terminal, and where a service's stderr was sent to a file: the variable alone says nothing."""
+    """A terminal and a file get time and level."""
     first = written(stream, environment)[0]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} DEBUG pump: detail", first)
 
@@ -74,7 +74,7 @@ def test_a_stream_that_is_no_file_is_no_journal(stream: TextIO) -> None:
 
 @pytest.mark.process
 def test_the_reason_why_a_service_does_not_start_is_an_error_to_the_journal(stream: TextIO, tmp_path: Path) -> None:
-    """So that `journalctl -p err` shows it."""
+    """The error of a failed start has priority `err`, so `journalctl -p err` shows it."""
     command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(tmp_path / "none.yaml")]
     done = subprocess.run(command, stderr=stream, env={**os.environ, **journal(stream)}, check=False, timeout=60)
     stream.seek(0)

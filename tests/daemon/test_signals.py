@@ -1,4 +1,4 @@
-"""What a signal handler calls: another signal, or the same one again, may come at any moment within it."""
+"""Signal handlers may be interrupted by any signal at any line."""
 
 import sys
 import threading
@@ -26,7 +26,7 @@ DEADLINE_S = 30.0  # a handler that waits for itself waits for ever
 
 
 def interrupt(action: Callable[[], object], by: Callable[[], object]) -> bool:
-    """Do `action`, with `by` in the same thread before each of its lines, as a handler comes; whether it came to its end."""
+    """Run `action` with `by` before each of its lines, as a signal handler; returns whether it ended."""
 
     def trace(_frame: FrameType, _event: str, _argument: object) -> Any:
         by()
@@ -46,7 +46,7 @@ def interrupt(action: Callable[[], object], by: Callable[[], object]) -> bool:
 
 
 def make_monitor(folder: Path) -> Callable[[], object]:
-    """The daemon's."""
+    """The daemon's monitor."""
     path = folder / "monitor.yaml"
     path.write_text(
         f"mqtt: {{port: {find_free_port()}}}\noutbox: {{path: outbox.sqlite}}\nmachines: [{{name: pump, bundle: {demo_bundle()}}}]\n"
@@ -55,17 +55,17 @@ def make_monitor(folder: Path) -> Callable[[], object]:
 
 
 def make_reloader(_: Path) -> Callable[[], object]:
-    """What SIGHUP calls."""
+    """The reloader, which SIGHUP calls."""
     return Reloader(lambda setup: setup).request
 
 
 def make_meter(_: Path) -> Callable[[], object]:
-    """That of `devices --meter`."""
+    """The meter of `devices --meter`."""
     return Meter([], 1, print, redraws=False, interval_s=1.0).stop
 
 
 def make_recorder(folder: Path) -> Callable[[], object]:
-    """That of `record`."""
+    """The recorder of `record`."""
     ring = Ring(1024, 1)
     supervisor = CaptureSupervisor("pump", ScriptedCapture([]), ring, live=False, waits=False, no_data_s=1.0, retry_s=1.0)
     return Recorder(supervisor, ring, ClipWriter(ClipFolder(folder, "pump"), 16_000, Quota(), print), 16_000, print).stop
@@ -73,13 +73,13 @@ def make_recorder(folder: Path) -> Callable[[], object]:
 
 @pytest.mark.parametrize("make", [make_monitor, make_reloader, make_meter, make_recorder])
 def test_a_handler_may_be_interrupted_by_itself(make: Callable[[Path], Callable[[], object]], tmp_path: Path) -> None:
-    """As by Ctrl-C twice, or by SIGTERM and Ctrl-C: the main thread must not wait for itself."""
+    """A handler that interrupts itself does not deadlock."""
     ask = make(tmp_path)
     assert interrupt(ask, ask)
 
 
 def test_a_reload_is_asked_for_while_one_begins() -> None:
-    """It does not stand still, and neither is forgotten."""
+    """A reload requested while another begins neither deadlocks nor is lost."""
     setup: Any = None  # nothing looks at it
     reloader = Reloader(lambda before: before)
     reloader.request()

@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 PACKAGE = "aegan_monitor"
 SKIPPED = {"__init__", "__pycache__"}
 
@@ -51,25 +49,3 @@ def test_the_picture_is_the_tree(repository: Path) -> None:
     there = list_package(repository / "daemon" / PACKAGE)
     missing, gone = sorted(there - named), sorted(named - there)
     assert (missing, gone) == ([], []), f"docs/architecture.md, picture of the folders: add {missing}, remove {gone}"
-
-
-@pytest.mark.parametrize(
-    ("picture", "named"),
-    [
-        ("aegan_monitor/  errors\n  types\n", {"errors", "types"}),
-        (
-            "aegan_monitor/\n  audio/  ring level.py  # Sound\n    device/  alsa\n  cli\n",
-            {"audio/", "audio/ring", "audio/level", "audio/device/", "audio/device/alsa", "cli"},
-        ),
-        ("aegan_monitor/   # the daemon\n  demo/\n    pump\n    bundle\n\n  cli.py\n", {"demo/", "demo/pump", "demo/bundle", "cli"}),
-    ],
-)
-def test_a_picture_is_read_by_its_indents(picture: str, named: set[str]) -> None:
-    """Folders on lines of their own or with their modules, at any depth."""
-    assert parse_picture(picture) == named
-
-
-def test_a_page_without_a_picture_is_refused() -> None:
-    """With what it lacks."""
-    with pytest.raises(AssertionError, match="expected a fenced block that begins with aegan_monitor/"):
-        find_picture("```\ntrain/\n```\n")

@@ -50,7 +50,7 @@ class AlternatingSound:
         return loop
 
     def _find_gain_db(self, loop: DoubleArray) -> float:
-        """The level at which the threshold lies amid the two scores."""
+        """The gain at which the threshold lies between the two scores."""
         low, high = 0.0, 20.0
         for _ in range(30):
             middle = (low + high) / 2

@@ -1,4 +1,4 @@
-"""A sound server and a PortAudio without either: what they list is set by the test, and so is what their streams give."""
+"""A fake sound server and a fake PortAudio, whose devices and samples the test sets."""
 
 import time
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def make_source(name: str, description: str = "", *, monitor: bool = False, defa
 
 @dataclass(eq=False)
 class FalseStream:
-    """Gives what it was told, then nothing, until it is closed."""
+    """A stream that gives the items of the test, then nothing until it is closed."""
 
     items: list[Item] = field(default_factory=list)
     sample_rate_hz: int = 16_000
@@ -53,12 +53,12 @@ class FalseStream:
         return item
 
     def close(self) -> None:
-        """Remember it."""
+        """Record the closing."""
         self.closed = True
 
 
 class FalseServer(PulseServer):
-    """A sound server with the `sources` that the test sets; None: none answers."""
+    """A sound server with the `sources` that the test sets; None: no server answers."""
 
     def __init__(self, *sources: Source, stream: Callable[[str], Stream] = lambda _: FalseStream()) -> None:
         super().__init__("unix:/nowhere")
@@ -82,7 +82,7 @@ class FalseServer(PulseServer):
 
 
 class FalsePortAudio(PortAudio):
-    """PortAudio with devices of these names, the first of them the default; None: it is not installed."""
+    """PortAudio with devices of these names, the first being the default; None: not installed."""
 
     def __init__(self, *names: str, stream: Callable[[str], Stream] = lambda _: FalseStream()) -> None:
         super().__init__(["false"])
@@ -102,18 +102,18 @@ class FalsePortAudio(PortAudio):
 
 
 def ramp(n_samples: int, start: float = 1.0, *, overflowed: bool = False) -> Chunk:
-    """Samples that all differ: `start`, `start` + 1, ... thousandths in channel 0, their negatives in channel 1."""
+    """Distinct samples: `start`, `start` + 1, ... thousandths in channel 0, their negatives in channel 1."""
     values = ((start + np.arange(n_samples)) / 1000).astype(np.float32)
     return Chunk(np.stack([values, -values], axis=1), overflowed)
 
 
 def flat(n_samples: int, value: float = 0.0) -> Chunk:
-    """One value in both channels."""
+    """One constant value in both channels."""
     return Chunk(np.full((n_samples, 2), value, np.float32))
 
 
 class Lab:
-    """A microphone on a false sound server, with a clock of its own; each opening gives the next list of items."""
+    """A microphone on a fake sound server with its own clock; each opening gives the next list of items."""
 
     def __init__(self, *openings: list[Item], wanted: str | None = None, channel: int = 0, device_rate_hz: int = RATE_HZ) -> None:
         self.now_s = 100.0
@@ -127,16 +127,16 @@ class Lab:
         )
 
     def open_stream(self, _: str) -> FalseStream:
-        """The next opening."""
+        """Open the next stream."""
         self.stream = FalseStream(self.openings.pop(0) if self.openings else [], self.rate_hz)
         return self.stream
 
     def tell_time(self) -> float:
-        """By the device's clock, so that its rate is right."""
+        """The time of the device's clock, so that its rate is right."""
         return self.stream.passed_s if self.stream else 0.0
 
     def read(self, n_blocks: int = 1) -> list[Block]:
-        """Blocks with samples."""
+        """The blocks with samples."""
         found: list[Block] = []
         while len(found) < n_blocks:
             block = self.capture.read()
@@ -145,7 +145,7 @@ class Lab:
         return found
 
     def fail(self) -> CaptureError:
-        """Read until it breaks."""
+        """Read until the error."""
         try:
             while True:
                 self.capture.read()
@@ -153,7 +153,7 @@ class Lab:
             return error
 
     def refuse(self) -> str:
-        """What it says when it does not open."""
+        """The error of opening."""
         with pytest.raises(CaptureError) as caught:
             self.capture.open()
         return str(caught.value)

@@ -1,4 +1,4 @@
-"""A configuration with every key, and what `load_config` makes of one."""
+"""A configuration with every key, and helpers that load one."""
 
 from pathlib import Path
 from typing import Any
@@ -51,14 +51,14 @@ FULL: Data = {
 
 
 def settle(folder: Path, data: Data | str) -> MonitorConfig:
-    """What `load_config` makes of `data`."""
+    """The configuration that `load_config` makes of `data`."""
     path = folder / "m.yaml"
     path.write_text(data if isinstance(data, str) else yaml.safe_dump(data), encoding="utf-8")
     return load_config(path)
 
 
 def problems(folder: Path, data: Data | str) -> list[str]:
-    """What `load_config` says of `data`, a line each, without the folder."""
+    """The messages of `load_config` about `data`, one line each, without the folder."""
     with pytest.raises(ConfigError) as caught:
         settle(folder, data)
     return str(caught.value).replace(f"{folder}/", "").split("\n")

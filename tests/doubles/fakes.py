@@ -1,4 +1,4 @@
-"""Small real implementations of what the line is given through constructors."""
+"""Small real implementations that tests pass to constructors."""
 
 import threading
 
@@ -16,7 +16,7 @@ N_EMBEDDING = 6
 
 
 class ArithmeticSession:
-    """A network of plain sums, so that a test knows what every output is; counts the segments that went through."""
+    """A network of plain sums with predictable outputs, which counts its segments."""
 
     def __init__(self) -> None:
         self.n_segments = 0
@@ -31,7 +31,7 @@ class ArithmeticSession:
 
 
 def make_fields(clip: ClipParameters | None = None) -> BundleFields:
-    """What a pipeline reads of a bundle's record."""
+    """The fields of a bundle's record that a pipeline reads."""
     return BundleFields.model_construct(
         fusion={},
         features=FeatureParameters(),
@@ -49,7 +49,7 @@ def make_reference() -> ReferenceSet:
 
 
 class ScriptedCapture:
-    """Opens, gives and fails as its script says: a list of blocks and errors for each time that it is opened."""
+    """A capture that follows a script: blocks and errors for each opening."""
 
     def __init__(self, script: list[list[Block | CaptureError]], sample_rate_hz: int = 16_000) -> None:
         self.sample_rate_hz = sample_rate_hz
@@ -83,7 +83,7 @@ def block(start: int, n: int = 512) -> Block:
 
 
 class EndingCapture:
-    """Whole hops of sound, and then its end, which comes when it may."""
+    """A capture of whole hops whose end the test allows."""
 
     def __init__(self, sample_rate_hz: int) -> None:
         self.sample_rate_hz = sample_rate_hz

@@ -14,7 +14,7 @@ ACCEPTED = b"\x20\x03\x00\x00\x00"  # CONNACK of MQTT 5
 
 
 def read_packet(stream: BinaryIO) -> tuple[int, bytes]:
-    """The next MQTT packet: its first byte, and what follows its length."""
+    """The next MQTT packet: its first byte and its body."""
     first, length, shift = stream.read(1)[0], 0, 0
     while True:
         digit = stream.read(1)[0]
@@ -25,7 +25,7 @@ def read_packet(stream: BinaryIO) -> tuple[int, bytes]:
 
 
 class Accepted(NamedTuple):
-    """A connection that was accepted, a moment after `told_s`."""
+    """A connection that was accepted just after `told_s`."""
 
     peer: socket.socket
     stream: BinaryIO
@@ -34,7 +34,7 @@ class Accepted(NamedTuple):
 
 @contextlib.contextmanager
 def accepting(server: socket.socket, accepted: bytes = ACCEPTED) -> Iterator[Accepted]:
-    """The first connection that hears of it in time, and says something then: a busy machine may keep a publisher waiting for too long."""
+    """The first connection that sends something in time; a busy machine may drop earlier ones."""
     is_heard = False
     while not is_heard:
         peer, _ = server.accept()

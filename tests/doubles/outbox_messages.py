@@ -1,4 +1,4 @@
-"""Messages for an outbox, and what a publisher does with it."""
+"""Messages for an outbox, and the steps of a publisher."""
 
 from aegan_monitor.messages.model import Kind
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message
@@ -18,18 +18,18 @@ class Clock:
 
 
 def make_message(kind: Kind, text: str, machine: str = "pump") -> Message:
-    """A message whose payload is its name."""
+    """A message whose payload is this text."""
     qos, retained = QOS_AND_RETAINED[kind]
     return Message(f"aegan/hall/{machine}/{kind}", text.encode(), qos, retained, kind)
 
 
 def texts(outbox: Outbox) -> list[str]:
-    """The payloads that wait, in order."""
+    """The waiting payloads, in order."""
     return [message.payload.decode() for message in outbox.pending()]
 
 
 def take(outbox: Outbox) -> Entry:
-    """Send the next row."""
+    """Send the next entry."""
     row = outbox.next()
     assert row is not None
     outbox.sent(row)
@@ -37,7 +37,7 @@ def take(outbox: Outbox) -> Entry:
 
 
 def deliver(outbox: Outbox) -> list[str]:
-    """Send and acknowledge until nothing may go out."""
+    """Send and acknowledge until nothing may be sent; returns the payloads."""
     found = []
     while (row := outbox.next()) is not None:
         outbox.sent(row)
@@ -47,7 +47,7 @@ def deliver(outbox: Outbox) -> list[str]:
 
 
 def filled(*messages: Message, **settings: float) -> Outbox:
-    """An outbox into which these were put."""
+    """An outbox with these messages."""
     outbox = Outbox(**settings)  # type: ignore[arg-type]
     for message in messages:
         outbox.put(message)
@@ -55,5 +55,5 @@ def filled(*messages: Message, **settings: float) -> Outbox:
 
 
 def events(n: int, machine: str = "pump") -> list[Message]:
-    """e0, e1, ..."""
+    """Events named e0, e1, ..."""
     return [make_message("event", f"e{i}", machine) for i in range(n)]

@@ -10,7 +10,7 @@ SIZES = (64, 32, 16, 8, 4)
 
 
 def norm_keys(key: str, norm: str, n_channels: int, size: int) -> dict[str, torch.Tensor]:
-    """One norm layer's entries, with numbers of their own."""
+    """The entries of one norm layer, with random values."""
     if norm == "in":
         return {}
     shape = (n_channels, size, size) if norm == "ln" else (n_channels,)
@@ -22,12 +22,12 @@ def norm_keys(key: str, norm: str, n_channels: int, size: int) -> dict[str, torc
 
 
 def convolution(n_out: int, n_in: int) -> torch.Tensor:
-    """A kernel that keeps the size of what passes."""
+    """A random kernel that preserves the scale of its input."""
     return torch.randn(n_out, n_in, 4, 4).div((16 * n_in) ** 0.5)
 
 
 def make_reference_checkpoint(norm: str, *, first_norm: bool = True) -> dict[str, Any]:
-    """The dict that the reference code saves, spelt out from the description of its keys."""
+    """The dict that the reference code saves, built from the description of its keys."""
     torch.manual_seed(0)
     generator: dict[str, torch.Tensor] = {}
     i, n_in = 0, 1

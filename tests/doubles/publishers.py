@@ -1,4 +1,4 @@
-"""What tests of a publisher have in common."""
+"""Shared parts of the publisher's tests."""
 
 import threading
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Make = Callable[..., MqttPublisher]
 
 
 def wait_for_end(n_left: int = 0) -> None:
-    """Until no more publishers than that have their thread."""
+    """Wait until at most this many publisher threads run."""
     wait_until(lambda: [thread.name for thread in threading.enumerate()].count("mqtt") == n_left, "the end of a publisher's thread")
 
 

@@ -1,4 +1,4 @@
-"""Sound cards without hardware: made-up `/proc` and `/sys` trees, and a sounddevice that lists and records what it is told."""
+"""Sound cards without hardware: imitated `/proc` and `/sys` trees, and a fake sounddevice."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def plug(root: Path, number: int, card_id: str, *, usb_path: str = "", serial: str = "", devices: tuple[int, ...] = (0,)) -> None:
-    """Make a card as the kernel shows it."""
+    """Add a card as the kernel shows it."""
     card = root / "proc" / "asound" / f"card{number}"
     for device in devices:
         (card / f"pcm{device}c").mkdir(parents=True)
@@ -29,11 +29,11 @@ def plug(root: Path, number: int, card_id: str, *, usb_path: str = "", serial: s
 
 
 class FalsePortAudioError(Exception):
-    """As sounddevice raises it."""
+    """An error as sounddevice raises it."""
 
 
 class FalseSoundDevice:
-    """What the child uses of sounddevice."""
+    """The part of sounddevice that the child uses."""
 
     PortAudioError = FalsePortAudioError
     default = SimpleNamespace(hostapi=0)
@@ -57,7 +57,7 @@ class FalseSoundDevice:
 
 
 class FalseStream:
-    """Two chunks, the second behind an overflow; then it is unplugged."""
+    """A stream of two chunks, the second after an overflow, that is then unplugged."""
 
     def __init__(self, rate_hz: float, n_channels: int) -> None:
         self.samplerate = rate_hz
@@ -112,6 +112,6 @@ class RawInputStream:
 
 
 def write_noisy_sounddevice(folder: Path) -> Path:
-    """Into a folder for PYTHONPATH: a `sounddevice` whose one device gives noise of about -36 dBFS for ever; what lies in the folder."""
+    """Write a `sounddevice` module for PYTHONPATH whose only device gives endless noise of about -36 dBFS."""
     (folder / "sounddevice.py").write_text(_NOISY)
     return folder

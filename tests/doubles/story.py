@@ -1,4 +1,4 @@
-"""One machine's alarm without sound: each decision is given, and what is published is kept."""
+"""One machine's alarm without sound: the test gives each decision, and the published messages are kept."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,12 +27,12 @@ LOUD = 1e9  # no threshold is above it
 
 @cache
 def open_demo() -> Bundle:
-    """The demo's bundle."""
+    """The demo bundle."""
     return load_bundle(demo_bundle())
 
 
 class SamplePipeline(Pipeline):
-    """Each hop of samples is a decision, whose score is its first sample."""
+    """A pipeline in which each hop is a decision whose score is its first sample."""
 
     def __init__(self, score: str, hop_samples: int = HOP_SAMPLES) -> None:
         self._score_id, self._hop_samples, self._end_sample = score, hop_samples, 0
@@ -49,7 +49,7 @@ class SamplePipeline(Pipeline):
 
 
 class Story:
-    """An alarm with delays in hops, a decision a hop; `told` is what was published since it was read last."""
+    """An alarm with delays in hops and one decision a hop; `told` holds the messages published since the last read."""
 
     def __init__(self, record: AlarmRecord | None = None, on_hops: float = 0, off_hops: float = 0, basis: str = "basis") -> None:
         self.now_s, self._sample, self._delays, self._ids = 0.0, 0, (on_hops, off_hops), count()
@@ -58,7 +58,7 @@ class Story:
         self.start(basis)
 
     def start(self, basis: str = "basis", boot_s: float = 0.0, after_s: float = 0.0) -> None:
-        """A start from what is stored, `after_s` later; the boot clock then shows `boot_s`."""
+        """A start from the stored record, `after_s` later; the boot clock then shows `boot_s`."""
         bundle, on_off_s = open_demo(), [hops * HOP_S for hops in self._delays]
         judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=on_off_s[0], off_delay_s=on_off_s[1]))
         self.machine = Machine("pump", SamplePipeline(bundle.record.score), judge, basis, lambda: f"id-{next(self._ids)}")
@@ -69,21 +69,21 @@ class Story:
 
     @property
     def time(self) -> datetime:
-        """Wall time."""
+        """The wall-clock time."""
         return NOW + timedelta(seconds=self.now_s)
 
     @property
     def clock_s(self) -> float:
-        """The boot clock."""
+        """The boot clock in seconds."""
         return self.now_s + self.boot_s
 
     @property
     def record(self) -> AlarmRecord:
-        """The alarm, without what each decision changes."""
+        """The stored record, without the fields that each decision changes."""
         return replace(self.machine.record, score=0.0, threshold=0.0, measured_at=None, shelf_left_s=0.0)
 
     def decide(self, *exceeded: bool, after_gap: bool = False) -> None:
-        """Decisions, one after the other, and the worker's look after each."""
+        """Make decisions, with the worker's turn after each."""
         for each in exceeded:
             self._sample += 1_000_000 if after_gap else 0
             self.now_s += HOP_S
@@ -94,12 +94,12 @@ class Story:
             self.wait(0)
 
     def wait(self, after_s: float) -> None:
-        """Time that passes without a decision."""
+        """Let time pass without a decision."""
         self.now_s += after_s
         self._tell(self.machine.look(self.time, self.clock_s))
 
     def say(self, command: CommandName, **fields: float | str) -> str:
-        """A command; why it was refused."""
+        """Send a command; returns the reason of a refusal."""
         found = self.machine.obey(Command.model_validate({"command": command, **fields}), self.time, self.clock_s)
         result = found[-1]
         assert isinstance(result, payloads.Result)
@@ -107,7 +107,7 @@ class Story:
         return result.reason
 
     def sense(self, state: str) -> None:
-        """The sensor's state."""
+        """Set the sensor's state."""
         self._tell(self.machine.sense(SensorState(state), self.time))
 
     def events(self) -> list[payloads.Event]:
@@ -116,7 +116,7 @@ class Story:
         return found
 
     def kinds(self) -> list[str]:
-        """Their kinds."""
+        """The kinds of the events since the last call."""
         return [event.kind for event in self.events()]
 
     @property

@@ -1,4 +1,4 @@
-"""Data sets and recordings that the tests make for themselves."""
+"""Synthesised data sets and recordings."""
 
 import re
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ TONE_S = 0.5  # of the tone that `add_tone` adds
 
 
 def write_wav(path: Path, samples: np.ndarray, rate_hz: int = RATE_HZ, subtype: str = "PCM_16") -> Path:
-    """A recording at `path`."""
+    """Write a recording to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, samples, rate_hz, subtype=subtype)
     return path
@@ -103,14 +103,14 @@ def write_dcase2022(folder: Path) -> Path:
 
 
 def band_power(bundle: Bundle, samples: FloatArray, band: int, start_s: float) -> float:
-    """Mean power of a band where a tone from `start_s` on fills the window."""
+    """Mean power of a band over a tone's time from `start_s` on."""
     hop_s = bundle.record.features.hop_s
     db = LogMel(bundle.record.features, bundle.reference.filterbank).transform_clip(samples).db
     return float(np.mean(10 ** (db[band, round(start_s / hop_s) + 3 : round((start_s + TONE_S) / hop_s) - 2] / 10)))
 
 
 def add_tone(bundle: Bundle, samples: FloatArray, hz: float, start_s: float, over_db: float) -> FloatArray:
-    """The clip with a tone of TONE_S that is so much stronger than the clip in the tone's band at that time."""
+    """The clip with a tone of TONE_S that is louder than the clip in the tone's band by the given factor."""
     start, n = round(start_s * RATE_HZ), round(TONE_S * RATE_HZ)
     tone = np.zeros(len(samples), np.float32)
     tone[start : start + n] = np.sin(2 * np.pi * hz * np.arange(n) / RATE_HZ)

@@ -1,4 +1,4 @@
-"""Events that a writer writes, and the file that it leaves."""
+"""Events for a writer, and the file that it writes."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def make_event(text: str) -> Message:
 
 
 def put(outbox: Outbox, writer: Writer, *texts: str) -> None:
-    """Put events, and wait until they may go out."""
+    """Put events, and wait until they may be sent."""
     for text in texts:
         outbox.put(make_event(text), alarms={"pump": text.encode()})
     writer.settle(STEP_DEADLINE_S)
@@ -26,7 +26,7 @@ def put(outbox: Outbox, writer: Writer, *texts: str) -> None:
 
 
 def read(path: Path) -> list[str]:
-    """The events in a file that nobody has open."""
+    """The events in a closed store file."""
     store = Store(path)
     found = store.open()
     store.close()

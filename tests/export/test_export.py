@@ -1,4 +1,4 @@
-"""Export: right, whole, or not at all."""
+"""Export: correct, atomic and reproducible bundles."""
 
 import json
 import shutil
@@ -24,14 +24,14 @@ SEGMENTS = np.random.default_rng(0).uniform(-1, 1, (5, 1, 128, 128)).astype(np.f
 
 
 def test_a_bundle_is_whole(bundle_folder: Path) -> None:
-    """Its files, and a record that agrees with them."""
+    """A bundle has all files, and its record agrees with them."""
     assert {path.name for path in bundle_folder.iterdir()} == {"bundle.json", *PAYLOAD}
     assert load_bundle(bundle_folder).record.provenance.n_epochs == 3
 
 
 @pytest.mark.parametrize("graph", ["encoder", "embedding", "generator"])
 def test_each_graph_loads_alone_and_takes_any_batch(bundle_folder: Path, graph: str) -> None:
-    """In plain ONNX Runtime, with 1, 3 and 200 segments."""
+    """Each graph runs alone in plain ONNX Runtime with 1, 3 and 200 segments."""
     session = onnxruntime.InferenceSession(str(bundle_folder / f"{graph}.onnx"), providers=["CPUExecutionProvider"])
     for n in (1, 3, 200):
         outputs = session.run(None, {"segments": np.zeros((n, 1, 128, 128), np.float32)})
@@ -39,7 +39,7 @@ def test_each_graph_loads_alone_and_takes_any_batch(bundle_folder: Path, graph: 
 
 
 def test_shared_weights_are_stored_once(bundle_folder: Path, run_folder: Path) -> None:
-    """The encoder stands in two graphs, and its bytes once in weights.bin; graphs name no path of this machine."""
+    """The encoder's weights are stored once for two graphs, and the graphs contain no path of this machine."""
     training = load_checkpoint(run_folder, torch.device("cpu"))
     parts = (training.generator, training.discriminator.main, training.discriminator.feat_extract_layer)
     n_bytes = sum(4 * parameter.numel() for part in parts for parameter in part.parameters())
@@ -52,14 +52,14 @@ def test_shared_weights_are_stored_once(bundle_folder: Path, run_folder: Path) -
 
 
 def test_bundles_are_reproducible(run_folder: Path, bundle_folder: Path, tmp_path: Path) -> None:
-    """One run gives one bundle, byte for byte."""
+    """One run gives the same bundle byte for byte."""
     export_bundle(run_folder, tmp_path / "again")
     for name in ("bundle.json", *PAYLOAD):
         assert (tmp_path / "again" / name).read_bytes() == (bundle_folder / name).read_bytes(), name
 
 
 def spoil(run: Path, tmp_path: Path) -> Path:
-    """A run whose checkpoint is not what its record was made with."""
+    """A run whose checkpoint differs from its record."""
     copy = shutil.copytree(run, tmp_path / "spoiled")
     state = torch.load(copy / "checkpoint.pt", weights_only=True)
     state["netD"]["feat_extract_layer.0.weight"] *= 1.5
@@ -68,7 +68,7 @@ def spoil(run: Path, tmp_path: Path) -> Path:
 
 
 def test_nothing_is_written_when_the_golden_check_fails(run_folder: Path, tmp_path: Path) -> None:
-    """And an older bundle in that place stays."""
+    """A failed golden check writes nothing and keeps an older bundle."""
     out = tmp_path / "bundle"
     run = spoil(run_folder, tmp_path)
     command = [sys.executable, "-m", "aegan_export.cli", str(run), "--out", str(out)]
@@ -99,7 +99,7 @@ def test_the_parity_gate_finds_another_network(tmp_path: Path, run_folder: Path)
 @pytest.mark.parametrize("norm", ["ln", "bn", "in"])
 @pytest.mark.parametrize("first_norm", [True, False])
 def test_every_kind_of_network_exports(tmp_path: Path, norm: Norm, first_norm: bool) -> None:
-    """All norms of the method, with and without the first."""
+    """All norms of the method export, with and without the first norm."""
     config = TrainConfig(ndf=4, nz=8, generator_norm=norm, discriminator_norm=norm, first_norm=first_norm)
     torch.manual_seed(0)
     modules = make_modules(Generator(config.network), Discriminator(config.network))
@@ -109,7 +109,7 @@ def test_every_kind_of_network_exports(tmp_path: Path, norm: Norm, first_norm: b
 
 
 def test_a_folder_that_is_no_bundle_is_left_alone(run_folder: Path, tmp_path: Path) -> None:
-    """--out on someone's documents is refused."""
+    """--out on a folder that is no bundle is refused."""
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "letter.txt").write_text("dear")
     command = [sys.executable, "-m", "aegan_export.cli", str(run_folder), "--out", str(tmp_path / "precious")]
@@ -120,7 +120,7 @@ def test_a_folder_that_is_no_bundle_is_left_alone(run_folder: Path, tmp_path: Pa
 
 
 def test_neighbours_of_the_bundle_are_left_alone(run_folder: Path, tmp_path: Path) -> None:
-    """A folder that somebody named OUT.old or OUT.tmp is not ours, and nothing of ours stays beside the bundle."""
+    """Folders named OUT.old and OUT.tmp are not touched, and no temporary folder stays."""
     for name in ("pump.old", "pump.tmp"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "backup").write_text("precious")
@@ -132,7 +132,7 @@ def test_neighbours_of_the_bundle_are_left_alone(run_folder: Path, tmp_path: Pat
 
 
 def test_the_demo_bundle_is_small_and_stored_as_fp16(repository: Path) -> None:
-    """Under 8 MB, no file over 4 MiB."""
+    """The demo bundle is under 8 MB, with no file over 4 MiB."""
     folder = repository / "daemon" / "aegan_monitor" / "demo" / "bundle"
     sizes = [path.stat().st_size for path in folder.iterdir()]
     assert sum(sizes) < 8e6

@@ -1,4 +1,4 @@
-"""Training and export on a disk that is full: one line that names the place and the remedy, and nothing half written."""
+"""Training and export on a full disk: one line with place and remedy, and no partial file."""
 
 import re
 import sys
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.mount
     ids=["features", "first checkpoint", "second checkpoint"],
 )
 def test_fit_on_a_full_disk(dataset: Path, tmp_path: Path, n_bytes: int, line: str, left: str) -> None:
-    """What was whole is kept, what was half is removed, and the line says how to go on."""
+    """`fit` keeps complete files, removes partial ones, and says how to continue."""
     command = [sys.executable, "-m", "aegan_train.cli", "fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny"]
     done = run_on_small_disk(tmp_path, n_bytes, [*command, "--epochs", 2, "--recipe", "reference", "--out", tmp_path / "run"])
     assert done.returncode == 1
@@ -33,7 +33,7 @@ def test_fit_on_a_full_disk(dataset: Path, tmp_path: Path, n_bytes: int, line: s
 
 
 def test_export_to_a_full_disk(run_folder: Path, tmp_path: Path) -> None:
-    """The target is named, not the run; how much room it needs is said; nothing is left of it."""
+    """Export names the target and the space that it needs, and leaves nothing."""
     done = run_on_small_disk(tmp_path, 1_000_000, [sys.executable, "-m", "aegan_export.cli", run_folder, "--out", tmp_path / "bundle"])
     assert done.returncode == 1
     expected = "bundle: cannot be written: No space left on device; a bundle of this run takes [0-9]+ MB: free as much there, or choose"

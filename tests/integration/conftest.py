@@ -1,4 +1,4 @@
-"""What tests of whole programs share: one process that has ours loaded."""
+"""Fixtures for tests of whole programs: one process with the daemon loaded."""
 
 from collections.abc import Iterator
 
@@ -10,12 +10,12 @@ from prepared import Prepared
 
 @pytest.fixture(scope="session")
 def prepared() -> Iterator[Prepared]:
-    """A process that has the daemon loaded and forks a child for every call."""
+    """A process with the daemon loaded that forks a child for every call."""
     with Prepared(*MODULES) as process:
         yield process
 
 
 @pytest.fixture
 def aegan_monitor(prepared: Prepared) -> CommandLine:
-    """The program."""
+    """Calls `aegan-monitor` in the prepared process."""
     return CommandLine(prepared)

@@ -1,4 +1,4 @@
-"""A wall clock that jumps by hours while the daemon runs: it hears, decides, counts and delivers as if nothing had been."""
+"""Wall-clock jumps of hours change neither decisions, numbers nor delivery of a running daemon."""
 
 import contextlib
 import itertools
@@ -38,19 +38,19 @@ pytestmark = [pytest.mark.broker, pytest.mark.faketime, pytest.mark.timeout(300)
 
 @cache
 def make_round() -> bytes:
-    """A machine that is well, and then is not, as s16le."""
+    """Normal and then faulty sound of a machine, as s16le."""
     return np.round(make_loop(ROUND_HOPS, FAULT_HOPS) * 32768).astype("<i2").tobytes()
 
 
 def set_clock(folder: Path, offset: str) -> None:
-    """Let the daemon's wall clock be so far from ours."""
+    """Set the offset of the daemon's wall clock."""
     (folder / "new").write_text(offset)
     (folder / "new").rename(folder / "clock")
 
 
 @contextlib.contextmanager
 def running(folder: Path, broker: Mosquitto) -> Iterator["subprocess.Popen[bytes]"]:
-    """A daemon whose clock can be set, and whose sound comes from us."""
+    """A daemon with a settable clock that hears sound from the test."""
     config = folder / "monitor.yaml"
     config.write_text(
         f"node: box\nmqtt: {{host: 127.0.0.1, port: {broker.port}}}\noutbox: {{path: outbox.sqlite}}\nhealth_interval_s: 0.3\n"
@@ -72,7 +72,7 @@ def running(folder: Path, broker: Mosquitto) -> Iterator["subprocess.Popen[bytes
 
 
 def run(folder: Path, broker: Mosquitto, jumps: tuple[str, ...], n_rounds: int = N_ROUNDS) -> dict[str, list[dict[str, Any]]]:
-    """All that a daemon publishes about some rounds of the loop, by topic; its clock jumps while it decides about each piece."""
+    """All messages of a daemon over some rounds of sound, by topic; its clock jumps during each piece."""
     folder.mkdir(exist_ok=True)
     pcm = make_round() * n_rounds
     n_bytes = 2 * PIECE_HOPS * HOP_SAMPLES
@@ -104,7 +104,7 @@ def find_newest(subscriber: Subscriber) -> int:
 
 
 def test_no_decision_hangs_on_the_wall_clock(broker: Mosquitto, tmp_path: Path) -> None:
-    """Events, their order, samples, scores and durations are the same as without jumps; stamps do jump."""
+    """Order, samples, scores and durations of events equal those without jumps; time stamps do jump."""
     steady, jumpy = (run(tmp_path / name, broker, jumps) for name, jumps in (("steady", ("+0",)), ("jumpy", JUMPS)))
     stamped = {"id", "time", "score"}  # a score is a matter of the batch in its last digits
     events = [[{key: event[key] for key in event if key not in stamped} for event in found[EVENT_TOPIC]] for found in (steady, jumpy)]
@@ -124,7 +124,7 @@ def test_no_decision_hangs_on_the_wall_clock(broker: Mosquitto, tmp_path: Path) 
 
 
 def test_a_restart_with_the_clock_set_back_goes_on(broker: Mosquitto, tmp_path: Path) -> None:
-    """Numbers go on, and no alarm lasted for a negative time, or for decades."""
+    """Numbering continues, and durations are neither negative nor decades."""
     runs = [run(tmp_path, broker, (offset,), n_rounds=1)[EVENT_TOPIC] for offset in ("+0", "-5h", "-20000d", "+0")]
     events = {event["sequence"]: event for found in runs for event in found}  # a run may send those of the runs before it, too
     assert list(events) == list(range(1, len(events) + 1))
@@ -133,7 +133,7 @@ def test_a_restart_with_the_clock_set_back_goes_on(broker: Mosquitto, tmp_path: 
 
 
 def test_a_shelf_lasts_as_long_as_was_said(broker: Mosquitto, tmp_path: Path) -> None:
-    """Whatever the wall clock does meanwhile, and though nothing comes through the pipe."""
+    """A shelf keeps its duration over wall-clock jumps and without input."""
     shelve = f'{{"command": "shelve", "duration_s": {SHELF_S:g}}}'
     ended = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The demo: the alarm comes after the fault and reaches another process, for several pumps."""
+"""The demo: the alarm follows the fault and reaches another process."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from aegan_monitor.demo.show import FAULT_FROM_S
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_demo(seed: int) -> None:
-    """It ends by itself, with 0, after the subscriber has printed the alarm (eight times as fast as CI's `make demo`)."""
+    """The demo ends with 0 after the subscriber has printed the alarm, at eight times the speed of CI's `make demo`."""
     command = [sys.executable, "-m", "aegan_monitor.cli", "demo", "--seed", str(seed), "--speed", "8"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

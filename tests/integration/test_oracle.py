@@ -47,7 +47,7 @@ def mean_bands(path: Path) -> list[np.ndarray]:
 
 
 class Oracle:
-    """Scores clips from scratch."""
+    """Computes all scores of a clip independently."""
 
     def __init__(self, run: Path, data: Path) -> None:
         state = torch.load(run / "checkpoint.pt", weights_only=True)
@@ -109,12 +109,12 @@ def run_command(module: str, *arguments: object) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """JSON lines."""
+    """The objects of a JSON Lines file."""
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def test_replay_evaluate_and_the_oracle_agree(run_folder: Path, bundle_folder: Path, dataset: Path, tmp_path: Path) -> None:
-    """Every score of every test clip within 1e-4."""
+    """Every score of every test clip agrees within 1e-4."""
     clips = sorted((dataset / "dev_data" / "pump" / "test").glob("*.wav"))
     run_command("aegan_train.cli", "evaluate", run_folder, "--data", dataset, "--jsonl", tmp_path / "evaluate.jsonl")
     run_command("aegan_monitor.cli", "replay", "--bundle", bundle_folder, "--clips", "--jsonl", tmp_path / "replay.jsonl", *clips)
@@ -131,7 +131,7 @@ def test_replay_evaluate_and_the_oracle_agree(run_folder: Path, bundle_folder: P
 
 
 def test_a_stream_is_the_same_however_it_is_cut_into_files(bundle_folder: Path, dataset: Path, tmp_path: Path) -> None:
-    """Three recordings joined, and the same sound in pieces of odd lengths, give the same decisions."""
+    """Joined recordings, and the same sound cut into odd lengths, give the same decisions."""
     clips = sorted((dataset / "dev_data" / "pump" / "test").glob("*.wav"))[:3]
     sound = np.concatenate([soundfile.read(path, dtype="float32")[0] for path in clips])
     cuts = np.cumsum([0, 777, 12_345, 160_001, 3, 99_999])

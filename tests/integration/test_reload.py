@@ -1,4 +1,4 @@
-"""A reload of a daemon that runs: a machine that did not change loses neither a sample nor a decision, whatever is done to the others."""
+"""Reloads of a running daemon: a machine that did not change loses no sample and no decision."""
 
 import contextlib
 import itertools
@@ -39,7 +39,7 @@ def fan(more: str = "", bundle: Path | None = None) -> str:
 
 
 def write_config(folder: Path, port: int, *machines: str) -> Path:
-    """A configuration, over the one before."""
+    """Overwrite the configuration."""
     path = folder / "monitor.yaml"
     path.write_text(
         f"node: box\nhealth_interval_s: 1\nmqtt: {{host: 127.0.0.1, port: {port}, keepalive_s: 5, retry_s: 1}}\n"
@@ -49,19 +49,19 @@ def write_config(folder: Path, port: int, *machines: str) -> Path:
 
 
 def reload(daemon: Daemon) -> tuple[int, str]:
-    """As the unit does on `systemctl reload`: exit code, and what it said."""
+    """Reload as the unit does on `systemctl reload`: exit code and output."""
     command = [sys.executable, "-m", "aegan_monitor.cli", "reload", str(daemon.pid)]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=DEADLINE_S)
     return done.returncode, done.stderr
 
 
 def wait_for_log(daemon: Daemon, text: str) -> None:
-    """What it has logged a thread of ours reads, in its own time."""
+    """Wait until the log reader has this line."""
     wait_until(lambda: text in daemon.log, f"{text!r} in its log", DEADLINE_S)
 
 
 def make_slow_bundle(folder: Path) -> Path:
-    """A bundle that is found wrong only after gigabytes of zeros, which take no place on the disk, were read."""
+    """A bundle whose damage is found only after reading gigabytes of zeros (a sparse file)."""
     shutil.copytree(demo_bundle(), folder)
     with (folder / LARGE_FILE).open("wb") as file:
         file.truncate(LARGE_BYTES)
@@ -72,7 +72,7 @@ def make_slow_bundle(folder: Path) -> Path:
 
 
 def replace_fan(folder: Path, broker: Mosquitto, daemon: Daemon, subscriber: Subscriber) -> None:
-    """Its alarm goes on, under the same id, without an event: the same bundle and threshold judge it."""
+    """Replace the fan by another with the same bundle and threshold: its alarm keeps its id, without an event."""
     raised = subscriber.wait_for(lambda m: m.topic == "aegan/box/fan/event", DEADLINE_S).json()
     assert (raised["kind"], raised["sequence"]) == ("raised", 1)
     write_config(folder, broker.port, PUMP, fan(", no_data_s: 7"))
@@ -84,7 +84,7 @@ def replace_fan(folder: Path, broker: Mosquitto, daemon: Daemon, subscriber: Sub
 
 
 def fail_to_load_a_slow_bundle(folder: Path, broker: Mosquitto, daemon: Daemon, subscriber: Subscriber) -> None:
-    """Decisions go on while it is read; then the reason is told to whoever asked, in the log and in health."""
+    """Decisions continue while the bundle is read; then caller, log and health give the reason."""
     slow = make_slow_bundle(folder / "slow")
     write_config(folder, broker.port, PUMP, YARD, fan(bundle=slow))
     code, told = reload(daemon)
@@ -100,7 +100,7 @@ def fail_to_load_a_slow_bundle(folder: Path, broker: Mosquitto, daemon: Daemon, 
 
 
 def remove_fan(folder: Path, broker: Mosquitto, daemon: Daemon, subscriber: Subscriber) -> None:
-    """Its alarm ends with an event that says why, and the broker forgets what it kept of it."""
+    """Remove the fan: its alarm ends with `removed`, and its retained topics are cleared."""
     write_config(folder, broker.port, PUMP)
     assert reload(daemon) == (0, "")
     removed = subscriber.wait_for(lambda m: m.topic == "aegan/box/fan/event" and m.json()["kind"] == "removed").json()
@@ -114,7 +114,7 @@ def remove_fan(folder: Path, broker: Mosquitto, daemon: Daemon, subscriber: Subs
 
 
 def change_broker(folder: Path, other: Mosquitto, daemon: Daemon, old: Subscriber, new: Subscriber) -> None:
-    """One hears `offline`, then the other `online`, and the events."""
+    """Change the broker: the old one receives `offline`, the new one `online` and the events."""
     write_config(folder, other.port, PUMP)
     assert reload(daemon) == (0, "")
     wait_for_log(daemon, "reloaded: pump runs on, another connection to the broker\n")
@@ -126,7 +126,7 @@ def change_broker(folder: Path, other: Mosquitto, daemon: Daemon, old: Subscribe
 @pytest.mark.broker
 @pytest.mark.timeout(300)
 def test_reloads_good_and_bad(broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through all of them, the machine that did not change decides at each hop, without a hole."""
+    """Over successful and failed reloads the unchanged machine decides at every hop."""
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     write_wav(tmp_path / "faulty.wav", Pump(41, fault_from_s=0.0).read(30 * RATE_HZ))
     config = write_config(tmp_path, broker.port, PUMP, fan())
@@ -153,7 +153,7 @@ def test_reloads_good_and_bad(broker: Mosquitto, tmp_path: Path, monkeypatch: py
 
 @pytest.mark.timeout(300)
 def test_many_reloads_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each makes every session anew: memory, threads and files are those of the last."""
+    """Many reloads that replace every session leave no memory, thread or file behind."""
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     write_wav(tmp_path / "faulty.wav", Pump(41).read(10 * RATE_HZ))
     config = write_config(tmp_path, find_free_port(), PUMP, fan())
@@ -163,11 +163,11 @@ def test_many_reloads_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
         process = Path("/proc", str(daemon.pid))
 
         def measure_mb() -> float:
-            """Resident memory."""
+            """Resident memory in MB."""
             return int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
         def count_files() -> int:
-            """Those that are open now, some for a moment."""
+            """The open files, without short-lived ones."""
             return len(list((process / "fd").iterdir()))
 
         before_mb, n_files = measure_mb(), min(count_files() for _ in range(N_LOOKS))

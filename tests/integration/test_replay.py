@@ -20,7 +20,7 @@ RATE_HZ = 16_000
 
 
 def test_a_spoiled_bundle_ends_run_check_and_replay(aegan_monitor: CommandLine, tmp_path: Path) -> None:
-    """A changed byte, a missing file: 78, one line, from each command."""
+    """A changed byte or a missing file ends each command with 78 and one line."""
     bundle = shutil.copytree(demo_bundle(), tmp_path / "bundle")
     content = bytearray((bundle / "weights.bin").read_bytes())
     content[1000] ^= 255
@@ -42,7 +42,7 @@ def test_a_spoiled_bundle_ends_run_check_and_replay(aegan_monitor: CommandLine, 
 def test_a_bad_recording_is_refused_alone(
     aegan_monitor: CommandLine, tmp_path: Path, name: str, samples: np.ndarray, rate_hz: int, line: str
 ) -> None:
-    """1 and one line; the others are scored."""
+    """A bad recording gives one line and exit code 1; the others are scored."""
     good = write_wav(tmp_path / "good.wav", Pump(1).read(10 * RATE_HZ))
     bad = write_wav(tmp_path / f"{name}.wav", samples, rate_hz, "FLOAT")
     out = tmp_path / "out.jsonl"
@@ -52,7 +52,7 @@ def test_a_bad_recording_is_refused_alone(
 
 
 def test_a_recording_too_short_for_a_decision_ends_replay(aegan_monitor: CommandLine, tmp_path: Path) -> None:
-    """It must not end as `normal`: nothing was decided."""
+    """A recording too short for a decision ends with an error, not as `normal`."""
     path = write_wav(tmp_path / "short.wav", Pump(1).read(6 * RATE_HZ))
     done = aegan_monitor("replay", "--bundle", demo_bundle(), path)
     line = r"expected at least 9\.76 s of sound without a pause for one decision, found 6\.00 s .*; name more recordings, or use --clips"
@@ -61,7 +61,7 @@ def test_a_recording_too_short_for_a_decision_ends_replay(aegan_monitor: Command
 
 
 def test_replay_trusts_no_bundle_that_computes_something_else(aegan_monitor: CommandLine, tmp_path: Path) -> None:
-    """A golden recording that does not fit ends it, like `run`."""
+    """A failed golden check ends `replay`, like `run`."""
     bundle = shutil.copytree(demo_bundle(), tmp_path / "bundle")
     with np.load(bundle / "golden.npz") as arrays:
         golden = {name: arrays[name] for name in arrays}
@@ -72,7 +72,7 @@ def test_replay_trusts_no_bundle_that_computes_something_else(aegan_monitor: Com
 
 
 def test_replay_hears_as_one_machine_of_a_configuration(aegan_monitor: CommandLine, tmp_path: Path) -> None:
-    """The one that is named, with its bundle and its score, and says so; of several none is taken by chance."""
+    """`replay` uses bundle and score of the named machine, and asks for a name where there are several."""
     sound, config = write_wav(tmp_path / "pump.wav", Pump(1).read(12 * RATE_HZ)), tmp_path / "monitor.yaml"
     fan, pump = f"{{name: fan, bundle: {tmp_path / 'none'}}}", f"{{name: pump, bundle: {demo_bundle()}, score: D_knn}}"
     config.write_text(f"machines: [{fan}, {pump}]\n")
@@ -95,7 +95,7 @@ def test_replay_hears_as_one_machine_of_a_configuration(aegan_monitor: CommandLi
 
 
 def test_lines_go_into_a_pipe_and_a_link_stays_one(aegan_monitor: CommandLine, tmp_path: Path) -> None:
-    """--jsonl writes where it is told; a folder is refused."""
+    """--jsonl writes to a pipe or through a link, and refuses a folder."""
     sound = write_wav(tmp_path / "pump.wav", Pump(1).read(10 * RATE_HZ))
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE, text=True) as reader:

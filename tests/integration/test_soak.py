@@ -1,4 +1,4 @@
-"""Six hours of sound in a full run, one in the others; `tests/benchmarks/soak.py` does the same with a week."""
+"""Six hours of sound in a full run, one otherwise; `tests/benchmarks/soak.py` does the same with a week."""
 
 import statistics
 from collections.abc import Callable
@@ -18,7 +18,7 @@ N_READINGS, MOST_OPEN_FOR_A_MOMENT = 40, 4
 @pytest.mark.broker
 @pytest.mark.timeout(300)
 def test_hours_leave_no_trace(tmp_path: Path, figure: Callable[[str], None]) -> None:
-    """Memory, files and threads stay as they were after the warm-up; every sample is scored, and every event arrives once."""
+    """Memory, files and threads stay constant after warm-up, every sample is scored, and every event arrives once."""
     broker = Mosquitto(tmp_path / "mosquitto", quiet=True)
     broker.start()
     try:

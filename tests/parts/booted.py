@@ -78,7 +78,7 @@ class BootedSystem:
     """
 
     def __init__(self, folder: Path, source: Path, prepare: str = "true") -> None:
-        """Store; `prepare` are commands of bash, run before it boots, in `source` (read only) and with this system's network."""
+        """Store; `prepare` are bash commands that run before the boot, in `source` (read only) with this system's network."""
         self.shared = folder / "shared"
         self._folder, self._source, self._prepare = folder, source, prepare
         self._cgroup = Cgroup(f"aegan-test-{os.getpid()}")
@@ -86,7 +86,7 @@ class BootedSystem:
         self._pid = 0
 
     def __enter__(self) -> Self:
-        """Boot, and wait until it is up."""
+        """Boot, and wait until the system is up."""
         self.shared.mkdir()
         (self._folder / "overlay").mkdir()
         environment = {**os.environ, "FOLDER": str(self._folder), "SOURCE": str(self._source), "PREPARE": self._prepare, "BOOT": _BOOT}
@@ -105,11 +105,11 @@ class BootedSystem:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it."""
+        """Stop the system."""
         self.stop()
 
     def stop(self) -> None:
-        """End it at once, with all that runs in it."""
+        """Kill the system with all its processes."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(DEADLINE_S)
@@ -122,20 +122,20 @@ class BootedSystem:
         return ("nsenter", f"--net=/proc/{self._pid}/ns/net")
 
     def run(self, *command: str, check: bool = True, timeout_s: float = DEADLINE_S) -> str:
-        """Run a command in it as root; what it printed, both streams as one."""
+        """Run a command in the system as root; returns stdout and stderr together."""
         done = self.attempt(*command, timeout_s=timeout_s)
         if check:
             assert done.returncode == 0, f"{shlex.join(command)}: {done.returncode}: {done.stdout}\n{self.journal()[-4000:]}"
         return done.stdout
 
     def attempt(self, *command: str, timeout_s: float = DEADLINE_S) -> subprocess.CompletedProcess[str]:
-        """Run a command in it as root, whatever comes of it."""
+        """Run a command in the system as root, whatever its exit code."""
         enter = f"nsenter -t {self._pid} -m -u -i -n -p -C -- env -i PATH=/usr/sbin:/usr/bin:/usr/local/bin".split()
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         return subprocess.run([*enter, *command], text=True, timeout=timeout_s, check=False, **streams)  # type: ignore[call-overload,no-any-return]
 
     def outside_pid(self, pid: int) -> int:
-        """What we call the process that it calls `pid`."""
+        """The process id outside of the system for a process inside."""
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it has ended meanwhile
                 fields = (process / "status").read_text()
@@ -144,11 +144,11 @@ class BootedSystem:
         raise AssertionError(f"no process {pid}")
 
     def path(self, inside: str) -> Path:
-        """Where a file of it is from outside."""
+        """The outside path of a file in the system."""
         return Path(f"/proc/{self._pid}/root") / inside.lstrip("/")
 
     def write(self, inside: str, text: str, mode: int = 0o644) -> None:
-        """Write a file in it."""
+        """Write a file in the system."""
         path = self.path(inside)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
@@ -159,7 +159,7 @@ class BootedSystem:
         return self.run("systemctl", "show", "--value", f"--property={name}", unit).strip()
 
     def journal(self, unit: str | None = None) -> str:
-        """What a unit, or everything, has logged so far; messages alone."""
+        """The log messages of a unit, or of all."""
         of_unit = ["--unit", unit] if unit else []
         self.attempt("journalctl", "--sync")
         return self.attempt("journalctl", "--no-pager", "--quiet", "--output=cat", *of_unit).stdout
@@ -171,7 +171,7 @@ class BootedSystem:
         return self._pid > 0 and self.attempt("systemctl", "is-system-running").stdout.strip() in ("running", "degraded")
 
     def _find_systemd(self) -> int:
-        """The process id of its first process, 0 while there is none."""
+        """The process id of the first process, 0 before it exists."""
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it has ended meanwhile
                 is_ours = self._cgroup.name in (process / "cgroup").read_text()
@@ -189,7 +189,7 @@ class Cgroup:
         self._path: Path | None = None
 
     def make(self) -> Path:
-        """Its folder."""
+        """Make the control group; returns its folder."""
         mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
         places = [Path(mount[1]) for mount in mounts if mount[2] == "cgroup2"]
         assert places, "no cgroup2 is mounted"
@@ -198,7 +198,7 @@ class Cgroup:
         return self._path
 
     def remove(self) -> None:
-        """Take it away once all that was in it has ended."""
+        """Remove the control group after all its processes have ended."""
         if self._path is not None:
             wait_until(self._is_gone, f"the end of all that runs in {self._path}", DEADLINE_S)
 
@@ -215,7 +215,7 @@ class Cgroup:
 
 
 def lacking_boot() -> str | None:
-    """Why no systemd can be booted here."""
+    """The reason why systemd cannot be booted here."""
     programs = ("systemd-analyze", "systemctl", "journalctl", "unshare", "nsenter", "pivot_root", "make", "ip")
     if lacking := [name for name in programs if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]:
         return f"not installed: {', '.join(lacking)}"

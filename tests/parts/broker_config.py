@@ -13,7 +13,7 @@ SAVES = {"at once": ("autosave_on_changes true", "autosave_interval 1"), "late":
 def write_broker_config(
     folder: Path, listeners: Sequence[str], users: Mapping[str, str] | None, acl: str | None, saves: Saves | None
 ) -> Path:
-    """Write `mosquitto.conf`, and the passwords and the ACL that it names; see `Mosquitto`."""
+    """Write `mosquitto.conf` with its password and ACL files; see `Mosquitto`."""
     lines = [*listeners, f"allow_anonymous {'false' if users else 'true'}"]
     if saves is not None:
         lines += [f"persistence_location {folder}/", "max_queued_messages 0", *SAVES[saves]]

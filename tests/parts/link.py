@@ -1,4 +1,4 @@
-"""What can break between a client and the broker, with both of them alive."""
+"""A connection between client and broker that can be cut while both run."""
 
 import contextlib
 import math
@@ -27,7 +27,7 @@ class Link:
         self._threads: list[threading.Thread] = []
 
     def join(self, break_after_bytes: float = math.inf) -> None:
-        """Take connections; once clients have sent so much in all, the wire breaks as if it were cut."""
+        """Accept connections; after this many bytes from clients the connection breaks as if cut."""
         listener = socket.create_server(("127.0.0.1", self.port))
         with self._changing:
             self._is_joined, self._n_bytes_left = True, break_after_bytes
@@ -35,7 +35,7 @@ class Link:
             self._spawn(self._accept, listener)
 
     def cut(self) -> None:
-        """Break all connections, and refuse new ones; harmless when it is cut."""
+        """Break all connections and refuse new ones; may be repeated."""
         self._break()
         for thread in self._threads:
             thread.join(STEP_DEADLINE_S)
@@ -63,7 +63,7 @@ class Link:
                 self._lay(client)
 
     def _lay(self, client: socket.socket) -> None:
-        """To the broker, unless there is none, or the wire was cut meanwhile."""
+        """Connect to the broker, unless there is none or the link was cut meanwhile."""
         try:
             broker = socket.create_connection(("127.0.0.1", self._broker_port))
         except OSError:
@@ -79,7 +79,7 @@ class Link:
         broker.close()
 
     def _is_worn_out(self, n_bytes: int) -> bool:
-        """By this piece of a client's."""
+        """Count the bytes of a client; whether the limit is reached."""
         with self._changing:
             self._n_bytes_left -= n_bytes
             return self._n_bytes_left < 0

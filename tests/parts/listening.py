@@ -1,4 +1,4 @@
-"""A machine's capture, supervisor and ring as the daemon has them, and what they must hear: one tone, and nothing of another."""
+"""A machine's capture, supervisor and ring as in the daemon, and checks that it hears one tone only."""
 
 import threading
 import time
@@ -35,28 +35,28 @@ class Machine:
     devices: Devices | None = None
 
     def __post_init__(self) -> None:
-        """Nothing listens yet."""
+        """Start with no thread."""
         devices = self.devices or Devices(PulseServer(self.server.address if self.server else None, {}))
         self.capture = MicrophoneCapture(self.device, self.channel, RATE_HZ, devices=devices, microphones=self.microphones)
         self.ring = Ring(30 * RATE_HZ, 512)
         self.supervisor = CaptureSupervisor("pump", self.capture, self.ring, live=True, waits=False, no_data_s=3.0, retry_s=30.0)
 
     def wait_for(self, state: str, within_s: float = DEADLINE_S) -> str:
-        """Wait until the sensor is in that state; its detail."""
+        """Wait until the sensor has that state; returns its detail."""
         wait_within(
             within_s, lambda: self.supervisor.sensor().state == state, lambda: f"{state} expected, found {self.supervisor.sensor()}"
         )
         return self.supervisor.sensor().detail
 
     def read_all(self) -> list[Run]:
-        """What is in the ring now."""
+        """All samples in the ring."""
         found = []
         while (run := self.ring.read(0.0)) is not None:
             found.append(run)
         return found
 
     def hear(self, seconds: float) -> FloatArray:
-        """So much sound from now on, without a gap."""
+        """This much sound from now on, without a gap."""
         self.read_all()
         heard: list[FloatArray] = []
         deadline_s = time.monotonic() + seconds + DEADLINE_S
@@ -71,7 +71,7 @@ class Machine:
 
 @contextmanager
 def listening(machine: Machine) -> Iterator[Machine]:
-    """Listens until the end of the block."""
+    """Capture until the end of the block."""
     machine.supervisor.start()
     try:
         yield machine
@@ -80,19 +80,19 @@ def listening(machine: Machine) -> Iterator[Machine]:
 
 
 def count_open() -> tuple[int, int]:
-    """Threads and descriptors of this process."""
+    """Numbers of threads and file descriptors of this process."""
     return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
 
 def level_at(samples: FloatArray, frequency_hz: float) -> float:
-    """Amplitude of a tone in `samples`, seen through a Hann window."""
+    """Amplitude of a tone in `samples`, with a Hann window."""
     window = np.hanning(len(samples))
     wave = np.exp(-2j * np.pi * frequency_hz / RATE_HZ * np.arange(len(samples)))
     return float(2 * abs(window * samples @ wave) / window.sum())
 
 
 def assert_only_right(runs: list[Run]) -> None:
-    """Every stretch of a tenth of a second is the right tone, and nothing of the wrong one."""
+    """Every tenth of a second contains the right tone and not the wrong one."""
     for run in runs:
         for start in range(0, len(run.samples) - 1600, 1600):
             part = run.samples[start : start + 1600]

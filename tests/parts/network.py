@@ -1,4 +1,4 @@
-"""A network of two hosts, this one and a namespace, whose cable can be pulled: packets are lost, and nobody says so."""
+"""A network of two hosts, this one and a namespace, with a cable that can be pulled."""
 
 import itertools
 import os
@@ -17,7 +17,7 @@ class Cable:
     """
 
     def __init__(self) -> None:
-        """Choose names and addresses that no other test has."""
+        """Choose unused names and addresses."""
         number = next(_numbers)
         self._name = f"aegan{number}"
         block = f"198.18.{number // 64 % 256}"  # RFC 2544: for benchmarks of networks, never routed
@@ -25,7 +25,7 @@ class Cable:
         self.through = ("ip", "netns", "exec", self._name)
 
     def __enter__(self) -> Self:
-        """Lay it."""
+        """Create the interfaces."""
         ip("netns", "add", self._name)
         try:
             ip("link", "add", self._name, "type", "veth", "peer", "name", "far", "netns", self._name)
@@ -40,15 +40,15 @@ class Cable:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take it away."""
+        """Remove the interfaces."""
         ip("netns", "delete", self._name)
 
     def pull(self) -> None:
-        """Nothing arrives any more, in either direction."""
+        """Drop all packets in both directions."""
         ip("-n", self._name, "link", "set", "far", "down")
 
     def plug(self) -> None:
-        """All is as before."""
+        """Undo `pull`."""
         ip("-n", self._name, "link", "set", "far", "up")
 
 
@@ -59,7 +59,7 @@ def ip(*arguments: str) -> None:
 
 
 def lacking_namespaces() -> str | None:
-    """Why no network namespace can be made here."""
+    """The reason why no network namespace can be made here."""
     try:
         with Cable():
             return None

@@ -1,4 +1,4 @@
-"""What a power cut leaves of a file that was not synced."""
+"""Imitates the content of an unsynced file after a power cut."""
 
 import random
 
@@ -8,7 +8,7 @@ SECTOR_BYTES = 512
 
 
 def mix(old: bytes, new: bytes, rng: random.Random) -> bytes:
-    """What is on a disk that loses its power while `new` is written over `old`: some sectors, in any order, and any size."""
+    """A disk after a power cut while `new` was written over `old`: any sectors in any order, and any size."""
     n_bytes = -(-max(len(old), len(new)) // SECTOR_BYTES) * SECTOR_BYTES
     sectors = [np.frombuffer(content.ljust(n_bytes, b"\0"), np.uint8).reshape(-1, SECTOR_BYTES) for content in (old, new)]
     written = rng.random()

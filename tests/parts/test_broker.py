@@ -1,4 +1,4 @@
-"""What tests ask of the broker and its subscriber."""
+"""The broker and subscriber of the tests."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ N_MESSAGES = 3000
 
 
 def test_no_port_is_given_twice() -> None:
-    """Nor one that the kernel gives to clients."""
+    """Free ports are distinct, and outside of the range that the kernel gives to clients."""
     ports = [find_free_port() for _ in range(100)]
     assert len(set(ports)) == len(ports)
     assert all(FIRST_PORT <= port < FIRST_PORT + N_PORTS for port in ports)
@@ -19,7 +19,7 @@ def test_no_port_is_given_twice() -> None:
 
 @pytest.mark.process
 def test_no_port_is_given_to_two_processes() -> None:
-    """What this process owns, another cannot claim: workers of one run, and runs side by side, share the ports."""
+    """A port claimed by one process cannot be claimed by another, so parallel runs do not collide."""
     claim = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'ab'), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(sys.argv[2]))"
     command = [sys.executable, "-c", claim, CLAIMS.name]
     mine = subprocess.run([*command, str(find_free_port())], stderr=subprocess.PIPE, text=True, check=False)
@@ -29,7 +29,7 @@ def test_no_port_is_given_to_two_processes() -> None:
 
 @pytest.mark.broker
 def test_who_has_caught_up_has_all(broker: Mosquitto) -> None:
-    """What was published before, of either QoS, retained or not, is there, in order; nothing else is."""
+    """After `catch_up` a subscriber has all messages published before, of any QoS, in order."""
     broker.stop()
     broker.more = ["max_queued_messages 0"]
     broker.start()

@@ -1,4 +1,4 @@
-"""Every way in which a broker and a daemon may not trust each other: certificates, passwords and permissions."""
+"""Every TLS, password and permission failure between broker and daemon."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ UNTRUSTED = "the broker's certificate is signed by an unknown authority; name th
 
 @dataclass(frozen=True)
 class Case:
-    """One way; `line` is what the daemon and `check` say, `stage` where `check` ends."""
+    """One failure; `line` is the message of daemon and `check`, `stage` the stage at which `check` ends."""
 
     line: str
     stage: str
@@ -65,7 +65,7 @@ CASES = {
 
 
 def make_broker(folder: Path, files: dict[str, Path], case: Case) -> Mosquitto:
-    """A broker that wants TLS, a client certificate and a password."""
+    """A broker that requires TLS, a client certificate and a password."""
     more = [
         f"cafile {files['good authority']}",
         f"certfile {files[case.certificate]}",
@@ -76,7 +76,7 @@ def make_broker(folder: Path, files: dict[str, Path], case: Case) -> Mosquitto:
 
 
 def write_config(folder: Path, files: dict[str, Path], case: Case, port: int) -> Path:
-    """A daemon that trusts an authority, and shows a certificate and a password."""
+    """A daemon with a certificate authority, a client certificate and a password."""
     (folder / "password").write_text(case.password + "\n")
     own = f", certificate_file: {files['client']}, key_file: {files['client key']}" if case.shows_certificate else ""
     path = folder / "monitor.yaml"

@@ -1,4 +1,4 @@
-"""`aegan-monitor` as its users call it: to its end, in a child of the prepared process; and what they read."""
+"""`aegan-monitor` run to its end in a child of the prepared process."""
 
 import os
 import re
@@ -30,7 +30,7 @@ class CommandLine:
         return self._prepared.run("aegan_monitor.cli", "main", [[*map(str, arguments)]], env, folder=cwd, stdin=stdin)
 
     def start(self, *arguments: object, env: Mapping[str, str] | None = None) -> Child:
-        """Start a command that runs on."""
+        """Start a command and return its process."""
         return self._prepared.start("aegan_monitor.cli", "main", [[*map(str, arguments)]], env)
 
 
@@ -43,7 +43,7 @@ def write_config(folder: Path, capture: str, port: int, more: str = "") -> Path:
 
 
 def assert_lines(done: "subprocess.CompletedProcess[str]", code: int, *patterns: str) -> None:
-    """The command failed with that code and a line for each pattern: where it is wrong, and what mends it."""
+    """The command failed with that code and one line for each pattern."""
     lines = done.stderr.splitlines()
     assert (done.returncode, len(lines)) == (code, len(patterns)), done.stderr
     for line, pattern in zip(lines, patterns, strict=True):
@@ -51,7 +51,7 @@ def assert_lines(done: "subprocess.CompletedProcess[str]", code: int, *patterns:
 
 
 def without_portaudio(folder: Path) -> dict[str, str]:
-    """Variables with which importing sounddevice fails as it does without PortAudio."""
+    """Environment variables with which importing sounddevice fails as without PortAudio."""
     (folder / "stub").mkdir()
     (folder / "stub" / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
     return {"PYTHONPATH": os.pathsep.join([str(folder / "stub"), *filter(None, [os.environ.get("PYTHONPATH")])])}

@@ -1,4 +1,4 @@
-"""A monitor in a thread of the test, and a capture that holds it when the test says so."""
+"""A monitor in a thread of the test, and a capture that blocks it on request."""
 
 import contextlib
 import threading
@@ -15,7 +15,7 @@ from broker import STEP_DEADLINE_S
 
 @contextlib.contextmanager
 def running(monitor: Monitor) -> Iterator[None]:
-    """Until the end of the block."""
+    """Run the monitor until the end of the block."""
     thread = threading.Thread(target=monitor.run)
     thread.start()
     try:
@@ -27,7 +27,7 @@ def running(monitor: Monitor) -> Iterator[None]:
 
 
 class HoldingCapture:
-    """A few samples; then, once it is told to, none any more, and whoever asks what it is waits until he may go on."""
+    """A capture of a few samples that then, on request, blocks whoever asks for its description."""
 
     def __init__(self, sample_rate_hz: int) -> None:
         self.sample_rate_hz = sample_rate_hz
@@ -55,7 +55,7 @@ class HoldingCapture:
 
 
 def write_config(folder: Path, port: int, machine: str) -> Path:
-    """One machine, soon stalled."""
+    """A configuration with one machine that is soon stalled."""
     path = folder / f"{machine}.yaml"
     path.write_text(
         f"node: box\nmqtt: {{host: 127.0.0.1, port: {port}}}\noutbox: {{path: outbox.sqlite}}\n"

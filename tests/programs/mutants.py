@@ -30,7 +30,7 @@ SOUND_S = 12
 
 
 class Recorded:
-    """A few seconds of sound, then the end."""
+    """A capture of a few seconds of sound."""
 
     def __init__(self, sample_rate_hz: int) -> None:
         self.sample_rate_hz = sample_rate_hz
@@ -50,7 +50,7 @@ class Recorded:
 
 
 class Tracebacks(logging.Handler):
-    """What was logged with a traceback: an error that nobody foresaw."""
+    """A log handler that keeps records with a traceback, which are unexpected errors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,18 +62,18 @@ class Tracebacks(logging.Handler):
 
 
 def make_capture(_: MachineConfig, sample_rate_hz: int) -> Capture:
-    """The same for every machine."""
+    """The same capture for every machine."""
     return Recorded(sample_rate_hz)
 
 
 def monitor(config: Path) -> int:
-    """What `aegan-monitor run` does, without signals."""
+    """Run the monitor as `aegan-monitor run` does, without signals."""
     Monitor(load_config(config), capture=make_capture).run()
     return 0
 
 
 def attempt(kind: str, folder: Path, bundle: Path, number: int, logged: Tracebacks) -> dict[str, object]:
-    """One mutant."""
+    """Try one mutant."""
     logged.found.clear()
     place = folder / f"{kind}{number}"
     place.mkdir()
@@ -103,13 +103,13 @@ def attempt(kind: str, folder: Path, bundle: Path, number: int, logged: Tracebac
 
 
 def largest_rss_bytes() -> int:
-    """The most memory that this process had (`getrusage` would tell its parent's, where that had more)."""
+    """The largest memory of this process (`getrusage` may report its parent's)."""
     [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024
 
 
 def main() -> None:
-    """All from FIRST to before LAST."""
+    """Try the mutants from FIRST to before LAST."""
     kind, folder, bundle, first, last = sys.argv[1:]
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     logged = Tracebacks()

@@ -1,4 +1,4 @@
-"""A recorder that is to be killed while it writes: the real one, on a recording in a loop that is read as fast as it can be written."""
+"""A recorder to be killed while it writes: the real one, on a loop read at full speed."""
 
 import os
 import signal
@@ -22,13 +22,13 @@ CLIP = CLIP_S * RATE_HZ
 
 
 def noise(n_samples: int, seed: int = 0, size: float = 0.1) -> np.ndarray:
-    """Sound of 16-bit samples."""
+    """Noise of 16-bit samples."""
     samples: np.ndarray = np.round(np.random.default_rng(seed).normal(0, size, n_samples) * 32768).clip(-32768, 32767) / 32768
     return samples.astype(np.float32)
 
 
 def record_for_ever(out: str, machine: str, sound: str, n_calls: int) -> None:
-    """Record until killed: from outside, or, with a number, by itself right before that call of the system."""
+    """Record until killed, from outside or (with a number) by itself before that system call."""
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr)
@@ -44,7 +44,7 @@ def record_for_ever(out: str, machine: str, sound: str, n_calls: int) -> None:
 
 @contextmanager
 def die_before(n_calls: int) -> Iterator[None]:
-    """kill -9 from within, before this thread's call of the system with that number; 0: never."""
+    """Kill this process before the system call with that number of this thread; 0: never."""
     n_left = n_calls
 
     def count(_frame: FrameType, what: str, function: object) -> None:
@@ -63,6 +63,6 @@ def die_before(n_calls: int) -> Iterator[None]:
 
 
 def is_of_system(function: object) -> bool:
-    """Whether a built-in function asks the system for something, or gives a file what it will write."""
+    """Whether a built-in function makes a system call or hands data to a file."""
     owner = type(getattr(function, "__self__", None)).__name__
     return owner == "BufferedWriter" or getattr(function, "__module__", None) in ("posix", "fcntl")

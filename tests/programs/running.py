@@ -1,4 +1,4 @@
-"""`aegan-monitor run` as a process of its own that hears alternating sound through a pipe: an event a decision."""
+"""`aegan-monitor run` as a process that hears alternating sound through a pipe: one event for each decision."""
 
 import contextlib
 import itertools
@@ -58,17 +58,17 @@ class Daemon:
 
     @property
     def n_logged(self) -> int:
-        """Number of events in its log."""
+        """The number of events in the log."""
         return self.log.count(" pump: alarm ")
 
     @property
     def log(self) -> str:
-        """What it has logged."""
+        """The log so far."""
         return "".join(list(self._log))
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The process id."""
         return self._process.pid
 
     def __enter__(self) -> Self:
@@ -76,16 +76,16 @@ class Daemon:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Kill it."""
+        """Kill the daemon."""
         self.kill()
 
     def kill(self) -> None:
-        """Kill it, as a power cut does."""
+        """Kill the daemon, as a power cut does."""
         self._process.kill()
         self._finish()
 
     def end(self) -> int:
-        """End its sound; return the exit code."""
+        """Close its input; returns the exit code."""
         self._ending.set()
         return self._finish()
 
@@ -97,7 +97,7 @@ class Daemon:
         return code
 
     def _feed(self) -> None:
-        """A piece of the loop a turn."""
+        """Write pieces of the loop into the pipe."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
             pipe.write(self._sound.pcm * (CLIP_HOPS // 2))
@@ -116,7 +116,7 @@ class Daemon:
 
 
 def write_config(folder: Path, port: int, *, host: str = "127.0.0.1", keepalive_s: int = 5, more: str = "") -> Path:
-    """Short waits, so that many outages fit into a minute."""
+    """A configuration with short waits, so that many outages fit into a minute."""
     path = folder / "monitor.yaml"
     path.write_text(
         f"node: box\nmqtt: {{host: {host}, port: {port}, keepalive_s: {keepalive_s}, retry_s: 1}}\noutbox: {{path: outbox.sqlite}}\n{more}"
@@ -127,13 +127,13 @@ def write_config(folder: Path, port: int, *, host: str = "127.0.0.1", keepalive_
 
 
 def find_retained(messages: list[Received]) -> set[str]:
-    """The topics on which the broker keeps something, after all that it was given."""
+    """The topics that are retained at the broker after all these messages."""
     last = {message.topic: message.payload for message in messages if message.topic.rpartition("/")[2] in KEPT}
     return {topic for topic, payload in last.items() if payload}
 
 
 def stored_alarm(path: Path, machine: str = "pump") -> AlarmRecord:
-    """The record of a machine's alarm in the store of an ended daemon."""
+    """The stored alarm record of a machine after the daemon has ended."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         [(record,)] = connection.execute("SELECT record FROM alarms WHERE machine = ?", (machine,)).fetchall()
     return read_record(record)
@@ -141,7 +141,7 @@ def stored_alarm(path: Path, machine: str = "pump") -> AlarmRecord:
 
 @contextlib.contextmanager
 def running(folder: Path, port: int, mqtt: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """`aegan-monitor run` that hears a normal pump in real time; it does not outlive the block."""
+    """`aegan-monitor run` on a normal pump in real time, ended with the block."""
     sound = write_wav(folder / "pump.wav", Pump(41).read(60 * 16_000))
     config = folder / "monitor.yaml"
     config.write_text(

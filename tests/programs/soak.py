@@ -1,4 +1,4 @@
-"""Hours of sound through `aegan-monitor run` in minutes, watched from outside: memory, files, threads, and that nothing is missed."""
+"""Hours of sound through `aegan-monitor run` in minutes: memory, files and threads are measured, and all events checked."""
 
 import json
 import os
@@ -33,7 +33,7 @@ LONGEST_SILENCE_S = 60.0  # between two events; on an idle core they come severa
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The process as the kernel sees it, when it had heard `stream_s` of sound."""
+    """The process's resources after `stream_s` of sound."""
 
     stream_s: float
     wall_s: float
@@ -44,7 +44,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Soaked:
-    """What came of it."""
+    """The result of a soak."""
 
     readings: list[Reading]
     events: list[dict[str, Any]]  # all that arrived, in order
@@ -67,14 +67,14 @@ class Soaked:
 
 
 def read_unit_environment() -> dict[str, str]:
-    """The environment that the service runs with: the settings of malloc are part of what is proved."""
+    """The environment of the service's unit, because its malloc settings are part of the proof."""
     lines = (Path(__file__).parents[2] / "systemd" / "aegan-monitor.service").read_text().splitlines()
     words = [word for line in lines if line.startswith("Environment=") for word in line.removeprefix("Environment=").split()]
     return dict(word.split("=", 1) for word in words)
 
 
 def make_loop(n_hops: int, n_fault_hops: int) -> FloatArray:
-    """A pump whose bearing is bad at the end."""
+    """A pump whose bearing fails at the end."""
     good = Pump(41).read((n_hops - n_fault_hops) * HOP_SAMPLES)
     return np.concatenate([good, Pump(42, fault_from_s=-1.0).read(n_fault_hops * HOP_SAMPLES)])
 
@@ -137,6 +137,6 @@ def _read_process(pid: int, stream_s: float, wall_s: float) -> Reading:
 
 
 def _read_processor_s(pid: int) -> float:
-    """Seconds that all its threads have computed."""
+    """The processor seconds of all threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100  # USER_HZ

@@ -1,4 +1,4 @@
-"""A stopwatch for what must be done soon by whoever has a processor: it stands while a busy machine gives this process none."""
+"""A stopwatch for time limits on a busy machine: it stops while this process gets no processor time."""
 
 import threading
 import time
@@ -9,14 +9,14 @@ TURN_S, LONGEST_TURN_S = 0.01, 0.05
 
 
 class Count:
-    """Seconds that were counted, look by look: of a long time without a look only a part."""
+    """Counted seconds: of a long time between two looks only a part counts."""
 
     def __init__(self, now_s: float) -> None:
         """It begins now."""
         self._looked_s, self._counted_s = now_s, 0.0
 
     def look(self, now_s: float) -> float:
-        """How many by now."""
+        """The seconds counted up to now."""
         self._counted_s += min(now_s - self._looked_s, LONGEST_TURN_S)
         self._looked_s = now_s
         return self._counted_s
@@ -39,7 +39,7 @@ class Stopwatch:
         self._thread.join()
 
     def read_s(self) -> float:
-        """Seconds since the start, without those in which nobody had a turn."""
+        """Seconds since the start, without time in which this process had no processor."""
         with self._looking:
             return self._count.look(time.monotonic())
 
@@ -49,7 +49,7 @@ class Stopwatch:
 
 
 def wait_within(within_s: float, holds: Callable[[], object], tell: Callable[[], object]) -> None:
-    """Poll until it holds; fail with what `tell` says once the stopwatch shows more."""
+    """Poll until it holds; fail with `tell` when the stopwatch exceeds the limit."""
     with Stopwatch() as watch:
         while not holds():
             assert watch.read_s() < within_s, f"not within {within_s:g} s: {tell()}"

@@ -1,4 +1,4 @@
-"""One system is booted and gets the service, for all tests of a run: they are one group of one worker."""
+"""One booted system with the service for all tests of a run, in one group of one worker."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from synthetic import write_wav
 
 @pytest.fixture(scope="session")
 def system(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BootedSystem]:
-    """It has the service installed, and recordings of a pump in `/shared`."""
+    """A booted system with the service installed, and recordings of a pump in `/shared`."""
     with BootedSystem(tmp_path_factory.mktemp("system"), repository, "umask 077; make install") as booted:
         for seed, name in enumerate(("pump", "fan")):
             write_wav(booted.shared / f"{name}.wav", Pump(41 + seed).read(30 * RATE_HZ)).chmod(0o644)
@@ -23,7 +23,7 @@ def system(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def broker(system: BootedSystem, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    """In the network of the system."""
+    """A broker in the network of the system."""
     server = Mosquitto(tmp_path_factory.mktemp("mosquitto"), through=system.network)
     server.start()
     yield server
@@ -32,7 +32,7 @@ def broker(system: BootedSystem, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture
 def as_installed(system: BootedSystem) -> Iterator[None]:
-    """Each test begins and ends with the service stopped and as it was installed."""
+    """Each test begins and ends with the service stopped and as installed."""
     original = system.path(CONFIG).read_text()
     yield
     system.attempt("systemctl", "kill", "--signal=SIGCONT", UNIT)

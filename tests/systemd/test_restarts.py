@@ -1,4 +1,4 @@
-"""The installed service is started again after a kill, a crash, a hang, and until its bundle is there."""
+"""The installed service restarts after a kill, a crash or a hang, and until its bundle exists."""
 
 import contextlib
 import subprocess
@@ -33,7 +33,7 @@ pytestmark = [  # the first of them installs it
 
 @pytest.mark.parametrize("signal", ["SIGKILL", "SIGSEGV"])
 def test_one_that_dies_is_started_again(system: BootedSystem, broker: Mosquitto, signal: str) -> None:
-    """Killed, or crashed: the last will says `offline`, and then it is back."""
+    """After a kill or a crash the last will says `offline`, and the service returns."""
     system.write(CONFIG, config(broker.port, machine()))
     system.write(f"{DROP_IN}/again.conf", AGAIN)
     system.run("systemctl", "daemon-reload")
@@ -48,7 +48,7 @@ def test_one_that_dies_is_started_again(system: BootedSystem, broker: Mosquitto,
 
 @pytest.mark.parametrize("what", ["process", "worker"])
 def test_one_that_hangs_is_started_again(system: BootedSystem, broker: Mosquitto, repository: Path, what: str) -> None:
-    """The whole process, or its worker while every other thread goes on; the watchdog was fed until then."""
+    """A hanging process, or a hanging worker alone, is restarted by the watchdog."""
     system.write(CONFIG, config(broker.port, machine()))
     system.write(f"{DROP_IN}/watchdog.conf", f"{AGAIN}WatchdogSec={WATCHDOG_S:g}\n")
     system.run("systemctl", "daemon-reload")
@@ -74,7 +74,7 @@ def test_one_that_hangs_is_started_again(system: BootedSystem, broker: Mosquitto
 
 
 def test_a_late_bundle_is_waited_for(system: BootedSystem, broker: Mosquitto) -> None:
-    """One that is not mounted yet, then one that root has copied for itself alone: it starts again until it can read it."""
+    """A bundle that is not mounted or not readable yet is waited for by restarts."""
     late = "/srv/late/bundle"
     system.write(CONFIG, config(broker.port, machine().replace(BUNDLE, late)))
     system.write(f"{DROP_IN}/again.conf", AGAIN)

@@ -1,4 +1,4 @@
-"""The service as its users have it: installed by `make install`, in a systemd that really boots, with real parts around it."""
+"""The service as installed by `make install`, in a really booted systemd with real parts."""
 
 import contextlib
 import re
@@ -43,7 +43,7 @@ pytestmark = [  # the first of them installs it
 
 
 def test_as_installed_it_starts_and_tells_how_it_fares(system: BootedSystem) -> None:
-    """Active within 5 s, with neither microphone nor broker; `systemctl status` tells machine, sensor, provider and broker."""
+    """It is active within 5 s without microphone and broker; `systemctl status` shows its state."""
     system.run("systemctl", "start", UNIT)
     assert system.show(UNIT, "ActiveState") == "active"
     assert 0 < stamp_s(system, "ActiveEnter") - stamp_s(system, "InactiveExit") < START_S
@@ -53,7 +53,7 @@ def test_as_installed_it_starts_and_tells_how_it_fares(system: BootedSystem) -> 
 
 
 def test_its_whole_work_in_the_sandbox(system: BootedSystem, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A microphone behind PulseAudio's socket, MQTT over TLS with a password from a credential, the outbox on disk, inference."""
+    """In the sandbox it uses PulseAudio, MQTT over TLS with a credential, the outbox on disk, and inference."""
     authority = Authority(tmp_path_factory.mktemp("authority"))
     certificate, key = authority.sign("broker", "localhost")
     plain_port = find_free_port()
@@ -96,7 +96,7 @@ def test_its_whole_work_in_the_sandbox(system: BootedSystem, repository: Path, t
 
 
 def test_reloads_good_and_bad(system: BootedSystem, broker: Mosquitto) -> None:
-    """`systemctl reload` waits until the new configuration is in use, and fails if the old one stays."""
+    """`systemctl reload` waits for the new configuration, and fails if the old one stays."""
     system.write(CONFIG, config(broker.port, machine(), machine("fan")))
     system.run("systemctl", "start", UNIT)
     before = main_pid(system)
@@ -112,7 +112,7 @@ def test_reloads_good_and_bad(system: BootedSystem, broker: Mosquitto) -> None:
 
 
 def test_a_wrong_configuration_stays_down(system: BootedSystem) -> None:
-    """`start` fails with 78, the journal has the reason, and systemd does not try again."""
+    """A wrong configuration fails with 78 and its reason in the journal, without a restart."""
     system.write(CONFIG, "machines: [{name: pump, bundel: /nowhere}]\n")
     assert system.attempt("systemctl", "start", UNIT).returncode != 0
     assert [system.show(UNIT, name) for name in ("ActiveState", "ExecMainStatus", "NRestarts")] == ["failed", "78", "0"]
@@ -126,7 +126,7 @@ def test_a_wrong_configuration_stays_down(system: BootedSystem) -> None:
 
 
 def test_it_stops_in_order_and_at_once(system: BootedSystem, broker: Mosquitto) -> None:
-    """`systemctl stop` takes less than 2 s, and `offline` is published, not left to the last will."""
+    """`systemctl stop` takes less than 2 s, and the daemon publishes `offline` itself."""
     before = system.journal(UNIT)
     system.write(CONFIG, config(broker.port, machine()))
     with Subscriber(broker.port, "aegan/box/status", through=system.network) as subscriber:
@@ -141,7 +141,7 @@ def test_it_stops_in_order_and_at_once(system: BootedSystem, broker: Mosquitto) 
 
 
 def test_a_microphone_is_not_missing_as_it_stops(system: BootedSystem, broker: Mosquitto) -> None:
-    """PortAudio's process is not told to stop before the daemon is: no fault of the sensor stays with the broker."""
+    """On a stop PortAudio's process does not end first, so no sensor fault stays at the broker."""
     before = system.journal(UNIT)
     (system.shared / "noisy").mkdir()
     write_noisy_sounddevice(system.shared / "noisy").chmod(0o755)
@@ -179,7 +179,7 @@ def test_two_on_one_device(system: BootedSystem, broker: Mosquitto) -> None:
 
 
 def test_real_time_priority(system: BootedSystem, broker: Mosquitto, repository: Path) -> None:
-    """The example's drop-in gives all its threads SCHED_RR, in the sandbox as it is."""
+    """The example's drop-in gives all threads SCHED_RR within the sandbox."""
     system.write(CONFIG, config(broker.port, machine()))
     system.write(f"{DROP_IN}/realtime.conf", (repository / "configs" / "examples" / "systemd" / "realtime.conf").read_text())
     system.run("systemctl", "daemon-reload")

@@ -13,7 +13,7 @@ pytestmark = [  # the first of them installs it
 
 
 def test_uninstalled(system: BootedSystem, broker: Mosquitto) -> None:
-    """What runs is stopped, what was installed goes, configuration and state stay; with PURGE they go, too."""
+    """`make uninstall` stops and removes the service and keeps configuration and state, except with PURGE."""
     system.write(CONFIG, config(broker.port, machine()))
     system.write("/etc/aegan-monitor/hall.yaml", config(broker.port, machine()).replace("node: box", "node: hall"))
     both = (UNIT, "aegan-monitor@hall.service")

@@ -1,4 +1,4 @@
-"""The unit: systemd reads every line of it, and it gives the daemon no more than it needs."""
+"""The unit file: systemd accepts every line, and the sandbox is tight."""
 
 import re
 import subprocess
@@ -19,18 +19,18 @@ TEMPLATE = "aegan-monitor@.service"
 
 @pytest.fixture(params=["aegan-monitor.service", TEMPLATE])
 def unit(repository: Path, request: pytest.FixtureRequest) -> Path:
-    """The unit as it is delivered, and its template."""
+    """The unit and its template, as delivered."""
     return repository / "systemd" / str(request.param)
 
 
 def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """What systemd-analyze says, both streams as one."""
+    """The output of systemd-analyze."""
     command = ["systemd-analyze", *map(str, arguments)]
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=DEADLINE_S, check=False)
 
 
 def test_every_line_is_understood(unit: Path, tmp_path: Path) -> None:
-    """systemd has nothing to say about it; an unknown key would be a warning, not an error."""
+    """systemd-analyze reports nothing, not even an unknown key."""
     text, n_replaced = re.subn(r"(?m)^(Exec\w+)=\S+", r"\1=/bin/true", unit.read_text())  # the program is not installed there
     assert n_replaced >= 1
     installed = tmp_path / unit.name.replace("@", "@hall")
@@ -42,14 +42,14 @@ def test_every_line_is_understood(unit: Path, tmp_path: Path) -> None:
 
 
 def test_it_is_hardened(unit: Path) -> None:
-    """Its exposure stays at 1.6 of 10 or below."""
+    """The exposure level is 1.6 of 10 or below."""
     assessed = analyze("security", "--offline=true", f"--threshold={MAX_EXPOSURE}", "--no-pager", unit)
 
     assert assessed.returncode == 0, assessed.stdout
 
 
 def test_its_devices_are_known_when_it_starts(unit: Path) -> None:
-    """The module whose devices it may open is loaded first: systemd looks up what DeviceAllow says at the start alone."""
+    """The sound module is loaded before the start, when systemd resolves DeviceAllow."""
     text = unit.read_text()
     assert "\nDeviceAllow=char-alsa rw\n" in text
     for key in ("Wants", "After"):
@@ -57,18 +57,18 @@ def test_its_devices_are_known_when_it_starts(unit: Path) -> None:
 
 
 def test_it_has_a_folder_for_its_outbox(unit: Path) -> None:
-    """systemd makes it, and names it to the daemon; no instance has that of another."""
+    """systemd makes a state folder for each instance and passes its path."""
     own = "aegan-monitor-%i" if unit.name == TEMPLATE else "aegan-monitor"
     assert f"\nStateDirectory={own}\n" in unit.read_text()
 
 
 def test_a_wrong_configuration_does_not_restart(unit: Path) -> None:
-    """The exit code that stands for it is the one on which systemd does not try again."""
+    """The exit code of a wrong configuration prevents a restart."""
     assert f"\nRestartPreventExitStatus={EXIT_CONFIG}\n" in unit.read_text()
 
 
 def test_it_starts_again_for_ever(unit: Path) -> None:
-    """Restarts come too slowly to reach the limit of starts, after which systemd would give up."""
+    """Restarts are too slow to reach systemd's start limit."""
     text = unit.read_text()
     pause_s, interval_s, burst = (
         int(re.findall(rf"(?m)^{key}=(\d+)$", text)[0]) for key in ("RestartSec", "StartLimitIntervalSec", "StartLimitBurst")
@@ -79,12 +79,12 @@ def test_it_starts_again_for_ever(unit: Path) -> None:
 
 
 def test_only_the_daemon_is_told_to_stop(unit: Path) -> None:
-    """A signal to PortAudio's process, too, would be a microphone that goes; what is left behind the daemon is killed."""
+    """Only the main process receives SIGTERM; remaining processes are killed afterwards."""
     assert "\nKillMode=mixed\n" in unit.read_text()
 
 
 def test_the_template_is_the_unit(repository: Path) -> None:
-    """Line by line, but for the name of the instance."""
+    """The template equals the unit except for the instance name."""
     unit, template = ((repository / "systemd" / name).read_text().splitlines() for name in ("aegan-monitor.service", TEMPLATE))
     named = [
         line.replace("Listens to %i", "Listens to machines").replace("%i.yaml", "monitor.yaml").replace("-%i", "") for line in template
@@ -94,7 +94,7 @@ def test_the_template_is_the_unit(repository: Path) -> None:
 
 @pytest.mark.parametrize("example", ["cuda", "credentials", "pulse", "realtime"])
 def test_the_drop_ins_are_understood(repository: Path, tmp_path: Path, example: str) -> None:
-    """The examples, as drop-ins of the unit; systemd has nothing to say about them."""
+    """systemd-analyze reports nothing about the example drop-ins."""
     unit = repository / "systemd" / "aegan-monitor.service"
     installed = tmp_path / unit.name
     installed.write_text(re.sub(r"(?m)^(Exec\w+)=\S+", r"\1=/bin/true", unit.read_text()))

@@ -1,4 +1,4 @@
-"""What a run is calibrated on."""
+"""Calibration of a run."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +48,7 @@ def calibrate(folder: Path, n_joined: int) -> Calibrated:
 
 
 def test_long_recordings_are_calibrated_as_the_daemon_hears_them(tmp_path: Path) -> None:
-    """The same sound in files of one window and of six: the same number of clips, and thresholds within 2 %."""
+    """Files of one window and of six give the same number of clips, and thresholds within 2 %."""
     short, long = (calibrate(tmp_path / str(n), n) for n in (1, N_LONG))
     assert (short.fields.reference.n_clips, short.fields.calibration.n_clips) == (N_FITTED, N_HELD_OUT)
     assert (long.fields.reference.n_clips, long.fields.calibration.n_clips) == (N_FITTED, N_HELD_OUT)

@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 def test_fp16_goes_on_from_unrounded_weights(tmp_path: Path, dataset: Path) -> None:
-    """The checkpoint keeps them; what the bundle computes with is rounded."""
+    """The checkpoint keeps unrounded weights, and the bundle gets rounded ones."""
     run = tmp_path / "run"
     fit(FitRequest(dataset, "pump", "tiny", load_config("tiny", None, n_epochs=1, precision="fp16"), run, "cpu", 0))
     kept, trained = (load(run, CPU).generator.state_dict()["Encoder.main.0.weight"] for load in (load_checkpoint, load_trained))
@@ -23,7 +23,7 @@ def test_fp16_goes_on_from_unrounded_weights(tmp_path: Path, dataset: Path) -> N
 
 
 def test_a_checkpoint_of_another_version_is_one_line(tmp_path: Path, dataset: Path, run_folder: Path) -> None:
-    """A setting that this version does not know, or one that is missing."""
+    """A checkpoint with an unknown or a missing setting gives one line."""
     for key, line in (("config", "ValidationError"), ("rng", "KeyError")):
         run = shutil.copytree(run_folder, tmp_path / key)
         state = torch.load(run / "checkpoint.pt", weights_only=True)

@@ -1,4 +1,4 @@
-"""What a training is asked to do."""
+"""The settings of a training."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from aegan_train.config import PRESETS, TrainConfig, load_config
 
 
 def test_the_cosine_schedule_begins_at_the_rate_and_falls_to_nearly_nothing() -> None:
-    """Half of it is left in the middle; a constant one stays."""
+    """The cosine schedule falls from the full rate over one half to nearly 0; a constant one stays."""
     config = load_config("edge", None, "robust", n_epochs=40, learning_rate=1e-3)
     assert config.learning_rate_in(0) == 1e-3
     assert config.learning_rate_in(20) == pytest.approx(5e-4)
@@ -18,7 +18,7 @@ def test_the_cosine_schedule_begins_at_the_rate_and_falls_to_nearly_nothing() ->
 
 @pytest.mark.parametrize("content", ["", "# nothing differs\n"])
 def test_a_file_that_changes_nothing_is_a_configuration(tmp_path: Path, content: str) -> None:
-    """Empty, or comments alone."""
+    """An empty file, or one of comments alone, is accepted."""
     (tmp_path / "c.yaml").write_text(content)
     assert load_config("paper", tmp_path / "c.yaml") == TrainConfig()
 

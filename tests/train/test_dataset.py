@@ -1,4 +1,4 @@
-"""Holding out by recording, and the segments of an epoch."""
+"""Holding out whole recordings, and the segments of an epoch."""
 
 from pathlib import Path
 
@@ -19,13 +19,13 @@ RNG = np.random.default_rng(0)
 
 
 def make_clips(recordings: list[str]) -> list[Clip]:
-    """A normal clip of each recording named."""
+    """A normal clip of each named recording."""
     return [Clip(Path(f"d/{number}.wav"), "train", "00", False, number, recording) for number, recording in enumerate(recordings)]
 
 
 @given(sizes=st.lists(st.integers(1, 9), min_size=8, max_size=30), seed=st.integers(0, 5), known=st.booleans())
 def test_no_recording_is_on_both_sides(sizes: list[int], seed: int, known: bool) -> None:
-    """Whole recordings go one way or the other; about the wanted part is held out."""
+    """A recording is either fitted or held out, and about the wanted part is held out."""
     clips = make_clips([f"r{place}" if known else "" for place, size in enumerate(sizes) for _ in range(size)])
     fit, held_out = split_held_out(clips, 0.125, seed)
     assert sorted(fit + held_out, key=lambda clip: clip.number) == clips
@@ -36,13 +36,13 @@ def test_no_recording_is_on_both_sides(sizes: list[int], seed: int, known: bool)
 
 @pytest.mark.parametrize("seed", range(8))
 def test_something_is_always_held_out(seed: int) -> None:
-    """Two uneven recordings: the smaller one, whatever the seed."""
+    """Of two uneven recordings the smaller is held out, for any seed."""
     fit, held_out = split_held_out(make_clips(["a"] * 5 + ["b"] * 3), 0.125, seed)
     assert (len(fit), len(held_out)) == (5, 3)
 
 
 def test_without_a_manifest_neighbours_stay_together() -> None:
-    """Held-out clips are runs of consecutive numbers."""
+    """Without a manifest held-out clips are runs of consecutive numbers."""
     _, held_out = split_held_out(make_clips([""] * 64), 0.25, 0)
     numbers = sorted(clip.number for clip in held_out)
     assert len(numbers) == 16
@@ -50,7 +50,7 @@ def test_without_a_manifest_neighbours_stay_together() -> None:
 
 
 def test_even_few_clips_are_held_out_in_runs_and_none_spans_two_sections() -> None:
-    """Twelve clips: a pair of neighbours; sections of three clips never share a run."""
+    """A run has at least two clips and never spans two sections."""
     _, held_out = split_held_out(make_clips([""] * 12), 0.125, 0)
     first, second = sorted(clip.number for clip in held_out)
     assert second == first + 1
@@ -61,7 +61,7 @@ def test_even_few_clips_are_held_out_in_runs_and_none_spans_two_sections() -> No
 
 
 def test_the_spread_of_constant_bands_is_a_number() -> None:
-    """Rounding must not make it the root of something below 0."""
+    """Rounding does not give constant bands a NaN spread."""
     pictures = [
         np.concatenate([RNG.normal(-40, 5, (8, n)), np.repeat(RNG.normal(-90, 5, (120, 1)), n, axis=1)]).astype(np.float32)
         for n in (1000, 2130)
@@ -70,7 +70,7 @@ def test_the_spread_of_constant_bands_is_a_number() -> None:
 
 
 def test_too_few_clips_or_recordings_are_refused() -> None:
-    """Seven clips, one long recording, or ten clips of one recording; each with what to do."""
+    """Too few clips, or one recording alone, are refused with a remedy."""
 
     def require(n: int, n_windows: int) -> None:
         bands = [np.zeros((n_windows, 2, 128))] * n
@@ -92,13 +92,13 @@ def test_too_few_clips_or_recordings_are_refused() -> None:
 
 
 def test_silence_cannot_be_scaled() -> None:
-    """Digital silence has one level everywhere."""
+    """Digital silence is refused."""
     with pytest.raises(DataError, match="the training clips hold no sound"):
         find_scaling([np.full((4, 200), -100.0, np.float32)])
 
 
 def test_scaling_by_extremes_or_by_band() -> None:
-    """The loudest and the quietest cell become 1 and -1; or each band's mean 0 and three of its standard deviations 1."""
+    """Scaling maps the extremes to -1 and 1, or each band's mean to 0 and three standard deviations to 1."""
     pictures = [RNG.normal([[-60.0], [-20.0]], [[5.0], [2.0]], size=(2, n)).astype(np.float32) for n in (30, 50)]
     joined = np.concatenate(pictures, axis=1)
     scaled = find_scaling(pictures).apply(joined)
@@ -109,7 +109,7 @@ def test_scaling_by_extremes_or_by_band() -> None:
 
 
 def test_a_band_that_hardly_moves_is_not_blown_up() -> None:
-    """Its noise stays small."""
+    """The noise of a nearly constant band stays small."""
     pictures = [np.stack([RNG.normal(-40, 5, 50), RNG.normal(-100, 0.001, 50)]).astype(np.float32)]
     assert find_scaling(pictures, "bands").half_range_db[1] == pytest.approx(0.9)
 
@@ -127,7 +127,7 @@ def make_sampler(clip: ClipParameters = CLIP, batch: int = 3) -> SegmentSampler:
 
 
 def test_epochs_show_every_segment_in_time() -> None:
-    """Random phases reach each start within a clip, none spans two clips, whole batches only."""
+    """Over epochs every start within a clip appears, no segment spans two clips, and batches are full."""
     sampler, rng = make_sampler(), torch.Generator().manual_seed(0)
     seen: set[int] = set()
     for _ in range(200):
@@ -140,7 +140,7 @@ def test_epochs_show_every_segment_in_time() -> None:
 
 
 def test_at_hop_1_every_epoch_has_every_segment() -> None:
-    """The reference's procedure: all segments, the last partial batch dropped."""
+    """At hop 1 an epoch has all segments but the last partial batch, as in the reference code."""
     clip = ClipParameters(8, 1, 16, 4)
     starts = torch.cat(make_sampler(clip, 5).epoch(torch.Generator().manual_seed(1))).tolist()
     assert len(starts) == 35 == (13 + 24) // 5 * 5
@@ -148,19 +148,19 @@ def test_at_hop_1_every_epoch_has_every_segment() -> None:
 
 
 def test_slices_are_the_scaled_frames() -> None:
-    """The segment that begins at frame 28 is column 1 to 8 of the second clip."""
+    """The segment that begins at frame 28 is columns 1 to 8 of the second clip."""
     (found,) = make_sampler().slice(torch.tensor([28])).numpy()
     np.testing.assert_allclose(found[0], DB[1][:, 1:9] - 1.0)
 
 
 def test_a_batch_is_at_most_what_there_is() -> None:
-    """A preset's batch may be larger than a small data set."""
+    """A batch is no larger than the data set."""
     sampler = make_sampler(batch=512)
     assert sampler.batch_segments == sampler.n_segments
     assert len(sampler.epoch(torch.Generator().manual_seed(0))) == 1
 
 
 def test_the_mean_picture_is_that_of_all_clips() -> None:
-    """Its error is the variance of each band, whatever the clips' lengths."""
+    """The error of the mean picture is the variance of each band over clips of any length."""
     whole = SCALING.apply(np.concatenate(DB, axis=1)).astype(np.float64)
     assert make_sampler().mean_picture_error == pytest.approx(whole.var(axis=1).mean(), rel=1e-6)

@@ -1,4 +1,4 @@
-"""What `fit` makes of recordings and settings that it cannot use."""
+"""`fit` with unusable recordings and settings."""
 
 import csv
 import json
@@ -31,12 +31,12 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 def noise(n: int) -> np.ndarray:
-    """White, at -20 dBFS."""
+    """White noise at an RMS of 0.1."""
     return 0.1 * np.random.default_rng(0).standard_normal(n)
 
 
 def test_bad_recordings_are_skipped_and_told(tmp_path: Path) -> None:
-    """Each with its reason, in the order of names, on stderr and in the run's list; the good ones are trained on."""
+    """Bad recordings are listed with their reason on stderr and in the run, and the others are trained on."""
     data = write_dataset(tmp_path / "data", n_train=10, n_normal=0, n_anomaly=0)
     paths = {name: data / "dev_data" / "pump" / "train" / f"normal_id_00_{20 + i:08d}.wav" for i, name in enumerate(SPOILT)}
     for name, (spoil, _) in SPOILT.items():
@@ -56,7 +56,7 @@ def test_bad_recordings_are_skipped_and_told(tmp_path: Path) -> None:
 
 
 def test_too_few_good_recordings_are_an_error(tmp_path: Path) -> None:
-    """The bad ones are listed before it, and nothing is written."""
+    """Too few good recordings are an error after the list of bad ones, and nothing is written."""
     data = write_dataset(tmp_path / "data", n_train=8, n_normal=0, n_anomaly=0)
     train = data / "dev_data" / "pump" / "train"
     command = fit_tiny(data, tmp_path / "run")
@@ -70,12 +70,12 @@ def test_too_few_good_recordings_are_an_error(tmp_path: Path) -> None:
     for path in train.glob("*.wav"):
         write_wav(path, np.zeros(160_000))
     done = aegan_train(*command)
-    assert done.stderr.splitlines()[-1] == f"aegan-train: {data}: none of 8 normal clips is fit for training; record normal sound anew"
+    assert done.stderr.splitlines()[-1] == f"aegan-train: {data}: none of 8 normal clips can be trained on; record normal sound again"
     assert not (tmp_path / "run").exists()
 
 
 def test_a_long_list_is_cut_on_screen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Twenty lines and how many more; the file has all, and is removed when there is none."""
+    """The screen shows twenty skipped files, and the run's file all; without any the file is removed."""
     skipped = [(Path(f"{number}.wav"), "bad, very") for number in range(23)]
     print_skipped(skipped)
     told = capsys.readouterr().err.splitlines()
@@ -87,7 +87,7 @@ def test_a_long_list_is_cut_on_screen(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_folder_without_normal_clips_is_one_line(tmp_path: Path) -> None:
-    """Anomalies alone teach nothing."""
+    """A folder with anomalies alone gives one line."""
     write_wav(tmp_path / "dev_data" / "pump" / "train" / "anomaly_id_00_00000000.wav", np.zeros(160_000))
     done = aegan_train(*fit_tiny(tmp_path, tmp_path / "run"))
     assert done.returncode == 1
@@ -98,7 +98,7 @@ def test_a_folder_without_normal_clips_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_wrong_configuration_is_told_at_once(tmp_path: Path, dataset: Path) -> None:
-    """All problems, with suggestions, exit code 78."""
+    """All problems of a configuration are printed with suggestions and exit code 78."""
     (tmp_path / "c.yaml").write_text("n_epoch: 3\nbeta1: 2\n")
     done = aegan_train(
         *fit_tiny(dataset, tmp_path / "run"),
@@ -119,7 +119,7 @@ def test_a_wrong_configuration_is_told_at_once(tmp_path: Path, dataset: Path) ->
     ],
 )
 def test_settings_that_do_not_fit_are_told_before_training(tmp_path: Path, dataset: Path, setting: str, line: str) -> None:
-    """78, and nothing is written."""
+    """Settings that do not fit end with 78 before anything is written."""
     (tmp_path / "c.yaml").write_text(setting + "\n")
     base = fit_tiny(dataset, tmp_path / "run")
     done = aegan_train(*base, "--config", tmp_path / "c.yaml")

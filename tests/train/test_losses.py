@@ -23,21 +23,21 @@ STILL = ("num_batches_tracked", "output_layer.2.bias")  # a counter; and a bias 
 
 
 def make_batch(seed: int = 0, n: int = 3) -> tuple[Tensor, Tensor]:
-    """Segments and the places between them and their reconstructions, float64."""
+    """Segments, and points between them and their reconstructions, float64."""
     rng = torch.Generator().manual_seed(seed)
     x = torch.rand(n, 1, 128, 128, generator=rng, dtype=torch.float64) * 2 - 1
     return x, torch.rand(n, 1, 1, 1, generator=rng, dtype=torch.float64)
 
 
 def make_discriminator(norm: Norm = "ln") -> tuple[Discriminator, plain.State]:
-    """A small critic with a value of its own for each weight."""
+    """A small critic with random weights."""
     discriminator = Discriminator(NetworkParameters(ndf=2, nz=8, discriminator_norm=norm))
     return discriminator, plain.scatter(discriminator)
 
 
 @pytest.mark.parametrize("norm", ["ln", "in"])
 def test_the_critics_loss_is_that_of_a_gradient_for_each_segment(norm: Norm) -> None:
-    """The penalty's gradients, had one segment at a time, and NumPy's means give the same two numbers."""
+    """The critic's loss equals a computation with one gradient a segment and NumPy's means."""
     discriminator, state = make_discriminator(norm)
     (x, alpha), (recon, _) = make_batch(1), make_batch(2)
 
@@ -60,7 +60,7 @@ def mean_square(difference: DoubleArray) -> float:
 
 
 def match_by_numpy(fake: DoubleArray, real: DoubleArray, match: Match) -> float:
-    """The feature matching of two batches of embeddings."""
+    """The feature matching of two batches of embeddings, by NumPy."""
     matching = mean_square(np.mean(fake, axis=0) - np.mean(real, axis=0))
     if match == "mu+sigma":
         matching += mean_square(np.std(fake, axis=0, ddof=0) - np.std(real, axis=0, ddof=0))
@@ -69,7 +69,7 @@ def match_by_numpy(fake: DoubleArray, real: DoubleArray, match: Match) -> float:
 
 @pytest.mark.parametrize("match", ["mu", "mu+sigma"])
 def test_the_generators_loss_is_numpys(match: Match) -> None:
-    """Reconstruction and matching of means (and spreads) over the batch, each a mean over elements, unweighted."""
+    """Reconstruction and matching losses equal NumPy's, unweighted."""
     discriminator, state = make_discriminator()
     (x, _), (recon, _) = make_batch(6, n=5), make_batch(7, n=5)
     fake, real = (plain.discriminate(one, state)[1].numpy() for one in (recon, x))
@@ -80,7 +80,7 @@ def test_the_generators_loss_is_numpys(match: Match) -> None:
 
 
 def test_segments_that_are_all_alike_leave_a_gradient() -> None:
-    """The spread of equal embeddings is 0, where a root has no slope; the gradient is finite all the same."""
+    """Equal embeddings, whose spread is 0, give a finite gradient."""
     discriminator, _ = make_discriminator()
     x = make_batch(8, n=1)[0].expand(3, -1, -1, -1)
     recon = (0.5 * x).clone().requires_grad_(True)
@@ -91,21 +91,21 @@ def test_segments_that_are_all_alike_leave_a_gradient() -> None:
 
 
 def make_networks(recipe: Recipe) -> tuple[Generator, Discriminator]:
-    """Small networks as training begins with them, float64."""
+    """Small networks as at the start of training, float64."""
     torch.manual_seed(0)
     parameters = NetworkParameters(ndf=2, nz=8, generator_norm=recipe.norm, first_norm=recipe.first_norm)
     return Generator(parameters).double().train(), Discriminator(parameters).double().train()
 
 
 def copy_state(module: Generator | Discriminator) -> plain.State:
-    """Its state as leaves of a graph; running statistics are none."""
+    """A state dict as leaves of a graph, without gradients for running statistics."""
     weights = dict(module.named_parameters())
     return {name: tensor.detach().clone().requires_grad_(name in weights) for name, tensor in module.state_dict().items()}
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 def test_the_updates_are_those_of_the_reference(recipe: Recipe) -> None:
-    """Losses and weights agree over a few batches, and so do running statistics: one pass at 0.19 is the reference's two at 0.1."""
+    """Losses, weights and running statistics equal the reference procedure over several batches."""
     generator, discriminator = make_networks(recipe)
     began = [copy_state(network) for network in (generator, discriminator)]
     expected = PlainUpdates(recipe, copy_state(generator), copy_state(discriminator))
@@ -140,7 +140,7 @@ def test_between_two_generator_steps_only_the_critic_moves() -> None:
 
 
 def test_a_step_leaves_the_critic_ready_for_the_next() -> None:
-    """Its weights are frozen in the generator's step alone."""
+    """The critic's weights are frozen in the generator's step alone."""
     generator, discriminator = make_networks(Recipe("any"))
     Updater(generator, discriminator, LossParameters()).step(*make_batch())
     assert all(weight.requires_grad for weight in discriminator.parameters())
@@ -193,7 +193,7 @@ def test_twenty_updates_in_float32_are_those_of_pytorch(bf16: bool, tolerance: f
 
 
 def test_the_penalty_may_be_measured_on_a_part_of_each_batch() -> None:
-    """The first quarter, rounded up; the difference of scores keeps the whole batch."""
+    """The penalty uses the first quarter, rounded up, and the score difference the whole batch."""
     generator, discriminator = make_networks(Recipe("any"))
     x, alpha = make_batch(n=5)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What `fit` says of its progress."""
+"""The progress lines of `fit`."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from aegan_train.progress import EPOCH_EVERY_S, STEP_EVERY_S, EpochProgress, fol
 
 
 def test_a_long_step_is_announced_and_followed(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line at once, then one each STEP_EVERY_S, and none behind the last call; what the work gives goes through."""
+    """A long step prints one line at once and one every STEP_EVERY_S, and passes on its results."""
     now_s = 0.0
     double = follow(lambda n: 2 * n, 6, "scoring 6 clips", lambda: now_s)
     assert capsys.readouterr().out == "scoring 6 clips\n"
@@ -19,14 +19,14 @@ def test_a_long_step_is_announced_and_followed(capsys: pytest.CaptureFixture[str
 
 
 def test_a_short_step_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """A handful of clips need no more."""
+    """A short step prints one line."""
     work = follow(abs, 3, "scoring 3 clips", lambda: 0.0)
     assert [work(number) for number in (-1, 0, 1)] == [1, 0, 1]
     assert capsys.readouterr().out == "scoring 3 clips\n"
 
 
 def test_a_log_has_a_line_an_epoch_and_one_each_half_minute(capsys: pytest.CaptureFixture[str]) -> None:
-    """With the time left, and without losses; networks drawn anew begin again at the first epoch."""
+    """A log gets a line for each epoch and every half minute; a restart begins again at the first epoch."""
     now_s = 0.0
     progress = EpochProgress(3, 100, clock=lambda: now_s)
     for _ in range(10):
@@ -47,7 +47,7 @@ def test_a_log_has_a_line_an_epoch_and_one_each_half_minute(capsys: pytest.Captu
 
 
 def test_losses_are_for_those_who_ask(capsys: pytest.CaptureFixture[str]) -> None:
-    """With --verbose an epoch's line has them, and the speed."""
+    """With --verbose an epoch's line has losses and speed."""
     now_s = 0.0
     progress = EpochProgress(10, 100, 4, verbose=True, clock=lambda: now_s)
     now_s = 50.0
@@ -59,5 +59,5 @@ def test_losses_are_for_those_who_ask(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.2, "0 s"), (99.0, "99 s"), (100.0, "2 min"), (5999.0, "100 min"), (12_600.0, "3.5 h")])
 def test_durations_are_rounded_for_people(seconds: float, text: str) -> None:
-    """Seconds, minutes or hours."""
+    """Durations are shown in seconds, minutes or hours."""
     assert format_duration(seconds) == text

@@ -1,4 +1,4 @@
-"""The folder of a run: one training at a time, and no file that is half written."""
+"""The folder of a run: one training at a time, and no partial file."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ with lock_run(Path(sys.argv[1])):
 
 
 def test_a_second_training_in_one_folder_is_refused(tmp_path: Path) -> None:
-    """Until the first has ended, killed or not; then the folder is free, and a new one that stayed empty is gone."""
+    """A second training is refused until the first has ended or was killed; a new empty folder is removed."""
     run = tmp_path / "run"
     with subprocess.Popen([sys.executable, "-c", HOLD, run], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -41,7 +41,7 @@ def test_a_second_training_in_one_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
-    """A file stands in its way."""
+    """A file in place of the folder gives one line."""
     (tmp_path / "file").touch()
     wanted = r"file/run: cannot be written: Not a directory; make it writable, or choose another --out$"
     with pytest.raises(WriteError, match=wanted), lock_run(tmp_path / "file" / "run"):
@@ -49,7 +49,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_keeps_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
-    """Whatever fails: the disk, or Ctrl-C."""
+    """A failed write, also by Ctrl-C, keeps the old file and leaves no temporary one."""
     path = tmp_path / "file"
     write_atomically(path, lambda partial: partial.write_text("old"))
 

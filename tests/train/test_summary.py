@@ -1,4 +1,4 @@
-"""What `fit` says to people who never heard of a network."""
+"""The summary that `fit` prints."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from aegan_train.summary import print_recordings, print_verdict
 
 
 def make_recordings(n: int, seconds: float, level_dbfs: float) -> Spectrograms:
-    """`n` recordings of so many seconds and that level; there are no frames to them."""
+    """`n` recordings of a length and level, without frames."""
     clips = [Clip(Path(f"{number}.wav"), "train", "00", False, number) for number in range(n)]
     bands = [np.zeros((max(1, round(seconds / 9.73)), 2, 128))] * n
     n_frames = [round(seconds / 0.032)] * n
@@ -25,7 +25,7 @@ def make_recordings(n: int, seconds: float, level_dbfs: float) -> Spectrograms:
 
 
 def test_too_little_sound_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    """With the number of clips that the threshold rests on; level and what belongs into the recordings are always said."""
+    """Too little sound gives a warning with the number of held-out clips; level and advice are always printed."""
     print_recordings("pump", make_recordings(6, 10.0, -34.2), make_recordings(2, 10.0, -30.0), TrainConfig(), "cpu", 0)
     out, err = capsys.readouterr()
     assert out.splitlines()[:2] == [
@@ -40,7 +40,7 @@ def test_too_little_sound_is_a_warning(capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.mark.parametrize(("level_dbfs", "gain"), [(-64.0, "more gain"), (-3.0, "less gain")])
 def test_a_wrong_level_is_a_warning(level_dbfs: float, gain: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Too quiet or too loud, with what to do."""
+    """A level that is too low or too high gives a warning with the remedy."""
     recordings = make_recordings(50, 60.0, level_dbfs)
     print_recordings("pump", recordings, recordings, TrainConfig(), "cpu", 0)
     (line,) = capsys.readouterr().err.splitlines()
@@ -49,7 +49,7 @@ def test_a_wrong_level_is_a_warning(level_dbfs: float, gain: str, capsys: pytest
 
 
 def test_the_verdict_is_in_words(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Normal sound, threshold, each pseudo-fault, and the next command, ready to be copied."""
+    """The verdict has normal scores, threshold, each pseudo-fault, and the next command."""
     fields = load_fields(run_folder)
     n_exceeded = dict(zip(PSEUDO_FAULTS, (0, 1, 5, 9, 10), strict=True))
     noticed = {name: Noticed(0.5, n, 10) for name, n in n_exceeded.items()}

@@ -1,4 +1,4 @@
-"""The network in PyTorch as the pipeline's session."""
+"""The Session in PyTorch."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from aegan_train.torch_session import TorchSession
 
 @pytest.mark.parametrize("graphs", [("embedding",), ("encoder",), ("generator",), ("embedding", "generator"), ()])
 def test_a_part_of_the_network_says_what_the_whole_says(graphs: tuple[Graph, ...]) -> None:
-    """Bit for bit; what no graph gives is empty, as with ONNX Runtime."""
+    """A session with some graphs gives the same outputs bit for bit, and empty ones for the others."""
     torch.manual_seed(0)
     parameters = load_config("tiny", None).network
     networks = Generator(parameters), Discriminator(parameters), torch.device("cpu")

@@ -1,4 +1,4 @@
-"""What a run holds beside its checkpoint, so that export needs no audio and no data set."""
+"""Writes every file of a run except its checkpoint, so that export needs no audio and no data set."""
 
 import json
 from collections.abc import Sequence
@@ -36,18 +36,18 @@ RUN_RECORD = "run.json"
 SEGMENTS = "segments.npz"
 HELD_OUT = "held_out.jsonl"
 N_PARITY_SEGMENTS = 32
-LEAST_COPIES = 128  # of held-out clips before other backgrounds: the upper end of fewer is a matter of luck
-N_VARIED = 256  # windows that get copies before other backgrounds; four of each outnumber the embedding's dimensions
+LEAST_COPIES = 128  # of held-out clips with other backgrounds: the highest scores of fewer copies vary too much
+N_VARIED = 256  # windows that get copies with other backgrounds; with four copies each they outnumber the embedding's dimensions
 
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What calibration found.
+    """The result of calibration.
 
     Attributes:
         fields: The content of run.json.
         normal: The deciding score of each held-out window.
-        noticed: What the deciding score makes of each pseudo-fault.
+        noticed: How well the deciding score separates each pseudo-fault.
     """
 
     fields: BundleFields
@@ -124,7 +124,7 @@ def embed(session: TorchSession, scaled: FloatArray, clip: ClipParameters) -> Do
 
 
 def gather_statistics(training: Training, session: TorchSession, fitted: Spectrograms) -> ClipStatistics:
-    """Embeddings and control bands of all windows, and what other backgrounds change in at most N_VARIED of them."""
+    """Embeddings and baseline bands of all windows, and how other backgrounds change at most N_VARIED of them."""
     config = training.config
     n_windows = fitted.n_windows
     chosen = np.linspace(0, n_windows - 1, min(n_windows, N_VARIED)).astype(int).tolist() if config.n_backgrounds else []
@@ -152,7 +152,7 @@ def gather_statistics(training: Training, session: TorchSession, fitted: Spectro
 def score_held_out(
     training: Training, reference: ReferenceSet, session: TorchSession, held_out: Spectrograms
 ) -> tuple[list[dict[str, float]], list[dict[str, float]], FloatArray]:
-    """The scores of each held-out window, those of its copies before other backgrounds, and first segments for the parity gate."""
+    """(scores of each held-out window, scores of its copies with other backgrounds, the first segments for the parity check)."""
     config = training.config
     unfinished = BundleFields.model_construct(features=config.features, scaling=training.scaling, clip=config.clip, fusion={})
     probe = Pipeline(unfinished, reference, session)
@@ -172,12 +172,12 @@ def score_held_out(
 
 
 def describe_copies(n_copies: int) -> str:
-    """What a line says of them."""
-    return f" and {n_copies} copies before other backgrounds" if n_copies else ""
+    """The part of a progress line that counts the copies; empty without copies."""
+    return f" and {n_copies} copies with other backgrounds" if n_copies else ""
 
 
 def join_samples(clips: Sequence[Clip], sample_rate_hz: int, n_samples: int) -> FloatArray:
-    """The first `n_samples` of the recordings joined (begun again when they are not enough)."""
+    """The first `n_samples` of the joined recordings, float32 `[n_samples]`; they repeat where they are too short."""
     joined = np.zeros(0, np.float32)
     while len(joined) < n_samples:
         for clip in clips:
@@ -188,6 +188,6 @@ def join_samples(clips: Sequence[Clip], sample_rate_hz: int, n_samples: int) -> 
 
 
 def save_segments(path: Path, segments: FloatArray) -> None:
-    """Write the parity gate's segments."""
+    """Write the segments for the parity check."""
     with path.open("wb") as file:
         np.savez_compressed(file, segments=segments)

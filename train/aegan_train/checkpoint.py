@@ -1,4 +1,4 @@
-"""The checkpoint: everything that training needs to go on, and that the networks need to be rebuilt, in one file."""
+"""The checkpoint: one file with everything needed to resume a training and to rebuild its networks."""
 
 import io
 from dataclasses import asdict, dataclass, field
@@ -16,17 +16,17 @@ from aegan_train.run_folder import WriteError, write_atomically
 
 FORMAT = 2
 CHECKPOINT = "checkpoint.pt"
-SEEDS_APART = 1_000_003  # between the draws of one seed
+SEEDS_APART = 1_000_003  # distance between the seeds of successive initial weights of one training
 
 
 @dataclass(slots=True)
 class Training:
-    """A training between two epochs.
+    """State of a training between two epochs.
 
     Attributes:
-        history: Mean losses of each whole epoch so far.
-        n_redrawn: How often the networks were drawn anew.
-        rng: Draws phases, order and alphas; part of the checkpoint, so a resumed training goes on as if never stopped.
+        history: Mean losses of each completed epoch.
+        n_redrawn: How often the networks were initialised again.
+        rng: Generator of phases, order and alphas. The checkpoint contains it, so a resumed training gives the same result.
     """
 
     machine_type: str
@@ -42,17 +42,17 @@ class Training:
 
     @property
     def generator(self) -> Generator:
-        """G."""
+        """The generator network."""
         return self.updater.generator
 
     @property
     def discriminator(self) -> Discriminator:
-        """D."""
+        """The discriminator network."""
         return self.updater.discriminator
 
 
 def make_updater(config: TrainConfig, device: torch.device) -> Updater:
-    """Fresh networks and optimisers on `device`, from PyTorch's global seed."""
+    """New networks and optimisers on `device`, initialised from PyTorch's global seed."""
     generator, discriminator = Generator(config.network).to(device), Discriminator(config.network).to(device)
     loss = LossParameters(config.match, config.match_weight)
     bf16 = config.arithmetic == "bf16" or (config.arithmetic == "auto" and has_bf16(device))
@@ -69,7 +69,7 @@ def make_updater(config: TrainConfig, device: torch.device) -> Updater:
 
 
 def redraw_networks(training: Training, run: Path, device: torch.device) -> None:
-    """Begin anew with other initial weights, and remove the checkpoint of the old networks from `run`; the data goes on."""
+    """Restart the training with other initial weights, and remove the checkpoint of the old networks from `run`."""
     (run / CHECKPOINT).unlink(missing_ok=True)
     training.n_redrawn += 1
     torch.manual_seed(training.seed + training.n_redrawn * SEEDS_APART)
@@ -78,7 +78,7 @@ def redraw_networks(training: Training, run: Path, device: torch.device) -> None
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 by itself; emulated, it is slower than float32."""
+    """Whether the device has bfloat16 instructions; emulated bfloat16 is slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     try:
@@ -89,7 +89,7 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def save_checkpoint(training: Training, run: Path) -> None:
-    """Write `run`/checkpoint.pt; a crash leaves the old one or the new one, never half of one.
+    """Write `run`/checkpoint.pt atomically: a crash leaves the old file or the new one.
 
     Raises:
         WriteError: The disk is full, or the folder cannot be written; the checkpoint of the epoch before is kept.
@@ -112,7 +112,7 @@ def save_checkpoint(training: Training, run: Path) -> None:
         "adamD": updater.discriminator_adam.state_dict(),
         "rng": training.rng.get_state(),
     }
-    content = io.BytesIO()  # torch.save to a full disk raises what is no OSError
+    content = io.BytesIO()  # on a full disk torch.save raises another error than OSError
     torch.save(state, content)
     try:
         write_atomically(run / CHECKPOINT, lambda path: path.write_bytes(content.getbuffer()))
@@ -122,12 +122,12 @@ def save_checkpoint(training: Training, run: Path) -> None:
 
 
 def describe_kept(n_epochs: int) -> str:
-    """What a training that ends early says of its last checkpoint."""
+    """The end of the message of a training that ends early: which checkpoint is kept."""
     return f"epoch {n_epochs} is kept, go on with --resume" if n_epochs else "no epoch is kept"
 
 
 def load_trained(run: Path, device: torch.device) -> Training:
-    """The networks of a finished run as its bundle will hold them: with `precision` fp16, every weight rounded to it.
+    """Load the networks of a finished run with the weights of its bundle: rounded to fp16 where `precision` is fp16.
 
     Raises:
         DataError: As `load_checkpoint`.
@@ -138,7 +138,7 @@ def load_trained(run: Path, device: torch.device) -> Training:
 
 
 def round_weights(training: Training) -> None:
-    """With `precision` fp16, round every weight to what fp16 can hold; the checkpoint keeps the unrounded ones, to go on from."""
+    """Round every weight to fp16 where `precision` is fp16; the checkpoint on disk keeps the unrounded weights."""
     if training.config.precision == "fp16":
         for network in (training.generator, training.discriminator):
             network.load_state_dict({name: value.half().to(value.dtype) for name, value in network.state_dict().items()})
@@ -148,14 +148,14 @@ def load_checkpoint(run: Path, device: torch.device) -> Training:
     """Read `run`/checkpoint.pt.
 
     Raises:
-        DataError: There is none, or it cannot be read, or it is of another format.
+        DataError: It is missing, cannot be read, or has another format.
     """
     path = run / CHECKPOINT
     if not path.is_file():
         raise DataError(f"{path}: file missing, so {run} is no run; make one with: aegan-train fit ... --out {run}")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever zipfile, pickle or itself found
+    except Exception as error:  # torch passes on errors of zipfile and pickle
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path}: cannot be read: {first_line}; train again, or copy the run again") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
@@ -168,7 +168,7 @@ def load_checkpoint(run: Path, device: torch.device) -> Training:
 
 
 def restore(state: dict[str, Any], device: torch.device) -> Training:
-    """The training that `save_checkpoint` wrote; raises whatever does not fit."""
+    """Rebuild the training from the content of a checkpoint; raises the error of whichever part does not fit."""
     config = TrainConfig(**state["config"])
     updater = make_updater(config, device)
     updater.generator.load_state_dict(state["netG"])

@@ -1,4 +1,4 @@
-"""The settings of a training: a preset, a recipe, and a file with only what differs from them."""
+"""The settings of a training: a preset, a recipe, and a file that overrides single settings of both."""
 
 import math
 from pathlib import Path
@@ -27,7 +27,7 @@ class TrainConfig(Settings):
     """Every setting of a training; the defaults are those of the `paper` preset."""
 
     sets: list[SetName] | None = Field(
-        default=None, min_length=1, description="parts of the data set to train on: dev, eval, additional; all that are there when null"
+        default=None, min_length=1, description="parts of the data set to train on: dev, eval, additional; all existing ones when null"
     )
     ndf: int = Field(default=32, ge=1, description="channels of the first convolution; the embedding has 16 times as many numbers")
     nz: int = Field(default=256, ge=1, description="size of the latent z")
@@ -39,7 +39,8 @@ class TrainConfig(Settings):
     beta1: float = Field(default=0.5, ge=0, lt=1, description="first beta of both Adams")
     learning_rate: float = Field(default=2e-4, gt=0, description="of both Adams")
     schedule: Literal["constant", "cosine"] = Field(
-        default="constant", description="learning rate over the epochs; cosine falls to nothing, so that no last epoch is a matter of luck"
+        default="constant",
+        description="learning rate over the epochs; cosine falls to 0, so that the result does not depend on the last epochs",
     )
     n_critic: int = Field(default=1, ge=1, description="critic steps for each generator step")
     penalty_part: float = Field(
@@ -52,13 +53,15 @@ class TrainConfig(Settings):
     decision_hop_frames: int = Field(default=32, ge=1, description="frames from decision to decision in the field")
     band_scale: Literal["mel", "linear"] = Field(default="mel", description="bands of the picture that the network sees: mel or linear")
     scaling: ScalingKind = Field(
-        default="extremes", description="what becomes -1 and 1 in the picture: extremes of the whole set, or each band's own spread (bands)"
+        default="extremes", description="what maps to -1 and 1: extremes of the whole set, or the spread of each band (bands)"
     )
     n_backgrounds: int = Field(
-        default=0, ge=0, description="copies of each clip before another background, from which D_near and the fusion learn what one does"
+        default=0,
+        ge=0,
+        description="copies of each clip with other backgrounds, from which D_near and the fusion learn the effect of a background",
     )
     max_reference_rows: int | None = Field(
-        default=None, ge=2, description="rows of the reference set, each the mean of clips that lie near each other; one a clip when null"
+        default=None, ge=2, description="rows of the reference set, each the mean of similar clips; one row for each clip when null"
     )
     top_db: float | None = Field(
         default=None, gt=0, description="range under each clip's own maximum; 80 for published tables, and then no streaming"
@@ -68,7 +71,7 @@ class TrainConfig(Settings):
     score_by_labels: bool = Field(
         default=False, description="whether that score was chosen by labelled faults, as in the published tables; printed beside its name"
     )
-    fusion: list[str] = Field(default=[], description="scores that F_mean joins, each in units of what other backgrounds do to it")
+    fusion: list[str] = Field(default=[], description="scores that F_mean averages, each scaled by the effect of other backgrounds on it")
     n_redraws: int = Field(
         default=0, ge=0, description="times that fresh networks may be drawn when a generator stays worse than the mean picture"
     )
@@ -91,7 +94,7 @@ class TrainConfig(Settings):
         return self
 
     def learning_rate_in(self, epoch: int) -> float:
-        """Of the epoch behind `epoch` whole ones.
+        """The learning rate of an epoch; `epoch` counts from 0.
 
         Source: I. Loshchilov, F. Hutter, SGDR, 2017, equation 5, without restarts.
         """
@@ -101,31 +104,31 @@ class TrainConfig(Settings):
 
     @property
     def choice(self) -> str:
-        """Why this score decides, in one sentence for people who open a bundle."""
+        """One sentence for bundle.json: why this score decides."""
         if self.score == FUSION:
             return (
                 f"{FUSION}, the mean of {', '.join(self.fusion)}: each as log ratio to held-out normal sound, in units of "
-                f"{'what other backgrounds do to it' if self.n_backgrounds else 'its spread there'}; no fault of this machine was looked at"
+                f"{'the effect of other backgrounds' if self.n_backgrounds else 'its spread there'}; no fault of this machine was used"
             )
         if self.score_by_labels:
-            return f"{self.score}, as published: it was chosen there by the labels of test clips with faults"
-        return f"{self.score}, as the training's configuration says; no fault of this machine was looked at"
+            return f"{self.score}, as published: it was chosen by the labels of test clips with faults"
+        return f"{self.score}, as the training's configuration says; no fault of this machine was used"
 
     @property
     def features(self) -> FeatureParameters:
-        """How sound becomes a picture."""
+        """Parameters of the log-mel spectrogram."""
         return FeatureParameters(band_scale=self.band_scale, top_db=self.top_db)
 
     @property
     def clip(self) -> ClipParameters:
-        """How frames become segments and clips."""
+        """Sizes and hops of segments, clips and decisions."""
         return ClipParameters(
             segment_hop_frames=self.segment_hop_frames, clip_frames=self.clip_frames, decision_hop_frames=self.decision_hop_frames
         )
 
     @property
     def network(self) -> "NetworkParameters":
-        """Widths and norms."""
+        """Widths and norms of the networks."""
         from aegan_train.networks import NetworkParameters  # noqa: PLC0415 - torch takes seconds to import; --help must not
 
         return NetworkParameters(self.ndf, self.nz, self.generator_norm, self.discriminator_norm, self.first_norm)
@@ -158,7 +161,7 @@ RECIPES: dict[Recipe, dict[str, object]] = {
 
 
 def load_config(preset: Preset, path: Path | None, recipe: Recipe = "reference", **overrides: object) -> TrainConfig:
-    """The settings of preset and recipe, those of the file at `path` over them, and `overrides` over all.
+    """Load the settings: `overrides` before the file at `path`, the file before the recipe, the recipe before the preset.
 
     Raises:
         ConfigError: With every problem of the file, one a line.

@@ -18,16 +18,16 @@ from aegan_train.config import ScalingKind, TrainConfig
 from aegan_train.recordings.folder import Clip, find_clips, print_skipped
 from aegan_train.recordings.spectrograms import Spectrograms, compute_spectrograms
 
-LEAST_BAND_STD_DB = 0.3  # of a band that hardly moves (silence behind a low-pass): it is not blown up
-BAND_STDS = 3.0  # nearly all of a band then lies in [-1, 1], where the generator can follow
+LEAST_BAND_STD_DB = 0.3  # floor for a nearly constant band (silence above a low-pass filter), so that its noise is not amplified
+BAND_STDS = 3.0  # nearly all values of a band then lie in [-1, 1], the range of the generator
 LEAST_CLIPS = 8  # six for a reference set with its neighbours, two to calibrate on
 IntArray = NDArray[np.int64]
-LEAST_RUN_CLIPS = 2  # fewer would hold out single clips of a recording whose others are fitted
+LEAST_RUN_CLIPS = 2  # shorter runs would hold out single clips and fit their neighbours of the same recording
 N_HELD_OUT_RUNS = 4  # without a manifest, the held-out clips are this many runs of consecutive clips
 
 
 def group_by_recording(clips: Sequence[Clip], n_held_out: int) -> list[list[Clip]]:
-    """Clips that belong together: of one recording, or (where the folder does not say) neighbours by number."""
+    """Groups of clips that are never split: clips of one recording, or runs of consecutive clips where the recording is unknown."""
     known: dict[str, list[Clip]] = {}
     for clip in clips:
         if clip.recording:
@@ -41,10 +41,10 @@ def group_by_recording(clips: Sequence[Clip], n_held_out: int) -> list[list[Clip
 
 
 def split_held_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[Clip], list[Clip]]:
-    """(clips to fit, clips held out for calibration); whole recordings go one way or the other.
+    """(clips to fit, clips held out for calibration); a recording is never split between the two.
 
     Raises:
-        DataError: All clips are of one recording.
+        DataError: All clips belong to one recording.
     """
     n_wanted = max(2, round(fraction * len(clips)))
     groups = group_by_recording(clips, n_wanted)
@@ -57,14 +57,14 @@ def split_held_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[l
     for place in np.random.default_rng(seed).permutation(len(groups))[:-1]:
         if len(held_out) + len(groups[place]) <= max(n_wanted, min(map(len, groups))):
             held_out.update(groups[place])
-    if not held_out:  # the one small enough group came last
+    if not held_out:  # the only group that is small enough came last
         smallest: list[Clip] = min(groups, key=list.__len__)
         held_out.update(smallest)
     return [clip for clip in clips if clip not in held_out], [clip for clip in clips if clip in held_out]
 
 
 def gather_recordings(data: Path, machine_type: str, config: TrainConfig, run: Path) -> Spectrograms:
-    """The spectrograms of all normal training recordings in `data` that are fit for training; lists the others on stderr.
+    """The spectrograms of all normal training recordings in `data` that can be trained on; prints the others on stderr.
 
     Raises:
         DataError: There are fewer than LEAST_CLIPS, or their features cannot be stored in the folder `run`.
@@ -74,13 +74,13 @@ def gather_recordings(data: Path, machine_type: str, config: TrainConfig, run: P
     skipped = [*named.skipped, *found.skipped]
     print_skipped(skipped)
     if not found.clips:
-        raise DataError(f"{data}: none of {len(named.clips)} normal clips is fit for training; record normal sound anew")
+        raise DataError(f"{data}: none of {len(named.clips)} normal clips can be trained on; record normal sound again")
     require_enough(found, config)
     return replace(found, skipped=skipped)
 
 
 def require_enough(found: Spectrograms, config: TrainConfig) -> None:
-    """Refuse recordings that are too few to hold some of them out.
+    """Check that there are enough recordings to hold some of them out.
 
     Raises:
         DataError: There are fewer than LEAST_CLIPS.
@@ -97,10 +97,10 @@ def require_enough(found: Spectrograms, config: TrainConfig) -> None:
 
 
 def find_scaling(db: Sequence[FloatArray], kind: ScalingKind = "extremes") -> Scaling:
-    """Extremes of the whole training set; or (`bands`) the mean of each band, and BAND_STDS standard deviations of it.
+    """The scaling by the extremes of the training set, or (`bands`) by mean and BAND_STDS standard deviations of each band.
 
     Raises:
-        DataError: It is digital silence, or one constant.
+        DataError: The clips hold digital silence, or one constant value.
     """
     min_db, max_db = float(min(each.min() for each in db)), float(max(each.max() for each in db))
     if max_db - min_db < 1.0:
@@ -113,37 +113,37 @@ def find_scaling(db: Sequence[FloatArray], kind: ScalingKind = "extremes") -> Sc
 
 
 def find_moments(pictures: Iterable[FloatArray]) -> tuple[DoubleArray, DoubleArray]:
-    """Mean and variance of each band over all frames of pictures `[n_bands, n_frames]`, one of them in memory at a time."""
+    """Mean and variance of each band over all frames of pictures `[n_bands, n_frames]`, with one picture in memory at a time."""
     n_frames, total, squares = 0, np.zeros(1), np.zeros(1)
     for each in pictures:
         n_frames += each.shape[1]
         total = total + each.sum(axis=1, dtype=np.float64)
         squares = squares + np.square(each, dtype=np.float64).sum(axis=1)
     mean: DoubleArray = total / n_frames
-    return mean, np.maximum(0.0, squares / n_frames - np.square(mean))  # rounding takes that of a constant band below 0
+    return mean, np.maximum(0.0, squares / n_frames - np.square(mean))  # rounding may give a constant band a variance below 0
 
 
 class SegmentSampler:
-    """The segments of an epoch, on the device that trains.
+    """Cuts the segments of an epoch and puts them on the training device.
 
-    Each epoch cuts each clip at a fresh random phase, 0 to hop - 1 frames, and then every hop frames: after some epochs
-    the network has seen every segment. At hop 1 that is the reference's procedure.
+    In each epoch the segments of a clip begin at a random phase (0 to hop - 1 frames) and then every hop frames, so after some epochs
+    the network has seen every segment. At hop 1 this is the procedure of the reference code.
 
-    Frames stay on disk, in their memory map, and each batch gathers and scales its own; a GPU gets all of them once where they fit.
+    The frames stay in a memory map on disk, and each batch reads and scales its own frames. A GPU holds all frames where they fit.
     """
 
     def __init__(self, pictures: Spectrograms, scaling: Scaling, clip: ClipParameters, batch_segments: int, device: torch.device) -> None:
         self._clip, self._scaling, self._device = clip, scaling, device
         self._frames = pictures.frames
         self._first_frames, self._n_frames = np.array(pictures.first_frames), np.array(pictures.n_frames)
-        variance = find_moments(pictures.db)[1]  # scaled, the mean squared error of each band's mean in place of G(x)
+        variance = find_moments(pictures.db)[1]  # scaled: the mean squared error of a generator that returns each band's mean
         self.mean_picture_error = float(np.mean(variance / np.square(scaling.half_range_db)))
         self._on_device = self._load(pictures.db) if device.type == "cuda" else None
         self.n_segments = len(self._cut(np.zeros_like(self._n_frames)))
         self.batch_segments = min(batch_segments, self.n_segments)
 
     def _load(self, db: Sequence[FloatArray]) -> Tensor | None:
-        """All scaled frames `[n_frames, n_bands]` on the device, or None where they would take more than half of what is free."""
+        """All scaled frames `[n_frames, n_bands]` on the device, or None where they would take more than half of its free memory."""
         n_frames, n_bands = int(self._n_frames.sum()), self._frames.shape[1]
         if n_frames * n_bands * 4 > torch.cuda.mem_get_info(self._device)[0] // 2:
             return None

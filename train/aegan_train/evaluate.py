@@ -1,4 +1,4 @@
-"""Scores all test clips; prints metrics where the names hold labels, and writes score files."""
+"""Scores all test clips, prints metrics of the labelled clips, and writes score files."""
 
 import json
 from collections.abc import Sequence
@@ -30,10 +30,10 @@ LABELS = {True: "anomaly", False: "normal", None: None}
 
 
 def load_fields(run: Path) -> BundleFields:
-    """The record of a finished run.
+    """Load the record (run.json) of a finished run.
 
     Raises:
-        DataError: The run has none, or one of another version.
+        DataError: The record is missing, damaged or of another version.
     """
     path = run / RUN_RECORD
     try:
@@ -49,7 +49,7 @@ def load_fields(run: Path) -> BundleFields:
 def score_clips(
     run: Path, training: Training, clips: Sequence[Clip], device: torch.device
 ) -> tuple[list[Clip], list[dict[str, float]], list[Skipped]]:
-    """(clips that can be scored, all scores of each, and the other clips with the reason).
+    """Score the clips: (clips that were scored, all scores of each, skipped clips with the reason).
 
     Raises:
         DataError: `run` is no finished run, or no clip can be scored.
@@ -89,11 +89,11 @@ def evaluate(
 ) -> dict[str, Metrics]:
     """Score the test clips, print the tables, write one JSON object a clip to `jsonl` and the challenge's files to `csv`.
 
-    Clips without a label are scored and written, and are in no metric. The metrics of each score; none where no row has both
+    Clips without a label are scored and written, but enter no metric. Returns the metrics of each score; empty where no row has both
     normal and anomalous clips.
 
     Raises:
-        AeganError: As `score_clips`, `find_clips` and `find_protocol`; or, before anything is scored, `jsonl` or `csv` cannot be made.
+        AeganError: As `score_clips`, `find_clips` and `find_protocol`; or `jsonl` or `csv` cannot be made (found before the scoring).
     """
     fields, training = load_fields(run), load_trained(run, device)
     found = find_clips(data, fields.machine_type, "test", sets)

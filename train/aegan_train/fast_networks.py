@@ -1,4 +1,4 @@
-"""The networks as training runs them: the same layers, on pictures in space-to-depth layout, channels last.
+"""Runs the layers of the networks faster, for training: pictures in space-to-depth layout, channels last.
 
 A picture becomes `[n, 64, 64, 4]`: the four pixels of each 2 x 2 block are channels. A convolution of one channel (the first of
 encoder and critic, and in reverse the decoder's last) uses a small part of a processor; its 4 x 4 kernel of stride 2 is a 3 x 3 kernel
@@ -33,7 +33,7 @@ def space_to_depth(x: Tensor) -> Tensor:
 
 
 def arrange(network: nn.Module) -> None:
-    """Lay kernels and the weights of LayerNorm out as `run` reads them; names, shapes and values stay."""
+    """Change the memory layout of kernels and LayerNorm weights to the one that `run` reads; names, shapes and values stay."""
     for parameter in network.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -42,9 +42,9 @@ def arrange(network: nn.Module) -> None:
 
 
 def _block_kernel() -> Tensor:
-    """Where in a flattened 4 x 4 kernel (16: a zero) each weight of its `[4, 3, 3]` kernel over blocks comes from.
+    """The index in a flattened 4 x 4 kernel (16: a zero) of each weight of its `[4, 3, 3]` kernel over blocks.
 
-    Pixel 2 (i + d) + p of block i + d is number 2 d + p + 1 under the window that begins at pixel 2 i - 1.
+    Pixel 2 (i + d) + p of block i + d has index 2 d + p + 1 in the window that begins at pixel 2 i - 1.
     """
     places = [[2 * d + p + 1 for d in (-1, 0, 1)] for p in (0, 1)]
     rows, columns = torch.tensor(places)[:, None, :, None], torch.tensor(places)[None, :, None, :]
@@ -56,33 +56,33 @@ _BLOCK_KERNEL = _block_kernel()
 
 
 def space_to_depth_kernel(weight: Tensor) -> Tensor:
-    """A kernel `[c, 1, 4, 4]` of stride 2 and padding 1 as one over blocks, `[c, 4, 3, 3]`, of stride 1 and padding 1."""
+    """A kernel `[c, 1, 4, 4]` (stride 2, padding 1) as a kernel over blocks `[c, 4, 3, 3]` (stride 1, padding 1)."""
     return pad(weight.flatten(1), (0, 1))[:, _BLOCK_KERNEL]
 
 
 def convolve_down(h: Tensor, weight: Tensor) -> Tensor:
-    """The convolution that halves height and width; of space-to-depth pictures where `h` has more channels than `weight` takes."""
+    """The convolution that halves height and width; `h` with more channels than `weight` takes is in space-to-depth layout."""
     if weight.shape[1] != h.shape[3]:
         return last(conv2d(first(h), space_to_depth_kernel(weight), padding=1))
     return last(conv2d(first(h), weight, stride=2, padding=1))
 
 
 def convolve_up(h: Tensor, weight: Tensor) -> Tensor:
-    """The transposed convolution that doubles them; where the result is a picture, it is in space-to-depth layout."""
+    """The transposed convolution that doubles height and width; a resulting picture is in space-to-depth layout."""
     if h.shape[1] == BLOCKS:
         return last(conv2d(first(h), space_to_depth_kernel(weight).flip(2, 3).transpose(0, 1), padding=1))
     return last(conv_transpose2d(first(h), weight, stride=2, padding=1))
 
 
 def normalise(h: Tensor, layer: nn.LayerNorm) -> tuple[Tensor, Tensor, Tensor]:
-    """LayerNorm of `[n, h, w, c]` with weights `[c, h, w]`; also each picture's mean and reciprocal deviation, `[n, 1, 1, 1]`."""
+    """LayerNorm of `[n, h, w, c]` with weights `[c, h, w]`; with each picture's mean and reciprocal deviation, `[n, 1, 1, 1]`."""
     weight, bias = (parameter.permute(1, 2, 0) for parameter in (layer.weight, layer.bias))
-    h = h if h.device.type == "cpu" else h.to(weight.dtype)  # CUDA's kernel wants one type
+    h = h if h.device.type == "cpu" else h.to(weight.dtype)  # the CUDA kernel needs one type
     return torch.native_layer_norm(h, weight.shape, weight, bias, layer.eps)
 
 
 def run(layers: Iterable[nn.Module], h: Tensor) -> Tensor:
-    """The layers one behind the other, `[n, h, w, c]` in and out; an activation overwrites what only its own gradient needs."""
+    """Run the layers in order, `[n, h, w, c]` in and out; activations work in place."""
     for layer in layers:
         match layer:
             case nn.LayerNorm():
@@ -106,7 +106,7 @@ def generate(generator: Generator, x: Tensor) -> Tensor:
 
 
 def weigh(discriminator: Discriminator, h: Tensor) -> Tensor:
-    """The embedding `[n, 16 ndf]` of the trunk's output: a depthwise kernel as large as its input is a weighted sum."""
+    """The embedding `[n, 16 ndf]` of the trunk's output: the depthwise kernel covers its whole input, so it is a weighted sum."""
     weight = discriminator.feat_extract_layer.get_parameter("0.weight")
     return (h * weight[:, 0].permute(1, 2, 0)).sum((1, 2))
 
@@ -124,7 +124,7 @@ def criticise(discriminator: Discriminator, x: Tensor) -> Tensor:
 
 
 def judge(discriminator: Discriminator, embedding: Tensor) -> Tensor:
-    """The critic's scores of embeddings, never in bfloat16: they are few, and their differences small."""
+    """The critic's scores of embeddings, always in float32, because their differences are small."""
     with torch.autocast(embedding.device.type, enabled=False):
         scores: Tensor = discriminator.output_layer(embedding)
     return scores

@@ -1,4 +1,4 @@
-"""Training, read from top to bottom: recordings, epochs, and what is left for export."""
+"""Training: reads the recordings, trains for the epochs, and writes the run for export."""
 
 import contextlib
 import math
@@ -20,7 +20,7 @@ from aegan_train.recordings.spectrograms import Spectrograms
 from aegan_train.run_folder import WriteError, lock_run
 from aegan_train.summary import print_recordings, print_verdict
 
-SETTLED_BATCHES = 100  # by then a generator that learns at all beats the mean picture by far
+SETTLED_BATCHES = 100  # after these a generator that learns is far better than the mean picture
 LOSS_NAMES = ("critic", "penalty", "recon", "matching")
 
 
@@ -41,12 +41,12 @@ class FitRequest:
 
 
 def fit(request: FitRequest) -> bool:
-    """Train, and leave a whole run in `request.out`; False when Ctrl-C ended it early (the last whole epoch is kept).
+    """Train, and write a run into `request.out`; False when Ctrl-C ended it early (the last completed epoch is kept).
 
-    Recordings that are not fit for training are skipped, listed on stderr, and written to skipped.csv in `request.out`.
+    Recordings that cannot be trained on are skipped, listed on stderr, and written to skipped.csv in `request.out`.
 
     Raises:
-        DataError: Too few recordings are fit for training, `out` already holds a run, another training writes there, it cannot be
+        DataError: Too few recordings can be trained on, `out` already holds a run, is in use by another training or cannot be
             written, or the training diverged.
     """
     device = choose_device(request.device)
@@ -64,7 +64,7 @@ def _fit(request: FitRequest, device: torch.device) -> bool:
     training = begin(request, fitted, device)
     print_recordings(request.machine_type, fitted, held_out, config, device.type, request.seed)
     write_skipped(found.skipped, out / SKIPPED)
-    (out / RUN_RECORD).unlink(missing_ok=True)  # it goes with the weights of before; a run without it is unfinished
+    (out / RUN_RECORD).unlink(missing_ok=True)  # it describes the previous weights; a run without it is unfinished
     whole = run_epochs(training, fitted, out, device, verbose=request.verbose)
     if not training.history:
         return False
@@ -78,7 +78,7 @@ def _fit(request: FitRequest, device: torch.device) -> bool:
 
 
 def begin(request: FitRequest, pictures: Spectrograms, device: torch.device) -> Training:
-    """A fresh training, or with `resume` the one in `request.out`.
+    """A new training, or with `resume` the one in `request.out`.
 
     Raises:
         DataError: The run to resume has other settings, another seed or other recordings.
@@ -109,7 +109,7 @@ def begin(request: FitRequest, pictures: Spectrograms, device: torch.device) -> 
 
 
 def run_epochs(training: Training, pictures: Spectrograms, out: Path, device: torch.device, *, verbose: bool = False) -> bool:
-    """Train to `config.n_epochs`, a checkpoint each; False on Ctrl-C, with `training` as the last checkpoint has it."""
+    """Train to `config.n_epochs` and save a checkpoint after each epoch; False on Ctrl-C, with `training` back at the last checkpoint."""
     config = training.config
     sampler = SegmentSampler(pictures, training.scaling, config.clip, config.batch_segments, device)
     n_segments = sampler.n_segments // sampler.batch_segments * sampler.batch_segments
@@ -122,10 +122,10 @@ def run_epochs(training: Training, pictures: Spectrograms, out: Path, device: to
                 losses = run_epoch(training, sampler, device, progress.add_batch)
                 refuse_divergence(losses, epoch, out)
                 if n_batches_before < SETTLED_BATCHES <= training.updater.n_batches and losses["recon"] > sampler.mean_picture_error:
-                    found = f"reconstruction error {losses['recon']:.4f}, that of the mean picture {sampler.mean_picture_error:.4f}"
+                    found = f"reconstruction error {losses['recon']:.4f}, mean picture {sampler.mean_picture_error:.4f}"
                     if training.n_redrawn < config.n_redraws:
                         redraw_networks(training, out, device)
-                        progress.say(f"the generator is stuck ({found}); beginning anew with other initial weights")
+                        progress.say(f"the generator is stuck ({found}); restarting with other initial weights")
                         progress.restart()
                         continue
                     advice = "train with another --seed, or set n_redraws"
@@ -140,7 +140,7 @@ def run_epochs(training: Training, pictures: Spectrograms, out: Path, device: to
 
 
 def run_epoch(training: Training, sampler: SegmentSampler, device: torch.device, report: Callable[[int], None]) -> dict[str, float]:
-    """One pass over the recordings; the mean of each loss. Calls `report` with the segments of each batch."""
+    """Train one epoch; returns the mean of each loss. Calls `report` with the number of segments of each batch."""
     training.generator.train()
     training.discriminator.train()
     totals = torch.zeros(len(LOSS_NAMES), device=device)
@@ -154,23 +154,23 @@ def run_epoch(training: Training, sampler: SegmentSampler, device: torch.device,
 
 
 def refuse_divergence(losses: dict[str, float], n_whole: int, out: Path) -> None:
-    """Stop before a network that has lost its numbers replaces the last checkpoint.
+    """Stop a diverged training before it replaces the last checkpoint.
 
     Raises:
-        DataError: A loss of the epoch behind `n_whole` whole ones is NaN or infinite.
+        DataError: A loss of the epoch after `n_whole` completed epochs is NaN or infinite.
     """
     wrong = [name for name, value in losses.items() if not math.isfinite(value)]
     if wrong:
         kept = f"{out} keeps epoch {n_whole}: finish it with --resume --epochs {n_whole}" if n_whole else "nothing is kept"
         raise DataError(
-            f"training diverged in epoch {n_whole + 1} ({wrong[0]} is {losses[wrong[0]]}); {kept}, or train anew with a lower learning_rate"
+            f"training diverged in epoch {n_whole + 1} ({wrong[0]} is {losses[wrong[0]]}); {kept}, or train with a lower learning_rate"
         )
 
 
 def stop_early(training: Training, out: Path, device: torch.device) -> bool:
-    """Go back to the last whole epoch after Ctrl-C."""
+    """Restore the last checkpoint after Ctrl-C; returns False."""
     if not (out / CHECKPOINT).exists():
-        print("stopped before the first epoch was whole; nothing is kept", file=sys.stderr)
+        print("stopped before the end of the first epoch; nothing is kept", file=sys.stderr)
         training.history.clear()
         return False
     kept = load_checkpoint(out, device)
@@ -184,7 +184,7 @@ def choose_device(name: str) -> torch.device:
     """The device of `--device`; `auto` is the GPU where there is one.
 
     Raises:
-        DataError: `cuda` was asked for and there is none.
+        DataError: `name` is `cuda` and PyTorch finds no CUDA device.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise DataError("--device cuda: PyTorch finds no CUDA device; use --device cpu, or install a CUDA build of torch")
@@ -194,7 +194,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def set_up(device: torch.device) -> None:
-    """Fast convolutions on a GPU; their numbers change by no more than rounding."""
+    """Select fast convolutions on a GPU; results change only by rounding."""
     if device.type == "cuda":
-        torch.set_float32_matmul_precision("high")  # TF32, as PyTorch's convolutions use by themselves
-        torch.backends.cudnn.benchmark = True  # one shape of batch, thousands of times
+        torch.set_float32_matmul_precision("high")  # TF32, the default of PyTorch's convolutions
+        torch.backends.cudnn.benchmark = True  # all batches have one shape, so the search pays

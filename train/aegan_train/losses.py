@@ -16,12 +16,12 @@ from aegan_train.fast_networks import arrange, criticise, embed, generate, space
 from aegan_train.networks import Discriminator, Generator
 from aegan_train.penalty_gradient import input_gradient
 
-PENALTY_WEIGHT = 10.0  # lambda
+PENALTY_WEIGHT = 10.0  # lambda of the gradient penalty
 
 
 @dataclass(frozen=True, slots=True)
 class LossParameters:
-    """What the generator matches: `mu` the mean of the embedding over the batch, `mu+sigma` its spread too."""
+    """Feature matching: `mu` matches the mean of the embedding over the batch, `mu+sigma` also its spread."""
 
     match: Match = "mu"
     match_weight: float = 1.0
@@ -33,8 +33,8 @@ def critic_loss(discriminator: Discriminator, x: Tensor, recon: Tensor, alpha: T
     Args:
         discriminator: D.
         x: Real segments in space-to-depth layout, `[n, 64, 64, 4]`.
-        recon: G(x), detached, likewise.
-        alpha: Uniform on (0, 1), `[m, 1, 1, 1]`: where between x and G(x) the gradient is measured, on the first m segments.
+        recon: G(x), detached, same layout.
+        alpha: Uniform on (0, 1), `[m, 1, 1, 1]`: the gradient is measured at alpha x + (1 - alpha) G(x) of the first m segments.
 
     Returns:
         `mean D(G(x)) - mean D(x)` and `mean (||grad D(xhat)||_2 - 1)^2`, scalars.
@@ -64,7 +64,7 @@ def generator_loss(discriminator: Discriminator, x: Tensor, recon: Tensor, loss:
 
 @dataclass(frozen=True, slots=True)
 class BatchLosses:
-    """The figures of one batch, still on the device (reading one waits for it); the generator's are of its last step."""
+    """The losses of one batch, scalars on the device; those of the generator belong to its last step."""
 
     critic: Tensor
     penalty: Tensor
@@ -75,8 +75,8 @@ class BatchLosses:
 class Updater:
     """One critic step and, every `n_critic` batches, one generator step.
 
-    G does not change between the two steps, so G(x) is computed once; D's weights need no gradient in the generator's step. Both
-    save work and leave the numbers as they are. So do the space-to-depth layout and channels last (`fast_networks.py`).
+    G does not change between the two steps, so G(x) is computed once, and D's weights get no gradient in the generator's step.
+    The layers run in the faster layout of `fast_networks.py`. None of this changes the result.
     """
 
     def __init__(
@@ -91,9 +91,9 @@ class Updater:
         penalty_part: float = 1.0,
         bf16: bool = False,
     ) -> None:
-        """Store; with `bf16` convolutions multiply in bfloat16 and add in float32, weights and Adam stay float32.
+        """With `bf16`, convolutions multiply in bfloat16 and add in float32; weights and Adam stay float32.
 
-        With `penalty_part` under 1 the penalty is measured on that part of each batch: its mean stays, its spread grows.
+        With `penalty_part` below 1 the penalty uses that part of each batch: its mean stays the same, its variance grows.
         """
         self.generator = generator
         self.discriminator = discriminator
@@ -111,7 +111,7 @@ class Updater:
         self.discriminator_adam = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=betas, fused=True)
 
     def set_learning_rate(self, learning_rate: float) -> None:
-        """Of both Adams, from the next step on."""
+        """Set the learning rate of both optimisers."""
         for adam in (self.generator_adam, self.discriminator_adam):
             for group in adam.param_groups:
                 group["lr"] = learning_rate

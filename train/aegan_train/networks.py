@@ -1,4 +1,4 @@
-"""The generator (encoder and decoder) and the critic of AEGAN-AD, 128x128 in, as the paper has them.
+"""The generator (encoder and decoder) and the critic of AEGAN-AD for 128 x 128 segments, as in the paper.
 
 Module names follow the reference's state dicts (`Encoder.main.<i>`, `main.<block>.<i>`), so published weights load by name.
 """
@@ -22,8 +22,8 @@ class NetworkParameters:
         nz: Size of the latent z.
         generator_norm, discriminator_norm: `ln` LayerNorm over (C, H, W), `bn` BatchNorm, `in` InstanceNorm.
         first_norm: Whether the generator's encoder has its first norm layer (DCASE 2022 leaves it out for some machines).
-        batch_norm_momentum: Of a `bn` generator. 0.19 = 1 - 0.9^2: one pass a batch moves the running statistics as
-            far as the reference's two passes at 0.1.
+        batch_norm_momentum: Momentum of a `bn` generator. 0.19 = 1 - 0.9^2: one pass a batch moves the running statistics as far
+            as the two passes of the reference code at 0.1.
     """
 
     ndf: int = 32
@@ -67,7 +67,7 @@ class Encoder(nn.Module):
         self.main = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """z of x."""
+        """The latent z of segments."""
         z: Tensor = self.main(x)
         return z
 
@@ -91,7 +91,7 @@ class Decoder(nn.Module):
         self.main = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:
-        """The reconstruction that z stands for."""
+        """The reconstruction of z."""
         recon: Tensor = self.main(z)
         return recon
 
@@ -141,7 +141,7 @@ class Discriminator(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """Convolutions N(0, 0.02), batch-norm weights N(1, 0.02) and biases 0; the rest as PyTorch does it."""
+    """Convolutions N(0, 0.02), batch-norm weights N(1, 0.02) and biases 0; everything else keeps PyTorch's defaults."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):

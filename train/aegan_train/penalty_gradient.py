@@ -1,8 +1,8 @@
-"""The gradient of the critic's scores along its input, for the gradient penalty, in a form that can be differentiated once more.
+"""The gradient of the critic's scores with respect to its input, for the gradient penalty; it can be differentiated again.
 
-PyTorch can differentiate its own gradients, but splits LayerNorm's second derivative into some thirty passes over memory, and the
-depthwise convolution's into one call a channel. Here the gradient is computed forward, layer by layer, and LayerNorm's has a
-derivative written by hand.
+PyTorch can differentiate its own gradients, but needs about thirty passes over memory for the second derivative of LayerNorm, and
+one call a channel for that of the depthwise convolution. Here the gradient is computed layer by layer, and LayerNorm's gradient
+has a hand-written derivative.
 """
 
 from typing import Any, cast
@@ -17,7 +17,7 @@ from aegan_train.networks import Discriminator
 
 
 def input_gradient(discriminator: Discriminator, x: Tensor) -> Tensor:
-    """The gradient of the critic's scores along `x`, same shape; differentiable in the weights.
+    """The gradient of the critic's scores with respect to `x`, same shape; differentiable in the weights.
 
     `x` is in space-to-depth layout, `[n, 64, 64, 4]`.
     """
@@ -36,22 +36,22 @@ def input_gradient(discriminator: Discriminator, x: Tensor) -> Tensor:
     (slope,) = torch.autograd.grad(judge(discriminator, weigh(discriminator, h)).sum(), h, create_graph=True)
     for conv, norm, activation, a, after, mean, rstd in reversed(passed):
         slope = torch.ops.aten.leaky_relu_backward(slope, after, activation.negative_slope, self_is_result=True)
-        slope = LayerNormGradient.apply(slope, a, norm.weight.permute(1, 2, 0), mean, rstd)  # type: ignore[no-untyped-call] # torch's own
+        slope = LayerNormGradient.apply(slope, a, norm.weight.permute(1, 2, 0), mean, rstd)  # type: ignore[no-untyped-call] # of torch
         slope = convolve_up(slope, conv.weight)
     return slope
 
 
 class LayerNormGradient(torch.autograd.Function):
-    """LayerNorm's backward pass as a function of its own, from the gradient after the norm to the one before it, all `[n, h, w, c]`.
+    """LayerNorm's backward pass as a differentiable function: gradient after the norm to gradient before it, all `[n, h, w, c]`.
 
-    With y = (a - mean) rstd, u = weight * behind and means over a picture: before = rstd (u - mean(u) - y mean(u y)). That map, P,
-    is its own transpose. So for a gradient g that comes back along `before`: along u it is P g; along y it is
-    -rstd (g mean(u y) + u mean(g y)); along rstd, the sum of g * before / rstd; and y and rstd hand theirs on to a as in any LayerNorm.
+    With y = (a - mean) rstd, u = weight * behind and means over a picture: before = rstd (u - mean(u) - y mean(u y)). This linear
+    map P is symmetric. So a gradient g with respect to `before` gives: P g with respect to u; -rstd (g mean(u y) + u mean(g y))
+    with respect to y; the sum of g * before / rstd with respect to rstd. From y and rstd it continues to a as in any LayerNorm.
     """
 
     @staticmethod
     def forward(ctx: Any, behind: Tensor, a: Tensor, weight: Tensor, mean: Tensor, rstd: Tensor) -> Tensor:
-        """The gradient before the norm."""
+        """The gradient with respect to the input of the norm."""
         behind = behind.to(a.dtype).contiguous()
         before = norm_backward(behind, a, mean, rstd, weight)
         ctx.save_for_backward(behind, before, a, weight, mean, rstd)
@@ -60,13 +60,13 @@ class LayerNormGradient(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        """Gradients along `behind`, `a` and `weight`."""
+        """Gradients with respect to `behind`, `a` and `weight`."""
         behind, before, a, weight, mean, rstd = ctx.saved_tensors
         ones = torch.ones_like(weight)
         g = g.to(a.dtype).contiguous()
-        exact, dtype = mean.dtype, a.dtype  # means are taken in float32 also where the pictures are bfloat16
+        exact, dtype = mean.dtype, a.dtype  # means are float32 even where the pictures are bfloat16
 
-        def mean_of(product: Tensor) -> Tensor:  # by rows first: a sum of another type than its terms would copy them all
+        def mean_of(product: Tensor) -> Tensor:  # by rows first: a sum of another type would copy all terms
             return product.flatten(2).sum(2).mean(1, dtype=exact)[:, None, None, None] / product[0, 0].numel()
 
         u = behind * weight.to(dtype)
@@ -82,6 +82,6 @@ class LayerNormGradient(torch.autograd.Function):
 
 
 def norm_backward(g: Tensor, a: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor) -> Tensor:
-    """The gradient along the input `a` of a LayerNorm over all but its first dimension, for `g` along its output."""
+    """The gradient with respect to the input `a` of a LayerNorm over all but the first dimension, from `g` at its output."""
     along_a: Tensor = torch.ops.aten.native_layer_norm_backward(g, a, a.shape[1:], mean, rstd, weight, None, [True, False, False])[0]
     return along_a

@@ -1,4 +1,4 @@
-"""Progress of `fit` for people: a bar on a terminal, and lines in a log, at least one each 30 s."""
+"""Progress of `fit`: a bar on a terminal; elsewhere lines, at least one every 30 s."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 def follow(work: Callable[P, R], n_calls: int, what: str, clock: Callable[[], float] = time.monotonic) -> Callable[P, R]:
-    """`work`, which will be called `n_calls` times: prints `what` now, and each STEP_EVERY_S how many calls are done."""
+    """Wrap `work`, which will be called `n_calls` times: prints `what` now, and the number of calls done every STEP_EVERY_S."""
     print(what, flush=True)
     n_done, began_s = 0, clock()
     printed_s = began_s
@@ -41,7 +41,7 @@ def format_duration(seconds: float) -> str:
 
 
 class EpochProgress:
-    """Epochs and time left: a bar on a terminal; elsewhere a line an epoch, and one each EPOCH_EVERY_S within a longer one."""
+    """Epochs and time left: a bar on a terminal; elsewhere a line for each epoch, and every EPOCH_EVERY_S within a long epoch."""
 
     def __init__(
         self,
@@ -52,14 +52,14 @@ class EpochProgress:
         verbose: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start, behind `n_whole` of `n_epochs` epochs of `n_segments` segments; with `verbose` an epoch's line has its losses."""
+        """Start after `n_whole` of `n_epochs` epochs of `n_segments` segments; with `verbose` an epoch's line shows its losses."""
         self._n_epochs, self._n_segments, self._verbose, self._clock = n_epochs, n_segments, verbose, clock
         self._n_whole, self._n_in_epoch, self._n_seen = n_whole, 0, 0
         self._began_s = self._printed_s = clock()
         self._bar = tqdm(total=n_epochs * n_segments, initial=n_whole * n_segments, unit="seg", desc="training", disable=None)
 
     def add_batch(self, n_segments: int) -> None:
-        """So many segments more were trained on."""
+        """Count the segments of a batch."""
         self._n_in_epoch += n_segments
         self._n_seen += n_segments
         self._bar.update(n_segments)
@@ -68,7 +68,7 @@ class EpochProgress:
             self.say(f"epoch {self._n_whole + 1} of {self._n_epochs}: {part:.0%}, about {self._find_left()} left")
 
     def end_epoch(self, losses: Mapping[str, float]) -> None:
-        """The epoch is whole."""
+        """Count a completed epoch and print its line."""
         self._n_whole, self._n_in_epoch = self._n_whole + 1, 0
         rate = self._n_seen / max(self._clock() - self._began_s, 1e-9)
         details = "".join(f", {name} {value:.4g}" for name, value in losses.items()) + f", {rate:.0f} segments/s"
@@ -76,7 +76,7 @@ class EpochProgress:
             self.say(f"epoch {self._n_whole} of {self._n_epochs}, about {self._find_left()} left" + (details if self._verbose else ""))
 
     def restart(self) -> None:
-        """All epochs are to be done again."""
+        """Begin again at the first epoch."""
         self._n_whole = self._n_in_epoch = 0
         self._bar.reset()
 
@@ -87,7 +87,7 @@ class EpochProgress:
         (file or sys.stdout).flush()
 
     def close(self) -> None:
-        """End the bar."""
+        """Close the bar."""
         self._bar.close()
 
     def _find_left(self) -> str:

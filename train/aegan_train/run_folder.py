@@ -1,4 +1,4 @@
-"""The folder of a run: one training at a time writes in it, and each file in it is whole."""
+"""The folder of a run: a lock for one training at a time, and atomic writing of its files."""
 
 import contextlib
 import errno
@@ -14,16 +14,16 @@ DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class WriteError(DataError):
-    """A file of the run cannot be written; what the run held before is still there."""
+    """A file of the run cannot be written; the previous content of the run is kept."""
 
 
 @contextlib.contextmanager
 def lock_run(out: Path) -> Iterator[None]:
-    """Make the folder, try that it can be written, and lock it until the end; a new folder that stays empty is removed again.
+    """Make the folder, check that it is writable, and lock it for the block; a new folder that stays empty is removed again.
 
     Raises:
-        WriteError: It cannot be made or written.
-        DataError: Another training writes there.
+        WriteError: The folder cannot be made or written.
+        DataError: Another training holds the lock.
     """
     is_new = not out.exists()
     try:
@@ -36,7 +36,7 @@ def lock_run(out: Path) -> Iterator[None]:
         _lock(descriptor, out)
         yield
     finally:
-        os.close(descriptor)  # ends the lock, too
+        os.close(descriptor)  # also releases the lock
         if is_new:
             with contextlib.suppress(OSError):  # not empty
                 out.rmdir()
@@ -53,7 +53,7 @@ def _lock(descriptor: int, out: Path) -> None:
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Have `write` fill a file beside `path`, then put it in its place; a failure leaves the old file, and nothing beside it.
+    """Let `write` fill a temporary file, then rename it to `path`; a failure keeps the old file and removes the temporary one.
 
     Raises:
         WriteError: The disk is full, or the folder cannot be written.
@@ -71,5 +71,5 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def find_remedy(error: OSError) -> str:
-    """What the user can do about a folder that cannot be written."""
+    """The remedy for a folder that cannot be written."""
     return "free some space there" if error.errno in DISK_FULL else "make it writable"

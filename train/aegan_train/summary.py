@@ -1,4 +1,4 @@
-"""What `fit` says to people: how much sound there was, and at its end what the monitor would notice."""
+"""The summary that `fit` prints: amount and level of the sound, and at the end the threshold and the sensitivity."""
 
 import shlex
 import sys
@@ -14,12 +14,12 @@ from aegan_train.config import TrainConfig
 from aegan_train.progress import format_duration
 from aegan_train.recordings.spectrograms import Spectrograms
 
-TRIAL_S = 3600.0  # less sound than this hardly has each load of a machine in it
-NOTICED = ((0.8, "yes"), (0.2, "sometimes"), (0.0, "no"))  # least part of the windows over the threshold, and the word for it
+TRIAL_S = 3600.0  # shorter recordings are unlikely to contain every load of a machine
+NOTICED = ((0.8, "yes"), (0.2, "sometimes"), (0.0, "no"))  # least fraction of windows over the threshold, and its word
 
 
 def print_recordings(machine_type: str, fitted: Spectrograms, held_out: Spectrograms, config: TrainConfig, device: str, seed: int) -> None:
-    """How much sound there is and how loud it is; warn where it is too little, too quiet or too loud."""
+    """Print amount and level of the sound; warn where it is too little, too quiet or too loud."""
     sound_s = (sum(fitted.n_frames) + sum(held_out.n_frames)) * config.features.hop_s
     print(
         f"{machine_type}: {len(fitted.clips)} normal recordings to train on, {len(held_out.clips)} held out, "
@@ -42,7 +42,7 @@ def print_recordings(machine_type: str, fitted: Spectrograms, held_out: Spectrog
 
 
 def print_verdict(found: Calibrated, run: Path) -> None:
-    """The threshold beside normal sound, what would be noticed, and the next command."""
+    """Print the threshold, the sensitivity to each pseudo-fault, and the next command."""
     fields = found.fields
     threshold = make_threshold(fields, fields.score).on
     print(f"normal sound that was held out scored up to {max(found.normal):.2f}; an alarm needs more than {threshold:.2f}")

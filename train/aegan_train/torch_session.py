@@ -1,4 +1,4 @@
-"""The network as the pipeline's Session, in PyTorch; and the error formulas that the exported graphs share with it."""
+"""The pipeline's Session in PyTorch, and the error formulas that it shares with the exported graphs."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ from aegan_train.networks import Discriminator, Generator
 def latent_errors(z: Tensor, z_recon: Tensor) -> Tensor:
     """`[n, 3]`: squared, absolute and cosine difference of two latents `[n, nz]`.
 
-    1 - cosine similarity is taken as half the squared distance on the unit sphere, which does not cancel.
+    1 - cosine similarity is computed as half the squared distance of the unit vectors, which avoids cancellation.
     """
     difference = z - z_recon
     turned = normalize(z) - normalize(z_recon)
@@ -29,7 +29,7 @@ def picture_errors(x: Tensor, recon: Tensor) -> Tensor:
 
 
 class TorchSession:
-    """A Session on PyTorch modules, for training, calibration and evaluation; only what `graphs` would give is computed."""
+    """A Session on PyTorch modules, for training, calibration and evaluation; it computes only the outputs of `graphs`."""
 
     def __init__(self, generator: Generator, discriminator: Discriminator, device: torch.device, graphs: Iterable[Graph] = GRAPHS) -> None:
         self._generator = generator.eval()

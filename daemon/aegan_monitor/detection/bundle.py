@@ -16,6 +16,7 @@ from aegan_monitor.detection.record import BundleFields, BundleRecord, FileRecor
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import FUSION, SCORE_IDS
 from aegan_monitor.errors import BundleAccessError, BundleError
+from aegan_monitor.files import write_whole
 
 FORMAT = 2
 RECORD = "bundle.json"
@@ -62,7 +63,7 @@ def write_record(folder: Path, fields: BundleFields) -> None:
     files = {name: {"sha256": sha256_of(folder / name), "n_bytes": (folder / name).stat().st_size} for name in PAYLOAD}
     raw = {**fields.model_dump(mode="json", include=set(BundleFields.model_fields)), "format": FORMAT, "files": files}
     text = json.dumps({**raw, DIGEST_KEY: digest_of(raw)}, indent=1, allow_nan=False)
-    (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+    write_whole(folder / RECORD, (text + "\n").encode())
 
 
 def demo_bundle() -> Path:

@@ -1,4 +1,4 @@
-"""What is published about an alarm, as decisions and commands come: events in one sequence, each before the state that names it."""
+"""Events and states of an alarm: what it publishes for decisions and commands, and in which order."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def active() -> Story:
 
 
 def test_an_acknowledged_alarm_says_so_until_it_is_cleared(active: Story) -> None:
-    """By whom and why; the next alarm begins without."""
+    """An acknowledged alarm keeps user and comment until it is cleared; the next alarm starts without them."""
     assert active.say("acknowledge", by="Anna", reason="the bearing\nis ordered") == ""
     [event] = active.events()
     assert (event.kind, event.active, event.cause, event.duration_s) == ("acknowledged", True, "by Anna: the bearing is ordered", None)
@@ -36,13 +36,13 @@ def test_an_acknowledged_alarm_says_so_until_it_is_cleared(active: Story) -> Non
 
 
 def test_to_acknowledge_twice_is_one_event(active: Story) -> None:
-    """A command may arrive twice."""
+    """A second acknowledgement of the same alarm publishes no second event."""
     assert [active.say("acknowledge"), active.say("acknowledge")] == ["", ""]
     assert (active.kinds(), active.state.acknowledged) == (["acknowledged"], True)
 
 
 def test_an_event_id_acknowledges_its_alarm_alone(active: Story) -> None:
-    """The one that was raised, or a later event of that alarm; not an alarm that came since."""
+    """The id of any event of an alarm acknowledges that alarm, but not a later one."""
     assert active.say("acknowledge", event_id="id-0") == ""
     assert active.state.event_id == "id-1"
     assert [active.say("acknowledge", event_id=event_id) for event_id in ("id-1", "id-0")] == ["", ""]
@@ -56,7 +56,7 @@ def test_an_event_id_acknowledges_its_alarm_alone(active: Story) -> None:
 
 
 def test_an_alarm_can_be_closed(active: Story) -> None:
-    """With a comment, and in its own word; a machine that still sounds wrong raises another alarm."""
+    """Closing publishes a `closed` event with the comment; a machine that is still faulty raises a new alarm."""
     assert active.say("close", by="Anna", reason="false alarm", event_id="id-0") == ""
     [event] = active.events()
     assert (event.kind, event.active, event.cause) == ("closed", False, "by Anna: false alarm")
@@ -68,7 +68,7 @@ def test_an_alarm_can_be_closed(active: Story) -> None:
 
 
 def test_a_shelf_suppresses_an_alarm_and_forgets_nothing(active: Story) -> None:
-    """The state of the process goes on; the same alarm is active again when the shelf ends, acknowledged as it was."""
+    """While shelved the process state continues; when the shelf ends the same alarm is active again, still acknowledged."""
     active.say("acknowledge")
     active.events()
     assert active.say("shelve", duration_s=4, by="Anna") == ""
@@ -88,7 +88,7 @@ def test_a_shelf_suppresses_an_alarm_and_forgets_nothing(active: Story) -> None:
 
 
 def test_an_alarm_that_comes_under_a_shelf_is_raised_by_the_first_decision_after_it() -> None:
-    """Its id is new; a machine that sounds normal by then raises nothing."""
+    """A fault that begins while shelved is raised with a new id after the shelf; a machine that is normal by then raises nothing."""
     for exceeded, kinds in ((True, ["shelved", "unshelved", "raised"]), (False, ["shelved", "unshelved"])):
         story = Story()
         story.say("shelve")
@@ -103,7 +103,7 @@ def test_an_alarm_that_comes_under_a_shelf_is_raised_by_the_first_decision_after
 
 
 def test_an_alarm_that_ends_under_a_shelf_ends_in_silence(active: Story) -> None:
-    """The end of the shelf says that none is active."""
+    """An alarm that ends while shelved publishes no `cleared`; the end of the shelf says that no alarm is active."""
     active.say("shelve")
     active.decide(False)
     active.say("unshelve", by="Bert")
@@ -114,7 +114,7 @@ def test_an_alarm_that_ends_under_a_shelf_ends_in_silence(active: Story) -> None
 
 
 def test_to_shelve_again_sets_another_end() -> None:
-    """A later or an earlier one; each is an event."""
+    """Shelving again moves the end of the shelf forward or back, with one event each time."""
     story = Story()
     story.say("shelve", duration_s=100)
     story.say("shelve", duration_s=2)
@@ -124,7 +124,7 @@ def test_to_shelve_again_sets_another_end() -> None:
 
 
 def test_a_jump_in_the_sample_count_ends_no_shelf() -> None:
-    """A device that comes back may count on from anywhere: a shelf is timed by the clock."""
+    """A shelf is timed by the clock, so a jump of the sample count after a device reopens does not end it."""
     story = Story()
     story.say("shelve", duration_s=10)
     story.decide(False, after_gap=True)
@@ -134,7 +134,7 @@ def test_a_jump_in_the_sample_count_ends_no_shelf() -> None:
 
 
 def test_an_alarm_that_is_clearing_after_its_shelf_is_raised_if_it_comes_back() -> None:
-    """It came under the shelf, so no subscriber knows of it."""
+    """An alarm that began while shelved was never published, so it is raised when its score exceeds the threshold again."""
     story = Story(off_hops=10)
     story.say("shelve", duration_s=3)
     story.decide(True, False, False)
@@ -146,7 +146,7 @@ def test_an_alarm_that_is_clearing_after_its_shelf_is_raised_if_it_comes_back() 
 
 
 def test_the_ids_of_an_alarm_are_bounded() -> None:
-    """Its `raised` is never forgotten, nor are the newest."""
+    """An alarm keeps a bounded number of event ids: its `raised` event and the newest ones."""
     record = AlarmRecord(process="alarm", announced=True, event_ids=("raised",))
     for number in range(100):
         step = take(record, "shelve", NOW)
@@ -156,7 +156,7 @@ def test_the_ids_of_an_alarm_are_bounded() -> None:
 
 
 def test_a_transition_without_an_event_makes_none() -> None:
-    """That is a mistake in the program."""
+    """Making an event from a transition that has none is a programming error."""
     with pytest.raises(ValueError, match="normal to pending"):
         make_event(Transition(AlarmRecord(), AlarmRecord(process="pending"), None), "", NOW, new_id=str)
 
@@ -172,7 +172,7 @@ def test_a_transition_without_an_event_makes_none() -> None:
     ],
 )
 def test_a_machine_that_has_left_ends_its_alarm_and_its_shelf(record: AlarmRecord, kinds: list[str]) -> None:
-    """In its own word; the number goes on, and there is nothing left to end."""
+    """A machine removed from the configuration ends alarm and shelf with a `removed` event; numbering continues."""
     after, events = remove(record, NOW, lambda: "id")
     assert [event.kind for event in events] == kinds
     assert (after.process, after.announced, after.shelved, after.sequence) == ("normal", False, False, len(kinds))

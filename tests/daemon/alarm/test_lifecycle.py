@@ -1,4 +1,4 @@
-"""The alarm's table: against a naive model, and what any history of decisions and commands may not do."""
+"""The transition table of the alarm: compared with a naive model, and checked for any sequence of decisions and commands."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ SIGNALS: tuple[Signal, ...] = get_args(Signal)
 
 
 def run(decisions: str, on: int = ON, off: int = OFF) -> str:
-    """States after each decision, one letter each: `x` exceeded, `.` within."""
+    """States after each decision, one letter each: `x` is over the threshold, `.` is not."""
     record, states, delays = AlarmRecord(), [], Delays(on, off)
     for each in decisions:
         found = delays.advance(record, each == "x", HOP, NOW)
@@ -41,18 +41,18 @@ def run(decisions: str, on: int = ON, off: int = OFF) -> str:
     ],
 )
 def test_delays(decisions: str, states: str) -> None:
-    """On-delay and off-delay in heard samples; a short excursion does nothing."""
+    """On-delay and off-delay count heard samples, and a short excursion changes nothing."""
     assert run(decisions) == states
 
 
 def test_without_delays_the_alarm_follows_the_decision() -> None:
-    """A delay of zero is over at once."""
+    """With delays of zero the alarm follows each decision."""
     assert run("x.x", on=0, off=0) == "ana"
 
 
 @given(st.lists(st.booleans(), max_size=200), st.integers(0, 80), st.integers(0, 80))
 def test_any_history(decisions: list[bool], on: int, off: int) -> None:
-    """Events alternate, begin with `raised`, and each has its delay of uninterrupted evidence behind it."""
+    """For any sequence of decisions, events alternate from `raised` on, and a full delay of evidence precedes each."""
     record, events, delays = AlarmRecord(), [], Delays(on, off)
     for place, exceeded in enumerate(decisions):
         found = delays.advance(record, exceeded, HOP, NOW)
@@ -67,7 +67,7 @@ def test_any_history(decisions: list[bool], on: int, off: int) -> None:
 
 
 def naive(record: AlarmRecord, signal: Signal) -> tuple[AlarmState, bool, bool, bool, str | None]:  # noqa: C901, PLR0911 - a model without a table
-    """The same as the table, as plain branches: process, announced, acknowledged, shelved, event."""
+    """The transition table as plain branches: process, announced, acknowledged, shelved, event."""
     process, announced, acknowledged, shelved = record.process, record.announced, record.acknowledged, record.shelved
     unchanged = (process, announced, acknowledged, shelved, None)
     in_alarm = process in ("alarm", "clearing")
@@ -100,7 +100,7 @@ def naive(record: AlarmRecord, signal: Signal) -> tuple[AlarmState, bool, bool, 
 
 
 def reachable() -> list[AlarmRecord]:
-    """All states that signals lead to from a new record."""
+    """All states that can be reached from a new record."""
     found, left = set[tuple[AlarmState, bool, bool, bool]](), [AlarmRecord()]
     records = []
     while left:
@@ -114,7 +114,7 @@ def reachable() -> list[AlarmRecord]:
 
 
 def test_the_table_is_the_naive_model() -> None:
-    """In each of the 16 states that can be reached, for each signal."""
+    """The table equals the naive model in each of the 16 reachable states, for every signal."""
     assert len(reachable()) == 16
     for record, signal in product(reachable(), SIGNALS):
         step = take(record, signal, NOW)
@@ -123,7 +123,7 @@ def test_the_table_is_the_naive_model() -> None:
 
 
 def test_every_rule_is_used_and_every_state_is_left() -> None:
-    """No row of the table is dead, and no state is an end."""
+    """Every row of the table is reachable, and every state can be left."""
     used = set[int]()
     for record, signal in product(reachable(), SIGNALS):
         fits = [rule for rule in TABLE if rule.signal == signal and record.process in rule.process]
@@ -133,7 +133,7 @@ def test_every_rule_is_used_and_every_state_is_left() -> None:
 
 
 class LifecycleMachine(RuleBasedStateMachine):
-    """Decisions and commands in any order."""
+    """A state machine of decisions and commands in any order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         self.open = self.suppressed = False  # what a subscriber believes: an alarm that was raised goes on, it is shelved
 
     def follow(self, event: str | None) -> None:
-        """Events make sense to a subscriber who knows nothing else."""
+        """The events are consistent for a subscriber that knows nothing else."""
         if event == "raised":
             assert (self.open, self.suppressed) == (False, False)
             self.open = True
@@ -161,7 +161,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @rule(exceeded=st.booleans(), n=st.integers(1, 6))
     def decide(self, exceeded: bool, n: int) -> None:
-        """Some decisions alike."""
+        """Make several equal decisions."""
         for _ in range(n):
             for step in self.delays.advance(self.record, exceeded, HOP, NOW):
                 self.record = step.after
@@ -169,7 +169,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @rule(signal=st.sampled_from(SIGNALS[3:]))
     def act(self, signal: Signal) -> None:
-        """A command or a reload; what is refused changes nothing but the process state of an alarm that another judge ends."""
+        """Send a command or a reload; a refused one changes nothing, except for an alarm whose policy has changed."""
         refused = refusal(self.record, signal)
         step = take(self.record, signal, NOW)
         if refused:
@@ -180,7 +180,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @invariant()
     def it_is_sound(self) -> None:
-        """Only an announced alarm is acknowledged; only alarm and clearing are announced; a delay runs in pending and clearing alone."""
+        """Only announced alarms are acknowledged, only alarm and clearing are announced, and only pending and clearing have a delay."""
         record = self.record
         assert record.active == (self.open and not self.suppressed)
         assert record.shelved == self.suppressed
@@ -194,7 +194,7 @@ TestLifecycle = LifecycleMachine.TestCase
 
 
 def test_a_shelf_keeps_the_acknowledgement() -> None:
-    """Under the shelf and after it; a new alarm begins without."""
+    """The acknowledgement survives a shelf, but not the end of its alarm."""
     record = AlarmRecord(process="alarm", announced=True, acknowledged=True, raised_at=NOW, event_ids=("a", "b"))
     signals: tuple[Signal, ...] = ("shelve", "unshelve")
     for signal in signals:
@@ -218,7 +218,7 @@ def test_a_shelf_keeps_the_acknowledgement() -> None:
     ],
 )
 def test_refusals(record: AlarmRecord, signal: Signal, event_id: str | None, reason: str) -> None:
-    """An old message cannot acknowledge or close a new alarm."""
+    """A command with the id of an earlier alarm cannot acknowledge or close the present one."""
     assert refusal(record, signal, event_id) == reason
 
 
@@ -228,6 +228,6 @@ def test_refusals(record: AlarmRecord, signal: Signal, event_id: str | None, rea
     ids=["a reboot", "the clock was set back", "it has ended meanwhile", "no clock"],
 )
 def test_a_shelf_over_a_restart(passed_s: int, is_clock_set: bool, left_s: float) -> None:
-    """It is never longer than what was left, and ends by the wall clock if that is set."""
+    """After a restart a shelf lasts no longer than its remaining time, and ends by the wall clock if that is set."""
     record = replace(AlarmRecord(), shelved=True, shelved_until=NOW + timedelta(seconds=600), shelf_left_s=600.0)
     assert shelf_left_s(record, NOW + timedelta(seconds=passed_s), is_clock_set=is_clock_set) == left_s

@@ -1,4 +1,4 @@
-"""One machine: what it publishes, in which order, with which numbers."""
+"""One machine: what it publishes, in which order, and with which numbers."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ RATE_HZ = 16_000
 
 
 def make_machine() -> Machine:
-    """The demo's pump, with short delays."""
+    """A machine with the demo bundle and short delays."""
     bundle = load_bundle(demo_bundle())
     judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=3.0, off_delay_s=3.0))
     ids = iter(f"id-{number}" for number in range(100))
@@ -34,12 +34,12 @@ def make_machine() -> Machine:
 
 @pytest.fixture
 def machine() -> Machine:
-    """That."""
+    """A machine with the demo bundle and short delays."""
     return make_machine()
 
 
 def hear(machine: Machine, sound: FloatArray, start: int = 0, after_gap: bool = False) -> list[Payload]:
-    """Everything published about `sound`, which arrives in half seconds."""
+    """Everything that is published about `sound`, which arrives in blocks of half a second."""
     found = []
     for place in range(0, len(sound), 8000):
         found += checked(machine.hear(Run(sound[place : place + 8000], start + place, after_gap and place == 0), NOW, 0.0))
@@ -47,7 +47,7 @@ def hear(machine: Machine, sound: FloatArray, start: int = 0, after_gap: bool = 
 
 
 def test_a_fault_raises_one_alarm_and_its_end_clears_it(machine: Machine) -> None:
-    """Normal, faulty, normal again: raised once, cleared once, in sequence."""
+    """Normal, faulty and normal sound raises one alarm and clears it, with consecutive numbers."""
     normal, faulty = Pump(21).read(30 * RATE_HZ), Pump(22, fault_from_s=-2.0).read(40 * RATE_HZ)
     assert not [p for p in hear(machine, normal) if isinstance(p, payloads.Event)]
     published = hear(machine, faulty, 30 * RATE_HZ) + hear(machine, Pump(23).read(40 * RATE_HZ), 70 * RATE_HZ)
@@ -62,7 +62,7 @@ def test_a_fault_raises_one_alarm_and_its_end_clears_it(machine: Machine) -> Non
 
 
 def test_one_bang_raises_no_alarm() -> None:
-    """A clip holds it for 9.7 s; the on-delay that stands in the configuration is longer."""
+    """One bang raises no alarm, because the configured on-delay is longer than the 9.7 s that a clip contains it."""
     bundle = load_bundle(demo_bundle())
     judge = Judge(bundle.record, bundle.record.score, AlarmConfig())
     machine = Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge)
@@ -74,7 +74,7 @@ def test_one_bang_raises_no_alarm() -> None:
 
 
 def test_an_event_goes_before_the_state_that_names_it(machine: Machine) -> None:
-    """Who reads the retained state can have read the event."""
+    """Each event is published before the retained state that refers to it."""
     published = hear(machine, Pump(22, fault_from_s=-2.0).read(30 * RATE_HZ))
     place = next(i for i, payload in enumerate(published) if isinstance(payload, payloads.Event))
     state = published[place + 1]
@@ -83,7 +83,7 @@ def test_an_event_goes_before_the_state_that_names_it(machine: Machine) -> None:
 
 
 def test_scores_tell_sample_and_stream_time(machine: Machine) -> None:
-    """A decision every 1.024 s from 9.76 s on."""
+    """A decision falls every 1.024 s from 9.76 s on."""
     scores = [payload for payload in hear(machine, Pump(21).read(13 * RATE_HZ)) if isinstance(payload, payloads.Score)]
     assert [round(score.stream_s, 3) for score in scores] == [9.76, 10.784, 11.808, 12.832]
     assert [score.sample for score in scores] == [round(score.stream_s * RATE_HZ) for score in scores]
@@ -91,7 +91,7 @@ def test_scores_tell_sample_and_stream_time(machine: Machine) -> None:
 
 
 def test_nothing_is_scored_across_a_gap(machine: Machine) -> None:
-    """After a gap a whole clip of new sound is needed."""
+    """After a gap the next score needs a whole clip of new sound."""
     sound = Pump(21).read(40 * RATE_HZ)
     assert hear(machine, sound[: 9 * RATE_HZ]) == []
     published = hear(machine, sound[20 * RATE_HZ : 30 * RATE_HZ], 20 * RATE_HZ, after_gap=True)
@@ -99,7 +99,7 @@ def test_nothing_is_scored_across_a_gap(machine: Machine) -> None:
 
 
 def test_the_wall_clock_decides_nothing() -> None:
-    """Set back or forward by hours with every run: the same scores, transitions and durations, in the same order."""
+    """Wall clock jumps of hours change no score, transition, duration or order."""
     found = []
     for jumps_h in ([0], [3, -5, 0, 9000, -2]):
         machine = make_machine()
@@ -115,7 +115,7 @@ def test_the_wall_clock_decides_nothing() -> None:
 
 
 def test_the_sensor_is_told_when_it_is_news(machine: Machine) -> None:
-    """Once each; a capture that is only starting is no news."""
+    """Each change of the sensor state is published once, except for `starting`."""
     states = [SensorState("starting"), SensorState("ok"), SensorState("ok"), SensorState("missing", "gone"), SensorState("ok")]
     told = [payload for state in states for payload in checked(machine.sense(state, NOW))]
     assert [(payload.state, payload.detail) for payload in told if isinstance(payload, payloads.Sensor)] == [
@@ -126,13 +126,13 @@ def test_the_sensor_is_told_when_it_is_news(machine: Machine) -> None:
 
 
 def test_the_demo_bundle_is_where_it_says() -> None:
-    """In the package."""
+    """The demo bundle lies in the package."""
     assert (demo_bundle() / "bundle.json").is_file()
     assert isinstance(demo_bundle(), Path)
 
 
 def test_a_command_is_answered_behind_what_it_led_to(machine: Machine) -> None:
-    """Event, state, answer; a refused one gets its answer alone."""
+    """The result of a command follows its event and state; a refused command gets only its result."""
     machine.begin(NOW, 0.0, AlarmRecord())
     hear(machine, Pump(22, fault_from_s=-2.0).read(30 * RATE_HZ))
     event, state, result = checked(machine.obey(payloads.Command(command="shelve", id="7", duration_s=60.0), NOW, 30.0))
@@ -152,7 +152,7 @@ def test_a_command_is_answered_behind_what_it_led_to(machine: Machine) -> None:
 
 
 def test_only_what_a_score_covers_is_scored(machine: Machine) -> None:
-    """Sound between gaps that are closer than a clip is heard, but counts for nothing."""
+    """Sound between gaps closer than a clip is counted as heard, but not as scored."""
     sound = Pump(21).read(20 * RATE_HZ)
     hear(machine, sound)
     until = machine.n_samples_scored
@@ -165,7 +165,7 @@ def test_only_what_a_score_covers_is_scored(machine: Machine) -> None:
 
 
 def test_a_machine_that_has_not_begun_stores_nothing(machine: Machine) -> None:
-    """A start that fails must not write over the record of the run before."""
+    """A start that fails does not overwrite the stored record of the previous run."""
     assert machine.take_record(0.0, is_last=True) is None
     machine.begin(NOW, 0.0, AlarmRecord(process="alarm", announced=True, event_ids=("old",)))
     record = machine.take_record(0.0, is_last=True)

@@ -1,4 +1,4 @@
-"""What comes back again and again may delay an alarm, but not prevent it: a table of such cases."""
+"""Recurring disturbances may delay an alarm but never prevent it: a table of all cases."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ STEPS = 400
 
 
 class FaultySession:
-    """A network to which everything is far from normal."""
+    """A session whose every output is far from normal."""
 
     def infer(self, segments: FloatArray) -> SegmentOutputs:
         n = len(segments)
@@ -34,7 +34,7 @@ class FaultySession:
 
 
 def listen(gap_s: float, lasts_s: float) -> tuple[int, list[Event]]:
-    """A faulty machine with the default delays, 10 ms lost every `gap_s`: how many decisions fell, and the events."""
+    """The number of decisions and the events of a faulty machine with default delays that loses 10 ms every `gap_s`."""
     bundle = open_demo()
     judge = Judge(bundle.record, bundle.record.score, AlarmConfig())
     machine = Machine("pump", Pipeline(bundle.record, bundle.reference, FaultySession(), [bundle.record.score]), judge)
@@ -56,7 +56,7 @@ def listen(gap_s: float, lasts_s: float) -> tuple[int, list[Event]]:
 
 @pytest.mark.parametrize("gap_s", range(1, 61))
 def test_drop_outs(gap_s: int) -> None:
-    """At every interval that leaves room for a decision, the alarm comes within 25 s of heard time; else the sensor says `overrun`."""
+    """With drop-outs at any interval the alarm comes within 25 s of heard time, or the sensor reports `overrun`."""
     n_decisions, events = listen(gap_s, 40.0 if gap_s < CLIP_S else 20.0 * gap_s)
     if gap_s < CLIP_S:
         assert (n_decisions, events) == (0, [])  # see tests/daemon/audio/test_gap_rate.py
@@ -66,46 +66,46 @@ def test_drop_outs(gap_s: int) -> None:
 
 
 def gaps(story: Story, turn: int) -> None:
-    """A gap before each second decision."""
+    """A gap before every second decision."""
     story.decide(True, after_gap=turn % 2 == 0)
 
 
 def restarts(story: Story, turn: int) -> None:
-    """A kill after each decision."""
+    """A kill after every decision."""
     story.start(boot_s=float(turn), after_s=5.0)
     story.decide(True)
 
 
 def reboots(story: Story, turn: int) -> None:
-    """A reboot after each decision, of a board whose boot clock always shows the same."""
+    """A reboot after every decision; the boot clock always shows the same time."""
     del turn
     story.start(boot_s=20.0, after_s=60.0)
     story.decide(True)
 
 
 def reloads(story: Story, turn: int) -> None:
-    """A reload that makes the machine anew, each third decision."""
+    """A reload that builds the machine again, after every third decision."""
     if turn % 3 == 0:
         story.start(boot_s=story.clock_s)
     story.decide(True)
 
 
 def sensor_faults(story: Story, turn: int) -> None:
-    """A microphone that is unplugged and comes back before each decision."""
+    """A microphone that is unplugged and plugged in again before every decision."""
     story.sense("missing" if turn % 2 else "stalled")
     story.sense("ok")
     story.decide(True, after_gap=True)
 
 
 def set_clocks(story: Story, turn: int) -> None:
-    """A wall clock that is set forward and back by hours."""
+    """A wall clock that jumps forward and back by hours."""
     story.boot_s += 3600.0 * (-1) ** turn
     story.now_s -= 3600.0 * (-1) ** turn
     story.decide(True)
 
 
 def acknowledgements(story: Story, turn: int) -> None:
-    """An automation that acknowledges and closes again and again, with the id of an old alarm."""
+    """An automation that keeps acknowledging and closing by the id of an old alarm."""
     del turn
     story.say("acknowledge", event_id="old")
     story.say("close", event_id="old")
@@ -117,7 +117,7 @@ RECURRING: tuple[Callable[[Story, int], None], ...] = (gaps, restarts, reboots, 
 
 @pytest.mark.parametrize("recurs", RECURRING)
 def test_the_alarm_comes_all_the_same(recurs: Callable[[Story, int], None]) -> None:
-    """After as many decisions as without it; and it is one alarm."""
+    """Each disturbance leaves one alarm, after as many decisions as without the disturbance."""
     story, n = Story(on_hops=ON_HOPS), 0
     while not story.state.active:
         recurs(story, n)
@@ -131,7 +131,7 @@ def test_the_alarm_comes_all_the_same(recurs: Callable[[Story, int], None]) -> N
 
 @pytest.mark.parametrize("recurs", RECURRING[:-1])
 def test_the_alarm_ends_all_the_same(recurs: Callable[[Story, int], None]) -> None:
-    """The off-delay counts heard time, too."""
+    """Each disturbance leaves the off-delay at the same amount of heard time."""
 
     class QuietStory(Story):
         def decide(self, *exceeded: bool, after_gap: bool = False) -> None:
@@ -147,7 +147,7 @@ def test_the_alarm_ends_all_the_same(recurs: Callable[[Story, int], None]) -> No
 
 
 def test_a_shelf_that_is_renewed() -> None:
-    """Each time is an event, and none is longer than 7 days; the first decision after the last one raises the alarm."""
+    """Each renewal of a shelf is an event and lasts at most 7 days; the first decision after the last one raises the alarm."""
     story = Story(on_hops=ON_HOPS)
     for _ in range(20):
         assert story.say("shelve", duration_s=10) == ""
@@ -159,7 +159,7 @@ def test_a_shelf_that_is_renewed() -> None:
 
 
 def test_a_shelf_over_reboots_of_a_board_without_a_clock() -> None:
-    """Its wall clock is not set, so the time between two starts does not count; that in which the monitor runs does."""
+    """Without a set wall clock only the time in which the monitor runs counts towards the end of a shelf."""
     story = Story(on_hops=ON_HOPS)
     story.now_s -= NOW.timestamp()
     story.say("shelve", duration_s=1000)
@@ -171,7 +171,7 @@ def test_a_shelf_over_reboots_of_a_board_without_a_clock() -> None:
 
 
 def test_a_ring_that_runs_over() -> None:
-    """A processor that is too busy again and again loses sound, and no delay: what is left is judged."""
+    """An overloaded processor loses sound but no delay: the remaining sound is judged."""
     ring, bundle = Ring(20 * RATE_HZ, 512), open_demo()
     judge = Judge(bundle.record, bundle.record.score, AlarmConfig())
     machine = Machine("pump", Pipeline(bundle.record, bundle.reference, FaultySession(), [bundle.record.score]), judge)
@@ -185,7 +185,7 @@ def test_a_ring_that_runs_over() -> None:
 
 
 def test_a_full_outbox() -> None:
-    """The oldest event goes, and is counted; the newest one, and the retained state, go out."""
+    """A full outbox drops and counts the oldest event; the newest event and the retained state are sent."""
     outbox = Outbox(max_bytes=1000)
     for number in range(100):
         outbox.put(Message("aegan/hall/pump/event", b"%d" % number, 1, False, "event"))
@@ -196,7 +196,7 @@ def test_a_full_outbox() -> None:
 
 
 def test_a_sensor_that_flaps_publishes_each_change_once() -> None:
-    """It does not touch the alarm."""
+    """A flapping sensor publishes each change once and does not affect the alarm."""
     story = Story()
     story.decide(True)
     record = story.record

@@ -1,4 +1,4 @@
-"""What a kill, a reload and a reboot leave of an alarm, in every state that it can have."""
+"""The alarm after a kill, a reload and a reboot, from every state that it can have."""
 
 from datetime import timedelta
 from itertools import product
@@ -21,7 +21,7 @@ SHELF_S = 1000.0
 
 
 def make_story(process: str, commands: tuple[CommandName, ...]) -> Story:
-    """An alarm in a state."""
+    """An alarm in the given state."""
     story = Story(on_hops=ON_HOPS, off_hops=OFF_HOPS)
     story.decide(*WORDS[process])
     for command in commands:
@@ -37,7 +37,7 @@ CASES = [case for case in product(WORDS, COMMANDS) if case[0] in ("alarm", "clea
 @pytest.mark.parametrize(("boot_s", "after_s"), [(5000.0, 0.5), (3.0, 300.0)], ids=["kill or reload", "reboot"])
 @pytest.mark.parametrize(("process", "commands"), CASES)
 def test_the_alarm_is_what_it_was(process: str, commands: tuple[CommandName, ...], boot_s: float, after_s: float) -> None:
-    """State, id, acknowledgement and shelf are kept, without an event; until a decision falls, the state is not confirmed."""
+    """A restart keeps state, id, acknowledgement and shelf without an event; the state is unconfirmed until a decision falls."""
     story = make_story(process, commands)
     before, record = story.state, story.record
     measured_at, sequence = story.machine.record.measured_at, record.sequence
@@ -56,7 +56,7 @@ def test_the_alarm_is_what_it_was(process: str, commands: tuple[CommandName, ...
 
 @pytest.mark.parametrize(("process", "commands"), CASES)
 def test_many_restarts_change_nothing(process: str, commands: tuple[CommandName, ...]) -> None:
-    """However often, with no decision between them; and what follows then is what would have followed without them."""
+    """Any number of restarts without a decision between them has the effect of one."""
     story, undisturbed = make_story(process, commands), make_story(process, commands)
     for boot_s in (1.0, 100.0, 5.0, 7.0):
         story.start(boot_s=boot_s)
@@ -68,7 +68,7 @@ def test_many_restarts_change_nothing(process: str, commands: tuple[CommandName,
 
 
 def test_a_shelf_ends_in_its_time_over_restarts() -> None:
-    """The boot clock begins at zero, the wall clock goes on."""
+    """A shelf ends on time although the boot clock restarts at zero, because the wall clock continues."""
     story = Story()
     story.say("shelve", duration_s=600)
     for boot_s in (0.0, 50.0, 10.0):
@@ -80,7 +80,7 @@ def test_a_shelf_ends_in_its_time_over_restarts() -> None:
 
 
 def test_a_shelf_that_has_ended_while_the_monitor_was_off_ends_at_its_start() -> None:
-    """The alarm that it suppressed is active again: nothing has measured that it ended."""
+    """A shelf that ran out while the monitor was off ends at the start, and the suppressed alarm is active again."""
     story = make_story("alarm", ("acknowledge", "shelve"))
     story.start(after_s=SHELF_S + 1)
     story.wait(0)
@@ -91,7 +91,7 @@ def test_a_shelf_that_has_ended_while_the_monitor_was_off_ends_at_its_start() ->
 
 @pytest.mark.parametrize("process", ["pending", "alarm", "clearing"])
 def test_another_judge_supersedes_the_alarm(process: str) -> None:
-    """Its end has its own word; an alarm that was not announced ends without an event. A shelf stays."""
+    """Another bundle or policy ends an announced alarm with `superseded`, an unannounced one without an event; a shelf stays."""
     story = make_story(process, ())
     story.start(basis="another bundle")
     assert story.kinds() == ([] if process == "pending" else ["superseded"])
@@ -104,7 +104,7 @@ def test_another_judge_supersedes_the_alarm(process: str) -> None:
 
 
 def test_an_alarm_that_was_raised_before_a_restart_lasts_by_the_wall_clock() -> None:
-    """There is no sample count over a restart; a clock that was wrong gives 0 s, not a negative time and not a century."""
+    """The duration of an alarm over a restart comes from the wall clock; a wrong clock gives 0 s."""
     for raised_at, duration_s in (
         (NOW - timedelta(seconds=90), 90 + HOP_S),
         (NOW + timedelta(hours=1), 0.0),
@@ -119,7 +119,7 @@ def test_an_alarm_that_was_raised_before_a_restart_lasts_by_the_wall_clock() -> 
 
 
 def test_a_first_start_knows_nothing() -> None:
-    """Normal, not confirmed, never measured."""
+    """At the first start the state is normal, unconfirmed and never measured."""
     story = Story()
     assert (story.state.state, story.state.confirmed, story.state.measured_at, story.state.event_id) == ("normal", False, None, None)
     story.decide(False)
@@ -127,7 +127,7 @@ def test_a_first_start_knows_nothing() -> None:
 
 
 def test_the_record_says_to_a_minute_when_it_was_measured() -> None:
-    """While nothing changes, the record is stored once a minute: a start knows how old the state is."""
+    """Without changes the record is stored once a minute, so a start knows the age of the state."""
     story = make_story("alarm", ())
     for _ in range(200):
         story.decide(True)

@@ -1,4 +1,4 @@
-"""Recordings as a stream: what is read, and when."""
+"""Recordings as a stream: which samples are delivered, and when."""
 
 from pathlib import Path
 
@@ -7,23 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aegan_monitor.audio.file import FileCapture
-from aegan_monitor.audio.source import Capture
-from aegan_monitor.types import Block
-from sound_files import RATE_HZ, noise, write
-
-
-def read_all(capture: Capture) -> list[Block]:
-    """Every block up to the end."""
-    blocks = []
-    while (block := capture.read()) is not None:
-        blocks.append(block)
-    return blocks
+from sound_files import RATE_HZ, noise, read_all, write
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(1, 9000), st.sampled_from(["wav", "flac"])), min_size=1, max_size=4), st.integers(500, 10_000))
 def test_recordings_join_to_one_stream(tmp_path: Path, sizes: list[tuple[int, str]], block_samples: int) -> None:
-    """Whatever the sizes of blocks and recordings, the stream is the recordings one behind the other."""
+    """Recordings are joined without change, for any sizes of blocks and recordings."""
     parts = [noise(n_samples, seed=i) for i, (n_samples, _) in enumerate(sizes)]
     paths = [write(tmp_path / f"{i}.{sizes[i][1]}", part) for i, part in enumerate(parts)]
     capture = FileCapture(paths, RATE_HZ, "fast", block_samples)
@@ -37,7 +27,7 @@ def test_recordings_join_to_one_stream(tmp_path: Path, sizes: list[tuple[int, st
 
 
 def test_loop_begins_again(tmp_path: Path) -> None:
-    """A looped capture has no end, and its sample index goes on."""
+    """A looped capture has no end, and its sample index continues."""
     paths = [write(tmp_path / "a.wav", noise(100)), write(tmp_path / "b.wav", noise(50, seed=1))]
     capture = FileCapture(paths, RATE_HZ, "fast", block_samples=100, loop=True)
     capture.open()
@@ -49,14 +39,14 @@ def test_loop_begins_again(tmp_path: Path) -> None:
 
 
 class FakeTime:
-    """A clock that moves only while somebody sleeps or a test moves it."""
+    """A clock that moves only by sleeping or by the test."""
 
     def __init__(self) -> None:
-        """Start at an hour that is not 0."""
+        """Start at a time other than 0."""
         self.now_s = 5000.0
 
     def clock(self) -> float:
-        """The present."""
+        """The present time."""
         return self.now_s
 
     def sleep(self, duration_s: float) -> None:
@@ -65,7 +55,7 @@ class FakeTime:
 
 
 def test_realtime_is_the_pace_of_a_microphone(tmp_path: Path) -> None:
-    """A block comes when its last sample is due; after a delay the next come at once until time is caught up with."""
+    """A block comes when its last sample is due; after a delay the following blocks catch up."""
     fake = FakeTime()
     path = write(tmp_path / "pump.wav", noise(5 * RATE_HZ))
     capture = FileCapture([path], RATE_HZ, "realtime", RATE_HZ, clock=fake.clock, sleep=fake.sleep)
@@ -83,7 +73,7 @@ def test_realtime_is_the_pace_of_a_microphone(tmp_path: Path) -> None:
 
 
 def test_fast_never_sleeps(tmp_path: Path) -> None:
-    """At full speed nobody asks what time it is."""
+    """At full speed the capture uses no clock."""
 
     def refuse(_: float) -> None:
         raise AssertionError("slept")
@@ -94,7 +84,7 @@ def test_fast_never_sleeps(tmp_path: Path) -> None:
 
 
 def test_opened_again_says_that_time_was_lost(tmp_path: Path) -> None:
-    """After an interruption the sample index goes on with the time that passed, and the first block is marked."""
+    """After an interruption the sample index includes the lost time, and the first block is marked."""
     fake = FakeTime()
     capture = FileCapture(
         [write(tmp_path / "pump.wav", noise(5 * RATE_HZ))], RATE_HZ, "realtime", RATE_HZ, clock=fake.clock, sleep=fake.sleep
@@ -112,6 +102,6 @@ def test_opened_again_says_that_time_was_lost(tmp_path: Path) -> None:
 
 
 def test_describe_names_the_first(tmp_path: Path) -> None:
-    """A person recognises the capture by its first recording."""
+    """The description names the first recording."""
     assert FileCapture([tmp_path / "a.wav"], RATE_HZ).describe() == f"{tmp_path / 'a.wav'}"
     assert FileCapture([tmp_path / f"{name}.wav" for name in "abc"], RATE_HZ).describe() == f"{tmp_path / 'a.wav'} and 2 more"

@@ -1,4 +1,4 @@
-"""Whatever a file holds and however it is called: it is read, or refused in one line, soon, and within a bound of memory."""
+"""Any content and name of a file is read, or refused in one line, in bounded time and memory."""
 
 import functools
 import os
@@ -29,20 +29,20 @@ Mutations = st.lists(st.tuples(st.integers(0, 160), st.binary(min_size=1, max_si
 
 @functools.cache
 def make_template(name: str) -> bytes:
-    """A whole file of a format, with two channels."""
+    """A complete file of a format, with two channels."""
     with tempfile.TemporaryDirectory() as folder:
         return write(Path(folder) / name, noise(2000, n_channels=2), format=name, subtype=FORMATS[name]).read_bytes()
 
 
 def mutate(content: bytes, mutations: list[Mutation], part: float) -> bytes:
-    """Change some bytes of a header, and keep the first part of the file."""
+    """Change some bytes of a header and truncate the file."""
     for at, new, is_inserted in mutations:
         content = content[:at] + new + content[at + (0 if is_inserted else len(new)) :]
     return content[: round(part * len(content))]
 
 
 def read_or_refuse(path: Path) -> int:
-    """Samples that were read; -1 where it was refused, which must be in one printable line."""
+    """The number of samples read, or -1 for a refusal in one printable line."""
     began_s = time.monotonic()
     n_samples, refused = 0, ""
     try:
@@ -62,7 +62,7 @@ def read_or_refuse(path: Path) -> int:
 @settings(max_examples=N_EXAMPLES, deadline=None, suppress_health_check=RELAXED)
 @given(st.sampled_from(sorted(FORMATS)), Mutations, st.floats(0, 1))
 def test_any_header_is_read_or_refused(tmp_path: Path, name: str, mutations: list[Mutation], part: float) -> None:
-    """Changed, lengthened and cut off at random places: one line, no traceback, no hang, no growing memory."""
+    """Changed, extended and truncated headers give no traceback, hang or growing memory."""
     path = tmp_path / "pump.wav"
     path.write_bytes(mutate(make_template(name), mutations, part))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -73,7 +73,7 @@ def test_any_header_is_read_or_refused(tmp_path: Path, name: str, mutations: lis
 @settings(max_examples=N_EXAMPLES // 3, deadline=None, suppress_health_check=RELAXED)
 @given(st.binary(max_size=4000), st.sampled_from([b"", b"RIFF\xff\xff\xff\xffWAVE", b"RF64\xff\xff\xff\xffWAVEds64", b"fLaC", b"riff."]))
 def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes, magic: bytes) -> None:
-    """Behind the first bytes of a format, or none."""
+    """Any bytes, with or without the first bytes of a format, are read or refused."""
     path = tmp_path / "pump.flac"
     path.write_bytes(magic + content)
     read_or_refuse(path)
@@ -85,7 +85,7 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes, magic: by
 @example(b"two\nlines.wav")
 @example(b"x.raw")
 def test_any_name_is_read(tmp_path: Path, name: bytes) -> None:
-    """A file's name says nothing of its content, and need be neither UTF-8 nor printable."""
+    """A file is read under any name, UTF-8 or not, printable or not."""
     name = name.replace(b"/", b"_").replace(b"\0", b"_")
     if name in (b".", b".."):
         return
@@ -105,7 +105,7 @@ def test_any_name_is_read(tmp_path: Path, name: bytes) -> None:
 
 
 def test_a_header_of_a_million_chunks_does_not_hold_up(tmp_path: Path) -> None:
-    """A sparse file of 4 GB of empty chunks, as a preallocated card leaves it."""
+    """A sparse file of 4 GB of empty chunks is refused in time."""
     path = tmp_path / "pump.wav"
     content = write(tmp_path / "whole.wav", noise(100)).read_bytes()
     with path.open("wb") as file:

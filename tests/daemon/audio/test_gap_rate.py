@@ -16,10 +16,7 @@ intervals_s = st.one_of(st.floats(1.0, 60.0), st.floats(9.0, 16.0))  # the secon
 
 
 def listen(intervals: Sequence[int], n_samples: int) -> Iterator[tuple[int, bool, int]]:
-    """Samples of each run, whether it follows a gap, and how many decisions after the first of its stretch it brings.
-
-    A gap comes after each interval in turn.
-    """
+    """The samples of each run, whether it follows a gap, and its number of decisions; gaps come after each interval in turn."""
     n_heard = n_stretch = 0
     lengths = iter(intervals)
     until, after_gap = next(lengths), False
@@ -35,7 +32,7 @@ def listen(intervals: Sequence[int], n_samples: int) -> Iterator[tuple[int, bool
 
 @given(st.lists(intervals_s, min_size=1, max_size=4), st.floats(0.0, 58.0))
 def test_an_alarm_is_in_time_or_overrun_is_reported(gaps_s: list[float], on_delay_s: float) -> None:
-    """Wherever a fault begins: within `window_samples` decisions fill the on-delay, which pauses in gaps, or the sensor says why."""
+    """Within `window_samples` of any start of a fault the on-delay elapses, or the sensor reports `overrun`."""
     rate, needed = GapRate(FIRST, HOP, round(on_delay_s * RATE_HZ)), round(on_delay_s * RATE_HZ)
     covered: list[tuple[int, int]] = []  # heard, on-delay counted since the last overrun
     n_heard = n_counted = 0
@@ -49,7 +46,7 @@ def test_an_alarm_is_in_time_or_overrun_is_reported(gaps_s: list[float], on_dela
 
 @given(intervals_s)
 def test_an_interval_is_judged_alike_for_good(gap_s: float) -> None:
-    """Gaps at one interval are reported for good or never; what leaves time for an alarm is no fault."""
+    """Gaps at a constant interval are reported always or never; an interval that leaves time for an alarm is no fault."""
     rate, states = GapRate(FIRST, HOP, 12 * RATE_HZ), []
     for n, after_gap, _ in listen([round(gap_s * RATE_HZ)], 300 * RATE_HZ):
         rate.add(n, after_gap=after_gap)
@@ -61,7 +58,7 @@ def test_an_interval_is_judged_alike_for_good(gap_s: float) -> None:
 
 @pytest.mark.parametrize("n_gaps", [1, 2, 3])
 def test_a_few_gaps_are_no_overrun(n_gaps: int) -> None:
-    """Dropouts that happen to come together cost their clips, and nothing else."""
+    """A short burst of drop-outs is no `overrun`."""
     rate, n_heard = GapRate(FIRST, HOP, 12 * RATE_HZ), 0
     for n, after_gap, _ in listen([100 * RATE_HZ, *[FIRST - 1] * n_gaps, 100 * RATE_HZ], 250 * RATE_HZ):
         rate.add(n, after_gap=after_gap)
@@ -71,7 +68,7 @@ def test_a_few_gaps_are_no_overrun(n_gaps: int) -> None:
 
 
 def test_an_overrun_ends_with_sound_enough_for_an_alarm() -> None:
-    """First decision and on-delay without a gap, and not before."""
+    """`overrun` ends exactly after the gapless time of a first decision and the on-delay."""
     rate = GapRate(FIRST, HOP, 12 * RATE_HZ)
     for n in range(30):
         rate.add(100, after_gap=n % 5 == 0)
@@ -83,7 +80,7 @@ def test_an_overrun_ends_with_sound_enough_for_an_alarm() -> None:
 
 
 def test_a_long_on_delay_is_judged_within_minutes() -> None:
-    """By the share of time that decisions cover: nobody waits for days to hear of gaps."""
+    """With an on-delay of days gaps are judged by the share of scored time, within minutes."""
     rate = GapRate(FIRST, HOP, 86_400 * RATE_HZ)
     assert rate.window_samples <= 240 * RATE_HZ
     for n, after_gap, _ in listen([12 * RATE_HZ], 250 * RATE_HZ):

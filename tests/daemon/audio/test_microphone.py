@@ -1,4 +1,4 @@
-"""One channel of a microphone: its identity at every opening, its faults, its rate, and where its samples are in time."""
+"""One channel of a microphone: identity at each opening, faults, rate, and sample times."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ RATE_HZ = 16_000
 
 @pytest.mark.parametrize(("channel", "sign"), [(0, 1), (1, -1)])
 def test_channel_and_overflow_are_those_of_the_device(channel: int, sign: int) -> None:
-    """The channel that was asked for is heard; the block behind an overflow says so, the next does not."""
+    """The configured channel is heard, and only the block after an overflow is marked."""
     lab = Lab([ramp(100), ramp(100, 200), ramp(100, 300, overflowed=True), ramp(100, 400)], channel=channel)
     lab.capture.open()
     blocks = lab.read(4)
@@ -34,7 +34,7 @@ def test_channel_and_overflow_are_those_of_the_device(channel: int, sign: int) -
 
 
 def test_the_lost_time_is_in_the_sample_index() -> None:
-    """Opened again seven seconds later, the first block says so, and only that one."""
+    """Opened again after seven seconds, the first block includes them in its index, and only it is marked."""
     lab = Lab([ramp(1000), CaptureError("unplugged")], [ramp(1000), ramp(1000, 2000)])
     lab.capture.open()
     lab.read()
@@ -48,7 +48,7 @@ def test_the_lost_time_is_in_the_sample_index() -> None:
 
 
 def test_the_lost_time_counts_once_though_the_resampler_is_late() -> None:
-    """Its first chunks give nothing; the index of the first sample is still that of the clock."""
+    """The delay of the resampler does not change the index of the first sample."""
     lab = Lab([ramp(4800), CaptureError("unplugged")], [ramp(10, start) for start in range(1, 5000, 10)], device_rate_hz=48_000)
     lab.capture.open()
     [before] = lab.read()
@@ -64,7 +64,7 @@ def test_the_lost_time_counts_once_though_the_resampler_is_late() -> None:
 
 @pytest.mark.parametrize(("value", "fault"), [(0.0, "silent"), (0.3, "constant")])
 def test_a_dead_channel_is_told_and_opened_again(value: float, fault: str) -> None:
-    """After a second; opened again it is listened to for longer and longer, and nothing is delivered until it has lived for a while."""
+    """A dead channel is reported after a second and delivers nothing until a growing hold-off has passed."""
     lab = Lab([ramp(1000), *[flat(8000, value)] * 3], [flat(8000, value)] * 30, [*[flat(8000, value)] * 4, *[ramp(800, 100)] * 40])
     lab.capture.open()
     assert len(lab.read()[0].samples) >= 999
@@ -84,7 +84,7 @@ def test_a_dead_channel_is_told_and_opened_again(value: float, fault: str) -> No
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 32_767.0])
 def test_what_is_no_sound_is_a_fault(value: float) -> None:
-    """A driver that gives NaN or integers is told, and nothing of it gets into the line."""
+    """NaN or integers from a driver are a fault and are not delivered."""
     lab = Lab([flat(100, value)])
     lab.capture.open()
     error = lab.fail()
@@ -97,7 +97,7 @@ def test_what_is_no_sound_is_a_fault(value: float) -> None:
 
 @pytest.mark.parametrize("device_rate_hz", [16_000, 44_100, 48_000])
 def test_the_rate_becomes_the_bundles(device_rate_hz: int) -> None:
-    """A tone keeps its height, and the sample index counts samples of the bundle's rate; behind a gap it begins anew."""
+    """Resampling keeps the pitch, counts samples at the bundle's rate, and restarts after a gap."""
     times_s = np.arange(3 * device_rate_hz) / device_rate_hz
     tone = np.sin(2 * np.pi * 1000 * times_s + 0.1).astype(np.float32)
     chunks: list[Item] = [ramp(0)]
@@ -121,7 +121,7 @@ def test_the_rate_becomes_the_bundles(device_rate_hz: int) -> None:
 
 
 def test_a_device_that_is_too_slow_is_refused() -> None:
-    """Half of the band of the bundle would be missing, in silence; the sensor says so, and the device is let go."""
+    """A device with a lower rate than the bundle is refused and closed."""
     lab = Lab([ramp(100)], device_rate_hz=8000)
     with pytest.raises(CaptureError, match="sound above 4000 Hz cannot be heard; choose another microphone") as caught:
         lab.capture.open()
@@ -131,7 +131,7 @@ def test_a_device_that_is_too_slow_is_refused() -> None:
 
 
 def test_a_wrong_rate_must_prove_itself_right() -> None:
-    """Opened again, nothing is delivered until the rate was right for eight seconds; then it is as ever."""
+    """After a rate fault nothing is delivered until the rate was right for eight seconds."""
     lab = Lab([CaptureError("too fast", "wrong_rate")], [ramp(800, 100) for _ in range(150)])
     lab.capture.open()
     assert lab.fail().fault == "wrong_rate"
@@ -148,7 +148,7 @@ def test_a_wrong_rate_must_prove_itself_right() -> None:
 
 
 def test_a_hanging_server_is_no_news() -> None:
-    """Neither is what was there at the last attempt; what has come since is."""
+    """Only a device that has appeared since the last attempt is news, and a hanging server is not."""
     lab = Lab([ramp(100), CaptureError("unplugged")])
     lab.capture.open()
     assert not lab.capture.has_news()
@@ -162,7 +162,7 @@ def test_a_hanging_server_is_no_news() -> None:
 
 @pytest.mark.process
 def test_missing_portaudio_does_not_hinder_the_import(tmp_path: Path) -> None:
-    """Nor does sounddevice have to be there for a microphone of a sound server."""
+    """A microphone of a sound server works without PortAudio and sounddevice."""
     (tmp_path / "sounddevice.py").write_text('raise OSError("PortAudio library not found")\n')
     code = "import aegan_monitor.audio.microphone as mic, sys; print('sounddevice' in sys.modules)"
     env = {"PYTHONPATH": ":".join([str(tmp_path), *sys.path])}
@@ -171,7 +171,7 @@ def test_missing_portaudio_does_not_hinder_the_import(tmp_path: Path) -> None:
 
 
 def test_a_gated_microphone_is_silent_and_stays_it() -> None:
-    """A sample now and then is no sound: the device stays open, and nothing is delivered."""
+    """A microphone with single isolated samples stays open and delivers nothing."""
     tick: list[Item] = [*[flat(800)] * 24, ramp(800, 100)]
     lab = Lab([flat(20_000)], tick * 8)
     lab.capture.open()

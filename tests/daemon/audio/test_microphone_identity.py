@@ -1,4 +1,4 @@
-"""A microphone at each opening: the same device and channel as before, or a refusal."""
+"""At each opening a microphone is the same device and channel as before, or is refused."""
 
 import pytest
 
@@ -13,13 +13,13 @@ RATE_HZ = 16_000
 
 
 def test_a_channel_that_is_not_there_is_refused() -> None:
-    """And the device is let go."""
+    """A missing channel is refused, and the device is closed."""
     lab = Lab([], channel=2)
     assert lab.refuse() == "microphone 'USB Mic': expected a channel from 0 to 1, found 2; choose one of these"
 
 
 def test_another_default_is_not_heard_in_silence() -> None:
-    """What was heard first must be heard again, though the default has become another; when it is back, it is taken."""
+    """The first default device is kept: another default is not heard, and the first is taken when it returns."""
     lab = Lab([ramp(100), CaptureError("unplugged")], [ramp(100)])
     lab.capture.open()
     lab.read()
@@ -36,7 +36,7 @@ def test_another_default_is_not_heard_in_silence() -> None:
 
 
 def test_a_default_that_gave_nothing_binds_nobody() -> None:
-    """At boot the default may be an empty socket, with zeros only, until the microphone is there."""
+    """A default device that gave only zeros is not kept."""
     lab = Lab([flat(20_000)], [ramp(800, 100)] * 40)
     lab.server.sources = [make_source("line-in", default=True)]
     lab.capture.open()
@@ -50,7 +50,7 @@ def test_a_default_that_gave_nothing_binds_nobody() -> None:
 
 
 class Moved(Devices):
-    """Finds what the test says now."""
+    """A device finder whose result the test sets."""
 
     now = InputDevice("USB PnP", "ALSA", 2, 16_000.0, False, "usb:1-1.4")
 
@@ -66,7 +66,7 @@ class Moved(Devices):
 
 
 def test_a_name_may_move_to_another_port() -> None:
-    """The sole device of that name is heard wherever it is; one that only shares a part of the name is not."""
+    """The only device of a name is heard at another port; one that matches a part of the name is not."""
     devices = Moved()
     capture = MicrophoneCapture("USB", 0, RATE_HZ, devices=devices, microphones=Microphones(lambda: 0.0))
     for identity in ("usb:1-1.4", "usb:1-1.3"):

@@ -1,4 +1,4 @@
-"""The microphone on a real PulseAudio of our own: bit by bit, and under the names that it gives."""
+"""The microphone on a real PulseAudio: exact samples, and its device names."""
 
 import time
 from pathlib import Path
@@ -21,13 +21,13 @@ DEADLINE_S = 30.0
 
 
 def make_capture(pulse: RealServer, device: str, channel: int = 0) -> MicrophoneCapture:
-    """A capture that knows this server alone."""
+    """A capture that uses this server only."""
     devices = Devices(PulseServer(pulse.address, {}))
     return MicrophoneCapture(device, channel, RATE_HZ, devices=devices, microphones=Microphones())
 
 
 def test_played_samples_are_heard_bit_by_bit(pulse: RealServer, tmp_path: Path) -> None:
-    """What is played into the sink comes out of the capture, sample for sample, without a hole."""
+    """Samples played into the sink are captured unchanged and without a gap."""
     played = np.random.default_rng(0).integers(-32768, 32768, 3 * RATE_HZ).astype(np.int16)
     played[:11] = [*[0] * 10, 1]  # nothing is heard of zeros before the first sound
     soundfile.write(tmp_path / "pump.wav", played, RATE_HZ)
@@ -67,14 +67,14 @@ NULL = "'Monitor of Null Output' (pulse:mic.monitor)"
     ],
 )
 def test_a_wrong_device_is_refused(pulse: RealServer, device: str, channel: int, message: str) -> None:
-    """A device that is not there, a monitor that is only named in part, a channel too many."""
+    """A missing device, a monitor named in part, and a missing channel are refused."""
     with pytest.raises(CaptureError) as caught:
         make_capture(pulse, device, channel).open()
     assert str(caught.value) == message
 
 
 def test_sources_are_listed(pulse: RealServer) -> None:
-    """With identity, channels and rate; the default is marked."""
+    """Sources are listed with identity, channels and rate; the default is marked."""
     pulse.add_sink("interface", 48_000, 8)
     found = Devices(PulseServer(pulse.address, {})).list_all()
     assert [(device.identity, device.n_channels, device.default_sample_rate_hz, device.is_default) for device in found] == [

@@ -1,4 +1,4 @@
-"""Recordings as people have them: what is read of each, and with which note."""
+"""Recordings from many recorders: which samples are read, and with which note."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ UNFINISHED = "its header was never finished"
 
 @pytest.mark.parametrize("extension", ["wav", "flac", "rf64", "w64", "WAV"])
 def test_samples_are_those_that_were_written(tmp_path: Path, extension: str) -> None:
-    """A recording is read bit by bit, as float32 with full scale 1, without a note."""
+    """A recording is read exactly, as float32 with full scale 1, without a note."""
     samples = read_recording(write(tmp_path / f"pump.{extension}", noise(20_000), subtype="PCM_16"), RATE_HZ)
     assert samples.dtype == np.float32
     np.testing.assert_array_equal(samples, noise(20_000))
@@ -30,7 +30,7 @@ def test_samples_are_those_that_were_written(tmp_path: Path, extension: str) -> 
 
 @pytest.mark.parametrize("promised_bytes", [0, 0xFFFFFFFF, 0xFFFFFFFF - 36, 0x80000000, 0x7FFFF000, 0x7FFFFFFF])
 def test_an_unfinished_header_costs_nothing(tmp_path: Path, promised_bytes: int, caplog: pytest.LogCaptureFixture) -> None:
-    """What lies behind the header of a crashed recorder or of a pipe is read to the end of the file, with a note."""
+    """After an unfinished header everything up to the end of the file is read, with a note."""
     path = set_data_size(write(tmp_path / "pump.wav", noise(20_000)), promised_bytes)
     np.testing.assert_array_equal(read_recording(path, RATE_HZ), noise(20_000))
     read_recording(path, RATE_HZ)
@@ -39,14 +39,14 @@ def test_an_unfinished_header_costs_nothing(tmp_path: Path, promised_bytes: int,
 
 @pytest.mark.parametrize("subtype", ["PCM_24", "FLOAT", "ULAW", "PCM_U8"])
 def test_an_unfinished_header_is_read_in_any_sample_format(tmp_path: Path, subtype: str) -> None:
-    """Samples of a file whose data size is 0 are those of the same file with its true size."""
+    """A data size of 0 gives the samples of the same file with its true size."""
     path = write(tmp_path / "pump.wav", noise(5000), subtype=subtype)
     expected = soundfile.read(path, dtype="float32")[0]
     np.testing.assert_array_equal(read_recording(set_data_size(path, 0), RATE_HZ), expected)
 
 
 def test_rf64_and_w64_of_a_pipe_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Their writers could not go back to the sizes: zeros in RF64's ds64 chunk, the largest number in W64."""
+    """RF64 with sizes of zero and W64 with the largest size, as from a pipe, are read."""
     rf64, w64 = (write(tmp_path / f"pump.{each}", noise(20_000), subtype="PCM_16") for each in ("rf64", "w64"))
     content = rf64.read_bytes()
     at = content.index(b"ds64") + 8
@@ -60,7 +60,7 @@ def test_rf64_and_w64_of_a_pipe_are_read(tmp_path: Path, caplog: pytest.LogCaptu
 
 
 def test_an_empty_data_chunk_is_not_filled_with_what_follows(tmp_path: Path) -> None:
-    """A chunk of text behind it is no sound."""
+    """A text chunk after an empty data chunk is not read as sound."""
     path = write(tmp_path / "pump.wav", noise(0))
     path.write_bytes(path.read_bytes() + b"LIST\x1a\x00\x00\x00INFOISFT\x0e\x00\x00\x00Lavf59.27.100\x00")
     with pytest.raises(CaptureError, match=r": expected sound, found 0 samples; "):
@@ -69,7 +69,7 @@ def test_an_empty_data_chunk_is_not_filled_with_what_follows(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("total", [0, 240_000])
 def test_the_frames_of_a_flac_decide_how_long_it_is(tmp_path: Path, total: int, caplog: pytest.LogCaptureFixture) -> None:
-    """A pipe leaves a total of 0 (unknown), a last segment that of all segments; both are whole."""
+    """A FLAC with an unknown or a wrong total is read completely."""
     path = set_flac_total(write(tmp_path / "pump.flac", noise(20_000)), total)
     np.testing.assert_array_equal(read_recording(path, RATE_HZ), noise(20_000))
     notes = [f"{path}: its header promises 15.0 s, 1.2 s are there and are read"] if total else []
@@ -79,7 +79,7 @@ def test_the_frames_of_a_flac_decide_how_long_it_is(tmp_path: Path, total: int, 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.floats(0.45, 1, exclude_max=True))
 def test_a_flac_that_ends_early_is_read_up_to_its_last_frame(tmp_path: Path, part: float) -> None:
-    """Wherever a recorder lost its power, no sample of a whole frame is lost and none is invented."""
+    """A truncated FLAC gives the samples of all complete frames, and no others."""
     path = write(tmp_path / "pump.flac", noise(20_000))
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
@@ -91,7 +91,7 @@ def test_a_flac_that_ends_early_is_read_up_to_its_last_frame(tmp_path: Path, par
 @pytest.mark.process
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
 def test_the_segments_of_ffmpeg_join_to_the_recording(tmp_path: Path) -> None:
-    """The usual way to record round the clock: each segment is read, none is refused."""
+    """All segments of `ffmpeg -f segment` are read and join to the recording."""
     write(tmp_path / "all.wav", noise(15 * RATE_HZ))
     command = ["ffmpeg", "-v", "error", "-i", "all.wav", "-f", "segment", "-segment_time", "6", "-c:a", "flac", "s_%02d.flac"]
     subprocess.run(command, check=True, cwd=tmp_path, stdin=subprocess.DEVNULL)
@@ -102,7 +102,7 @@ def test_the_segments_of_ffmpeg_join_to_the_recording(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("subtype", ["GSM610", "G721_32", "NMS_ADPCM_16", "NMS_ADPCM_32", "IMA_ADPCM", "MS_ADPCM"])
 def test_a_codec_that_cannot_seek_is_read(tmp_path: Path, subtype: str) -> None:
-    """Dictation machines and telephony write them; they are read from begin to end."""
+    """Codecs without seeking are read from begin to end."""
     path = write(tmp_path / "pump.wav", 0.1 * noise(16_000), subtype=subtype)
     assert abs(len(read_recording(path, RATE_HZ)) - 16_000) < 500  # whole blocks of the codec
     capture = FileCapture([path, path], RATE_HZ, "fast")
@@ -111,7 +111,7 @@ def test_a_codec_that_cannot_seek_is_read(tmp_path: Path, subtype: str) -> None:
 
 
 def test_a_name_need_not_be_utf_8(tmp_path: Path) -> None:
-    """Windows ZIPs and old USB sticks have such names; in a message they are escaped and on one line."""
+    """A name that is not UTF-8 is read, and escaped in messages."""
     path = write(tmp_path / os.fsdecode(b"L\xfcfter\n1.wav"), noise(100), format="WAV")
     np.testing.assert_array_equal(read_recording(path, RATE_HZ), noise(100))
     with pytest.raises(CaptureError, match=r"L\\udcfcfter\\n1\.wav: expected 1 channel at 8000 Hz"):
@@ -121,7 +121,7 @@ def test_a_name_need_not_be_utf_8(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("channel", [0, 1, 7])
 def test_one_channel_of_many(tmp_path: Path, channel: int) -> None:
-    """Read alone, as a file or a capture; nothing is mixed."""
+    """One channel is read alone, as a file or a capture, without mixing."""
     samples = noise(20_000, n_channels=8)
     path = write(tmp_path / "array.wav", samples)
     np.testing.assert_array_equal(read_recording(path, RATE_HZ, channel), samples[:, channel])
@@ -133,13 +133,13 @@ def test_one_channel_of_many(tmp_path: Path, channel: int) -> None:
 
 
 def test_find_rate(tmp_path: Path) -> None:
-    """Of any number of channels; None where it is no recording."""
+    """The rate is found for any number of channels; None where the file is no recording."""
     assert find_rate_hz(write(tmp_path / "a.wav", noise(100, n_channels=2), 44_100)) == 44_100
     assert find_rate_hz(tmp_path / "none.wav") is None
 
 
 def test_a_flac_cannot_fill_the_memory(tmp_path: Path) -> None:
-    """A few bytes can hold hours of silence: too long a recording is refused once the bound is reached."""
+    """A recording longer than the bound is refused when the bound is reached."""
     path = write(tmp_path / "long.flac", np.zeros(100 * 4 * 3600 + 200, np.float32), 100)
     assert path.stat().st_size < 50_000
     with pytest.raises(CaptureError, match=r": expected at most 4 h, found more; cut it: aegan-monitor record --from"):
@@ -147,6 +147,6 @@ def test_a_flac_cannot_fill_the_memory(tmp_path: Path) -> None:
 
 
 def test_notes_are_warnings(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A command that sets up no log prints them on stderr."""
+    """Notes are printed on stderr by a command without logging."""
     read_recording(set_data_size(write(tmp_path / "pump.wav", noise(100)), 0), RATE_HZ)
     assert [record.levelno for record in caplog.records] == [logging.WARNING]

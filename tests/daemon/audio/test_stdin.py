@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 
 from aegan_monitor.audio.stdin import Pipe, SampleFormat, StdinCapture
 from aegan_monitor.errors import CaptureError
-from aegan_monitor.types import Block
-
-RATE_HZ = 16_000
+from sound_files import RATE_HZ, read_all
 
 
 @contextlib.contextmanager
@@ -50,14 +48,6 @@ def pipe_of() -> Iterator[Callable[[bytes], int]]:
     """Makes pipes with a content."""
     with contextlib.ExitStack() as pipes:
         yield lambda content: pipes.enter_context(open_pipe(content))
-
-
-def read_all(capture: StdinCapture) -> list[Block]:
-    """Every block up to the end."""
-    blocks = []
-    while (block := capture.read()) is not None:
-        blocks.append(block)
-    return blocks
 
 
 def test_s16le_is_scaled_to_full_scale(pipe_of: Callable[[bytes], int]) -> None:

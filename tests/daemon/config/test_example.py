@@ -38,12 +38,12 @@ def example(repository: Path) -> str:
 
 
 def commented(example: str, key: str) -> list[Any]:
-    """The values that `key` has in lines that are commented out."""
+    """The values of `key` in lines that are commented out."""
     return [yaml.safe_load(line)[key] for line in re.findall(rf"^ *# ({key}: .*)$", example, re.MULTILINE)]
 
 
 def test_the_example_has_every_key_at_its_default(repository: Path, example: str) -> None:
-    """Live, or commented out where only one of several can be: none is forgotten, none says another default than the model."""
+    """The example has every key with the model's default, live or commented out."""
     path = repository / "configs" / "monitor.yaml"
     load_config(path)
     data = yaml.safe_load(example)
@@ -78,12 +78,12 @@ def test_the_example_has_every_key_at_its_default(repository: Path, example: str
 
 
 def test_the_example_names_its_schema_first(example: str) -> None:
-    """So that editors complete and check it."""
+    """The first line names the schema, so that editors complete and check the file."""
     assert example.startswith("# yaml-language-server: $schema=monitor.schema.json\n")
 
 
 def test_the_schema_judges_as_the_models_do(example: str) -> None:
-    """An editor accepts what the daemon does, and marks an unknown key, a wrong kind and a capture that is none."""
+    """The schema accepts and refuses the same configurations as the models."""
     validator = jsonschema.Draft202012Validator(json.loads(schema_text()))
     validator.check_schema(validator.schema)
     (node,) = commented(example, "node")
@@ -101,7 +101,7 @@ def test_the_schema_judges_as_the_models_do(example: str) -> None:
 
 
 def test_every_key_has_a_description() -> None:
-    """Documentation and editors take it from the models."""
+    """Every key has a description, which documentation and editors show."""
     schema = json.loads(schema_text())
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     keys = [(name, key, field) for name, model in [("", schema), *schema["$defs"].items()] for key, field in model["properties"].items()]

@@ -1,4 +1,4 @@
-"""Keys that the configuration does not have: each has its line, with the key that was meant."""
+"""Unknown keys: each gives a line with the key that was probably meant."""
 
 import copy
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ FOREIGN = (
 
 @pytest.mark.parametrize("key", FOREIGN.split())
 def test_feature_parameters_are_refused_anywhere(tmp_path: Path, key: str) -> None:
-    """In every section, with the owner and what to do."""
+    """A feature parameter is refused in every section, with the remedy."""
     data = copy.deepcopy(FULL)
     lines = []
     for path, section in sections(data):
@@ -28,7 +28,7 @@ def test_feature_parameters_are_refused_anywhere(tmp_path: Path, key: str) -> No
 
 
 def sections(data: Data, path: str = "") -> Iterator[tuple[str, Data]]:
-    """Every mapping in `data`, with the beginning of its keys' paths."""
+    """Every mapping in `data`, with the prefix of its key paths."""
     yield path, data
     for key, value in list(data.items()):
         for index, inner in enumerate(value if isinstance(value, list) else [value]):
@@ -48,7 +48,7 @@ PLACES = [(number, key) for number, (_, section) in enumerate(sections(FULL)) fo
 def test_any_change_of_one_letter_of_a_key_is_refused(
     tmp_path_factory: pytest.TempPathFactory, place: tuple[int, str], at: int, letter: str, how: str
 ) -> None:
-    """Dropped, put in or put in another's place: the line has the path of the misspelt key."""
+    """A dropped, added or replaced letter gives a line with the path of the misspelt key."""
     number, key = place
     at = min(at, len(key) - 1)
     misspelt = key[:at] + ("" if how == "drop" else letter) + key[at if how == "put" else at + 1 :]
@@ -62,7 +62,7 @@ def test_any_change_of_one_letter_of_a_key_is_refused(
 
 @pytest.mark.parametrize(("number", "key"), PLACES)
 def test_a_misspelt_key_is_recognised(tmp_path: Path, number: int, key: str) -> None:
-    """Two letters in each other's place: the line asks for the right one."""
+    """Two swapped letters give a line that suggests the right key."""
     misspelt = key[0] + key[2] + key[1] + key[3:]
     if misspelt == key:
         misspelt = key[:-1]

@@ -20,7 +20,7 @@ CASES = [line for line in SNAPSHOT.read_text(encoding="utf-8").splitlines() if n
 
 
 def complain(case: str) -> str:
-    """What is said of a case, a line a problem; nothing of a right one."""
+    """The messages about a case, one line each; none for a right one."""
     data: dict[str, Any] = yaml.safe_load(case)
     machine = {**MACHINE, **data.pop("pump", {})}
     try:
@@ -31,7 +31,7 @@ def complain(case: str) -> str:
 
 
 def find_key(case: str) -> str:
-    """The path of the innermost key that a case names last."""
+    """The path of the innermost key of a case."""
     data, path = yaml.safe_load(case), ""
     while isinstance(data, dict) and data:
         key, data = list(data.items())[-1]
@@ -40,20 +40,20 @@ def find_key(case: str) -> str:
 
 
 def write_snapshot() -> str:
-    """The whole file, from what is said now."""
+    """The whole snapshot file with the present messages."""
     return "".join(f"{case}\n" + "".join(f"    {line}\n" for line in complain(case).splitlines()) for case in CASES)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_wrong_value_has_one_line_with_its_key(case: str) -> None:
-    """Where it is; what would be right is in the snapshot."""
+    """Each wrong value gives one line with its key."""
     (line,) = complain(case).splitlines()
     key = find_key(case)
     assert line.startswith(f"m.yaml: {key.rpartition('.')[0] or key}")  # a key that is missing stands beside the last
 
 
 def test_the_words_are_those_of_the_snapshot() -> None:
-    """A change of wording is one that somebody has read."""
+    """The messages equal the snapshot, so that a change of wording is deliberate."""
     expected = SNAPSHOT.read_text(encoding="utf-8")
     assert write_snapshot() == expected, "the wording has changed: run `python tests/daemon/config/test_messages.py`, read the difference"
 

@@ -1,4 +1,4 @@
-"""The daemon's configuration: what it refuses and in which words, and the two files in configs/ that go with it."""
+"""The daemon's configuration: what it accepts and refuses."""
 
 import copy
 import re
@@ -20,7 +20,7 @@ from example_config import FULL, MACHINE, OWNED, problems, settle
 
 
 def test_every_key_is_read(tmp_path: Path) -> None:
-    """A full configuration comes back as it was written, with paths that begin in its folder."""
+    """A full configuration is read as written, with paths relative to its folder."""
     expected = copy.deepcopy(FULL)
     expected["machines"][0]["bundle"] = str(tmp_path / "bundles/pump")
     expected["machines"][1]["capture"]["paths"] = [str(tmp_path / "a.wav")]
@@ -28,7 +28,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
 
 
 def test_name_and_bundle_are_enough(tmp_path: Path) -> None:
-    """All else has a default; the node is the host, by a name that may stand in a topic."""
+    """Name and bundle are enough; the node defaults to the host name in a form that fits a topic."""
     settled = settle(tmp_path, {"machines": [MACHINE]})
     assert settled.machines == [MachineConfig(name="pump", bundle=tmp_path / "b")]
     assert settled.mqtt == MqttConfig()
@@ -38,13 +38,13 @@ def test_name_and_bundle_are_enough(tmp_path: Path) -> None:
 
 
 def test_a_password_file_begins_in_the_folder_too(tmp_path: Path) -> None:
-    """As every path does; the file itself is not opened."""
+    """The path of a password file is relative to the folder, and the file is not opened."""
     settled = settle(tmp_path, {"mqtt": {"username": "u", "password_file": "secret"}, "machines": [MACHINE]})
     assert settled.mqtt.password_file == tmp_path / "secret"
 
 
 def test_a_credential_of_systemd_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the service finds it; elsewhere the line says who hands it over."""
+    """A systemd credential is a path in the service; elsewhere the line explains credentials."""
     data = {"mqtt": {"username_file": "credential:user", "password_file": "credential:pass"}, "machines": [MACHINE]}
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x")
     mqtt = settle(tmp_path, data).mqtt
@@ -62,24 +62,24 @@ def test_a_credential_of_systemd_is_a_path(tmp_path: Path, monkeypatch: pytest.M
     [("pump-1", "pump-1"), ("pump.example.org", "pump-example-org"), ("--a", "a"), ("grün/+#", "gr-n---"), ("...", "node")],
 )
 def test_a_host_name_becomes_a_level_of_a_topic(host: str, node: str) -> None:
-    """Whatever it holds."""
+    """Any host name becomes a valid topic level."""
     assert make_name(host) == node
 
 
 @pytest.mark.parametrize(("text", "protocol"), [("5", "5"), ("'5'", "5"), ("3.1.1", "3.1.1"), ("'3.1.1'", "3.1.1")])
 def test_protocol_needs_no_quotes(tmp_path: Path, text: str, protocol: str) -> None:
-    """YAML reads a bare 5 as a number and 3.1.1 as text."""
+    """The protocol may be written as 5 or 3.1.1 without quotes."""
     assert settle(tmp_path, f"mqtt: {{protocol: {text}}}\nmachines: [{{name: a, bundle: b}}]").mqtt.protocol == protocol
 
 
 @pytest.mark.parametrize("host", ["localhost", "broker.example.org", "10.0.0.7", "::1", "fe80::1%eth0"])
 def test_a_host_is_a_name_or_an_address(tmp_path: Path, host: str) -> None:
-    """Of either IP version."""
+    """A host is a name or an address of either IP version."""
     assert settle(tmp_path, {"mqtt": {"host": host}, "machines": [MACHINE]}).mqtt.host == host
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
-    """Unknown keys, wrong types, ranges, missing keys and machines in each other's way: one line each."""
+    """All problems are reported at once: unknown keys, types, ranges, missing keys and conflicting machines."""
     text = """
 mqtt: {port: abc, passwrd: x, n_mels: 64}
 machines:
@@ -103,20 +103,20 @@ lgo_level: info
 
 
 def test_a_duplicate_key_is_refused(tmp_path: Path) -> None:
-    """YAML would keep the last in silence."""
+    """A duplicate key is refused."""
     text = "machines:\n  - name: pump\n    bundle: a\n    name: fan\n"
     assert problems(tmp_path, text) == ["m.yaml: line 4: duplicate key name (first in line 2); keep one"]
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
-    """With its whole path."""
+    """A missing file is reported with its path."""
     with pytest.raises(ConfigError) as caught:
         load_config(tmp_path / "none.yaml")
     assert str(caught.value) == f"{tmp_path}/none.yaml: expected a file that can be read, found: No such file or directory"
 
 
 def test_an_inline_password_is_refused_and_not_repeated(tmp_path: Path) -> None:
-    """The line names password_file instead, and no way of writing a password brings it into a message or a repr."""
+    """An inline password is refused with the key password_file, and appears in no message or repr."""
     data = {"mqtt": {"password": "hunter2", "passwrod": "hunter2", "password_file": ["hunter2"]}, "machines": [MACHINE]}
     lines = problems(tmp_path, data)
     assert [line for line in lines if line.startswith("m.yaml: mqtt.password: ") and "set password_file" in line]

@@ -1,4 +1,4 @@
-"""Settling data into a model: every message, word for word."""
+"""Validation of data by a model: every message."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ class Inner(Settings):
 
 
 class Outer(Settings):
-    """Every kind of key that a configuration of ours has."""
+    """A model with every kind of key of our configuration."""
 
     count: int = Field(1, ge=1)
     at_most: float = Field(1.0, le=2)
@@ -36,7 +36,7 @@ class Outer(Settings):
 
 
 def problems(data: object, **more: object) -> list[str]:
-    """What `validate` says of `data`, a line each; empty when it is settled."""
+    """The messages of `validate` about `data`, one line each; empty for valid data."""
     try:
         validate(Outer, data, "x.yaml", **more)  # type: ignore[arg-type]
     except ConfigError as error:
@@ -74,12 +74,12 @@ def problems(data: object, **more: object) -> list[str]:
     ],
 )
 def test_each_problem_is_told_in_plain_words(key: str, value: object, line: str) -> None:
-    """Path, expected, found: never the validator's own wording."""
+    """A message has path, expected and found value, without pydantic's wording."""
     assert problems({key: value}) == [f"x.yaml: {line}"]
 
 
 def test_all_problems_are_told_at_once() -> None:
-    """Those of the model in its order, then those that the caller has found; each once."""
+    """Problems of the model come in its order, then those of the caller, each once."""
     data = {"cuont": 1, "flag": "yes", "sections": [{"share": 0}], "word": {}}
     assert problems(data, also=["word: is taken", "word: is taken"]) == [
         "x.yaml: word: expected text, found an empty mapping",
@@ -91,18 +91,18 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 def test_what_the_caller_has_found_is_enough_to_refuse() -> None:
-    """A model that settles does not hide the caller's own problems."""
+    """Problems of the caller refuse data that the model accepts."""
     assert problems({}, also=["word: is taken"]) == ["x.yaml: word: is taken"]
 
 
 def test_keys_that_are_no_text_are_unknown() -> None:
-    """YAML reads a bare `on` as true and a bare number as a number."""
+    """Keys that YAML reads as booleans or numbers are unknown keys."""
     known = "known here: count, at_most, mixed, word, short, flag, place, choice, api_token, sections, optional_section"
     assert problems({True: 1, 4: 2}) == [f"x.yaml: true: unknown key; {known}", f"x.yaml: 4: unknown key; {known}"]
 
 
 def test_refused_keys_have_their_own_reason() -> None:
-    """A refused key is told why, wherever it stands."""
+    """A refused key gives its reason in every section."""
     refused = {"rate": "somebody else's; remove the key"}
     assert problems({"rate": 1, "sections": [{"rate": 1}]}, refused=refused) == [
         "x.yaml: sections[0].rate: somebody else's; remove the key",
@@ -112,7 +112,7 @@ def test_refused_keys_have_their_own_reason() -> None:
 
 @pytest.mark.parametrize("data", [{"api_token": 12345}, {"api_token": "12345"}, {"api_tokn": "12345"}, {"sections": "password:12345"}])
 def test_no_message_repeats_a_secret(data: object) -> None:
-    """Wherever a secret may have got to, it stays out of the message, and out of the error's chain."""
+    """A secret in any place appears in no message and no chained exception."""
     with pytest.raises(ConfigError) as caught:
         validate(Outer, data, "x.yaml")
     assert "12345" not in str(caught.value)
@@ -120,7 +120,7 @@ def test_no_message_repeats_a_secret(data: object) -> None:
 
 
 def test_values_and_keys_are_repeated_short_and_on_one_line() -> None:
-    """A message stays one line whatever a value holds, and leaves out who logs in where."""
+    """Long values are shortened to one line, without user names and passwords of URLs."""
     (line,) = problems({"choice": "a\nb" + 100 * "c"})
     assert line == "x.yaml: choice: expected fast or slow, found " + repr("a\nb" + 57 * "c")
     assert problems({"choice": "at" * 100_000 + "@host"}) == ["x.yaml: choice: expected fast or slow, found '...@host'"]
@@ -131,7 +131,7 @@ def test_values_and_keys_are_repeated_short_and_on_one_line() -> None:
 
 
 def test_relative_paths_begin_in_the_folder() -> None:
-    """An absolute path stays as it is."""
+    """A relative path begins in the folder, and an absolute path is unchanged."""
     assert validate(Outer, {"place": "a/b"}, "x", folder=Path("/etc")).place == Path("/etc/a/b")
     assert validate(Outer, {"place": "/a/b"}, "x", folder=Path("/etc")).place == Path("/a/b")
     assert validate(Outer, {"place": "a/b"}, "x").place == Path("a/b")
@@ -148,7 +148,7 @@ _VALUES = st.recursive(
 
 @given(data=st.dictionaries(st.sampled_from(sorted(Outer.model_fields)), _VALUES))
 def test_no_data_makes_anything_but_a_model_or_our_own_words(data: object) -> None:
-    """Every value of every kind in every place: one line a problem, none of them the validator's."""
+    """Any data gives a model or our messages, one line a problem."""
     for line in problems(data):
         assert line.startswith("x.yaml: ")
         assert "Input should" not in line

@@ -1,4 +1,4 @@
-"""Reading YAML: every message, word for word."""
+"""Reading YAML: every message."""
 
 from pathlib import Path
 
@@ -11,26 +11,26 @@ from aegan_monitor.errors import ConfigError
 
 
 def complaint(path: Path) -> str:
-    """What `load_yaml` says, without the folder."""
+    """The message of `load_yaml`, without the folder."""
     with pytest.raises(ConfigError) as caught:
         load_yaml(path)
     return str(caught.value).replace(f"{path.parent}/", "")
 
 
 def test_numbers_without_a_point_are_numbers(tmp_path: Path) -> None:
-    """YAML 1.1 reads 1e-4 as text; here it is the number that everybody means."""
+    """1e-4 is a number, although YAML 1.1 reads it as text."""
     (tmp_path / "x.yaml").write_text("a: 1e-4\nb: -2.5E3\nc: '1e-4'\nd: 1e-4x\n")
     assert load_yaml(tmp_path / "x.yaml") == {"a": 1e-4, "b": -2500.0, "c": "1e-4", "d": "1e-4x"}
 
 
 def test_a_byte_order_mark_is_no_key(tmp_path: Path) -> None:
-    """Some editors begin a file with one."""
+    """A byte order mark is ignored."""
     (tmp_path / "x.yaml").write_bytes(b"\xef\xbb\xbfa: 1\n")
     assert load_yaml(tmp_path / "x.yaml") == {"a": 1}
 
 
 def test_merged_keys_are_not_said_twice(tmp_path: Path) -> None:
-    """A mapping may override what it merges (`<<`)."""
+    """A mapping may override keys that it merges (`<<`) without a duplicate-key error."""
     (tmp_path / "x.yaml").write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nc: {d: {<<: *a, y: 4}}\n")
     assert load_yaml(tmp_path / "x.yaml") == {"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 2}, "c": {"d": {"x": 1, "y": 4}}}
 
@@ -63,13 +63,13 @@ def test_merged_keys_are_not_said_twice(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_is_no_mapping_is_one_line(tmp_path: Path, content: bytes, line: str) -> None:
-    """With line and column where there are any, and never with the text that stands there."""
+    """A file that is no mapping gives one line with line and column, without its content."""
     (tmp_path / "x.yaml").write_bytes(content)
     assert complaint(tmp_path / "x.yaml") == f"x.yaml: {line}"
 
 
 def test_every_duplicate_key_is_reported(tmp_path: Path) -> None:
-    """At any depth, in the order of lines."""
+    """Duplicate keys at any depth are reported in the order of lines."""
     (tmp_path / "x.yaml").write_text('a: 1\n"a": 2\nb: {c: 1,\n  c: 2}\nd: 4\na: 5\n')
     assert complaint(tmp_path / "x.yaml").split("\n") == [
         "x.yaml: line 2: duplicate key a (first in line 1); keep one",
@@ -79,7 +79,7 @@ def test_every_duplicate_key_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
-    """Missing, or a folder."""
+    """A missing file and a folder give the reason."""
     assert complaint(tmp_path / "none.yaml") == "none.yaml: expected a file that can be read, found: No such file or directory"
     (tmp_path / "folder.yaml").mkdir()
     assert complaint(tmp_path / "folder.yaml") == "folder.yaml: expected a file that can be read, found: Is a directory"
@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
 
 @given(content=st.one_of(st.binary(max_size=40), st.text(alphabet="a1:-[]{}&*!|>'\"%@,?# \n\t.<", max_size=40).map(str.encode)))
 def test_no_file_makes_anything_but_a_mapping_or_a_config_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    """Whatever bytes a file holds, it is read or refused."""
+    """Any bytes give a mapping or a ConfigError."""
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_bytes(content)
     told = ""

@@ -1,4 +1,4 @@
-"""The bundle: every kind of damage is one line that names file, expected and found."""
+"""Damaged bundles: each kind of damage gives one line with file, expected and found."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from aegan_monitor.errors import EXIT_CONFIG, EXIT_FAILED, BundleAccessError, Bu
 
 @pytest.fixture
 def copy(bundle_folder: Path, tmp_path: Path) -> Path:
-    """A bundle to spoil."""
+    """A copy of the bundle that a test may damage."""
     return shutil.copytree(bundle_folder, tmp_path / "bundle")
 
 
 def test_a_good_bundle_loads(bundle_folder: Path) -> None:
-    """Record and arrays are there."""
+    """A good bundle loads with record and arrays."""
     bundle = load_bundle(bundle_folder)
     assert bundle.record.machine_type == "pump"
     assert bundle.reference.filterbank.shape == (128, 1025)
@@ -30,7 +30,7 @@ def test_a_good_bundle_loads(bundle_folder: Path) -> None:
 
 @pytest.mark.parametrize("name", PAYLOAD)
 def test_one_changed_byte_is_found(copy: Path, name: str) -> None:
-    """In any file."""
+    """One changed byte in any file is found."""
     content = bytearray((copy / name).read_bytes())
     content[len(content) // 2] ^= 1
     (copy / name).write_bytes(content)
@@ -42,7 +42,7 @@ def test_one_changed_byte_is_found(copy: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", PAYLOAD)
 def test_a_missing_or_cut_file_is_found(copy: Path, name: str) -> None:
-    """Cut first, then removed."""
+    """A truncated and a missing file are found."""
     size = (copy / name).stat().st_size
     (copy / name).write_bytes((copy / name).read_bytes()[:-1])
     with pytest.raises(BundleError, match=rf"expected {size} bytes, found {size - 1}; copy the whole folder again, or export it again$"):
@@ -53,7 +53,7 @@ def test_a_missing_or_cut_file_is_found(copy: Path, name: str) -> None:
 
 
 def change(copy: Path, edit: Callable[[dict[str, object]], object]) -> None:
-    """Edit the record of a bundle as whoever made it might have, with a digest that fits."""
+    """Edit the record of a bundle and give it a matching digest."""
     record = json.loads((copy / "bundle.json").read_text())
     edit(record)
     (copy / "bundle.json").write_text(json.dumps({**record, DIGEST_KEY: digest_of(record)}))
@@ -87,7 +87,7 @@ def change(copy: Path, edit: Callable[[dict[str, object]], object]) -> None:
     ],
 )
 def test_a_wrong_record_is_told(copy: Path, edit: Callable[[dict[str, object]], object], line: str) -> None:
-    """Format, names, shapes."""
+    """Wrong formats, names, numbers and shapes in the record give one line with the key."""
     change(copy, edit)
     with pytest.raises(BundleError, match=re.escape(line)) as caught:
         load_bundle(copy)
@@ -103,7 +103,7 @@ def test_a_wrong_record_is_told(copy: Path, edit: Callable[[dict[str, object]], 
     ],
 )
 def test_a_changed_number_in_the_record_is_found(copy: Path, edit: Callable[[str], str]) -> None:
-    """No other check would see that a threshold or a scale is another."""
+    """A changed threshold or scale is found by the digest of the record."""
     path = copy / "bundle.json"
     path.write_text(edit(path.read_text()))
     with pytest.raises(BundleError, match=r"bundle\.json: is not as it was written \(its sha256 does not fit\): it was changed; copy"):
@@ -111,7 +111,7 @@ def test_a_changed_number_in_the_record_is_found(copy: Path, edit: Callable[[str
 
 
 def test_a_cut_archive_is_one_line(tmp_path: Path, bundle_folder: Path) -> None:
-    """However much of it is left."""
+    """An archive truncated anywhere gives one line."""
     content = (bundle_folder / "reference.npz").read_bytes()
     for n_bytes in (0, 1, 100, len(content) // 2, len(content) - 1):
         (tmp_path / "cut.npz").write_bytes(content[:n_bytes])
@@ -124,7 +124,7 @@ def test_a_cut_archive_is_one_line(tmp_path: Path, bundle_folder: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["int8", "complex128", "<U3", "datetime64[s]", "bool"])
 def test_arrays_of_anything_but_numbers_with_a_point_are_refused(tmp_path: Path, bundle_folder: Path, dtype: str) -> None:
-    """Whatever else NumPy would compute with, or fail on."""
+    """Arrays of any other type than floating point are refused."""
     with np.load(bundle_folder / "reference.npz") as arrays:
         held = {name: arrays[name] for name in arrays}
     np.savez(tmp_path / "odd.npz", **{**held, "embedding_std": np.zeros(held["embedding_std"].shape, dtype)})
@@ -141,7 +141,7 @@ def test_arrays_of_anything_but_numbers_with_a_point_are_refused(tmp_path: Path,
     ],
 )
 def test_a_flipped_bit_in_the_archive_is_one_line(tmp_path: Path, bundle_folder: Path, place: int, byte: int, reason: str) -> None:
-    """Where zipfile believes it: `place` counts from the directory's first entry, 2 bytes further than in a file's own header."""
+    """A flipped bit in the archive's directory gives one line; `place` counts from its first entry."""
     content = bytearray((bundle_folder / "reference.npz").read_bytes())
     content[content.rindex(b"PK\1\2embedding_mean"[:4]) + 2 + place] = byte
     (tmp_path / "flipped.npz").write_bytes(content)
@@ -150,7 +150,7 @@ def test_a_flipped_bit_in_the_archive_is_one_line(tmp_path: Path, bundle_folder:
 
 
 def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:
-    """An empty folder, and one whose record is no JSON."""
+    """An empty folder, a record that is no JSON and a record that is a pipe are no bundle."""
     with pytest.raises(BundleError, match=r"bundle\.json: file missing, so .* is no bundle"):
         load_bundle(tmp_path)
     for text in ("{", "[" * 100_000):
@@ -165,7 +165,7 @@ def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:
 
 
 def test_one_that_is_not_there_yet_may_come(tmp_path: Path) -> None:
-    """A late disk, or one that fails: code 1, on which the unit tries again."""
+    """A missing or failing disk ends with 1, on which the unit starts again."""
     remedy = f"mount its disk, correct the path, or make one with: aegan-export RUN --out {tmp_path}/none"
     with pytest.raises(BundleAccessError, match=f"^{re.escape(f'{tmp_path}/none: no such bundle folder; {remedy}')}$") as caught:
         load_bundle(tmp_path / "none")
@@ -190,6 +190,6 @@ def test_one_that_is_not_there_yet_may_come(tmp_path: Path) -> None:
     ],
 )
 def test_what_the_system_refuses_is_told_with_a_remedy(error: Exception, told: str) -> None:
-    """Root, as whom tests may run, is refused nothing."""
+    """Errors of the operating system give a remedy; injected, because tests may run as root."""
     with pytest.raises(BundleAccessError, match=f"^{re.escape(told)}$"), accessing(Path("/home/pi/pump")):
         raise error

@@ -1,4 +1,4 @@
-"""Log-mel frames: equal to librosa's, for every way of splitting the samples."""
+"""Log-mel frames equal librosa's for any split of the samples."""
 
 from itertools import pairwise
 
@@ -27,14 +27,14 @@ def frames_of(parts: list[np.ndarray]) -> Frames:
 
 
 def test_the_filterbank_is_librosas() -> None:
-    """The bands are Slaney's, with his area norm."""
+    """The mel bands equal librosa's (Slaney scale and area norm)."""
     expected = librosa.filters.mel(sr=16_000, n_fft=2048, n_mels=128, fmin=0, fmax=8000, htk=False, norm="slaney")
     np.testing.assert_allclose(FILTERBANK, expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("level", [1.0, 1e-3, 0.0])
 def test_frames_are_librosas(level: float) -> None:
-    """A whole clip gives librosa's centred power spectrogram in dB, down to silence."""
+    """A whole clip gives librosa's centred power spectrogram in dB."""
     sound = SOUND * np.float32(level)
     mel = librosa.feature.melspectrogram(
         y=sound, sr=16_000, n_fft=2048, hop_length=512, n_mels=128, power=2.0, center=True, pad_mode="constant", norm="slaney"
@@ -48,7 +48,7 @@ def test_frames_are_librosas(level: float) -> None:
 @settings(max_examples=40, deadline=None)
 @given(cuts=st.lists(st.integers(0, len(SOUND)), max_size=12))
 def test_any_split_gives_the_same_frames(cuts: list[int]) -> None:
-    """Where one push ends and the next begins leaves no trace."""
+    """Any split into pushes gives the same frames."""
     places = [0, *sorted(cuts), len(SOUND)]
     split = frames_of([SOUND[a:b] for a, b in pairwise(places)])
     whole = frames_of([SOUND])
@@ -66,13 +66,13 @@ def test_frame_power_is_the_mean_square() -> None:
 
 @pytest.mark.parametrize("dc", [0.0, 0.03, 0.5])
 def test_dc_is_no_power(dc: float) -> None:
-    """Noise at -60 dB has the same power with any DC offset beneath it."""
+    """A DC offset does not change the power of noise."""
     noise = 1e-3 * np.random.default_rng(3).normal(size=16_000)
     np.testing.assert_allclose(frames_of([noise + dc]).power[2:-3], frames_of([noise]).power[2:-3], rtol=1e-3)
 
 
 def test_a_frame_is_ready_as_soon_as_its_samples_are_there() -> None:
-    """Frame k comes with sample 1024 + 512 k, not later."""
+    """Frame k is complete at sample 1024 + 512 k."""
     logmel = LogMel(FEATURES, FILTERBANK)
     assert logmel.push(SOUND[:1023]).db.shape[1] == 0
     assert logmel.push(SOUND[1023:1024]).db.shape[1] == 1
@@ -88,7 +88,7 @@ def test_linear_bands_are_equally_wide() -> None:
 
 
 def test_limit_range_lifts_what_lies_under_the_clips_own_maximum() -> None:
-    """top_db raises the quiet part; None leaves everything."""
+    """top_db limits the range below the clip's maximum; None changes nothing."""
     db = np.array([[0.0, -50.0, -90.0]], np.float32)
     np.testing.assert_array_equal(limit_range(db, 80.0), [[0.0, -50.0, -80.0]])
     assert limit_range(db, None) is db

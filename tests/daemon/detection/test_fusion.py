@@ -1,4 +1,4 @@
-"""The fused score, and what each score needs of the network."""
+"""The fused score, and the graphs that each score needs."""
 
 import math
 
@@ -20,14 +20,14 @@ PLAIN = BundleFields.model_construct(fusion={})
 
 
 def test_the_fusion_is_the_mean_distance_from_normal() -> None:
-    """In units of each member's scale, of logarithms: normal sound gives 0."""
+    """The fusion is the mean of log scores in units of their scale, so normal sound gives 0."""
     assert fuse({"D_near": math.exp(1), "C_linear_euclidean": math.exp(3)}, FUSED) == pytest.approx(0)
     assert fuse({"D_near": math.exp(5), "C_linear_euclidean": math.exp(2.5), "D_cos": 99}, FUSED) == pytest.approx((2 - 1) / 2)
     assert math.isfinite(fuse({"D_near": 0, "C_linear_euclidean": 1}, FUSED))
 
 
 def test_the_scale_is_what_backgrounds_do() -> None:
-    """A member that other backgrounds move further counts less; without copies it is the spread of normal sound."""
+    """A member that other backgrounds change more counts less; without copies the scale is the spread of normal sound."""
     normal = [{"D_near": math.exp(x), "D_cos": math.exp(x)} for x in (0.9, 1.1)]
     varied = [{"D_near": math.exp(3), "D_cos": math.exp(1.5)}, {"D_near": math.exp(3), "D_cos": math.exp(1.5)}]
     found = scale_fusion(["D_near", "D_cos"], normal, varied)
@@ -40,7 +40,7 @@ def test_the_scale_is_what_backgrounds_do() -> None:
 
 
 def test_a_score_needs_its_graphs_only() -> None:
-    """A control none, a fusion those of its members."""
+    """A baseline needs no graph, a fusion those of its members."""
     assert needed_graphs(PLAIN, "D_lof") == ("embedding",)
     assert needed_graphs(PLAIN, "G_z_1_max") == ("generator",)
     assert needed_graphs(PLAIN, "C_mel_cosine") == ()
@@ -52,7 +52,7 @@ def test_a_score_needs_its_graphs_only() -> None:
 
 @pytest.mark.parametrize("names", [["C_linear_euclidean"], ["F_mean"], ["F_mean", "G_x_2_min", "C_mel_cosine"]])
 def test_a_stream_gives_what_is_asked_for(names: list[str]) -> None:
-    """With no more of the network than that needs, the same numbers as with all of it."""
+    """A pipeline for some scores computes only their graphs, and gives the same numbers."""
     bundle = load_bundle(demo_bundle())
     fields = bundle.record.model_copy(update={"fusion": TERMS})
     sound = Pump(3).read(16_000 * 12)
@@ -67,5 +67,5 @@ def test_a_stream_gives_what_is_asked_for(names: list[str]) -> None:
 
 
 def test_controls_alone_need_no_graph() -> None:
-    """Nothing is loaded, and the provider says so."""
+    """With baselines alone no graph is loaded, and the provider says so."""
     assert OrtSession(load_bundle(demo_bundle()), ()).provider == "none"

@@ -1,4 +1,4 @@
-"""The golden check: passes where the arithmetic is right, fails at the stage that is wrong."""
+"""The golden check passes with correct arithmetic and fails at the stage that is wrong."""
 
 import shutil
 from dataclasses import replace
@@ -18,7 +18,7 @@ from aegan_monitor.types import FloatArray, SegmentOutputs
 
 
 class SpoiledSession:
-    """ONNX Runtime with one output turned a little."""
+    """ONNX Runtime with one output slightly changed."""
 
     def __init__(self, session: OrtSession, field: str) -> None:
         self._session, self._field = session, field
@@ -31,7 +31,7 @@ class SpoiledSession:
 
 
 def test_every_stage_is_near_the_record(bundle_folder: Path) -> None:
-    """On this processor, far below the bounds."""
+    """On this processor every stage is far below its tolerance."""
     bundle = load_bundle(bundle_folder)
     checks = check_golden(bundle, OrtSession(bundle))
     assert [check.stage for check in checks] == list(TOLERANCES)
@@ -40,14 +40,14 @@ def test_every_stage_is_near_the_record(bundle_folder: Path) -> None:
 
 @pytest.mark.parametrize("field", SegmentOutputs.FIELDS)
 def test_a_wrong_stage_is_named(bundle_folder: Path, field: str) -> None:
-    """A network that computes something else is refused."""
+    """A network with other results is refused, with the stage."""
     bundle = load_bundle(bundle_folder)
     with pytest.raises(BundleError, match=f"golden check failed at {field}: expected a deviation of at most"):
         require_golden(bundle, SpoiledSession(OrtSession(bundle), field))
 
 
 class NoisySession:
-    """ONNX Runtime with a relative error on the embedding, drawn anew by `seed`: other arithmetic."""
+    """ONNX Runtime with a random relative error on the embedding, by `seed`."""
 
     def __init__(self, session: Session, error: float, seed: int) -> None:
         self._session, self._error, self._seed = session, error, seed
@@ -60,7 +60,7 @@ class NoisySession:
 
 @pytest.fixture(scope="module")
 def fused_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The demo's bundle with F_mean deciding, as the robust recipe has it: about 0 on the golden recording, alarm above 0.7."""
+    """The demo bundle with F_mean deciding: about 0 on the golden recording, alarm above 0.7."""
     folder = shutil.copytree(demo_bundle(), tmp_path_factory.mktemp("golden") / "bundle")
     bundle = load_bundle(folder)
     record, calibration = bundle.record, bundle.record.calibration
@@ -83,7 +83,7 @@ def fused_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("score", [None, FUSION])
 def test_what_the_embedding_may_deviate_the_scores_may(fused_bundle: Bundle, score: str | None, seed: int) -> None:
-    """An error of 0.3 %, as of TF32, moves F_mean, which is about 0, by over 3 % of itself, but by under 5 % of its way to alarm."""
+    """An embedding error of 0.3 % (as with TF32) passes: F_mean moves by under 5 % of its distance to the threshold."""
     session = NoisySession(OrtSession(fused_bundle), 0.003, seed)
     found = {check.stage: check for check in require_golden(fused_bundle, session, score)}
     assert 0.001 < found["embedding"].deviation < found["embedding"].tolerance
@@ -96,13 +96,13 @@ def test_what_the_embedding_may_deviate_the_scores_may(fused_bundle: Bundle, sco
 @pytest.mark.parametrize("error", [0.05, 0.3])
 @pytest.mark.parametrize("score", [None, FUSION])
 def test_a_provider_that_computes_something_else_is_refused(fused_bundle: Bundle, score: str | None, error: float) -> None:
-    """Whether all scores are looked at, or the one that decides."""
+    """A wrong provider is refused, with all scores or the deciding score alone."""
     with pytest.raises(BundleError, match="golden check failed at embedding"):
         require_golden(fused_bundle, NoisySession(OrtSession(fused_bundle), error, 0), score)
 
 
 def test_scores_that_are_wrong_behind_a_right_network_are_refused(fused_bundle: Bundle) -> None:
-    """By more than 5 % of the way from normal to alarm; here the reference set differs from the one that the recording was made with."""
+    """Scores that deviate by over 5 % of the distance to the threshold are refused; here by another reference set."""
     reference = replace(fused_bundle.reference, embedding_near=1.2 * fused_bundle.reference.embedding_near)
     wrong = replace(fused_bundle, reference=reference)
     with pytest.raises(BundleError, match="golden check failed at scores"):
@@ -110,7 +110,7 @@ def test_scores_that_are_wrong_behind_a_right_network_are_refused(fused_bundle: 
 
 
 def test_a_session_is_proved_on_the_graphs_that_it_has(fused_bundle: Bundle) -> None:
-    """The one that monitors: stages of graphs that its score does not need are left out."""
+    """The session that monitors is checked, without stages of graphs that its score does not need."""
     checks = require_golden(fused_bundle, OrtSession(fused_bundle, ["embedding"]), FUSION)
     assert [check.stage for check in checks] == ["db", "segments", "embedding", "scores"]
     alone = require_golden(fused_bundle, OrtSession(fused_bundle, []), "C_mel_near")
@@ -118,7 +118,7 @@ def test_a_session_is_proved_on_the_graphs_that_it_has(fused_bundle: Bundle) -> 
 
 
 def test_a_golden_recording_of_another_length_is_refused(bundle_folder: Path, tmp_path: Path) -> None:
-    """Before anything is computed on it."""
+    """A golden recording of a wrong length is refused before any computation."""
     bundle = load_bundle(shutil.copytree(bundle_folder, tmp_path / "bundle"))
     with np.load(bundle.golden_path) as arrays:
         golden = {name: arrays[name] for name in arrays}

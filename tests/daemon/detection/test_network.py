@@ -1,4 +1,4 @@
-"""ONNX Runtime: what a session really uses is checked, and a missing GPU is never silent."""
+"""ONNX Runtime: the provider in use is checked, and a missing GPU is reported."""
 
 import dataclasses
 import logging
@@ -20,7 +20,7 @@ SEGMENTS = np.random.default_rng(0).uniform(-1, 1, (19, 1, 128, 128)).astype(np.
 
 
 def test_a_preferred_gpu_that_is_missing_is_logged(bundle_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The session runs on the CPU, and says so."""
+    """Without the preferred GPU the session runs on the CPU and logs it."""
     with caplog.at_level(logging.WARNING):
         session = OrtSession(load_bundle(bundle_folder), providers=["tensorrt", "cuda", "cpu"], policy="prefer")
     assert session.provider == "cpu"
@@ -31,7 +31,7 @@ def test_a_preferred_gpu_that_is_missing_is_logged(bundle_folder: Path, caplog: 
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_a_required_gpu_that_is_missing_is_an_error(bundle_folder: Path, provider: str) -> None:
-    """With what to do."""
+    """Without the required GPU the error says what to do."""
     expected = rf"^inference.providers: {provider} is required, but this ONNX Runtime \S+ offers only cpu; install aegan-monitor\[gpu\]"
     with pytest.raises(InferenceError, match=expected):
         OrtSession(load_bundle(bundle_folder), providers=[provider, "cpu"], policy="require")
@@ -39,7 +39,7 @@ def test_a_required_gpu_that_is_missing_is_an_error(bundle_folder: Path, provide
 
 @pytest.mark.gpu
 def test_a_gpu_computes_the_same(bundle_folder: Path) -> None:
-    """With a CUDA device the session really uses it, and the golden recording passes there."""
+    """On a CUDA device the session uses it and passes the golden check."""
     bundle = load_bundle(bundle_folder)
     session = OrtSession(bundle, providers=["cuda", "cpu"], policy="require")
     assert session.provider == "cuda"
@@ -47,7 +47,7 @@ def test_a_gpu_computes_the_same(bundle_folder: Path) -> None:
 
 
 def test_batches_of_any_size_give_the_same(bundle_folder: Path) -> None:
-    """19 segments at once or one at a time."""
+    """19 segments give the same outputs in one batch or one at a time."""
     session = OrtSession(load_bundle(bundle_folder))
     whole = session.infer(SEGMENTS)
     for name in whole.FIELDS:
@@ -56,7 +56,7 @@ def test_batches_of_any_size_give_the_same(bundle_folder: Path) -> None:
 
 
 def test_a_failure_while_running_is_one_that_a_restart_may_mend(bundle_folder: Path, tmp_path: Path) -> None:
-    """Code 1, not 78, and the graph is named: here one that wants four values of many, as only its run shows."""
+    """A failure during inference names the graph and ends with 1, not 78."""
     import onnx
 
     steps = "{ shape = Shape(segments) four = Shape(shape) embedding = Reshape(segments, four) }"
@@ -71,7 +71,7 @@ def test_a_failure_while_running_is_one_that_a_restart_may_mend(bundle_folder: P
 
 @pytest.mark.process
 def test_a_graph_that_finds_no_memory_may_load_later(bundle_folder: Path) -> None:
-    """Code 1 as well."""
+    """A graph that finds no memory ends with 1."""
     code = (
         "import resource, sys; from pathlib import Path; from aegan_monitor.detection.bundle import load_bundle; "
         "from aegan_monitor.program import run_command; from aegan_monitor.detection.network import OrtSession, import_runtime; "
@@ -86,7 +86,7 @@ def test_a_graph_that_finds_no_memory_may_load_later(bundle_folder: Path) -> Non
 
 
 def test_a_graph_that_is_none_is_the_fault_of_the_bundle(bundle_folder: Path, tmp_path: Path) -> None:
-    """Code 78: it was read, and is wrong."""
+    """A file that is no graph ends with 78."""
     (tmp_path / "embedding.onnx").write_bytes(b"no graph")
     with pytest.raises(InferenceError, match=r"embedding\.onnx: ONNX Runtime cannot load this graph on cpu: ") as caught:
         OrtSession(dataclasses.replace(load_bundle(bundle_folder), folder=tmp_path), ["embedding"])
@@ -94,7 +94,7 @@ def test_a_graph_that_is_none_is_the_fault_of_the_bundle(bundle_folder: Path, tm
 
 
 def test_a_graph_that_takes_something_else_is_the_fault_of_the_bundle(bundle_folder: Path) -> None:
-    """Code 78, with its path: no restart mends it."""
+    """A graph with other inputs ends with 78 and names its path."""
     session = OrtSession(load_bundle(bundle_folder), ["embedding"])
     expected = rf"^{re.escape(str(bundle_folder))}/embedding\.onnx: is not the graph that its name says \(.*\); export the bundle again$"
     with pytest.raises(InferenceError, match=f"(?s){expected}") as caught:
@@ -103,7 +103,7 @@ def test_a_graph_that_takes_something_else_is_the_fault_of_the_bundle(bundle_fol
 
 
 def test_only_the_graphs_that_are_needed_are_loaded(bundle_folder: Path) -> None:
-    """A discriminator score leaves the generator's outputs empty."""
+    """With a discriminator score the generator's outputs are empty."""
     outputs = OrtSession(load_bundle(bundle_folder), ["embedding"]).infer(SEGMENTS)
     assert outputs.embedding.shape == (19, 128)
     assert outputs.z.size == outputs.z_errors.size == outputs.x_errors.size == 0
@@ -127,7 +127,7 @@ def test_no_runtime_is_one_line(bundle_folder: Path) -> None:
 
 @pytest.mark.process
 def test_the_runtime_tells_nobody_what_runs_here(tmp_path: Path) -> None:
-    """Its telemetry is off: where it is on, it leaves a device id and a queue of what is to be sent in the user's cache."""
+    """ONNX Runtime's telemetry is switched off, so it writes no device id into the user's cache."""
     code = (
         "from aegan_monitor.detection.bundle import load_bundle; from aegan_monitor.detection.bundle import demo_bundle; "
         "from aegan_monitor.detection.network import OrtSession; OrtSession(load_bundle(demo_bundle()))"

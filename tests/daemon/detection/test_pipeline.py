@@ -1,4 +1,4 @@
-"""The pipeline: however the samples are split, the same decisions; never a score across a gap."""
+"""The pipeline gives the same decisions for any split of the samples, and no score across a gap."""
 
 from itertools import pairwise
 
@@ -48,7 +48,7 @@ def test_any_split_gives_the_same_scores(cuts: list[int]) -> None:
 
 @pytest.mark.parametrize("clip", [ClipParameters(), ClipParameters(clip_frames=300), ClipParameters(32, 5, 49, 10)])
 def test_the_samples_to_the_first_decision_are_known(clip: ClipParameters) -> None:
-    """To the last one, also where the hop leaves frames of the clip over."""
+    """The number of samples to the first decision is exact for any hop."""
     n_samples = make_fields(clip).first_decision_samples
     pipeline = make_pipeline(clip)
     assert pipeline.push(SOUND[: n_samples - 1]) == []
@@ -56,13 +56,13 @@ def test_the_samples_to_the_first_decision_are_known(clip: ClipParameters) -> No
 
 
 def test_block_by_block_gives_the_same_scores() -> None:
-    """Nor on very many small ones."""
+    """Many very small blocks give the same scores."""
     pipeline = make_pipeline()
     assert_same([clip for start in range(0, len(SOUND), 333) for clip in pipeline.push(SOUND[start : start + 333])], WHOLE)
 
 
 def test_decisions_fall_when_they_are_due() -> None:
-    """The first after 304 frames, then one every 32: sample 1024 + 512 x 303, and so on."""
+    """The first decision falls after 304 frames, then one every 32: sample 1024 + 512 x 303, and so on."""
     assert [clip.end_sample for clip in WHOLE] == [1024 + 512 * (303 + 32 * k) for k in range(len(WHOLE))]
     assert len(WHOLE) == (len(SOUND) - 1024 - 512 * 303) // (512 * 32) + 1
 
@@ -88,7 +88,7 @@ def test_a_streams_clip_is_scored_as_that_clip_alone(clip: ClipParameters) -> No
 
 
 def test_each_segment_goes_through_the_network_once() -> None:
-    """Overlapping clips share their segments."""
+    """Overlapping clips share the outputs of their segments."""
     session = ArithmeticSession()
     pipeline = Pipeline(make_fields(), REFERENCE, session)
     pipeline.push(SOUND)
@@ -97,7 +97,7 @@ def test_each_segment_goes_through_the_network_once() -> None:
 
 
 def test_nothing_is_scored_across_a_gap() -> None:
-    """After a reset a whole new clip is needed, and sample times go on from the gap."""
+    """After a reset a whole new clip is needed, and sample times continue from the gap."""
     pipeline = make_pipeline()
     pipeline.push(SOUND[: 16_000 * 9])
     pipeline.reset(start_sample=1_000_000)
@@ -108,7 +108,7 @@ def test_nothing_is_scored_across_a_gap() -> None:
 
 
 def test_the_level_is_that_of_the_last_hop() -> None:
-    """A sine of amplitude 0.1 that sets in late shows at once: -20 dBFS."""
+    """The level is that of the last hop: a late sine of amplitude 0.1 shows -20 dBFS at once."""
     sound = np.zeros(16_000 * 12, np.float32)
     sound[16_000 * 10 :] = 0.1 * np.sin(np.arange(16_000 * 2) * 0.3)
     levels = [clip.level_dbfs for clip in make_pipeline().push(sound)]
@@ -117,20 +117,20 @@ def test_the_level_is_that_of_the_last_hop() -> None:
 
 
 def test_sums_compare_between_clips_of_any_length() -> None:
-    """A recording of 14 s scores a `sum` like one of 10 s of the same sound."""
+    """The `sum` of 14 s of a sound equals that of 10 s."""
     steady = (0.1 * RNG.normal(size=16_000 * 14)).astype(np.float32)
     long, short = make_pipeline().score_clip(steady), make_pipeline().score_clip(steady[: 16_000 * 10])
     assert long["G_z_2_sum"] == pytest.approx(short["G_z_2_sum"], rel=0.01)
 
 
 def test_a_recording_shorter_than_a_segment_is_refused() -> None:
-    """The line says how long it must be."""
+    """A recording shorter than a segment is refused with the required length."""
     with pytest.raises(CaptureError, match=r"^short.wav: expected at least 4.06 s, found 1.00 s; record longer clips or remove it$"):
         make_pipeline().score_clip(SOUND[:16_000], "short.wav")
 
 
 def test_a_long_stream_keeps_little() -> None:
-    """What is behind the rolling clip is forgotten."""
+    """Memory does not grow with the length of a stream."""
     pipeline = make_pipeline()
     for _ in range(20):
         pipeline.push(SOUND)
@@ -142,7 +142,7 @@ def test_a_long_stream_keeps_little() -> None:
 
 
 def test_a_fork_is_a_stream_of_its_own() -> None:
-    """Interleaved with the first, on the same scratch memory, each gives the scores of a pipeline that is alone."""
+    """Two forks that share scratch memory give the scores of separate pipelines."""
     first = make_pipeline()
     first.push(SOUND[:50_000])
     second = first.fork()

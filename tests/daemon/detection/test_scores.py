@@ -30,7 +30,7 @@ DEFINED_SEGMENTS = 12
 
 
 def make_outputs(seed: int) -> tuple[SegmentOutputs, dict[str, torch.Tensor]]:
-    """Outputs of seven segments, and the tensors that they come from."""
+    """Network outputs of seven segments, and the tensors behind them."""
     rng = torch.Generator().manual_seed(seed)
     raw = {
         name: torch.randn(SEGMENTS, *shape, generator=rng)
@@ -45,7 +45,7 @@ def make_outputs(seed: int) -> tuple[SegmentOutputs, dict[str, torch.Tensor]]:
 
 
 def near_oracle(clips: np.ndarray, changes: np.ndarray, found: np.ndarray) -> float:
-    """Mean Mahalanobis distance to the two nearest clips, under their variances and what changes with the background, by SciPy."""
+    """Mean Mahalanobis distance to the two nearest clips, by SciPy."""
     variances = clips.var(axis=0)
     moment = changes.T @ changes / len(changes)
     moment *= BACKGROUND_WEIGHT / (np.prod(1 + np.diag(moment) / variances) ** (1 / len(variances)) - 1)
@@ -94,7 +94,7 @@ def oracle(outputs: SegmentOutputs, raw: dict[str, torch.Tensor]) -> dict[str, f
 
 
 def test_there_are_19_scores() -> None:
-    """Four of the discriminator, fifteen of the generator, by the published names; two of our own and six controls beside them."""
+    """There are four discriminator and fifteen generator scores by the published names, two of our own and six baselines."""
     generator = {f"G_{kind}_{pool}" for kind in ("x_2", "x_1", "z_2", "z_1", "z_cos") for pool in ("sum", "min", "max")}
     assert set(PUBLISHED_IDS) == {"D_maha", "D_knn", "D_lof", "D_cos"} | generator
     assert len(PUBLISHED_IDS) == 19
@@ -121,7 +121,7 @@ def test_lof_of_equal_embeddings_is_finite() -> None:
 
 
 def test_the_covariance_of_few_clips_is_shrunk_not_singular() -> None:
-    """Ten clips in 24 dimensions have a usable precision matrix, and the shrinkage is told."""
+    """Ten clips in 24 dimensions give a usable precision matrix and a shrinkage."""
     clips = ClipStatistics(NORMAL[:10], CONTROL_CLIPS[:10], NORMAL[:0], BAND_CHANGES[:0])
     reference, shrinkage = fit_reference(clips, EMPTY, EMPTY)
     assert 0 < shrinkage <= 1
@@ -129,7 +129,7 @@ def test_the_covariance_of_few_clips_is_shrunk_not_singular() -> None:
 
 
 def test_what_a_background_does_counts_less() -> None:
-    """Along the direction of the changes a distance shrinks by the weight they are granted; across it, it stays."""
+    """A distance shrinks along the direction of background changes, and stays the same across it."""
     changes = np.array([[3.0, 0, 0, 0], [-3, 0, 0, 0]])
     found = compensate(np.ones(4), changes)
     granted = BACKGROUND_WEIGHT * 9 / (10 ** (1 / 4) - 1)
@@ -138,7 +138,7 @@ def test_what_a_background_does_counts_less() -> None:
 
 
 def test_calm_dimensions_do_not_use_up_the_compensation() -> None:
-    """Where a quarter of the bands are silent, so that any background is enormous in them, it still counts little in the others."""
+    """Silent bands, in which any change is large, do not weaken the compensation of the others."""
     changes = RNG.normal(size=(500, 128)) * np.concatenate([np.full(96, 4.0), np.full(32, 400.0)])
     move = np.concatenate([np.full(96, 4.0), np.zeros(32)])
     lively, whole = (np.linalg.norm(m @ compensate(np.ones(len(m)), c)) for m, c in ((move[:96], changes[:, :96]), (move, changes)))
@@ -147,7 +147,7 @@ def test_calm_dimensions_do_not_use_up_the_compensation() -> None:
 
 
 def test_without_copies_near_is_euclidean() -> None:
-    """A recipe without backgrounds loses nothing but the compensation."""
+    """Without copies D_near is the Euclidean distance."""
     reference, _ = fit_reference(ClipStatistics(NORMAL, CONTROL_CLIPS, NORMAL[:0], BAND_CHANGES[:0]), EMPTY, EMPTY)
     found = evaluate_scores(ClipEvidence(make_outputs(0)[0], BANDS), reference, 1)
     for prefix in ("D", "C_linear", "C_mel"):
@@ -155,7 +155,7 @@ def test_without_copies_near_is_euclidean() -> None:
 
 
 def test_nan_is_no_score() -> None:
-    """An embedding that is not a number is refused, not called normal."""
+    """An embedding with NaN is refused."""
     outputs, _ = make_outputs(0)
     spoiled = SegmentOutputs(outputs.embedding * np.nan, outputs.z, outputs.z_errors, outputs.x_errors)
     with pytest.raises(InferenceRunError, match="^D_maha: expected a finite score, found nan; "):
@@ -163,7 +163,7 @@ def test_nan_is_no_score() -> None:
 
 
 def test_only_what_is_asked_for_is_computed() -> None:
-    """A discriminator score needs no output of the generator."""
+    """A discriminator score is computed without outputs of the generator."""
     outputs, _ = make_outputs(0)
     bare = SegmentOutputs(outputs.embedding, *(np.zeros((0, 0), np.float32),) * 3)
     assert list(evaluate_scores(ClipEvidence(bare, BANDS), REFERENCE, 1, [SCORE_IDS["D_cos"]])) == ["D_cos"]

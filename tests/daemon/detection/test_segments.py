@@ -1,4 +1,4 @@
-"""Segments: strided slices of the frames, however the frames arrive."""
+"""Segments are strided slices of the frames, for any split of the frames."""
 
 from itertools import pairwise
 
@@ -22,7 +22,7 @@ def slices(db: np.ndarray) -> np.ndarray:
 
 @given(cuts=st.lists(st.integers(0, FRAMES.shape[1]), max_size=20))
 def test_any_split_gives_the_same_segments(cuts: list[int]) -> None:
-    """A stream of frames in any portions gives the slices of the whole, each once, in order."""
+    """Frames in any portions give each slice of the whole once, in order."""
     segmenter = Segmenter(5, CLIP, SCALING)
     places = [0, *sorted(cuts), FRAMES.shape[1]]
     found = np.concatenate([segmenter.push(FRAMES[:, a:b]) for a, b in pairwise(places)])
@@ -39,12 +39,12 @@ def test_reset_forgets_the_frames_before() -> None:
 
 
 def test_extremes_of_the_training_set_map_to_one_and_what_is_louder_is_not_clipped() -> None:
-    """Scaling is affine."""
+    """Scaling is affine and does not clip."""
     np.testing.assert_allclose(SCALING.apply(np.array([[-80.0, -30.0, 20.0, 70.0]], np.float32)), [[-1, 0, 1, 2]])
 
 
 def test_each_band_may_have_a_scale_of_its_own() -> None:
-    """In a picture and in a stack of segments alike."""
+    """Per-band scaling applies to a picture and to a stack of segments alike."""
     scaling = Scaling((-30.0, 0.0), (10.0, 5.0))
     picture = np.array([[-30.0, -20.0], [-5.0, 10.0]], np.float32)
     np.testing.assert_allclose(scaling.apply(picture), [[0, 1], [-1, 2]])
@@ -55,7 +55,7 @@ def test_each_band_may_have_a_scale_of_its_own() -> None:
 
 
 def test_too_few_frames_are_no_segment() -> None:
-    """15 of 16 frames give nothing."""
+    """15 of 16 frames give no segment."""
     assert cut_segments(FRAMES[:, :15], CLIP).shape == (0, 1, 5, 16)
 
 
@@ -63,13 +63,13 @@ def test_too_few_frames_are_no_segment() -> None:
     ("clip", "n_segments"), [(ClipParameters(), 23), (ClipParameters(128, 16, 304), 12), (ClipParameters(128, 1, 313), 186)]
 )
 def test_segments_of_a_clip(clip: ClipParameters, n_segments: int) -> None:
-    """The default clip has 23 segments, the edge preset's 12, the paper's 186."""
+    """A default clip has 23 segments, the edge preset's 12, the paper's 186."""
     assert clip.n_segments == n_segments
     assert clip.problems() == []
 
 
 def test_what_does_not_fit_together_is_told() -> None:
-    """Decisions fall on segments, and a clip holds one segment at least."""
+    """Decision hops must be multiples of segment hops, and a clip must contain a segment."""
     assert ClipParameters(128, 24, 100, 32).problems() == [
         "clip_frames 100 is less than segment_frames 128",
         "decision_hop_frames 32 is no multiple of segment_hop_frames 24",

@@ -1,4 +1,4 @@
-"""Home Assistant's start is heard once, and answered a little later."""
+"""Home Assistant's birth message is answered once, after a short delay."""
 
 import pytest
 
@@ -9,7 +9,7 @@ ONLINE = Received("homeassistant/status", b"online", retained=False)
 
 
 def test_a_birth_is_due_once_after_its_delay() -> None:
-    """A second one while the first waits begins the wait anew."""
+    """A birth is answered once after its delay; another one restarts the delay."""
     now_s = 100.0
     birth = Birth(lambda: now_s, lambda: 2.0)
     assert not birth.is_due()
@@ -31,14 +31,14 @@ def test_a_birth_is_due_once_after_its_delay() -> None:
     ],
 )
 def test_what_is_no_birth_is_left_alone(received: Received) -> None:
-    """Home Assistant's end, or anything else."""
+    """Other messages on the topic, such as `offline`, are ignored."""
     birth = Birth(lambda: 0.0, lambda: 0.0)
     birth.hear(received)
     assert not birth.is_due()
 
 
 def test_delays_differ() -> None:
-    """Within their bounds."""
+    """Delays are random within their bounds."""
     now_s = 0.0
     births = [Birth(lambda: now_s) for _ in range(50)]
     for birth in births:
@@ -52,6 +52,6 @@ def test_delays_differ() -> None:
 
 
 def test_the_default_topic_counts_whatever_the_prefix() -> None:
-    """Home Assistant's birth topic does not follow its discovery prefix."""
+    """The default birth topic is heard whatever the discovery prefix."""
     assert list_birth_topics("homeassistant") == ["homeassistant/status"]
     assert list_birth_topics("ha") == ["ha/status", "homeassistant/status"]

@@ -1,4 +1,4 @@
-"""What Home Assistant is told: every message as it documents them, and every value from a field that exists."""
+"""Discovery messages: they obey Home Assistant's documentation, and every value comes from an existing field."""
 
 import json
 from typing import Any
@@ -21,13 +21,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {payload.KIND: make_example(payload) for p
 
 
 def read(message: Message) -> dict[str, Any]:
-    """The payload, parsed."""
+    """The parsed payload."""
     found: dict[str, Any] = json.loads(message.payload)
     return found
 
 
 def test_an_entity_is_told_like_this() -> None:
-    """Topic, delivery and payload are interface: what is renamed appears a second time."""
+    """Topic, delivery and payload of an entity are exact, because a renamed entity appears twice."""
     (message,) = [message for message in MESSAGES if message.topic == "homeassistant/sensor/hall_pump/level/config"]
     assert (message.qos, message.retained, message.kind) == (1, True, "discovery")
     assert read(message) == {
@@ -62,7 +62,7 @@ def test_an_entity_is_told_like_this() -> None:
 
 
 def test_a_deaf_machine_does_not_look_well() -> None:
-    """On a dashboard that Home Assistant makes: no `normal`, and the fault is there; an alarm that is active stays to be seen."""
+    """With a sensor fault the default dashboard shows the fault and no `normal`; an active alarm stays visible."""
     found = {message.topic.split("/")[-2]: read(message) for message in MESSAGES if "/hall_pump/" in message.topic}
     needs = {name: [source["topic"] for source in found[name]["availability"]] for name in ("state", "score", "sensor", "alarm")}
     status, sensor = "aegan/hall/status", "aegan/hall/pump/sensor"
@@ -71,19 +71,19 @@ def test_a_deaf_machine_does_not_look_well() -> None:
 
 
 def test_schemas_are_schemas() -> None:
-    """Else everything would obey them."""
+    """The schemas are valid JSON Schemas."""
     for schema in SCHEMAS.values():
         Draft202012Validator.check_schema(schema)
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.topic)
 def test_each_message_is_as_documented(message: Message) -> None:
-    """Nothing that Home Assistant does not know, nothing missing."""
+    """Each message has only documented keys, and all required ones."""
     assert find_fault(message.topic, message.payload.decode()) is None
 
 
 def test_permission_is_tried_where_no_entity_is() -> None:
-    """On a topic for each device that the discovery is of, and none of its own."""
+    """Permission is tried on topics of the devices that no entity uses."""
     trials = list_trials("hall", ["pump", "fan"], "homeassistant")
     assert list(trials.values()) == [f"homeassistant/+/{device}/+/config" for device in ("hall", "hall_pump", "hall_fan")]
     assert {message.topic.split("/")[2] for message in MESSAGES} == {topic.split("/")[2] for topic in trials}
@@ -91,7 +91,7 @@ def test_permission_is_tried_where_no_entity_is() -> None:
 
 
 def test_each_has_a_place_of_its_own() -> None:
-    """No two share a topic or an id; one machine is one device, that comes after the one that it names."""
+    """Topics and ids are unique; a machine is one device, which follows the device that it refers to."""
     assert len({message.topic for message in MESSAGES}) == len({read(message)["unique_id"] for message in MESSAGES}) == len(MESSAGES)
     devices = [read(message)["device"] for message in MESSAGES]
     known: list[dict[str, Any]] = []
@@ -103,7 +103,7 @@ def test_each_has_a_place_of_its_own() -> None:
 
 
 def test_no_two_pairs_of_names_are_one_device() -> None:
-    """Names may hold what stands between them."""
+    """Different pairs of node and machine give different devices, also with separators in names."""
     pairs = [("a", None), ("a_b", None), ("a", "b"), ("a_b", "c"), ("a", "b_c"), ("a_", "b"), ("a", "b_"), ("a__b", None), ("a__b", "c")]
     assert len({name_device(*pair) for pair in pairs}) == len(pairs)
     assert name_device("pump-house", "pump_1") == "pump-house_pump_1"
@@ -111,7 +111,7 @@ def test_no_two_pairs_of_names_are_one_device() -> None:
 
 @pytest.mark.parametrize("entity", [*OF_MACHINE, *OF_NODE], ids=lambda entity: entity.id)
 def test_each_value_is_a_field_of_its_payload(entity: Entity) -> None:
-    """`it.field` names what the topic's payload has."""
+    """Each template uses fields that the payload of its topic has."""
     if entity.component == "button":
         assert Command.model_validate_json(entity.options["payload_press"]).command == entity.id
         return
@@ -123,13 +123,13 @@ def test_each_value_is_a_field_of_its_payload(entity: Entity) -> None:
 
 
 def test_there_are_no_buttons_for_a_daemon_that_takes_no_commands() -> None:
-    """Nothing would happen."""
+    """With commands switched off there are no buttons."""
     found = discover(TOPICS, ["pump", "fan"], "homeassistant", commands=False)
     assert found == [message for message in MESSAGES if "/button/" not in message.topic]
 
 
 def test_a_machine_that_the_health_does_not_name_gives_no_error() -> None:
-    """After a reload the broker has the health of before for a moment."""
+    """Templates handle a health message that lacks the machine, as after a reload."""
     (message,) = [message for message in MESSAGES if message.topic == "homeassistant/sensor/hall_pump/coverage/config"]
     it = "(value_json | default({})).get('machines', {}).get('pump')"
     assert read(message)["value_template"] == f"{{% set it = {it} %}}{{% if it %}}{{{{ it.coverage_24h_percent }}}}{{% endif %}}"

@@ -1,4 +1,4 @@
-"""Commands as bytes from strangers: obeyed or refused by their schema, whatever they are."""
+"""Commands as untrusted bytes: accepted or refused by their schema."""
 
 import json
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ SCHEMA = Draft202012Validator(json.loads(schema_texts()["command.json"]))
 
 
 def test_a_button_needs_one_word() -> None:
-    """Everything else has a default."""
+    """A command needs one word; everything else has a default."""
     assert parse(b'{"command": "acknowledge"}', MAX_BYTES) == Command(command="acknowledge")
     assert parse(b'{"command": "shelve", "duration_s": 60, "id": null}', MAX_BYTES) == Command(command="shelve", duration_s=60)
 
@@ -51,7 +51,7 @@ def test_a_button_needs_one_word() -> None:
     ],
 )
 def test_what_is_wrong_is_said(payload: bytes, refusal: Refusal) -> None:
-    """In one line, with the id where it could be read, so that the sender knows which."""
+    """A refusal is one line, with the id where that can be read."""
     assert parse(payload, MAX_BYTES) == refusal
 
 
@@ -76,7 +76,7 @@ PAYLOADS = st.binary(max_size=300) | (JSON_VALUES | NEARLY).map(lambda value: js
 
 
 def is_right(payload: bytes) -> bool:
-    """As the published schema and the limits in its words have it, by another parser and another validator."""
+    """Whether the published schema and its limits accept a command, by another parser and validator."""
     try:
         fields = json.loads(payload)
     except (ValueError, RecursionError):
@@ -90,7 +90,7 @@ def is_right(payload: bytes) -> bool:
 @example(b'{"a":' * 500 + b"1" + b"}" * 500)
 @example(b"\xef\xbb\xbf{}")
 def test_anything_is_obeyed_or_refused_by_the_schema(payload: bytes) -> None:
-    """Nothing else happens, and there is an answer to each that obeys its own schema."""
+    """Any bytes are accepted or refused as the schema says, and the answer obeys its own schema."""
     found = parse(payload, MAX_BYTES)
     assert isinstance(found, Command) == (len(payload) <= MAX_BYTES and is_right(payload))
     message = Topics("aegan", "hall").message(make_result(found, "", TIME), "pump")
@@ -99,13 +99,13 @@ def test_anything_is_obeyed_or_refused_by_the_schema(payload: bytes) -> None:
 
 
 def test_what_was_refused_before_keeps_its_reason() -> None:
-    """Whatever else is in its way."""
+    """An earlier refusal keeps its reason."""
     assert make_result(Refusal("late", "shelve", "7"), "the monitor is stopping", TIME).reason == "late"
     assert make_result(Command(command="shelve"), "the monitor is stopping", TIME).reason == "the monitor is stopping"
 
 
 def test_a_bucket_lets_a_burst_through_and_then_so_many_a_second() -> None:
-    """Time that passes fills it, up to its brim."""
+    """A token bucket passes a burst, then a fixed rate, and refills up to its size."""
     now_s = [0.0]
     bucket = TokenBucket(3, 2, lambda: now_s[0])
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]

@@ -1,4 +1,4 @@
-"""Topics and payloads: exact bytes, nothing that JSON or the schemas do not know."""
+"""Topics and payloads: exact bytes, valid JSON, valid by the schemas."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -12,11 +12,11 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from aegan_monitor.messages.model import Payload, format_time
-from aegan_monitor.messages.payloads import PAYLOADS, Alarm, Command, Health, MachineHealth, Result, Score, Sensor
+from aegan_monitor.messages.payloads import PAYLOADS, Alarm, Command, Event, Health, MachineHealth, Result, Score, Sensor
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, UNMODELLED, Message, Topics
-from example_event import EVENT, TIME
 from schemas import schema_texts
 
+TIME = datetime(2026, 1, 31, 8, 15, 0, 250_000, UTC)
 TOPICS = Topics("aegan", "hall")
 SCORE = Score(
     time=TIME,
@@ -44,6 +44,19 @@ HEALTH = Health(
     outbox_dropped_total=0,
     rss_bytes=90_000_000,
 )
+EVENT = Event(
+    id="5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e",
+    sequence=3,
+    kind="cleared",
+    active=False,
+    time=TIME,
+    sample=160_000,
+    cause="the score is back below its threshold",
+    score_id="G_z_2_sum",
+    score=1.5,
+    threshold=2.0,
+    duration_s=12.5,
+)
 COMMAND = Command(command="shelve", id="42", duration_s=60.0, by="Anna", reason="the bearing is ordered")
 RESULT = Result(time=TIME, command="shelve", id="42", accepted=False, reason="late")
 EXAMPLES: list[Payload] = [HEALTH, SCORE, ALARM, EVENT, SENSOR, COMMAND, RESULT]
@@ -51,17 +64,17 @@ FLOATS = [(example, name) for example in EXAMPLES for name, value in example if 
 
 
 def named(value: object) -> str:
-    """A test's id."""
+    """The id of a test case."""
     return type(value).__name__ if isinstance(value, Payload) else str(value)
 
 
 def fields(payload: Payload) -> dict[str, Any]:
-    """What the payload was made of."""
+    """The arguments that a payload was made of."""
     return {name: value for name, value in payload if name != "schema_"}
 
 
 def test_a_score_is_these_bytes_on_this_topic() -> None:
-    """The wire form is interface: order, names, number format and time."""
+    """The bytes of a score are exact: order, names, number format and time."""
     assert TOPICS.message(SCORE, "pump") == Message(
         topic="aegan/hall/pump/score",
         payload=(

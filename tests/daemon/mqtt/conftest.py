@@ -21,7 +21,7 @@ from publishers import Make, wait_for_end
 
 @pytest.fixture
 def make(caplog: pytest.LogCaptureFixture) -> Iterator[Make]:
-    """Makes publishers that retry fast, and stops them in the end."""
+    """Makes publishers that retry fast, and stops them at the end."""
     caplog.set_level(logging.INFO, "aegan_monitor.mqtt.publisher")
     made: list[MqttPublisher] = []
 
@@ -40,7 +40,7 @@ def make(caplog: pytest.LogCaptureFixture) -> Iterator[Make]:
 
 @pytest.fixture
 def link(broker: Mosquitto) -> Iterator[Link]:
-    """A link to the broker, joined."""
+    """A connected link to the broker."""
     wire = Link(broker.port)
     wire.join()
     yield wire
@@ -49,7 +49,7 @@ def link(broker: Mosquitto) -> Iterator[Link]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[bytes | None], int]]:
-    """Serves, on the port that it returns, peers that hear something, answer these bytes and hang up; None: say nothing."""
+    """Serves peers that wait for data, answer these bytes (None: nothing) and close; returns the port."""
     servers: list[socket.socket] = []
     kept: list[socket.socket] = []
 

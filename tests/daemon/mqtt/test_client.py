@@ -1,4 +1,4 @@
-"""paho's client with reason codes that paho does not know: they refuse one message or subscription, and the connection goes on."""
+"""The client accepts reason codes that paho does not know: they refuse one message or subscription and keep the connection."""
 
 import socket
 
@@ -21,7 +21,7 @@ from publishers import Make, wait_for_end
     ],
 )
 def test_an_unknown_reason_refuses_one_message(make: Make, caplog: pytest.LogCaptureFixture, code: int, words: str) -> None:
-    """It is counted and logged once; what follows on the same topic and on others goes out on the same connection."""
+    """The refusal is counted and logged once, and later messages are sent on the same connection."""
     outbox = Outbox()
     put(outbox, make_event(1))
     outbox.put(Message(EVENT_TOPIC, b"next", 1, False, "event"))
@@ -47,7 +47,7 @@ def test_an_unknown_reason_refuses_one_message(make: Make, caplog: pytest.LogCap
 
 
 def test_an_unknown_reason_refuses_one_subscription(make: Make) -> None:
-    """The connection goes on with the others."""
+    """The other subscriptions work on the same connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         listeners = {"a/command": lambda _: None, "b/command": lambda _: None}
         publisher = make(server.getsockname()[1], Outbox(), listeners=listeners)

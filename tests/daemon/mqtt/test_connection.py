@@ -1,4 +1,4 @@
-"""One connection to a scripted broker: limits, time-outs, and what is logged about odd peers."""
+"""One connection to a scripted broker: limits, time-outs, and log lines about unusual peers."""
 
 import logging
 import socket
@@ -23,7 +23,7 @@ TAKEN_OVER = "lost (Session taken over): another client uses 'aegan-hall'; chang
 
 @pytest.mark.parametrize("n_events", [0, 2], ids=["a state", "events, and the state behind them"])
 def test_online_waits_for_no_answer_for_ever(make: Make, n_events: int) -> None:
-    """A broker that takes the connection, and then leaves something unanswered, hears `online` all the same."""
+    """`online` is published even if the broker leaves a packet unanswered."""
     outbox = Outbox()
     for i in range(n_events):
         put(outbox, make_event(i))
@@ -42,7 +42,7 @@ def test_online_waits_for_no_answer_for_ever(make: Make, n_events: int) -> None:
 
 @pytest.mark.parametrize(("accepted", "n_allowed"), [(ACCEPTED, MAX_IN_FLIGHT), (b"\x20\x06\x00\x00\x03\x21\x00\x02", 2)])
 def test_the_brokers_limit_is_kept(make: Make, accepted: bytes, n_allowed: int) -> None:
-    """No more messages wait for their acknowledgement than the broker's CONNACK allows (MQTT 5 receive maximum), or than our own limit."""
+    """Messages in flight stay within the receive maximum of the broker's CONNACK (MQTT 5) and within our own limit."""
     outbox = Outbox()
     for i in range(100):
         put(outbox, make_alarm(active=True), f"pump{i}")
@@ -77,7 +77,7 @@ def test_the_brokers_limit_is_kept(make: Make, accepted: bytes, n_allowed: int) 
 def test_what_the_peer_does_is_told(
     serve: Callable[[bytes | None], int], make: Make, caplog: pytest.LogCaptureFixture, reply: bytes | None, line: str
 ) -> None:
-    """A peer that is no MQTT 5 broker, or an odd one: a line that says what to do."""
+    """A peer that is no MQTT 5 broker, or breaks the protocol, gives a log line with the remedy."""
     port = serve(reply)
     publisher = make(port, Outbox(), answer_timeout_s=0.3 if reply is None else 60.0)
     publisher.start()
@@ -87,7 +87,7 @@ def test_what_the_peer_does_is_told(
 
 
 def test_each_connection_starts_clean(make: Make) -> None:
-    """MQTT 5: clean start, no session expiry, and no packet over 64 KiB."""
+    """MQTT 5 connections use clean start, no session expiry, and packets up to 64 KiB."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         publisher = make(server.getsockname()[1], Outbox())
         publisher.start()
@@ -102,7 +102,7 @@ def test_each_connection_starts_clean(make: Make) -> None:
 
 @pytest.mark.broker
 def test_a_websocket_delivers_too(tmp_path: Path, make: Make) -> None:
-    """Enough to fill more than one frame."""
+    """Over a WebSocket a message larger than one frame is delivered."""
     plain = find_free_port()
     broker = Mosquitto(tmp_path / "mosquitto", more=["protocol websockets", f"listener {plain} 127.0.0.1"])
     broker.start()
@@ -122,7 +122,7 @@ def test_a_websocket_delivers_too(tmp_path: Path, make: Make) -> None:
 def test_short_connections_alone_blame_no_second_client(
     serve: Callable[[bytes | None], int], make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A broker that ends each connection without a reason: the line names the log of the broker, and no setting to change."""
+    """A broker that closes each connection without a reason: the log line refers to the broker's log."""
     make(serve(ACCEPTED), Outbox()).start()
     wait_until(lambda: "ends each connection soon" in caplog.text, "the line after three of them")
     assert "mqtt.client_id" not in caplog.text
@@ -131,7 +131,7 @@ def test_short_connections_alone_blame_no_second_client(
 def test_a_malformed_packet_is_the_reason_that_is_logged(
     serve: Callable[[bytes | None], int], make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And however often it comes, no other is guessed."""
+    """A malformed packet is logged as the reason, however often it comes."""
     port = serve(ACCEPTED + b"\xe0\x01\x05")  # DISCONNECT with a reason that does not exist
     make(port, Outbox()).start()
     wait_until(lambda: caplog.text.count("accepted client") and "lost (malformed packet" in caplog.text, "the line")

@@ -1,4 +1,4 @@
-"""Where the broker is and who we are there: what is refused, what is warned of, and that no secret shows."""
+"""The broker's endpoint: what is refused, what is warned about, and that no secret is shown."""
 
 import socket
 import ssl
@@ -15,12 +15,12 @@ SECRET = "s3cret"
 
 
 def settle(**keys: object) -> Endpoint:
-    """The connection that the configuration's `mqtt` section describes."""
+    """The connection that the `mqtt` section of a configuration describes."""
     return make_endpoint(MqttConfig.model_validate(keys), "hall")
 
 
 def test_the_configuration_becomes_a_connection(tmp_path: Path) -> None:
-    """Ports and client id have defaults, secrets come from the first lines of their files."""
+    """Port and client id have defaults, and secrets are the first lines of their files."""
     (tmp_path / "user").write_text("pump\nmore\n")
     (tmp_path / "password").write_text(f"{SECRET}\n")
     assert settle() == Endpoint("localhost", 1883, "aegan-hall")
@@ -31,7 +31,7 @@ def test_the_configuration_becomes_a_connection(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """With its key, and without what stands in others."""
+    """An unreadable secret file is named with its key, and no secret is shown."""
     with pytest.raises(ConfigError) as caught:
         settle(username="u", password_file=tmp_path / "none")
     told = f"{tmp_path}/none: cannot be read (FileNotFoundError); check path and permissions"
@@ -42,7 +42,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_secret_of_a_windows_editor_is_read(tmp_path: Path) -> None:
-    """With a byte order mark and CRLF; text that is not UTF-8 is named as such."""
+    """A secret file may have a byte order mark and CRLF; a file that is not UTF-8 is named."""
     (tmp_path / "password").write_bytes(b"\xef\xbb\xbfp\xc3\xa4ss\r\n")
     assert settle(username="u", password_file=tmp_path / "password").password == "p\xe4ss"
     (tmp_path / "password").write_bytes(b"p\xe4ss\n")
@@ -62,13 +62,13 @@ def test_a_secret_of_a_windows_editor_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_risky_is_warned_of(host: str, password: str | None, tls: TlsConfig | None, warning: str | None) -> None:
-    """A password in plain text over a network, a certificate that nobody looks at; nothing on this machine."""
+    """Plain-text passwords over a network and unverified certificates are warned about, but not on this machine."""
     found = Endpoint(host, 1, "c", password and "u", password, tls).warning
     assert found == (warning and f"MQTT broker {host}:1: {warning}")
 
 
 def test_tls_is_verified_and_new(tmp_path: Path) -> None:
-    """Unless it is told otherwise, and never older than 1.2."""
+    """TLS verifies certificates by default and uses version 1.2 or newer."""
     authority = Authority(tmp_path)
     context = Endpoint("h", 1, "c", tls=TlsConfig(ca_file=authority.certificate)).make_tls_context()
     assert context is not None
@@ -80,7 +80,7 @@ def test_tls_is_verified_and_new(tmp_path: Path) -> None:
 
 
 def test_a_wrong_certificate_file_is_told_at_once(tmp_path: Path) -> None:
-    """Which key, which file, what was expected and found."""
+    """A wrong certificate file gives an error with key, file, expected and found content."""
     certificate, key = Authority(tmp_path / "a").sign("c", "h")
     other = Authority(tmp_path / "b").sign("d", "h")[1]
     (tmp_path / "text").write_text("hello")
@@ -106,7 +106,7 @@ def test_a_wrong_certificate_file_is_told_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("changed", ["ca_file", "certificate_file", "key_file", "password_file", None])
 def test_other_content_in_a_file_makes_another_connection(tmp_path: Path, changed: str | None) -> None:
-    """A reload finds it by that; the same content written anew is no change. Nothing of it shows."""
+    """Endpoints compare by the content of their files, so a reload finds a change; the content is never shown."""
     authority = Authority(tmp_path / "a")
     certificate, key = authority.sign("c", "h")
     (tmp_path / "password").write_text(SECRET)
@@ -131,7 +131,7 @@ def test_other_content_in_a_file_makes_another_connection(tmp_path: Path, change
     ],
 )
 def test_an_error_is_explained(error: Exception, line: str) -> None:
-    """In one line, with what to do where that is known."""
+    """A connection error gives one line, with a remedy where one is known."""
     assert explain(error, Endpoint("nowhere", 1, "c")) == line
 
 
@@ -146,7 +146,7 @@ def test_an_error_is_explained(error: Exception, line: str) -> None:
     ],
 )
 def test_a_port_without_tls_is_suspected(error: Exception, with_tls: str, without: str) -> None:
-    """Where the handshake itself comes to nothing, and only there."""
+    """A port without TLS is suspected only where the handshake itself fails."""
     suspected = with_tls and f"{with_tls}does this port speak TLS? Check mqtt.port and mqtt.tls"
     assert explain(error, Endpoint("h", 1, "c", tls=TlsConfig())) == (suspected or without)
     if without:

@@ -1,4 +1,4 @@
-"""What is in flight: how many, for how long, and which answer belongs to which."""
+"""Messages in flight: their number, their age, and the match of each answer."""
 
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.mqtt.inflight import MAX_BEHIND, InFlight
@@ -8,12 +8,12 @@ N_IDS = 65_535  # of MQTT: they begin again at 1
 
 
 def make_row(number: int) -> Entry:
-    """An event."""
+    """An event row."""
     return Entry(number, Message("aegan/hall/pump/event", b"{}", 1, False, "event"), 0.0)
 
 
 def test_each_answer_finds_its_row_once() -> None:
-    """A status has no row; a message of QoS 0 is not in flight."""
+    """An acknowledgement finds its row once; a status has no row, and QoS 0 is not in flight."""
     in_flight = InFlight(2)
     in_flight.add(1, row := make_row(7), 1, 0.0)
     in_flight.add(2, make_row(8), 0, 0.0)
@@ -26,7 +26,7 @@ def test_each_answer_finds_its_row_once() -> None:
 
 
 def test_the_oldest_tells_how_long_the_broker_owes_an_answer() -> None:
-    """Whatever was acknowledged since."""
+    """The oldest unanswered message determines how long the broker owes an answer."""
     in_flight = InFlight()
     assert in_flight.waited_s(5.0) == 0.0
     for message_id, sent_s in ((1, 10.0), (2, 20.0), (3, 30.0)):
@@ -38,7 +38,7 @@ def test_the_oldest_tells_how_long_the_broker_owes_an_answer() -> None:
 
 
 def test_an_id_that_comes_round_is_never_in_use() -> None:
-    """Messages of QoS 0 have ids too, and answers: nothing goes out any more before they could be mistaken."""
+    """Sending stops before a packet id that is still in flight would be used again."""
     in_flight = InFlight()
     in_flight.add(1, row := make_row(7), 1, 0.0)
     message_id = 1

@@ -1,4 +1,4 @@
-"""The keep-alive and the time for acknowledgements, against a scripted broker."""
+"""Keep-alive and acknowledgement time-out, against a scripted broker."""
 
 import contextlib
 import socket
@@ -19,7 +19,7 @@ NO_KEEP_ALIVE = b"\x20\x06\x00\x00\x03\x13\x00\x00"  # CONNACK with a Server Kee
 
 
 def test_a_silent_peer_is_left_within_two_keep_alives(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """It has accepted the connection, and then nothing comes any more, no FIN either."""
+    """A peer that goes silent after CONNACK, without FIN, is disconnected within two keep-alives."""
     with socket.create_server(("127.0.0.1", 0)) as server, Stopwatch() as watch:
         publisher = make(server.getsockname()[1], Outbox(), keepalive_s=2)
         publisher.start()
@@ -34,7 +34,7 @@ def test_a_silent_peer_is_left_within_two_keep_alives(make: Make, caplog: pytest
 
 
 def hear_out(server: socket.socket) -> list[bytes]:
-    """Accept a connection, answer its pings and nothing else; what came in each packet until the other side hung up."""
+    """Accept a connection and answer only its pings; returns its packets until the client disconnects."""
     bodies: list[bytes] = []
     with accepting(server) as (peer, stream, _), contextlib.suppress(IndexError, OSError):
         while True:
@@ -46,7 +46,7 @@ def hear_out(server: socket.socket) -> list[bytes]:
 
 
 def test_a_broker_that_acknowledges_nothing_is_left(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """It answers pings, so only what it owes tells. Each connection sends what was owed again; a reason is told once, however often."""
+    """A broker that answers only pings is disconnected; each connection sends the events again, and the reason is logged once."""
     outbox = Outbox()
     put(outbox, make_event(1))
     told = f"left a message without acknowledgement for 3 s: see the log of the broker{RETRYING}"
@@ -67,7 +67,7 @@ def test_a_broker_that_acknowledges_nothing_is_left(make: Make, caplog: pytest.L
 
 
 def test_a_broker_that_wants_no_keep_alive_is_served(make: Make) -> None:
-    """MQTT 5 lets it say so (Server Keep Alive 0): silence then means nothing, but what it owes does."""
+    """With Server Keep Alive 0 (MQTT 5) silence is no error, but a missing acknowledgement is."""
     outbox = Outbox()
     with socket.create_server(("127.0.0.1", 0)) as server:
         publisher = make(server.getsockname()[1], outbox, keepalive_s=1, answer_timeout_s=1.0)
@@ -85,21 +85,21 @@ def test_a_broker_that_wants_no_keep_alive_is_served(make: Make) -> None:
 
 
 class FrozenOutbox(Outbox):
-    """Holds up the MQTT thread once, as a freeze of the process does."""
+    """An outbox that blocks the MQTT thread once, as a frozen process does."""
 
     def __init__(self, freeze_s: float) -> None:
         super().__init__()
         self.freeze_s = freeze_s
 
     def next(self) -> Entry | None:
-        """As ever, but late for the first time."""
+        """Give the next message, late at the first call."""
         freeze_s, self.freeze_s = self.freeze_s, 0.0
         time.sleep(freeze_s)
         return super().next()
 
 
 def test_a_thread_that_was_frozen_asks_before_it_gives_up(make: Make) -> None:
-    """No turn for over two keep-alives, and nothing has come meanwhile: a PINGREQ goes out, and its answer keeps the connection."""
+    """After a freeze of two keep-alives a PINGREQ is sent, and its answer keeps the connection."""
     outbox = FrozenOutbox(freeze_s=2.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         publisher = make(server.getsockname()[1], outbox, keepalive_s=1, answer_timeout_s=STEP_DEADLINE_S)

@@ -1,4 +1,4 @@
-"""What is logged about a broker over all its connections."""
+"""Log-once state over all connections to a broker."""
 
 import logging
 
@@ -8,7 +8,7 @@ from aegan_monitor.mqtt.log_once import BrokerLog
 
 
 def test_a_subscription_that_is_refused_again_after_it_was_granted_is_news(caplog: pytest.LogCaptureFixture) -> None:
-    """One refused on the next connection, as on this one, is not."""
+    """A refusal is logged again after a grant, but not after another refusal."""
     caplog.set_level(logging.INFO)
     log = BrokerLog("broker", logging.getLogger("broker"), "; retrying")
     for grants in (True, False, False, True, True, False):

@@ -1,4 +1,4 @@
-"""The publisher against a real broker: what arrives, in which order, and how it stops."""
+"""The publisher with a real broker: what arrives, in which order, and how it stops."""
 
 import socket
 import threading
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.mark.broker
 @both
 def test_online_comes_first_and_offline_last(broker: Mosquitto, make: Make, protocol: Protocol) -> None:
-    """A subscriber sees the daemon come and go, and a later one sees that it has gone."""
+    """A subscriber receives `online` at the start and `offline` at the end, and a later subscriber the retained `offline`."""
     outbox = Outbox()
     with Subscriber(broker.port) as subscriber:
         publisher = make(broker.port, outbox, protocol=protocol)
@@ -43,7 +43,7 @@ def test_online_comes_first_and_offline_last(broker: Mosquitto, make: Make, prot
 
 @pytest.mark.broker
 def test_states_are_right_before_online_comes(broker: Mosquitto, link: Link, make: Make) -> None:
-    """A subscriber that believes them from then on never believes an old one, at a start after a crash or after an outage."""
+    """All retained states are current before `online` is published, at a start after a crash and after an outage."""
     crashed = make(broker.port, outbox := Outbox())
     put(outbox, make_alarm(active=True))
     crashed.start()
@@ -76,7 +76,7 @@ def test_states_are_right_before_online_comes(broker: Mosquitto, link: Link, mak
 
 @pytest.mark.broker
 def test_every_kind_arrives_as_its_schema_says(broker: Mosquitto, make: Make) -> None:
-    """The bytes, QoS and retain flag that subscribers see are those of the outbox (and obey docs/schemas, as the subscriber watches)."""
+    """Bytes, QoS and retain flag arrive as in the outbox and obey docs/schemas."""
     outbox = Outbox()
     publisher = make(broker.port, outbox)
     publisher.start()
@@ -98,7 +98,7 @@ def test_every_kind_arrives_as_its_schema_says(broker: Mosquitto, make: Make) ->
 
 @pytest.mark.broker
 def test_stop_delivers_what_is_pending(broker: Mosquitto, make: Make) -> None:
-    """Even when it comes right after `start`: all events, then offline."""
+    """`stop`, even right after `start`, delivers all events and then `offline`."""
     outbox = Outbox()
     for i in range(100):
         put(outbox, make_event(i))
@@ -113,7 +113,7 @@ def test_stop_delivers_what_is_pending(broker: Mosquitto, make: Make) -> None:
 
 @pytest.mark.broker
 def test_stop_waits_for_a_broker_that_is_slow(broker: Mosquitto, make: Make) -> None:
-    """A connection that is still being made when `stop` comes is made, and used, if it takes no longer than allowed."""
+    """`stop` waits for a connection in progress, if it takes no longer than allowed."""
     outbox = Outbox()
     put(outbox, make_alarm(active=True))
     broker.pause()
@@ -128,7 +128,7 @@ def test_stop_waits_for_a_broker_that_is_slow(broker: Mosquitto, make: Make) -> 
 
 @pytest.mark.broker
 def test_stop_does_not_wait_for_a_broker_that_hangs(broker: Mosquitto, make: Make) -> None:
-    """It gives up in time, keeps what is not acknowledged, and the last will says offline once the broker lives again."""
+    """`stop` ends in time and keeps unacknowledged events; the last will says `offline` when the broker runs again."""
     outbox = Outbox()
     publisher = make(broker.port, outbox)
     publisher.start()
@@ -146,15 +146,15 @@ def test_stop_does_not_wait_for_a_broker_that_hangs(broker: Mosquitto, make: Mak
 
 @pytest.mark.broker
 def test_an_error_of_our_own_does_not_end_the_delivery(broker: Mosquitto, make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """The thread tells of what should not happen, and tries again."""
+    """An unexpected error in the thread is logged, and delivery is tried again."""
 
     class FaultyOutbox(Outbox):
-        """Fails once."""
+        """An outbox that fails once."""
 
         failed = False
 
         def next(self) -> Entry | None:
-            """As ever, but for the first time."""
+            """Give the next message, or fail the first time."""
             if not self.failed:
                 self.failed = True
                 raise RuntimeError("disk on fire")
@@ -169,7 +169,7 @@ def test_an_error_of_our_own_does_not_end_the_delivery(broker: Mosquitto, make: 
 
 
 def test_it_is_harmless_to_flush_or_stop_what_does_not_run(make: Make) -> None:
-    """The composition root may undo what it has not done."""
+    """`flush` and `stop` do nothing before `start`."""
     publisher = make(1, Outbox())
     publisher.flush()
     publisher.stop()
@@ -180,16 +180,16 @@ def test_it_is_harmless_to_flush_or_stop_what_does_not_run(make: Make) -> None:
 
 
 def test_flush_never_blocks(serve: Callable[[bytes | None], int], make: Make) -> None:
-    """However often it is called, and with a thread that is busy."""
+    """`flush` returns at once, also while the thread is busy."""
 
     class SlowOutbox(Outbox):
-        """As slow as a worn-out disk."""
+        """An outbox as slow as a failing disk."""
 
         asked, released = threading.Event(), threading.Event()
         gave_up = False
 
         def next(self) -> Entry | None:
-            """As ever, but late."""
+            """Give the next message, late."""
             self.asked.set()
             self.gave_up |= not self.released.wait(20.0)
             return super().next()
@@ -208,7 +208,7 @@ def test_flush_never_blocks(serve: Callable[[bytes | None], int], make: Make) ->
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # paho drops the one on which its handshake failed
 @pytest.mark.parametrize("accepts", [False, True], ids=["hangs up", "accepts after all"])
 def test_one_that_was_given_up_leaves_the_flights_of_the_next_alone(make: Make, accepts: bool) -> None:
-    """It hung in its connection as `stop` gave up, and comes out of it while another delivers the same outbox."""
+    """A hung thread that `stop` gave up does not disturb the next publisher of the same outbox."""
     outbox = Outbox()
     with socket.create_server(("127.0.0.1", 0)) as slow, socket.create_server(("127.0.0.1", 0)) as server:
         before = make(slow.getsockname()[1], outbox, websocket_path="/mqtt")

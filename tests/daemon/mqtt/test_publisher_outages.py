@@ -1,4 +1,4 @@
-"""The publisher and a broker that falls, hangs, forgets, or is cut off."""
+"""The publisher and a broker that ends, hangs, loses its memory, or is cut off."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from stopwatch import Stopwatch
 
 @pytest.mark.broker
 def test_the_broker_says_offline_when_the_process_is_killed(broker: Mosquitto) -> None:
-    """The last will covers what the process cannot say any more."""
+    """After a kill of the process the broker publishes the last will."""
     program = (
         "import sys, time\n"
         "from aegan_monitor.mqtt.connection import NOTICE_KEEPALIVES, ConnectionSettings\n"
@@ -47,7 +47,7 @@ def test_the_broker_says_offline_when_the_process_is_killed(broker: Mosquitto) -
 @pytest.mark.broker
 @both
 def test_a_broker_that_forgot_all_is_told_all_retained_state_again(broker: Mosquitto, make: Make, protocol: Protocol) -> None:
-    """After a kill -9 of the broker each retained topic holds its newest message, with nobody putting anything."""
+    """After a kill -9 of the broker each retained topic holds its newest message again, without a new `put`."""
     outbox = Outbox()
     publisher = make(broker.port, outbox, protocol=protocol)
     publisher.start()
@@ -74,7 +74,7 @@ def test_a_broker_that_forgot_all_is_told_all_retained_state_again(broker: Mosqu
 
 @pytest.mark.broker
 def test_what_is_put_during_an_outage_arrives_in_order(broker: Mosquitto, link: Link, make: Make) -> None:
-    """All events, each once, then the newest state and the newest score only."""
+    """After an outage every event arrives once and in order, then the newest state and score."""
     outbox = Outbox()
     publisher = make(link.port, outbox)
     publisher.start()
@@ -101,7 +101,7 @@ def test_what_is_put_during_an_outage_arrives_in_order(broker: Mosquitto, link: 
 @pytest.mark.broker
 @both
 def test_a_connection_that_breaks_under_load_loses_nothing(broker: Mosquitto, link: Link, make: Make, protocol: Protocol) -> None:
-    """Nothing is missing or out of order; twice comes only what the broker may have lost of what it took."""
+    """No event is lost or out of order; only unacknowledged events may arrive twice."""
     outbox = Outbox()
     publisher = make(link.port, outbox, protocol=protocol)
     link.cut()
@@ -125,7 +125,7 @@ def test_a_connection_that_breaks_under_load_loses_nothing(broker: Mosquitto, li
 
 @pytest.mark.broker
 def test_a_broker_that_is_down_at_start_is_no_error(broker: Mosquitto, make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """It is told once, tried again, and gets everything when it comes up."""
+    """A broker that is down at the start is logged once, and receives everything when it runs."""
     broker.stop()
     outbox = Outbox()
     publisher = make(broker.port, outbox)
@@ -145,11 +145,11 @@ def test_a_broker_that_is_down_at_start_is_no_error(broker: Mosquitto, make: Mak
 
 @pytest.mark.broker
 def test_once_a_connection_has_settled_lines_are_told_again(broker: Mosquitto, make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """The log tells the story of each outage, not of each attempt."""
+    """The log has one line for each outage, not for each attempt."""
     publisher = make(broker.port, Outbox(), settled_s=0.1)
 
     def has_settled(until_s: float) -> bool:
-        """It looks at every flush; a connection has settled a little after its 0.1 s."""
+        """Whether the connection has settled; checked at every flush."""
         publisher.flush()
         return watch.read_s() > until_s
 
@@ -169,25 +169,8 @@ def test_once_a_connection_has_settled_lines_are_told_again(broker: Mosquitto, m
 
 
 @pytest.mark.broker
-def test_a_broker_that_hangs_is_noticed(broker: Mosquitto, make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """A connection on which nothing answers any more ends by the keep-alive, and what was in flight is delivered later."""
-    outbox = Outbox()
-    publisher = make(broker.port, outbox, keepalive_s=1)
-    publisher.start()
-    wait_until(lambda: publisher.connected, "the connection")
-    broker.pause()
-    put(outbox, make_alarm(active=True))
-    publisher.flush()
-    wait_until(lambda: not publisher.connected, "the keep-alive's end")
-    assert f"MQTT broker 127.0.0.1:{broker.port} lost (Keep alive timeout){RETRYING}" in caplog.messages
-    assert outbox.depth == 1
-    broker.resume()
-    wait_until(lambda: outbox.depth == 0, "the delivery")
-
-
-@pytest.mark.broker
 def test_what_a_broker_has_taken_and_lost_is_sent_again(broker: Mosquitto, link: Link, make: Make) -> None:
-    """It is killed right after its acknowledgements, before any subscriber got a message: the next connection sends every event again."""
+    """Events that a broker acknowledged right before it was killed are sent again on the next connection."""
     outbox = Outbox()
     publisher = make(link.port, outbox)
     publisher.start()

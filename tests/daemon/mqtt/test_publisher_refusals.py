@@ -1,4 +1,4 @@
-"""The publisher and a broker that refuses: passwords, topics, sizes, and a client id that is used twice."""
+"""The publisher and a broker that refuses passwords, topics, sizes, or a second client with the same id."""
 
 import socket
 from pathlib import Path
@@ -24,7 +24,7 @@ SMALL_PACKETS = b"\x20\x08\x00\x00\x05\x27\x00\x00\x00\xc8"  # CONNACK with a ma
 def test_a_wrong_password_is_told_once_and_never_shown(
     tmp_path: Path, make: Make, protocol: Protocol, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One plain line whatever the number of attempts, and the password is in no log and no repr."""
+    """A wrong password gives one log line for all attempts, and appears in no log or repr."""
     broker = Mosquitto(tmp_path / "mosquitto", users={"pump": RIGHT})
     broker.start()
     publisher = make(broker.port, Outbox(), protocol=protocol, username="pump", password=WRONG)
@@ -38,23 +38,11 @@ def test_a_wrong_password_is_told_once_and_never_shown(
 
 
 @pytest.mark.broker
-def test_the_right_password_is_accepted(tmp_path: Path, make: Make) -> None:
-    """User name and password reach the broker."""
-    broker = Mosquitto(tmp_path / "mosquitto", users={"pump": RIGHT})
-    broker.start()
-    publisher = make(broker.port, Outbox(), username="pump", password=RIGHT)
-    publisher.start()
-    wait_until(lambda: publisher.connected, "the connection")
-    publisher.stop()
-    broker.stop()
-
-
-@pytest.mark.broker
 @both
 def test_a_topic_that_the_broker_refuses_is_parked_and_counted(
     tmp_path: Path, make: Make, protocol: Protocol, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is logged once under MQTT 5; 3.1.1 acknowledges what it throws away. The rest gets through."""
+    """A refused topic is logged once and counted under MQTT 5 (3.1.1 has no refusal); other topics are delivered."""
     acl = f"topic write {STATUS}\ntopic write aegan/hall/pump/alarm\ntopic read #\n"
     broker = Mosquitto(tmp_path / "mosquitto", acl=acl)
     broker.start()
@@ -82,7 +70,7 @@ def test_a_topic_that_the_broker_refuses_is_parked_and_counted(
 
 @pytest.mark.broker
 def test_discovery_that_the_broker_refuses_is_told_once(tmp_path: Path, make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """A broker without Home Assistant need not let it pass: one line says so, not one an entity."""
+    """Refused discovery gives one log line, not one for each entity."""
     broker = Mosquitto(tmp_path / "mosquitto", acl=f"topic write {STATUS}\n")
     broker.start()
     outbox = Outbox()
@@ -99,7 +87,7 @@ def test_discovery_that_the_broker_refuses_is_told_once(tmp_path: Path, make: Ma
 
 @pytest.mark.broker
 def test_a_state_that_is_refused_holds_online_back_for_no_time(tmp_path: Path, make: Make) -> None:
-    """Its refusal is an answer, too."""
+    """A refused state counts as answered, so `online` is not delayed."""
     broker = Mosquitto(tmp_path / "mosquitto", {"monitor": RIGHT}, f"user monitor\ntopic write {STATUS}\n")
     broker.start()
     outbox = Outbox()
@@ -114,7 +102,7 @@ def test_a_state_that_is_refused_holds_online_back_for_no_time(tmp_path: Path, m
 @pytest.mark.broker
 @both
 def test_two_clients_with_one_id_are_told_so(broker: Mosquitto, make: Make, protocol: Protocol, caplog: pytest.LogCaptureFixture) -> None:
-    """They kick each other out for ever; the line names the id, and comes once."""
+    """Two clients with one id, which disconnect each other, give one log line with that id."""
     for _ in range(2):
         make(broker.port, Outbox(), protocol=protocol).start()
     line = (
@@ -128,7 +116,7 @@ def test_two_clients_with_one_id_are_told_so(broker: Mosquitto, make: Make, prot
 
 
 def test_what_is_too_large_for_the_broker_is_not_sent(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """It is told and parked for good; what follows goes out."""
+    """A message over the broker's size limit is logged and never sent; later messages are sent."""
     outbox = Outbox()
     put(outbox, make_event(1))  # over 200 bytes
     outbox.put(Message(EVENT_TOPIC, b"short", 1, False, "event"))
@@ -149,7 +137,7 @@ def test_what_is_too_large_for_the_broker_is_not_sent(make: Make, caplog: pytest
 
 
 def test_what_ends_the_connection_by_its_size_is_parked(make: Make) -> None:
-    """A broker that hangs up on a message gets it once."""
+    """A message on which the broker closes the connection is sent only once."""
     outbox = Outbox()
     put(outbox, make_event(1))
     outbox.put(Message("aegan/hall/fan/event", b"short", 1, False, "event"))
@@ -170,7 +158,7 @@ def test_what_ends_the_connection_by_its_size_is_parked(make: Make) -> None:
 
 
 def test_what_a_broker_refuses_for_the_moment_it_is_offered_again(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """On the same connection, an event, a state and `online` alike; each topic is told of once."""
+    """A temporary refusal is retried on the same connection, for events, states and `online`; one log line a topic."""
     outbox = Outbox(clock=(clock := Clock()))
     put(outbox, make_event(1))
     put(outbox, make_alarm(active=True))
@@ -202,7 +190,7 @@ def test_what_a_broker_refuses_for_the_moment_it_is_offered_again(make: Make, ca
 
 
 def test_a_result_that_is_refused_is_not_offered_again(make: Make) -> None:
-    """Nor does the log say so."""
+    """A refused result is not sent again, and the log line does not promise it."""
     outbox = Outbox(clock=(clock := Clock()))
     outbox.put(Message("aegan/hall/pump/result", b"{}", 1, False, "result"))
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -235,7 +223,7 @@ def test_a_result_that_is_refused_is_not_offered_again(make: Make) -> None:
 def test_a_broker_without_what_is_needed_is_named(
     tmp_path: Path, make: Make, caplog: pytest.LogCaptureFixture, line: str, protocol: Protocol, advice: str
 ) -> None:
-    """Retained messages and QoS 1: states outlive their subscribers, and events their outages."""
+    """A broker without retained messages or QoS 1 is named in the log."""
     broker = Mosquitto(tmp_path / "mosquitto", more=[line])
     broker.start()
     publisher = make(broker.port, Outbox(), protocol=protocol)

@@ -1,4 +1,4 @@
-"""What the daemon hears from a real broker: from now, from before, and nothing at all where the broker does not let it."""
+"""Subscriptions to a real broker: live messages, retained messages, and refusals."""
 
 import contextlib
 import logging
@@ -27,7 +27,7 @@ CONNACK = b"\x20\x03\x00\x00\x00"
 
 
 def publish(broker: Mosquitto, topic: str, payload: str, *more: str) -> None:
-    """As a person would."""
+    """Publish with another client."""
     subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-t", topic, "-s", *more], input=payload, text=True, check=True)
 
 
@@ -38,7 +38,7 @@ def listening(
     protocol: Protocol = "5",
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[MqttPublisher]:
-    """A publisher that has connected and subscribed, as far as can be seen from here."""
+    """A publisher that is connected and has sent its SUBSCRIBE."""
     settings = ConnectionSettings(
         endpoint=Endpoint("127.0.0.1", port, "aegan-hall"),
         protocol=protocol,
@@ -56,14 +56,14 @@ def listening(
 
 
 def wait_for_subscription(broker: Mosquitto, n: int = 1) -> None:
-    """The broker has answered the nth SUBSCRIBE."""
+    """Wait until the broker has answered the nth SUBSCRIBE."""
     wait_until(lambda: broker.log.count("Sending SUBACK to aegan-hall") == n, "the subscription")
 
 
 @pytest.mark.broker
 @pytest.mark.parametrize("protocol", BOTH)
 def test_what_is_published_is_heard(broker: Mosquitto, protocol: Protocol) -> None:
-    """Each listener hears its own topics, in order, and they are of now."""
+    """Each listener receives its own topics, in order, not marked as retained."""
     pump: list[Received] = []
     any_machine: list[Received] = []
     with listening(broker.port, {PUMP: pump.append, "aegan/hall/+/command": any_machine.append}, protocol):
@@ -78,7 +78,7 @@ def test_what_is_published_is_heard(broker: Mosquitto, protocol: Protocol) -> No
 @pytest.mark.broker
 @pytest.mark.parametrize("protocol", BOTH)
 def test_what_was_published_meanwhile_is_not_delivered(broker: Mosquitto, protocol: Protocol) -> None:
-    """Each connection starts clean: the broker keeps neither a subscription nor a message from one to the next."""
+    """The broker keeps no message for a disconnected daemon, because each connection starts clean."""
     received: list[Received] = []
     link = Link(broker.port)
     link.join()
@@ -97,7 +97,7 @@ def test_what_was_published_meanwhile_is_not_delivered(broker: Mosquitto, protoc
 @pytest.mark.broker
 @pytest.mark.parametrize("protocol", BOTH)
 def test_what_was_stored_is_retained(broker: Mosquitto, protocol: Protocol) -> None:
-    """The broker says so."""
+    """A message from the broker's store is marked as retained."""
     publish(broker, PUMP, "stored", "-r")
     heard: list[Received] = []
     with listening(broker.port, {PUMP: heard.append}, protocol):
@@ -107,7 +107,7 @@ def test_what_was_stored_is_retained(broker: Mosquitto, protocol: Protocol) -> N
 
 @pytest.mark.broker
 def test_what_is_published_retained_says_so_at_once(broker: Mosquitto) -> None:
-    """Not only out of the broker's store: a command that would come again with each connection is none."""
+    """A message published with the retain flag is marked as retained also when it arrives live."""
     heard: list[Received] = []
     with listening(broker.port, {PUMP: heard.append}):
         wait_for_subscription(broker)
@@ -118,7 +118,7 @@ def test_what_is_published_retained_says_so_at_once(broker: Mosquitto) -> None:
 
 @pytest.mark.broker
 def test_a_listener_that_fails_costs_nothing_else(broker: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
-    """It is told; other listeners, the connection and the next message have nothing to do with it."""
+    """An exception in a listener is logged and affects no other listener, message or connection."""
     heard: list[Received] = []
 
     def fail(_: Received) -> None:
@@ -137,7 +137,7 @@ def test_a_listener_that_fails_costs_nothing_else(broker: Mosquitto, caplog: pyt
 
 @pytest.mark.broker
 def test_what_is_far_too_large_is_not_even_sent_to_us(broker: Mosquitto) -> None:
-    """A megabyte stays at the broker; what follows arrives."""
+    """The broker does not send a message of a megabyte; later messages arrive."""
     heard: list[Received] = []
     with listening(broker.port, {PUMP: heard.append}):
         wait_for_subscription(broker)
@@ -148,7 +148,7 @@ def test_what_is_far_too_large_is_not_even_sent_to_us(broker: Mosquitto) -> None
 
 
 def read_packet(stream: BinaryIO) -> tuple[int, bytes]:
-    """The next short MQTT packet: its first byte, and what follows its length."""
+    """The next short MQTT packet: its first byte and its body."""
     first, length = stream.read(2)
     return first, stream.read(length)
 
@@ -168,7 +168,7 @@ def read_subscribe(stream: BinaryIO) -> bytes:
 def test_a_refused_subscription_is_told_once_and_asked_for_again(
     protocol: Protocol, accepted: bytes, properties: bytes, code: bytes, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Which one, in one line with its remedy; the connection goes on with the others, and asks for that one alone until it is granted."""
+    """A refused subscription is logged once with the remedy and requested again alone, on the same connection."""
     caplog.set_level(logging.INFO, "aegan_monitor")
     now_s, n_turns = 0.0, 0
 

@@ -1,4 +1,4 @@
-"""Back-off: what a refusal does to later messages of the same key."""
+"""Back-off: how a refusal delays later messages of the same key."""
 
 from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S, LONGEST_RETRIAL_S, Backoff
 
@@ -6,7 +6,7 @@ TOPIC = "aegan/hall/pump/event"
 
 
 def test_a_key_that_was_never_refused_is_free() -> None:
-    """However many messages are in flight."""
+    """A key without a refusal may have any number of messages in flight."""
     backoff = Backoff()
     backoff.sent(TOPIC)
     assert (backoff.is_free(TOPIC, 0.0), backoff.is_waiting(TOPIC, 0.0), backoff.is_refused(TOPIC)) == (True, False, False)
@@ -15,7 +15,7 @@ def test_a_key_that_was_never_refused_is_free() -> None:
 
 
 def test_each_refused_attempt_doubles_the_wait() -> None:
-    """From one minute up to ten; answers to others that were in flight change nothing; a new connection begins anew."""
+    """Each refused attempt doubles the wait from one to ten minutes; a new connection resets it."""
     backoff = Backoff()
     now_s, waits_s = 0.0, []
     for _ in range(6):
@@ -35,7 +35,7 @@ def test_each_refused_attempt_doubles_the_wait() -> None:
 
 
 def test_one_attempt_goes_ahead_and_the_others_follow() -> None:
-    """Of the refused key alone."""
+    """After a refusal one message of that key is tried before the others."""
     backoff = Backoff()
     backoff.refused(TOPIC, 0.0)
     assert backoff.is_refused(TOPIC)
@@ -47,7 +47,7 @@ def test_one_attempt_goes_ahead_and_the_others_follow() -> None:
 
 
 def test_a_message_with_a_fault_of_its_own_blocks_nothing() -> None:
-    """Others on its topic may be accepted."""
+    """A refusal that concerns one message alone delays no other message of its topic."""
     backoff = Backoff()
     backoff.sent(TOPIC)
     backoff.refused(TOPIC, 0.0, for_good=True)

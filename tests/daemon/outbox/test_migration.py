@@ -1,4 +1,4 @@
-"""Stores that older versions wrote, by their commit: their events are delivered, and their last events become the alarms' records."""
+"""Stores of older versions, named by commit: their events are delivered and their last events become alarm records."""
 
 import contextlib
 import json
@@ -19,14 +19,14 @@ KINDS = {"c16798d": 6, "12381e3": 8, "26be2cf": 8}  # events that wait; the firs
 
 @pytest.fixture(params=KINDS)
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
-    """A commit, and a copy of what its code wrote."""
+    """A commit, and a copy of the store that its code wrote."""
     path = tmp_path / "outbox.sqlite"
     shutil.copy(STORES / f"{request.param}.sqlite", path)
     return request.param, path
 
 
 def test_events_of_an_older_version_are_delivered(old: tuple[str, Path]) -> None:
-    """All of them, in order; the file is of today's version then."""
+    """All events of an older store are delivered in order, and the file then has the present version."""
     commit, path = old
     outbox = Outbox(durable=True, max_age_s=1e12)
     writer = Writer(outbox, Store(path))
@@ -49,7 +49,7 @@ def test_events_of_an_older_version_are_delivered(old: tuple[str, Path]) -> None
 
 
 def test_last_events_of_an_older_version_become_records(old: tuple[str, Path]) -> None:
-    """What was active, acknowledged or shelved still is, under the same id and number."""
+    """Active, acknowledged and shelved alarms of an older store continue with the same id and number."""
     commit, path = old
     store = Store(path)
     records = {name: read_record(record) for name, record in store.open().alarms.items()}
@@ -66,7 +66,7 @@ def test_last_events_of_an_older_version_become_records(old: tuple[str, Path]) -
 
 
 def test_an_old_file_with_a_value_of_another_type_is_damaged(old: tuple[str, Path]) -> None:
-    """As a file of today."""
+    """A value of a wrong type in an older store counts as damage, as in a present one."""
     _, path = old
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE last_events SET payload = CAST(payload AS TEXT)")
@@ -75,5 +75,5 @@ def test_an_old_file_with_a_value_of_another_type_is_damaged(old: tuple[str, Pat
 
 
 def test_a_last_event_that_cannot_be_read_is_none() -> None:
-    """The machine begins anew."""
+    """A machine whose last event cannot be read starts without an alarm."""
     assert convert_last_event(b"{}") == read_record(b"[]") == read_record(None)

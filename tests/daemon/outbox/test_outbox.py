@@ -1,4 +1,4 @@
-"""The outbox: what it keeps, and in which order it is sent."""
+"""The outbox: which messages it keeps, and in which order it sends them."""
 
 from aegan_monitor.messages.model import Kind
 from aegan_monitor.outbox.latest import LATE_S
@@ -9,7 +9,7 @@ LIVE: tuple[Kind, ...] = ("score", "health", "alarm", "sensor", "status")
 
 
 def test_events_are_all_kept_in_order() -> None:
-    """No event takes the place of another."""
+    """The outbox keeps every event, in order."""
     outbox = filled(*events(3))
     assert (texts(outbox), outbox.depth) == (["e0", "e1", "e2"], 3)
     assert deliver(outbox) == ["e0", "e1", "e2"]
@@ -17,7 +17,7 @@ def test_events_are_all_kept_in_order() -> None:
 
 
 def test_of_every_other_kind_the_newest_of_a_topic_is_kept() -> None:
-    """A newer state or score takes the older one's place at the end of the line, and a score that was never sent is counted."""
+    """A newer state or score replaces the older one at the end of the queue; a replaced score is counted."""
     outbox = Outbox()
     for i in range(2):
         for kind in LIVE:
@@ -31,7 +31,7 @@ def test_of_every_other_kind_the_newest_of_a_topic_is_kept() -> None:
 
 
 def test_a_state_never_comes_before_its_event() -> None:
-    """Not even while the event waits for the store; a state of another machine does."""
+    """A state waits for its event even while the store writes that; states of other machines do not."""
     outbox = filled(*events(2), make_message("alarm", "state"), make_message("alarm", "other", "fan"), durable=True)
     assert take(outbox).message.payload == b"other"
     assert outbox.next() is None
@@ -40,7 +40,7 @@ def test_a_state_never_comes_before_its_event() -> None:
 
 
 def test_qos_0_is_done_when_sent_and_qos_1_when_acknowledged() -> None:
-    """A score leaves with `sent`; an event waits no more, but stays until the broker has it."""
+    """A score is removed when sent; an event stays until its acknowledgement."""
     outbox = filled(make_message("score", "s"), make_message("event", "e"))
     take(outbox)
     event = take(outbox)
@@ -50,7 +50,7 @@ def test_qos_0_is_done_when_sent_and_qos_1_when_acknowledged() -> None:
 
 
 def test_what_was_in_flight_waits_again_in_its_old_place() -> None:
-    """After a lost connection nothing is missing and the order is that of `put`; what the broker may have lost goes first."""
+    """After a lost connection messages in flight are sent again in the original order, before the waiting ones."""
     outbox = filled(*events(4))
     rows = [take(outbox)]
     outbox.acknowledged(rows[0].number)
@@ -65,7 +65,7 @@ def test_what_was_in_flight_waits_again_in_its_old_place() -> None:
 
 
 def test_an_acknowledged_event_is_kept_for_a_while() -> None:
-    """It is sent again on a new connection; the time counts from the first acknowledgement, so a flapping link does not renew it."""
+    """An acknowledged event is sent again on a new connection for a time that counts from its first acknowledgement."""
     clock = Clock()
     outbox = filled(*events(1), clock=clock, keep_s=60.0)  # type: ignore[arg-type]
     deliver(outbox)
@@ -86,7 +86,7 @@ def test_an_acknowledged_event_is_kept_for_a_while() -> None:
 
 
 def test_a_newer_state_makes_the_one_in_flight_needless() -> None:
-    """After a lost connection only the newest state is sent again; a late acknowledgement of the older one is harmless."""
+    """After a lost connection only the newest state is sent; a late acknowledgement of the older one does nothing."""
     outbox = filled(make_message("alarm", "pending"))
     older = take(outbox)
     outbox.put(make_message("alarm", "alarm"))
@@ -97,7 +97,7 @@ def test_a_newer_state_makes_the_one_in_flight_needless() -> None:
 
 
 def test_a_row_replaced_while_it_was_handed_over_does_not_take_the_newer_one_along() -> None:
-    """The worker may put between the publisher's `next` and its `sent`."""
+    """A message put between `next` and `sent` of the one that it replaces is kept."""
     outbox = filled(make_message("alarm", "pending"))
     older = outbox.next()
     assert older is not None
@@ -108,7 +108,7 @@ def test_a_row_replaced_while_it_was_handed_over_does_not_take_the_newer_one_alo
 
 
 def test_retained_messages_are_repeated_on_every_connection() -> None:
-    """Each retained topic's newest message waits once, behind what waits already."""
+    """On each connection the newest message of each retained topic is queued once, behind the waiting ones."""
     outbox = filled(make_message("sensor", "ok"), make_message("health", "h"), make_message("score", "s"), make_message("alarm", "normal"))
     deliver(outbox)
     outbox.put(make_message("event", "e"))
@@ -119,7 +119,7 @@ def test_retained_messages_are_repeated_on_every_connection() -> None:
 
 
 def test_the_broker_is_told_once_it_has_answered_the_newest_of_each_retained_topic() -> None:
-    """Of those that there were when the connection began; to be sent is enough at QoS 0, and a refusal is an answer, too."""
+    """A connection is settled when each retained topic at its start is sent (QoS 0) or answered; a refusal counts."""
     outbox = filled(make_message("alarm", "normal"), make_message("sensor", "ok"), make_message("health", "h"))
     deliver(outbox)
     for _ in range(2):
@@ -138,7 +138,7 @@ def test_the_broker_is_told_once_it_has_answered_the_newest_of_each_retained_top
 
 
 def test_who_has_nothing_retained_has_told_all() -> None:
-    """Events and scores do not count, and of a topic that is cleared nothing is told twice."""
+    """An outbox without retained messages is settled at once; events, scores and cleared topics do not count."""
     outbox = filled(*events(1), make_message("score", "s"))
     outbox.connected()
     assert outbox.is_answered
@@ -152,7 +152,7 @@ def test_who_has_nothing_retained_has_told_all() -> None:
 
 
 def test_a_late_score_is_not_sent() -> None:
-    """Nobody needs to know now what was heard then; it is counted, and a state is never late."""
+    """A score that is too old is dropped and counted; a state is never too old."""
     clock = Clock()
     outbox = filled(make_message("score", "s"), make_message("health", "h"), clock=clock)  # type: ignore[arg-type]
     clock.now_s += LATE_S["score"] + 0.1
@@ -161,7 +161,7 @@ def test_a_late_score_is_not_sent() -> None:
 
 
 def test_results_are_all_kept_for_a_while_whether_anybody_hears_them() -> None:
-    """Each answers a command, behind the event that the command led to; none is written to the store."""
+    """Results are kept for a limited time, behind the event of their command, and are never stored."""
     clock = Clock()
     outbox = Outbox(durable=True, clock=clock)
     for message in (make_message("event", "e"), make_message("result", "one"), make_message("result", "two")):

@@ -1,4 +1,4 @@
-"""The outbox and its limits, and what the store gets of it."""
+"""The limits of the outbox, and what it hands to the store."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ from outbox_messages import ENTRY_BYTES, Clock, deliver, events, filled, make_me
 
 
 def test_full_the_delivered_events_go_first_then_the_oldest() -> None:
-    """What the broker has had goes without being counted; states and scores take no room."""
+    """A full outbox drops delivered events uncounted, then the oldest ones counted; states and scores use no room."""
     outbox = filled(*events(1), max_bytes=3 * ENTRY_BYTES)
     deliver(outbox)
     seen = []
@@ -25,7 +25,7 @@ def test_full_the_delivered_events_go_first_then_the_oldest() -> None:
 
 
 def test_what_has_waited_too_long_goes() -> None:
-    """And is counted; what was delivered is not."""
+    """An event that has waited too long is dropped and counted; a delivered one is not counted."""
     clock = Clock()
     outbox = filled(*events(2), max_age_s=100.0, clock=clock)  # type: ignore[arg-type]
     clock.now_s += 99.0
@@ -36,7 +36,7 @@ def test_what_has_waited_too_long_goes() -> None:
 
 
 def test_an_event_goes_out_once_it_is_written() -> None:
-    """What the store has to do is told once, what is to be removed too."""
+    """An event is sent after the store has written it; additions and removals are handed to the store once."""
     outbox = filled(*events(2), durable=True, keep_s=0.0)
     assert (outbox.next(), outbox.is_written) == (None, False)
     first = outbox.changes()
@@ -50,7 +50,7 @@ def test_an_event_goes_out_once_it_is_written() -> None:
 
 
 def test_an_event_that_went_while_it_was_written_is_removed() -> None:
-    """The store must not keep what the outbox has dropped."""
+    """An event that is dropped while it is being written is removed from the store."""
     outbox = filled(*events(1), durable=True, max_bytes=ENTRY_BYTES)
     first = outbox.changes()
     outbox.put(make_message("event", "e1"))
@@ -59,7 +59,7 @@ def test_an_event_that_went_while_it_was_written_is_removed() -> None:
 
 
 def test_what_the_store_holds_goes_first() -> None:
-    """Also where it could be read only after something new had been put; numbers stay in order."""
+    """Stored events are sent before newer ones, even when the store is read later; numbers stay in order."""
     stored = [Entry(number, message, 0.0) for number, message in zip((7, 9), events(2), strict=True)]
     before, after = Outbox(max_age_s=1e9), Outbox(max_age_s=1e9)
     before.restore(stored, {"pump": b"old", "fan": b"old"})
@@ -75,7 +75,7 @@ def test_what_the_store_holds_goes_first() -> None:
 
 
 def test_an_event_and_the_record_of_its_alarm_are_written_together() -> None:
-    """One transaction has both; a newer record that comes meanwhile is written next."""
+    """An event and its alarm record are written in one transaction; a newer record is written next."""
     outbox = Outbox(durable=True)
     outbox.put(make_message("event", "e0"), alarms={"pump": b"r0"})
     first = outbox.changes()
@@ -91,7 +91,7 @@ def test_an_event_and_the_record_of_its_alarm_are_written_together() -> None:
 
 
 def test_put_says_who_has_something_to_do() -> None:
-    """An event is sent once it is written; a state at once; a record is only written."""
+    """`put` reports whether the writer or the publisher has work: an event is written first, a state sent at once."""
     outbox = Outbox(durable=True)
     assert outbox.put(make_message("event", "e")) == News(to_write=True, to_send=False)
     assert outbox.put(make_message("event", "e"), make_message("alarm", "a")) == News(to_write=True, to_send=True)
@@ -103,7 +103,7 @@ def test_put_says_who_has_something_to_do() -> None:
 
 @given(st.lists(st.sampled_from(["event", "score", "alarm", "health"]), max_size=60), st.integers(1, 20))
 def test_the_bound_holds_and_every_loss_is_counted(kinds: list[Kind], n_rows: int) -> None:
-    """Never more bytes than the bound; the events that remain are the newest, and dropped_total says how many do not."""
+    """The outbox never exceeds its bound in bytes, keeps the newest events, and counts the dropped ones."""
     outbox = Outbox(max_bytes=n_rows * ENTRY_BYTES)
     for i, kind in enumerate(kinds):
         outbox.put(make_message(kind, f"{kind}{i}"))

@@ -12,7 +12,7 @@ from outbox_messages import Clock, make_message
 
 
 class DeliveryMachine(RuleBasedStateMachine):
-    """An outbox below its bound, and a broker that may fall away, forget or refuse at any time."""
+    """An outbox below its bound, and a broker that may disconnect, lose its memory or refuse at any time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(["event", "event", "score", "alarm", "sensor", "health"]), machine=st.sampled_from(["pump", "fan"]))
     def put(self, kind: Kind, machine: str) -> None:
-        """The worker puts something."""
+        """Put a message."""
         self.n += 1
         message = make_message(kind, f"{self.n}", machine)
         self.outbox.put(message)
@@ -38,7 +38,7 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 5), answer=st.sampled_from(["heard", "refused"]))
     def send(self, limit: int, answer: str) -> None:
-        """The publisher hands rows over, and the broker takes them in order, or none of them."""
+        """Send messages; the broker takes them in order, or none of them."""
         rows = list[Entry]()
         while len(rows) < limit and (row := self.outbox.next()) is not None:
             self.outbox.sent(row)
@@ -57,12 +57,12 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     @rule()
     def cut(self) -> None:
-        """From now on what is sent does not arrive, until there is a new connection."""
+        """Cut the connection: nothing arrives until there is a new one."""
         self.is_cut = True
 
     @rule(forgets=st.booleans())
     def connect_anew(self, forgets: bool) -> None:
-        """The connection falls away, or the broker does and knows nothing any more."""
+        """Reconnect, to the same broker or to one that has lost its memory."""
         self.outbox.connection_lost()
         if forgets:
             self.heard = {"pump": [], "fan": []}
@@ -72,22 +72,22 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     @rule(wait_s=st.floats(0, 1000))
     def wait(self, wait_s: float) -> None:
-        """Time goes by."""
+        """Let time pass."""
         self.clock.now_s += wait_s
 
     @invariant()
     def events_are_heard_in_order(self) -> None:
-        """What has been heard is, for each machine, the beginning of what was put: no hole, no other order."""
+        """The events that arrived for each machine are a prefix of those that were put."""
         for machine, heard in self.heard.items():
             assert heard == self.put_events[machine][: len(heard)]
 
     @invariant()
     def all_arrives_in_the_end(self) -> None:
-        """Nothing has been given up."""
+        """Nothing was dropped."""
         assert self.outbox.dropped_total == 0
 
     def teardown(self) -> None:
-        """Given one more connection, all that there ever was arrives."""
+        """After one more connection everything has arrived."""
         self.connect_anew(forgets=True)
         while self.outbox.next() is not None:
             self.send(5, "heard")
@@ -101,7 +101,7 @@ TestDelivery = DeliveryMachine.TestCase
 
 
 def test_threads_lose_nothing() -> None:
-    """A worker puts while the publisher's thread sends and acknowledges: every event gets out once, in order."""
+    """With a worker and a publisher in two threads every event is sent once, in order."""
     outbox = Outbox()
     n_events = 2000
     delivered: list[bytes] = []

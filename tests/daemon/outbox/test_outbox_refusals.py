@@ -6,7 +6,7 @@ from outbox_messages import Clock, deliver, events, filled, make_message, take, 
 
 
 def test_a_refused_topic_is_parked_for_minutes() -> None:
-    """One event is tried, none behind it; then all, if the broker takes that. Other machines go on, and the states of this one."""
+    """After a refusal one event is tried later and the rest follow its success; other topics are not delayed."""
     clock = Clock()
     outbox = filled(*events(2), make_message("alarm", "state"), make_message("event", "other", "fan"), clock=clock)  # type: ignore[arg-type]
     wait_s = FIRST_RETRIAL_S
@@ -23,7 +23,7 @@ def test_a_refused_topic_is_parked_for_minutes() -> None:
 
 
 def test_a_refused_state_is_offered_again_unless_there_is_a_newer_one() -> None:
-    """That goes out at once: what it says is new. Meanwhile nothing counts as waiting."""
+    """A refused state is sent again later, a newer one at once; meanwhile nothing counts as waiting."""
     clock = Clock()
     outbox = filled(make_message("alarm", "a0"), make_message("sensor", "s0"), clock=clock)  # type: ignore[arg-type]
     for _ in range(2):
@@ -44,7 +44,7 @@ def test_a_refused_state_is_offered_again_unless_there_is_a_newer_one() -> None:
 
 
 def test_a_refused_state_is_not_offered_again_where_another_has_gone_out() -> None:
-    """A newer one that took its place in flight, or the same on a new connection."""
+    """A refused state is not sent again when a newer one, or a new connection, has replaced it in flight."""
     clock = Clock()
     outbox = filled(make_message("alarm", "a0"), clock=clock)  # type: ignore[arg-type]
     older = take(outbox)
@@ -67,7 +67,7 @@ def test_a_refused_state_is_not_offered_again_where_another_has_gone_out() -> No
 
 
 def test_of_many_messages_for_one_place_one_is_offered_again_first() -> None:
-    """A broker without Home Assistant may refuse all of its for ever: it hears one of them, or all once it has taken that."""
+    """Of many refused discovery messages one is tried again; the others follow when it is accepted."""
     clock = Clock()
     messages = [Message(f"homeassistant/sensor/hall_pump/{name}/config", name.encode(), 1, True, "discovery") for name in "abc"]
     outbox = filled(*messages, clock=clock)  # type: ignore[arg-type]
@@ -86,7 +86,7 @@ def test_of_many_messages_for_one_place_one_is_offered_again_first() -> None:
 
 
 def test_what_is_refused_for_ever_keeps_nothing_else_back_for_ever() -> None:
-    """Each time it is another that goes ahead, until one is taken."""
+    """Each retry takes another message of the group, until the broker accepts one."""
     clock = Clock()
     messages = [Message(f"homeassistant/sensor/hall_pump/{name}/config", name.encode(), 1, True, "discovery") for name in "abc"]
     outbox = filled(*messages, clock=clock)  # type: ignore[arg-type]
@@ -106,7 +106,7 @@ def test_what_is_refused_for_ever_keeps_nothing_else_back_for_ever() -> None:
 
 
 def test_a_refused_topic_has_a_new_chance_on_the_next_connection() -> None:
-    """One event is tried, none behind it; other machines go on."""
+    """On a new connection one event of a refused topic is tried first; other machines are not delayed."""
     outbox = filled(*events(3), make_message("event", "other", "fan"))
     outbox.refused(take(outbox).number, for_good=False)
     assert deliver(outbox) == ["other"]
@@ -119,7 +119,7 @@ def test_a_refused_topic_has_a_new_chance_on_the_next_connection() -> None:
 
 
 def test_a_message_that_is_wrong_in_itself_is_parked_for_good() -> None:
-    """Those behind it go out."""
+    """A message with a permanent fault is never sent again, and later ones are sent."""
     outbox = filled(*events(2))
     outbox.refused(take(outbox).number, for_good=True)
     assert deliver(outbox) == ["e1"]

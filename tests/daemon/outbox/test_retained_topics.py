@@ -1,4 +1,4 @@
-"""Retained topics: what has left the configuration is cleared once, and nothing else ever is."""
+"""Retained topics that have left the configuration are cleared once, and no other topic is."""
 
 from pathlib import Path
 
@@ -18,12 +18,12 @@ NAMES = st.sets(st.sampled_from("abcd"))
 
 
 def make_state(topic: str) -> Message:
-    """A state."""
+    """A retained state."""
     return Message(topic, b"{}", 1, True, "alarm")
 
 
 def deliver(outbox: Outbox) -> list[tuple[str, bytes]]:
-    """Send and acknowledge all that may go out."""
+    """Send and acknowledge everything that may be sent."""
     found = []
     while (row := outbox.next()) is not None:
         outbox.sent(row)
@@ -33,7 +33,7 @@ def deliver(outbox: Outbox) -> list[tuple[str, bytes]]:
 
 
 def test_what_belongs_no_more_is_cleared_until_the_broker_has_taken_it() -> None:
-    """On every connection anew, not after a refusal alone, and never again afterwards."""
+    """Clearing is repeated on each connection until the broker has acknowledged it."""
     outbox = Outbox()
     outbox.belong([FAN, PUMP])
     outbox.put(make_state(FAN))
@@ -54,7 +54,7 @@ def test_what_belongs_no_more_is_cleared_until_the_broker_has_taken_it() -> None
 
 
 def test_what_belongs_again_is_not_forgotten() -> None:
-    """The answer to the clearing comes when the machine is back."""
+    """A machine that returns before the clearing is acknowledged keeps its topic."""
     outbox = Outbox(durable=True)
     outbox.belong([FAN])
     outbox.written(outbox.changes())
@@ -72,7 +72,7 @@ def test_what_belongs_again_is_not_forgotten() -> None:
 
 
 def test_discovery_is_cleared_first() -> None:
-    """Whoever was told of a topic by it no longer listens when that is emptied."""
+    """Discovery is cleared before the state topics that it names."""
     topics = RetainedTopics(durable=False)
     topics.restore([FAN, DISCOVERY, PUMP])
     assert [message.topic for message in topics.belong([PUMP])] == [DISCOVERY, FAN]
@@ -80,7 +80,7 @@ def test_discovery_is_cleared_first() -> None:
 
 
 def test_a_topic_goes_out_once_it_is_written() -> None:
-    """A kill between the two would leave it at the broker for ever; a score belongs to no such topic."""
+    """A retained message is sent after its topic is stored, so that a kill cannot leave it at the broker."""
     outbox = Outbox(durable=True)
     outbox.belong([FAN])
     outbox.put(make_state(FAN))
@@ -99,7 +99,7 @@ def test_a_topic_goes_out_once_it_is_written() -> None:
 
 
 def run_once(path: Path, *belonging: str, before_opening: bool = False, deliver_it: bool = True) -> list[tuple[str, bytes]]:
-    """A life of the daemon: what it would send."""
+    """One run of the daemon: the messages that it would send."""
     outbox = Outbox(durable=True)
     writer = Writer(outbox, Store(path))
     if before_opening:
@@ -115,7 +115,7 @@ def run_once(path: Path, *belonging: str, before_opening: bool = False, deliver_
 
 @pytest.mark.parametrize("before_opening", [False, True])
 def test_it_holds_over_restarts(tmp_path: Path, before_opening: bool) -> None:
-    """Whether the disk is there at the start, or later; what was not taken is tried again in the next life."""
+    """Clearing continues over restarts, whether the disk is available at the start or later."""
     path = tmp_path / "o.sqlite"
     assert run_once(path, FAN, PUMP) == []
     assert run_once(path, FAN, PUMP) == []
@@ -126,7 +126,7 @@ def test_it_holds_over_restarts(tmp_path: Path, before_opening: bool) -> None:
 
 
 def test_what_another_node_has_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """In the log, with what takes it away; a store that is a copy knows it no more in the next life."""
+    """Topics of another node are logged once with the remedy and then forgotten."""
     path = tmp_path / "o.sqlite"
     run_once(path, FAN, PUMP)
     for _ in range(2):
@@ -141,7 +141,7 @@ def test_what_another_node_has_is_told_once(tmp_path: Path, caplog: pytest.LogCa
 
 @given(st.lists(st.tuples(NAMES, st.booleans()), min_size=1, max_size=8))
 def test_the_broker_has_what_belongs_and_nothing_else(lives: list[tuple[set[str], bool]]) -> None:
-    """Whatever leaves and comes back, and whenever the broker is away, in the end it keeps only what belongs."""
+    """After any changes and outages the broker keeps exactly the configured topics."""
     broker: set[str] = set()
     store: set[str] = set()
     for belonging, is_connected in [*lives, (lives[-1][0], True)]:
@@ -161,7 +161,7 @@ def test_the_broker_has_what_belongs_and_nothing_else(lives: list[tuple[set[str]
 
 
 def test_the_states_of_a_node() -> None:
-    """Those of the daemon, and those of each machine."""
+    """The states of a node are those of the daemon and of each machine."""
     assert find_states(Topics("aegan", "hall"), ["pump", "fan"]) == {
         "aegan/hall/status",
         "aegan/hall/health",

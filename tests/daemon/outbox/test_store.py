@@ -1,12 +1,8 @@
-"""The outbox's file: what was written is there after any end, and what is wrong with it is told."""
+"""The store: committed data survives any end of the process, and damage is reported."""
 
 import contextlib
-import os
 import resource
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +19,7 @@ TOPIC = "aegan/hall/pump/event"
 
 
 def stored(number: int, text: str = "e", topic: str = TOPIC) -> StoredEvent:
-    """An event."""
+    """An event row."""
     return StoredEvent(number, 1_770_000_000.0 + number, Message(topic, f"{text}{number}".encode(), 1, False, "event"))
 
 
@@ -39,19 +35,19 @@ def write(
     *,
     anew: bool = False,
 ) -> None:
-    """One transaction."""
+    """Write one transaction."""
     store.write(Changes(removed=list(removed), alarms=alarms or {}, topics=topics), added, anew=anew)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """In a folder that is not there yet."""
+    """A path in a folder that does not exist yet."""
     return tmp_path / "state" / "outbox.sqlite"
 
 
 @pytest.fixture
 def store(path: Path) -> Iterator[Store]:
-    """A new one, open."""
+    """A new open store."""
     made = Store(path)
     assert made.open() == NOTHING
     yield made
@@ -59,7 +55,7 @@ def store(path: Path) -> Iterator[Store]:
 
 
 def test_what_was_written_is_there(store: Store, path: Path) -> None:
-    """Rows in order, without those that were removed, and each alarm's record."""
+    """Reading gives the rows in order without the removed ones, and the record of each alarm."""
     write(store, [stored(2), stored(1)], alarms={"pump": b"r2"})
     write(store, [stored(3)], [1, 2, 99], {"pump": b"r3"})
     write(store, [], [3], {"fan": b"r0"})
@@ -69,21 +65,21 @@ def test_what_was_written_is_there(store: Store, path: Path) -> None:
 
 
 def test_it_can_be_written_anew(store: Store) -> None:
-    """All events and topics are replaced, records are only added to."""
+    """A full rewrite replaces events and topics and keeps records."""
     write(store, [stored(1)], [], {"pump": b"r1"}, TopicChanges(frozenset("a")))
     write(store, [stored(2)], [], {"fan": b"r2"}, TopicChanges(frozenset("b")), anew=True)
     assert store.open() == Stored([stored(2)], {"pump": b"r1", "fan": b"r2"}, frozenset("b"))
 
 
 def test_retained_topics_are_remembered(store: Store) -> None:
-    """Those that were added and not removed."""
+    """The store remembers the added topics without the removed ones."""
     write(store, [], topics=TopicChanges(frozenset("ab")))
     write(store, [], topics=TopicChanges(frozenset("bc"), frozenset("a")))
     assert store.open().topics == {"b", "c"}
 
 
 def test_nobody_else_gets_the_file(store: Store, path: Path) -> None:
-    """A second daemon of that node would send everything a second time."""
+    """A second daemon of the same node cannot open the store."""
     other = Store(path)
     with pytest.raises(HeldStoreError) as caught:
         other.open()
@@ -93,7 +89,7 @@ def test_nobody_else_gets_the_file(store: Store, path: Path) -> None:
 
 
 def test_who_looks_into_the_file_only_delays_a_start(store: Store, path: Path) -> None:
-    """As a second daemon it looks like one: it is told so, and over when it is over."""
+    """Another reader of the file blocks a start with a clear error, until it closes the file."""
     write(store, [stored(1)])
     store.close()
     with contextlib.closing(sqlite3.connect(path)) as reader:
@@ -103,37 +99,9 @@ def test_who_looks_into_the_file_only_delays_a_start(store: Store, path: Path) -
     assert store.open().events == [stored(1)]
 
 
-@pytest.mark.process
-def test_what_was_written_outlives_a_kill(path: Path) -> None:
-    """A process that is killed in the middle of writing leaves every transaction that it has told of."""
-    program = (
-        "import sys\nfrom pathlib import Path\nfrom aegan_monitor.outbox.event_queue import Changes\n"
-        "from aegan_monitor.outbox.store import Store, StoredEvent\n"
-        "from aegan_monitor.messages.topics import Message\n"
-        "store = Store(Path(sys.argv[1]))\nstore.open()\n"
-        "for n in range(1, 100000):\n"
-        "    payload = b'e%d' % n\n"
-        f"    event = StoredEvent(n, 0.0, Message({TOPIC!r}, payload, 1, False, 'event'))\n"
-        "    store.write(Changes(alarms={'pump': payload}), [event])\n"
-        "    print(n, flush=True)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True, env=environment) as child:
-        assert child.stdout is not None
-        for line in child.stdout:
-            if int(line) == 50:
-                break
-        child.send_signal(signal.SIGKILL)
-        told = int((child.stdout.read().split() or ["50"])[-1])
-    found = Store(path).open()
-    assert [event.number for event in found.events] == list(range(1, len(found.events) + 1))
-    assert told <= len(found.events) <= told + 1
-    assert found.alarms == {"pump": f"e{len(found.events)}".encode()}
-
-
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000], ids=["text", "broken"])
 def test_a_file_that_is_none_of_ours_is_told_and_set_aside(path: Path, content: bytes) -> None:
-    """Nothing is deleted, and a new file takes its place."""
+    """A file of another kind is renamed with a message, and a new store takes its place."""
     path.parent.mkdir()
     path.write_bytes(content)
     store = Store(path)
@@ -155,7 +123,7 @@ def test_a_file_that_is_none_of_ours_is_told_and_set_aside(path: Path, content: 
     ],
 )
 def test_a_value_of_another_type_is_damage(store: Store, path: Path, change: str) -> None:
-    """One bit makes a text a blob of the same length, and SQLite's own check finds nothing wrong with that."""
+    """A value of a wrong type counts as damage, which the integrity check of SQLite does not find."""
     write(store, [stored(1)], [], {"t": b"p"})
     store.close()
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
@@ -166,7 +134,7 @@ def test_a_value_of_another_type_is_damage(store: Store, path: Path, change: str
 
 
 def test_a_page_that_was_changed_is_found(store: Store, path: Path) -> None:
-    """Not only the header is looked at."""
+    """A changed page is found, not only a changed header."""
     write(store, [stored(number, "x" * 500) for number in range(100)])
     store.close()
     content = bytearray(path.read_bytes())
@@ -177,7 +145,7 @@ def test_a_page_that_was_changed_is_found(store: Store, path: Path) -> None:
 
 
 def test_a_file_of_a_newer_version_is_left_as_it_is(store: Store, path: Path) -> None:
-    """Byte for byte; the message says what to do."""
+    """A store of a newer version stays unchanged, with a message that says what to do."""
     write(store, [stored(1)])
     store.close()
     with contextlib.closing(sqlite3.connect(path)) as connection:
@@ -189,7 +157,7 @@ def test_a_file_of_a_newer_version_is_left_as_it_is(store: Store, path: Path) ->
 
 
 def test_a_version_that_never_was_is_damage(store: Store, path: Path) -> None:
-    """No version was ever negative."""
+    """A negative version counts as damage."""
     store.close()
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = -9")
@@ -198,7 +166,7 @@ def test_a_version_that_never_was_is_damage(store: Store, path: Path) -> None:
 
 
 def test_only_the_last_damaged_files_are_kept(path: Path) -> None:
-    """A bad disk does not fill up with them."""
+    """Only the newest damaged files are kept, so that they cannot fill the disk."""
     store = Store(path)
     path.parent.mkdir()
     for day in range(1, 6):
@@ -210,7 +178,7 @@ def test_only_the_last_damaged_files_are_kept(path: Path) -> None:
 
 
 def test_a_full_disk_changes_nothing(path: Path) -> None:
-    """It is told; what was there stays, and can be written again when there is room."""
+    """A full disk is reported, keeps the old data, and writing works again when there is room."""
     store = Store(path, max_pages=8)
     store.open()
     write(store, [stored(1)], [], {"pump": b"e1"})
@@ -223,7 +191,7 @@ def test_a_full_disk_changes_nothing(path: Path) -> None:
 
 
 def test_a_limit_of_the_system_is_a_full_disk_too(store: Store, path: Path) -> None:
-    """The kernel says so in the middle of a write."""
+    """A file size limit during a write is handled like a full disk."""
     write(store, [stored(1)])
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, before[1]))

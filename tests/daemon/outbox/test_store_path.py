@@ -1,4 +1,4 @@
-"""Where the store lies, and a folder that cannot be made."""
+"""The path of the store, and a folder that cannot be made."""
 
 import pwd
 from pathlib import Path
@@ -9,7 +9,7 @@ from aegan_monitor.outbox.store import Store, StoreError, find_path
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """As is one that is a file."""
+    """A folder that cannot be made, or is a file, is reported."""
     (tmp_path / "state").write_text("")
     with pytest.raises(StoreError) as caught:
         Store(tmp_path / "state" / "outbox.sqlite").open()
@@ -26,12 +26,12 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_where_the_file_lies(configured: str | None, environment: dict[str, str], expected: str) -> None:
-    """As configured, else systemd's folder, else the user's."""
+    """The store lies in the configured folder, else in systemd's, else in the user's."""
     assert find_path(Path(configured) if configured else None, "hall", environment) == Path(expected)
 
 
 def test_a_user_without_a_home_has_a_place_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a container with neither HOME nor an entry in passwd: where it cannot be written, events are kept in memory, as ever."""
+    """Without HOME and passwd entry there is still a path; where it cannot be written, events stay in memory."""
 
     def no_entry(uid: int) -> None:
         raise KeyError(f"getpwuid(): uid not found: {uid}")

@@ -1,4 +1,4 @@
-"""What a power cut leaves of the outbox's file: all transactions that were told of, and the next one whole or not at all."""
+"""The store after a power cut: every reported transaction is there, and the next one entirely or not at all."""
 
 import random
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ State = tuple[dict[int, bytes], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """File and log once a transaction was told of, and what they held then."""
+    """Database and log file when a transaction was reported, with the rows at that time."""
 
     state: State
     file: bytes
@@ -31,7 +31,7 @@ class Moment:
 
 
 def read(path: Path) -> State:
-    """What a start finds."""
+    """The rows that a start finds."""
     store = Store(path)
     try:
         found = store.open()
@@ -41,7 +41,7 @@ def read(path: Path) -> State:
 
 
 def write_history(path: Path, rng: random.Random) -> list[Moment]:
-    """Transactions as the writer makes them, so many that the log is brought into the file now and then."""
+    """Enough transactions of the writer to cause checkpoints of the log."""
     store = Store(path)
     store.open()
     rows: dict[int, bytes] = {}
@@ -58,7 +58,7 @@ def write_history(path: Path, rng: random.Random) -> list[Moment]:
 
 
 def test_a_power_cut_leaves_the_transaction_before_or_the_next(tmp_path: Path) -> None:
-    """Wherever it comes, also while the log is brought into the file."""
+    """A power cut at any byte, also during a checkpoint, leaves the previous or the next transaction."""
     rng = random.Random(5)
     history = write_history(tmp_path / "live.sqlite", rng)
     brought = [place for place in range(1, N_TRANSACTIONS) if history[place].file != history[place - 1].file]
@@ -79,7 +79,7 @@ def test_a_power_cut_leaves_the_transaction_before_or_the_next(tmp_path: Path) -
 
 @pytest.mark.parametrize("seed", range(scaled(30)))
 def test_a_daemon_starts_on_whatever_is_left(tmp_path: Path, seed: int) -> None:
-    """Pages of the file itself are spoiled, or it is cut: the writer goes on, and what it is given is on the disk."""
+    """With spoiled or truncated database files the writer still starts and stores new events."""
     rng = random.Random(seed)
     path = tmp_path / "o.sqlite"
     store = Store(path)
@@ -104,7 +104,7 @@ def test_a_daemon_starts_on_whatever_is_left(tmp_path: Path, seed: int) -> None:
 
 
 def test_a_kill_while_a_damaged_file_is_set_aside_is_mended(tmp_path: Path) -> None:
-    """The file is renamed, its log not yet: that is not taken for the new file's."""
+    """A kill between renaming a damaged file and its log does not give that log to the new file."""
     live, path = Store(tmp_path / "live.sqlite"), tmp_path / "o.sqlite"
     live.open()
     for number in range(1, 20):

@@ -1,4 +1,4 @@
-"""The writer: the store is as the outbox is, and whatever happens to the disk, events are sent."""
+"""The writer: it keeps the store equal to the outbox, and disk errors never stop events."""
 
 import contextlib
 import logging
@@ -19,7 +19,7 @@ from writing import LARGE, put, read
 
 
 def test_events_come_back_after_a_restart(tmp_path: Path) -> None:
-    """In order, with the record of the alarm; those that were delivered and kept long enough do not."""
+    """Undelivered events return in order with the alarm record; delivered ones past their time do not."""
     path = tmp_path / "o.sqlite"
     woken = threading.Event()
     outbox = Outbox(durable=True, keep_s=0.0)
@@ -43,7 +43,7 @@ def test_events_come_back_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_holds_nothing_up_and_is_over_when_it_is_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Events go out from memory, `problem` says why, one line tells of it; then the file has all that is left."""
+    """With a full disk events are sent from memory and `problem` says why; later the file holds what is left."""
     path = tmp_path / "o.sqlite"
     caplog.set_level(logging.INFO, "aegan_monitor.outbox.writer")
     store = Store(path, max_pages=20)
@@ -70,7 +70,7 @@ def test_a_full_disk_holds_nothing_up_and_is_over_when_it_is_over(tmp_path: Path
 
 
 def test_a_folder_that_comes_late_has_its_events_sent_first(tmp_path: Path) -> None:
-    """A disk that is mounted after the start: what it holds is not overwritten."""
+    """Events in a folder that is mounted after the start are sent first and not overwritten."""
     path = tmp_path / "disk" / "o.sqlite"
     outbox = Outbox(durable=True)
     writer = Writer(outbox, Store(path))
@@ -93,7 +93,7 @@ def test_a_folder_that_comes_late_has_its_events_sent_first(tmp_path: Path) -> N
 
 
 def test_a_file_of_a_newer_version_is_left_as_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """After a downgrade events go out from memory, one line says why, and what waits in the file is there for the newer version."""
+    """With a newer store events are sent from memory, one line says why, and the file stays unchanged."""
     path = tmp_path / "o.sqlite"
     store = Store(path)
     store.open()
@@ -115,7 +115,7 @@ def test_a_file_of_a_newer_version_is_left_as_it_is(tmp_path: Path, caplog: pyte
 
 
 def test_a_file_that_another_has_ends_the_start(tmp_path: Path) -> None:
-    """Two daemons of one node would send everything twice; and since it may be somebody who looks, the unit is to try again."""
+    """A store in use by another process ends the start with an exit code on which the unit retries."""
     path = tmp_path / "o.sqlite"
     other = Store(path)
     other.open()
@@ -126,15 +126,15 @@ def test_a_file_that_another_has_ends_the_start(tmp_path: Path) -> None:
 
 
 def test_an_error_of_our_own_does_not_hold_up_an_event(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The thread tells of what should not happen, once, and goes on as with a disk that fails."""
+    """An unexpected error is logged once, and the writer continues as with a failing disk."""
 
     class FaultyStore(Store):
-        """Fails at first."""
+        """A store that fails at first."""
 
         n_writes = 0
 
         def write(self, *arguments: object, **more: object) -> None:
-            """As ever, but for the first times."""
+            """Write, or fail at first."""
             self.n_writes += 1
             if self.n_writes <= 3:
                 raise RuntimeError("gremlins")
@@ -172,7 +172,7 @@ def test_an_error_of_our_own_does_not_hold_up_an_event(tmp_path: Path, caplog: p
     ],
 )
 def test_age_counts_over_a_restart_where_the_clock_can_be_trusted(tmp_path: Path, put_at: float, now_at: float, kept: bool) -> None:
-    """A clock that was wrong must not throw events away."""
+    """The age of events counts over a restart only if the clock is plausible, so a wrong clock drops none."""
     path = tmp_path / "o.sqlite"
     for clock in (put_at, now_at):
         outbox = Outbox(durable=True, max_age_s=100.0, clock=lambda: 0.0)

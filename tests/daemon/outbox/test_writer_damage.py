@@ -14,7 +14,7 @@ from writing import make_event, put, read
 
 
 def test_a_damaged_file_is_set_aside_at_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The daemon goes on with a new one, and says where the old one is."""
+    """A damaged file is renamed at the start, its new name is logged, and a new file is used."""
     path = tmp_path / "o.sqlite"
     path.write_bytes(b"not a database at all" * 100)
     outbox = Outbox(durable=True)
@@ -29,7 +29,7 @@ def test_a_damaged_file_is_set_aside_at_start(tmp_path: Path, caplog: pytest.Log
 
 
 def test_a_damaged_file_that_cannot_be_set_aside_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """As with a disk that cannot be written: events go out from memory, `problem` says why, and all is well once the file has gone."""
+    """If a damaged file cannot be renamed, events are sent from memory until the file has gone."""
     path = tmp_path / f"{'o' * 235}.sqlite"  # a longer name is none
     path.write_bytes(b"not a database at all" * 100)
     outbox = Outbox(durable=True)
@@ -48,22 +48,22 @@ def test_a_damaged_file_that_cannot_be_set_aside_ends_nothing(tmp_path: Path, ca
 
 
 def test_damage_that_a_write_finds_is_over_when_another_file_has_all(tmp_path: Path) -> None:
-    """The event goes out from memory; the damaged file is set aside at the next try."""
+    """Damage found by a write moves the file aside at the next attempt; the event is sent from memory."""
 
     class WornStore(Store):
-        """Its first write and the try after it find the file damaged."""
+        """A store whose first write and next opening find damage."""
 
         n_left = 2
 
         def open(self) -> Stored:
-            """As ever, but for the try after the write."""
+            """Open, or find damage after the failed write."""
             if self.n_left == 1:
                 self.n_left = 0
                 raise DamagedStoreError(f"{self.path}: damaged (flash)")
             return super().open()
 
         def write(self, *arguments: object, **more: object) -> None:
-            """As ever, but for the first time."""
+            """Write, or find damage the first time."""
             if self.n_left == 2:
                 self.n_left = 1
                 raise DamagedStoreError(f"{self.path}: damaged (flash)")
@@ -82,10 +82,10 @@ def test_damage_that_a_write_finds_is_over_when_another_file_has_all(tmp_path: P
 
 
 def test_a_disk_that_spoils_whatever_is_written_ends_nothing(tmp_path: Path) -> None:
-    """The file that takes a damaged one's place is damaged, too: that is not tried at every turn."""
+    """If each new file is damaged too, attempts are spaced and events are sent from memory."""
 
     class SpoilingStore(Store):
-        """Whatever it opens is damaged."""
+        """A store that finds damage at every opening."""
 
         n_opened = 0
 

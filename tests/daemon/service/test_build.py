@@ -1,4 +1,4 @@
-"""A new configuration changes what differs, and leaves alone what runs."""
+"""Reloads: a new configuration replaces what differs and keeps everything else running."""
 
 import gc
 import shutil
@@ -17,20 +17,20 @@ from fakes import ScriptedCapture
 
 
 def make_silent_capture(_: MachineConfig, sample_rate_hz: int) -> Capture:
-    """Nothing is opened here."""
+    """A capture that opens no device."""
     return ScriptedCapture([], sample_rate_hz)
 
 
 @pytest.fixture
 def bundles(tmp_path: Path) -> Path:
-    """A folder with two copies of the demo's bundle, `a` and `b`."""
+    """A folder with two copies of the demo bundle, `a` and `b`."""
     for name in ("a", "b"):
         shutil.copytree(demo_bundle(), tmp_path / name)
     return tmp_path
 
 
 def configure(folder: Path, machines: str, more: str = "") -> MonitorConfig:
-    """A configuration of these machines, as it would be read from a file."""
+    """A configuration of these machines, as read from a file."""
     path = folder / "monitor.yaml"
     path.write_text(f"node: box\n{more}\nmachines: {machines}\n")
     return load_config(path)
@@ -40,17 +40,17 @@ PUMP, FAN = "{name: pump, bundle: a}", "{name: fan, bundle: b}"
 
 
 def start(folder: Path, more: str = "", machines: str = f"[{PUMP}, {FAN}]") -> Setup:
-    """What runs before the reload."""
+    """The setup before the reload."""
     return build(configure(folder, machines, more), make_silent_capture)
 
 
 def reload(before: Setup, config: MonitorConfig) -> Setup:
-    """What runs after it."""
+    """The setup after the reload."""
     return build(config, make_silent_capture, before)
 
 
 def test_nothing_has_changed(bundles: Path) -> None:
-    """Every line runs on, and so does the connection."""
+    """A reload of an unchanged configuration keeps every line and the connection."""
     before = start(bundles)
     after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]", "log_level: debug\nhealth_interval_s: 5"))
     assert [line is was for line, was in zip(after.lines, before.lines, strict=True)] == [True, True]
@@ -59,7 +59,7 @@ def test_nothing_has_changed(bundles: Path) -> None:
 
 
 def test_a_capture_that_failed_begins_anew(bundles: Path) -> None:
-    """A recording that was missing may be there now; the one that is well runs on."""
+    """A reload restarts a capture that has failed, for instance on a missing recording, and keeps a healthy one."""
     before = start(bundles)
     before.lines[1].supervisor.error = CaptureError("fan.wav: no such file")
     after = reload(before, before.config)
@@ -79,7 +79,7 @@ def test_a_capture_that_failed_begins_anew(bundles: Path) -> None:
     ],
 )
 def test_what_differs_is_replaced(bundles: Path, machines: str, told: str) -> None:
-    """In the new order; the others are the very same lines."""
+    """Changed lines are replaced, the others are the same objects, and the order is that of the new configuration."""
     before = start(bundles)
     after = reload(before, configure(bundles, machines))
     assert after.tell_changes(before) == told
@@ -87,7 +87,7 @@ def test_what_differs_is_replaced(bundles: Path, machines: str, told: str) -> No
 
 
 def test_a_bundle_with_other_content_at_the_same_place(bundles: Path) -> None:
-    """Its machine is replaced, though its configuration is as it was."""
+    """Changed content of a bundle replaces its machine although the configuration is the same."""
     before = start(bundles)
     record = load_bundle(bundles / "b").record
     write_record(bundles / "b", record.model_copy(update={"calibration": record.calibration.model_copy(update={"margin": 1.5})}))
@@ -97,7 +97,7 @@ def test_a_bundle_with_other_content_at_the_same_place(bundles: Path) -> None:
 
 
 def test_the_same_content_written_anew(bundles: Path) -> None:
-    """Is no change."""
+    """Rewriting a bundle with the same content is no change."""
     before = start(bundles)
     shutil.rmtree(bundles / "b")
     shutil.copytree(demo_bundle(), bundles / "b")
@@ -105,7 +105,7 @@ def test_the_same_content_written_anew(bundles: Path) -> None:
 
 
 def test_other_inference_is_for_all(bundles: Path) -> None:
-    """A session cannot be changed: each is made anew."""
+    """Other inference settings replace all sessions."""
     before = start(bundles)
     after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]", "inference: {n_threads: 2}"))
     assert after.tell_changes(before) == "pump replaced, fan replaced"
@@ -113,7 +113,7 @@ def test_other_inference_is_for_all(bundles: Path) -> None:
 
 
 def test_equal_bundles_share_a_session_that_goes_with_its_last_machine(bundles: Path) -> None:
-    """Over reloads too, so memory does not grow with them."""
+    """Machines with equal bundles share one session, which is freed with the last of them, over reloads too."""
     before = start(bundles)
     session = weakref.ref(before.lines[0].session)
     assert before.lines[1].session is session()
@@ -136,7 +136,7 @@ def test_equal_bundles_share_a_session_that_goes_with_its_last_machine(bundles: 
     ],
 )
 def test_what_only_a_restart_can_change_is_refused(bundles: Path, more: str, key: str, was: object, wanted: object) -> None:
-    """With a line that says so."""
+    """A reload that changes a restart-only key is refused with one line."""
     before = start(bundles)
     with pytest.raises(ConfigError) as error:
         reload(before, configure(bundles, f"[{PUMP}]", more))
@@ -144,7 +144,7 @@ def test_what_only_a_restart_can_change_is_refused(bundles: Path, more: str, key
 
 
 def test_another_node_is_refused(bundles: Path) -> None:
-    """Every topic would be another."""
+    """A reload that changes the node name is refused, because every topic would change."""
     config = start(bundles).config
     assert list(find_fixed(config, config.model_copy(update={"node": "hall"}))) == [
         "node: is box and cannot become hall by a reload; restart the daemon, or change it back"
@@ -152,7 +152,7 @@ def test_another_node_is_refused(bundles: Path) -> None:
 
 
 def test_a_bundle_that_is_not_there_is_refused(bundles: Path) -> None:
-    """Even that of a machine that runs: what is on the disk would not start."""
+    """A reload is refused when any bundle is missing, even that of a running machine."""
     before = start(bundles)
     shutil.rmtree(bundles / "b")
     with pytest.raises(BundleError, match=r"b: no such bundle folder"):
@@ -161,7 +161,7 @@ def test_a_bundle_that_is_not_there_is_refused(bundles: Path) -> None:
 
 @pytest.mark.parametrize("mqtt", [{"port": 1884}, {"client_id": "other"}, {"retry_s": 5}, {"protocol": "3.1.1"}])
 def test_another_broker_is_another_connection(bundles: Path, mqtt: dict[str, Any]) -> None:
-    """Whatever of it differs; the lines run on."""
+    """Any change of the broker settings makes a new connection and keeps the lines."""
     before = start(bundles)
     fields = ", ".join(f"{key}: {value}" for key, value in mqtt.items())
     after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]", f"mqtt: {{{fields}}}"))
@@ -170,7 +170,7 @@ def test_another_broker_is_another_connection(bundles: Path, mqtt: dict[str, Any
 
 
 def test_another_password_in_the_same_file(bundles: Path) -> None:
-    """Is another connection, too."""
+    """A changed password file makes a new connection."""
     more = "mqtt: {username: box, password_file: password}"
     (bundles / "password").write_text("old")
     before = start(bundles, more)
@@ -179,7 +179,7 @@ def test_another_password_in_the_same_file(bundles: Path) -> None:
 
 
 def test_home_assistant_needs_no_restart(bundles: Path) -> None:
-    """But a connection that hears its birth, or does not any more."""
+    """Switching Home Assistant on or off makes a new connection, because its birth topic is a subscription."""
     before = start(bundles)
     after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]", "home_assistant: {discovery: false}"))
     assert not after.has_broker_of(before)
@@ -187,7 +187,7 @@ def test_home_assistant_needs_no_restart(bundles: Path) -> None:
 
 
 def test_the_demo_is_no_bundle_for_a_microphone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is said, at every start; a recording of the demo's pump is what it is for."""
+    """Every start warns about the demo bundle on a microphone, but not on a recording of the demo pump."""
     told = "pump: its bundle is the demo's, which knows a synthesised pump alone: its alarms mean nothing here"
     capture = "{kind: file, paths: [pump.wav]}"
     start(tmp_path, machines=f"[{{name: pump, bundle: {demo_bundle()}, capture: {capture}}}]")

@@ -1,4 +1,4 @@
-"""The queue of commands: what reaches the worker, and what a flood of commands can do."""
+"""The command queue: which commands reach the worker, and the limits for a flood of them."""
 
 import logging
 import time
@@ -11,6 +11,7 @@ from aegan_monitor.messages.commands import Refusal
 from aegan_monitor.messages.payloads import Command
 from aegan_monitor.mqtt.incoming import Received
 from aegan_monitor.service.command_queue import MAX_WAITING, CommandQueue
+from publishers import Clock
 
 TOPIC = "aegan/hall/pump/command"
 ACKNOWLEDGE = b'{"command":"acknowledge","id":"7"}'
@@ -18,28 +19,19 @@ OBEYED = Command(command="acknowledge", id="7")
 
 
 def received(payload: bytes = ACKNOWLEDGE, machine: str = "pump", *, retained: bool = False) -> Received:
-    """A message as the connection gives it."""
+    """A message as the connection delivers it."""
     return Received(f"aegan/hall/{machine}/command", payload, retained)
 
 
 def make_queue(clock: Callable[[], float] = time.monotonic, **settings: float) -> CommandQueue:
-    """For two machines."""
+    """A command queue for two machines."""
     commands = CommandQueue(clock)
     commands.configure(CommandsConfig.model_validate(settings), ["pump", "fan"])
     return commands
 
 
-class Clock:
-    """A clock that the test sets."""
-
-    now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 def test_commands_reach_the_worker_in_order() -> None:
-    """Each with its machine; a malformed one with the reason."""
+    """Commands reach the worker in order with their machine; a malformed command carries its error."""
     commands = make_queue()
     commands.hear(received())
     commands.hear(received(b"{", "fan"))
@@ -49,7 +41,7 @@ def test_commands_reach_the_worker_in_order() -> None:
 
 
 def test_a_retained_command_is_ignored_and_can_be_removed(caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody waits for its answer: it is told in the log, with the remedy; the remedy itself is no command."""
+    """A retained command is logged with the remedy and not obeyed; the empty message that removes it is no command."""
     caplog.set_level(logging.WARNING, "aegan_monitor")
     commands = make_queue()
     commands.hear(received(retained=True))
@@ -60,7 +52,7 @@ def test_a_retained_command_is_ignored_and_can_be_removed(caplog: pytest.LogCapt
 
 
 def test_a_flood_is_counted_and_answered_once_a_second() -> None:
-    """Ten at once, then one a second; the other machine has its own."""
+    """Each machine accepts ten commands at once, then one a second; the rest are counted."""
     clock = Clock()
     commands = make_queue(clock)
     for _ in range(1000):
@@ -77,7 +69,7 @@ def test_a_flood_is_counted_and_answered_once_a_second() -> None:
 
 
 def test_a_worker_that_hangs_blocks_nobody() -> None:
-    """What does not fit is counted."""
+    """Commands that do not fit into the queue are counted, and the caller is not blocked."""
     commands = make_queue(max_per_s=1000.0)
     for _ in range(MAX_WAITING + 5):
         commands.hear(received())
@@ -86,7 +78,7 @@ def test_a_worker_that_hangs_blocks_nobody() -> None:
 
 
 def test_a_command_wakes_the_worker() -> None:
-    """Each one that waits; the worker does not look for them all the time."""
+    """Each queued command wakes the worker, so that it need not poll."""
     woken: list[bool] = []
     commands = CommandQueue()
     commands.notify = lambda: woken.append(True)
@@ -97,7 +89,7 @@ def test_a_command_wakes_the_worker() -> None:
 
 
 def test_only_configured_machines_are_heard() -> None:
-    """A reload may change which; a command for any other is counted, and nothing else."""
+    """A command for a machine outside the configuration is counted and dropped; a reload changes the set."""
     commands = make_queue()
     commands.hear(received(machine="yard"))
     assert (commands.take(), commands.refused_total) == ([], 1)

@@ -1,4 +1,4 @@
-"""What `run` shows on a terminal."""
+"""The lines that `run` shows on a terminal."""
 
 import io
 import logging
@@ -24,14 +24,14 @@ SCORE = Score(
 
 
 def test_a_line_says_what_is_heard() -> None:
-    """Level, score of threshold and state; the fault alone while there is one."""
+    """A line shows level, score, threshold and state, or the fault alone while there is one."""
     assert describe("pump", OK, SCORE) == "pump  [##########          ]  -30.0 dBFS  D_maha 1.5 of 2  normal"
     assert describe("pump", OK, None) == "pump: listening; no decision yet"
     assert describe("pump", SensorState("missing", "plug it in"), SCORE) == "pump: sensor missing: plug it in"
 
 
 def test_lines_are_rewritten_in_place_below_the_log() -> None:
-    """A log record clears them first, whichever thread writes it, and the next drawing begins below it."""
+    """Lines are cleared before a log record of any thread and drawn again below it."""
     terminal, now_s = io.StringIO(), [0.0]
     console, handler = Console(terminal, lambda: now_s[0]), logging.StreamHandler(terminal)
     console.guard(handler)

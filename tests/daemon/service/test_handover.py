@@ -1,4 +1,4 @@
-"""From one broker to the next: the old one hears `offline`, and what it did not get, the new one does."""
+"""Handover between brokers: the old one receives `offline`, the new one receives the undelivered messages."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ TOPICS = Topics("aegan", "box")
 
 @pytest.fixture
 def brokers(tmp_path: Path) -> Iterator[tuple[Mosquitto, Mosquitto]]:
-    """Two."""
+    """Two brokers."""
     with contextlib.ExitStack() as ends:
         servers = (Mosquitto(tmp_path / "old"), Mosquitto(tmp_path / "new"))
         for server in servers:
@@ -33,13 +33,13 @@ def brokers(tmp_path: Path) -> Iterator[tuple[Mosquitto, Mosquitto]]:
 
 
 def make_publisher(outbox: Outbox, port: int) -> MqttPublisher:
-    """For the broker there."""
+    """A publisher for this broker."""
     settings = ConnectionSettings(endpoint=Endpoint("127.0.0.1", port, "aegan-box"), protocol="5", topics=TOPICS)
     return MqttPublisher(settings, outbox, retry_s=(0.05, 0.2))
 
 
 def event(number: int) -> Message:
-    """One that must arrive."""
+    """An event that must arrive."""
     cause = "D_maha 2.5 is above its threshold 2"
     payload = Event(
         id=f"id-{number}",
@@ -58,12 +58,12 @@ def event(number: int) -> Message:
 
 
 def is_event(number: int) -> Callable[[Received], bool]:
-    """Whether a message is that one."""
+    """Whether a message is that event."""
     return lambda message: message.topic == "aegan/box/pump/event" and message.json()["sequence"] == number
 
 
 def test_a_clean_hand_over(brokers: tuple[Mosquitto, Mosquitto]) -> None:
-    """Events go where the publisher is; each broker hears `online` and `offline`, none the last will."""
+    """Each broker receives the events of its time, `online` and `offline`, and no last will."""
     old, new = brokers
     outbox = Outbox()
     delivery = Delivery(make_publisher(outbox, old.port))
@@ -86,7 +86,7 @@ def test_a_clean_hand_over(brokers: tuple[Mosquitto, Mosquitto]) -> None:
 
 
 def test_away_from_a_broker_that_is_down(brokers: tuple[Mosquitto, Mosquitto]) -> None:
-    """What it never took goes to the next, and twice in a row is no trouble."""
+    """Events that a dead broker never took reach the next broker, also after two handovers in a row."""
     outbox = Outbox()
     delivery = Delivery(make_publisher(outbox, find_free_port()))
     with Subscriber(brokers[1].port) as at_new:

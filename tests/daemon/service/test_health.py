@@ -1,4 +1,4 @@
-"""What `systemctl status` shows of a machine, and how much of the time scores cover."""
+"""The status line for `systemctl status`, and the coverage of time by scores."""
 
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ OK, MISSING = SensorState("ok"), SensorState("missing", "plug it in")
 
 
 def test_a_deaf_machine_is_not_told_to_be_normal() -> None:
-    """Its fault alone is told; an alarm that is active is told all the same, until it is shelved."""
+    """A machine with a sensor fault shows the fault in place of `normal`; an active alarm is shown until it is shelved."""
     bundle = load_bundle(demo_bundle())
     judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=0.0))
     machine = Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge)
@@ -33,7 +33,7 @@ def test_a_deaf_machine_is_not_told_to_be_normal() -> None:
 
 
 def test_an_hour_of_deafness_is_seen_after_a_month() -> None:
-    """It is all of the last hour, and a 24th of the last day; a day later it is over."""
+    """One hour without scores is all of the last hour and a 24th of the last day, and is gone a day later."""
     coverage, scored_s, step_s = Coverage(0.0), 0.0, 20.0
     found: dict[float, tuple[float, float]] = {}
     for step in range(1, round(32 * 24 * HOUR_S / step_s) + 1):
@@ -50,7 +50,7 @@ def test_an_hour_of_deafness_is_seen_after_a_month() -> None:
 
 
 def test_a_young_machine_is_judged_by_its_own_time() -> None:
-    """What was before it does not count, and nothing is over 100 %."""
+    """Coverage of a new machine counts only its own time and never exceeds 100 %."""
     coverage = Coverage(1000.0)
     coverage.add(1010.0, 5.0)
     assert coverage.percent(1010.0, 5.0, HOUR_S) == 50.0

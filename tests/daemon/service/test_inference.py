@@ -1,4 +1,4 @@
-"""What machines share of their bundles, and what becomes of the others when the inference of one fails."""
+"""Shared bundles of machines, and the isolation of one machine's failing inference."""
 
 import gc
 import math
@@ -38,13 +38,13 @@ TURN_S = 5.0
 
 
 class FailingSession(OrtSession):
-    """A session that fails as a lost device does, for as long as it is `broken`."""
+    """A session that fails like a lost device while it is `broken`."""
 
     broken = True
     n_failed = 0
 
     def infer(self, segments: FloatArray) -> SegmentOutputs:
-        """As ever, or not at all."""
+        """Infer, or fail while broken."""
         if self.broken:
             self.n_failed += 1
             raise InferenceRunError("embedding.onnx: ONNX Runtime failed on cuda:\nCUDA failure 719")
@@ -52,14 +52,14 @@ class FailingSession(OrtSession):
 
 
 class FailingSessions(Sessions):
-    """Machines that decide by FAILING have a FailingSession."""
+    """Opens a FailingSession for machines that decide by FAILING."""
 
     def __init__(self, inference: InferenceConfig) -> None:
         super().__init__(inference)
         self.failing: FailingSession | None = None
 
     def open(self, bundle: Bundle, score: str) -> OrtSession:
-        """One for all of them."""
+        """One failing session for all of these machines."""
         if score != FAILING:
             return super().open(bundle, score)
         self.failing = self.failing or FailingSession(bundle, ["embedding"])
@@ -67,7 +67,7 @@ class FailingSessions(Sessions):
 
 
 class PumpCapture:
-    """Pump sound: endless, or of a length."""
+    """A capture of pump sound, endless or of a given length."""
 
     def __init__(self, sample_rate_hz: int, n_samples: float = np.inf) -> None:
         self.sample_rate_hz = sample_rate_hz
@@ -91,7 +91,7 @@ class PumpCapture:
 
 
 class HeardOutbox(Outbox):
-    """Keeps what is published, by machine."""
+    """An outbox that keeps what is published, by machine."""
 
     def __init__(self) -> None:
         super().__init__(durable=True)
@@ -99,7 +99,7 @@ class HeardOutbox(Outbox):
         self.sensors: dict[str, list[Sensor]] = {"pump": [], "fan": []}
 
     def put(self, *messages: Message, alarms: Mapping[str, bytes] = MappingProxyType({})) -> News:
-        """As ever."""
+        """Put the messages and keep them for the test."""
         for message in messages:
             name = message.topic.split("/")[2]
             if message.kind == "score":
@@ -110,7 +110,7 @@ class HeardOutbox(Outbox):
 
 
 def make(name: str, sessions: Sessions, clock: Callable[[], float], score: str | None = None) -> Line:
-    """A machine that hears a pump for ever, as fast as it is read."""
+    """A machine that hears an endless pump as fast as it is read."""
     capture = FileCaptureConfig(kind="file", paths=[Path("pump.wav")], pace="fast")
     line = make_line(
         MachineConfig(name=name, bundle=demo_bundle(), capture=capture, score=score), sessions, lambda _, rate: PumpCapture(rate)
@@ -120,7 +120,7 @@ def make(name: str, sessions: Sessions, clock: Callable[[], float], score: str |
 
 
 def test_the_failing_inference_of_one_machine_is_its_own_fault(caplog: pytest.LogCaptureFixture) -> None:
-    """It is published and logged once and retried later and later; the other machine is judged; then both are, as after a gap."""
+    """A failing inference is published, logged once and retried with back-off, while the other machine is judged."""
     now_s = 0.0
     sessions, outbox = FailingSessions(InferenceConfig()), HeardOutbox()
     worker = Worker(Topics("aegan", "hall"), outbox, CommandQueue(), lambda: now_s, lambda: now_s)
@@ -153,7 +153,7 @@ def test_the_failing_inference_of_one_machine_is_its_own_fault(caplog: pytest.Lo
 
 
 def test_the_wait_doubles_up_to_its_longest_and_begins_anew_after_a_decision() -> None:
-    """Runs in between are discarded; the first of an attempt begins as after a gap."""
+    """The wait doubles up to its limit and resets after a decision; sound in between is dropped as a gap."""
     now_s = 0.0
     retry, run = InferenceRetry(lambda: now_s), Run(np.zeros(1, np.float32), 7)
     attempts: list[float] = []
@@ -177,7 +177,7 @@ def test_the_wait_doubles_up_to_its_longest_and_begins_anew_after_a_decision() -
 
 
 def configure(folder: Path, scores: dict[str, str]) -> MonitorConfig:
-    """Machines that hear a recording of 30 s as fast as it goes."""
+    """Machines that hear a recording of 30 s at full speed."""
     machines = ", ".join(
         f"{{name: {name}, bundle: {demo_bundle()}, score: {score}, capture: {{kind: file, paths: [pump.wav], pace: fast}}}}"
         for name, score in scores.items()
@@ -190,7 +190,7 @@ def configure(folder: Path, scores: dict[str, str]) -> MonitorConfig:
 
 @pytest.mark.parametrize("scores", [{"fan": FAILING}, {"fan": FAILING, "pump": "D_maha"}])
 def test_a_recording_that_was_not_judged_ends_with_a_failure(tmp_path: Path, scores: dict[str, str]) -> None:
-    """In order, and after the machines that can be judged."""
+    """A recording that could not be scored makes `run` end with a failure, after the other machines have finished."""
     monitor = Monitor(configure(tmp_path, scores), capture=lambda _, rate: PumpCapture(rate, 30 * rate), make_sessions=FailingSessions)
     with pytest.raises(InferenceRunError, match="CUDA failure 719") as raised:
         monitor.run()
@@ -201,7 +201,7 @@ def test_a_recording_that_was_not_judged_ends_with_a_failure(tmp_path: Path, sco
 
 
 def test_machines_on_one_bundle_hold_its_arrays_once(tmp_path: Path) -> None:
-    """Wherever its copies lie, and whatever the score; with one score scratch memory, too. All of it goes with the last machine."""
+    """Machines with equal bundles share arrays and scratch memory, which are freed with the last machine."""
     sessions = Sessions(InferenceConfig())
     folders = [shutil.copytree(demo_bundle(), tmp_path / name) for name in ("a", "b")]
     lines = [

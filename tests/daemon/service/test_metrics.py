@@ -1,4 +1,4 @@
-"""The Prometheus endpoint: what is scraped over loopback is what the daemon knows, by the conventions of Prometheus."""
+"""The Prometheus endpoint: it serves the daemon's figures over loopback by the conventions of Prometheus."""
 
 import shutil
 import socket
@@ -23,7 +23,7 @@ SCORE = Score.model_validate(make_example(Score))
 
 @dataclass(frozen=True)
 class ToldReport:
-    """Says what it was told."""
+    """A report with given values."""
 
     health: Health = HEALTH
     connected: bool = True
@@ -41,7 +41,7 @@ Serve = Callable[..., int]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts an endpoint; gives its port."""
+    """Starts an endpoint and returns its port."""
     servers = []
 
     def start(report: ToldReport, port: int | None = None, retry_s: float = 0.05) -> int:
@@ -56,13 +56,13 @@ def serve() -> Iterator[Serve]:
 
 
 def answers(port: int) -> bool:
-    """Whether somebody listens."""
+    """Whether a server listens on the port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def scrape(port: int) -> str:
-    """The text that Prometheus gets."""
+    """The text that Prometheus receives."""
     wait_until(lambda: answers(port), f"an endpoint on port {port}")
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         text: str = answer.read().decode()
@@ -70,19 +70,19 @@ def scrape(port: int) -> str:
 
 
 def values(text: str) -> dict[tuple[str, str], float]:
-    """By the sample's name and machine."""
+    """The values by sample name and machine."""
     families = text_string_to_metric_families(text)
     return {(sample.name, sample.labels.get("machine", "")): sample.value for family in families for sample in family.samples}
 
 
 def test_a_metric_says_what_it_counts(serve: Serve) -> None:
-    """A command that the alarm refuses is answered, and no sign of somebody who sends rubbish."""
+    """The help text of the refused-commands counter says which commands it counts."""
     words = "Commands that were malformed, retained, too many or for no machine; not those that an alarm could not obey."
     assert f"# HELP aegan_refused_commands_total {words}\n" in scrape(serve(ToldReport()))
 
 
 def test_a_scrape_tells_what_the_daemon_knows(serve: Serve) -> None:
-    """Base units, ratios, 0 and 1 for no and yes; a label for the machine."""
+    """Metrics use base units, ratios and 0 or 1, with the machine as label."""
     found = values(scrape(serve(ToldReport())))
     assert found == pytest.approx(
         {
@@ -117,7 +117,7 @@ def test_a_scrape_tells_what_the_daemon_knows(serve: Serve) -> None:
 
 
 def test_what_is_not_heard_has_no_score(serve: Serve) -> None:
-    """An old score would look like a quiet machine; alarm and sensor are told all the same."""
+    """A machine that hears nothing has no score metric, but alarm and sensor metrics."""
     machine = HEALTH.machines["pump"].model_copy(update={"sensor": "missing", "state": "clearing", "active": True})
     health = HEALTH.model_copy(update={"machines": {"pump": machine}})
     found = values(scrape(serve(replace(ToldReport(), health=health, told={"pump": Reading(12.5, None)}))))
@@ -131,7 +131,7 @@ def test_what_is_not_heard_has_no_score(serve: Serve) -> None:
 
 
 def test_every_metric_is_there_once_and_explained(serve: Serve) -> None:
-    """HELP and TYPE for each; what ends in _total is a counter."""
+    """Each metric appears once with HELP and TYPE, and names that end in _total are counters."""
     lines = scrape(serve(ToldReport())).splitlines()
     for row in (*OF_NODE, *OF_MACHINE):
         assert f"# HELP {row.name} {row.words}" in lines
@@ -141,7 +141,7 @@ def test_every_metric_is_there_once_and_explained(serve: Serve) -> None:
 
 @pytest.mark.prometheus
 def test_prometheus_finds_nothing_to_mend(serve: Serve) -> None:
-    """Its own linter knows the conventions for names and units."""
+    """The linter of Prometheus accepts names and units."""
     promtool = shutil.which("promtool")
     assert promtool
     done = subprocess.run([promtool, "check", "metrics"], input=scrape(serve(ToldReport())), capture_output=True, text=True, check=False)
@@ -149,7 +149,7 @@ def test_prometheus_finds_nothing_to_mend(serve: Serve) -> None:
 
 
 def test_a_taken_port_is_told_once_and_had_later(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    """Monitoring goes on; when the port is free the endpoint is there."""
+    """A port in use is logged once, and the endpoint starts when the port is free."""
     caplog.set_level("INFO")
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = serve(ToldReport(), other.getsockname()[1])
@@ -161,7 +161,7 @@ def test_a_taken_port_is_told_once_and_had_later(serve: Serve, caplog: pytest.Lo
 
 
 def test_clients_that_are_silent_hold_up_nobody_and_are_ended(serve: Serve) -> None:
-    """However many connect at once, each is ended after 5 s."""
+    """Silent clients delay no other client and are disconnected after 5 s."""
     port = serve(ToldReport())
     scrape(port)
     clients = [socket.create_connection(("127.0.0.1", port), STEP_DEADLINE_S) for _ in range(30)]
@@ -174,13 +174,13 @@ def test_clients_that_are_silent_hold_up_nobody_and_are_ended(serve: Serve) -> N
 
 
 def test_a_machine_that_a_reload_has_just_added_waits(serve: Serve) -> None:
-    """The scrape is answered, with those that are known to both."""
+    """A scrape during a reload leaves out a machine that only part of the daemon knows yet."""
     report = ToldReport(told={"pump": Reading(12.5, SCORE), "new": Reading(0.0, None)})
     assert {machine for _, machine in values(scrape(serve(report)))} == {"", "pump"}
 
 
 def test_a_host_that_is_no_name_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """And tried again, as any other; it ends no thread."""
+    """An unresolvable host name is logged and tried again, and ends no thread."""
     server = MetricsServer("a..b", 9877, ToldReport(), retry_s=60)
     server.start()
     wait_until(lambda: caplog.messages, "a line")
@@ -192,7 +192,7 @@ def test_a_host_that_is_no_name_is_told(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_stop_ends_it() -> None:
-    """Also before it could listen at all."""
+    """`stop` ends the endpoint, even before it could listen."""
     report = ToldReport()
     server = MetricsServer("127.0.0.1", port := find_free_port(), report)
     server.start()

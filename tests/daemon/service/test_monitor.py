@@ -1,4 +1,4 @@
-"""The running daemon: systemd's watchdog is fed while every machine is judged or told to be deaf; a command in its way is answered."""
+"""The running daemon: watchdog, starts and ends, and alarms over restarts."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ LATE = "pump: its sensor is well, but nothing was decided for"
 
 
 class TricklingCapture:
-    """A sample at a time, without a gap, and so few that no clip is ever complete; `gone` unplugs it."""
+    """A capture that delivers single samples, too few for a clip; `gone` simulates an unplugged device."""
 
     def __init__(self, sample_rate_hz: int) -> None:
         self.sample_rate_hz = sample_rate_hz
@@ -63,7 +63,7 @@ class TricklingCapture:
 
 @pytest.fixture
 def systemd(tmp_path: Path) -> Iterator[socket.socket]:
-    """What the daemon tells; a queue of datagrams."""
+    """A service manager's socket; the notifications arrive in a queue."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
         bound.bind(str(tmp_path / "notify"))
         bound.setblocking(False)
@@ -71,7 +71,7 @@ def systemd(tmp_path: Path) -> Iterator[socket.socket]:
 
 
 def heard(systemd: socket.socket) -> list[bytes]:
-    """All that was told since the last time."""
+    """All notifications since the last call."""
     found = []
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -82,7 +82,7 @@ def heard(systemd: socket.socket) -> list[bytes]:
 def test_deaf_or_hung_is_not_fed_and_told_to_be_deaf_is(
     systemd: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A sensor that is well while nothing is ever decided; then the sensor's fault is told, and all is in order."""
+    """The watchdog is not fed while a healthy sensor gives no decision, but is fed while a sensor fault is published."""
     monkeypatch.setenv("WATCHDOG_USEC", f"{round(4e6 * FEED_S)}")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
     path = tmp_path / "monitor.yaml"
@@ -119,7 +119,7 @@ def test_deaf_or_hung_is_not_fed_and_told_to_be_deaf_is(
 
 
 def test_a_kill_leaves_an_alarm_that_the_next_run_continues(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The record of a machine that is here goes on; that of one that has left is removed, with an event."""
+    """After a kill the next run continues the alarm of a configured machine and removes that of an unconfigured one."""
     path = tmp_path / "outbox.sqlite"
     left = AlarmRecord(process="alarm", announced=True, event_ids=("old",), sequence=57)
     store = Store(path)
@@ -139,7 +139,7 @@ def test_a_kill_leaves_an_alarm_that_the_next_run_continues(tmp_path: Path, capl
 
 
 def test_a_start_that_fails_is_undone_in_order(systemd: socket.socket, tmp_path: Path) -> None:
-    """Whatever has begun by then ends, and what was told is on the disk."""
+    """A start that fails ends every part that has started, and pending messages are on the disk."""
     config = write_config(tmp_path, find_free_port(), "pump")
     config.write_text(f"{config.read_text()}metrics: {{port: {find_free_port()}}}\n")
 
@@ -156,7 +156,7 @@ def test_a_start_that_fails_is_undone_in_order(systemd: socket.socket, tmp_path:
 
 
 def test_a_start_without_a_thread_for_the_broker_is_undone_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where the system allows no more of them: that is what is told, and what was to be told is on the disk."""
+    """A start without a free thread for MQTT ends with that error, and pending messages are on the disk."""
     start = threading.Thread.start
 
     def refuse(thread: threading.Thread) -> None:
@@ -172,7 +172,7 @@ def test_a_start_without_a_thread_for_the_broker_is_undone_in_order(tmp_path: Pa
 
 
 def assert_is_undone(folder: Path) -> None:
-    """No thread is left, and the store knows what a machine tells."""
+    """Assert that no thread is left and that the store holds the messages of a machine."""
     assert not {"outbox", "mqtt"} & {thread.name for thread in threading.enumerate()}
     store = Store(folder / "outbox.sqlite")
     topics = store.open().topics
@@ -181,7 +181,7 @@ def assert_is_undone(folder: Path) -> None:
 
 
 def test_hung_microphones_do_not_hold_up_the_end(tmp_path: Path) -> None:
-    """Six drivers that answer nothing cost a second, not six: systemd's patience is needed for the store."""
+    """Six hung drivers delay the end by one second in total."""
     path, n_machines = tmp_path / "monitor.yaml", 6
     machines = ", ".join(f"{{name: m{number}, bundle: {demo_bundle()}}}" for number in range(n_machines))
     path.write_text(f"mqtt: {{host: 127.0.0.1, port: {find_free_port()}}}\noutbox: {{path: outbox.sqlite}}\nmachines: [{machines}]\n")
@@ -203,7 +203,7 @@ def test_hung_microphones_do_not_hold_up_the_end(tmp_path: Path) -> None:
 
 
 def test_an_end_that_comes_late_in_a_turn_is_told_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The recording ends when the last turn has looked at it, and before it is asked whether all is over."""
+    """A recording that ends late in the worker's last turn is still published as ended."""
     path = tmp_path / "monitor.yaml"
     path.write_text(
         f"mqtt: {{host: 127.0.0.1, port: {find_free_port()}}}\noutbox: {{path: outbox.sqlite}}\n"

@@ -1,4 +1,4 @@
-"""A reload is made beside the line, one at a time, and none that was asked for is forgotten."""
+"""Reloads are prepared in a separate thread, one at a time, and no request is lost."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -17,13 +17,13 @@ DEADLINE_S = 10.0
 
 
 def make_setup() -> Setup:
-    """One without lines."""
+    """A setup without lines."""
     config = MonitorConfig.model_construct()
     return Setup(config, Endpoint("localhost", 1883, "box"), Sessions(config.inference), [])
 
 
 def finish(reloader: Reloader) -> Setup | None:
-    """What the reload that is under way makes."""
+    """Wait for the result of the reload in progress."""
     found: list[Setup | None] = []
 
     def has_ended() -> bool:
@@ -36,7 +36,7 @@ def finish(reloader: Reloader) -> Setup | None:
 
 
 def test_nothing_is_made_unless_it_is_asked_for() -> None:
-    """And then once."""
+    """Each request is prepared once, and nothing without a request."""
     made = make_setup()
     reloader = Reloader(lambda _: made)
     before = make_setup()
@@ -50,7 +50,7 @@ def test_nothing_is_made_unless_it_is_asked_for() -> None:
 
 
 def test_one_that_is_asked_for_meanwhile_comes_after() -> None:
-    """It may be about a file that was written after the first had read it; two requests in the meantime are one."""
+    """Requests during a reload lead to one more reload, which reads the files again."""
     going, n_made = threading.Event(), 0
 
     def make(before: Setup) -> Setup:
@@ -77,12 +77,12 @@ def test_one_that_is_asked_for_meanwhile_comes_after() -> None:
 
 
 def refuse(_: Setup) -> Setup:
-    """As a wrong configuration does."""
+    """Raise the error of a wrong configuration."""
     raise ConfigError("monitor.yaml: mqqt: unknown key\nmonitor.yaml: nose: unknown key")
 
 
 def fail(_: Setup) -> Setup:
-    """As a fault of ours does."""
+    """Raise an unexpected error."""
     raise ZeroDivisionError("division by zero")
 
 
@@ -91,7 +91,7 @@ def fail(_: Setup) -> Setup:
     [(refuse, "monitor.yaml: mqqt: unknown key; monitor.yaml: nose: unknown key"), (fail, "ZeroDivisionError: division by zero")],
 )
 def test_one_that_fails_says_why_until_one_goes_well(make: Callable[[Setup], Setup], problem: str) -> None:
-    """In one line; whatever was raised."""
+    """A failed reload keeps its one-line reason until one succeeds, whatever the exception."""
     setup = make_setup()
     makers: Iterator[Callable[[Setup], Setup]] = iter([make, lambda before: before])
 

@@ -1,4 +1,4 @@
-"""How whoever asks for a reload learns what came of it."""
+"""The answer of a reload: how the caller of `aegan-monitor reload` receives its result."""
 
 import json
 import os
@@ -22,7 +22,7 @@ PYTHON = Path(sys.executable).name
 
 @pytest.fixture
 def hangups() -> Iterator[threading.Event]:
-    """Set once this process is asked to reload."""
+    """An event that is set when this process receives SIGHUP."""
     asked = threading.Event()
     before = signal.signal(signal.SIGHUP, lambda *_: asked.set())
     yield asked
@@ -30,7 +30,7 @@ def hangups() -> Iterator[threading.Event]:
 
 
 def answer_when_asked(asked: threading.Event, path: Path, problem: str = "") -> threading.Thread:
-    """A daemon's part."""
+    """Answer the next reload, as a daemon does."""
 
     def run() -> None:
         assert asked.wait(10.0)
@@ -42,7 +42,7 @@ def answer_when_asked(asked: threading.Event, path: Path, problem: str = "") -> 
 
 
 def test_a_reload_that_went_well_is_no_error(hangups: threading.Event, tmp_path: Path) -> None:
-    """It returns once the daemon has answered, not before."""
+    """A successful reload returns after the daemon has answered, not before."""
     path = tmp_path / "reload.json"
     thread = answer_when_asked(hangups, path)
     request_reload(os.getpid(), path)
@@ -52,7 +52,7 @@ def test_a_reload_that_went_well_is_no_error(hangups: threading.Event, tmp_path:
 
 
 def test_one_that_failed_says_why(hangups: threading.Event, tmp_path: Path) -> None:
-    """With the daemon's own line; an answer from before is not taken for this one's."""
+    """A failed reload gives the daemon's own line; an older answer is ignored."""
     path = tmp_path / "reload.json"
     write_answer(path, Answer(time.monotonic()))
     thread = answer_when_asked(hangups, path, "monitor.yaml: mqqt: unknown key; did you mean mqtt?")
@@ -63,7 +63,7 @@ def test_one_that_failed_says_why(hangups: threading.Event, tmp_path: Path) -> N
 
 
 def test_the_answer_to_another_is_not_taken(hangups: threading.Event, tmp_path: Path) -> None:
-    """A reload that was under way when this one was asked for has read what was there before: its success says nothing."""
+    """The answer to a reload that was already in progress is ignored, because it has read older files."""
     path, began_s = tmp_path / "reload.json", time.monotonic()
 
     def run() -> None:
@@ -80,7 +80,7 @@ def test_the_answer_to_another_is_not_taken(hangups: threading.Event, tmp_path: 
 
 
 def test_the_answer_from_before_a_boot_is_forgotten(hangups: threading.Event, tmp_path: Path) -> None:
-    """The clock has begun anew since, and whatever was answered then would look like an answer to all that is asked now."""
+    """An answer from before the last boot is ignored, because the boot clock has restarted."""
     path = tmp_path / "reload.json"
     write_answer(path, Answer(time.monotonic() + 1e6))
     forget_answer(path)  # the daemon starts
@@ -92,7 +92,7 @@ def test_the_answer_from_before_a_boot_is_forgotten(hangups: threading.Event, tm
 
 
 def test_no_such_process(tmp_path: Path) -> None:
-    """Told at once."""
+    """A process id that does not exist gives an error at once."""
     with pytest.raises(AeganError, match=r"^reload: process 4194305 cannot be reached \(No such process\); is the daemon running[?]$"):
         request_reload(4_194_305, tmp_path / "reload.json")  # over the largest that Linux gives
 
@@ -108,7 +108,7 @@ DEAF = "print('monitors', flush=True)\ninput()\n"
 
 @contextmanager
 def running(*command: object) -> Iterator[subprocess.Popen[str]]:
-    """A process of somebody's, once it has said so."""
+    """A running process with this program, once it has printed its first line."""
     with subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -119,21 +119,21 @@ def running(*command: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def write_program(folder: Path, program: str, name: str = "aegan-monitor") -> Path:
-    """What looks like the daemon from outside."""
+    """A program that looks like the daemon from outside."""
     path = folder / name
     path.write_text(program)
     return path
 
 
 def reload_by_hand(pid: int) -> subprocess.CompletedProcess[str]:
-    """`aegan-monitor reload` without systemd."""
+    """Run `aegan-monitor reload` without systemd."""
     environment = {name: value for name, value in os.environ.items() if name != "RUNTIME_DIRECTORY"}
     command = [sys.executable, "-m", "aegan_monitor.cli", "reload", str(pid)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_without_systemd_a_daemon_is_asked_and_its_log_answers(tmp_path: Path) -> None:
-    """The signal arrives; what came of it the command cannot know, and says where it stands."""
+    """Without systemd the signal is sent, and the command refers to the daemon's log for the result."""
     with running(sys.executable, write_program(tmp_path, RUNS), "run", "--config", "x") as daemon:
         done = reload_by_hand(daemon.pid)
         assert daemon.stdout is not None
@@ -152,7 +152,7 @@ def test_without_systemd_a_daemon_is_asked_and_its_log_answers(tmp_path: Path) -
     ],
 )
 def test_a_process_that_sighup_would_end_gets_none(words: list[str], line: str, tmp_path: Path) -> None:
-    """Whatever runs under a number that somebody mistyped, and a daemon that has not come so far."""
+    """A process without a handler for SIGHUP receives no signal."""
     (tmp_path / "starting").mkdir()
     for name, program in [("other", RUNS), ("aegan-monitor", RUNS), ("starting/aegan-monitor", DEAF)]:
         write_program(tmp_path, program, name)
@@ -165,7 +165,7 @@ def test_a_process_that_sighup_would_end_gets_none(words: list[str], line: str, 
 
 
 def test_a_reader_finds_a_whole_answer(tmp_path: Path) -> None:
-    """Whenever it reads."""
+    """A reader never sees a partly written answer."""
     path = tmp_path / "reload.json"
     write_answer(path, Answer())
 
@@ -185,5 +185,5 @@ def test_a_reader_finds_a_whole_answer(tmp_path: Path) -> None:
     ("named", "found"), [(None, None), ("", None), ("/run/a", Path("/run/a/reload.json")), ("/run/a:/run/b", Path("/run/a/reload.json"))]
 )
 def test_it_lies_where_systemd_says(named: str | None, found: Path | None) -> None:
-    """In the first of the service's run-time folders; nowhere without systemd."""
+    """The answer lies in the first runtime folder of the service; without systemd there is none."""
     assert find_answer_path(named) == found

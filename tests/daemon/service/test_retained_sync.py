@@ -1,4 +1,4 @@
-"""What the broker is to keep follows the configuration."""
+"""Retained topics follow the configuration."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ TOPICS = Topics("aegan", "hall")
 
 
 class Broker:
-    """What it keeps, when all that the outbox holds is delivered to it."""
+    """A broker's retained messages after everything in the outbox is delivered."""
 
     def __init__(self, outbox: Outbox) -> None:
         self.kept: set[str] = set()
         self._outbox = outbox
 
     def take(self) -> None:
-        """All that may go out."""
+        """Take everything that may be sent."""
         while (row := self._outbox.next()) is not None:
             self._outbox.sent(row)
             self._outbox.acknowledged(row.number)
@@ -27,12 +27,12 @@ class Broker:
 
 
 def make_config(*machines: str, **more: Any) -> MonitorConfig:
-    """With these machines."""
+    """A configuration with these machines."""
     return MonitorConfig.model_validate({"node": "hall", "machines": [{"name": name, "bundle": "b"} for name in machines], **more})
 
 
 def test_what_is_kept_follows_the_configuration() -> None:
-    """A machine comes and goes, buttons are switched off, the prefix changes, and in the end there is no discovery."""
+    """Changes of machines, buttons, prefix and discovery leave exactly the retained topics of the last configuration."""
     outbox = Outbox()
     broker = Broker(outbox)
     for machines, more, prefix, n_of_machine in (
@@ -53,7 +53,7 @@ def test_what_is_kept_follows_the_configuration() -> None:
 
 
 def test_states_of_a_machine_that_stays_are_left_alone() -> None:
-    """A reload that changes another thing clears nothing."""
+    """A reload that changes something else clears no state of a machine that stays."""
     outbox = Outbox()
     broker = Broker(outbox)
     announce(make_config("fan", "pump"), TOPICS, outbox)
@@ -65,7 +65,7 @@ def test_states_of_a_machine_that_stays_are_left_alone() -> None:
 
 
 def test_what_another_node_has_is_left() -> None:
-    """The outbox may be a copy, on a cloned card, and the other daemon alive: its topics are told, once, and left."""
+    """Retained topics of another node are logged once and not cleared, because the outbox may be a copy."""
     outbox = Outbox()
     broker = Broker(outbox)
     announce(make_config("pump"), Topics("aegan", "hall"), outbox)

@@ -1,4 +1,4 @@
-"""A line is made of parts that agree on what a clip is."""
+"""The parts of a line agree on the length of a clip and on its time."""
 
 import os
 import sys
@@ -24,13 +24,13 @@ N_STRETCHES = 3  # as many as the ring holds
 
 
 def make(capture: ScriptedCapture) -> Line:
-    """A machine with the demo's bundle."""
+    """A machine with the demo bundle."""
     return make_line(MachineConfig(name="pump", bundle=Path(demo_bundle())), Sessions(InferenceConfig()), lambda *_: capture)
 
 
 @pytest.mark.parametrize(("lacking_samples", "is_overrun", "n_decisions"), [(1, True, 0), (0, False, N_STRETCHES)])
 def test_gaps_just_before_each_decision_are_an_overrun(lacking_samples: int, is_overrun: bool, n_decisions: int) -> None:
-    """The ring's gap rate and the pipeline agree to the sample on what the first decision needs."""
+    """The ring's gap rate and the pipeline agree to the sample on the sound that a first decision needs."""
     n_samples = NEEDED_SAMPLES - lacking_samples
     starts = range(0, N_STRETCHES * n_samples, n_samples)
     capture = ScriptedCapture([[Block(np.zeros(n_samples, np.float32), start, overflowed=start > 0) for start in starts]])
@@ -46,7 +46,7 @@ def test_gaps_just_before_each_decision_are_an_overrun(lacking_samples: int, is_
 
 
 def test_each_decision_of_a_late_run_has_a_time_of_its_own() -> None:
-    """It is that of its sound, though all of them are made at one moment, 16 s after the last of it."""
+    """Decisions made together 16 s late each carry the time of their own sound."""
     line, now = make(ScriptedCapture([])), datetime(2026, 3, 1, tzinfo=UTC)
     run = Run(np.zeros(14 * 16_000, np.float32), 0, began_s=100.0, ended_s=114.0)
     scores = [payload for payload in line.machine.hear(run, now, 130.0) if isinstance(payload, Score)]
@@ -56,7 +56,7 @@ def test_each_decision_of_a_late_run_has_a_time_of_its_own() -> None:
 
 
 def test_the_watchdog_waits_for_a_whole_decision() -> None:
-    """After as long as the sensor may be silent, and with some slack."""
+    """The watchdog's limit is longer than the time after which a silent sensor is reported."""
     line = make(ScriptedCapture([]))
     assert line.deadline_s == 2 * line.config.no_data_s + NEEDED_SAMPLES / line.sample_rate_hz + SLACK_S
 
@@ -71,7 +71,7 @@ def test_standard_input_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_reload_amid_a_sample_hears_no_halves_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each makes another capture of standard input, which goes on at the very byte."""
+    """After a reload a new capture continues standard input at the next byte, so no sample is split."""
     reading, writing = os.pipe()
     values = np.arange(100, 110, dtype="<i2")
     machine = MachineConfig(name="pump", bundle=Path("b"), capture=StdinCaptureConfig(kind="stdin", sample_format="s16le"))

@@ -1,4 +1,4 @@
-"""systemd's notifications, on a real datagram socket."""
+"""Notifications to systemd, on a real datagram socket."""
 
 import contextlib
 import socket
@@ -22,7 +22,7 @@ def receiver() -> Iterator[socket.socket]:
 
 @pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract"])
 def test_each_call_is_one_datagram(receiver: socket.socket, tmp_path: Path, abstract: bool) -> None:
-    """The exact protocol of sd_notify(3), in a file system's namespace and in the abstract one."""
+    """Each call sends one datagram of sd_notify(3), over a socket in the file system or the abstract namespace."""
     address = f"@{uuid4()}" if abstract else str(tmp_path / "notify")
     receiver.bind(address.replace("@", "\0", 1) if abstract else address)
     notifier = Notifier(address)
@@ -34,7 +34,7 @@ def test_each_call_is_one_datagram(receiver: socket.socket, tmp_path: Path, abst
 
 
 def test_a_status_cannot_smuggle_another_assignment(receiver: socket.socket, tmp_path: Path) -> None:
-    """A line break in a status would begin a new variable: it becomes a space."""
+    """A line break in a status becomes a space, so it cannot start another variable."""
     receiver.bind(str(tmp_path / "notify"))
     Notifier(str(tmp_path / "notify")).status("x\nMAINPID=1")
     assert receiver.recv(4096) == b"STATUS=x MAINPID=1"
@@ -42,19 +42,19 @@ def test_a_status_cannot_smuggle_another_assignment(receiver: socket.socket, tmp
 
 @pytest.mark.parametrize("address", [None, ""])
 def test_without_a_socket_it_is_silent(address: str | None) -> None:
-    """Outside systemd nothing happens."""
+    """Without NOTIFY_SOCKET nothing is sent."""
     Notifier(address).ready()
 
 
 def test_a_socket_that_has_gone_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The monitor goes on when nobody reads; only a debug line tells."""
+    """A removed socket is logged at debug level only."""
     caplog.set_level("DEBUG", "aegan_monitor.service.systemd")
     Notifier(str(tmp_path / "gone")).watchdog()
     assert caplog.messages == [f"systemd's socket {tmp_path / 'gone'} cannot be written ([Errno 2] No such file or directory)"]
 
 
 def test_a_socket_that_nobody_reads_does_not_stop_the_monitor(receiver: socket.socket, tmp_path: Path) -> None:
-    """A full queue costs a second a message, then it is given up."""
+    """A full socket delays each message by at most one second, then the message is dropped."""
     receiver.bind(str(tmp_path / "notify"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
         filler.setblocking(False)
@@ -65,7 +65,7 @@ def test_a_socket_that_nobody_reads_does_not_stop_the_monitor(receiver: socket.s
 
 
 def test_a_reload_tells_when_it_began(receiver: socket.socket, tmp_path: Path) -> None:
-    """On the clock that systemd compares it with, in one datagram."""
+    """RELOADING=1 and MONOTONIC_USEC are sent in one datagram."""
     receiver.bind(str(tmp_path / "notify"))
     before = time.monotonic_ns() // 1000
     Notifier(str(tmp_path / "notify")).reloading()
@@ -88,5 +88,5 @@ def test_a_reload_tells_when_it_began(receiver: socket.socket, tmp_path: Path) -
     ],
 )
 def test_the_watchdog_is_fed_where_systemd_wants_it(environment: dict[str, str], interval_s: float | None) -> None:
-    """By the process that it means (7 here) alone."""
+    """Only the process named by WATCHDOG_PID (7 here) feeds the watchdog."""
     assert watchdog_interval_s(environment, 7) == interval_s

@@ -1,4 +1,4 @@
-"""The watchdog is fed while every machine is judged, or told to be deaf, in time; whatever the others do."""
+"""The watchdog is fed while every machine in time is judged or has a published sensor fault."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,14 +13,14 @@ nothing = st.sampled_from(["ok", "starting"])
 
 
 def see(watchdog: Watchdog, name: str, now_s: float, what: str) -> None:
-    """One turn of the worker: `what` is a sign of life, or a state of the sensor that is none."""
+    """One turn of the worker; `what` is a decision or a sensor state."""
     sensor = what if what in (*FAULTS, "starting") else "ok"
     watchdog.see(name, now_s, decided=what == "decided", sensor=sensor)
 
 
 @given(times, st.data())
 def test_a_machine_is_late_exactly_when_its_last_sign_is_too_old(turns_s: list[float], data: st.DataObject) -> None:
-    """A decision and a named fault are signs; a sensor that is well, or just begins, is none."""
+    """A decision and a sensor fault reset the time of a machine; the states `ok` and `starting` do not."""
     watchdog, last_s = Watchdog(), 0.0
     watchdog.watch("pump", DEADLINE_S, last_s)
     for now_s in turns_s:
@@ -33,7 +33,7 @@ def test_a_machine_is_late_exactly_when_its_last_sign_is_too_old(turns_s: list[f
 
 @given(st.lists(st.floats(0, DEADLINE_S), max_size=50), st.data())
 def test_one_that_gives_signs_in_time_is_never_late(gaps_s: list[float], data: st.DataObject) -> None:
-    """Neither just before a sign nor after it, for a year or longer."""
+    """A machine that is judged in time is never late, for a year or longer."""
     watchdog, now_s = Watchdog(), 0.0
     watchdog.watch("pump", DEADLINE_S + 1e-6, now_s)
     for gap_s in gaps_s:
@@ -45,7 +45,7 @@ def test_one_that_gives_signs_in_time_is_never_late(gaps_s: list[float], data: s
 
 @given(times, times, st.data())
 def test_no_machine_speaks_for_another(pump_s: list[float], fan_s: list[float], data: st.DataObject) -> None:
-    """Together they are late exactly when each alone would be."""
+    """Machines together are late exactly when one of them alone would be."""
     turns = sorted([(now_s, "pump") for now_s in pump_s] + [(now_s, "fan") for now_s in fan_s])
     together, alone = Watchdog(), {"pump": Watchdog(), "fan": Watchdog()}
     for name, watchdog in alone.items():
@@ -59,7 +59,7 @@ def test_no_machine_speaks_for_another(pump_s: list[float], fan_s: list[float], 
 
 
 def test_a_reload_watches_what_is_new_and_forgets_what_is_gone() -> None:
-    """One that was replaced has its whole time again; one that went is missed by nobody."""
+    """After a reload a replaced machine has its full time again, and a removed one is not watched."""
     watchdog = Watchdog()
     for name in ("pump", "fan", "yard"):
         watchdog.watch(name, DEADLINE_S, 0.0)

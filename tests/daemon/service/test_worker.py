@@ -1,4 +1,4 @@
-"""The worker: records of alarms over runs and reloads, and which threads it wakes."""
+"""The worker: alarm records over runs and reloads, and the threads that it wakes."""
 
 import math
 from collections import Counter
@@ -35,20 +35,20 @@ WANTED = st.sets(st.sampled_from(NAMES), min_size=1)
 
 
 class SilentListener(CaptureSupervisor):
-    """It hears nothing: the test fills the ring."""
+    """A capture that hears nothing; the test fills the ring."""
 
     def start(self) -> None:
-        """No thread."""
+        """Start no thread."""
 
 
 @cache
 def open_session() -> OrtSession:
-    """The demo's, which is not used."""
+    """The session of the demo bundle, which is not used."""
     return OrtSession(open_demo())
 
 
 def make_line(name: str, basis: str = "basis") -> Line:
-    """A machine whose alarm comes and goes with a single sample."""
+    """A machine whose alarm follows each single sample."""
     bundle, ring = open_demo(), Ring(1, 1)
     judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=0.0, off_delay_s=0.0))
     machine = Machine(name, SamplePipeline(bundle.record.score, 1), judge, basis)
@@ -57,7 +57,7 @@ def make_line(name: str, basis: str = "basis") -> Line:
 
 
 class Runs:
-    """Runs of the daemon on one disk, without its threads."""
+    """Successive runs of the daemon on one disk, without threads."""
 
     def __init__(self) -> None:
         self.alarms: dict[str, bytes] = {}  # on the disk
@@ -67,14 +67,14 @@ class Runs:
         self.commands = CommandQueue()
 
     def start(self, wanted: Iterable[str]) -> None:
-        """A start; what was not written is lost."""
+        """Start a run; unwritten messages of the previous run are lost."""
         self.outbox, self.lines = Outbox(durable=True), {}
         self.outbox.restore([], self.alarms)
         self.worker = Worker(TOPICS, self.outbox, self.commands, lambda: 0.0, lambda: 0.0, self.news.append)
         self.reload(set(wanted))
 
     def reload(self, wanted: set[str], replaced: Iterable[str] = (), basis: str = "basis") -> None:
-        """Machines go, come and change, as the monitor does it."""
+        """Replace the machines as the monitor does."""
         stay = {name: line for name, line in self.lines.items() if name in wanted - set(replaced)}
         for name in sorted(self.lines.keys() - stay.keys()):
             self.worker.end(self.lines[name])
@@ -91,7 +91,7 @@ class Runs:
             self.worker.turn(line)
 
     def write(self) -> Changes:
-        """The writer's turn: event and record reach the disk together."""
+        """Write event and record in one transaction, as the writer does."""
         changes = self.outbox.changes()
         self.outbox.written(changes)
         self.alarms = {**self.alarms, **changes.alarms}
@@ -100,7 +100,7 @@ class Runs:
 
 
 class AlarmsMachine(RuleBasedStateMachine):
-    """What a subscriber learns, over starts, reloads and kills at any time between two transactions."""
+    """What a subscriber receives over starts, reloads and kills at any time between two transactions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class AlarmsMachine(RuleBasedStateMachine):
         self.runs.start(wanted)
 
     def read(self) -> None:
-        """Each event ends or begins what it says, and is numbered without a hole; each reaches the disk with its record."""
+        """Check that events alternate, have consecutive numbers, and reach the disk with their record."""
         self.runs.write()
         for name, event in self.runs.events[self.n_read :]:
             self.numbers[name] += 1
@@ -127,7 +127,7 @@ class AlarmsMachine(RuleBasedStateMachine):
 
     @rule(loud=WANTED, n=st.integers(1, 3))
     def hear(self, loud: set[str], n: int) -> None:
-        """Decisions: exactly the loud machines are in alarm then."""
+        """Make decisions, after which exactly the loud machines are in alarm."""
         for _ in range(n):
             self.runs.hear(loud)
             self.read()
@@ -135,7 +135,7 @@ class AlarmsMachine(RuleBasedStateMachine):
 
     @rule(wanted=WANTED, replaced=st.sets(st.sampled_from(NAMES)))
     def reload(self, wanted: set[str], replaced: set[str]) -> None:
-        """An alarm goes on but for that of a machine that has left."""
+        """Reload: alarms continue, except those of removed machines."""
         before = set(self.open)
         self.runs.reload(wanted, replaced)
         n_before = self.n_read
@@ -145,7 +145,7 @@ class AlarmsMachine(RuleBasedStateMachine):
 
     @rule(wanted=WANTED, loud=WANTED, is_written=st.booleans())
     def kill(self, wanted: set[str], loud: set[str], is_written: bool) -> None:
-        """What was decided and not written was not sent, either; a start continues what is on the disk."""
+        """Kill: unwritten decisions were not sent, and the next start continues from the disk."""
         self.runs.hear(loud)
         if is_written:
             self.read()
@@ -160,7 +160,7 @@ TestAlarms.settings = settings(max_examples=60, stateful_step_count=25)
 
 
 def test_another_bundle_supersedes_the_alarm() -> None:
-    """By a reload; the number goes on."""
+    """A reload to another bundle supersedes the alarm, and numbering continues."""
     runs = Runs()
     runs.start({"pump"})
     runs.hear({"pump"})
@@ -170,7 +170,7 @@ def test_another_bundle_supersedes_the_alarm() -> None:
 
 
 def test_what_left_a_run_ago_is_removed_at_the_start() -> None:
-    """With an event on its own topic; not once more at the next start."""
+    """A machine removed before a start gets one `removed` event on its own topic, and none at later starts."""
     runs = Runs()
     runs.start({"fan", "pump"})
     runs.hear({"fan"})
@@ -182,7 +182,7 @@ def test_what_left_a_run_ago_is_removed_at_the_start() -> None:
 
 
 def test_only_news_wakes_a_thread() -> None:
-    """A turn without a decision wakes neither the writer nor the publisher; a score wakes the publisher; an event the writer."""
+    """A turn without news wakes no thread, a score wakes the publisher, and an event wakes the writer."""
     runs = Runs()
     runs.start({"pump"})
     runs.hear(())
@@ -198,7 +198,7 @@ def test_only_news_wakes_a_thread() -> None:
 
 
 def test_sound_and_commands_wake_the_worker() -> None:
-    """It waits for all of them at once."""
+    """Sound and commands wake the worker from one wait."""
     runs = Runs()
     runs.commands.configure(CommandsConfig(), ["pump"])
     runs.start({"pump"})

@@ -1,4 +1,4 @@
-"""The stages on the way to a broker: each fails for itself, and says so."""
+"""The stages of `check` on the way to a broker: each failure is reported at its stage."""
 
 import socket
 import threading
@@ -7,37 +7,11 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.config.broker import TlsConfig
-from aegan_monitor.errors import PublishError
 from aegan_monitor.homeassistant.discovery import list_trials
 from aegan_monitor.mqtt.endpoint import Endpoint
-from aegan_monitor.tools.broker_probe import BrokerProbe
 from aegan_monitor.tools.broker_visit import Permission
 from broker import MARKS, STEP_DEADLINE_S, Mosquitto, Subscriber, find_free_port
-
-TOPIC, COMMAND_TOPIC, COMMAND_TOPICS = "aegan/hall/check", "aegan/hall/pump/command", "aegan/hall/+/command"
-
-
-MAY_WRITE = Permission("permission to publish", {TOPIC: "aegan/hall/#"})
-RUNS_OUT_S = 2.0  # the time, where no answer comes; where one does it may take its time
-
-
-def probe(
-    endpoint: Endpoint,
-    protocol: str = "5",
-    commands: tuple[str, str] | None = None,
-    *more: Permission,
-    timeout_s: float = STEP_DEADLINE_S,
-    largest_bytes: int = 0,
-) -> tuple[list[str], str]:
-    """The stages' verdicts, and the one that failed, without the broker's name."""
-    told: list[str] = []
-    failure = ""
-    try:
-        BrokerProbe(endpoint, protocol, [MAY_WRITE, *more], commands, timeout_s, largest_bytes=largest_bytes).run(told.append)  # type: ignore[arg-type]
-    except PublishError as error:
-        failure = str(error)
-    where = f"MQTT broker {endpoint.host}:{endpoint.port}: "
-    return [line.removeprefix(where) for line in told], failure.removeprefix(where)
+from broker_stages import COMMAND_TOPIC, COMMAND_TOPICS, RUNS_OUT_S, TOPIC, probe
 
 
 @pytest.mark.broker
@@ -49,7 +23,7 @@ def probe(
     ],
 )
 def test_all_is_well(broker: Mosquitto, protocol: str, last: str) -> None:
-    """Every stage has its verdict; a daemon of that client id stays connected, and nothing is retained."""
+    """Every stage succeeds, a daemon with the same client id stays connected, and nothing is retained."""
     told, failure = probe(Endpoint("127.0.0.1", broker.port, "aegan-hall"), protocol)
     assert (told, failure) == (["DNS: 127.0.0.1", "TCP: ok", f"MQTT: ok, version {protocol}", last], "")
     assert "aegan-hall-check" in broker.log
@@ -78,7 +52,7 @@ def test_all_is_well(broker: Mosquitto, protocol: str, last: str) -> None:
     ],
 )
 def test_permission_to_subscribe(tmp_path: Path, protocol: str, acl: str, verdict: str | None, failure: str) -> None:
-    """Mosquitto grants every subscription and keeps what its ACL forbids for itself: only a word that comes back tells."""
+    """Mosquitto grants subscriptions that its ACL forbids, so only a returned message proves the permission."""
     broker = Mosquitto(tmp_path / "mosquitto", acl=acl + "\n")
     broker.start()
     timeout_s = RUNS_OUT_S if acl == "topic write #" else STEP_DEADLINE_S
@@ -115,7 +89,7 @@ TRIALS = "homeassistant/sensor/hall/check/config, homeassistant/sensor/hall_pump
     ],
 )
 def test_permission_to_tell_home_assistant(tmp_path: Path, acl: str, verdict: str | None, failure: str) -> None:
-    """Tried for the node and each machine, on topics that an access list of those alone lets us write; nothing stays behind."""
+    """Discovery permission is tried for the node and each machine, and no message is left behind."""
     first, *devices = acl.split()
     grants = [f"{MARKS}/#", TOPIC, first, *(f"homeassistant/+/{device}/+/config" for device in devices)]
     broker = Mosquitto(tmp_path / "mosquitto", acl="".join(f"topic write {grant}\n" for grant in grants) + "topic read #\n")
@@ -153,7 +127,7 @@ ENDED = f"permission to publish: the connection ended before an answer to a mess
     ],
 )
 def test_every_permission_is_tried(replies: list[bytes], lines: list[str]) -> None:
-    """Whatever became of the others, unless the broker ends the connection for one; unlike mosquitto some refuse a subscription."""
+    """Every permission is tried after a refusal, unless the broker disconnects; refused subscriptions are reported."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
@@ -182,14 +156,14 @@ def test_no_such_name() -> None:
 
 
 def test_nobody_listens() -> None:
-    """The host is there, the broker is not."""
+    """A host without a broker fails at the connection."""
     told, failure = probe(Endpoint("127.0.0.1", find_free_port(), "c"))
     assert (told, failure) == (["DNS: 127.0.0.1"], "TCP: Connection refused")
 
 
 @pytest.mark.broker
 def test_no_tls_there(broker: Mosquitto) -> None:
-    """TLS is configured, and the port speaks none."""
+    """TLS to a port without TLS fails at the handshake."""
     told, failure = probe(Endpoint("127.0.0.1", broker.port, "c", tls=TlsConfig(verify=False)))
     warned = f"warning: MQTT broker 127.0.0.1:{broker.port}: mqtt.tls.verify is false: any host that answers gets the password"
     assert told == [warned, "DNS: 127.0.0.1", "TCP: ok"]
@@ -208,7 +182,7 @@ def test_no_tls_there(broker: Mosquitto) -> None:
     ],
 )
 def test_a_peer_that_is_no_broker(reply: bytes | None, line: str) -> None:
-    """It hangs up, refuses, or says nothing."""
+    """A peer that hangs up, refuses or says nothing is reported."""
     kept = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -231,6 +205,6 @@ def test_a_peer_that_is_no_broker(reply: bytes | None, line: str) -> None:
 
 
 def test_a_folder_of_certificates_needs_no_broker(tmp_path: Path) -> None:
-    """What cannot be read is told before anything is tried."""
+    """An unreadable certificate file is reported before any connection."""
     told, failure = probe(Endpoint("127.0.0.1", find_free_port(), "c", tls=TlsConfig(ca_file=tmp_path / "none")))
     assert (told, failure) == (["DNS: 127.0.0.1"], "TCP: Connection refused")

@@ -1,46 +1,19 @@
-"""What the visit of `check` finds out about a broker, beside permissions."""
+"""What `check` finds out about a broker beside permissions."""
 
 from pathlib import Path
 
 import pytest
 
-from aegan_monitor.errors import PublishError
 from aegan_monitor.mqtt.client import LARGER_LIMIT
 from aegan_monitor.mqtt.endpoint import Endpoint
-from aegan_monitor.tools.broker_probe import BrokerProbe
-from aegan_monitor.tools.broker_visit import Permission
-from broker import STEP_DEADLINE_S, Mosquitto
-
-TOPIC, COMMAND_TOPIC, COMMAND_TOPICS = "aegan/hall/check", "aegan/hall/pump/command", "aegan/hall/+/command"
-
-
-MAY_WRITE = Permission("permission to publish", {TOPIC: "aegan/hall/#"})
-RUNS_OUT_S = 2.0  # the time, where no answer comes; where one does it may take its time
-
-
-def probe(
-    endpoint: Endpoint,
-    protocol: str = "5",
-    commands: tuple[str, str] | None = None,
-    *more: Permission,
-    timeout_s: float = STEP_DEADLINE_S,
-    largest_bytes: int = 0,
-) -> tuple[list[str], str]:
-    """The stages' verdicts, and the one that failed, without the broker's name."""
-    told: list[str] = []
-    failure = ""
-    try:
-        BrokerProbe(endpoint, protocol, [MAY_WRITE, *more], commands, timeout_s, largest_bytes=largest_bytes).run(told.append)  # type: ignore[arg-type]
-    except PublishError as error:
-        failure = str(error)
-    where = f"MQTT broker {endpoint.host}:{endpoint.port}: "
-    return [line.removeprefix(where) for line in told], failure.removeprefix(where)
+from broker import Mosquitto
+from broker_stages import probe
 
 
 @pytest.mark.broker
 @pytest.mark.parametrize(("line", "advice"), [("retain_available false", "retained messages"), ("max_qos 0", "QoS 1")])
 def test_a_broker_without_what_is_needed_fails(tmp_path: Path, line: str, advice: str) -> None:
-    """The visit has a will like the daemon's."""
+    """A broker without retained messages or QoS 1 fails, because the visit has a will like the daemon's."""
     broker = Mosquitto(tmp_path / "mosquitto", more=[line])
     broker.start()
     failure = probe(Endpoint("127.0.0.1", broker.port, "aegan-hall"))[1]
@@ -52,7 +25,7 @@ def test_a_broker_without_what_is_needed_fails(tmp_path: Path, line: str, advice
 @pytest.mark.broker
 @pytest.mark.parametrize("more", ["message_size_limit 512", "max_packet_size 512"])
 def test_the_largest_message_is_tried(tmp_path: Path, more: str) -> None:
-    """A broker that refuses it, or says at once that it will; with MQTT 3.1.1 nobody can know."""
+    """A broker that refuses the largest message fails the check; MQTT 3.1.1 cannot tell."""
     broker = Mosquitto(tmp_path / "mosquitto", more=[more])
     broker.start()
     endpoint = Endpoint("127.0.0.1", broker.port, "aegan-hall")
@@ -67,7 +40,7 @@ def test_the_largest_message_is_tried(tmp_path: Path, more: str) -> None:
 
 @pytest.mark.broker
 def test_a_user_name_that_may_be_the_client_id_is_told(tmp_path: Path) -> None:
-    """Such a broker disconnects the running daemon for a visit of the same user."""
+    """A broker that uses the user name as client id gives a warning, because a check would disconnect the daemon."""
     broker = Mosquitto(tmp_path / "mosquitto", users={"pump": "secret"}, more=["use_username_as_clientid true"])
     broker.start()
     told, _ = probe(Endpoint("127.0.0.1", broker.port, "aegan-hall", "pump", "secret"))

@@ -1,4 +1,4 @@
-"""What `aegan-monitor check` prints of a bundle; all of it at work is in `tests/integration/test_run.py`."""
+"""The lines that `aegan-monitor check` prints about a bundle; tests/integration/test_check.py runs the command."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from aegan_monitor.tools.check import check_bundle
 
 @pytest.mark.parametrize("verbose", [False, True])
 def test_four_lines_say_what_matters(verbose: bool) -> None:
-    """What the bundle is, the provider, the golden check, and what raises an alarm; the stages only where asked for."""
+    """Four lines: bundle, provider, golden check and threshold; with --verbose also every stage."""
     lines: list[str] = []
     check_bundle(demo_bundle(), InferenceConfig(), lines.append, verbose=verbose)
     stages = [line.split()[0] for line in lines if " deviation " in line]

@@ -1,4 +1,4 @@
-"""The estimate of the largest message: no real message is larger."""
+"""The estimate of the largest message is an upper bound."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from message_tables import make_example
 
 @pytest.mark.parametrize("payload", [payload for payload in PAYLOADS if payload.OURS], ids=lambda payload: payload.KIND)
 def test_an_example_is_within_the_estimate(payload: type[Payload]) -> None:
-    """And more machines make a larger health message alone."""
+    """No example exceeds the estimate, and more machines enlarge only the health message."""
     example = payload.model_validate(make_example(payload))
     estimated = estimate_bytes(payload, ["pump"])
     assert len(example.model_dump_json()) <= estimated < 4096

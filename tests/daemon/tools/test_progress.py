@@ -1,4 +1,4 @@
-"""The line that shows how far a command is."""
+"""The progress line of a command."""
 
 import io
 
@@ -8,15 +8,15 @@ from aegan_monitor.tools.progress import Progress, format_offset
 
 
 class Terminal(io.StringIO):
-    """A terminal that keeps what is written to it."""
+    """A terminal that keeps its output."""
 
     def isatty(self) -> bool:
-        """It is one."""
+        """Always true."""
         return True
 
 
 def test_a_terminal_shows_share_and_time_left() -> None:
-    """A quarter in 10 s leaves 30 s; the line is removed before another is printed."""
+    """After a quarter in 10 s the line shows 30 s left; it is cleared before other output."""
     times = iter([0.0, 10.0, 10.1, 20.0])
     terminal = Terminal()
     progress = Progress(terminal, 400, lambda: next(times))
@@ -27,7 +27,7 @@ def test_a_terminal_shows_share_and_time_left() -> None:
 
 
 def test_a_file_shows_nothing() -> None:
-    """Nor does work of unknown size on a terminal."""
+    """A file, and work of unknown size, show no progress."""
     for stream, total in ((io.StringIO(), 10), (Terminal(), 0)):
         progress = Progress(stream, total, lambda: 1e9)
         progress.show(1)
@@ -37,5 +37,5 @@ def test_a_file_shows_nothing() -> None:
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (37.9, "0:37"), (3599, "59:59"), (3757, "1:02:37")])
 def test_an_offset_is_minutes_and_seconds(seconds: float, shown: str) -> None:
-    """As players show it."""
+    """An offset is shown as minutes and seconds."""
     assert format_offset(seconds) == shown

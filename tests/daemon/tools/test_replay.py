@@ -1,4 +1,4 @@
-"""Replayed recordings: where an alarm lies, what is refused, and what is no sound."""
+"""Replayed recordings: the position of alarms, refused files, and silence."""
 
 import io
 import json
@@ -22,18 +22,18 @@ from sound_files import RATE_HZ, noise, set_data_size, write
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    """The one of the demonstration."""
+    """The demo bundle."""
     return load_bundle(demo_bundle())
 
 
 @pytest.fixture(scope="module")
 def session(bundle: Bundle) -> OrtSession:
-    """Its network."""
+    """A session of the demo bundle."""
     return OrtSession(bundle)
 
 
 class Result:
-    """What a replay gave."""
+    """The result of a replay."""
 
     def __init__(self, bundle: Bundle, session: OrtSession, paths: list[Path], channel: int | None = None, *, clips: bool = False) -> None:
         self.told: list[str] = []
@@ -58,7 +58,7 @@ def make_pump(duration_s: float, fault_from_s: float = 1e9) -> FloatArray:
 
 
 def test_an_alarm_names_file_and_offset(bundle: Bundle, session: OrtSession, tmp_path: Path) -> None:
-    """In the words and in each line of --jsonl, however the stream is cut into files."""
+    """An alarm names file and offset in the text and in --jsonl, however the stream is cut into files."""
     sound = make_pump(80, 40)
     a, b = write(tmp_path / "a.wav", sound[: 35 * RATE_HZ]), write(tmp_path / "b.wav", sound[35 * RATE_HZ :])
     result = Result(bundle, session, [a, b])
@@ -72,7 +72,7 @@ def test_an_alarm_names_file_and_offset(bundle: Bundle, session: OrtSession, tmp
 
 
 def test_silence_is_a_fault_of_the_sensor_and_not_scored(bundle: Bundle, session: OrtSession, tmp_path: Path) -> None:
-    """As by `run` with a microphone: no alarm, no decision over it, and a line that says where it begins."""
+    """Digital silence gives a line with its start, and no decision or alarm, as in `run`."""
     silence = np.zeros(30 * RATE_HZ, np.float32)
     path = write(tmp_path / "a.wav", np.concatenate([make_pump(20), silence, make_pump(20)]))
     result = Result(bundle, session, [path])
@@ -91,7 +91,7 @@ def test_silence_alone_is_not_called_sound(bundle: Bundle, session: OrtSession, 
 
 
 def test_short_pauses_are_sound(tmp_path: Path) -> None:
-    """Zeros of less than a second, also where two files meet, leave every sample where it is."""
+    """Zeros of less than a second, also across files, change no sample."""
     sound = noise(3 * RATE_HZ)
     sound[:5000] = sound[20_000:30_000] = sound[40_000:] = 0
     paths = [write(tmp_path / "a.wav", sound[:25_000]), write(tmp_path / "b.wav", np.concatenate([sound[25_000:], noise(100, 1)]))]
@@ -102,7 +102,7 @@ def test_short_pauses_are_sound(tmp_path: Path) -> None:
 
 
 def test_after_silence_a_stretch_begins_where_it_lies(tmp_path: Path) -> None:
-    """Its first run is marked, and its samples keep their place."""
+    """After silence the first run is marked as a gap, and samples keep their index."""
     sound = noise(5 * RATE_HZ)
     sound[RATE_HZ : 3 * RATE_HZ + 123] = 0
     told: list[str] = []
@@ -115,7 +115,7 @@ def test_after_silence_a_stretch_begins_where_it_lies(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("clips", [False, True])
 def test_one_odd_file_does_not_end_the_others(bundle: Bundle, session: OrtSession, tmp_path: Path, clips: bool) -> None:
-    """Whatever it is: one line each on stderr, exit code 1, and the rest as if it were not there."""
+    """Each bad file gives one line and exit code 1, and the rest is processed."""
     good = write(tmp_path / os.fsdecode(b"L\xfcfter.wav"), make_pump(12), format="WAV")
     unfinished = set_data_size(write(tmp_path / "crash.wav", make_pump(12)), 0)
     (tmp_path / "x.raw").write_bytes(bytes(1000))
@@ -132,13 +132,13 @@ def test_one_odd_file_does_not_end_the_others(bundle: Bundle, session: OrtSessio
 
 
 def test_all_odd_is_one_line_each(bundle: Bundle, session: OrtSession, tmp_path: Path) -> None:
-    """And nothing else."""
+    """Only bad files give one line each and nothing else."""
     result = Result(bundle, session, [tmp_path / "a.wav", tmp_path / "b.wav"])
     assert (result.code, result.told, len(result.warned)) == (1, [], 2)
 
 
 def test_a_channel_is_replayed_alone(bundle: Bundle, session: OrtSession, tmp_path: Path) -> None:
-    """As if it were a file of its own."""
+    """One channel gives the result of a file with that channel alone."""
     sound = make_pump(12)
     mono, array = write(tmp_path / "a.wav", sound), write(tmp_path / "b.wav", np.stack([noise(len(sound)), sound], axis=1))
     one, other = Result(bundle, session, [mono], clips=True), Result(bundle, session, [array], 1, clips=True)

@@ -1,4 +1,4 @@
-"""Operators' commands from the command line: what the daemon receives, and what the operator reads."""
+"""Commands from the command line: what the daemon receives, and what the operator reads."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ COMMAND_TOPIC, RESULT_TOPIC = "aegan/box/pump/command", "aegan/box/pump/result"
 
 @contextlib.contextmanager
 def answering(port: int, reason: str) -> Iterator[list[dict[str, Any]]]:
-    """A daemon that gives every command the same answer, behind one that is for somebody else; gives the commands that came."""
+    """A daemon with a fixed answer that first answers another client's command; gives the received commands."""
     commands: list[dict[str, Any]] = []
     subscribed = threading.Event()
 
@@ -51,7 +51,7 @@ def write_config(folder: Path, port: int) -> str:
 
 @pytest.mark.broker
 def test_an_accepted_command_ends_with_0(broker: Mosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The daemon receives the duration in seconds, and who says so."""
+    """The daemon receives the duration in seconds and the user; the exit code is 0."""
     config = write_config(tmp_path, broker.port)
     with answering(broker.port, "") as commands:
         assert main(["shelve", "pump", "--config", config, "--hours", "0.5", "--by", "Anna", "--reason", "new bearing"]) == 0
@@ -62,7 +62,7 @@ def test_an_accepted_command_ends_with_0(broker: Mosquitto, tmp_path: Path, caps
 
 @pytest.mark.broker
 def test_a_refused_command_ends_with_1_and_the_reason(broker: Mosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The reason is the daemon's."""
+    """A refused command prints the daemon's reason and ends with 1."""
     with answering(broker.port, "no alarm is active"):
         assert main(["acknowledge", "pump", "--config", write_config(tmp_path, broker.port)]) == 1
     assert "refused: no alarm is active" in capsys.readouterr().err
@@ -70,7 +70,7 @@ def test_a_refused_command_ends_with_1_and_the_reason(broker: Mosquitto, tmp_pat
 
 @pytest.mark.broker
 def test_silence_ends_with_1(broker: Mosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line names the topic, and what to check."""
+    """Without an answer one line names the topic and the remedy."""
     assert main(["unshelve", "pump", "--config", write_config(tmp_path, broker.port), "--timeout", "0.5"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert COMMAND_TOPIC in line
@@ -78,7 +78,7 @@ def test_silence_ends_with_1(broker: Mosquitto, tmp_path: Path, capsys: pytest.C
 
 
 def test_a_broker_that_is_down_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line says where."""
+    """With the broker down one line names its address."""
     assert main(["unshelve", "pump", "--config", write_config(tmp_path, 1)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "MQTT broker 127.0.0.1:1: " in line
@@ -103,6 +103,6 @@ def test_a_command_that_no_daemon_can_take_waits_for_none(
 def test_a_value_that_the_daemon_would_refuse_is_a_usage_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
 ) -> None:
-    """Nothing is sent; the line names the option."""
+    """An invalid value is a usage error that names the option, and nothing is sent."""
     assert main(["shelve", "pump", "--config", write_config(tmp_path, 1), option, value]) == 2
     assert f"shelve: {option}: " in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A real daemon is killed and started again in some states of its alarm; tests/daemon/alarm/test_restart.py has all of them."""
+"""A real daemon is killed and restarted in some alarm states; tests/daemon/alarm/test_restart.py covers all states."""
 
 import contextlib
 import signal
@@ -20,7 +20,7 @@ COMMAND_TOPIC, RESULT_TOPIC = "aegan/box/pump/command", "aegan/box/pump/result"
 
 
 def write_config(folder: Path, port: int, margin: float = 0.0) -> Path:
-    """A machine that is heard through a pipe; another margin is another policy."""
+    """A configuration with one machine that reads a pipe; another margin is another policy."""
     path = folder / "monitor.yaml"
     path.write_text(
         f"node: box\nmqtt: {{host: 127.0.0.1, port: {port}, retry_s: 1}}\noutbox: {{path: outbox.sqlite}}\nmachines: [{{name: pump, "
@@ -31,7 +31,7 @@ def write_config(folder: Path, port: int, margin: float = 0.0) -> Path:
 
 @contextlib.contextmanager
 def running(config: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    """The program, killed at the end of the block, and the pipe that it hears."""
+    """The program and its input pipe; it is killed at the end of the block."""
     command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -44,7 +44,7 @@ def running(config: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]
 
 
 def say(broker: Mosquitto, subscriber: Subscriber, payload: str) -> None:
-    """A command that is accepted."""
+    """Send a command that must be accepted."""
     n_before = len(subscriber.received(RESULT_TOPIC))
     subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-t", COMMAND_TOPIC, "-m", payload], check=True)
     wait_until(lambda: len(subscriber.received(RESULT_TOPIC)) > n_before, "an answer", DEADLINE_S)
@@ -52,7 +52,7 @@ def say(broker: Mosquitto, subscriber: Subscriber, payload: str) -> None:
 
 
 def wait_for_state(subscriber: Subscriber, n_before: int, **wanted: object) -> dict[str, object]:
-    """The first state behind the first `n_before` that says all this."""
+    """The first state after the first `n_before` that has these fields."""
 
     def fits() -> list[Received]:
         messages = subscriber.received(ALARM_TOPIC)[n_before:]
@@ -66,7 +66,7 @@ def wait_for_state(subscriber: Subscriber, n_before: int, **wanted: object) -> d
 @pytest.mark.broker
 @pytest.mark.timeout(180)
 def test_an_alarm_survives_kills(broker: Mosquitto, tmp_path: Path) -> None:
-    """Raised, acknowledged, shelved: the state after a start is the one before it, not confirmed, under the same id, without an event."""
+    """After a kill a raised, acknowledged or shelved alarm has the same state and id, unconfirmed and without an event."""
     faulty = (32_767 * Pump(41, fault_from_s=0.0).read(30 * RATE_HZ)).astype("<i2").tobytes()
     config = write_config(tmp_path, broker.port)
     with Subscriber(broker.port, "aegan/box/pump/+") as subscriber:

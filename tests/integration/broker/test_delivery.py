@@ -1,4 +1,4 @@
-"""Real daemons, a real broker and a subscriber with a session of its own, while both ends are killed at random: nothing is lost."""
+"""No event is lost while daemon and broker are killed at random, at a subscriber with a persistent session."""
 
 import contextlib
 import random
@@ -22,12 +22,12 @@ SUBSCRIBED = "Sending SUBACK to witness"
 
 
 def sequences(messages: list[Received]) -> list[int]:
-    """The numbers of events, as they arrived."""
+    """The event numbers in order of arrival."""
     return [message.json()["sequence"] for message in messages]
 
 
 def kill_broker(broker: Mosquitto, link: Link | None, pause_s: float) -> None:
-    """Kill it and start it again; with a `link` the daemon waits until the subscriber has subscribed again."""
+    """Kill and restart the broker; with a `link` the daemon stays disconnected until the subscriber has subscribed again."""
     n_subscribed = broker.log.count(SUBSCRIBED)
     if link:
         link.cut()

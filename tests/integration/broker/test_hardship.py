@@ -1,4 +1,4 @@
-"""A daemon whose broker hangs, or whose disk is full: the sound is heard all the same, and alarms go out as soon as they can."""
+"""A daemon with a hanging broker or a full disk keeps scoring and delivers alarms as soon as possible."""
 
 import json
 import resource
@@ -21,7 +21,7 @@ MOST_LATE_S = 3.0  # on a busy machine; a worker that waited for the broker woul
 
 @pytest.mark.broker
 def test_a_broker_that_hangs_does_not_delay_the_sound(broker: Mosquitto, tmp_path: Path) -> None:
-    """At the pace of a microphone: no sample is dropped, and decisions keep their time while the broker is stopped."""
+    """While the broker is stopped no sample is dropped and decisions stay on time."""
     sound = AlternatingSound()
     samples = np.frombuffer(sound.pcm, "<i2").astype(np.float32) / 32768
     path = write_wav(tmp_path / "sound.wav", np.tile(samples, 30))
@@ -48,7 +48,7 @@ def test_a_broker_that_hangs_does_not_delay_the_sound(broker: Mosquitto, tmp_pat
 
 @pytest.mark.broker
 def test_a_full_disk_holds_no_alarm_up(broker: Mosquitto, tmp_path: Path) -> None:
-    """The kernel refuses to let the file grow: events go out from memory, health says so, and it is over when there is room."""
+    """With a full disk events are sent from memory and health reports it, until there is room."""
     config = write_config(tmp_path, broker.port, more="health_interval_s: 0.5\n")
     topic = "aegan/box/health"
     with Subscriber(broker.port, "aegan/box/#") as subscriber, Daemon(config, AlternatingSound()) as daemon:

@@ -1,4 +1,4 @@
-"""Home Assistant itself: machines appear by themselves, follow the daemon, press its buttons, and go when they are taken away."""
+"""A real Home Assistant: machines appear, follow the daemon, send commands by buttons, and disappear when removed."""
 
 import json
 import re
@@ -39,7 +39,7 @@ PHONE = "notify: [{platform: file, name: notify, filename: told.txt}]\n"  # what
 
 
 class NoSound(AlternatingSound):
-    """A pipe in which nothing comes: nothing is decided."""
+    """A pipe without data, so that no decision falls."""
 
     def __init__(self) -> None:
         self.pcm = b""
@@ -47,7 +47,7 @@ class NoSound(AlternatingSound):
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    """One broker for all tests here."""
+    """One broker for all tests of this module."""
     server = Mosquitto(tmp_path_factory.mktemp("mosquitto"))
     server.start()
     yield server
@@ -56,14 +56,14 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 
 @pytest.fixture(scope="module")
 def running_home(broker: Mosquitto, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HomeAssistant]:
-    """Booted once; it takes longer than any of the tests."""
+    """One Home Assistant for all tests of this module, because its start is slow."""
     with HomeAssistant(tmp_path_factory.mktemp("home_assistant") / "home", broker.port) as found:
         yield found
 
 
 @pytest.fixture
 def home(broker: Mosquitto, running_home: HomeAssistant) -> Iterator[HomeAssistant]:
-    """At the broker, without a machine; in the end it must have nothing to complain of."""
+    """Home Assistant without machines; at the end its log must hold no complaint."""
     n_before = len(running_home.complaints)
     yield running_home
     assert [line for line in running_home.complaints[n_before:] if BROKER_GONE not in line] == []
@@ -76,18 +76,18 @@ def home(broker: Mosquitto, running_home: HomeAssistant) -> Iterator[HomeAssista
 
 
 def publish(broker: Mosquitto, topic: str, *options: str) -> None:
-    """By mosquitto_pub."""
+    """Publish with mosquitto_pub."""
     subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-t", topic, *options], check=True)
 
 
 def clear_discovery(broker: Mosquitto) -> None:
-    """As a broker that has lost what it kept."""
+    """Clear all discovery messages, as a broker that has lost its memory."""
     for message in discover(Topics("aegan", "box"), ["pump"], "homeassistant"):
         publish(broker, message.topic, "-r", "-n")
 
 
 def test_a_machine_appears_and_follows_the_daemon(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
-    """Every entity on the right device, with a state of the daemon's, and none of `check`; a killed daemon is seen at once."""
+    """Every entity has the right device and a state, none comes from `check`, and a killed daemon is shown at once."""
     config = write_config(tmp_path, broker.port)
     with Daemon(config, AlternatingSound(), 2.0, apart=True) as daemon:
         for entity, states in SHOWN.items():
@@ -110,7 +110,7 @@ def test_a_machine_appears_and_follows_the_daemon(broker: Mosquitto, tmp_path: P
 
 
 def test_buttons_publish_commands(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
-    """Each is what the daemon takes, once and not retained."""
+    """Each button publishes one valid command that is not retained."""
     with Subscriber(broker.port, "aegan/box/pump/command") as subscriber, Daemon(write_config(tmp_path, broker.port), AlternatingSound()):
         for name in ("acknowledge", "shelve_for_1_h", "unshelve", "close_alarm"):
             home.wait_for(f"button.{MACHINE}_{name}", "unknown")
@@ -127,7 +127,7 @@ def test_buttons_publish_commands(broker: Mosquitto, tmp_path: Path, home: HomeA
 
 
 def test_buttons_do_what_they_say(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
-    """An alarm that lasts is acknowledged, shelved and back, and Home Assistant sees it; the events say who it was."""
+    """Buttons acknowledge, shelve and unshelve a lasting alarm, and the events carry the user."""
     config = write_config(tmp_path, broker.port)
     config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))
     with Subscriber(broker.port, "aegan/box/pump/event") as subscriber, Daemon(config, AlternatingSound(), 2.0, apart=True):
@@ -146,7 +146,7 @@ def test_buttons_do_what_they_say(broker: Mosquitto, tmp_path: Path, home: HomeA
 
 
 def test_a_deaf_machine_does_not_look_well(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
-    """Nothing comes any more: the fault is shown and no state, but the alarm that was active still is; all is back with the sound."""
+    """A sensor fault is shown in place of the state, but an active alarm stays visible; both return with the sound."""
     config = write_config(tmp_path, broker.port)
     config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))
     sound, state, fault = AlternatingSound(), f"sensor.{MACHINE}_state", f"binary_sensor.{MACHINE}_sensor_fault"
@@ -164,7 +164,7 @@ def test_a_deaf_machine_does_not_look_well(broker: Mosquitto, tmp_path: Path, ho
 
 
 def test_all_is_there_again_after_a_restart_of_home_assistant(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
-    """Even if the broker has lost what it kept: its birth is answered."""
+    """All entities return after a restart of Home Assistant, even if the broker has lost its memory."""
     with Daemon(write_config(tmp_path, broker.port), AlternatingSound(), 2.0, apart=True):
         home.wait_for(ALARM, "on")
         home.stop()
@@ -175,7 +175,7 @@ def test_all_is_there_again_after_a_restart_of_home_assistant(broker: Mosquitto,
 
 
 def test_what_leaves_the_configuration_leaves_home_assistant(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
-    """A machine with all its entities and retained messages; then everything, where discovery is switched off."""
+    """A removed machine disappears with its retained messages, and everything when discovery is switched off."""
     config = write_config(tmp_path, broker.port)
     with Daemon(config, AlternatingSound()):
         home.wait_for(ALARM, "on")
@@ -192,7 +192,7 @@ def test_what_leaves_the_configuration_leaves_home_assistant(broker: Mosquitto, 
 
 
 def test_the_example_tells_each_alarm_once(broker: Mosquitto, tmp_path: Path, repository: Path, home: HomeAssistant) -> None:
-    """Also one that was raised while Home Assistant was away, over restarts of all three; the phone's answer becomes a command."""
+    """The example automation notifies once for each alarm over restarts, and the phone's answer becomes a command."""
     package, card = (repository / "configs" / "examples" / "home-assistant" / name for name in ("aegan-monitor.yaml", "card.yaml"))
     told, quick = home.folder / "told.txt", tmp_path / "quick.yaml"
     quick.write_text(package.read_text().replace("minutes: 5", "seconds: 1"))
@@ -200,7 +200,7 @@ def test_the_example_tells_each_alarm_once(broker: Mosquitto, tmp_path: Path, re
     config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))
 
     def lines() -> list[str]:
-        """All that the phone was told about the alarm, in order."""
+        """All notifications about the alarm, in order."""
         found = told.read_text().splitlines() if told.is_file() else []
         return [line for line in found if line.startswith(("Score ", NORMAL, "The pump's alarm"))]
 

@@ -1,4 +1,4 @@
-"""Commands that come in a turn of the worker, as the monitor stops or a reload removes their machine."""
+"""Commands that arrive while the monitor stops or a reload removes their machine."""
 
 import subprocess
 import threading
@@ -15,7 +15,7 @@ RATE_HZ = 16_000
 
 
 def say_in_a_turn(broker: Mosquitto, capture: HoldingCapture) -> None:
-    """The worker has just looked for commands, and is held; now one comes."""
+    """Hold the worker after it has read the queue, then send a command."""
     wait_until(lambda: "Sending SUBACK to aegan-box" in broker.log, "the subscription")
     capture.holds.set()
     assert capture.held.wait(10.0)
@@ -26,7 +26,7 @@ def say_in_a_turn(broker: Mosquitto, capture: HoldingCapture) -> None:
 
 @pytest.mark.broker
 def test_a_command_that_comes_as_the_monitor_stops_is_refused(broker: Mosquitto, tmp_path: Path) -> None:
-    """Nobody would obey it any more, and its sender learns so."""
+    """A command that arrives while the monitor stops is answered with a refusal."""
     capture = HoldingCapture(RATE_HZ)
     with Subscriber(broker.port, "aegan/box/pump/result") as results:
         monitor = Monitor(load_config(write_config(tmp_path, broker.port, "pump")), capture=lambda *_: capture)
@@ -40,7 +40,7 @@ def test_a_command_that_comes_as_the_monitor_stops_is_refused(broker: Mosquitto,
 
 @pytest.mark.broker
 def test_a_command_for_a_machine_that_a_reload_removes_is_refused(broker: Mosquitto, tmp_path: Path) -> None:
-    """It was heard while there was such a machine."""
+    """A queued command for a machine that a reload removes is answered with a refusal."""
     captures = {name: HoldingCapture(RATE_HZ) for name in ("pump", "fan")}
     asked, may_read = threading.Event(), threading.Event()
 

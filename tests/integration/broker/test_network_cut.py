@@ -1,4 +1,4 @@
-"""A network that is cut without a word: noticed in time, and over when it is over."""
+"""A network cut without FIN: noticed in time, and recovered from."""
 
 import time
 from datetime import datetime
@@ -16,7 +16,7 @@ KEEPALIVE_S = 10
 
 
 def logged_at(daemon: Daemon, text: str) -> float:
-    """When it logged the first line with that text, on its own wall clock, which is ours."""
+    """The wall-clock time of the first log line with that text."""
     (line, *_) = (line for line in daemon.log.splitlines() if text in line)
     return datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
 
@@ -25,7 +25,7 @@ def logged_at(daemon: Daemon, text: str) -> float:
 @pytest.mark.netns
 @pytest.mark.timeout(300)
 def test_a_cut_is_noticed_within_two_keep_alives_and_costs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The daemon says so, connects again by itself when the network is back, and every event arrives, in order."""
+    """The cut is logged, the daemon reconnects, and every event arrives in order."""
     sound = AlternatingSound()
     with Cable() as cable:
         broker = Mosquitto(tmp_path / "mosquitto", address=cable.address, through=cable.through)

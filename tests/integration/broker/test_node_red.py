@@ -1,4 +1,4 @@
-"""Node-RED itself, with the flow in configs/examples: it tells of alarms, and its button sends a command."""
+"""A real Node-RED with the flow of configs/examples: it shows alarms and sends a command."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ SETTINGS = 'module.exports = {uiHost: "127.0.0.1", flowFile: "flow.json", teleme
 
 
 class NodeRed:
-    """Node-RED with a flow, in a folder of its own; a context manager."""
+    """Node-RED with a flow in a temporary folder; a context manager."""
 
     def __init__(self, folder: Path, flow: list[dict[str, Any]]) -> None:
         folder.mkdir()
@@ -31,7 +31,7 @@ class NodeRed:
         self.lines: list[str] = []
 
     def __enter__(self) -> Self:
-        """Start, and wait until it is connected to the broker."""
+        """Start Node-RED and wait for its connection."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -44,7 +44,7 @@ class NodeRed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop."""
+        """Stop Node-RED."""
         self._process.terminate()
         try:
             self._process.wait(START_S)
@@ -55,7 +55,7 @@ class NodeRed:
         self._process.stdout.close()
 
     def told(self, text: str) -> list[str]:
-        """The lines with that text."""
+        """The debug lines with that text."""
         return [line for line in list(self.lines) if text in line]
 
     def press(self, button: str) -> None:
@@ -69,13 +69,13 @@ class NodeRed:
 
 
 def publish(broker: Mosquitto, command: str) -> None:
-    """A command for the machine."""
+    """Publish a command for the machine."""
     subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-t", "aegan/box/pump/command", "-m", command], check=True)
 
 
 @pytest.fixture
 def flow(repository: Path, broker: Mosquitto) -> list[dict[str, Any]]:
-    """The example, with this broker's address."""
+    """The example flow with the address of the test's broker."""
     nodes: list[dict[str, Any]] = json.loads((repository / "configs" / "examples" / "node-red" / "flow.json").read_text(encoding="utf-8"))
     (server,) = [node for node in nodes if node["type"] == "mqtt-broker"]
     server.update(broker="127.0.0.1", port=str(broker.port))
@@ -85,7 +85,7 @@ def flow(repository: Path, broker: Mosquitto) -> list[dict[str, Any]]:
 @pytest.mark.broker
 @pytest.mark.nodered
 def test_the_example_flow_tells_of_alarms_and_acknowledges(broker: Mosquitto, tmp_path: Path, flow: list[dict[str, Any]]) -> None:
-    """A real daemon's alarm is told, raised and cleared; so is its end; the button's command is on the machine's topic, not retained."""
+    """The flow shows a raised and a cleared alarm of a real daemon, and its button publishes an unretained command."""
     with Subscriber(broker.port, "aegan/box/pump/command") as subscriber, NodeRed(tmp_path / "node-red", flow) as node_red:
         with Daemon(write_config(tmp_path, broker.port), AlternatingSound()) as daemon:
             wait_until(lambda: node_red.told("ALARM on aegan/box/pump/event: C_linear_euclidean "), "the alarm in Node-RED", START_S)
@@ -103,7 +103,7 @@ def test_the_example_flow_tells_of_alarms_and_acknowledges(broker: Mosquitto, tm
 @pytest.mark.broker
 @pytest.mark.nodered
 def test_the_example_flow_tells_of_a_shelf(broker: Mosquitto, tmp_path: Path, flow: list[dict[str, Any]]) -> None:
-    """By whom and why; at its end, that the alarm is still there."""
+    """The flow shows a shelved alarm with user and reason, and at the end of the shelf that the alarm is still active."""
     config = write_config(tmp_path, broker.port)
     config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))
     shelve = '{"command": "shelve", "duration_s": 3600, "by": "Anna", "reason": "the bearing is ordered"}'
@@ -121,7 +121,7 @@ def test_the_example_flow_tells_of_a_shelf(broker: Mosquitto, tmp_path: Path, fl
 @pytest.mark.broker
 @pytest.mark.nodered
 def test_events_wait_for_node_red(broker: Mosquitto, tmp_path: Path, flow: list[dict[str, Any]]) -> None:
-    """What comes while it is away is told when it is back."""
+    """Events published while Node-RED is away arrive when it returns."""
     with NodeRed(tmp_path / "before", flow):
         wait_until(lambda: "\taegan/+/+/event (QoS 1)" in broker.log, "its subscription, for which the broker keeps what comes")
     with Daemon(write_config(tmp_path, broker.port), AlternatingSound()) as daemon:

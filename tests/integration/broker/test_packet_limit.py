@@ -1,4 +1,4 @@
-"""A real broker that refuses large messages (mosquitto's message_size_limit), and a real daemon that sends some."""
+"""A real broker with message_size_limit, and a daemon that sends larger messages."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ REMEDY = "raise its limit (mosquitto: message_size_limit"
     [(512, (SCORE_TOPIC, EVENT_TOPIC, ALARM_TOPIC), "homeassistant/"), (300, (SCORE_TOPIC, ALARM_TOPIC), EVENT_TOPIC)],
 )
 def test_a_message_over_the_limit_is_refused_alone(tmp_path: Path, limit_bytes: int, arriving: tuple[str, ...], refused: str) -> None:
-    """mosquitto answers with a reason that paho does not know: one connection, one log line with its remedy, and the rest arrives."""
+    """A message over the limit is refused with one log line on one connection, and the rest arrives."""
     broker = Mosquitto(tmp_path / "mosquitto", more=[f"message_size_limit {limit_bytes}"])
     broker.start()
     config = write_config(tmp_path, broker.port, more="health_interval_s: 1\n")
@@ -42,7 +42,7 @@ def test_a_message_over_the_limit_is_refused_alone(tmp_path: Path, limit_bytes: 
 
 
 def test_check_tries_the_largest_message(tmp_path: Path) -> None:
-    """It fails with the remedy where `run` would have messages refused, and passes where all of them fit."""
+    """`check` fails with a remedy where `run` would have messages refused, and passes otherwise."""
     for limit_bytes, fits in ((512, False), (4096, True)):
         broker = Mosquitto(tmp_path / f"{limit_bytes}", more=[f"message_size_limit {limit_bytes}"])
         broker.start()

@@ -1,4 +1,4 @@
-"""Prometheus itself, with the configuration in configs/examples: scrapes a daemon, and alerts when it should."""
+"""A real Prometheus with the configuration of configs/examples scrapes a daemon and raises alerts."""
 
 import json
 import shutil
@@ -48,7 +48,7 @@ NOT_HEARD = f"pump is not heard ({MONITOR}): see its sensor topic or its log"
 def test_the_example_alerts_when_it_should(
     repository: Path, tmp_path: Path, changes: dict[str, str], alert: str | None, summary: str
 ) -> None:
-    """An alarm, a sensor that says so, sound that stops without a word, a daemon that is gone; and nothing while all is well."""
+    """The example alerts on an alarm, a sensor fault, missing sound and a missing daemon, and not otherwise."""
     rules = repository / "configs" / "examples" / "prometheus" / "rules.yml"
     names = [rule["alert"] for rule in yaml.safe_load(rules.read_text(encoding="utf-8"))["groups"][0]["rules"]]
     labels = {"instance": "localhost:9877", "job": "aegan-monitor"} | ({"machine": "pump"} if "pump" in summary else {})
@@ -76,7 +76,7 @@ def prometheus(folder: Path, port: int) -> Iterator[None]:
 
 
 def ask(port: int, path: str, **query: str) -> Any:
-    """Its answer to a question; none while it starts."""
+    """The answer of Prometheus to a query; None while it starts."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=5) as answer:
             return json.load(answer)["data"]
@@ -85,7 +85,7 @@ def ask(port: int, path: str, **query: str) -> Any:
 
 
 def test_a_daemon_is_scraped(repository: Path, tmp_path: Path) -> None:
-    """The example, with ports of the test's own and no patience: the sound that was heard, and the alarm, arrive."""
+    """The example with free ports and short intervals stores coverage and alarm of a real daemon."""
     endpoint, port = find_free_port(), find_free_port()
     folder = shutil.copytree(repository / "configs" / "examples" / "prometheus", tmp_path / "prometheus")
     text = (folder / "prometheus.yml").read_text(encoding="utf-8")
@@ -98,7 +98,7 @@ def test_a_daemon_is_scraped(repository: Path, tmp_path: Path) -> None:
             return float(found["result"][0]["value"][1]) if found and found["result"] else 0.0
 
         def rules() -> list[tuple[str, str]]:
-            """Each with its health: until it is evaluated nobody knows."""
+            """The alert rules with their health."""
             return [(rule["name"], rule["health"]) for group in (ask(port, "rules") or {"groups": []})["groups"] for rule in group["rules"]]
 
         wait_until(lambda: value("aegan_scored_seconds_total") > 10, "sound in Prometheus", START_S)

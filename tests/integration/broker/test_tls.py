@@ -1,4 +1,4 @@
-"""Every way in which a broker and a daemon may not trust each other: one line of its own in the log, in `check` and in health."""
+"""Every TLS failure between broker and daemon has a line of its own in the log, in `check` and in health."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ DAEMON = [sys.executable, "-m", "aegan_monitor.cli"]
 
 
 class ServiceManager:
-    """What systemd hears from the daemon."""
+    """The notifications that systemd receives from the daemon."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -41,7 +41,7 @@ class ServiceManager:
         return [text.removeprefix("STATUS=") for text in self.heard if text.startswith("STATUS=")]
 
     def close(self) -> None:
-        """No more."""
+        """Close the socket."""
         self._socket.close()
 
 
@@ -55,7 +55,7 @@ def manager(tmp_path: Path) -> Iterator[ServiceManager]:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Authorities and certificates, by what they are."""
+    """Authorities and certificates by name."""
     folder = tmp_path_factory.mktemp("certificates")
     good, other = Authority(folder / "a"), Authority(folder / "b")
     found = {"good authority": good.certificate, "other authority": other.certificate}
@@ -68,7 +68,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @contextlib.contextmanager
 def run_daemon(config: Path, environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    """`aegan-monitor run`; it does not outlive the block."""
+    """`aegan-monitor run`, ended with the block."""
     command = [*DAEMON, "run", "--config", str(config)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         try:
@@ -79,7 +79,7 @@ def run_daemon(config: Path, environment: dict[str, str]) -> Iterator["subproces
 
 @pytest.fixture
 def brokers() -> Iterator[list[Mosquitto]]:
-    """Brokers that end with the test."""
+    """Starts brokers that end with the test."""
     made: list[Mosquitto] = []
     yield made
     for broker in made:
@@ -91,7 +91,7 @@ def brokers() -> Iterator[list[Mosquitto]]:
 def test_each_way_has_its_line(
     aegan_monitor: CommandLine, tmp_path: Path, files: dict[str, Path], manager: ServiceManager, brokers: list[Mosquitto], name: str
 ) -> None:
-    """In the daemon's log once, in what systemd shows, and as the verdict of the stage at which `check` ends; never a secret."""
+    """Each failure has its line in the log, in systemd's status and in `check`, without a secret."""
     case = CASES[name]
     broker = make_broker(tmp_path, files, case)
     brokers.append(broker)
@@ -141,7 +141,7 @@ def test_each_way_has_its_line(
 def test_tls_at_a_port_without_and_the_other_way_round(
     aegan_monitor: CommandLine, tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto], speaks_tls: bool, line: str
 ) -> None:
-    """The daemon and `check` suspect the same."""
+    """Daemon and `check` name TLS on a plain port, and plain text on a TLS port."""
     more = [f"certfile {files['good']}", f"keyfile {files['good key']}"] if speaks_tls else []
     broker = Mosquitto(tmp_path / "mosquitto", more=more)
     brokers.append(broker)
@@ -162,7 +162,7 @@ def test_tls_at_a_port_without_and_the_other_way_round(
 
 @pytest.mark.broker
 def test_health_tells_what_was_wrong_once_it_can(tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto]) -> None:
-    """A certificate that is renewed at the broker needs nothing done at the daemon; health says what it was."""
+    """After the broker's certificate is renewed the daemon reconnects, and health reports the past failure."""
     broker = make_broker(tmp_path, files, CASES["expired"])
     brokers.append(broker)
     broker.start()
@@ -191,7 +191,7 @@ def test_health_tells_what_was_wrong_once_it_can(tmp_path: Path, files: dict[str
 def test_the_example_broker_takes_a_node_and_no_other(
     aegan_monitor: CommandLine, tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto], repository: Path
 ) -> None:
-    """configs/examples/mosquitto, with its paths moved: a user may write below the node of that name, and hear its commands."""
+    """configs/examples/mosquitto lets a user write below the node of that name alone, and read its commands."""
     example = repository / "configs" / "examples" / "mosquitto"
     text = (example / "mosquitto.conf").read_text(encoding="utf-8")
     for name, path in (("ca.pem", "good authority"), ("broker.pem", "good"), ("broker.key", "good key")):

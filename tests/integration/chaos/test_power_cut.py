@@ -1,4 +1,4 @@
-"""`aegan-monitor run` is killed at a hundred random moments, in its start and while it writes, and starts clean each time."""
+"""`aegan-monitor run` is killed at random moments of its start and of its writes, and starts cleanly each time."""
 
 import json
 import random
@@ -26,7 +26,7 @@ START_DEADLINE_S = 60.0
 
 
 def read_sequences(path: Path) -> list[int]:
-    """The sequence numbers of the events on the disk, read from a copy: the next start must find all as the kill has left it."""
+    """The event numbers on the disk, read from a copy so that the next start finds the file unchanged."""
     look = path.with_name("look")
     look.mkdir()
     try:
@@ -41,7 +41,7 @@ def read_sequences(path: Path) -> list[int]:
 
 
 def kill_again_and_again(prepared: Prepared, folder: Path, sound: AlternatingSound, seed: int, port: int) -> int:
-    """One lane: the events on the disk after all kills."""
+    """The events on the disk after all kills of one lane."""
     random_numbers = random.Random(seed)
     folder.mkdir()
     config = write_config(folder, port)
@@ -69,7 +69,7 @@ def kill_again_and_again(prepared: Prepared, folder: Path, sound: AlternatingSou
 @pytest.mark.broker
 @pytest.mark.timeout(300)
 def test_a_daemon_killed_at_a_hundred_moments_loses_nothing(tmp_path: Path, figure: Callable[[str], None]) -> None:
-    """What was on the disk stays there; at last the broker comes, and gets every event once, in order, numbered without a gap."""
+    """Stored events survive every kill, and at the end the broker receives each once, in order and without a gap."""
     sound = AlternatingSound()
     broker = Mosquitto(tmp_path / "mosquitto", quiet=True)  # not started: its port is free
     lanes = [tmp_path / f"lane{lane}" for lane in range(N_LANES)]

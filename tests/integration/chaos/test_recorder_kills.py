@@ -1,8 +1,6 @@
-"""Recorders are killed at every step and at random moments: every clip under its final name is whole, and numbering continues."""
+"""A recorder killed at any step leaves only complete clips under final names, and numbering continues."""
 
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,36 +18,33 @@ from recording import RATE_HZ, noise
 N_STEPS = scaled(50, at_least=12)  # calls of the system: from an empty folder to its second clip and beyond
 N_MOMENTS = scaled(20)
 LONGEST_S = 0.15  # from a recorder's start, or its first clip
-N_COMMANDS = scaled(3)
-COMMAND_RATE_HZ = 16_000
-LONGEST_COMMAND_S = 0.4  # from its first clip
 DEADLINE_S = 60.0
 
 
 @pytest.fixture(scope="module")
 def prepared() -> Iterator[Prepared]:
-    """A process that has the recorder loaded."""
+    """A process with the recorder loaded."""
     with Prepared("recording") as process:
         yield process
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A loop in which no clip equals the one before."""
+    """A loop in which no clip equals the previous one."""
     path = tmp_path_factory.mktemp("sound") / "loop.wav"
     soundfile.write(path, noise(round(3.7 * CLIP_S * RATE_HZ)), RATE_HZ, "PCM_16")
     return path
 
 
 def start(prepared: Prepared, out: Path, sound: Path, n_calls: int = 0) -> Child:
-    """A recorder that records until it is killed, or until its n-th call of the system."""
+    """A recorder that records until it is killed, at its nth system call if given."""
     child = prepared.start("recording", "record_for_ever", [str(out), "pump", str(sound), n_calls])
     child.stdin.close()
     return child
 
 
 def finish(child: Child) -> None:
-    """Wait for its end, which was a kill."""
+    """Wait for the end of a recorder, which must be a kill."""
     child.wait(DEADLINE_S)
     with child.stderr as told:
         text = told.read().decode()
@@ -57,7 +52,7 @@ def finish(child: Child) -> None:
 
 
 def test_a_kill_before_any_step_leaves_whole_clips(prepared: Prepared, sound: Path, tmp_path: Path) -> None:
-    """And so does one of the start after it; what is unfinished is removed."""
+    """A kill before any step of a recorder, or of its next start, leaves complete clips; unfinished files are removed."""
     dice, n_removed, n_left = random.Random(1), 0, 0
     for step in range(1, N_STEPS + 1):
         out = tmp_path / str(step)
@@ -75,7 +70,7 @@ def test_a_kill_before_any_step_leaves_whole_clips(prepared: Prepared, sound: Pa
 
 
 def test_kills_at_random_moments_lose_nothing(prepared: Prepared, sound: Path, tmp_path: Path) -> None:
-    """What was there before a kill is there after it, and the next clip gets the next number."""
+    """After kills at random moments all clips are kept, and the next clip has the next number."""
     dice = random.Random(2)
     kept: dict[str, bytes] = {}
     for number in range(N_MOMENTS):
@@ -87,31 +82,3 @@ def test_kills_at_random_moments_lose_nothing(prepared: Prepared, sound: Path, t
         finish(child)
         kept = assert_whole(tmp_path, "pump", kept)
     assert len(kept) >= N_MOMENTS // 2
-
-
-def test_the_command_is_killed(tmp_path: Path) -> None:
-    """`aegan-monitor record` itself: raw samples from a pipe, killed at random moments, ended in order at last."""
-    dice, out, clip = random.Random(3), tmp_path / "out", CLIP_S * COMMAND_RATE_HZ
-    (tmp_path / "monitor.yaml").write_text("machines: [{name: pump, bundle: none, capture: {kind: stdin, sample_format: s16le}}]\n")
-    pcm = (noise(37 * COMMAND_RATE_HZ) * 32767).astype("<i2").tobytes()
-    (tmp_path / "loop.raw").write_bytes(pcm)
-    command = [sys.executable, "-m", "aegan_monitor.cli", "record", "--config", str(tmp_path / "monitor.yaml"), "--out", str(out)]
-    feed = ["sh", "-c", f"while cat {tmp_path}/loop.raw; do :; done 2>/dev/null"]
-    kept: dict[str, bytes] = {}
-    for number in range(N_COMMANDS + 1):
-        with (
-            subprocess.Popen(feed, stdout=subprocess.PIPE) as feeder,
-            subprocess.Popen([*command, "--keep-free-mb", "1"], stdin=feeder.stdout, stdout=subprocess.PIPE, text=True) as process,
-        ):
-            assert feeder.stdout
-            feeder.stdout.close()
-            try:
-                wait_until(lambda n=len(kept): count_own(out, "pump") > n, "a clip", DEADLINE_S)  # type: ignore[misc]  # noqa: B008
-                time.sleep(dice.uniform(0.0, LONGEST_COMMAND_S))
-                process.kill() if number < N_COMMANDS else process.terminate()
-                told, _ = process.communicate(timeout=DEADLINE_S)
-            finally:
-                process.kill()
-                feeder.kill()
-        kept = assert_whole(out, "pump", kept, clip)
-    assert told.splitlines()[-1].startswith("next: ")

@@ -1,4 +1,4 @@
-"""The daemon is killed around reloads that add, change and remove machines: events stay in order, and nothing of a machine is left."""
+"""The daemon is killed around reloads that add, change and remove machines: events stay in order, and removed machines leave nothing."""
 
 import json
 import random
@@ -42,7 +42,7 @@ Margins = dict[str, float]  # of each machine's alarm, which is all that changes
 
 
 def change(margins: Margins, dice: random.Random) -> Margins:
-    """The fan comes, goes or changes, or the pump changes."""
+    """Add, change or remove the fan, or change the pump."""
     name = dice.choice(["fan", "fan", "pump"])
     if name in margins and name == "fan" and dice.random() < 0.6:
         return {"pump": margins["pump"]}
@@ -50,7 +50,7 @@ def change(margins: Margins, dice: random.Random) -> Margins:
 
 
 def write_config(folder: Path, port: int, margins: Margins) -> Path:
-    """The machines; every decision of the pump is an event, and the fan's few come at once."""
+    """Write the machines: each decision of the pump is an event, the few events of the fan come at once."""
     alarm = f"quantile: {QUANTILE}, on_delay_s: 0, off_delay_s: 0, margin"
     machines = [
         f"{{name: {name}, bundle: {demo_bundle()}, score: {SCORE}, alarm: {{{alarm}: {margin}}}, capture: {CAPTURES[name]}}}"
@@ -65,7 +65,7 @@ def write_config(folder: Path, port: int, margins: Margins) -> Path:
 
 
 class Lane:
-    """A broker and a daemon that is killed again and again, and what was seen of it."""
+    """A broker, a daemon that is killed repeatedly, and the observed messages."""
 
     def __init__(self, folder: Path, prepared: Prepared, sound: AlternatingSound, seed: int) -> None:
         self.phases: Counter[str] = Counter()
@@ -76,7 +76,7 @@ class Lane:
         self._broker = Mosquitto(folder / "mosquitto", quiet=True)
 
     def run(self) -> None:
-        """All of it."""
+        """Run the whole lane."""
         loop = np.frombuffer(self._sound.pcm, "<i2")
         write_wav(self._folder / "fan.wav", np.tile(loop, CLIP_HOPS // 2 + 2))
         self._broker.start()
@@ -90,7 +90,7 @@ class Lane:
             self._broker.stop()
 
     def _kill(self, subscriber: Subscriber) -> None:
-        """A start on what the kill before has left, a reload, a kill."""
+        """One start, reload and kill."""
         config = write_config(self._folder, self._broker.port, self._margins)
         answer = self._folder / NAME
         environment = {"RUNTIME_DIRECTORY": str(self._folder)}
@@ -121,13 +121,13 @@ class Lane:
         self._count("reloaded: " in daemon.log, told == [""], before, {topic for topic in known if "fan" in topic})
 
     def _count(self, is_made: bool, is_answered: bool, before: Margins, of_fan: set[str]) -> None:
-        """In which phase the kill came."""
+        """Count the phase in which the kill came."""
         self.phases["answered" if is_answered else "made" if is_made else "before it was made"] += 1
         if is_made and "fan" in before and "fan" not in self._margins:
             self.phases["fan to be cleared" if of_fan else "fan cleared"] += 1
 
     def _end(self, subscriber: Subscriber) -> None:
-        """A start without the fan, whatever has become of that, and an end in order."""
+        """A last start without the fan, and a normal end."""
         self._margins = {"pump": 0.0}
         config = write_config(self._folder, self._broker.port, self._margins)
         outbox = Outbox()
@@ -141,7 +141,7 @@ class Lane:
         wait_until(lambda: self.stored <= {key for key, _ in find_events(subscriber.received())}, "all events", DEADLINE_S)
 
     def _judge(self, subscriber: Subscriber) -> None:
-        """Every event came, in order, numbered without a hole, and no number twice; the alarm of a machine that is gone has ended."""
+        """Check that all events arrived once, in order, with consecutive numbers, and that the alarm of the removed fan has ended."""
         kinds: dict[str, list[tuple[int, str]]] = {}
         seen: set[EventKey] = set()
         for key, kind in find_events(subscriber.received()):
@@ -156,7 +156,7 @@ class Lane:
         assert not of_fan or of_fan[-1] in ("cleared", "removed", "superseded")
 
     def _read_store(self) -> set[str]:
-        """The retained topics that it knows; from a copy, so that the next start finds all as the kill has left it."""
+        """The stored retained topics, read from a copy so that the next start finds the file unchanged."""
         look = self._folder / "look"
         look.mkdir()
         for file in self._folder.glob("outbox.sqlite*"):
@@ -171,7 +171,7 @@ class Lane:
 
 
 def ask(pid: int, answer: Path, told: list[str]) -> None:
-    """As `systemctl reload` does; how it ended."""
+    """Request a reload as `systemctl reload` does; returns its result."""
     try:
         request_reload(pid, answer)
     except AeganError as error:
@@ -181,7 +181,7 @@ def ask(pid: int, answer: Path, told: list[str]) -> None:
 
 
 def find_events(messages: list[Received]) -> list[tuple[EventKey, str]]:
-    """What was told, in order, with its kind."""
+    """The events with their kind, in order."""
     events = [(message.topic, message.json()) for message in messages if message.topic.endswith("/event")]
     return [((topic, event["sequence"], event["id"]), event["kind"]) for topic, event in events]
 
@@ -189,7 +189,7 @@ def find_events(messages: list[Received]) -> list[tuple[EventKey, str]]:
 @pytest.mark.broker
 @pytest.mark.timeout(300)
 def test_kills_around_reloads_leave_nothing_behind(tmp_path: Path, figure: Callable[[str], None]) -> None:
-    """Before a reload, while it is made, and while what follows from it is told."""
+    """Kills before a reload, during it, and while its effects are published."""
     sound, began_s = AlternatingSound(), time.monotonic()
     with Prepared("aegan_monitor.cli", "aegan_monitor.service.monitor", "onnxruntime") as prepared, ThreadPoolExecutor(N_LANES) as pool:
         lanes = [Lane(tmp_path / str(seed), prepared, sound, seed) for seed in range(N_LANES)]

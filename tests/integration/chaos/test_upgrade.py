@@ -1,4 +1,4 @@
-"""An upgrade in place: the program of an older commit is killed with events waiting, and today's one delivers them."""
+"""Upgrade in place: a daemon of an older commit is killed with events waiting, and the present one delivers them."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ N_EVENTS, DEADLINE_S = 30, 60.0
 
 @pytest.fixture
 def old_program(tmp_path: Path) -> Path:
-    """A folder in which the wheel of the old commit is installed."""
+    """A folder with the wheel of the old commit installed."""
     found = subprocess.run(["git", "-C", str(REPOSITORY), "archive", OLD], capture_output=True, check=False)
     if found.returncode:
         pytest.skip(f"commit {OLD} is not in this clone: {found.stderr.decode().strip()}")
@@ -39,7 +39,7 @@ def old_program(tmp_path: Path) -> Path:
 @pytest.mark.broker
 @pytest.mark.timeout(180)
 def test_events_of_the_old_program_arrive_from_the_new_one(tmp_path: Path, old_program: Path) -> None:
-    """In order, numbered without a gap; the new program goes on with the numbers, and with the alarm as it was left."""
+    """All events arrive in order without a gap, and numbering and alarm state continue."""
     sound = AlternatingSound()
     broker = Mosquitto(tmp_path / "mosquitto", quiet=True)  # not started yet: its port is free
     config = write_config(tmp_path, broker.port)

@@ -1,4 +1,4 @@
-"""The daemon with a microphone that is unplugged, hangs and crashes while another source is at hand: faults on the topic, no alarm."""
+"""A microphone that is unplugged, hangs or crashes while another source exists: sensor faults, and no alarm."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ SENSOR, SCORE = "aegan/box/pump/sensor", "aegan/box/pump/score"
 
 @contextmanager
 def running(config: Path, env: dict[str, str]) -> Iterator[None]:
-    """The daemon; it has to end well, and within 2 s."""
+    """A daemon that must end normally within 2 s."""
     command, log = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)], config.with_name("log")
     with log.open("wb") as stderr, subprocess.Popen(command, env=env, stderr=stderr) as process:
         try:
@@ -45,13 +45,13 @@ def running(config: Path, env: dict[str, str]) -> Iterator[None]:
 
 
 def sensor_of(subscriber: Subscriber) -> str:
-    """The last state that was told; empty before the first."""
+    """The last published sensor state; empty before the first."""
     told = subscriber.payloads(SENSOR)
     return str(json.loads(told[-1])["state"]) if told else ""
 
 
 def wait_for_sensor(subscriber: Subscriber, state: str, within_s: float = DEADLINE_S) -> None:
-    """It is told so soon from now on: by its stamp, or by a stopwatch where the machine gives nobody a processor."""
+    """Wait for a sensor state within this time, by its time stamp."""
     began_s = time.time()
     with Stopwatch() as watch:
         wait_until(lambda: sensor_of(subscriber) == state, f"the sensor is {state}", DEADLINE_S)
@@ -63,7 +63,7 @@ def wait_for_sensor(subscriber: Subscriber, state: str, within_s: float = DEADLI
 @pytest.mark.mic
 @pytest.mark.broker
 def test_faults_are_told_and_nothing_else_is_heard(pulse: PulseServer, broker: Mosquitto, tmp_path: Path) -> None:
-    """Unplugged, hanging, crashed: each is told within 2 s, the machine is heard again within 3 s, and a tone nearby is never scored."""
+    """Each fault is published within 2 s and ends within 3 s of its cause, and the other source is never scored."""
     sound = write_wav(tmp_path / "pump.wav", Pump(31).read(60 * RATE_HZ))
     players = ExitStack()
 
@@ -125,7 +125,7 @@ def test_faults_are_told_and_nothing_else_is_heard(pulse: PulseServer, broker: M
 @pytest.mark.mic
 @pytest.mark.broker
 def test_a_hanging_server_does_not_hold_up_the_end(pulse: PulseServer, broker: Mosquitto, tmp_path: Path) -> None:
-    """Nor the start: two machines begin while it hangs, say so, and stop as they are told, with `offline` published."""
+    """With a hanging sound server two machines start, report the fault, and stop normally with `offline`."""
     config = tmp_path / "monitor.yaml"
     machines = [
         f"{{name: {name}, bundle: {demo_bundle()}, capture: {{device: {device}}}}}" for name, device in (("pump", "null"), ("fan", "x"))

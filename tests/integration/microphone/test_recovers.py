@@ -1,4 +1,4 @@
-"""Capture that recovers: sources and sound servers go, hang and come back, and nothing but the right microphone is ever heard."""
+"""Capture recovers when sources and sound servers vanish, hang and return, and never hears the wrong microphone."""
 
 import time
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ RECOVERED_S = 3.0  # and so soon after its end the microphone is heard
 
 @pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pulse.PulseServer]:
-    """A server with two sources: the machine, and another that the server would take in its place."""
+    """A server with two sources: the machine, and another that the server would use instead."""
     with pulse.PulseServer(tmp_path_factory.mktemp("pulse")) as started:
         started.add_tone("machine", RIGHT_HZ)
         started.add_tone("wrong", WRONG_HZ)
@@ -36,14 +36,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pulse.PulseServ
 
 
 def plug_microphone(server: pulse.PulseServer) -> None:
-    """Make what the machine sounds like a microphone, not a loudspeaker's monitor, and the default; it goes with the machine."""
+    """Add a default source that is marked as a microphone; it vanishes with the machine."""
     server.control("load-module", "module-remap-source", "source_name=microphone", "master=machine.monitor")
     server.control("set-default-source", "microphone")
 
 
 @pytest.mark.parametrize("device", ["pulse:machine.monitor", None])
 def test_a_source_goes_and_comes_back_20_times(server: pulse.PulseServer, device: str | None) -> None:
-    """By its identity or as the default: each time the fault is told, each time it is back within 3 s, and no sample is the other's."""
+    """Each loss of the source is reported, each return is heard within 3 s, and no sample is from the other source."""
     if device is None:
         plug_microphone(server)
     with listening(Machine(server, device)) as machine:
@@ -64,7 +64,7 @@ def test_a_source_goes_and_comes_back_20_times(server: pulse.PulseServer, device
 
 
 def test_another_default_is_not_taken(server: pulse.PulseServer) -> None:
-    """While the default microphone is away the server has another default: it is not heard, for as long as it takes."""
+    """While the default microphone is missing, another default source is not heard."""
     plug_microphone(server)
     with listening(Machine(server, None)) as machine:
         machine.wait_for("ok")
@@ -79,7 +79,7 @@ def test_another_default_is_not_taken(server: pulse.PulseServer) -> None:
 
 
 def test_the_server_may_not_move_the_stream(server: pulse.PulseServer) -> None:
-    """Nor may anybody who asks it to."""
+    """The server may not move the stream to another source, not even on request."""
     with listening(Machine(server, "pulse:machine.monitor")) as machine:
         machine.wait_for("ok")
         stream = server.control("list", "short", "source-outputs").split("\t")[0]
@@ -89,7 +89,7 @@ def test_the_server_may_not_move_the_stream(server: pulse.PulseServer) -> None:
 
 
 def test_a_hanging_server_is_waited_for(server: pulse.PulseServer) -> None:
-    """Stopped while it is heard, twice, the second time for longer than many attempts: stalled, then back within 3 s."""
+    """A stopped server gives `stalled`, and sound within 3 s after it continues, also after many failed attempts."""
     with listening(Machine(server, "pulse:machine.monitor")) as machine:
         machine.wait_for("ok")
         for pause_s in (0.0, 8.0):
@@ -105,7 +105,7 @@ def test_a_hanging_server_is_waited_for(server: pulse.PulseServer) -> None:
 
 
 def test_a_killed_server_is_waited_for(server: pulse.PulseServer) -> None:
-    """It is missing, and heard again within 3 s of its return; the other source is there first."""
+    """A killed server gives `missing`, and the right source is heard within 3 s of its return."""
     with listening(Machine(server, "pulse:machine.monitor")) as machine:
         machine.wait_for("ok")
         server.kill()
@@ -119,7 +119,7 @@ def test_a_killed_server_is_waited_for(server: pulse.PulseServer) -> None:
 
 
 def test_a_muted_microphone_is_silent(server: pulse.PulseServer) -> None:
-    """Zeros are told within 2 s, none of them is scored, and the sound is back at once."""
+    """Digital silence is reported within 2 s and never scored, and sound returns at once."""
     with listening(Machine(server, "pulse:machine.monitor")) as machine:
         machine.wait_for("ok")
         server.control("set-source-mute", "machine.monitor", "1")
@@ -134,7 +134,7 @@ def test_a_muted_microphone_is_silent(server: pulse.PulseServer) -> None:
 
 @pytest.mark.parametrize(("value", "dither", "state"), [(0.25, 0, "constant"), (0.0, 1, "ok"), (0.0, 0, "silent")])
 def test_a_living_microphone_may_be_quiet(pulse: pulse.PulseServer, tmp_path: Path, value: float, dither: int, state: str) -> None:
-    """One value is a fault; a last bit that moves now and then is not."""
+    """A constant value is a fault, but a quiet signal with a changing last bit is not."""
     samples = np.full(60 * RATE_HZ, round(value * 32768), np.int16)
     samples[::4000] += np.int16(dither)
     sound = write_wav(tmp_path / "sound.wav", samples / 32768)
@@ -146,7 +146,7 @@ def test_a_living_microphone_may_be_quiet(pulse: pulse.PulseServer, tmp_path: Pa
 
 @pytest.mark.parametrize("device_rate_hz", [44_100, 48_000])
 def test_a_device_is_heard_at_its_own_rate(server: pulse.PulseServer, device_rate_hz: int) -> None:
-    """The server resamples nothing; what we resample is as long, as loud and as high as before."""
+    """The device runs at its own rate, and our resampling keeps length, level and pitch."""
     server.add_tone("fast", RIGHT_HZ, device_rate_hz)
     with listening(Machine(server, "pulse:fast.monitor")) as machine:
         machine.wait_for("ok")
@@ -162,7 +162,7 @@ def test_a_device_is_heard_at_its_own_rate(server: pulse.PulseServer, device_rat
 
 
 def test_four_machines_share_eight_channels(pulse: pulse.PulseServer, tmp_path: Path) -> None:
-    """One stream for all; each hears its own channel, two may hear the same, a dead one disturbs nobody, the last one closes the device."""
+    """Four machines share one stream, each with its channel; a dead channel affects no other, and the last machine closes it."""
     pulse.add_sink("interface", 48_000, 8)
     tones_hz = [500 + 250 * channel for channel in range(8)]
     times_s = np.arange(48_000) / 48_000  # whole periods of all
@@ -201,7 +201,7 @@ def test_four_machines_share_eight_channels(pulse: pulse.PulseServer, tmp_path: 
     ],
 )
 def test_a_real_portaudio_may_have_a_device_that_lies(tmp_path: Path, pcm: str, states: set[str]) -> None:
-    """ALSA's null device gives as much as is taken, noise or zeros: never enough for a score."""
+    """ALSA's null device, which delivers noise or zeros at any speed, never gives a score."""
     noise = tmp_path / "noise"
     noise.write_bytes(np.random.default_rng(0).normal(0, 0.1, 500_000).astype("<f4").tobytes())
     (tmp_path / ".asoundrc").write_text(f'pcm.liar {{ {pcm.format(noise=noise)} hint {{ show on description "liar" }} }}\n')

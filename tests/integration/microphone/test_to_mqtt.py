@@ -1,4 +1,4 @@
-"""The whole line with real parts: PulseAudio's null sink is the microphone, mosquitto the broker, mosquitto_sub hears the alarm."""
+"""The whole line with real parts: a PulseAudio null sink, mosquitto, and mosquitto_sub."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def write_config(folder: Path, bundle: Path, port: int) -> Path:
 
 
 def hear(pulse: PulseServer, broker: Mosquitto, config: Path, sound: Path) -> tuple[Subscriber, str]:
-    """Play `sound` to a running daemon; what was subscribed, and the daemon's log."""
+    """Play `sound` to a running daemon; returns the subscribed messages and the log."""
     subscriber = Subscriber(broker.port, "aegan/box/#")
     with subscriber:
         command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
@@ -48,7 +48,7 @@ def hear(pulse: PulseServer, broker: Mosquitto, config: Path, sound: Path) -> tu
 @pytest.mark.broker
 @pytest.mark.timeout(240)
 def test_one_minute_normal_one_minute_faulty_is_one_alarm(pulse: PulseServer, broker: Mosquitto, tmp_path: Path) -> None:
-    """No alarm in the first minute, exactly one in the second."""
+    """One minute of normal sound raises no alarm, and one minute of faulty sound exactly one."""
     sound = Pump(31, fault_from_s=PART_S).read(2 * PART_S * RATE_HZ)
     config = write_config(tmp_path, demo_bundle(), broker.port)
     subscriber, log = hear(pulse, broker, config, write_wav(tmp_path / "pump.wav", sound))
@@ -69,7 +69,7 @@ def test_one_minute_normal_one_minute_faulty_is_one_alarm(pulse: PulseServer, br
 @pytest.mark.dataset
 @pytest.mark.timeout(600)  # it trains first
 def test_real_recordings(pulse: PulseServer, broker: Mosquitto, recordings: Path, tmp_path: Path) -> None:
-    """A network that was trained on real normal clips scores a real flight through microphone and broker."""
+    """A bundle trained on real normal clips scores a real flight through microphone and broker."""
     from aegan_export.bundle import export_bundle
     from aegan_train.config import load_config
     from aegan_train.fit import FitRequest, fit

@@ -1,4 +1,4 @@
-"""Another background: noise of a smooth random spectrum, at a level that the recording sets."""
+"""Background augmentation: noise with a smooth random spectrum, at a level relative to the recording."""
 
 import numpy as np
 
@@ -9,13 +9,13 @@ SOUND = Pump(5).read(160_000)
 
 
 def mean_log_spectrum(samples: np.ndarray) -> float:
-    """Mean over frequency of the spectrum in dB, from averaged periodograms."""
+    """Mean of the spectrum in dB over frequency, from averaged periodograms."""
     windows = samples[: len(samples) // 2048 * 2048].reshape(-1, 2048) * np.hanning(2048)
     return float((10 * np.log10((np.abs(np.fft.rfft(windows)) ** 2).mean(0))).mean())
 
 
 def test_the_recording_stays_and_noise_joins_it() -> None:
-    """What is added does not resemble the recording, and its level lies where it is said to."""
+    """The added noise is uncorrelated with the recording and has the documented level."""
     levels = []
     for seed in range(40):
         added = change_background(SOUND, np.random.default_rng(seed)) - SOUND
@@ -28,7 +28,7 @@ def test_the_recording_stays_and_noise_joins_it() -> None:
 
 
 def test_one_seed_gives_one_background() -> None:
-    """And two seeds give two."""
+    """Equal seeds give equal backgrounds, and other seeds others."""
     one, same, other = (change_background(SOUND, np.random.default_rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
@@ -36,12 +36,12 @@ def test_one_seed_gives_one_background() -> None:
 
 
 def test_silence_stays_silence() -> None:
-    """There is no level to go by."""
+    """Silence is not changed, because it has no level."""
     np.testing.assert_array_equal(change_background(np.zeros(1000, np.float32), np.random.default_rng(0)), np.zeros(1000))
 
 
 def test_what_is_measured_hears_other_backgrounds_than_what_is_fitted() -> None:
-    """The streams of one seed have nothing in common: else a threshold would be calibrated on what was compensated away."""
+    """Fit and calibration of one seed use different random streams."""
     added = [change_background(SOUND, np.random.default_rng([0, stream])) - SOUND for stream in (FITTED, CALIBRATED, TRIED)]
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert abs(np.corrcoef(added[one], added[other])[0, 1]) < 0.05

@@ -1,4 +1,4 @@
-"""The coreset: rows that stand for all clips, as many as were asked for."""
+"""The coreset: a given number of rows represents all clips."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ ROWS_OF_BANDS = ("unit_bands", "standardised_bands", "near_bands")
 
 
 def make_clips(n_clips: int, seed: int = 0) -> ClipStatistics:
-    """Random clips without copies before other backgrounds."""
+    """Random clips without copies with other backgrounds."""
     rng = np.random.default_rng(seed)
     embeddings, bands = rng.normal(size=(n_clips, N_EMBEDDING)), rng.normal(-40, 10, size=(n_clips, 2, 128))
     return ClipStatistics(embeddings, bands, embeddings[:0], bands[:0])
@@ -25,7 +25,7 @@ def make_clips(n_clips: int, seed: int = 0) -> ClipStatistics:
 
 @given(seed=st.integers(0, 2**32 - 1), n_clusters=st.integers(1, 9))
 def test_each_cluster_is_a_group(seed: int, n_clusters: int) -> None:
-    """However few clips are in it: rare normal sound is kept."""
+    """Each cluster forms a group, however few clips it has."""
     rng = np.random.default_rng(seed)
     centres = 100 * np.eye(9)[:n_clusters]
     clusters = np.concatenate([np.arange(n_clusters), rng.choice(n_clusters, 40, p=rng.dirichlet(np.ones(n_clusters)))])
@@ -39,7 +39,7 @@ def test_each_cluster_is_a_group(seed: int, n_clusters: int) -> None:
 
 @given(seed=st.integers(0, 2**32 - 1), max_groups=st.integers(1, 70))
 def test_there_are_as_many_groups_as_asked_for(seed: int, max_groups: int) -> None:
-    """Also where many clips are equal; where there are no more clips than that, each stays as it is."""
+    """The number of groups is exact, also with equal clips; with fewer clips each is its own group."""
     points = np.random.default_rng(seed).integers(0, 2, size=(50, 3)).astype(float)
     groups = group_clips([points], [np.eye(3)], max_groups)
     assert {*groups.tolist()} == {*range(min(50, max_groups))}
@@ -48,7 +48,7 @@ def test_there_are_as_many_groups_as_asked_for(seed: int, max_groups: int) -> No
 
 
 def test_each_space_counts_alike() -> None:
-    """Whatever its unit."""
+    """Groups do not depend on the unit of a space."""
     first, second = np.random.default_rng(1).normal(size=(2, 200, 5))
     plain = group_clips([first, second], [np.eye(5), np.eye(5)], 20)
     assert plain.tolist() == group_clips([first, 1024 * second], [np.eye(5), np.eye(5)], 20).tolist()
@@ -57,7 +57,7 @@ def test_each_space_counts_alike() -> None:
 
 @pytest.mark.parametrize("n_clips", [100, 1000])
 def test_a_decision_costs_the_same_whatever_was_recorded(n_clips: int) -> None:
-    """Every array that a decision reads has one size; means and spreads are those of all clips."""
+    """The arrays of a decision have one size for any number of clips; means and spreads cover all clips."""
     clips = make_clips(n_clips)
     reference, _ = fit_reference(clips, EMPTY, EMPTY, max_rows=32)
     assert {len(getattr(reference, name)) for name in ARRAYS_OF_CLIPS} == {32}
@@ -68,7 +68,7 @@ def test_a_decision_costs_the_same_whatever_was_recorded(n_clips: int) -> None:
 
 
 def test_a_row_is_the_mean_of_the_same_clips_in_every_space() -> None:
-    """So that scores of both kinds are about the same sound: here a clip's bands say what its embedding is."""
+    """A row averages the same clips in every space."""
     clips = make_clips(200)
     clips.bands[:, 0, :N_EMBEDDING] = clips.embeddings
     reference, _ = fit_reference(clips, EMPTY, EMPTY, max_rows=16)
@@ -77,7 +77,7 @@ def test_a_row_is_the_mean_of_the_same_clips_in_every_space() -> None:
 
 @given(seed=st.integers(0, 2**32 - 1), n_rows=st.integers(1, 40), n_nearest=st.integers(1, 5), shift=st.sampled_from([0.0, 1e4]))
 def test_nearest_rows_are_those_of_a_plain_search(seed: int, n_rows: int, n_nearest: int, shift: float) -> None:
-    """Far from the origin, too, where the expansion of the square loses digits."""
+    """The nearest rows equal those of a plain search, also far from the origin."""
     rng = np.random.default_rng(seed)
     rows, point = rng.normal(size=(n_rows, 6)) + shift, rng.normal(size=6) + shift
     expected = np.sort(np.linalg.norm(rows - point, axis=1))[:n_nearest]
@@ -87,6 +87,6 @@ def test_nearest_rows_are_those_of_a_plain_search(seed: int, n_rows: int, n_near
 
 
 def test_a_row_is_at_distance_0_from_itself() -> None:
-    """Not at the root of a rounding error."""
+    """The distance of a row to itself is exactly 0."""
     rows = np.random.default_rng(2).normal(size=(50, 6)) + 1e3
     assert NearestRows(rows).find(rows[7], 1)[0].tolist() == [0.0]

@@ -1,4 +1,4 @@
-"""What is done to normal sound to try a monitor on: each pseudo-fault is there, and is no more than it says."""
+"""Pseudo-faults change normal sound as documented."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ SOUND = Pump(5).read(5 * RATE_HZ)
 
 @pytest.mark.parametrize("name", sorted(PSEUDO_FAULTS))
 def test_a_pseudo_fault_changes_the_sound_and_hardly_its_level(name: str) -> None:
-    """Same length and type, another waveform, within 6 dB; one seed gives one result."""
+    """A pseudo-fault keeps length and type, changes the level by under 6 dB, and is reproducible."""
     for seed in range(5):
         found = add_pseudo_fault(SOUND, name, RATE_HZ, np.random.default_rng(seed))
         assert found.shape == SOUND.shape
@@ -23,7 +23,7 @@ def test_a_pseudo_fault_changes_the_sound_and_hardly_its_level(name: str) -> Non
 
 
 def test_a_tone_is_as_loud_as_it_says() -> None:
-    """What is added lies 14 to 28 dB under the recording, a harmonic; there are up to four."""
+    """Each harmonic of the tone is 14 to 28 dB below the recording; there are up to four."""
     levels_db = [
         20 * np.log10(rms(add_pseudo_fault(SOUND, "tone", RATE_HZ, np.random.default_rng(seed)) - SOUND) / rms(SOUND)) for seed in range(30)
     ]
@@ -31,7 +31,7 @@ def test_a_tone_is_as_loud_as_it_says() -> None:
 
 
 def test_a_band_holds_what_lies_in_it() -> None:
-    """A tone inside stays, one outside goes."""
+    """A band filter keeps a tone inside and removes one outside."""
     times_s = np.arange(RATE_HZ) / RATE_HZ
     inside, outside = np.sin(2 * np.pi * 500 * times_s), np.sin(2 * np.pi * 3000 * times_s)
     np.testing.assert_allclose(take_band(inside + outside, RATE_HZ, 400, 600), inside, atol=1e-9)
@@ -39,5 +39,5 @@ def test_a_band_holds_what_lies_in_it() -> None:
 
 @pytest.mark.parametrize("name", sorted(PSEUDO_FAULTS))
 def test_silence_does_no_harm(name: str) -> None:
-    """No NaN, however little there is."""
+    """Silence gives no NaN."""
     assert np.isfinite(add_pseudo_fault(np.zeros(RATE_HZ, np.float32), name, RATE_HZ, np.random.default_rng(0))).all()

@@ -1,4 +1,4 @@
-"""Published checkpoints: made here with the reference's keys, random weights and a NumPy figure."""
+"""Published checkpoints, imitated with the reference's keys, random weights and a NumPy figure."""
 
 import io
 import os
@@ -24,7 +24,7 @@ TOLERANCE = 1e-5  # of z, G(x), D(x) and f(x) to the plain re-statement in float
 
 
 def write_config(folder: Path, settings: str = "") -> Path:
-    """A small row."""
+    """A small row configuration."""
     path = folder / "dcase2020_fan.yaml"
     path.write_text(f"ndf: {NDF}\nnz: {NZ}\ntop_db: 80\nsegment_hop_frames: 16\ndecision_hop_frames: 32\n{settings}")
     return path
@@ -63,7 +63,7 @@ def test_imported_networks_are_the_published_ones(
         "embedding 16 clips",
         "scoring 2 held-out clips",
         "scoring 2 held-out clips without and with each of 5 pseudo-faults",
-        f"{tmp_path}/fan.pth: its epoch was chosen by a figure of 77.01, by the labels of test clips",
+        f"{tmp_path}/fan.pth: the labels of test clips chose its epoch (figure 77.01)",
         f"{run}: run of imported weights; next: aegan-export {run} --out BUNDLE",
     ]
     training = load_trained(run, CPU)
@@ -84,7 +84,7 @@ def test_imported_networks_are_the_published_ones(
 
 
 def test_the_scaling_spans_all_training_clips(dcase2020: Path, tmp_path: Path) -> None:
-    """Those held out for calibration, too: the weights were trained with it."""
+    """The scaling covers held-out clips too, as in the training of the weights."""
     from aegan_monitor.audio.recording import read_recording
     from aegan_monitor.detection.features import FeatureParameters, LogMel, limit_range, make_filterbank
     from aegan_train.recordings.folder import find_clips
@@ -134,12 +134,12 @@ LN = make_reference_checkpoint("ln")
         (
             change(LN, netD=without(LN["netD"], "output_layer.2.bias")),
             "",
-            "netD: output_layer.2.bias: expected shape (1,), found nothing; it is no checkpoint of this method's networks",
+            "netD: output_layer.2.bias: expected shape (1,), found nothing; expected a checkpoint of this method's networks",
         ),
         (
             change(LN, netD={**LN["netD"], "extra.weight": torch.zeros(2)}),
             "",
-            "netD: extra.weight: expected no such key, found shape (2,); it is no checkpoint of this method's networks",
+            "netD: extra.weight: expected no such key, found shape (2,); expected a checkpoint of this method's networks",
         ),
         (
             change(LN, netG={**LN["netG"], "Encoder.main.0.weight": torch.full((8, 1, 4, 4), torch.nan)}),
@@ -154,7 +154,7 @@ LN = make_reference_checkpoint("ln")
 def test_a_file_that_does_not_fit_is_one_line(
     content: Any, settings: str, line: str, dcase2020: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the key, both shapes, and the setting that is to blame."""
+    """A file that does not fit gives one line with the key, both shapes, and the wrong setting."""
     torch.save(content, tmp_path / "fan.pth")
     config = write_config(tmp_path)
     kept = [each for each in config.read_text().splitlines() if each.split(":")[0] not in settings]
@@ -169,7 +169,7 @@ def test_a_file_that_does_not_fit_is_one_line(
 
 
 class Dangerous:
-    """What a hostile pickle would call."""
+    """An object whose unpickling runs a program."""
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
         """Run a program."""
@@ -177,7 +177,7 @@ class Dangerous:
 
 
 def test_nothing_in_a_file_is_run(dcase2020: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Only tensors and NumPy's float64 scalar get in."""
+    """Only tensors and NumPy's float64 scalar are unpickled."""
     torch.save(change(LN, best_aver=Dangerous()), tmp_path / "fan.pth")
     (tmp_path / "text.pth").write_text("hello")
     config = write_config(tmp_path)
@@ -188,7 +188,7 @@ def test_nothing_in_a_file_is_run(dcase2020: Path, tmp_path: Path, capsys: pytes
 
 
 def test_figures_of_numpy_1_and_2_are_read(tmp_path: Path) -> None:
-    """The scalar's module was renamed from numpy.core to numpy._core; the file names one or the other. Old zip-less files, too."""
+    """Figures pickled by NumPy 1 and 2 are read, also from the old format without zip."""
     from aegan_train.dcase.reference_checkpoint import read_reference_checkpoint
 
     file = io.BytesIO()
@@ -201,13 +201,13 @@ def test_figures_of_numpy_1_and_2_are_read(tmp_path: Path) -> None:
 
 
 def test_a_name_or_folder_that_says_nothing_is_told(dcase2020: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The machine type comes from the row's name, or by option; a run is not overwritten."""
+    """The machine type comes from the configuration's name or an option, and a run is not overwritten."""
     torch.save(LN, tmp_path / "x.pth")
     config = write_config(tmp_path).rename(tmp_path / "mine.yaml")
     command = ["import-checkpoint", tmp_path / "x.pth", "--config", config, "--data", dcase2020, "--out", tmp_path / "run"]
     assert main([str(each) for each in command]) == 1
     assert capsys.readouterr().err == (
-        f"aegan-train: {config}: its name holds no machine type (as dcase2020_fan.yaml does); name it by --machine-type\n"
+        f"aegan-train: {config}: the name contains no machine type (as dcase2020_fan.yaml does); give it by --machine-type\n"
     )
     assert main([str(each) for each in (*command, "--machine-type", "fan")]) == 0
     capsys.readouterr()

@@ -15,12 +15,12 @@ from aegan_train.recordings.folder import Clip, parse_name
 
 
 def name_clips(*names: str) -> list[Clip]:
-    """The clips of these names."""
+    """The clips with these names."""
     return [clip for name in names if (clip := parse_name(Path(f"{name}.wav"), "test"))]
 
 
 def find_metrics(scored: dict[str, float], wanted: str | None = None) -> Metrics:
-    """The metrics of clips, by name, with their scores."""
+    """The metrics of clips with these scores, by name."""
     clips = name_clips(*scored)
     protocol = PROTOCOLS["dcase2020" if wanted == "dcase2020" else "dcase2022"]
     cells, left_out = lay_out(protocol, clips)
@@ -29,7 +29,7 @@ def find_metrics(scored: dict[str, float], wanted: str | None = None) -> Metrics
 
 
 def count_auc(normal: list[float], anomalous: list[float]) -> float:
-    """The share of pairs that are in order; a tie is half a pair."""
+    """The share of pairs in order; a tie counts half."""
     pairs = list(product(normal, anomalous))
     return sum(1.0 if one < other else 0.5 if one == other else 0.0 for one, other in pairs) / len(pairs)
 
@@ -132,14 +132,14 @@ def test_metrics_are_those_of_counted_pairs(
 
 
 def test_a_harmonic_mean_with_a_zero_is_no_error() -> None:
-    """Nor a warning: it is next to nothing."""
+    """A zero gives a harmonic mean near 0 without a warning."""
     assert harmonic_mean([0.0, 1.0]) == pytest.approx(0, abs=1e-12)
     assert harmonic_mean([0.5, 1.0]) == pytest.approx(2 / 3)
     assert math.isfinite(harmonic_mean([0.0]))
 
 
 def test_rows_without_both_kinds_are_left_out_and_told() -> None:
-    """What is lacking, a line a row."""
+    """A row without normal or anomalous clips is left out, with a line."""
     names = ["normal_id_00_0", "anomaly_id_02_0", "normal_id_04_0", "anomaly_id_04_0", "id_01_0"]
     cells, left_out = lay_out(PROTOCOLS["dcase2020"], name_clips(*names))
     assert {cell.row for cell in cells} == {"04"}
@@ -152,7 +152,7 @@ def test_rows_without_both_kinds_are_left_out_and_told() -> None:
 
 
 def test_the_protocol_follows_the_names() -> None:
-    """Mixed names need a choice, and ids have no domains."""
+    """The protocol follows the names; mixed names need a choice, and ids have no domains."""
     old, new = name_clips("normal_id_00_0"), name_clips("section_00_source_test_normal_0_x", "section_03_test_0000")
     assert [find_protocol(clips, None).name for clips in (old, new)] == ["dcase2020", "dcase2022"]
     assert find_protocol(new, "dcase2020").name == "dcase2020"

@@ -52,7 +52,7 @@ def test_a_row_is_the_published_one(row: list[str], repository: Path) -> None:
 
 
 def test_every_row_has_a_file_and_every_file_a_row(repository: Path) -> None:
-    """Eleven."""
+    """All eleven rows have a configuration file, and every file has a row."""
     named = {find_row_config(naming, machine_type).name for naming, each in PUBLISHED.items() for machine_type in each}
     assert named == {path.name for path in (repository / "configs" / "train").iterdir()}
     assert len(named) == len(ROWS) == 11
@@ -71,4 +71,4 @@ def test_the_rows_score_all_segments_and_add_them_up(repository: Path) -> None:
     errors = np.random.default_rng(0).uniform(size=len(segments))
     assert POOLS["sum"](errors, config.clip.n_segments) == pytest.approx(sum(errors.tolist()), rel=1e-12)
     assert config.features.top_db == 80
-    assert config.choice == "G_x_2_sum, as published: it was chosen there by the labels of test clips with faults"
+    assert config.choice.startswith("G_x_2_sum, as published: ")

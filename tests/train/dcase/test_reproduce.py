@@ -9,7 +9,7 @@ from aegan_train.cli import main
 
 
 def test_a_row_is_reproduced_and_continued(dcase2020: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The published figure beside this run's; an unfinished run goes on, a finished one is only evaluated."""
+    """Both figures are printed; an unfinished run is continued, and a finished one is only evaluated."""
     run, data = tmp_path / "run", tmp_path / "data"
     command = ["reproduce", "dcase2020", "slider", "--data", str(data), "--out", str(run), "--preset", "tiny"]
     for folder in ("dev_data", "eval_data"):
@@ -18,9 +18,7 @@ def test_a_row_is_reproduced_and_continued(dcase2020: Path, tmp_path: Path, caps
     assert main([*command, "--epochs", "1"]) == 0
     out = capsys.readouterr().out
     comparison = out.split("\n\n")[-1].splitlines()
-    assert comparison[0] == (
-        "dcase2020 slider, figures in per cent; published ones are of the best epoch and score by the test labels, ours of epoch 1"
-    )
+    assert comparison[0].startswith("dcase2020 slider, figures in per cent; ")
     assert [re.sub(r" {2,}", "|", line) for line in comparison[1:3]] == [
         "published, official autoencoder|76.0",
         "published, AEGAN-AD|G_x_2_mean|86.50",
@@ -31,8 +29,8 @@ def test_a_row_is_reproduced_and_continued(dcase2020: Path, tmp_path: Path, caps
     row = next(line.split() for line in out.splitlines() if line.startswith("G_x_2_sum "))
     assert float(same[2]) == pytest.approx(100 * float(row[3]), abs=0.01)
     assert "slider: 6 normal and 6 anomalous test clips, epoch 1, dcase2020" in out  # the reference is measured on dev_data alone
-    assert "label-free (what the monitor would decide by without labels): D_maha AUC " in out
-    assert "  G_x_2_sum, as published: it was chosen there by the labels of test clips with faults\n" in out
+    assert re.search(r"^label-free \(.* without labels\): D_maha AUC ", out, re.MULTILINE)
+    assert re.search("^  G_x_2_sum, as published: .* by the labels of test clips with faults$", out, re.MULTILINE)
 
     assert main([*command, "--epochs", "2"]) == 0
     assert "run of 2 epochs" in capsys.readouterr().out
@@ -43,14 +41,14 @@ def test_a_row_is_reproduced_and_continued(dcase2020: Path, tmp_path: Path, caps
 
 
 def test_what_cannot_become_a_comparison_is_one_line(dcase2020: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """No such machine type, no place for the score files, or a set that the row was trained on is missing; nothing is trained."""
+    """A wrong machine type, --csv or data set gives one line before any training."""
     assert main(["reproduce", "dcase2020", "bearing", "--data", str(dcase2020)]) == 1
-    assert capsys.readouterr().err == (
-        "aegan-train: dcase2020 bearing: nothing is published for it; machine types there: fan, pump, slider, ToyCar, ToyConveyor, valve\n"
+    assert capsys.readouterr().err.endswith(
+        "dcase2020 bearing: no published result; expected one of fan, pump, slider, ToyCar, ToyConveyor, valve\n"
     )
     trial = ["--preset", "tiny", "--epochs", "1", "--out", str(tmp_path / "run")]
     assert main(["reproduce", "dcase2020", "fan", "--data", str(dcase2020), *trial, "--csv", __file__]) == 1
-    assert capsys.readouterr() == ("", f"aegan-train: {__file__}: cannot be made a folder: File exists; choose another --csv\n")
+    assert capsys.readouterr() == ("", f"aegan-train: {__file__}: the folder cannot be made: File exists; choose another --csv\n")
     (tmp_path / "dev_data").mkdir()
     (tmp_path / "dev_data" / "pump").symlink_to(dcase2020 / "dev_data" / "fan")
     assert main(["reproduce", "dcase2020", "pump", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1

@@ -1,4 +1,4 @@
-"""The challenge's files, as its evaluators read them."""
+"""The score files of the challenge."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from aegan_train.recordings.folder import parse_name
 
 
 def test_each_id_or_section_has_its_files(tmp_path: Path) -> None:
-    """Lines file,value without a header; decisions from 2022 on."""
+    """Each id or section has a file of lines file,value, from 2022 on also one of decisions."""
     clips = [clip for name in ("id_05_00000001", "normal_id_00_00000000") if (clip := parse_name(Path("x", f"{name}.wav"), "test"))]
     write_score_files(tmp_path, PROTOCOLS["dcase2020"], "fan", clips, [0.1, 2.0], 1.0)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
@@ -26,7 +26,7 @@ def test_each_id_or_section_has_its_files(tmp_path: Path) -> None:
 
 
 def test_names_are_written_byte_for_byte(tmp_path: Path) -> None:
-    """Evaluators compare them with the names of files: one that is not UTF-8 stays so."""
+    """File names in score files keep their bytes, also when they are not UTF-8."""
     clip = parse_name(Path(os.fsdecode(b"section_00_source_test_normal_0000_L\xfcfter.wav")), "test")
     assert clip is not None
     write_score_files(tmp_path, PROTOCOLS["dcase2022"], "fan", [clip], [1.0], 1.0)

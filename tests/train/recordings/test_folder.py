@@ -34,7 +34,7 @@ FORMS = [
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form[0])
 def test_names_say_section_label_number_and_domain(form: tuple[str, str, bool | None, int, str, str]) -> None:
-    """Of 2020, and of 2022 and later; the challenge's own test clips say no label."""
+    """File names of 2020, and of 2022 and later, give section, label, number and domain."""
     clip = parse_name(Path(form[0]), "test")
     assert clip is not None
     assert (clip.path.name, clip.section, clip.is_anomaly, clip.number, clip.domain, clip.naming) == form
@@ -52,13 +52,13 @@ def test_names_say_section_label_number_and_domain(form: tuple[str, str, bool | 
     ],
 )
 def test_a_name_that_says_nothing_is_no_clip(name: str) -> None:
-    """It is told by `find_clips`."""
+    """A name of no scheme gives no clip."""
     assert parse_name(Path(name), "train") is None
 
 
 @pytest.mark.dataset
 def test_every_official_name_parses(recordings: Path) -> None:
-    """The names that DCASE 2023 really uses, behind the prefix that these samples carry."""
+    """The names of DCASE 2023 are parsed."""
     names = sorted((recordings / "dcase2023_samples").glob("*.wav"))
     clips = [clip for path in names if (clip := parse_name(path.with_name(path.name.split("_", 2)[2]), "test"))]
     assert len(clips) == len(names) == 28
@@ -71,7 +71,7 @@ def test_every_official_name_parses(recordings: Path) -> None:
 
 
 def lay(data: Path, *names: str) -> Path:
-    """Empty files: names are all that is looked at here."""
+    """Make empty files; only their names are read."""
     for name in names:
         (data / name).parent.mkdir(parents=True, exist_ok=True)
         (data / name).touch()
@@ -79,12 +79,12 @@ def lay(data: Path, *names: str) -> Path:
 
 
 def places(clips: list[Clip], data: Path) -> list[str]:
-    """Where clips lie."""
+    """The folders of the clips."""
     return [clip.path.relative_to(data).as_posix() for clip in clips]
 
 
 def test_wrong_folders_are_told(tmp_path: Path) -> None:
-    """What is there instead, or what belongs there."""
+    """A missing folder is reported with the folders that exist."""
     with pytest.raises(DataError, match="no such folder; --data takes the folder that holds dev_data/pump/train$"):
         find_clips(tmp_path / "none", "pump", "train")
     with pytest.raises(DataError, match="no folder dev_data/pump/train; there is none of dev_data, eval_data, additional_data in it$"):
@@ -98,7 +98,7 @@ def test_wrong_folders_are_told(tmp_path: Path) -> None:
 
 
 def test_sets_are_taken_together_or_apart(tmp_path: Path) -> None:
-    """All that are there, or those asked for; one that was asked for and is missing is an error, not a smaller training."""
+    """All existing sets are used, or the configured ones; a missing configured set is an error."""
     dev, evaluation = "dev_data/fan/train/normal_id_00_00000001.wav", "eval_data/fan/train/normal_id_01_00000000.wav"
     more = "additional_data/fan/train/normal_id_01_00000001.wav"
     data = lay(tmp_path, dev, evaluation, more)
@@ -117,7 +117,7 @@ def test_sets_are_taken_together_or_apart(tmp_path: Path) -> None:
 
 
 def test_folders_as_archives_unpack_are_found(tmp_path: Path) -> None:
-    """Below raw, as the 2023 baseline has it; test clips by domain, as in 2021; a machine type right in DIR, which counts as dev."""
+    """Layouts of the 2023 baseline (raw), of 2021 (by domain) and without dev_data are found."""
     names = [
         "dev_data/fan/source_test/section_00_source_test_normal_0000.wav",
         "dev_data/fan/target_test/section_00_target_test_normal_0000.wav",
@@ -131,7 +131,7 @@ def test_folders_as_archives_unpack_are_found(tmp_path: Path) -> None:
 
 
 def test_what_is_no_clip_is_counted_and_listed_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Wrong names, other files, and anomalies among training clips; the others are taken."""
+    """Wrong names, other files and anomalies among training clips are listed with the reason."""
     folder = "dev_data/fan/train"
     lay(
         tmp_path,
@@ -156,7 +156,7 @@ def test_what_is_no_clip_is_counted_and_listed_with_the_reason(tmp_path: Path, c
 
 
 def test_a_folder_of_recordings_to_convert_is_one_loop(capsys: pytest.CaptureFixture[str]) -> None:
-    """Two with one advice in one folder; its name is quoted, and a single one needs no loop."""
+    """Several files of a folder that need one conversion give a shell loop; a single file does not."""
     advice = "nothing is resampled, convert it: ffmpeg -i IN -ac 1 -ar 16000 OUT"
     print_skipped([(Path("my sound/a.wav"), advice), (Path("my sound/b.wav"), advice), (Path("c.wav"), advice), (Path("d.wav"), "silent")])
     assert capsys.readouterr().err.splitlines()[5:] == [
@@ -165,7 +165,7 @@ def test_a_folder_of_recordings_to_convert_is_one_loop(capsys: pytest.CaptureFix
 
 
 def test_folders_below_are_named(tmp_path: Path) -> None:
-    """Recordings of a day in a folder of their own are not found: the line says so."""
+    """Subfolders with recordings are listed as not searched."""
     lay(tmp_path, "dev_data/fan/train/monday.wav/normal_id_00_00000001.wav", "dev_data/fan/train/normal_id_00_00000000.wav")
     ((path, reason),) = find_clips(tmp_path, "fan", "train").skipped
     assert (path.name, reason[:8]) == ("monday.wav", "a folder")
@@ -173,7 +173,7 @@ def test_folders_below_are_named(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_not_utf8_is_listed_like_any_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """As from an old Windows share: on stderr and in the run's list, which stays UTF-8."""
+    """A name that is not UTF-8 is listed on stderr and in the run's list, which stays UTF-8."""
     odd = Path(os.fsdecode(b"L\xfcfter.txt"))
     lay(tmp_path, "dev_data/fan/train/normal_id_00_00000000.wav").joinpath("dev_data", "fan", "train", odd).touch()
     found = find_clips(tmp_path, "fan", "train")
@@ -184,7 +184,7 @@ def test_a_name_that_is_not_utf8_is_listed_like_any_other(tmp_path: Path, capsys
 
 
 def test_a_folder_of_wrong_names_alone_is_an_error(tmp_path: Path) -> None:
-    """With the first of them."""
+    """A folder of wrong names alone is an error that names the first."""
     lay(tmp_path, "dev_data/fan/train/a.wav", "dev_data/fan/train/b.wav", "dev_data/fan/test/c.wav")
     ending = "; put recordings there, e.g. normal_id_00_00000000.wav"
     with pytest.raises(DataError) as failure:
@@ -198,7 +198,7 @@ def test_a_folder_of_wrong_names_alone_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_tags_of_a_recorded_clip_say_what_it_was_cut_from(tmp_path: Path) -> None:
-    """A manifest, where there is one, has the last word; tags of other programs mean nothing."""
+    """The recording comes from the manifest, else from the tags of `aegan-monitor record`."""
     folder = tmp_path / "dev_data" / "fan" / "train"
     folder.mkdir(parents=True)
     pcm = np.arange(100, dtype=np.int16)
@@ -212,6 +212,6 @@ def test_the_tags_of_a_recorded_clip_say_what_it_was_cut_from(tmp_path: Path) ->
 
 
 def test_a_skipped_name_that_is_not_utf_8_is_listed(tmp_path: Path) -> None:
-    """An odd name of a file that is not even audio once ended a training, after all features were computed."""
+    """A skipped file with a name that is not UTF-8 does not end the training."""
     write_skipped([(Path(os.fsdecode(b"L\xfcfter.txt")), "expected a WAV or FLAC recording")], tmp_path / "skipped.csv")
     assert (tmp_path / "skipped.csv").read_text().splitlines()[1] == r"L\udcfcfter.txt,expected a WAV or FLAC recording"

@@ -1,4 +1,4 @@
-"""The manifest of a data set: which clips were cut from one recording."""
+"""The manifest of a data set: which clips belong to one recording."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from synthetic import write_dcase2020
 
 
 def test_the_manifest_tells_recordings_and_nothing_else(tmp_path: Path) -> None:
-    """Columns path and flight; a manifest without them is refused."""
+    """Only the columns path and flight are read, and a manifest without them is refused."""
     assert read_manifest(tmp_path) == {}
     (tmp_path / "manifest.csv").write_text("path,label,flight\na.wav,anomaly,f1\n")
     assert read_manifest(tmp_path) == {"a.wav": "f1"}
@@ -23,7 +23,7 @@ def test_the_manifest_tells_recordings_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_manifest_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
-    """With the mark that some programs put first; one in another encoding is one line."""
+    """A byte order mark is accepted, and another encoding gives one line."""
     (tmp_path / "manifest.csv").write_bytes("\ufeffpath,flight\na.wav,f1\nb.wav\n".encode())
     assert read_manifest(tmp_path) == {"a.wav": "f1", "b.wav": ""}
     (tmp_path / "manifest.csv").write_bytes("path,flight\nl\xfcfter.wav,f1\n".encode("latin-1"))
@@ -32,7 +32,7 @@ def test_a_manifest_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
 
 
 def test_a_manifest_that_names_no_clip_is_told(tmp_path: Path) -> None:
-    """Other slashes and a leading ./ are understood; other paths are an error, not silence."""
+    """Backslashes and a leading ./ are accepted; a manifest that names no clip is an error."""
     data = write_dcase2020(tmp_path / "data")
     path = find_clips(data, "fan", "train").clips[0].path.relative_to(data).as_posix()
     for spelt in (path, f"./{path}", path.replace("/", "\\")):

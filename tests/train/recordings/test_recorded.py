@@ -1,4 +1,4 @@
-"""What `aegan-monitor record` leaves is what `aegan-train fit` takes."""
+"""`aegan-train fit` accepts the output of `aegan-monitor record`."""
 
 import re
 from functools import partial

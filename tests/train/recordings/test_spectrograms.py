@@ -1,4 +1,4 @@
-"""Spectrograms of recordings: the daemon's numbers, whatever happens to the process, the folder or the disk."""
+"""Spectrograms of recordings equal the daemon's, and survive errors of process, folder and disk."""
 
 import contextlib
 import io
@@ -29,7 +29,7 @@ FEATURES, CLIP = FeatureParameters(), ClipParameters()
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Five recordings of noise: the third is long, the fourth is the second once more, and the fifth is too short."""
+    """Five recordings of noise: the third is long, the fourth equals the second, and the fifth is too short."""
     folder = tmp_path_factory.mktemp("recordings")
     rng = np.random.default_rng(0)
     paths = [write_wav(folder / f"{n}.wav", 0.1 * rng.standard_normal(size)) for n, size in enumerate((80_000, 80_000, 480_000))]
@@ -39,12 +39,12 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def make_clips(paths: list[Path]) -> list[Clip]:
-    """A normal clip each."""
+    """A normal clip for each path."""
     return [Clip(path, "train", "00", False, number) for number, path in enumerate(paths)]
 
 
 def test_spectrograms_are_the_daemons_features(tmp_path: Path, recordings: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
-    """Frames side by side, mean control bands of each window, levels, and what was left out; no file stays."""
+    """Frames, baseline bands, levels and skipped files are right, and no file stays."""
     found = compute_spectrograms(make_clips(recordings), FEATURES, CLIP, tmp_path)
     logmel = LogMel(FEATURES, make_filterbank(FEATURES), make_baseline_filterbank(FEATURES))
     frames = [logmel.transform_clip(read_recording(path, 16_000)) for path in recordings[:3]]
@@ -66,7 +66,7 @@ def test_spectrograms_are_the_daemons_features(tmp_path: Path, recordings: list[
 
 
 def test_several_processes_give_the_same_pictures(recordings: list[Path]) -> None:
-    """In the same order, and the same bits."""
+    """Several processes give the same pictures in the same order."""
     one, two = (list(survey(recordings * 3, FEATURES, CLIP, n_processes)) for n_processes in (1, 2))
     assert len(one) == len(two) == 15
     for a, b in zip(one, two, strict=True):
@@ -90,7 +90,7 @@ if __name__ == "__main__":
 
 
 def test_processes_end_with_the_one_that_began_them(tmp_path: Path, recordings: list[Path]) -> None:
-    """Even if it is killed, and cannot tell them."""
+    """The processes of the pool end when the parent is killed."""
     (tmp_path / "look.py").write_text(SURVEY_FOR_EVER)
     command = [sys.executable, str(tmp_path / "look.py"), *map(str, recordings)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -113,21 +113,21 @@ class ClosedPipe(io.StringIO):
 
 
 def test_a_reader_that_goes_away_is_no_fault_of_the_disk(tmp_path: Path, recordings: list[Path]) -> None:
-    """The command ends as any other does, and no file stays."""
+    """A closed output pipe ends the command like any other, and no file stays."""
     with contextlib.redirect_stdout(ClosedPipe()), pytest.raises(BrokenPipeError):
         compute_spectrograms(make_clips(recordings), FEATURES, CLIP, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_is_no_folder_is_one_line(tmp_path: Path, recordings: list[Path]) -> None:
-    """With what to do."""
+    """A path that is no folder gives one line with the remedy."""
     (tmp_path / "file").touch()
     with pytest.raises(WriteError, match=r"file: the features cannot be stored: Not a directory; make it writable$"):
         compute_spectrograms(make_clips(recordings), FEATURES, CLIP, tmp_path / "file")
 
 
 def test_a_data_set_need_not_fit_into_memory(tmp_path: Path) -> None:
-    """Batches are read through the map: over 512 MB of frames the process's own memory grows by a hundredth of that."""
+    """Reading batches from 512 MB of frames enlarges the process's own memory by a hundredth of that."""
     n_clips, n_frames = 100, 10_000
     frames = np.memmap(tmp_path / "frames.f32", np.float32, "w+", shape=(n_clips * n_frames, 128))
     bands = [np.zeros((1, 2, 128))] * n_clips

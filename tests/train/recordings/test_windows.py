@@ -15,7 +15,7 @@ from synthetic import write_wav
 
 @given(n_frames=st.integers(128, 100_000), clip_frames=st.sampled_from([128, 304, 313]))
 def test_windows_are_as_long_as_a_clip_and_cover_the_recording(n_frames: int, clip_frames: int) -> None:
-    """Of a long recording each has exactly a clip's frames, none is left out by half a clip; a short one is whole."""
+    """Windows of a long recording have a clip's frames and cover it up to half a clip; a short one is one window."""
     windows = find_windows(n_frames, clip_frames)
     assert (windows[0].start, windows[-1].stop) == (0, n_frames)
     if len(windows) == 1:
@@ -28,7 +28,7 @@ def test_windows_are_as_long_as_a_clip_and_cover_the_recording(n_frames: int, cl
 
 @pytest.mark.parametrize(("seconds", "n_expected"), [(5.0, 1), (10.0, 1), (14.0, 1), (20.0, 2), (120.0, 12)])
 def test_samples_of_a_window_give_its_frames(tmp_path: Path, seconds: float, n_expected: int) -> None:
-    """The recordings of the challenge (10 s) stay whole; each window of a longer one has the frames of one clip."""
+    """The samples of each window give a clip's frames, and a recording of 10 s is one window."""
     features = FeatureParameters()
     samples = 0.1 * np.random.default_rng(0).standard_normal(round(16_000 * seconds))
     found = read_windows(write_wav(tmp_path / "a.wav", samples), features, 304)

@@ -1,1 +1,1 @@
-"""What is fitted on normal scores: statistics, background copies and pseudo-faults."""
+"""Calibration on normal clips: reference set, thresholds, background augmentation and pseudo-faults."""

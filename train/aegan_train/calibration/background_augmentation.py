@@ -1,20 +1,20 @@
-"""Normal sound in front of another background: what a new hall, season or neighbour does to a recording, made from the recording alone."""
+"""Background augmentation: adds synthetic stationary noise to a recording, as another place or season would."""
 
 import numpy as np
 
 from aegan_monitor.types import FloatArray
 
-LEVEL_DB = (-15.0, 5.0)  # of the background's spectrum, against the geometric mean of the recording's
+LEVEL_DB = (-15.0, 5.0)  # level of the background's spectrum, relative to the geometric mean of the recording's spectrum
 KNOT_DB = 8.0  # standard deviation of the background's spectrum at its knots
-FITTED, CALIBRATED, TRIED = 1, 2, 3  # streams of random numbers: what is fitted on some backgrounds is measured on others
-N_KNOTS = (3, 7)  # least and most; between them the spectrum is straight in dB
-PERIODOGRAM_BIAS_DB = 10 / np.log(10) * np.euler_gamma  # the mean logarithm of a periodogram lies this much under the spectrum's
+FITTED, CALIBRATED, TRIED = 1, 2, 3  # random streams: a score is measured on other backgrounds than it was fitted on
+N_KNOTS = (3, 7)  # least and most knots; between knots the spectrum in dB is linear
+PERIODOGRAM_BIAS_DB = 10 / np.log(10) * np.euler_gamma  # the mean of a periodogram in dB lies this far below the true spectrum
 
 
 def change_background(samples: FloatArray, rng: np.random.Generator) -> FloatArray:
     """The recording, float32 `[n_samples]`, with stationary noise of a random smooth spectrum added.
 
-    Source: the mean log of an exponential variable is -gamma (Euler); the rest is our own choice, and was not tuned.
+    Source: the mean logarithm of an exponential variable is -gamma (Euler). All other constants are our own choice and were not tuned.
     """
     n = len(samples)
     power = np.abs(np.fft.rfft(samples)) ** 2

@@ -1,4 +1,4 @@
-"""The coreset of a reference set: few vectors that stand for all clips, so that a decision costs the same whatever was recorded."""
+"""Coreset of a reference set: a bounded number of vectors represents all clips, so the cost of a decision does not grow with them."""
 
 from collections.abc import Sequence
 
@@ -14,13 +14,13 @@ def group_clips(vectors: Sequence[DoubleArray], projections: Sequence[DoubleArra
     """The group of each clip, `[n_clips]`, numbered from 0: at most `max_groups` groups of clips that lie near each other.
 
     Each group forms around a centre. The first centre is the clip nearest to the mean, each next one the clip farthest from the
-    centres before (farthest-first traversal, a 2-approximation of the k-centre problem), so that rare normal sound gets groups of its
-    own. A clip belongs to its nearest centre. Costs `max_groups` matrix-vector products with all clips, in float32.
+    centres before (farthest-first traversal, a 2-approximation of the k-centre problem), so that rare normal sound forms separate
+    groups. A clip belongs to its nearest centre. This costs `max_groups` matrix-vector products with all clips, in float32.
 
     Args:
-        vectors: What distances are measured in, float64 `[n_clips, n]` each; all spaces together decide.
+        vectors: The clips in each space, float64 `[n_clips, n]` each; distances are taken over all spaces together.
         projections: A matrix `[n, m]` for each, after which its distances are Euclidean; each space then gets the same total variance.
-        max_groups: 1 or more; if there are no more clips than that, each is a group of its own.
+        max_groups: 1 or more; with no more clips than that, each clip forms a separate group.
 
     Source: T. Gonzalez, Clustering to minimize the maximum intercluster distance, 1985; as coreset of normal embeddings K. Roth et al.,
     Towards Total Recall in Industrial Anomaly Detection (PatchCore), 2022, section 3.2.
@@ -45,8 +45,8 @@ def group_clips(vectors: Sequence[DoubleArray], projections: Sequence[DoubleArra
 def mean_of_groups(values: DoubleArray, groups: NDArray[np.intp]) -> DoubleArray:
     """The mean of `values` `[n_clips, ...]` in each group, `[n_groups, ...]`.
 
-    The means, in place of the centres themselves, average out what is peculiar to one recording: with 128 of them the AUC is that of
-    2,000 clips, with centres it needs more than 1,000 (`tests/benchmarks/coreset.py`).
+    The means average out properties of single recordings, which the centres themselves keep: 128 means reach the AUC of
+    2,000 clips, and more than 1,000 centres would be needed (`tests/benchmarks/coreset.py`).
     """
     counts = np.bincount(groups)
     sums = np.zeros((len(counts), *values.shape[1:]))

@@ -1,6 +1,6 @@
-"""Pseudo-faults: normal sound with something added or changed, to try a monitor where no fault was recorded.
+"""Pseudo-faults: synthetic changes of normal sound that test a monitor when no real fault was recorded.
 
-They are not real faults, and no score is chosen by them: real faults rank the scores differently (`docs/quality.md`).
+No score is chosen by pseudo-faults, because real faults rank the scores differently (`docs/quality.md`).
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def add_tone(x: DoubleArray, rate_hz: float, rng: np.random.Generator) -> Double
 
 
 def add_band_noise(x: DoubleArray, rate_hz: float, rng: np.random.Generator) -> DoubleArray:
-    """Noise in a band of a tenth to an octave of its frequency, about as loud as the recording is there."""
+    """Noise in a band of 0.1 to 0.8 times its centre frequency, about as loud as the recording in that band."""
     centre_hz, width = draw_hz(rng, 200, 6000), rng.uniform(0.05, 0.4)
     band = take_band(x, rate_hz, centre_hz * (1 - width), centre_hz * (1 + width))
     noise = take_band(rng.normal(size=len(x)), rate_hz, centre_hz * (1 - width), centre_hz * (1 + width))
@@ -31,7 +31,7 @@ def add_band_noise(x: DoubleArray, rate_hz: float, rng: np.random.Generator) -> 
 
 
 def add_impacts(x: DoubleArray, rate_hz: float, rng: np.random.Generator) -> DoubleArray:
-    """Knocks that ring out, 2 to 25 a second, one to three times as high as the recording is loud."""
+    """Decaying knocks, 2 to 25 a second, with peaks of one to three times the RMS of the recording."""
     times_s = np.arange(round(0.05 * rate_hz)) / rate_hz
     knock = np.exp(-times_s * rng.uniform(80, 400)) * np.sin(2 * np.pi * draw_hz(rng, 800, 6000) * times_s)
     every_s = 1 / rng.uniform(2, 25)
@@ -44,14 +44,14 @@ def add_impacts(x: DoubleArray, rate_hz: float, rng: np.random.Generator) -> Dou
 
 
 def shift_pitch(x: DoubleArray, _: float, rng: np.random.Generator) -> DoubleArray:
-    """Played 2 to 8 % faster or slower, as another speed would sound."""
+    """The recording played 2 to 8 % faster or slower."""
     factor = 1 + rng.choice([-1, 1]) * rng.uniform(0.02, 0.08)
     found: DoubleArray = np.interp(np.arange(len(x)) * factor % (len(x) - 1), np.arange(len(x)), x)
     return found
 
 
 def modulate_band(x: DoubleArray, rate_hz: float, rng: np.random.Generator) -> DoubleArray:
-    """A band that swells and fades 3 to 40 times a second."""
+    """Amplitude modulation of one band, 3 to 40 times a second."""
     centre_hz = draw_hz(rng, 300, 5000)
     band = take_band(x, rate_hz, 0.6 * centre_hz, 1.6 * centre_hz)
     swing = rng.uniform(0.4, 0.9) * np.sin(2 * np.pi * rng.uniform(3, 40) * np.arange(len(x)) / rate_hz)
@@ -65,7 +65,7 @@ PSEUDO_FAULTS: dict[str, tuple[PseudoFault, str]] = {
     "impacts": (add_impacts, "knocking, 2 to 25 times a second"),
     "pitch": (shift_pitch, "2 to 8 % faster or slower"),
     "modulation": (modulate_band, "a band that swells and fades, 3 to 40 times a second"),
-}  # with what each is, for people
+}  # function and description of each
 
 
 def add_pseudo_fault(samples: FloatArray, name: str, rate_hz: float, rng: np.random.Generator) -> FloatArray:
@@ -75,12 +75,12 @@ def add_pseudo_fault(samples: FloatArray, name: str, rate_hz: float, rng: np.ran
 
 
 def draw_hz(rng: np.random.Generator, low_hz: float, high_hz: float) -> float:
-    """A frequency, every octave as likely as another."""
+    """A random frequency, uniform in its logarithm."""
     return float(np.exp(rng.uniform(np.log(low_hz), np.log(high_hz))))
 
 
 def rms(x: DoubleArray | FloatArray) -> float:
-    """Root of the mean square, of float64 or float32."""
+    """Root mean square."""
     return float(np.sqrt(np.mean(np.square(x))))
 
 

@@ -1,4 +1,4 @@
-"""What the deciding score would notice, as far as that can be tried without a fault: pseudo-faults against the same sound without."""
+"""Sensitivity of the deciding score: compares held-out normal windows with and without pseudo-faults."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,17 +19,17 @@ from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.windows import read_windows
 from aegan_train.torch_session import TorchSession
 
-N_TRIED = 64  # held-out windows at most, evenly spread: the AUC of more is hardly more exact
+N_TRIED = 64  # held-out windows at most, evenly spread; more of them hardly make the AUC more exact
 
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """What the deciding score makes of one pseudo-fault.
+    """How well the deciding score separates one pseudo-fault.
 
     Attributes:
-        auc: Between held-out windows with it and without; 0.5 is unnoticed.
-        n_exceeded: Windows with it, in the place of the recordings, that score over the alarm's threshold.
-        n_windows: Of so many.
+        auc: AUC between held-out windows with and without the pseudo-fault; 0.5 means that it is not noticed.
+        n_exceeded: Windows with the pseudo-fault and the original background whose score exceeds the alarm's threshold.
+        n_windows: Windows that were tried.
     """
 
     auc: float
@@ -40,10 +40,10 @@ class Noticed:
 def try_pseudo_faults(
     fields: BundleFields, reference: ReferenceSet, session: TorchSession, held_out: Sequence[Clip], n_windows: int, seed: int
 ) -> dict[str, Noticed]:
-    """What the deciding score makes of each pseudo-fault, on at most N_TRIED of the `n_windows` windows of held-out recordings.
+    """The sensitivity to each pseudo-fault, on at most N_TRIED of the `n_windows` windows of held-out recordings.
 
-    For the AUC, where the run knows other backgrounds (`n_backgrounds`), each window of both kinds stands before one of its own:
-    without that, the AUC may only separate two recordings.
+    For a run with background augmentation (`n_backgrounds`), each window for the AUC gets another random background, so that the AUC
+    measures the pseudo-fault and not the difference between recordings.
     """
     features, has_backgrounds = fields.features, bool(fields.reference.n_backgrounds)
     rng = np.random.default_rng([seed, TRIED])

@@ -17,7 +17,7 @@ COVARIANCE = "ledoit-wolf"
 PROBABILITIES = [*(round(i / 100, 2) for i in range(100)), 0.995, 0.999, 1.0]
 LEAST_STD = 1e-12
 BACKGROUND_WEIGHT = 1.0  # variance of a changed background, over all dimensions, relative to that of normal clips
-LEAST_BASELINE_STD_DB = 0.01  # of a band that is nearly constant, such as digital silence behind a low-pass
+LEAST_BASELINE_STD_DB = 0.01  # floor for a band that is nearly constant, such as digital silence above a low-pass filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class ClipStatistics:
     Attributes:
         embeddings: float64 `[n_clips, n_embedding]`, mean embeddings.
         bands: float64 `[n_clips, 2, 128]`, mean baseline bands in dB.
-        embedding_changes: float64 `[n_copies, n_embedding]`, copy less original.
-        band_changes: float64 `[n_copies, 2, 128]`, likewise.
+        embedding_changes: float64 `[n_copies, n_embedding]`, copy minus original.
+        band_changes: float64 `[n_copies, 2, 128]`, copy minus original.
     """
 
     embeddings: DoubleArray
@@ -98,7 +98,7 @@ def compensate(std: DoubleArray, changes: DoubleArray) -> DoubleArray:
 def scale_fusion(
     names: Sequence[str], normal: Sequence[Mapping[str, float]], varied: Sequence[Mapping[str, float]]
 ) -> dict[str, FusionTerm]:
-    """How each of `names` enters the fusion, from the scores of held-out normal clips and of their copies with other backgrounds."""
+    """Centre and scale of each score of the fusion, from held-out normal clips and their copies with other backgrounds."""
     terms = {}
     for name in names:
         centre = float(np.mean([log_score(clip[name]) for clip in normal]))
@@ -116,8 +116,8 @@ def normalise(scores: Sequence[Mapping[str, float]]) -> dict[str, Normalisation]
 def calibrate(normal: Sequence[Mapping[str, float]], varied: Sequence[Mapping[str, float]] = ()) -> Calibration:
     """Quantiles of every score over held-out normal clips and their copies with other backgrounds, and the defaults of the alarm.
 
-    With copies the calibration includes the effect of other places, and the threshold lies at its upper end. Without them, a few dozen
-    clips do not show the whole range of normal sound, and the threshold lies well above their scores.
+    With copies the calibration includes the effect of other places, and the threshold lies at the upper end of these scores. Without
+    copies a few dozen clips do not cover the range of normal sound, so the threshold lies well above their scores.
     """
     scores = [*normal, *varied]
     quantiles = {name: [float(q) for q in np.quantile([clip[name] for clip in scores], PROBABILITIES)] for name in scores[0]}

@@ -1,8 +1,7 @@
-"""A published checkpoint as a finished run: its weights, and from the training audio all that is not in the file."""
+"""Makes a finished run from a published checkpoint; everything that the file lacks comes from the training audio."""
 
 import re
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,63 +15,50 @@ from aegan_train.dcase.reference_checkpoint import describe_differences, load_st
 from aegan_train.recordings.folder import SKIPPED, write_skipped
 from aegan_train.run_folder import lock_run
 
-PRESET: Preset = "paper"  # published networks have its size
+PRESET: Preset = "paper"  # the size of the published networks
 ROW_NAME = re.compile(r"dcase\d{4}_(?P<machine_type>[^_]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class ImportRequest:
-    """The options of `aegan-train import-checkpoint`."""
-
-    file: Path
-    data: Path
-    machine_type: str
-    config: TrainConfig
-    out: Path
-    device: torch.device
-    commit: str | None = None
-    seed: int = 0
-
-
 def guess_machine_type(config_path: Path) -> str:
-    """The machine type in the name of a row's configuration.
+    """The machine type in the name of a configuration file.
 
     Raises:
-        DataError: The name has none.
+        DataError: The name contains no machine type.
     """
     if match := ROW_NAME.fullmatch(config_path.stem):
         return match["machine_type"]
-    raise DataError(f"{config_path}: its name holds no machine type (as dcase2020_fan.yaml does); name it by --machine-type")
+    raise DataError(f"{config_path}: the name contains no machine type (as dcase2020_fan.yaml does); give it by --machine-type")
 
 
-def import_checkpoint(request: ImportRequest) -> None:
-    """Leave a run in `request.out`.
+def import_checkpoint(
+    file: Path, data: Path, machine_type: str, config: TrainConfig, out: Path, device: torch.device, commit: str | None, seed: int = 0
+) -> None:
+    """Write a run into `out`.
 
-    The scaling spans all training clips, as where the weights come from; the reference set is of those that are not held
-    out. The networks were trained on the held-out clips, too, so the calibration is a little too low.
+    The scaling spans all training clips, as in the reference code; the reference set uses the clips that are not held out.
+    The networks were trained on the held-out clips, too, so the calibration is slightly too low.
 
     Raises:
-        DataError: The file does not fit the configuration, the recordings are not fit for training, or
-            `out` already holds a run.
+        DataError: The file does not fit the configuration, the recordings cannot be trained on, or `out`
+            already holds a run.
     """
-    if (request.out / CHECKPOINT).exists():
-        raise DataError(f"{request.out}: already holds a run; choose another --out")
-    config = request.config
-    checkpoint = read_reference_checkpoint(request.file)
-    updater = make_updater(config, request.device)
+    if (out / CHECKPOINT).exists():
+        raise DataError(f"{out}: already holds a run; choose another --out")
+    checkpoint = read_reference_checkpoint(file)
+    updater = make_updater(config, device)
     settings = describe_differences(checkpoint, config)
-    load_state(updater.generator, checkpoint.generator, "netG", str(request.file), settings)
-    load_state(updater.discriminator, checkpoint.discriminator, "netD", str(request.file), settings)
+    load_state(updater.generator, checkpoint.generator, "netG", str(file), settings)
+    load_state(updater.discriminator, checkpoint.discriminator, "netD", str(file), settings)
 
-    with lock_run(request.out):
-        found = gather_recordings(request.data, request.machine_type, config, request.out)
-        fitted, held_out = (found.select(clips) for clips in split_held_out(found.clips, config.held_out, request.seed))
-        rng = torch.Generator().manual_seed(request.seed)
+    with lock_run(out):
+        found = gather_recordings(data, machine_type, config, out)
+        fitted, held_out = (found.select(clips) for clips in split_held_out(found.clips, config.held_out, seed))
+        rng = torch.Generator().manual_seed(seed)
         scaling = find_scaling(found.db)
-        training = Training(request.machine_type, PRESET, config, request.seed, scaling, fitted.sha256, updater, rng)
-        write_skipped(found.skipped, request.out / SKIPPED)
-        finish(training, fitted, held_out, request.out, request.device, request.commit)
-        save_checkpoint(training, request.out)  # last: an import that was cut off can be started again
+        training = Training(machine_type, PRESET, config, seed, scaling, fitted.sha256, updater, rng)
+        write_skipped(found.skipped, out / SKIPPED)
+        finish(training, fitted, held_out, out, device, commit)
+        save_checkpoint(training, out)  # written last, so that an interrupted import can be repeated
     if checkpoint.figure is not None:
-        print(f"{request.file}: its epoch was chosen by a figure of {100 * checkpoint.figure:.2f}, by the labels of test clips")
-    print(f"{request.out}: run of imported weights; next: aegan-export {shlex.quote(str(request.out))} --out BUNDLE")
+        print(f"{file}: the labels of test clips chose its epoch (figure {100 * checkpoint.figure:.2f})")
+    print(f"{out}: run of imported weights; next: aegan-export {shlex.quote(str(out))} --out BUNDLE")

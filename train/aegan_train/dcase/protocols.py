@@ -1,9 +1,10 @@
-"""The evaluation protocols of DCASE 2020 and 2022, task 2: which AUCs there are, and the one figure that they make.
+"""The evaluation protocols of DCASE 2020 and 2022, task 2: which AUCs are computed, and their mean.
 
 Sources: Y. Koizumi et al., Description and Discussion on DCASE2020 Challenge Task 2, 2020; K. Dohi et al., Description and
 Discussion on DCASE 2022 Challenge Task 2, 2022, which 2023 and later follow.
 """
 
+import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,27 +19,22 @@ from aegan_train.recordings.folder import Clip, Naming
 MAX_FALSE_POSITIVE_RATE = 0.1  # of pAUC
 
 
-def arithmetic_mean(values: Sequence[float]) -> float:
-    """The plain one."""
-    return float(np.mean(values))
-
-
 def harmonic_mean(values: Sequence[float]) -> float:
-    """Near 0 when any value is 0, as the challenge has it (`sys.float_info.epsilon` under every value)."""
+    """The harmonic mean with `sys.float_info.epsilon` as the least value, as in the challenge."""
     return float(len(values) / np.sum(1 / np.maximum(values, sys.float_info.epsilon)))
 
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How a year evaluates.
+    """The evaluation rules of one year.
 
     Attributes:
-        name: As `--protocol` takes it.
-        unit: What a row of the table stands for, as in file names.
-        domains: Domains that have an AUC each: that of their normal clips and the section's anomalies of all domains. None,
-            and one AUC covers the row's clips. pAUC always covers all.
-        mean, mean_name: What makes one figure of many.
-        has_decisions: Whether the challenge also wants each clip decided.
+        name: The value of `--protocol`.
+        unit: The word for a row of the table, as in file names.
+        domains: Domains with one AUC each, from their normal clips and the section's anomalies of all domains. Without domains one
+            AUC covers all clips of the row. The pAUC always covers all clips.
+        mean, mean_name: The mean over all AUCs and pAUCs.
+        has_decisions: Whether the challenge also evaluates a decision for each clip.
     """
 
     name: Naming
@@ -50,14 +46,14 @@ class Protocol:
 
 
 PROTOCOLS: dict[Naming, Protocol] = {
-    "dcase2020": Protocol("dcase2020", "id", (), arithmetic_mean, "mean", has_decisions=False),
+    "dcase2020": Protocol("dcase2020", "id", (), statistics.fmean, "mean", has_decisions=False),
     "dcase2022": Protocol("dcase2022", "section", ("source", "target"), harmonic_mean, "hmean", has_decisions=True),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One AUC of the table: its row and column, the places of its clips, which of them are anomalies, and its limit."""
+    """One AUC of the table: row, column, indices of its clips, their labels (True is anomalous), and the limit of a partial AUC."""
 
     row: str
     column: str
@@ -68,7 +64,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """One score's figures: each row's by column, the protocol's mean of the AUCs, of the pAUCs, and of all of them."""
+    """The metrics of one score: values by row and column, and the protocol's mean of the AUCs, of the pAUCs, and of both."""
 
     rows: dict[str, dict[str, float]]
     auc: float
@@ -77,10 +73,10 @@ class Metrics:
 
 
 def find_protocol(clips: Sequence[Clip], wanted: Naming | None) -> Protocol:
-    """The protocol `wanted`, or (None) the one that the names follow.
+    """The protocol `wanted`, or (None) the protocol of the file names.
 
     Raises:
-        DataError: The names follow both schemes, or have no domains where the protocol needs them.
+        DataError: The names follow both schemes, or lack the domains that the protocol needs.
     """
     found = {clip.naming for clip in clips}
     if wanted is None and len(found) > 1:
@@ -93,7 +89,7 @@ def find_protocol(clips: Sequence[Clip], wanted: Naming | None) -> Protocol:
 
 
 def lay_out(protocol: Protocol, clips: Sequence[Clip]) -> tuple[list[Cell], list[str]]:
-    """(the table's cells, why a row is not in it); clips without a label are in no cell."""
+    """(cells of the table, reasons for rows without cells); clips without a label are in no cell."""
     cells, left_out = [], []
     for row in sorted({clip.section for clip in clips if clip.is_anomaly is not None}):
         there = [(place, clip) for place, clip in enumerate(clips) if clip.section == row and clip.is_anomaly is not None]
@@ -116,7 +112,7 @@ def lay_out(protocol: Protocol, clips: Sequence[Clip]) -> tuple[list[Cell], list
 
 
 def measure(protocol: Protocol, cells: Sequence[Cell], values: DoubleArray) -> Metrics:
-    """The figures of one score, `values` `[n_clips]`; pAUC standardised as D. McClish, 1989, has it."""
+    """The metrics of one score, `values` `[n_clips]`; the pAUC is standardised (D. McClish, 1989)."""
     rows: dict[str, dict[str, float]] = {}
     for cell in cells:
         rows.setdefault(cell.row, {})[cell.column] = float(roc_auc_score(cell.labels, values[cell.places], max_fpr=cell.max_fpr))
@@ -130,5 +126,5 @@ def measure(protocol: Protocol, cells: Sequence[Cell], values: DoubleArray) -> M
 
 
 def measure_all(protocol: Protocol, cells: Sequence[Cell], scores: Sequence[Mapping[str, float]]) -> dict[str, Metrics]:
-    """The figures of every score of the clips."""
+    """The metrics of every score of the clips."""
     return {name: measure(protocol, cells, np.array([clip[name] for clip in scores])) for name in scores[0]}

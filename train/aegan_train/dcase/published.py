@@ -1,4 +1,4 @@
-"""What was published for DCASE 2020 and 2022: the figures, the scores that gave them, and the settings of each row."""
+"""Published results for DCASE 2020 and 2022: figures, their scores, and the configuration file of each row."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,17 +6,17 @@ from pathlib import Path
 from aegan_monitor.errors import DataError
 from aegan_train.recordings.folder import Naming
 
-ROW_FOLDERS = (Path(__file__).parent / "rows", Path(__file__).parents[3] / "configs" / "train")  # in a wheel, in a checkout
+ROW_FOLDERS = (Path(__file__).parent / "rows", Path(__file__).parents[3] / "configs" / "train")  # of a wheel, of a checkout
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One cell of the results tables; epoch and score were chosen there by the labelled test clips of dev_data.
+    """One cell of the results tables; its epoch and score were chosen by the labelled test clips of dev_data.
 
     Attributes:
         figure: In per cent: the mean of AUC and pAUC (2020), or the harmonic mean (2022).
-        score: As the table names it; `mean` is our `sum`, which ranks the same.
-        autoencoder: The challenge's own baseline, where the table has it.
+        score: The score in the table's spelling; its `mean` is our `sum`, which ranks the same.
+        autoencoder: The baseline of the challenge, where the table has it.
     """
 
     figure: float
@@ -25,11 +25,11 @@ class Published:
 
     @property
     def score_id(self) -> str:
-        """Our name of the score."""
+        """The score id of this project."""
         return self.score.removesuffix("mean") + "sum" if self.score.endswith("_mean") else self.score
 
 
-# Source: the README of the method's authors; the autoencoder's from the DCASE 2020 challenge, task 2.
+# Source: the README of the method's authors; the autoencoder figures are from the DCASE 2020 challenge, task 2.
 PUBLISHED: dict[Naming, dict[str, Published]] = {
     "dcase2020": {
         "fan": Published(77.01, "D_lof", 58.9),
@@ -50,21 +50,21 @@ PUBLISHED: dict[Naming, dict[str, Published]] = {
 
 
 def find_published(naming: Naming, machine_type: str) -> Published:
-    """The row's cell.
+    """The published result of a machine type.
 
     Raises:
         DataError: There is no such row.
     """
     if machine_type not in PUBLISHED[naming]:
-        raise DataError(f"{naming} {machine_type}: nothing is published for it; machine types there: {', '.join(PUBLISHED[naming])}")
+        raise DataError(f"{naming} {machine_type}: no published result; expected one of {', '.join(PUBLISHED[naming])}")
     return PUBLISHED[naming][machine_type]
 
 
 def find_row_config(naming: Naming, machine_type: str) -> Path:
-    """The file with the row's settings.
+    """The configuration file of a row.
 
     Raises:
-        DataError: This installation came without it.
+        DataError: This installation lacks it.
     """
     name = f"{naming}_{machine_type}.yaml"
     found = next((folder / name for folder in ROW_FOLDERS if (folder / name).is_file()), None)

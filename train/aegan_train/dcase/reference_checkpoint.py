@@ -1,4 +1,4 @@
-"""Published checkpoints: a `.pth` file of the method's own code, checked against a configuration before it is believed."""
+"""Reads published checkpoints (`.pth` files of the reference code) and checks them against a configuration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from aegan_train.config import TrainConfig
 
 State = Mapping[str, Tensor]
 FIGURES = ("best_aver", "best_hmean")  # 2020, 2022
-# The figure is a NumPy scalar: these three and no more let it through `weights_only`. NumPy 1 wrote numpy.core, 2 writes numpy._core.
-SCALAR = np.float64(0).__reduce__()[0]  # what its pickles call to make it anew
+# The figure is a NumPy scalar; `weights_only` admits it by these globals alone. NumPy 1 wrote numpy.core, NumPy 2 writes numpy._core.
+SCALAR = np.float64(0).__reduce__()[0]  # the function that unpickles a NumPy scalar
 SAFE_GLOBALS: list[Any] = [
     (SCALAR, "numpy.core.multiarray.scalar"),
     (SCALAR, "numpy._core.multiarray.scalar"),
@@ -26,7 +26,7 @@ SAFE_GLOBALS: list[Any] = [
 
 @dataclass(frozen=True, slots=True)
 class ReferenceCheckpoint:
-    """What a published file holds: both networks' states, and the figure that its epoch was chosen by (by labels), 0 to 1."""
+    """The content of a published file: both state dicts, and the labelled figure that chose its epoch, 0 to 1."""
 
     generator: State
     discriminator: State
@@ -34,17 +34,17 @@ class ReferenceCheckpoint:
 
 
 def read_reference_checkpoint(path: Path) -> ReferenceCheckpoint:
-    """Read a `.pth` file; nothing in it is ever run.
+    """Read a `.pth` file without running code from it.
 
     Raises:
-        DataError: It is missing, no PyTorch file, holds objects that are no data, or lacks a network.
+        DataError: The file is missing, is no PyTorch file, holds other objects than data, or lacks a network.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file; name the published .pth")
     try:
         with torch.serialization.safe_globals(SAFE_GLOBALS):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever zipfile, pickle or itself found
+    except Exception as error:  # torch passes on errors of zipfile and pickle
         reason = next((line.strip() for line in str(error).splitlines() if "GLOBAL" in line), str(error).split("\n")[0])
         raise DataError(f"{path}: cannot be read as a checkpoint: {reason or type(error).__name__}; download it again") from error
     keys = set(content) if isinstance(content, dict) else set()
@@ -60,17 +60,17 @@ def read_reference_checkpoint(path: Path) -> ReferenceCheckpoint:
 
 
 def load_state(network: nn.Module, state: State, name: str, where: str, settings: str) -> None:
-    """Put `state` into `network`.
+    """Load `state` into `network`.
 
     Args:
-        network: Made from the configuration.
-        state: From the file.
+        network: The network of the configuration.
+        state: The state dict of the file.
         name: `netG` or `netD`, for messages.
         where: The file, for messages.
-        settings: What to say of settings that do not fit.
+        settings: The end of a message: which settings do not fit.
 
     Raises:
-        DataError: A key is missing or unexpected, a shape is another, or a number is not finite.
+        DataError: A key is missing or unexpected, a shape differs, or a number is not finite.
     """
     expected = network.state_dict()
     problems = [f"{key}: expected {_shape(expected[key])}, found nothing" for key in expected if key not in state]
@@ -91,7 +91,7 @@ def _shape(tensor: Tensor) -> str:
 
 
 def describe_differences(checkpoint: ReferenceCheckpoint, config: TrainConfig) -> str:
-    """Which settings the file's keys and shapes speak of, where the configuration says something else."""
+    """The settings that the file's keys and shapes imply, where the configuration differs."""
     g, d = checkpoint.generator, checkpoint.discriminator
     last = [key for key in g if key.startswith("Encoder.main.")][-1:]
     signs: dict[str, object] = {
@@ -103,7 +103,7 @@ def describe_differences(checkpoint: ReferenceCheckpoint, config: TrainConfig) -
     }
     wrong = [f"{key}: {value}" for key, value in signs.items() if value is not None and value != getattr(config, key)]
     if not wrong:
-        return "it is no checkpoint of this method's networks"
+        return "expected a checkpoint of this method's networks"
     return f"the file looks like {', '.join(wrong).lower()}; choose the --config of its machine type"
 
 

@@ -1,4 +1,4 @@
-"""What `evaluate` prints: the label-free choice first, then every score beside the controls, and the oracle last."""
+"""The report of `evaluate`: the label-free score, then every score with the baselines, then the best score by labels."""
 
 from collections.abc import Mapping
 
@@ -9,34 +9,34 @@ from aegan_train.dcase.protocols import Metrics, Protocol
 
 
 def label_free_score(fields: BundleFields, config: TrainConfig) -> str:
-    """What the run decides by; where the configuration took that from labels, what it would decide by without."""
+    """The score that decides without labels: the run's own, or the default where labels chose the run's score."""
     return str(TrainConfig.model_fields["score"].default) if config.score_by_labels else fields.score
 
 
 def print_report(fields: BundleFields, config: TrainConfig, protocol: Protocol, metrics: Mapping[str, Metrics]) -> None:
-    """All of it."""
+    """Print the whole report."""
 
     def figures(name: str) -> str:
         return f"{name} AUC {metrics[name].auc:.4f} pAUC {metrics[name].pauc:.4f}"
 
     label_free = label_free_score(fields, config)
     if label_free == fields.score:
-        print(f"label-free (what the monitor decides by): {figures(label_free)}")
+        print(f"label-free (the monitor decides by it): {figures(label_free)}")
     else:
-        print(f"label-free (what the monitor would decide by without labels): {figures(label_free)}")
+        print(f"label-free (the monitor would decide by it without labels): {figures(label_free)}")
         print(f"decides by: {figures(fields.score)}")
     print(f"  {fields.choice}")
     print_rows(protocol, metrics[fields.score], fields.score)
     print(f"{'score':<20}{'AUC':>8}{'pAUC':>8}{protocol.mean_name:>8}")
     for name, each in metrics.items():
-        note = "   a control: no network, no training" if name in BASELINE_IDS else ""
+        note = "   baseline: no network, no training" if name in BASELINE_IDS else ""
         print(f"{name:<20}{each.auc:>8.4f}{each.pauc:>8.4f}{each.figure:>8.4f}{note}")
-    best, control = find_oracle(metrics), find_oracle({name: metrics[name] for name in BASELINE_IDS})
-    print(f"oracle (the best by these labels, which a plant does not have): {figures(best)}; of the controls: {figures(control)}")
+    best, baseline = find_oracle(metrics), find_oracle({name: metrics[name] for name in BASELINE_IDS})
+    print(f"oracle (best by these labels, which a plant does not have): {figures(best)}; best baseline: {figures(baseline)}")
 
 
 def print_rows(protocol: Protocol, metrics: Metrics, name: str) -> None:
-    """One score by id or section and domain, and the protocol's mean of each column."""
+    """Print one score by id or by section and domain, and the protocol's mean of each column."""
     columns = list(next(iter(metrics.rows.values())))
     print(f"{f'by {protocol.unit}, {name}':<28}" + "".join(f"{column:>12}" for column in columns))
     means = {column: protocol.mean([row[column] for row in metrics.rows.values()]) for column in columns}
@@ -46,5 +46,5 @@ def print_rows(protocol: Protocol, metrics: Metrics, name: str) -> None:
 
 
 def find_oracle(metrics: Mapping[str, Metrics]) -> str:
-    """The score with the best figure by the labels."""
+    """The score with the best figure."""
     return max(metrics, key=lambda name: metrics[name].figure)

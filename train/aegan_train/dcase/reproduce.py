@@ -1,4 +1,4 @@
-"""A row of the published tables, on this machine: trained, evaluated, and put beside the published figure."""
+"""Reproduces a row of the published tables: trains, evaluates, and compares with the published figure."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,9 @@ from aegan_train.recordings.folder import Naming
 
 
 def reproduce(request: FitRequest, naming: Naming, jsonl: Path | None = None, csv: Path | None = None) -> bool:
-    """Train (or go on, or take the finished run in `request.out`), evaluate on the test clips of dev_data, print both figures.
+    """Train (or resume, or take the finished run in `request.out`), evaluate on the test clips of dev_data, print both figures.
 
-    False when Ctrl-C ended the training early.
+    Returns False when Ctrl-C ended the training early.
 
     Raises:
         AeganError: As `fit` and `evaluate`.
@@ -39,7 +39,7 @@ def reproduce(request: FitRequest, naming: Naming, jsonl: Path | None = None, cs
 
 
 def is_finished(request: FitRequest) -> bool:
-    """Whether `request.out` holds just this run, trained to its end."""
+    """Whether `request.out` holds this run, trained to its last epoch."""
     if not (request.out / RUN_RECORD).exists() or not (request.out / CHECKPOINT).exists():
         return False
     training = load_checkpoint(request.out, choose_device("cpu"))
@@ -48,8 +48,8 @@ def is_finished(request: FitRequest) -> bool:
 
 
 def print_comparison(row: str, n_epochs: int, published: Published, metrics: dict[str, Metrics], label_free: str) -> None:
-    """The published figure and ours, in per cent."""
-    print(f"\n{row}, figures in per cent; published ones are of the best epoch and score by the test labels, ours of epoch {n_epochs}")
+    """Print the published figure and the measured ones, in per cent."""
+    print(f"\n{row}, figures in per cent; published: best epoch and score by the test labels; this run: epoch {n_epochs}")
     if published.autoencoder is not None:
         print(f"{'published, official autoencoder':<34}{'':<16}{published.autoencoder:>6.1f}")
     print(f"{'published, AEGAN-AD':<34}{published.score:<16}{published.figure:>6.2f}")

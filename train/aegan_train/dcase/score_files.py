@@ -1,4 +1,4 @@
-"""The files that the challenge's own evaluators read: a score, and from 2022 on a decision, for each test clip."""
+"""Writes the files that the challenge's evaluators read: a score (and from 2022 a decision) for each test clip."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from aegan_train.run_folder import write_atomically
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder for the files, before the scoring, which takes long.
+    """Make the folder for the files; called before the scoring, which takes long.
 
     Raises:
         DataError: It cannot be made.
@@ -18,13 +18,13 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{folder}: cannot be made a folder: {error.strerror}; choose another --csv") from error
+        raise DataError(f"{folder}: the folder cannot be made: {error.strerror}; choose another --csv") from error
 
 
 def write_score_files(
     folder: Path, protocol: Protocol, machine_type: str, clips: Sequence[Clip], scores: Sequence[float], threshold: float
 ) -> list[Path]:
-    """Write `anomaly_score_<type>_<unit>_<nn>.csv` (and `decision_result_...`, 1 above `threshold`), lines `file,value`; their paths."""
+    """Write `anomaly_score_<type>_<unit>_<nn>.csv` (and `decision_result_...`, 1 above `threshold`); returns the paths."""
     columns: dict[str, list[str]] = {"anomaly_score": [repr(score) for score in scores]}
     if protocol.has_decisions:
         columns["decision_result"] = [str(int(score > threshold)) for score in scores]
@@ -39,4 +39,4 @@ def write_score_files(
 
 def _write_lines(path: Path, lines: Sequence[str]) -> None:
     text = "\n".join(lines) + "\n"
-    write_atomically(path, lambda partial: partial.write_bytes(text.encode("utf-8", "surrogateescape")))  # file names, byte for byte
+    write_atomically(path, lambda partial: partial.write_bytes(text.encode("utf-8", "surrogateescape")))  # keeps the bytes of file names

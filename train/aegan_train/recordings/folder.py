@@ -1,6 +1,6 @@
 """DCASE-style folders and file names: finds the recordings, and reads label, section and domain from their names.
 
-Sources: DCASE challenge, task 2, descriptions of the data sets of 2020 to 2023; docs/how-to/dcase.md has what is accepted.
+Sources: DCASE challenge, task 2, descriptions of the data sets of 2020 to 2023; docs/how-to/dcase.md lists the accepted names.
 """
 
 import csv
@@ -19,12 +19,12 @@ from aegan_train.config import SetName
 
 Split = Literal["train", "test"]
 Naming = Literal["dcase2020", "dcase2022"]
-Skipped = tuple[Path, str]  # a file that is no clip here, and why
-SKIPPED = "skipped.csv"  # in a run: all of them
-MAX_PRINTED = 20  # skipped files that are printed one by one; the run's list has all
+Skipped = tuple[Path, str]  # a file that is no clip here, and the reason
+SKIPPED = "skipped.csv"  # the list of skipped files in a run
+MAX_PRINTED = 20  # skipped files that are printed; skipped.csv lists all
 
 SETS: dict[SetName, str] = {"dev": "dev_data", "eval": "eval_data", "additional": "additional_data"}
-SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("test", "source_test", "target_test")}  # the latter two in 2021
+SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("test", "source_test", "target_test")}  # the last two in 2021
 SUFFIXES = {".wav", ".flac"}
 MANIFEST = "manifest.csv"
 FFMPEG = re.compile(r"ffmpeg -i IN(.*?) OUT")  # the advice of `read_recording`
@@ -49,13 +49,13 @@ class Clip:
     """One recording.
 
     Attributes:
-        path: Where it lies.
+        path: The file.
         split: `train` or `test`.
         section: Machine id (2020) or section (2022), as in the name.
-        is_anomaly: Its label, only ever read by `evaluate`; None when the name has none (the challenge's own test clips).
+        is_anomaly: Its label, which only `evaluate` reads; None when the name has none (test clips of the challenge).
         number: Running number in the name.
-        recording: What it was cut from, by the manifest or the tags of `aegan-monitor record`; empty when neither says.
-        domain: `source` or `target`, or empty when the name does not say.
+        recording: The recording it was cut from, by the manifest or the tags of `aegan-monitor record`; empty when unknown.
+        domain: `source` or `target`, or empty when the name has none.
         naming: The scheme that the name follows.
     """
 
@@ -71,14 +71,14 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class FoundClips:
-    """The files in the folders of a machine type: clips, and those that are none, with the reason."""
+    """The files in the folders of a machine type: clips, and skipped files with the reason."""
 
     clips: list[Clip]
     skipped: list[Skipped]
 
 
 def parse_name(path: Path, split: Split, recording: str = "") -> Clip | None:
-    """The clip that a file name stands for; None when it follows no scheme."""
+    """The clip with this file name; None when the name follows no scheme."""
     for naming, pattern in NAMES:
         if match := re.fullmatch(pattern, path.stem):
             said = match.groupdict()
@@ -88,26 +88,24 @@ def parse_name(path: Path, split: Split, recording: str = "") -> Clip | None:
 
 
 def find_folders(data: Path, machine_type: str, split: Split, name: SetName) -> list[Path]:
-    """The folders of one set that are there: as described, as the 2023 baseline unpacks, and (as `dev`) right in `data`."""
+    """The existing folders of one set: in the challenge's layout, in that of the 2023 baseline, and (for `dev`) directly in `data`."""
     places = [data / SETS[name] / machine_type, data / SETS[name] / "raw" / machine_type, *([data / machine_type] if name == "dev" else [])]
     return [folder for place in places for leaf in SPLITS[split] if (folder := place / leaf).is_dir()]
 
 
 def find_clips(data: Path, machine_type: str, split: Split, sets: Sequence[SetName] | None = None) -> FoundClips:
-    """The clips of a machine type, of `sets` or (None) of all sets that are there, in the order of sets and names.
+    """The clips of a machine type, of `sets` or (None) of all existing sets, in the order of sets and names.
 
-    In `train` only what is named normal is a clip: a machine is learned from normal sound alone.
+    In `train` only files named normal are clips, because training uses normal sound alone.
 
     Raises:
-        DataError: There is no such folder, or a set of `sets` is missing, or no file in them is a clip.
+        DataError: There is no such folder, a set of `sets` is missing, or no file in the folders is a clip.
     """
     if not data.is_dir():
         raise DataError(f"{data}: no such folder; --data takes the folder that holds dev_data/{machine_type}/train")
     found = {name: find_folders(data, machine_type, split, name) for name in sets or SETS}
     if split == "train" and sets and "additional" not in sets and not found.get("eval", [Path()]):
-        found["eval"] = find_folders(
-            data, machine_type, split, "additional"
-        )  # as the challenges hand it out: "additional training data set"
+        found["eval"] = find_folders(data, machine_type, split, "additional")  # the challenge names it "additional training data set"
     if lacking := [SETS[name] for name, folders in found.items() if not folders and (sets or not any(found.values()))]:
         raise DataError(f"{data}: no folder {lacking[0]}/{machine_type}/{split}; {_hint(data, machine_type, split)}")
     recordings = read_manifest(data)
@@ -136,7 +134,7 @@ def find_clips(data: Path, machine_type: str, split: Split, sets: Sequence[SetNa
 
 
 def _refuse(path: Path, clip: Clip | None, split: Split) -> str:
-    """Why a file is no clip of this split; empty when it is one."""
+    """The reason why a file is no clip of this split; empty when it is one."""
     if path.is_dir():
         return f"a folder; recordings are taken from {path.parent.name} itself, not from folders in it: move them up"
     if path.suffix.lower() not in SUFFIXES or not path.is_file():
@@ -149,7 +147,7 @@ def _refuse(path: Path, clip: Clip | None, split: Split) -> str:
 
 
 def _hint(data: Path, machine_type: str, split: Split) -> str:
-    """What is there instead of a folder that is not."""
+    """The end of the message about a missing folder: which folders exist."""
     if there := [SETS[name] for name in SETS if find_folders(data, machine_type, split, name)]:
         archive = " (the archive of the additional training data set, as additional_data, does)" if split == "train" else ""
         return f"there is {' and '.join(there)}; add it{archive}, or take its set out of the configuration's sets"
@@ -159,7 +157,7 @@ def _hint(data: Path, machine_type: str, split: Split) -> str:
 
 
 def print_skipped(skipped: Sequence[Skipped]) -> None:
-    """Count and list on stderr what is left out, a line each; of several that ffmpeg can mend, also the loop that does so."""
+    """List skipped files on stderr, with a shell loop for several files that ffmpeg can convert."""
     if skipped:
         print(f"{len(skipped)} {'file' if len(skipped) == 1 else 'files'} skipped:", file=sys.stderr)
     for path, reason in skipped[:MAX_PRINTED]:
@@ -174,7 +172,7 @@ def print_skipped(skipped: Sequence[Skipped]) -> None:
 
 
 def write_skipped(skipped: Sequence[Skipped], path: Path) -> None:
-    """Write all of them as CSV; no file where there is none. Names that are not UTF-8 are written with backslashes."""
+    """Write the skipped files as CSV, or no file without any. Names that are not UTF-8 are written with backslashes."""
     path.unlink(missing_ok=True)
     if skipped:
         with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:

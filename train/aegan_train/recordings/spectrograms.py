@@ -1,4 +1,4 @@
-"""Spectrograms of recordings, on disk and read through a memory map: a data set may be larger than the memory."""
+"""Spectrograms of recordings in a memory map on disk, because a data set may be larger than the memory."""
 
 import hashlib
 import tempfile
@@ -21,17 +21,17 @@ from aegan_train.run_folder import WriteError, find_remedy
 
 @dataclass(frozen=True, slots=True)
 class Spectrograms:
-    """Recordings that are fit for training, in dB, and those that are not.
+    """Spectrograms in dB of the recordings that can be trained on, and the skipped recordings.
 
     Attributes:
-        frames: float32 `[n_frames, n_bands]`, of these recordings and others; mapped from disk, not in memory.
-        first_frames: Where in `frames` each recording begins.
-        n_frames: How many each has.
-        baseline_bands: float64 `[n_windows, 2, 128]` for each: the mean linear and mel bands of its windows.
+        frames: float32 `[n_frames, n_bands]`, a memory map that may also hold other recordings.
+        first_frames: The first frame of each recording in `frames`.
+        n_frames: The number of frames of each recording.
+        baseline_bands: float64 `[n_windows, 2, 128]` for each recording: the mean linear and mel bands of its windows.
         digests: SHA-256 of each recording's samples.
-        clips: Where they come from.
-        levels_dbfs: RMS level of each.
-        skipped: What is left out, and why.
+        clips: The file of each recording.
+        levels_dbfs: RMS level of each recording.
+        skipped: Files that were left out, with the reason.
     """
 
     frames: FloatArray
@@ -50,12 +50,12 @@ class Spectrograms:
 
     @property
     def n_windows(self) -> int:
-        """Of all recordings together."""
+        """The number of windows of all recordings."""
         return sum(map(len, self.baseline_bands))
 
     @property
     def sha256(self) -> str:
-        """Of all samples, in order."""
+        """SHA-256 over the digests of all recordings, in order."""
         return hashlib.sha256("".join(self.digests).encode()).hexdigest()
 
     def cut(self, clip_frames: int) -> list[FloatArray]:
@@ -63,7 +63,7 @@ class Spectrograms:
         return [db[:, window] for db in self.db for window in find_windows(db.shape[1], clip_frames)]
 
     def select(self, clips: Sequence[Clip]) -> "Spectrograms":
-        """Those of `clips` alone."""
+        """The spectrograms of `clips` alone."""
         wanted = set(clips)
         places = [place for place, clip in enumerate(self.clips) if clip in wanted]
         return replace(
@@ -78,9 +78,9 @@ class Spectrograms:
 
 
 def compute_spectrograms(clips: Sequence[Clip], features: FeatureParameters, clip: ClipParameters, folder: Path) -> Spectrograms:
-    """The spectrograms of all recordings that are fit for training; their frames lie in a nameless file in `folder`.
+    """Compute the spectrograms of all recordings that can be trained on, in an unnamed temporary file in `folder`.
 
-    The file ends with the process, however that ends.
+    The system removes the file when the process ends, even after a kill.
 
     Raises:
         WriteError: `folder` cannot be written, or its disk is full.
@@ -104,7 +104,7 @@ def compute_spectrograms(clips: Sequence[Clip], features: FeatureParameters, cli
             file.flush()
             shape = file.tell() // (4 * features.n_bands), features.n_bands
             frames: FloatArray = np.memmap(file, np.float32, "r", shape=shape) if shape[0] else np.zeros(shape, np.float32)
-    except BrokenPipeError:  # of our output, not of the folder
+    except BrokenPipeError:  # concerns our output, not the folder
         raise
     except OSError as error:
         raise WriteError(f"{folder}: the features cannot be stored: {error.strerror}; {find_remedy(error)}") from error

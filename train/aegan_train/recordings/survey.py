@@ -1,4 +1,4 @@
-"""Reads each recording once, in several processes: its spectrogram, or why it is left out. Imports no PyTorch."""
+"""Reads each recording once, in several processes: gives its spectrogram, or the reason to skip it. Imports no PyTorch."""
 
 import functools
 import hashlib
@@ -24,20 +24,20 @@ from aegan_monitor.files import show_path
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.recordings.windows import find_windows
 
-BYTES_PER_PROCESS = 40_000_000  # of recordings, 20 min: a process takes as long to start as to look at these
+BYTES_PER_PROCESS = 40_000_000  # 20 min of recordings: a process needs as long to start as to read these
 PICTURES_AHEAD = 16  # finished pictures that wait to be stored, for each process: a slow disk must not fill the memory
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What training needs of a recording.
+    """The data of one recording that training needs.
 
     Attributes:
-        frames: dB, float32 `[n_frames, n_bands]`, a frame's bands side by side.
-        n_frames: How many there are.
+        frames: Spectrogram in dB, float32 `[n_frames, n_bands]`.
+        n_frames: The number of frames.
         baseline_bands: Mean linear and mel bands of each window, float64 `[n_windows, 2, 128]`.
         level_dbfs: RMS of the samples.
-        sha256: Of the samples.
+        sha256: SHA-256 of the samples.
     """
 
     frames: FloatArray
@@ -49,12 +49,12 @@ class Picture:
 
 @functools.lru_cache(maxsize=1)
 def make_logmel(features: FeatureParameters) -> LogMel:
-    """The log-mel with the bands of the training-free scores."""
+    """The log-mel transform, with the bands of the baseline scores."""
     return LogMel(features, make_filterbank(features), make_baseline_filterbank(features))
 
 
 def look_at(path: Path, features: FeatureParameters, clip: ClipParameters) -> Picture | str:
-    """The picture of a recording, or in one line why it is not fit for training."""
+    """The picture of a recording, or one line with the reason why it cannot be trained on."""
     try:
         samples = read_recording(path, features.sample_rate_hz)
     except CaptureError as error:
@@ -66,7 +66,7 @@ def look_at(path: Path, features: FeatureParameters, clip: ClipParameters) -> Pi
     if n_frames < clip.segment_frames:
         least_s, found_s = (clip.segment_frames - 1) * features.hop_s, len(samples) / features.sample_rate_hz
         return f"expected at least {least_s:.2f} s, found {found_s:.2f} s; record longer clips or remove it"
-    db = limit_range(frames.db, features.top_db).T.copy()  # lets go of the controls' frames
+    db = limit_range(frames.db, features.top_db).T.copy()  # a copy, so that the baseline frames are freed
     bands = np.stack([mean_bands(frames.baseline_db[:, window]) for window in find_windows(n_frames, clip.clip_frames)])
     return Picture(db, n_frames, bands, measure_level(samples).rms_dbfs, hashlib.sha256(samples.data).hexdigest())
 
@@ -74,14 +74,14 @@ def look_at(path: Path, features: FeatureParameters, clip: ClipParameters) -> Pi
 def survey(
     paths: Sequence[Path], features: FeatureParameters, clip: ClipParameters, n_processes: int | None = None
 ) -> Iterator[Picture | str]:
-    """`look_at` each, in order, in `n_processes`, or (None) in as many as pay and the machine has cores for."""
+    """Call `look_at` for each path, in order, in `n_processes` processes; None chooses by the amount of data and the cores."""
     look = functools.partial(look_at, features=features, clip=clip)
     if n_processes is None:
         n_processes = min(len(os.sched_getaffinity(0)), sum(map(find_size, paths)) // BYTES_PER_PROCESS)
     if n_processes < 2:
         yield from map(look, paths)
         return
-    context = multiprocessing.get_context("spawn")  # a fork would copy PyTorch's threads in whatever state they are
+    context = multiprocessing.get_context("spawn")  # fork is unsafe with PyTorch's threads
     with ProcessPoolExecutor(n_processes, context, begin_process) as pool:
         n_ahead = PICTURES_AHEAD * n_processes
         for start in range(0, len(paths), n_ahead):
@@ -89,7 +89,7 @@ def survey(
 
 
 def find_size(path: Path) -> int:
-    """Bytes in the file; 0 for a missing one, which `look_at` reports."""
+    """The size of a file in bytes; 0 for a missing file, which `look_at` reports."""
     try:
         return path.stat().st_size
     except OSError:
@@ -97,7 +97,7 @@ def find_size(path: Path) -> int:
 
 
 def begin_process() -> None:
-    """Set up a process of the pool: one thread, Ctrl-C ignored, and its end when the parent has ended, killed or not."""
+    """Set up a process of the pool: one thread, ignores Ctrl-C, ends when the parent ends or is killed."""
     threadpool_limits(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

@@ -1,7 +1,7 @@
-"""Windows: a recording cut into pieces as long as the clips that the daemon scores.
+"""Cuts a recording into windows as long as the clips that the daemon scores.
 
-Calibration must see what the daemon sees. The score of a recording of minutes is a mean over all of it and varies less than
-those of its windows, so that a threshold from whole recordings would be too low.
+Calibration must use the clip length of the daemon. The score of a recording of minutes is a mean over all of it and varies less
+than the scores of its windows, so a threshold from whole recordings would be too low.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from aegan_monitor.types import FloatArray
 
 
 def find_windows(n_frames: int, clip_frames: int) -> list[slice]:
-    """The frames of each window, `clip_frames` long and evenly spread; one of all frames where they are under 1.5 windows."""
+    """The frames of each window, `clip_frames` long and evenly spread; a recording shorter than 1.5 windows is one window."""
     n_windows = max(1, round(n_frames / clip_frames))
     if n_windows == 1:
         return [slice(0, n_frames)]
@@ -23,7 +23,7 @@ def find_windows(n_frames: int, clip_frames: int) -> list[slice]:
 
 
 def read_windows(path: Path, features: FeatureParameters, clip_frames: int) -> list[FloatArray]:
-    """The samples of each window of a recording, float32 `[n_samples]`; scored as a clip of its own, each has `clip_frames` frames.
+    """The samples of each window of a recording, float32 `[n_samples]`; scored alone, each has `clip_frames` frames.
 
     Raises:
         CaptureError: As `read_recording`.

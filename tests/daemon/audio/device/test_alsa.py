@@ -1,4 +1,4 @@
-"""Sound cards in a made-up `/proc` and `/sys`: by id, by USB path, by serial number, whatever their numbers are."""
+"""Sound cards in an imitated `/proc` and `/sys`: identified by id, USB path or serial number, never by card number."""
 
 import shutil
 import threading
@@ -11,7 +11,7 @@ from soundcard import plug
 
 
 def test_cards_are_listed_by_what_stays(tmp_path: Path) -> None:
-    """A card on the USB by its path, another by its id; what only plays is not there; the second device of a card is told."""
+    """A USB card has its path as identity, another card its id; playback-only cards are left out."""
     plug(tmp_path, 0, "PCH", devices=(0, 2))
     plug(tmp_path, 1, "HDMI", devices=())
     plug(tmp_path, 10, "Device", usb_path="1-1.4", serial="A17")
@@ -39,7 +39,7 @@ def test_cards_are_listed_by_what_stays(tmp_path: Path) -> None:
     ],
 )
 def test_an_identity_means_what_it_says(tmp_path: Path, identity: str, places: list[tuple[int, int]]) -> None:
-    """Whole words only, never a number of a card; what is ambiguous is all told."""
+    """An identity matches whole words only and no card number; an ambiguous one lists all matches."""
     plug(tmp_path, 0, "PCH", devices=(0, 2))
     plug(tmp_path, 5, "Device", usb_path="1-1.4", serial="A17")
     plug(tmp_path, 6, "Device_1", usb_path="1-1.2", serial="A17")
@@ -47,7 +47,7 @@ def test_an_identity_means_what_it_says(tmp_path: Path, identity: str, places: l
 
 
 def test_a_card_keeps_its_identity_under_another_number(tmp_path: Path) -> None:
-    """Plugged in again behind another one."""
+    """A card that is plugged in again under another number keeps its identity."""
     plug(tmp_path / "before", 1, "Device", usb_path="1-1.4")
     plug(tmp_path / "after", 1, "Webcam", usb_path="1-1.1")
     plug(tmp_path / "after", 2, "Device", usb_path="1-1.4")
@@ -56,12 +56,12 @@ def test_a_card_keeps_its_identity_under_another_number(tmp_path: Path) -> None:
 
 
 def test_no_sound_system_is_no_card(tmp_path: Path) -> None:
-    """A kernel without sound has no `/proc/asound`."""
+    """Without `/proc/asound` there are no cards."""
     assert AlsaCards(tmp_path).list_devices() == []
 
 
 def test_a_card_that_goes_while_it_is_listed_is_no_card(tmp_path: Path) -> None:
-    """A USB device that comes and goes a hundred times a second costs nobody more than the device."""
+    """A card that disappears during the listing is left out."""
     plug(tmp_path, 0, "PCH")
     card, over = tmp_path / "proc" / "asound" / "card1", threading.Event()
 

@@ -1,4 +1,4 @@
-"""Dead channels: nothing that does not move goes on, and the quietest living microphone is none of them."""
+"""Dead channels: constant samples are withheld, and the quietest real microphone is not."""
 
 import numpy as np
 import pytest
@@ -13,19 +13,19 @@ LSB = 1 / 32768
 
 
 def values(*parts: tuple[float, int]) -> FloatArray:
-    """So many samples of each value."""
+    """Samples of each value, with their count."""
     return np.concatenate([np.full(n, value, np.float32) for value, n in parts])
 
 
 def push_all(watch: StuckSignalDetector, samples: FloatArray, n_block: int) -> FloatArray:
-    """What goes on of `samples`, given in blocks."""
+    """The samples that are passed on, when `samples` arrive in blocks."""
     blocks = [samples[start : start + n_block] for start in range(0, len(samples), n_block)]
     return np.concatenate([np.zeros(0, np.float32), *(part for block in blocks for part in watch.push(block))])
 
 
 @given(st.integers(1, 700))
 def test_a_short_rest_is_sound(n_block: int) -> None:
-    """Zeros amid sound go on, a moment later, bit by bit; however the samples are split."""
+    """A short run of zeros is passed on later and unchanged, for any split into blocks."""
     sound = np.arange(1, 301, dtype=np.float32)
     samples = np.concatenate([np.zeros(100, np.float32), sound, np.zeros(700, np.float32), sound])
     watch = StuckSignalDetector(RATE_HZ)
@@ -35,7 +35,7 @@ def test_a_short_rest_is_sound(n_block: int) -> None:
 
 @given(st.integers(1, 100), st.sampled_from([0.0, 0.25, -1.0]))
 def test_what_does_not_move_never_goes_on(n_block: int, value: float) -> None:
-    """Not before the first sound, not while it lasts, and not when it ends."""
+    """Constant samples are not passed on before, during or after sound."""
     sound = np.arange(1, 301, dtype=np.float32)
     watch = StuckSignalDetector(RATE_HZ)
     before = push_all(watch, values((value, 500)), n_block)
@@ -46,7 +46,7 @@ def test_what_does_not_move_never_goes_on(n_block: int, value: float) -> None:
 
 
 def test_the_last_bit_is_life() -> None:
-    """One step of a 16-bit converter, once in 0.9 s."""
+    """One change of the last of 16 bits in 0.9 s is enough to count as alive."""
     samples = values((0.0, 900), (LSB, 900), (0.0, 900), (-LSB, 900))
     watch = StuckSignalDetector(RATE_HZ)
     worst_s = 0.0
@@ -64,7 +64,7 @@ def test_the_last_bit_is_life() -> None:
     ],
 )
 def test_the_fault_has_a_name(value: float, state: str, message: str) -> None:
-    """Zeros are another fault than any other value."""
+    """Zeros and any other constant value are different faults."""
     watch = StuckSignalDetector(RATE_HZ)
     watch.push(values((value, 1000)))
     error = watch.error("mic")

@@ -1,4 +1,4 @@
-"""Which device is meant: by identity, by name, by being the default; never a number, never a monitor by chance."""
+"""Choosing a device: by identity, name or default, never by number, and never a monitor by chance."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ MICROPHONES = (
 
 
 def no_server() -> FalseServer:
-    """A server that does not run."""
+    """A sound server that does not run."""
     server = FalseServer()
     server.sources = None
     return server
 
 
 def refusal(devices: Devices, wanted: str | None) -> str:
-    """Why no device is meant."""
+    """The error of choosing a device."""
     with pytest.raises(CaptureError) as caught:
         devices.find(wanted)
     assert caught.value.fault == "missing"
@@ -46,7 +46,7 @@ def refusal(devices: Devices, wanted: str | None) -> str:
     ],
 )
 def test_names_are_those_of_the_sound_server(tmp_path: Path, wanted: str | None, identity: str) -> None:
-    """A whole name wins over a part; a monitor is only meant by its whole name; PortAudio is not even asked."""
+    """A whole name comes before a part; a monitor needs its whole name; PortAudio is not used."""
     devices = Devices(FalseServer(*MICROPHONES), AlsaCards(tmp_path), FalsePortAudio("Pump microphone"))
     assert devices.find(wanted).identity == identity
 
@@ -73,12 +73,12 @@ def test_names_are_those_of_the_sound_server(tmp_path: Path, wanted: str | None,
     ],
 )
 def test_what_is_not_one_device_is_refused(tmp_path: Path, wanted: str, message: str) -> None:
-    """None and several, with what there is."""
+    """No match and several matches are refused with a list of devices."""
     assert refusal(Devices(FalseServer(*MICROPHONES), AlsaCards(tmp_path), FalsePortAudio()), wanted) == message
 
 
 def test_cards_are_named_without_their_numbers(tmp_path: Path) -> None:
-    """Without a sound server PortAudio's names count, less ALSA's numbers; two equal ones need their identity."""
+    """Without a sound server PortAudio's names count without card numbers; equal names need an identity."""
     plug(tmp_path, 1, "Device", usb_path="1-1.4")
     plug(tmp_path, 2, "Device_1", usb_path="1-1.2")
     portaudio = FalsePortAudio("USB Mic: Audio (hw:1,0)", "USB Mic: Audio (hw:2,0)", "default")
@@ -102,7 +102,7 @@ def test_cards_are_named_without_their_numbers(tmp_path: Path) -> None:
 
 
 def test_an_ambiguous_identity_is_refused(tmp_path: Path) -> None:
-    """Two cards of one serial number, and a card with two capture devices."""
+    """Two cards with one serial number, and a card with two capture devices, are refused."""
     plug(tmp_path, 1, "A", usb_path="1-1", serial="0001")
     plug(tmp_path, 2, "B", usb_path="1-2", serial="0001")
     plug(tmp_path, 3, "C", devices=(0, 1))
@@ -115,7 +115,7 @@ def test_an_ambiguous_identity_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_card_that_changes_its_number_is_not_mistaken(tmp_path: Path) -> None:
-    """What was opened under the old number is closed again: it may be another card."""
+    """If the card number changes while opening, the device is closed again."""
     plug(tmp_path / "before", 1, "Device", usb_path="1-1.4")
     plug(tmp_path / "after", 2, "Device", usb_path="1-1.4")
     found = Devices(no_server(), AlsaCards(tmp_path / "before"), FalsePortAudio()).find("usb:1-1.4")
@@ -124,7 +124,7 @@ def test_a_card_that_changes_its_number_is_not_mistaken(tmp_path: Path) -> None:
 
 
 def test_sources_and_cards_are_listed_together(tmp_path: Path) -> None:
-    """With a sound server ALSA's plug-ins are left out, which lead back to it; without PortAudio its sources are still listed."""
+    """With a sound server ALSA's plug-ins are not listed; without PortAudio the server's sources are."""
     plug(tmp_path, 1, "Device", usb_path="1-1.4")
     server, portaudio = FalseServer(MICROPHONES[0]), FalsePortAudio("default", "pulse", "USB Mic (hw:1,0)")
     devices = Devices(server, AlsaCards(tmp_path), portaudio)
@@ -137,7 +137,7 @@ def test_sources_and_cards_are_listed_together(tmp_path: Path) -> None:
 
 
 def test_no_device_is_told(tmp_path: Path) -> None:
-    """Neither a default nor any other."""
+    """Without any device, default or not, the error says so."""
     devices = Devices(no_server(), AlsaCards(tmp_path), FalsePortAudio())
     assert refusal(devices, None) == "there is no default input device; available: none, see aegan-monitor devices"
     with pytest.raises(CaptureError) as caught:
@@ -147,7 +147,7 @@ def test_no_device_is_told(tmp_path: Path) -> None:
 
 
 def test_a_sound_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    """With its address, and what to do; it is not taken for one that has no microphone."""
+    """A sound server that does not answer is named with its address, not reported as without microphone."""
     address = f"unix:{tmp_path}/none"
     devices = Devices(PulseServer(environ={"PULSE_SERVER": address}), AlsaCards(tmp_path), FalsePortAudio())
     with pytest.raises(CaptureError) as caught:
@@ -159,7 +159,7 @@ def test_a_sound_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
 
 
 def test_a_loudspeaker_is_no_default_microphone(tmp_path: Path) -> None:
-    """Where no microphone is, a sound server's default is a monitor: it must be named to be heard."""
+    """A default source that is a monitor is refused unless it is named."""
     devices = Devices(FalseServer(make_source("pci.monitor", monitor=True, default=True)), AlsaCards(tmp_path), FalsePortAudio())
     assert refusal(devices, None) == (
         "there is no microphone, and the default is what a loudspeaker plays; plug one in, or name pulse:pci.monitor to hear that"
@@ -168,7 +168,7 @@ def test_a_loudspeaker_is_no_default_microphone(tmp_path: Path) -> None:
 
 
 def test_a_look_tells_what_has_come(tmp_path: Path) -> None:
-    """A source that came back is news even if it looks the same; a card is none for who waits for a source."""
+    """A source that returns counts as news; a card does not, for a capture that waits for a source."""
     server = FalseServer(MICROPHONES[0])
     devices = Devices(server, AlsaCards(tmp_path), FalsePortAudio())
     sources, all_before = devices.look("pulse:usb-left"), devices.look(None)
@@ -184,7 +184,7 @@ def test_a_look_tells_what_has_come(tmp_path: Path) -> None:
 
 
 def test_a_hanging_server_is_not_no_server(tmp_path: Path) -> None:
-    """Its microphones must not be looked for elsewhere."""
+    """With a hanging sound server devices are not looked for elsewhere."""
     server = FalseServer()
     server.hangs = True
     devices = Devices(server, AlsaCards(tmp_path), FalsePortAudio("USB Mic (hw:1,0)"))
@@ -195,7 +195,7 @@ def test_a_hanging_server_is_not_no_server(tmp_path: Path) -> None:
 
 
 def test_a_name_is_one_line_and_steers_no_terminal(tmp_path: Path) -> None:
-    """Whoever made it: a source, a card, its serial number, or a device of PortAudio's."""
+    """Names of sources, cards, serial numbers and devices are printed without control characters."""
     evil, told = "Mic\n<2>pump: alarm raised\x1b[2J", r"Mic\n<2>pump: alarm raised\x1b[2J"
     plug(tmp_path, 1, evil, serial=evil)
     plug(tmp_path, 2, "Device", usb_path="1-1.4", serial="0\x1b[2J1")

@@ -1,4 +1,4 @@
-"""PortAudio in a child process: what the child writes, and what is made of a child that fails, hangs or dies."""
+"""PortAudio in a child process: its output, and children that fail, hang or die."""
 
 import io
 import json
@@ -30,7 +30,7 @@ def record(wanted: str, *names: str) -> dict[str, Any]:
 
 
 def test_only_what_can_be_heard_is_listed() -> None:
-    """With its number, and no more channels than a device may have."""
+    """Only input devices are listed, with their number and a bounded number of channels."""
     [found] = portaudio.find_devices(FalseSoundDevice("USB Mic (hw:1,0)", n_channels=128))
     assert found == {
         "index": 1,
@@ -53,7 +53,7 @@ def test_only_what_can_be_heard_is_listed() -> None:
     ],
 )
 def test_the_child_takes_whole_names_only(wanted: str, line: dict[str, Any]) -> None:
-    """Or the numbers that the kernel gave a moment ago."""
+    """The child takes whole names, or card numbers that were just read."""
     assert record(wanted, "USB Mic (hw:1,0)", "USB Mic (hw:11,0)", "default", "twice", "twice") == line
 
 
@@ -75,12 +75,12 @@ def child(tmp_path: Path, code: str) -> PortAudio:
 
 @pytest.fixture
 def false_portaudio(tmp_path: Path) -> Iterator[PortAudio]:
-    """The real child on a false sounddevice."""
+    """The real child with a fake sounddevice."""
     return child(tmp_path, CHILD.format(path=sys.path))  # type: ignore[return-value]
 
 
 def test_chunks_come_with_their_overflows_until_the_device_goes(false_portaudio: PortAudio) -> None:
-    """Then in one line why."""
+    """Chunks carry their overflow flag; the end of the device gives one line."""
     assert [device["name"] for device in false_portaudio.list_devices()] == ["USB Mic (hw:1,0)"]
     stream = false_portaudio.open("USB Mic", "(hw:1,0)")
     assert (stream.sample_rate_hz, stream.n_channels) == (48_000, 2)
@@ -114,14 +114,14 @@ def test_chunks_come_with_their_overflows_until_the_device_goes(false_portaudio:
     ],
 )
 def test_a_device_that_does_not_open_is_told(tmp_path: Path, code: str, message: str) -> None:
-    """A driver that crashes takes only the child with it."""
+    """A driver that crashes ends only the child."""
     with pytest.raises(CaptureError) as caught:
         child(tmp_path, code).open("USB Mic", "(hw:1,0)")
     assert str(caught.value) == message
 
 
 def test_a_driver_that_hangs_does_not_hang_us(tmp_path: Path) -> None:
-    """Neither a read nor the end waits for it, and no process stays."""
+    """A hanging driver blocks neither a read nor the end, and leaves no process."""
     code = """import time; print('{"sample_rate_hz": 16000, "n_channels": 1}', flush=True); time.sleep(1000)"""
     stream = child(tmp_path, code).open("USB Mic", "(hw:1,0)")
     with Stopwatch() as watch:
@@ -132,7 +132,7 @@ def test_a_driver_that_hangs_does_not_hang_us(tmp_path: Path) -> None:
 
 
 def test_a_signal_to_our_group_spares_it(tmp_path: Path) -> None:
-    """Ctrl-C in a terminal is for us, who then end it: a device that goes first is a fault."""
+    """Ctrl-C in a terminal does not end the child; only the daemon ends it."""
     code = """import os, time; print(f'{{"sample_rate_hz": {os.getpgrp()}, "n_channels": 1}}', flush=True); time.sleep(100)"""
     stream = child(tmp_path, code).open("USB Mic", "(hw:1,0)")
     stream.close()
@@ -149,7 +149,7 @@ time.sleep(10)
 
 
 def test_a_driver_that_hangs_does_not_outlive_us(tmp_path: Path) -> None:
-    """Killed as no program can foresee, we leave no process behind that holds the device, though it writes nothing and waits for ever."""
+    """A kill of the daemon leaves no hanging child that holds the device."""
     module = write_noisy_sounddevice(tmp_path) / "sounddevice.py"
     module.write_text(module.read_text().replace("USB Mic", str(tmp_path)).replace("time.sleep(", "time.sleep(1000 + "))
 
@@ -166,7 +166,7 @@ def test_a_driver_that_hangs_does_not_outlive_us(tmp_path: Path) -> None:
 
 
 def test_missing_portaudio_is_told(tmp_path: Path) -> None:
-    """With what to install, from listing as from opening."""
+    """Listing and opening without PortAudio say what to install."""
     (tmp_path / "sounddevice.py").write_text('raise OSError("PortAudio library not found")\n')
     missing = PortAudio(["env", f"PYTHONPATH={tmp_path}", *COMMAND])
     message = r"PortAudio is not installed \(PortAudio library not found\); install it: apt-get install libportaudio2"
@@ -181,7 +181,7 @@ FORM = """import os, struct, time; os.write(1, b'{"sample_rate_hz": 16000, "n_ch
 
 @pytest.mark.parametrize("code", ["print('garbage')", "print('[1]')", "print('{}')", "print('x' * (1 << 21), end='', flush=True)"])
 def test_what_is_no_form_is_told(tmp_path: Path, code: str) -> None:
-    """From a child that is none of ours."""
+    """Output that does not follow the protocol is an error."""
     with pytest.raises(CaptureError, match=r"microphone 'USB Mic': does not open \(it wrote what it should not: "):
         child(tmp_path, code + "; import time; time.sleep(100)").open("USB Mic", "(hw:1,0)")
 
@@ -194,7 +194,7 @@ def test_what_is_no_form_is_told(tmp_path: Path, code: str) -> None:
     ],
 )
 def test_garbage_ends_the_stream(tmp_path: Path, code: str, reason: str) -> None:
-    """It is not gathered for ever."""
+    """Unbounded garbage ends the stream."""
     stream = child(tmp_path, FORM + code).open("USB Mic", "(hw:1,0)")
     with pytest.raises(CaptureError, match=rf"microphone 'USB Mic': stopped \({reason}\)"):
         stream.read(5.0)
@@ -202,7 +202,7 @@ def test_garbage_ends_the_stream(tmp_path: Path, code: str, reason: str) -> None
 
 
 def test_a_child_that_stops_amid_a_chunk_gives_nothing(tmp_path: Path) -> None:
-    """For no longer than it was waited for."""
+    """A child that stops within a chunk gives nothing after the time-out."""
     stream = child(tmp_path, FORM + "os.write(1, struct.pack('<I?', 800, False) + bytes(100)); time.sleep(100)").open("USB Mic", "(hw:1,0)")
     with Stopwatch() as watch:
         assert [stream.read(0.2), stream.read(0.2)] == [None, None]
@@ -211,7 +211,7 @@ def test_a_child_that_stops_amid_a_chunk_gives_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_driver_prints_is_no_sound(tmp_path: Path) -> None:
-    """Libraries that write to standard output write nowhere."""
+    """Libraries that print to standard output do not disturb the samples."""
     (tmp_path / "sounddevice.py").write_text("import os; os.write(1, b'ALSA lib: hello'); raise OSError('PortAudio library not found')\n")
     with pytest.raises(CaptureError, match="PortAudio is not installed"):
         PortAudio(["env", f"PYTHONPATH={tmp_path}", *COMMAND]).list_devices()

@@ -1,4 +1,4 @@
-"""The true rate: a few tens of ppm in spite of jitter, a wrong one soon, whatever is lost."""
+"""The measured sample rate: exact to tens of ppm with jitter, quick for a wrong rate, unaffected by losses."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ CHUNK_S = 0.05
 
 
 def feed(meter: RateMeter, true_rate_hz: float, seconds: float, *, jitter_s: float = 0.0, start_s: float = 0.0, n_before: int = 0) -> None:
-    """Chunks of a twentieth of a second, each late by up to `jitter_s`."""
+    """Chunks of 50 ms, each late by up to `jitter_s`."""
     random = np.random.default_rng(0)
     for index in range(1, round(seconds / CHUNK_S) + 1):
         n_chunk = round(CHUNK_S * RATE_HZ)
@@ -23,7 +23,7 @@ def feed(meter: RateMeter, true_rate_hz: float, seconds: float, *, jitter_s: flo
 
 @pytest.mark.parametrize("ppm", [-180.0, 0.0, 35.0])
 def test_the_deviation_is_right_to_tens_of_ppm(ppm: float) -> None:
-    """After two minutes it is known, to 30 ppm with 20 ms of jitter; after ten to 5."""
+    """With 20 ms of jitter the deviation is known to 30 ppm after two minutes, to 5 ppm after ten."""
     meter = RateMeter("mic", RATE_HZ)
     true_rate_hz = RATE_HZ * (1 + ppm / 1e6)
     feed(meter, true_rate_hz, 110, jitter_s=0.02)
@@ -36,7 +36,7 @@ def test_the_deviation_is_right_to_tens_of_ppm(ppm: float) -> None:
 
 @pytest.mark.parametrize(("true_rate_hz", "within_s"), [(96_000, 2.6), (24_000, 2.6), (44_100, 8.5), (49_500, 25.0)])
 def test_a_wrong_rate_is_refused(true_rate_hz: int, within_s: float) -> None:
-    """Another clock altogether within seconds, three per cent within half a minute, with both figures."""
+    """A very wrong rate is refused within seconds, one of three per cent within half a minute, with both figures."""
     meter = RateMeter("mic", RATE_HZ)
     with pytest.raises(
         CaptureError, match=r"mic: expected 48000 samples a second, found \d+; check the device's driver and settings"
@@ -47,7 +47,7 @@ def test_a_wrong_rate_is_refused(true_rate_hz: int, within_s: float) -> None:
 
 @pytest.mark.parametrize("ppm", [-10_000, 10_000])
 def test_a_bad_clock_is_no_wrong_rate(ppm: int) -> None:
-    """One per cent is far more than any quartz is off, and it is only published."""
+    """A deviation of one per cent is published, not refused."""
     meter = RateMeter("mic", RATE_HZ)
     feed(meter, RATE_HZ * (1 + ppm / 1e6), 300, jitter_s=0.02)
     assert meter.deviation_ppm == pytest.approx(ppm, abs=30)
@@ -56,7 +56,7 @@ def test_a_bad_clock_is_no_wrong_rate(ppm: int) -> None:
 @pytest.mark.parametrize("loss_s", [0.1, 0.3, 1.0])
 @pytest.mark.parametrize("ppm", [-10_000.0, 0.0, 10_000.0])
 def test_lost_samples_are_no_wrong_rate(loss_s: float, ppm: float) -> None:
-    """Reported or not: the deviation known before stays, and is right again once ten steady minutes have passed."""
+    """Lost samples, reported or not, keep the earlier deviation until ten steady minutes have passed."""
     for reported in (True, False):
         meter, true_rate_hz = RateMeter("mic", RATE_HZ), RATE_HZ * (1 + ppm / 1e6)
         feed(meter, true_rate_hz, 200)
@@ -71,7 +71,7 @@ def test_lost_samples_are_no_wrong_rate(loss_s: float, ppm: float) -> None:
 
 
 def test_a_restart_forgets_the_proof_of_the_rate() -> None:
-    """What was measured before samples were lost says nothing of what follows."""
+    """After a loss the measurement starts again."""
     meter = RateMeter("mic", RATE_HZ)
     feed(meter, RATE_HZ, 20)
     assert meter.measured_s > 18
@@ -80,7 +80,7 @@ def test_a_restart_forgets_the_proof_of_the_rate() -> None:
 
 
 def test_a_device_without_a_clock_is_refused_at_once() -> None:
-    """It gives as many samples as are taken; so few of them come that they make no score."""
+    """A device that delivers at any speed is refused before it has given a score."""
     meter = RateMeter("mic", RATE_HZ)
     meter.add(RATE_HZ, 100.0)
     meter.add(2 * RATE_HZ, 100.01)
@@ -92,7 +92,7 @@ def test_a_device_without_a_clock_is_refused_at_once() -> None:
 @pytest.mark.parametrize("behind", [0.05, 0.2, 0.3])
 @pytest.mark.parametrize("seconds", [1.5, 3.0, 5.0])
 def test_a_busy_start_is_no_wrong_rate(behind: float, seconds: float) -> None:
-    """For the first seconds the reader falls behind ever more, then catches up."""
+    """A reader that falls behind in the first seconds and catches up causes no fault."""
     meter = RateMeter("mic", RATE_HZ)
     for index in range(1, 400):
         due_s = index * CHUNK_S
@@ -102,7 +102,7 @@ def test_a_busy_start_is_no_wrong_rate(behind: float, seconds: float) -> None:
 @pytest.mark.parametrize("jitter_s", [0.0, 0.0002, 0.02])
 @pytest.mark.parametrize("ppm", [-50.0, 0.0, 50.0])
 def test_the_longest_hold_off_ends(ppm: float, jitter_s: float) -> None:
-    """The meter looks back as far as the longest hold-off, so that it ends."""
+    """The measurement covers the longest hold-off, so the hold-off can end."""
     meter = RateMeter("mic", RATE_HZ)
     feed(meter, RATE_HZ * (1 + ppm / 1e6), 65, jitter_s=jitter_s)
     assert meter.measured_s >= LONGEST_RATE_HOLD_OFF_S

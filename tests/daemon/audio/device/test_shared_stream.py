@@ -1,4 +1,4 @@
-"""One stream for all who listen to a device: opened once, closed by the last, and its end told to each."""
+"""One stream for all listeners of a device: opened once, closed by the last, and its end reported to each."""
 
 import threading
 import time
@@ -13,12 +13,12 @@ from stopwatch import Stopwatch
 
 
 def join(microphones: Microphones, stream: FalseStream, identity: str = "usb:1") -> Subscription:
-    """A subscription at a device; its stream is only used by the first."""
+    """A subscription to a device; only the first one's stream is used."""
     return microphones.join(identity, "mic", lambda: stream, 10.0)
 
 
 def test_all_hear_every_chunk() -> None:
-    """The second one does not open the device anew; the last one closes it, and the next opens it again."""
+    """A second listener does not open the device again; the last closes it, and the next opens it."""
     microphones, streams = Microphones(), [FalseStream(), FalseStream(), FalseStream()]
     subscriptions = [join(microphones, streams[0]), join(microphones, streams[1])]
     streams[0].items += [ramp(10), ramp(20)]
@@ -37,7 +37,7 @@ def test_all_hear_every_chunk() -> None:
 
 
 def test_a_broken_device_is_told_to_all() -> None:
-    """After what came before; it is closed by then, and the next subscription opens it anew though the others have not left."""
+    """The error reaches every listener after the earlier samples; a new subscription opens the device again."""
     microphones, stream, following = Microphones(), FalseStream(), FalseStream()
     subscriptions = [join(microphones, stream), join(microphones, stream)]
     stream.items += [ramp(10), CaptureError("unplugged", "missing")]
@@ -55,7 +55,7 @@ def test_a_broken_device_is_told_to_all() -> None:
 
 
 def test_a_device_that_gives_nothing_is_stalled() -> None:
-    """After the time that was set."""
+    """A device without samples is stalled after the configured time."""
     subscription = Microphones().join("usb:1", "microphone 'mic'", FalseStream, 0.3)
     start_s = time.monotonic()
     with Stopwatch() as watch, pytest.raises(CaptureError) as caught:
@@ -68,7 +68,7 @@ def test_a_device_that_gives_nothing_is_stalled() -> None:
 
 
 def test_who_is_too_slow_loses_the_oldest_and_is_told() -> None:
-    """The others lose nothing."""
+    """A slow listener loses its oldest samples and sees the loss; the others lose nothing."""
     microphones, stream = Microphones(lambda: 0.0), FalseStream()  # a clock that stands, for chunks of no length
     slow, quick = join(microphones, stream), join(microphones, stream)
     for number in range(MOST_CHUNKS + 5):
@@ -87,7 +87,7 @@ def test_who_is_too_slow_loses_the_oldest_and_is_told() -> None:
 
 @pytest.mark.parametrize("lost_s", [0.1, 0.3, 1.0, 5.0])
 def test_a_reported_overflow_is_one_gap(lost_s: float) -> None:
-    """The time that it has lost is not found again by the rate check, and is no wrong rate."""
+    """The rate check does not count the time of a reported overflow again."""
     stream, late_s = FalseStream(), [0.0]
     subscription, found = join(Microphones(lambda: stream.passed_s + late_s[0]), stream), []
     for second in range(60):
@@ -99,7 +99,7 @@ def test_a_reported_overflow_is_one_gap(lost_s: float) -> None:
 
 
 def test_a_device_that_does_not_open_opens_later() -> None:
-    """Nobody else is kept waiting by its failure."""
+    """A failed opening keeps no other listener waiting and can be repeated."""
 
     def fail() -> FalseStream:
         raise CaptureError("busy")
@@ -111,7 +111,7 @@ def test_a_device_that_does_not_open_opens_later() -> None:
 
 
 def test_a_fault_of_the_driver_is_told() -> None:
-    """Whatever it raises."""
+    """Any exception of the driver is reported."""
 
     class Faulty(FalseStream):
         def read(self, timeout_s: float) -> None:
@@ -124,7 +124,7 @@ def test_a_fault_of_the_driver_is_told() -> None:
 
 
 def test_a_thread_that_does_not_start_leaves_the_device_free() -> None:
-    """No more threads today: the device is closed, and opens when there is one again."""
+    """If no thread can start the device is closed, and can be opened later."""
     results = iter([RuntimeError("can't start new thread")])
 
     def start(thread: threading.Thread) -> None:
@@ -142,7 +142,7 @@ def test_a_thread_that_does_not_start_leaves_the_device_free() -> None:
 
 
 def test_a_device_that_does_not_close_is_told_all_the_same() -> None:
-    """Nobody waits for ever for one whose end failed, too."""
+    """A failure to close still reports the end to every listener."""
 
     class Stuck(FalseStream):
         def close(self) -> None:
@@ -155,7 +155,7 @@ def test_a_device_that_does_not_close_is_told_all_the_same() -> None:
 
 
 def test_a_device_that_is_flat_ends_for_all() -> None:
-    """After the longest patience of them; a channel that moves keeps it open."""
+    """A dead device ends after the longest limit of its listeners; one live channel keeps it open."""
     microphones, stream = Microphones(lambda: 0.0), FalseStream()
     subscriptions = [microphones.join("usb:1", "mic", lambda: stream, 10.0, patience_s) for patience_s in (1.5, 0.5)]
     stream.items += [flat(8000)] * 4
@@ -172,7 +172,7 @@ def test_a_device_that_is_flat_ends_for_all() -> None:
 
 
 def test_who_is_impatient_does_not_end_it_for_the_others() -> None:
-    """The longest time without samples counts."""
+    """The longest time-out of the listeners counts."""
     microphones, stream = Microphones(), FalseStream()
     subscriptions = [microphones.join("usb:1", "mic", lambda: stream, stall_s) for stall_s in (0.1, 30.0)]
     assert [subscription.read(0.5) for subscription in subscriptions] == [None, None]
@@ -183,7 +183,7 @@ def test_who_is_impatient_does_not_end_it_for_the_others() -> None:
 
 
 def test_a_process_that_was_frozen_is_no_silence() -> None:
-    """Hours pass in one turn: the device is not stalled, it was not listened to."""
+    """After a freeze of the process the device is not reported as stalled."""
     times_s = iter(range(0, 1_000_000, 3600))
     microphones, stream = Microphones(lambda: float(next(times_s))), FalseStream()
     subscription = microphones.join("usb:1", "mic", lambda: stream, 5.0)
@@ -192,7 +192,7 @@ def test_a_process_that_was_frozen_is_no_silence() -> None:
 
 
 def test_a_suspended_machine_has_a_gap() -> None:
-    """The monotonic clock and the device stand meanwhile: only the other clock tells."""
+    """After a suspend of the machine the boot clock reveals the gap."""
     slept_s = iter([0.0, 0.0, 100.0, 100.0])
     microphones, stream = Microphones(lambda: 0.0, sleep_clock=lambda: next(slept_s)), FalseStream([ramp(10), ramp(20), ramp(30)])
     subscription = join(microphones, stream)
@@ -202,7 +202,7 @@ def test_a_suspended_machine_has_a_gap() -> None:
 
 
 def test_a_thread_that_loses_its_turn_was_not_suspended() -> None:
-    """Between its two clocks: the difference is too small once, and right again with the next chunk."""
+    """A thread that is descheduled between reading two clocks causes no gap."""
     slept_s = iter([5.0, 5.0, 4.8, 5.0, 5.0])
     microphones, stream = Microphones(lambda: 0.0, sleep_clock=lambda: next(slept_s)), FalseStream([ramp(10), ramp(20), ramp(30)])
     subscription = join(microphones, stream)

@@ -1,4 +1,4 @@
-"""`aegan-monitor localize`: what it writes and prints, and what it refuses."""
+"""`aegan-monitor localize`: its output, and what it refuses."""
 
 import re
 import resource
@@ -32,7 +32,7 @@ def clip(bundle: Bundle, tmp_path: Path) -> Path:
 
 @pytest.mark.process
 def test_the_command_writes_picture_arrays_and_words(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A picture 1200 pixels wide, whatever the file's name; one line a region on stdout, nothing on stderr."""
+    """The command writes a picture 1200 pixels wide and prints one line for each region."""
     pytest.importorskip("matplotlib")
     assert main(["localize", str(demo_bundle()), str(clip), "--out", str(tmp_path / "map.png")]) == 0
 
@@ -48,14 +48,14 @@ def test_the_command_writes_picture_arrays_and_words(clip: Path, tmp_path: Path,
 
 
 def test_arrays_alone_need_no_picture(clip: Path, tmp_path: Path) -> None:
-    """--out map.npz."""
+    """`--out map.npz` writes arrays alone."""
     assert main(["localize", str(demo_bundle()), str(clip), "--out", str(tmp_path / "map.npz")]) == 0
     assert sorted(path.name for path in tmp_path.glob("map*")) == ["map.npz"]
 
 
 @pytest.mark.process
 def test_without_the_plotting_library_a_picture_is_refused(clip: Path, tmp_path: Path) -> None:
-    """One line says what to install, and what goes without; nothing was computed or written."""
+    """Without the plotting library one line says what to install, before any computation."""
     out = tmp_path / "map.png"
     arguments = ["localize", str(demo_bundle()), str(clip), "--out", str(out)]
     program = f"import sys; sys.modules['matplotlib'] = None; from aegan_monitor.cli import main; sys.exit(main({arguments}))"
@@ -67,7 +67,7 @@ def test_without_the_plotting_library_a_picture_is_refused(clip: Path, tmp_path:
 
 
 def test_a_full_disk_leaves_no_torn_arrays(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line, and no file that a program would take for whole."""
+    """A full disk gives one line and leaves no file."""
     before, out = resource.getrlimit(resource.RLIMIT_FSIZE), tmp_path / "map.npz"
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
@@ -105,7 +105,7 @@ def test_bad_input_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Too short, at another rate, not there, no bundle, files that cannot be written; no picture is left behind."""
+    """Bad recordings, bundles and output paths give one line and leave no picture."""
     monkeypatch.chdir(tmp_path)
     write_wav(tmp_path / "good.wav", Pump(52).read(5 * RATE_HZ))
     write_wav(tmp_path / "short.wav", np.zeros(16_000))
@@ -121,7 +121,7 @@ def test_bad_input_is_one_clear_line(
 
 
 def test_an_out_of_another_kind_is_wrong_usage(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Before anything is computed."""
+    """Another suffix of --out is wrong usage, found before any computation."""
     with pytest.raises(SystemExit) as stopped:
         main(["localize", str(demo_bundle()), str(clip), "--out", "map.jpg"])
     assert stopped.value.code == 2

@@ -1,4 +1,4 @@
-"""Localisation: a sound that is added to a recording is found at its time and band, and what cannot be found is not made up."""
+"""Localisation finds an added sound at its time and band, and finds nothing in normal sound."""
 
 import re
 from pathlib import Path
@@ -32,12 +32,12 @@ def bundle() -> Bundle:
 
 @pytest.fixture(scope="module")
 def localiser(bundle: Bundle) -> Localiser:
-    """On the built-in bundle."""
+    """A localiser on the built-in bundle."""
     return Localiser(bundle, OrtSession(bundle, ["generator"]).reconstruct)
 
 
 def assert_only_region(found: Localisation, hz: float, start_s: float) -> None:
-    """The first region is where the tone is: both ends of its time, and a band that reaches at most two bands beyond it."""
+    """The first region has the tone's start and end, and a band at most two bands wider."""
     begin_s, end_s, lowest, highest = found.boxes[0]
     assert abs(begin_s - start_s) <= NEAR_S
     assert abs(end_s - start_s - TONE_S) <= NEAR_S
@@ -52,7 +52,7 @@ def assert_only_region(found: Localisation, hz: float, start_s: float) -> None:
 def test_the_residual_points_at_an_added_tone(
     bundle: Bundle, localiser: Localiser, seed: int, start_s: float, hz: float, over_db: float
 ) -> None:
-    """At its time and band, in the words and in the residual itself."""
+    """An added tone is found at its time and band, in the words and in the residual."""
     found = localiser.localise(add_tone(bundle, Pump(seed).read(CLIP_SAMPLES), hz, start_s, over_db))
 
     assert_only_region(found, hz, start_s)
@@ -69,7 +69,7 @@ def test_the_residual_points_at_an_added_tone(
 
 @pytest.mark.parametrize("seed", range(310, 315))
 def test_nothing_is_made_up(bundle: Bundle, localiser: Localiser, seed: int) -> None:
-    """Normal sound has no region, nor has a tone as strong as the clip in its band; and it says so."""
+    """Normal sound, and a tone as strong as the clip in its band, give no region and say so."""
     clip = Pump(seed).read(CLIP_SAMPLES)
     for samples in (clip, add_tone(bundle, clip, 1500.0, 5.0, 0.0)):
         found = localiser.localise(samples)
@@ -79,7 +79,7 @@ def test_nothing_is_made_up(bundle: Bundle, localiser: Localiser, seed: int) -> 
 
 
 def test_a_fault_that_never_stops_is_found(localiser: Localiser) -> None:
-    """Both resonances of the pump's bearing, though no time differs from another."""
+    """A constant fault is found at both resonances of the pump's bearing."""
     words = localiser.localise(Pump(51, fault_from_s=-2.0).read(CLIP_SAMPLES)).words
 
     assert len(words) == 2
@@ -90,7 +90,7 @@ def test_a_fault_that_never_stops_is_found(localiser: Localiser) -> None:
 
 
 def test_several_regions_are_told_apart(bundle: Bundle, localiser: Localiser) -> None:
-    """Two tones, the stronger first, and a fault that lasts to the end, in a recording of a minute."""
+    """Two tones and a lasting fault in a minute are separate regions, the strongest first."""
     minute = Pump(53, fault_from_s=44.0).read(6 * CLIP_SAMPLES)
     minute = add_tone(bundle, add_tone(bundle, minute, 1000.0, 20.0, 30.0), 2000.0, 8.0, 40.0)
     boxes = localiser.localise(minute).boxes
@@ -101,7 +101,7 @@ def test_several_regions_are_told_apart(bundle: Bundle, localiser: Localiser) ->
 
 
 def test_what_is_missing_stands_out_too(localiser: Localiser) -> None:
-    """A second without the pump is quieter than expected."""
+    """A second without the pump is found as quieter than expected."""
     samples = Pump(54).read(CLIP_SAMPLES)
     samples[4 * RATE_HZ : 5 * RATE_HZ] *= 0.01
     found = localiser.localise(samples)
@@ -112,7 +112,7 @@ def test_what_is_missing_stands_out_too(localiser: Localiser) -> None:
 
 
 def test_the_pictures_are_what_they_say(bundle: Bundle, localiser: Localiser) -> None:
-    """On one grid, mapped to [0, 1] from the scaled picture; the map and the residual are magnitudes of differences."""
+    """All pictures share one grid: levels are mapped to [0, 1], map and residual are magnitudes of differences."""
     samples = Pump(55).read(CLIP_SAMPLES)
     found = localiser.localise(samples)
     record = bundle.record
@@ -130,7 +130,7 @@ def test_the_pictures_are_what_they_say(bundle: Bundle, localiser: Localiser) ->
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 80), st.integers(0, 2**32 - 1))
 def test_denoised_is_the_mean_over_all_segments(width: int, hop: int, more: int, seed: int) -> None:
-    """Of any size and hop, column by column, never more than MAX_BATCH segments at once."""
+    """The denoised picture is the mean over all segments of any hop, in batches up to MAX_BATCH."""
     x = np.random.default_rng(seed).normal(size=(3, width + more)).astype(np.float32)
     hop = min(hop, width)
     clip = ClipParameters(segment_frames=width, segment_hop_frames=hop, clip_frames=width, decision_hop_frames=hop)
@@ -147,7 +147,7 @@ def test_denoised_is_the_mean_over_all_segments(width: int, hop: int, more: int,
 
 
 def test_the_mean_normal_picture_fits_any_length() -> None:
-    """Shorter: cut; longer: its mean over time behind it; much longer: that mean all along."""
+    """The mean normal picture is cut for shorter clips, and continued by its mean over time for longer ones."""
     mean = np.array([[1, 2, 6]], np.float32)
     assert extend(mean, 2).tolist() == [[1, 2]]
     assert extend(mean, 5).tolist() == [[1, 2, 6, 3, 3]]
@@ -155,7 +155,7 @@ def test_the_mean_normal_picture_fits_any_length() -> None:
 
 
 def test_a_short_event_is_not_lost_in_a_picture_of_a_long_recording() -> None:
-    """Of the frames that share a column, differences show what is farthest from 0, levels their mean."""
+    """A column shows the difference farthest from 0 of its frames, and the mean of their levels."""
     picture = np.zeros((2, 2500), np.float32)
     picture[0, 1234], picture[1, 2499] = 3.0, -6.0
     pooled = pool(picture, by_mean=False)
@@ -174,7 +174,7 @@ def test_a_short_event_is_not_lost_in_a_picture_of_a_long_recording() -> None:
     ],
 )
 def test_the_frequency_axis_has_round_marks_where_the_bands_are(features: FeatureParameters, labels: list[str]) -> None:
-    """Octaves where bands are mel, equal steps where they are linear, none nearer than 7 bands to the next."""
+    """Frequency marks are octaves for mel and equal steps for linear bands, at least 7 bands apart."""
     edges_hz = band_edges_hz(features)
     marks = band_marks(edges_hz, features.band_scale)
     assert [label for _, label in marks] == labels
@@ -183,7 +183,7 @@ def test_the_frequency_axis_has_round_marks_where_the_bands_are(features: Featur
 
 
 def test_a_long_recording_shows_its_progress(bundle: Bundle, tmp_path: Path) -> None:
-    """In rising parts of a hundred, to the end."""
+    """Progress rises to 100 %."""
     path = write_wav(tmp_path / "long.wav", Pump(52).read(6 * CLIP_SAMPLES))
     shown: list[str] = []
     localize(bundle, OrtSession(bundle, ["generator"]), path, tmp_path / "map.npz", lambda _: None, shown.append)

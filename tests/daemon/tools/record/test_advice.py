@@ -1,4 +1,4 @@
-"""The verdict on a recording: how much, how loud, and what to change."""
+"""The verdict on a recording: amount, level, and what to change."""
 
 import numpy as np
 import pytest
@@ -18,13 +18,13 @@ from aegan_monitor.tools.record.advice import describe_amount, describe_level
     ],
 )
 def test_the_level_has_a_verdict_and_a_remedy(size: float, offset: float, words: str) -> None:
-    """From -37 to -12 dBFS it is good; quiet, loud, clipped and offset each say what to do."""
+    """A level of -37 to -12 dBFS is good; quiet, loud, clipped and offset recordings give a remedy."""
     sound = np.random.default_rng(0).normal(offset, size, 10_000).clip(-1, 1).astype(np.float32)
     assert words in describe_level([measure_level(sound)] * 2)
 
 
 def test_a_verdict_names_every_fault() -> None:
-    """And no clip is judged by the others' median."""
+    """A verdict names every fault, also of a single clip."""
     good, loud = np.full(100, 0.05, np.float32), np.ones(100, np.float32)
     good[::2] *= -1
     loud[::2] *= -1
@@ -33,7 +33,7 @@ def test_a_verdict_names_every_fault() -> None:
 
 @pytest.mark.parametrize(("duration_s", "is_trial"), [(80, True), (720, True), (3599, True), (3600, False), (90_000, False)])
 def test_the_amount_says_what_it_cannot_prove(duration_s: float, is_trial: bool) -> None:
-    """Below an hour it is a trial."""
+    """Less than an hour is called a trial."""
     words = describe_amount(duration_s)
     assert ("a trial, which cannot prove" in words) == is_trial
     assert "each load" in words

@@ -1,4 +1,4 @@
-"""`aegan-monitor record` and `devices` on a microphone, as their users meet them."""
+"""`aegan-monitor record` and `devices` with a microphone."""
 
 import contextlib
 import re
@@ -32,13 +32,13 @@ LINE = InputDevice("Line", "ALSA", 0, 0.0, is_default=False, identity="alsa:Line
 
 
 def test_a_device_is_described_in_a_line() -> None:
-    """What nobody has asked the device is not made up."""
+    """A device is one line, without facts that are unknown."""
     assert describe_device(MIC) == "alsa:Yeti  Yeti: 2 channel(s), 16000 Hz, ALSA  (default)"
     assert describe_device(LINE) == "alsa:Line  Line: ALSA"
 
 
 def test_a_device_is_chosen_by_identity_or_name() -> None:
-    """Or by a part of its name or its source's, as in a configuration; one that is not there is told with those that are."""
+    """A device is chosen by identity or part of its name; a missing one gives the list of devices."""
     assert choose_devices([MIC, LINE], None) == [MIC, LINE]
     assert [choose_devices([MIC, LINE], wanted) for wanted in ("alsa:Line", "yet")] == [[LINE], [MIC]]
     hall, monitor = (
@@ -54,7 +54,7 @@ def test_a_device_is_chosen_by_identity_or_name() -> None:
 
 
 def test_a_device_of_a_low_rate_says_what_it_cannot_hear() -> None:
-    """A Bluetooth headset has half of the band of a default bundle."""
+    """A device with a low rate gives a warning about its bandwidth."""
     headset = InputDevice("Headset", "PulseAudio", 1, 8000.0, is_default=False, identity="pulse:bluez")
     assert "nothing above 4000 Hz can be heard" in describe_device(headset)
     assert "can be heard" not in describe_device(MIC)
@@ -62,7 +62,7 @@ def test_a_device_of_a_low_rate_says_what_it_cannot_hear() -> None:
 
 @pytest.mark.parametrize("redraws", [False, True])
 def test_the_meter_shows_each_channel(redraws: bool) -> None:
-    """Level, clipping, silence and faults, each in its channel's line."""
+    """The meter shows level, clipping, silence and faults of each channel."""
     loud, silent = np.tile(np.array([1, -1], np.float32), 800), np.zeros(1600, np.float32)
     heard: Sequence[Sequence[Block | CaptureError]] = [[Block(loud, 0)], [Block(silent, 0)]]
     told: list[str] = []
@@ -103,14 +103,14 @@ def test_the_meter_shows_each_channel(redraws: bool) -> None:
     ],
 )
 def test_options_that_do_not_go_together(options: list[str], line: str, tmp_path: Path) -> None:
-    """One line, exit code 2, and no folder."""
+    """Conflicting options give one line, exit code 2, and no folder."""
     done = subprocess.run([*COMMAND, "record", "--out", str(tmp_path / "o"), *options], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, f"aegan-monitor: {line}\n")
     assert not (tmp_path / "o").exists()
 
 
 def test_a_faulty_channel_is_told_by_its_state() -> None:
-    """First of all in its line, whatever else the width of a terminal cuts off."""
+    """A fault comes first in its line, so that a narrow terminal shows it."""
     told: list[str] = []
     fault = CaptureError("microphone 'Yeti': expected sound, found only zeros for 1 s; is it muted, or the wrong channel?", "silent")
 
@@ -125,7 +125,7 @@ def test_a_faulty_channel_is_told_by_its_state() -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
-    """With its place and what to do."""
+    """An unwritable folder gives one line with the remedy."""
     (tmp_path / "o").touch()
     done = subprocess.run([*COMMAND, "record", "--out", str(tmp_path / "o"), "--machine", "x"], capture_output=True, text=True, check=False)
     line = f"{tmp_path}/o/dev_data/x/train: cannot be recorded into (Not a directory); free some space, or choose another --out"
@@ -133,7 +133,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> 
 
 
 def test_a_configured_bundle_that_lacks_is_told(tmp_path: Path) -> None:
-    """Its rate may be another; without clips the code is 1."""
+    """A missing bundle gives a warning about the sample rate; without clips the exit code is 1."""
     machine = f"{{name: pump, bundle: {tmp_path}/late, capture: {{kind: stdin, sample_format: s16le}}}}"
     (tmp_path / "monitor.yaml").write_text(f"machines: [{machine}]\n")
     command = [*COMMAND, "record", "--out", str(tmp_path / "o"), "--config", str(tmp_path / "monitor.yaml"), "--keep-free-mb", "1"]
@@ -143,7 +143,7 @@ def test_a_configured_bundle_that_lacks_is_told(tmp_path: Path) -> None:
 
 
 def test_configured_files_are_cut_not_recorded(tmp_path: Path) -> None:
-    """Joined to one stream a clip could hold sound of two files: `--from` does it right."""
+    """A configured file capture is refused with a hint at `--from`."""
     (tmp_path / "monitor.yaml").write_text("machines: [{name: pump, bundle: none, capture: {kind: file, paths: [a.wav, b.wav]}}]\n")
     command = [*COMMAND, "record", "--out", str(tmp_path / "o"), "--config", str(tmp_path / "monitor.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -152,7 +152,7 @@ def test_configured_files_are_cut_not_recorded(tmp_path: Path) -> None:
 
 @pytest.mark.mic
 def test_a_microphone_is_recorded_over_a_fault(pulse: PulseServer, tmp_path: Path) -> None:
-    """A whole clip, the source removed and returned, another whole clip; the samples are those that were played; Ctrl-C sums up."""
+    """Clips before and after an unplugged source are complete and exact, and Ctrl-C prints the summary."""
     played = write_wav(tmp_path / "sound.wav", Pump(5, RATE_HZ).read(60 * RATE_HZ))
     out = tmp_path / "out"
     command = [*COMMAND, "record", "--out", str(out), "--machine", "pump", "--device", f"pulse:{SINK}.monitor", "--keep-free-mb", "1"]

@@ -1,4 +1,4 @@
-"""`record --from`: long recordings become clips that training takes, and none of them mixes two files or two microphones."""
+"""`record --from` cuts long recordings into clips for training, without mixing files or microphones."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ KEY = "dev_data/pump/train"
 
 
 def cut(out: Path, *paths: Path, channel: int | None = None, quota: Quota | None = None) -> tuple[int, list[str], list[str]]:
-    """Exit code, what was printed, and what was printed on stderr."""
+    """Exit code, standard output and standard error of a cut."""
     told: list[str] = []
     warned: list[str] = []
     writer = ClipWriter(ClipFolder(out, "pump"), RATE_HZ, quota or Quota(keep_free_bytes=0), told.append)
@@ -32,14 +32,14 @@ def cut(out: Path, *paths: Path, channel: int | None = None, quota: Quota | None
 
 
 def read_clips(out: Path) -> list[np.ndarray]:
-    """The clips in their order."""
+    """The clips in order."""
     return [read_recording(path, RATE_HZ) for path in sorted((out / KEY).glob("normal*"))]
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, 35_000), min_size=1, max_size=4))
 def test_no_clip_spans_two_files(tmp_path_factory: pytest.TempPathFactory, lengths: list[int]) -> None:
-    """The clips are the whole clips of each file bit for bit, and each file is a recording of its own."""
+    """The clips are the exact whole clips of each file, and each file is a separate recording."""
     folder = tmp_path_factory.mktemp("cut")
     parts = [noise(n_samples, seed) for seed, n_samples in enumerate(lengths)]
     paths = [write(folder / f"{chr(97 + i)}.wav", part, RATE_HZ) for i, part in enumerate(parts)]
@@ -56,7 +56,7 @@ def test_no_clip_spans_two_files(tmp_path_factory: pytest.TempPathFactory, lengt
 
 
 def test_one_long_file_has_parts_that_training_can_hold_out(tmp_path: Path) -> None:
-    """Neighbours share a recording id, and there are several of them."""
+    """A long file becomes several recordings of neighbouring clips, so that training can hold some out."""
     cut(tmp_path / "out", write(tmp_path / "hour.wav", noise(40 * CLIP), RATE_HZ))
     ids = [find_recording_id(path) for path in sorted((tmp_path / "out" / KEY).glob("normal*"))]
     assert ids == sorted(ids)
@@ -65,7 +65,7 @@ def test_one_long_file_has_parts_that_training_can_hold_out(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("rate_hz", [8000, 44_100, 48_000])
 def test_another_rate_is_resampled(tmp_path: Path, rate_hz: int) -> None:
-    """As soxr does at once, whatever the blocks; the length in seconds stays."""
+    """A file of another rate is resampled as by soxr in one call, for any block size."""
     sound = (0.1 * noise(25 * rate_hz)).astype(np.float32)
     path = write(tmp_path / "a.wav", sound, rate_hz, subtype="FLOAT")
     code, told, _ = cut(tmp_path / "out", path)
@@ -76,7 +76,7 @@ def test_another_rate_is_resampled(tmp_path: Path, rate_hz: int) -> None:
 
 
 def test_one_microphone_of_an_array(tmp_path: Path) -> None:
-    """`--channel` takes it alone; without it the file is refused, and the others go on."""
+    """`--channel` takes one channel; without it a file with several channels is refused alone."""
     sound = noise(CLIP, n_channels=8)
     array, mono = write(tmp_path / "array.wav", sound, RATE_HZ), write(tmp_path / "mono.wav", noise(CLIP), RATE_HZ)
     assert cut(tmp_path / "a", array, channel=3)[0] == 0
@@ -88,21 +88,21 @@ def test_one_microphone_of_an_array(tmp_path: Path) -> None:
 
 
 def test_a_file_with_an_odd_name_or_header_is_cut(tmp_path: Path) -> None:
-    """Its name need not be UTF-8, its header not finished."""
+    """A name that is not UTF-8 and an unfinished header are accepted."""
     path = set_data_size(write(tmp_path / os.fsdecode(b"L\xfcfter.wav"), noise(CLIP), RATE_HZ), 0)
     assert cut(tmp_path / "out", path)[0] == 0
     assert find_recording_id(tmp_path / "out" / KEY / "normal_id_00_00000000.flac") == r"L\udcfcfter.wav/000"
 
 
 def test_a_quota_ends_it(tmp_path: Path) -> None:
-    """In the middle of a file, which is no failure."""
+    """A quota ends the cut within a file, with exit code 0."""
     code, told, _ = cut(tmp_path / "out", write(tmp_path / "a.wav", noise(5 * CLIP), RATE_HZ), quota=Quota(2, keep_free_bytes=0))
     assert (code, len(read_clips(tmp_path / "out"))) == (0, 2)
     assert "enough: that was the quota" in told
 
 
 def test_a_rate_of_a_damaged_header_is_refused(tmp_path: Path) -> None:
-    """No resampler could work with it."""
+    """An impossible sample rate is refused."""
     code, _, warned = cut(tmp_path / "out", write(tmp_path / "a.wav", noise(100), 7))
     assert (code, len(warned)) == (1, 1)
     assert "expected a rate from 1000 to 1000000 Hz, found 7" in warned[0]
@@ -110,7 +110,7 @@ def test_a_rate_of_a_damaged_header_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.process
 def test_the_command_cuts_for_training(tmp_path: Path) -> None:
-    """At 16 kHz, with the next step; options that do not fit are refused."""
+    """The command cuts to 16 kHz and prints the next step; conflicting options are refused."""
     sound = write(tmp_path / "hour.flac", (0.1 * noise(85 * 8000)).astype(np.float32), 8000)
     command = [
         sys.executable,

@@ -1,4 +1,4 @@
-"""Clips are exact, never span a gap, and survive full disks and what a kill leaves (`test_recorder_kills.py` kills)."""
+"""The recorder: clips are exact and never span a gap, on full disks and after kills too."""
 
 import resource
 import time
@@ -30,7 +30,7 @@ KEY = "dev_data/pump/train"
 def record(
     out: Path, blocks: list[Block], quota: Quota | None = None, clock: Callable[[], float] = time.monotonic
 ) -> tuple[int, list[str]]:
-    """The exit code, and what was told."""
+    """Exit code and output of a recording."""
     told: list[str] = []
     ring = Ring(10 * CLIP, 1)
     supervisor = CaptureSupervisor(
@@ -41,7 +41,7 @@ def record(
 
 
 def assert_whole(out: Path) -> int:
-    """Every clip is whole and says which recording it is of, and nothing else is there; how many there are."""
+    """Assert that all clips are complete, carry their recording id, and are the only files; returns their number."""
     paths = sorted((out / KEY).glob("normal*"))
     assert sorted((out / KEY).iterdir()) == [out / KEY / ".lock", *paths]
     assert all(soundfile.info(path).frames == CLIP for path in paths)
@@ -50,13 +50,13 @@ def assert_whole(out: Path) -> int:
 
 
 def read_clips(out: Path) -> list[list[float]]:
-    """The clips in their order."""
+    """The clips in order."""
     return [soundfile.read(path, dtype="float32")[0].tolist() for path in sorted((out / KEY).glob("*.flac"))]
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=30))
 def test_clips_never_span_a_gap(parts: list[tuple[int, bool]]) -> None:
-    """However samples come, clips are the whole clips of each stretch between two gaps, and the rest of a stretch is thrown away."""
+    """Clips are the whole clips between two gaps, for any blocks; the rest is dropped."""
     cutter, at, clips, n_discarded = ClipCutter(25), 0, [], 0
     stretches: list[list[int]] = [[]]
     for n_samples, after_gap in parts:
@@ -72,7 +72,7 @@ def test_clips_never_span_a_gap(parts: list[tuple[int, bool]]) -> None:
 
 
 def test_clips_hold_the_samples_bit_for_bit(tmp_path: Path) -> None:
-    """Also after a gap; the last part of a clip is not kept."""
+    """Clips hold the exact samples, also after a gap; a partial clip is dropped."""
     first, second = noise(CLIP + 500, 1), noise(2 * CLIP + 7, 2)
     code, told = record(tmp_path, [Block(first, 0), Block(second, len(first) + 300, overflowed=True)])
     assert code == 0
@@ -84,12 +84,12 @@ def test_clips_hold_the_samples_bit_for_bit(tmp_path: Path) -> None:
 
 
 def find_summary(told: list[str]) -> str:
-    """The line that counts what was recorded."""
+    """The line of the summary with the counts."""
     return next(line for line in told if line.startswith("recorded: "))
 
 
 def test_numbering_goes_on(tmp_path: Path) -> None:
-    """Behind the last clip, whatever is missing before it; nothing is overwritten."""
+    """Numbering continues after the last clip, and no clip is overwritten."""
     for _ in range(2):
         record(tmp_path, [Block(noise(CLIP), 0)])
     (tmp_path / KEY / "normal_id_00_00000001.flac").unlink()
@@ -100,7 +100,7 @@ def test_numbering_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("value", "told"), [(0.0, "digital silence: muted?"), (0.25, "constant at -12.0 dBFS: a dead device?")])
 def test_what_is_no_sound_is_not_kept(tmp_path: Path, value: float, told: str) -> None:
-    """Told once, and counted."""
+    """Digital silence is not kept; it is reported once and counted."""
     flat = np.full(2 * CLIP, value, np.float32)
     code, lines = record(tmp_path, [Block(np.concatenate([flat, noise(CLIP)]), 0)])
     assert (code, lines[0]) == (0, f"{told}  not kept; waiting for sound")
@@ -109,7 +109,7 @@ def test_what_is_no_sound_is_not_kept(tmp_path: Path, value: float, told: str) -
 
 
 def test_quotas_end_it(tmp_path: Path) -> None:
-    """Clips of this start, bytes of the folder, and room that others need."""
+    """Quotas of clips, of bytes in the folder, and of free disk space end the recording."""
     sound = [Block(noise(3 * CLIP), 0)]
     assert "enough: that was the quota" in record(tmp_path, sound, Quota(2, keep_free_bytes=0))[1]
     size = sum(path.stat().st_size for path in (tmp_path / KEY).glob("*.flac"))
@@ -122,13 +122,13 @@ def test_quotas_end_it(tmp_path: Path) -> None:
 
 
 def test_no_clip_is_a_failure(tmp_path: Path) -> None:
-    """Whoever waits for data shall notice; the next start has the remedy."""
+    """A recording without a clip ends with a failure, and the next start prints the remedy."""
     code, told = record(tmp_path, [Block(noise(10), 0)])
     assert (code, told[-1]) == (1, "next: record more; training needs 8 clips at least, found 0")
 
 
 def test_the_advice_counts_the_clips_that_are_there(tmp_path: Path) -> None:
-    """Those that were deleted no longer count."""
+    """Deleted clips do not count in the advice."""
     record(tmp_path, [Block(noise(8 * CLIP), 0)])
     (tmp_path / KEY / "normal_id_00_00000003.flac").unlink()
     _, told = record(tmp_path, [Block(noise(10), 0)])
@@ -136,7 +136,7 @@ def test_the_advice_counts_the_clips_that_are_there(tmp_path: Path) -> None:
 
 
 def test_a_clip_without_room_was_heard(tmp_path: Path) -> None:
-    """Coverage says what was heard, not what fitted."""
+    """A clip that did not fit on the disk counts as heard."""
     times = iter([0.0])
     sound = noise(3 * CLIP)
     n_bytes = len(encode_clip(quantise(sound[:CLIP]), RATE_HZ, "2027-01-15T08:00:00Z/000", "2027-01-15T08:00:00Z"))
@@ -145,7 +145,7 @@ def test_a_clip_without_room_was_heard(tmp_path: Path) -> None:
 
 
 def test_one_recorder_has_a_folder(tmp_path: Path) -> None:
-    """A second one is refused in one line; after the first has ended it may."""
+    """A second recorder in one folder is refused until the first has ended."""
     folder, second = ClipFolder(tmp_path, "pump"), ClipFolder(tmp_path, "pump")
     folder.open()
     message = f"{tmp_path / KEY}: another aegan-monitor record writes into it; end that one, or choose another --out"
@@ -159,7 +159,7 @@ def test_one_recorder_has_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
-    """The clip that did not fit leaves nothing behind; what was there stays whole."""
+    """A full disk gives one line, leaves no part of the last clip, and keeps the others."""
     record(tmp_path, [Block(noise(CLIP), 0)])
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
@@ -174,7 +174,7 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_clip_that_was_cut_off_is_removed(tmp_path: Path) -> None:
-    """A kill leaves a hidden file at most; the next start says that it removes it."""
+    """The next start removes the hidden file of a kill, and says so."""
     record(tmp_path, [Block(noise(2 * CLIP), 0)])
     (tmp_path / KEY / ".normal_id_00_00000002.flac.tmp").write_bytes(b"fL")
     lines = record(tmp_path, [Block(noise(10), 0)])[1]
@@ -183,7 +183,7 @@ def test_a_clip_that_was_cut_off_is_removed(tmp_path: Path) -> None:
 
 
 def test_a_short_recording_is_called_a_trial(tmp_path: Path) -> None:
-    """At its begin, where its quota says so, and at its end; with the level and its verdict."""
+    """A short recording is called a trial at its start and end, with level and verdict."""
     told = record(tmp_path, [Block(noise(9 * CLIP), 0)], Quota(9, keep_free_bytes=0))[1]
     assert told[0].startswith("2 min of normal sound: a trial, ")
     assert told[-4].startswith("level -17 dBFS (-37 to -12 is good): ")
@@ -193,15 +193,15 @@ def test_a_short_recording_is_called_a_trial(tmp_path: Path) -> None:
 
 
 class Waiting(ScriptedCapture):
-    """A microphone that is missing twice and then gives a clip."""
+    """A microphone that is missing twice and then delivers a clip."""
 
     def read(self) -> Block | None:
-        """As scripted, but the end is left to the quota."""
+        """Read as scripted; the quota ends the recording."""
         return super().read() or Block(np.zeros(0, np.float32), 0)
 
 
 def test_it_says_that_it_waits(tmp_path: Path) -> None:
-    """Nobody finds out after an hour that no microphone was there: the line comes at once, and what ended the wait, too."""
+    """A missing microphone is reported at once, and so is its return."""
     told: list[str] = []
     ring = Ring(10 * CLIP, 1)
     capture = Waiting([[CaptureError("no microphone found; plug one in")], [Block(noise(CLIP), 0)]], RATE_HZ)
@@ -213,7 +213,7 @@ def test_it_says_that_it_waits(tmp_path: Path) -> None:
 
 
 def test_a_clip_says_what_it_is(tmp_path: Path) -> None:
-    """Its tags hold recording and date; the samples are those of 16 bits."""
+    """A clip's tags hold recording id and date, and its samples have 16 bits."""
     square = np.where(np.arange(100) % 2, 0.5, -0.5).astype(np.float32)
     (tmp_path / "a.flac").write_bytes(encode_clip(quantise(square), RATE_HZ, "monday/003", format_time(1.8e9)))
     with soundfile.SoundFile(tmp_path / "a.flac") as file:
@@ -226,7 +226,7 @@ def test_a_clip_says_what_it_is(tmp_path: Path) -> None:
 
 
 def test_levels() -> None:
-    """What reaches full scale is clipped; a square wave is 3 dB over a sine of its peak (AES17)."""
+    """Samples at full scale are clipped; a square wave is 3 dB above a sine of its peak (AES17)."""
     square = np.where(np.arange(100) % 2, 0.5, -0.5).astype(np.float32)
     assert str(measure_level(square)) == "  -3.0 dBFS  peak   -6.0 dBFS"
     assert str(measure_level(2 * square)) == "   3.0 dBFS  peak    0.0 dBFS  CLIPPED 100 samples"

@@ -1,4 +1,4 @@
-"""Where the sound server is, and its cookie: as PulseAudio's own library finds both."""
+"""Address and cookie of the sound server, found as PulseAudio's own library finds them."""
 
 from pathlib import Path
 
@@ -19,18 +19,18 @@ from aegan_monitor.audio.device.pulseaudio.server_address import find_addresses,
     ],
 )
 def test_the_environment_names_the_server(environ: dict[str, str], addresses: list[str], tmp_path: Path) -> None:
-    """The variable first, then the user's server, then the system's."""
+    """The environment variable comes before the user's server, and that before the system's."""
     assert find_addresses({"HOME": str(tmp_path), **environ}, tmp_path / "etc") == addresses
 
 
 def write(path: Path, text: str) -> None:
-    """A file, in folders that may not be there."""
+    """Write a file and make its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
 
 def test_client_conf_names_the_server(tmp_path: Path) -> None:
-    """The user's counts before the system's, and PULSE_SERVER before both; comments are none of it."""
+    """The user's client.conf comes before the system's, PULSE_SERVER before both; comments are ignored."""
     environ, etc = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": "/run/user/7"}, tmp_path / "etc"
     write(etc / "client.conf", "# default-server = unix:/old\n; x = 1\nautospawn=no\n")
     assert find_addresses(environ, etc) == ["unix:/run/user/7/pulse/native"]
@@ -44,7 +44,7 @@ def test_client_conf_names_the_server(tmp_path: Path) -> None:
 
 
 def test_the_cookie_is_a_whole_one(tmp_path: Path) -> None:
-    """A file of another length is none, as is a missing one; client.conf may name it."""
+    """A missing cookie, or one of another length, is ignored; client.conf may name the file."""
     environ, etc = {"HOME": str(tmp_path)}, tmp_path / "etc"
     assert read_cookie(environ, etc) == bytes(256)
     (tmp_path / ".pulse-cookie").write_bytes(bytes([7]) * 256)

@@ -1,4 +1,4 @@
-"""Servers that are none, and streams of one that is."""
+"""Connections to peers that are no sound server, and streams of one that is."""
 
 import contextlib
 import os
@@ -26,12 +26,12 @@ from stopwatch import Stopwatch
     ],
 )
 def test_a_server_in_the_network_has_a_host_and_a_port(kind: str, place: str, found: tuple[str, int]) -> None:
-    """An address of IPv6 stands in brackets, since it has colons of its own."""
+    """A TCP address has a host and a port; an IPv6 address stands in brackets."""
     assert split_host(f"{kind}:{place}" if kind else place) == found
 
 
 def refuse(address: str) -> CaptureError:
-    """Why no source can be listed."""
+    """The error of listing sources."""
     with pytest.raises(CaptureError) as caught:
         PulseServer(address, {}).list_sources()
     return caught.value
@@ -46,7 +46,7 @@ def refuse(address: str) -> CaptureError:
     ],
 )
 def test_no_server_is_missing(address: str, reason: str) -> None:
-    """With its address, and what to do."""
+    """Without a server the error names the address and the remedy."""
     error = refuse(address)
     assert str(error) == f"no sound server at {address} ({reason}); start it, or name its address in PULSE_SERVER"
     assert error.fault == "missing"
@@ -54,13 +54,13 @@ def test_no_server_is_missing(address: str, reason: str) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may connect to any socket")
 def test_the_server_of_another_user_has_a_remedy_of_its_own(tmp_path: Path) -> None:
-    """Its socket is in a folder that is closed to us: to start it would not help."""
+    """A socket in another user's folder gives a remedy other than starting a server."""
     (tmp_path / "closed").mkdir(mode=0)
     assert "it is another user's: run as that user" in str(refuse(f"unix:{tmp_path}/closed/native"))
 
 
 def test_each_address_is_tried_in_turn(tmp_path: Path) -> None:
-    """The first at which a server listens counts; the message names the last."""
+    """The first address with a server is used; the error names the last."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "native"))
         listener.listen()
@@ -85,7 +85,7 @@ def test_each_address_is_tried_in_turn(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_sound_server_is_told(tmp_path: Path, answer: bytes | None, fault: str, message: str) -> None:
-    """One that hangs, one that ends, one that speaks another language: in time, in one line."""
+    """A peer that hangs, disconnects or speaks another protocol gives one line in time."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "native"))
         listener.listen()
@@ -114,7 +114,7 @@ NOTHING = bytes(4) + b"\0\0\0\3" + bytes(12)  # a packet of sound without any
 
 
 def test_a_server_that_sends_all_but_the_answer_hangs(tmp_path: Path) -> None:
-    """However much comes unasked the request ends in time: long before this server, which floods for some seconds and then hangs up."""
+    """A request ends in time although the server floods it with other packets."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "native"))
         listener.listen()

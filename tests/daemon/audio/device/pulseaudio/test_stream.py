@@ -1,4 +1,4 @@
-"""Streams of a sound server: its messages, its faults, and odd names."""
+"""Streams of a sound server: its messages, its faults, and unusual names."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SOUND = np.arange(6, dtype="<f4")
 
 
 class FalseConnection(PulseConnection):
-    """A server that begins a stream of two channels, of the source `heard`, and then sends these packets."""
+    """A server that opens a stream of two channels from the source `heard`, then sends these packets."""
 
     def __init__(self, heard: str, packets: list[tuple[int, bytes]]) -> None:
         self._address, self._heard, self._packets = "unix:/nowhere", heard, packets
@@ -28,11 +28,11 @@ class FalseConnection(PulseConnection):
         return self._packets.pop(0) if self._packets else None
 
     def close(self) -> None:
-        """Nothing to hang up."""
+        """Close nothing."""
 
 
 def tell(command: int, channel: int, *values: Value) -> tuple[int, bytes]:
-    """A packet that the server sends unasked."""
+    """A packet that the server sends without a request."""
     return CONTROL, pack(command, CONTROL, channel, *values)
 
 
@@ -44,7 +44,7 @@ def tell(command: int, channel: int, *values: Value) -> tuple[int, bytes]:
     ],
 )
 def test_what_the_server_says_of_the_stream_is_heard(packet: tuple[int, bytes], fault: str, message: str) -> None:
-    """Killed, or moved though it must not be: what came before is given, nothing of what follows."""
+    """When a stream is killed or moved, earlier samples are delivered and later ones are not."""
     harmless = [tell(77, CHANNEL, True), tell(65, CHANNEL + 1), tell(79, CHANNEL, 4, "usb", False), (CHANNEL + 1, SOUND.tobytes())]
     packets = [(CHANNEL, SOUND.tobytes()), *harmless, packet, (CHANNEL, SOUND.tobytes())]
     stream = PulseStream(FalseConnection("usb", packets), make_source("usb"))
@@ -58,14 +58,14 @@ def test_what_the_server_says_of_the_stream_is_heard(packet: tuple[int, bytes], 
 
 
 def test_another_source_from_the_start_is_refused() -> None:
-    """A server may take any other for one that has just gone."""
+    """A stream that the server opens on another source is refused."""
     with pytest.raises(CaptureError) as caught:
         PulseStream(FalseConnection("hdmi", []), make_source("usb"))
     assert caught.value.fault == "moved"
 
 
 class OddConnection(FalseConnection):
-    """A server that has one answer to everything."""
+    """A server that gives the same answer to every request."""
 
     def __init__(self, answer: list[Value]) -> None:
         super().__init__("usb", [(CHANNEL, b"odd"), (CONTROL, pack(65))])
@@ -80,14 +80,14 @@ class OddConnection(FalseConnection):
     [[1], [1] * 12, *([0, 0, 0, 0, spec, None, 0, "usb"] for spec in (SampleSpec(5, 0, 16_000), SampleSpec(3, 2, 16_000)))],
 )
 def test_an_odd_answer_is_the_servers_fault(answer: list[Value]) -> None:
-    """Too short, of other types, without channels, or another encoding (16-bit integers) than was asked for."""
+    """An answer that is short, of another type, without channels or in another encoding is the server's fault."""
     for ask in (_list_sources, lambda connection: PulseStream(connection, make_source("usb"))):
         with pytest.raises(CaptureError, match=r"the sound server at unix:/nowhere has gone \(it sent what it should not: "):
             ask(OddConnection(answer))
 
 
 def test_odd_packets_are_the_servers_fault() -> None:
-    """Half a sample, and a command without its stream."""
+    """Half a sample, or a command without its stream, is the server's fault."""
     stream = PulseStream(OddConnection([]), make_source("usb"))
     for _ in range(2):
         with pytest.raises(CaptureError, match="it sent what it should not: "):
@@ -95,7 +95,7 @@ def test_odd_packets_are_the_servers_fault() -> None:
 
 
 class OneSource(FalseConnection):
-    """A server with a single source, whose name is `heard`."""
+    """A server with one source named `heard`."""
 
     def request(self, command: int, *values: Value) -> list[Value]:
         if command == 5:
@@ -122,13 +122,13 @@ class OneSource(FalseConnection):
 
 
 class OneSourceServer(PulseServer):
-    """It."""
+    """The address of that server."""
 
     def _connect(self) -> PulseConnection:
         return OneSource("usb\n1", [(CHANNEL, SOUND.tobytes())])
 
 
 def test_a_source_of_an_odd_name_is_opened_by_what_is_shown_of_it() -> None:
-    """The server is told the name as it is."""
+    """A source is chosen by its printable name, and requested by its real name."""
     stream = OneSourceServer("unix:/nowhere", {}).open(r"usb\n1")
     assert stream.read(0.0) is not None

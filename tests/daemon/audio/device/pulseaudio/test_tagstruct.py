@@ -1,4 +1,4 @@
-"""PulseAudio's values: what is written is read again, and what is cut off is told."""
+"""PulseAudio's tagged values: written values are read back, and truncated ones are errors."""
 
 import pytest
 from hypothesis import given
@@ -21,13 +21,13 @@ values = st.one_of(
 
 @given(st.lists(values, max_size=6))
 def test_values_are_read_as_they_were_written(written: list[Value]) -> None:
-    """Whatever they are."""
+    """Any values are read back as they were written."""
     assert unpack(pack(*written)) == written
 
 
 @given(st.lists(values, min_size=1, max_size=4), st.data())
 def test_a_part_is_never_taken_for_the_whole(written: list[Value], data: st.DataObject) -> None:
-    """Cut anywhere, it gives fewer values or an error, and nothing else."""
+    """A truncated message gives fewer values or an error."""
     content = pack(*written)
     part = content[: data.draw(st.integers(0, len(content) - 1))]
     try:
@@ -39,11 +39,11 @@ def test_a_part_is_never_taken_for_the_whole(written: list[Value], data: st.Data
 
 
 def test_what_only_servers_write_is_read() -> None:
-    """64-bit numbers, volumes, bytes."""
+    """64-bit numbers, volumes and byte strings are read."""
     assert unpack(b"U" + bytes(7) + b"\5" + b"v\2" + bytes([0, 0, 1, 0, 0, 0, 2, 0]) + b"B\7") == [5, (256, 512), 7]
 
 
 def test_an_unknown_letter_is_told() -> None:
-    """With its place."""
+    """An unknown type tag gives an error with its position."""
     with pytest.raises(ValueError, match="unknown type '\\?' at byte 1"):
         unpack(b"N?")
