@@ -16,6 +16,7 @@ from aegan_monitor.outbox.outbox import Outbox
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
+LEAVE_S = 2.0
 
 
 class MqttPublisher:
@@ -29,12 +30,13 @@ class MqttPublisher:
         self, settings: ConnectionSettings, outbox: Outbox, *, retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S)
     ) -> None:
         """Store. The wait before an attempt grows from `retry_s[0]` to `retry_s[1]`, with jitter; a settled connection resets it."""
-        self._settings, self._outbox, self._retry_s = settings, outbox, retry_s
-        self._subject = f"MQTT broker {settings.endpoint.host}:{settings.endpoint.port}"
-        self._log = BrokerLog(self._subject, log, f"; retrying every {retry_s[0]:g} to {retry_s[1]:g} s")
-        self._stop = Stop()
+        self._outbox = outbox
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
+        self._n_refused_before = 0
+        self._lock = threading.Lock()
+        self._next: tuple[ConnectionSettings, tuple[float, float]] | None = None
+        self._adopt(settings, retry_s)
 
     @property
     def connected(self) -> bool:
@@ -48,8 +50,8 @@ class MqttPublisher:
 
     @property
     def refused_total(self) -> int:
-        """Messages and subscriptions that the broker has refused."""
-        return self._log.refused_total
+        """Messages and subscriptions that brokers have refused."""
+        return self._n_refused_before + self._log.refused_total
 
     def start(self) -> None:
         """Connect in the background; a broker that is down is logged, and tried again."""
@@ -64,18 +66,32 @@ class MqttPublisher:
             with contextlib.suppress(OSError):  # full: it is about to wake up; closed: it has stopped
                 self._waker.send(b"!")
 
-    def stop(self, timeout_s: float = 2.0) -> None:
+    def reconfigure(self, settings: ConnectionSettings, *, retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S)) -> None:
+        """Leave the broker as `stop` does, then connect with other settings; returns at once."""
+        self._leave(LEAVE_S, (settings, retry_s))
+
+    def stop(self, timeout_s: float = LEAVE_S) -> None:
         """Deliver what is pending, then `offline`; when time is up the last will says `offline`, and the rest stays in the outbox."""
         if self._thread is None:
             return
-        self._stop.by_s = time.monotonic() + timeout_s
-        self._stop.set()
-        self.flush()
+        self._leave(timeout_s, None)
         if self._thread.is_alive():
             self._thread.join(timeout_s + 0.5)
         else:  # it has ended, or could not be started
             self._wake.close()
             self._waker.close()
+
+    def _leave(self, timeout_s: float, then: tuple[ConnectionSettings, tuple[float, float]] | None) -> None:
+        with self._lock:
+            self._next = then
+            self._stop.by_s = time.monotonic() + timeout_s
+            self._stop.set()
+        self.flush()
+
+    def _adopt(self, settings: ConnectionSettings, retry_s: tuple[float, float]) -> None:
+        self._settings, self._retry_s, self._stop = settings, retry_s, Stop()
+        self._subject = f"MQTT broker {settings.endpoint.host}:{settings.endpoint.port}"
+        self._log = BrokerLog(self._subject, log, f"; retrying every {retry_s[0]:g} to {retry_s[1]:g} s")
 
     def _run(self) -> None:
         delay_s = self._retry_s[0]
@@ -86,7 +102,12 @@ class MqttPublisher:
                 delay_s = self._retry_s[0] if self._connection.settled else delay_s
                 delay_s = min(self._retry_s[1], random.uniform(self._retry_s[0], 3 * delay_s))
                 if self._stop.wait(delay_s):
-                    return
+                    with self._lock:
+                        if self._next is None:
+                            return
+                        self._n_refused_before = self.refused_total
+                        self._adopt(*self._next)
+                        delay_s, self._next = self._retry_s[0], None
 
     def _serve(self, connection: Connection) -> None:
         try:

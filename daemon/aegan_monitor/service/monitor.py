@@ -21,7 +21,6 @@ from aegan_monitor.outbox.writer import Writer
 from aegan_monitor.service.build import Setup, build
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.console import Console
-from aegan_monitor.service.handover import Delivery
 from aegan_monitor.service.health import HealthReport
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.metrics import MetricsServer
@@ -81,10 +80,11 @@ class Monitor:
         self._commands.configure(config.mqtt.commands, [machine.name for machine in config.machines])
         self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, self._wake)
         self._birth = Birth()
-        self._delivery = Delivery(self._make_publisher(self._setup))
+        settings, retry_s = self._find_connection(self._setup)
+        self._publisher = MqttPublisher(settings, self._outbox, retry_s=retry_s)
         path = find_path(config.outbox.path, config.node, os.environ)
-        self._writer = Writer(self._outbox, Store(path), self._delivery.flush)
-        self._health = HealthReport(lambda: self._setup.lines, self._outbox, self._writer, self._delivery, self._commands, self._reloader)
+        self._writer = Writer(self._outbox, Store(path), self._publisher.flush)
+        self._health = HealthReport(lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader)
         self._status = ""
         interval_s = watchdog_interval_s(os.environ, os.getpid())
         self._feed_every_s = None if interval_s is None else interval_s / FEEDS
@@ -123,7 +123,7 @@ class Monitor:
             self._reloader.stop()
             self._worker.obey([], STOPPING)
             self._writer.settle()
-            self._delivery.stop()
+            self._publisher.stop()
             self._writer.stop()
         failed = [error for line in self._setup.lines if (error := line.error)]
         if failed:
@@ -135,7 +135,7 @@ class Monitor:
         self._writer.notify()
         for line in self._setup.lines:
             self._worker.begin(line)
-        self._delivery.start()
+        self._publisher.start()
         for line in self._setup.lines:
             self._worker.listen(line)
         if self._metrics:
@@ -166,7 +166,7 @@ class Monitor:
                 next_feed_s = now_s + self._feed_every_s
             if self._birth.is_due():
                 self._outbox.repeat_retained()
-                self._delivery.flush()
+                self._publisher.flush()
             self._reload()
             if all(line.is_lost for line in self._setup.lines) and (error := self._setup.lines[0].retry.error):
                 raise error  # exit code 1: systemd starts the daemon again
@@ -216,11 +216,12 @@ class Monitor:
             self._worker.begin(line)
             self._worker.listen(line)
         if not setup.has_broker_of(before):
-            self._delivery.hand_over(self._make_publisher(setup))
+            settings, retry_s = self._find_connection(setup)
+            self._publisher.reconfigure(settings, retry_s=retry_s)
         logging.getLogger().setLevel(setup.config.log_level.upper())
         log.info("reloaded: %s", setup.tell_changes(before))
 
-    def _make_publisher(self, setup: Setup) -> MqttPublisher:
+    def _find_connection(self, setup: Setup) -> tuple[ConnectionSettings, tuple[float, float]]:
         mqtt, home_assistant = setup.config.mqtt, setup.config.home_assistant
         listeners = {self._topics.name("command", "+"): self._commands.hear} if mqtt.commands.enabled else {}
         if home_assistant.discovery:
@@ -228,7 +229,7 @@ class Monitor:
         settings = ConnectionSettings(
             endpoint=setup.connection, protocol=mqtt.protocol, topics=self._topics, listeners=listeners, keepalive_s=mqtt.keepalive_s
         )
-        return MqttPublisher(settings, self._outbox, retry_s=(min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s))
+        return settings, (min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s)
 
     def _publish_health(self) -> None:
         self._wake(self._outbox.put(self._topics.message(self._health.make(now()))))
@@ -238,7 +239,7 @@ class Monitor:
         if news.to_write:
             self._writer.notify()
         if news.to_send:
-            self._delivery.flush()
+            self._publisher.flush()
 
     def _tell_status(self) -> None:
         """One line for `systemctl status`, if it is news."""
