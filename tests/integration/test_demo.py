@@ -1,4 +1,4 @@
-"""The demo: the alarm comes after the fault and reaches another process, for several pumps."""
+"""The demo: the alarm comes after the fault and reaches a subscriber, for several pumps."""
 
 import subprocess
 import sys

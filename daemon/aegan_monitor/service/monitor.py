@@ -4,7 +4,6 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.supervisor import stop_all
@@ -25,7 +24,7 @@ from aegan_monitor.service.health import HealthReport
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.metrics import MetricsServer
 from aegan_monitor.service.reload import Reloader
-from aegan_monitor.service.reload_answer import Answer, find_answer_path, forget_answer, write_answer
+from aegan_monitor.service.reload_answer import Answer, find_answer_path, write_answer
 from aegan_monitor.service.retained_sync import announce
 from aegan_monitor.service.runtime import make_capture
 from aegan_monitor.service.systemd import Notifier, watchdog_interval_s
@@ -107,7 +106,6 @@ class Monitor:
             CaptureError: A finite capture failed; everything else was shut down in order first.
             InferenceRunError: The inference of every machine has failed, and retries do not help; likewise.
         """
-        self._answer(forget_answer)
         self._writer.start()
         try:
             self._begin()
@@ -190,14 +188,10 @@ class Monitor:
         self._publish_health()
         self._tell_status()
         self._notifier.ready()
-        self._answer(lambda path: write_answer(path, Answer(self._reloader.began_s, self._reloader.problem)))
-
-    def _answer(self, change: Callable[[Path], object]) -> None:
-        """Change the answer for whoever asks for reloads, if there is a place for one."""
         if self._answer_path is not None:
             try:
-                change(self._answer_path)
-            except OSError as error:  # who asked waits in vain, and we go on
+                write_answer(self._answer_path, Answer(self._reloader.began_s, self._reloader.problem))
+            except OSError as error:  # `aegan-monitor reload` waits until its time limit; the monitor goes on
                 log.warning("%s: cannot be written (%s)", self._answer_path, error.strerror)
 
     def _adopt(self, setup: Setup) -> None:

@@ -18,16 +18,16 @@ from aegan_monitor.detection.golden import StageCheck, require_golden
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.policy import ThresholdPolicy
 from aegan_monitor.errors import AeganError, CaptureError
-from aegan_monitor.homeassistant.discovery import list_trials
+from aegan_monitor.homeassistant.discovery import discover, list_trials
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.endpoint import add_secrets, locate
 from aegan_monitor.service.runtime import choose_score, make_capture
 from aegan_monitor.tools.broker_probe import BrokerProbe
 from aegan_monitor.tools.broker_visit import Permission
-from aegan_monitor.tools.largest_message import estimate_largest_bytes
 
 Tell = Callable[[str], object]
 LISTEN_S = 1.0
+NODE_BYTES, MACHINE_BYTES = 2100, 540  # at most: the JSON of any payload, and what each machine adds to the health of the node
 _T = TypeVar("_T")
 
 
@@ -155,6 +155,14 @@ def list_permissions(config: MonitorConfig) -> list[Permission]:
         trials = list_trials(config.node, [machine.name for machine in config.machines], config.home_assistant.prefix)
         found.append(Permission("permission to publish discovery", trials, ", or set home_assistant.discovery: false"))
     return found
+
+
+def estimate_largest_bytes(config: MonitorConfig) -> int:
+    """Topic and payload of the largest message that the daemon sends, in bytes: the node's health, or an entity for discovery."""
+    topics, machines = Topics(config.mqtt.base_topic, config.node), [machine.name for machine in config.machines]
+    health = len(topics.name("health")) + NODE_BYTES + sum(MACHINE_BYTES + len(machine) for machine in machines)
+    discovered = discover(topics, machines, config.home_assistant.prefix) if config.home_assistant.discovery else []
+    return max(health, *(len(message.topic) + len(message.payload) for message in discovered))
 
 
 def check_capture(machine: MachineConfig, bundle: Bundle | None, tell: Tell) -> None:
