@@ -7,21 +7,27 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from aegan_monitor.outbox.entry import Entry
-from aegan_monitor.outbox.retained_topics import NO_CHANGES, TopicChanges
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the store lacks: events by row and number, records of alarms by machine, retained topics."""
+    """What the store lacks.
+
+    Attributes:
+        added: Events.
+        removed: Numbers of events.
+        alarms: Records by machine.
+        topics: All retained topics; None if the store has them.
+    """
 
     added: list[Entry] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
     alarms: dict[str, bytes] = field(default_factory=dict)
-    topics: TopicChanges = NO_CHANGES
+    topics: frozenset[str] | None = None
 
     def __bool__(self) -> bool:
         """There is something."""
-        return bool(self.added or self.removed or self.alarms or any(self.topics))
+        return bool(self.added or self.removed or self.alarms or self.topics is not None)
 
 
 class News(NamedTuple):

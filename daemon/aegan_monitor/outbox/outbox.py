@@ -11,7 +11,7 @@ from aegan_monitor.outbox.backoff import Backoff
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes, Depth, EventQueue, News
 from aegan_monitor.outbox.latest import Latest
-from aegan_monitor.outbox.retained_topics import RetainedTopics, TopicChanges
+from aegan_monitor.outbox.retained_topics import RetainedTopics
 
 KEEP_S = 60.0  # an acknowledged event is kept so long: brokers write to their disk when they like
 
@@ -72,7 +72,7 @@ class Outbox:
     def is_written(self) -> bool:
         """The store has all that was put, or has tried."""
         with self._lock:
-            return not (self._events.unwritten or self._topics.unwritten or self._unwritten_alarms)
+            return not (self._events.unwritten or self._topics.changes() is not None or self._unwritten_alarms)
 
     @property
     def alarms(self) -> dict[str, bytes]:
@@ -204,7 +204,7 @@ class Outbox:
     def written(self, changes: Changes) -> None:
         """These may be sent, and what waits on these topics."""
         with self._lock:
-            self._topics.written(changes.topics.added)
+            self._topics.written(changes.topics)
             for machine, record in changes.alarms.items():
                 if self._unwritten_alarms.get(machine) == record:
                     del self._unwritten_alarms[machine]
@@ -214,7 +214,7 @@ class Outbox:
     def everything(self) -> Changes:
         """All that a new store has to hold."""
         with self._lock:
-            return Changes(self._events.copies(), [], dict(self._alarms), TopicChanges(self._topics.everything()))
+            return Changes(self._events.copies(), [], dict(self._alarms), self._topics.known)
 
     def _put_latest(self, messages: list[Message]) -> None:
         for message in messages:
@@ -240,7 +240,7 @@ class Outbox:
 
     def _is_held(self, row: Entry, now_s: float) -> bool:
         """A state or result waits for the earlier events of its machine, as long as those can be sent."""
-        if row.message.topic in self._topics.unwritten:
+        if self._topics.is_unwritten(row.message.topic):
             return True
         if row.message.qos == 0:
             return False

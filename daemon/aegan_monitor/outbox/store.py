@@ -122,12 +122,11 @@ class Store:
             raise StoreError(f"{self.path}: not open")
         added = list(added)
         with self._translated():
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if added or changes.topics.added else 'NORMAL'}")
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if added or changes.topics is not None else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 if anew:
                     self._connection.execute("DELETE FROM rows")
-                    self._connection.execute("DELETE FROM retained")
                 many = self._connection.executemany
                 many("DELETE FROM rows WHERE row = ?", [(number,) for number in changes.removed])
                 many(
@@ -135,8 +134,9 @@ class Store:
                     [(event.number, event.put_at, event.message.topic, event.message.payload) for event in added],
                 )
                 many("INSERT OR REPLACE INTO alarms VALUES (?, ?)", list(changes.alarms.items()))
-                many("DELETE FROM retained WHERE topic = ?", [(topic,) for topic in changes.topics.removed])
-                many("INSERT OR IGNORE INTO retained VALUES (?)", [(topic,) for topic in changes.topics.added])
+                if changes.topics is not None:
+                    self._connection.execute("DELETE FROM retained")
+                    many("INSERT INTO retained VALUES (?)", [(topic,) for topic in changes.topics])
                 self._connection.execute("COMMIT")
             except sqlite3.Error:
                 if self._connection.in_transaction:  # SQLite itself has undone what a full disk broke

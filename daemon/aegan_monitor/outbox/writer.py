@@ -11,13 +11,11 @@ from aegan_monitor.errors import PublishError
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.outbox import Outbox
-from aegan_monitor.outbox.retained_topics import find_filters
 from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, StoredEvent, StoreError
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
-LEFT = "retained topics of another node or base topic are left; if it is gone: mosquitto_sub --remove-retained"
 STRANGE = "please report this"
 TURN_S = 1.0  # delivered events are removed from the store at most so late
 
@@ -98,8 +96,6 @@ class Writer:
         changes = Changes()
         try:
             changes = self._outbox.changes()
-            if changes.topics.left:
-                log.warning("%s: %s %s", self._store.path, LEFT, find_filters(changes.topics.left))
             if self._is_stale:
                 self._write_anew()
             elif changes:
@@ -107,7 +103,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it is, events are sent
             self._fail(error)
         self._outbox.written(changes)
-        if changes.added or changes.topics.added:
+        if changes.added or changes.topics is not None:
             self._wake()
         with self._settled:
             self._settled.notify_all()

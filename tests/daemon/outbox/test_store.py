@@ -15,7 +15,6 @@ import pytest
 
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.outbox.event_queue import Changes
-from aegan_monitor.outbox.retained_topics import NO_CHANGES, TopicChanges
 from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, Stored, StoredEvent, StoreError
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
@@ -35,7 +34,7 @@ def write(
     added: list[StoredEvent],
     removed: Iterable[int] = (),
     alarms: dict[str, bytes] | None = None,
-    topics: TopicChanges = NO_CHANGES,
+    topics: frozenset[str] | None = None,
     *,
     anew: bool = False,
 ) -> None:
@@ -70,15 +69,15 @@ def test_what_was_written_is_there(store: Store, path: Path) -> None:
 
 def test_it_can_be_written_anew(store: Store) -> None:
     """All events and topics are replaced, records are only added to."""
-    write(store, [stored(1)], [], {"pump": b"r1"}, TopicChanges(frozenset("a")))
-    write(store, [stored(2)], [], {"fan": b"r2"}, TopicChanges(frozenset("b")), anew=True)
+    write(store, [stored(1)], [], {"pump": b"r1"}, frozenset("a"))
+    write(store, [stored(2)], [], {"fan": b"r2"}, frozenset("b"), anew=True)
     assert store.open() == Stored([stored(2)], {"pump": b"r1", "fan": b"r2"}, frozenset("b"))
 
 
 def test_retained_topics_are_remembered(store: Store) -> None:
-    """Those that were added and not removed."""
-    write(store, [], topics=TopicChanges(frozenset("ab")))
-    write(store, [], topics=TopicChanges(frozenset("bc"), frozenset("a")))
+    """The last ones that were written."""
+    write(store, [], topics=frozenset("ab"))
+    write(store, [], topics=frozenset("bc"))
     assert store.open().topics == {"b", "c"}
 
 

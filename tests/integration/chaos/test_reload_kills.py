@@ -132,7 +132,7 @@ class Lane:
         config = write_config(self._folder, self._broker.port, self._margins)
         outbox = Outbox()
         announce(load_config(config), TOPICS, outbox)
-        wanted = outbox.everything().topics.added
+        wanted = set(outbox.everything().topics or ())
         with Daemon(config, self._sound, EVENTS_PER_S) as daemon:
             wait_until(lambda: daemon.n_logged, "an event", DEADLINE_S)
             wait_until(lambda: find_retained(subscriber.received()) == wanted, "the topics of the pump alone", DEADLINE_S)
