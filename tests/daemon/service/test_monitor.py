@@ -33,7 +33,7 @@ LONG_S = 3600.0  # longer than any machine may be without a decision
 FED = b"WATCHDOG=1"
 FEED_S = 0.05
 RATE_HZ = 16_000
-LATE = "pump: its sensor is well, but nothing was decided for"
+LATE = "pump: its sensor works, but no decision came within its deadline"
 
 
 class TricklingCapture:
