@@ -2,6 +2,8 @@
 
 import argparse
 import math
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, get_args
 
@@ -154,7 +156,9 @@ def make_parser() -> argparse.ArgumentParser:
         commands, "demo", "Plays a synthesised pump until its bearing fails and the alarm comes.", "aegan-monitor demo --speed 2"
     )
     demo.add_argument("--seed", type=parse_seed, metavar="N", default=0, help="random seed of the pump (default: 0)")
-    demo.add_argument("--speed", type=parse_speed, default=1.0, metavar="X", help="times real time (default: 1)")
+    demo.add_argument(
+        "--speed", type=partial(parse_positive, largest=LARGEST_SPEED), default=1.0, metavar="X", help="times real time (default: 1)"
+    )
     return parser
 
 
@@ -174,25 +178,15 @@ def add_operator_commands(commands: "Commands") -> None:
             operator.add_argument("--hours", type=parse_positive, metavar="H", help="for H hours, at most 168 (default: 1)")
 
 
-def parse_speed(text: str) -> float:
-    """Read a speed over 0 and up to LARGEST_SPEED."""
+def parse_positive(text: str, largest: float = sys.float_info.max) -> float:
+    """Read a number over 0 and up to `largest`."""
     try:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0 < number <= LARGEST_SPEED:
-        raise argparse.ArgumentTypeError(f"expected a number over 0 and up to {LARGEST_SPEED:g}, found {text!r}")
-    return number
-
-
-def parse_positive(text: str) -> float:
-    """Read a number over 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number over 0, found {text!r}")
+    if not 0 < number <= largest:
+        bound = "" if largest == sys.float_info.max else f" and up to {largest:g}"
+        raise argparse.ArgumentTypeError(f"expected a number over 0{bound}, found {text!r}")
     return number
 
 

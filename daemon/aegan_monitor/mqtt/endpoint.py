@@ -1,6 +1,5 @@
 """Address of the broker, credentials and certificates, and advice for errors of the network and TLS."""
 
-import hashlib
 import ipaddress
 import socket
 import ssl
@@ -40,11 +39,7 @@ TLS_ADVICE = {  # by OpenSSL's reason
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Address of the broker, and the daemon's identity there; no repr shows a secret.
-
-    Attributes:
-        tls_digest: Digest of the files that `tls` names: with other content the endpoint is another one.
-    """
+    """Address of the broker, and the daemon's identity there; no repr shows a secret."""
 
     host: str
     port: int
@@ -53,7 +48,6 @@ class Endpoint:
     password: str | None = field(default=None, repr=False)
     tls: TlsConfig | None = None
     websocket_path: str | None = None
-    tls_digest: str = field(default="", repr=False)
 
     @property
     def is_loopback(self) -> bool:
@@ -90,7 +84,7 @@ def make_endpoint(mqtt: MqttConfig, node: str) -> Endpoint:
     """
     endpoint = add_secrets(locate(mqtt, node), mqtt)
     endpoint.make_tls_context()
-    return endpoint if mqtt.tls is None else replace(endpoint, tls_digest=digest_files(mqtt.tls))
+    return endpoint
 
 
 def locate(mqtt: MqttConfig, node: str) -> Endpoint:
@@ -164,20 +158,6 @@ def make_tls_context(tls: TlsConfig) -> ssl.SSLContext:
                 f"{tls.key_file or 'the same file'}, without a passphrase, found: {_tell_file(error)}"
             ) from error
     return context
-
-
-def digest_files(tls: TlsConfig) -> str:
-    """Digest of the content of its files.
-
-    Raises:
-        ConfigError: One cannot be read.
-    """
-    paths = [path for path in (tls.ca_file, tls.certificate_file, tls.key_file) if path is not None]
-    try:
-        digests = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
-    except OSError as error:
-        raise ConfigError(f"mqtt.tls: {error.filename}: cannot be read ({_tell_file(error)})") from error
-    return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def explain(error: Exception, endpoint: Endpoint) -> str:

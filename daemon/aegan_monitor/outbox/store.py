@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from aegan_monitor.alarm.stored import convert_last_event, dump_record
 from aegan_monitor.errors import PublishError
 from aegan_monitor.files import make_folder
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message
+from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes
 
 VERSION = 2  # of the tables
@@ -49,19 +50,10 @@ class DamagedStoreError(PublishError):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event in the file; `put_at` in seconds since 1970, as the wall clock had it."""
-
-    number: int
-    put_at: float
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
 class Stored:
-    """What a file holds: events, oldest first; the record of each machine's alarm, as JSON; retained topics."""
+    """Content of a file: events, oldest first, put in seconds since 1970; the record of each alarm, as JSON; retained topics."""
 
-    events: list[StoredEvent]
+    events: list[Entry]
     alarms: dict[str, bytes]
     topics: frozenset[str]
 
@@ -106,11 +98,11 @@ class Store:
             alarms = dict(connection.execute("SELECT machine, record FROM alarms").fetchall())
             topics = frozenset(topic for (topic,) in connection.execute("SELECT topic FROM retained"))
         qos, retained = QOS_AND_RETAINED["event"]
-        events = [StoredEvent(row, put_at, Message(topic, payload, qos, retained, "event")) for row, put_at, topic, payload in rows]
+        events = [Entry(row, Message(topic, payload, qos, retained, "event"), put_at) for row, put_at, topic, payload in rows]
         return Stored(events, alarms, topics)
 
-    def write(self, changes: Changes, added: Iterable[StoredEvent], *, anew: bool = False) -> None:
-        """Apply changes, all or nothing; on the disk when it returns if events or topics are added. `anew` deletes all events first.
+    def write(self, changes: Changes, *, anew: bool = False) -> None:
+        """Apply changes, all or nothing; on the disk when it returns if there are events or topics. `anew` deletes all events first.
 
         A record without an event survives a kill at once, and a power cut only later.
 
@@ -120,9 +112,8 @@ class Store:
         """
         if self._connection is None:
             raise StoreError(f"{self.path}: not open")
-        added = list(added)
         with self._translated():
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if added or changes.topics is not None else 'NORMAL'}")
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if changes.added or changes.topics is not None else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 if anew:
@@ -131,7 +122,7 @@ class Store:
                 many("DELETE FROM rows WHERE row = ?", [(number,) for number in changes.removed])
                 many(
                     "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
-                    [(event.number, event.put_at, event.message.topic, event.message.payload) for event in added],
+                    [(row.number, row.put_s, row.message.topic, row.message.payload) for row in changes.added],
                 )
                 many("INSERT OR REPLACE INTO alarms VALUES (?, ?)", list(changes.alarms.items()))
                 if changes.topics is not None:

@@ -4,14 +4,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from aegan_monitor.clock import elapsed_s
 from aegan_monitor.errors import PublishError
-from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.outbox import Outbox
-from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, StoredEvent, StoreError
+from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class Writer:
             if self._is_stale:
                 self._write_anew()
             elif changes:
-                self._store.write(changes, self._stored(changes))
+                self._store.write(self._date(changes))
         except Exception as error:  # noqa: BLE001 - whatever it is, events are sent
             self._fail(error)
         self._outbox.written(changes)
@@ -113,7 +113,7 @@ class Writer:
             return
         self._open()
         everything = self._outbox.everything()
-        self._store.write(everything, self._stored(everything), anew=True)
+        self._store.write(self._date(everything), anew=True)
         self._is_stale = False
         log.warning("%s: can be written again; it has %d event(s)", self._store.path, len(everything.added))
         self.problem = ""
@@ -128,7 +128,9 @@ class Writer:
         if self._is_loaded:
             return
         self._is_loaded = True
-        self._outbox.restore([self._restored(event) for event in found.events], found.alarms, found.topics)
+        now_s, wall_s = self._clock(), self._wall_clock()
+        events = [replace(row, put_s=now_s - elapsed_s(row.put_s, wall_s)) for row in found.events]
+        self._outbox.restore(events, found.alarms, found.topics)
         if found.events:
             log.info("%s: %d event(s) of an earlier run, which the broker may not have", self._store.path, len(found.events))
 
@@ -155,9 +157,7 @@ class Writer:
                 exc_info=error if is_strange else None,
             )
 
-    def _stored(self, changes: Changes) -> list[StoredEvent]:
-        age_s = self._wall_clock() - self._clock()
-        return [StoredEvent(row.number, row.put_s + age_s, row.message) for row in changes.added]
-
-    def _restored(self, event: StoredEvent) -> Entry:
-        return Entry(event.number, event.message, self._clock() - elapsed_s(event.put_at, self._wall_clock()))
+    def _date(self, changes: Changes) -> Changes:
+        """The changes with times of the wall clock."""
+        offset_s = self._wall_clock() - self._clock()
+        return replace(changes, added=[replace(row, put_s=row.put_s + offset_s) for row in changes.added])

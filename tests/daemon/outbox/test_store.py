@@ -14,16 +14,17 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.messages.topics import Message
+from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes
-from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, Stored, StoredEvent, StoreError
+from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, Stored, StoreError
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 TOPIC = "aegan/hall/pump/event"
 
 
-def stored(number: int, text: str = "e", topic: str = TOPIC) -> StoredEvent:
+def stored(number: int, text: str = "e", topic: str = TOPIC) -> Entry:
     """An event."""
-    return StoredEvent(number, 1_770_000_000.0 + number, Message(topic, f"{text}{number}".encode(), 1, False, "event"))
+    return Entry(number, Message(topic, f"{text}{number}".encode(), 1, False, "event"), 1_770_000_000.0 + number)
 
 
 NOTHING = Stored([], {}, frozenset())
@@ -31,7 +32,7 @@ NOTHING = Stored([], {}, frozenset())
 
 def write(
     store: Store,
-    added: list[StoredEvent],
+    added: list[Entry],
     removed: Iterable[int] = (),
     alarms: dict[str, bytes] | None = None,
     topics: frozenset[str] | None = None,
@@ -39,7 +40,7 @@ def write(
     anew: bool = False,
 ) -> None:
     """One transaction."""
-    store.write(Changes(removed=list(removed), alarms=alarms or {}, topics=topics), added, anew=anew)
+    store.write(Changes(added, list(removed), alarms or {}, topics), anew=anew)
 
 
 @pytest.fixture
@@ -107,13 +108,13 @@ def test_what_was_written_outlives_a_kill(path: Path) -> None:
     """A process that is killed in the middle of writing leaves every transaction that it has told of."""
     program = (
         "import sys\nfrom pathlib import Path\nfrom aegan_monitor.outbox.event_queue import Changes\n"
-        "from aegan_monitor.outbox.store import Store, StoredEvent\n"
+        "from aegan_monitor.outbox.store import Store\nfrom aegan_monitor.outbox.entry import Entry\n"
         "from aegan_monitor.messages.topics import Message\n"
         "store = Store(Path(sys.argv[1]))\nstore.open()\n"
         "for n in range(1, 100000):\n"
         "    payload = b'e%d' % n\n"
-        f"    event = StoredEvent(n, 0.0, Message({TOPIC!r}, payload, 1, False, 'event'))\n"
-        "    store.write(Changes(alarms={'pump': payload}), [event])\n"
+        f"    event = Entry(n, Message({TOPIC!r}, payload, 1, False, 'event'), 0.0)\n"
+        "    store.write(Changes([event], alarms={'pump': payload}))\n"
         "    print(n, flush=True)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

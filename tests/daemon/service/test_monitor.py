@@ -124,7 +124,7 @@ def test_a_kill_leaves_an_alarm_that_the_next_run_continues(tmp_path: Path, capl
     left = AlarmRecord(process="alarm", announced=True, event_ids=("old",), sequence=57)
     store = Store(path)
     store.open()
-    store.write(Changes(alarms=dict.fromkeys(["fan", "pump"], dump_record(left))), [])
+    store.write(Changes(alarms=dict.fromkeys(["fan", "pump"], dump_record(left))))
     store.close()
     config = write_config(tmp_path, find_free_port(), "pump")
     with running(Monitor(load_config(config), capture=lambda *_: HoldingCapture(RATE_HZ))):
