@@ -55,8 +55,8 @@ class BrokerProbe:
         if self._endpoint.tls is not None:
             self._try("TLS", self._shake_hands, tell)
         if logs_in:
-            with contextlib.closing(BrokerVisit(self._endpoint, self._protocol, self._timeout_s, self._check_topic)) as visit:
-                self._try("MQTT", visit.connect, tell)
+            with contextlib.closing(BrokerVisit(self._endpoint, self._protocol, self._timeout_s)) as visit:
+                self._try("MQTT", partial(visit.connect, self._check_topic), tell)
                 self._try_permissions(visit, tell)
 
     def _try_permissions(self, visit: BrokerVisit, tell: Callable[[str], object]) -> None:
@@ -64,7 +64,7 @@ class BrokerProbe:
         if self._largest_bytes:
             stages.append(("largest message", partial(visit.publish_largest, self._check_topic, self._largest_bytes)))
         if self._commands is not None:
-            stages.append(("permission to subscribe", partial(visit.subscribe, *self._commands)))
+            stages.append(("permission to subscribe", partial(visit.try_subscription, *self._commands)))
         failures = []
         for name, stage in stages:
             try:
