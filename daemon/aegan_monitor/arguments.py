@@ -17,7 +17,7 @@ START = "first steps: aegan-monitor demo, aegan-monitor devices --meter, aegan-m
 MAP_SUFFIXES = (".png", ".npz")
 ANSWER_TIMEOUT_S = 10.0
 OPERATOR_COMMANDS: dict[str, str] = {
-    "acknowledge": "Acknowledges the active alarm of a machine: somebody has seen it.",
+    "acknowledge": "Acknowledges the active alarm of a machine: a person has seen it.",
     "shelve": "Suppresses the alarm of a machine for a time, for instance during maintenance.",
     "unshelve": "Ends the shelf of a machine's alarm at once.",
     "close": "Ends an alarm by hand, for instance one that no measurement can clear any more.",
@@ -124,7 +124,7 @@ def make_parser() -> argparse.ArgumentParser:
     source.add_argument("--bundle", type=Path, metavar="DIR", help="bundle, with the alarm settings that it advises")
     source.add_argument("--config", type=Path, metavar="FILE", help="bundle, score and alarm settings of a machine in this configuration")
     replay.add_argument("--machine", metavar="NAME", help="name of that machine, if the configuration has several")
-    replay.add_argument("--clips", action="store_true", help="score each file as a clip of its own")
+    replay.add_argument("--clips", action="store_true", help="score each file as a separate clip")
     replay.add_argument("--jsonl", type=Path, metavar="OUT", help="write one JSON object a decision (or a clip), with all scores")
     replay.add_argument("--channel", type=int, metavar="N", help="channel of the files, from 0 (default: of a mono file)")
     replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="recording, WAV or FLAC")

@@ -61,10 +61,8 @@ def describe(topic: str, payload: bytes) -> str:
     if kind == "score":
         part = message["score"] / message["threshold"] if message["threshold"] else 0.0
         bar = "#" * min(BAR_WIDTH, round(part * BAR_WIDTH / 2))
-        return (
-            f"{message['stream_s']:6.1f} s  {message['score_id']} {message['score']:8.3g} of {message['threshold']:.3g}  "
-            f"[{bar:<{BAR_WIDTH}}]  {message['level_dbfs']:6.1f} dBFS  {message['state']}"
-        )
+        numbers = f"{message['score']:8.3g} of {message['threshold']:.3g}  [{bar:<{BAR_WIDTH}}]  {message['level_dbfs']:6.1f} dBFS"
+        return f"{message['stream_s']:6.1f} s  {message['score_id']} {numbers}  {message['state']}"
     if kind == "event":
         return f"ALARM {message['kind']}: {message['cause']}"
     return ", ".join(f"{name} {message[name]}" for name in ("state", "detail") if message.get(name))

@@ -64,11 +64,6 @@ class Stop(threading.Event):
 
     by_s = math.inf
 
-    @property
-    def is_over(self) -> bool:
-        """That time is up: another publisher may have the outbox by now."""
-        return time.monotonic() > self.by_s
-
 
 class Connection:
     """Used by the MQTT thread alone, except for its attributes.
@@ -168,7 +163,7 @@ class Connection:
 
     def _has_left(self) -> bool:
         """Publish `offline` behind everything else, then disconnect."""
-        if self._stop.is_over:
+        if time.monotonic() > self._stop.by_s:
             return True
         if not self.connected or self._statuses or self._in_flight or self._outbox.next():
             return False
@@ -181,8 +176,6 @@ class Connection:
 
     def _on_connect(self, _client: Client, _userdata: object, _flags: ConnectFlags, reason: ReasonCode, properties: object) -> None:
         self._answered = True
-        if self._stop.is_over:
-            return
         client_id = self._settings.endpoint.client_id
         if reason.is_failure:
             self._log.warn(f"refused client {client_id!r} ({reason}): {ADVICE.get(str(reason), 'see the log of the broker')}")
@@ -199,18 +192,18 @@ class Connection:
         if self._stop.is_set() or (self._answered and not self.connected):
             return
         is_explained = flags.is_disconnect_packet_from_server or reason == "Keep alive timeout"
-        told = str(reason) if is_explained else self._client.trouble
-        self._log.n_short = 0 if told or self.settled else self._log.n_short + 1
+        why = str(reason) if is_explained else self._client.trouble
+        self._log.n_short = 0 if why or self.settled else self._log.n_short + 1
         client_id = self._settings.endpoint.client_id
         if not self._answered:
             self._log.warn(f"cannot be reached ({explain_no_answer(self._client, self._settings.protocol)})")
-        elif told == "Session taken over":
-            self._log.warn(f"lost ({told}): another client uses {client_id!r}; change mqtt.client_id of one of them")
+        elif why == "Session taken over":
+            self._log.warn(f"lost ({why}): another client uses {client_id!r}; change mqtt.client_id of one of them")
         elif self._log.n_short >= N_SHORT_SUSPECT:
             self._log.warn(f"ends each connection soon (connection closed): see its log; it says if another client uses {client_id!r}")
         else:
-            self._log.warn(f"lost ({told or 'connection closed'})")
-        if told == TOO_LARGE and (rows := self._in_flight.rows()):
+            self._log.warn(f"lost ({why or 'connection closed'})")
+        if why == TOO_LARGE and (rows := self._in_flight.rows()):
             self._refuse(max(rows, key=lambda row: row.n_bytes), TOO_LARGE, for_good=True)
 
     def _on_publish(self, _client: Client, _userdata: object, message_id: int, paho_reason: ReasonCode, _: object) -> None:

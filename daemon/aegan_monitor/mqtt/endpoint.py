@@ -148,14 +148,14 @@ def make_tls_context(tls: TlsConfig) -> ssl.SSLContext:
         try:
             context.load_verify_locations(tls.ca_file)
         except OSError as error:  # an SSLError is one
-            raise ConfigError(f"mqtt.tls.ca_file: {tls.ca_file}: expected certificates in PEM, found: {_tell_file(error)}") from error
+            raise ConfigError(f"mqtt.tls.ca_file: {tls.ca_file}: expected certificates in PEM, found: {_describe_file(error)}") from error
     if tls.certificate_file is not None:
         try:
-            context.load_cert_chain(tls.certificate_file, tls.key_file, password=lambda: b"")  # never asks a terminal
+            context.load_cert_chain(tls.certificate_file, tls.key_file, password=lambda: b"")  # without it OpenSSL asks on the terminal
         except OSError as error:
             raise ConfigError(
                 f"mqtt.tls.certificate_file: {tls.certificate_file}: expected a certificate in PEM and its key in "
-                f"{tls.key_file or 'the same file'}, without a passphrase, found: {_tell_file(error)}"
+                f"{tls.key_file or 'the same file'}, without a passphrase, found: {_describe_file(error)}"
             ) from error
     return context
 
@@ -176,7 +176,7 @@ def explain(error: Exception, endpoint: Endpoint) -> str:
 
 
 def _find_broken_handshake(error: Exception) -> str | None:
-    """What an endpoint without TLS does during the handshake; None for any other error."""
+    """How a port without TLS ends the handshake; None for any other error."""
     if isinstance(error, (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)):
         return "the broker broke off the TLS handshake"
     return "no answer in the TLS handshake" if isinstance(error, TimeoutError) and "handshake" in str(error) else None
@@ -188,7 +188,7 @@ def explain_tls(text: str) -> str:
     return advice or f"TLS failed ({text})"
 
 
-def _tell_file(error: OSError) -> str:
+def _describe_file(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return (error.reason or "no such thing").replace("_", " ").lower()
     return error.strerror or type(error).__name__

@@ -42,11 +42,11 @@ class StoreError(PublishError):
 
 
 class HeldStoreError(StoreError):
-    """Another process has the file: a second daemon, a backup, or a person who looks into it."""
+    """Another process has the file: a second daemon, a backup, or sqlite3 in a terminal."""
 
 
 class DamagedStoreError(PublishError):
-    """The file is not what was written."""
+    """The content of the file is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Stored:
 
 
 def find_path(configured: Path | None, node: str, environment: Mapping[str, str]) -> Path:
-    """Where the file lies: as configured, in systemd's StateDirectory, or where XDG keeps the state of programs."""
+    """Path of the file: as configured, in systemd's StateDirectory, or where XDG keeps the state of programs."""
     if configured is not None:
         return configured
     if given := environment.get("STATE_DIRECTORY"):
@@ -101,10 +101,10 @@ class Store:
         events = [Entry(row, Message(topic, payload, qos, retained, "event"), put_at) for row, put_at, topic, payload in rows]
         return Stored(events, alarms, topics)
 
-    def write(self, changes: Changes, *, anew: bool = False) -> None:
-        """Apply changes, all or nothing; on the disk when it returns if there are events or topics. `anew` deletes all events first.
+    def write(self, changes: Changes, *, replaces: bool = False) -> None:
+        """Apply changes, all or nothing; on the disk when it returns if there are events or topics. `replaces` deletes all events first.
 
-        A record without an event survives a kill at once, and a power cut only later.
+        A record without an event survives a kill at once, a power cut only after the next checkpoint.
 
         Raises:
             StoreError: It cannot be written now; the file is as it was.
@@ -116,7 +116,7 @@ class Store:
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if changes.added or changes.topics is not None else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                if anew:
+                if replaces:
                     self._connection.execute("DELETE FROM rows")
                 many = self._connection.executemany
                 many("DELETE FROM rows WHERE row = ?", [(number,) for number in changes.removed])

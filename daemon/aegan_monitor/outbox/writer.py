@@ -1,4 +1,4 @@
-"""Writes the outbox's events and the alarms' records to the store, in a thread of its own."""
+"""Writes the outbox's events and the alarms' records to the store, in a separate thread."""
 
 import logging
 import threading
@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
 STRANGE = "please report this"
-TURN_S = 1.0  # delivered events are removed from the store at most so late
+TURN_S = 1.0  # longest delay until delivered events are removed from the store
 
 
 class Writer:
-    """Keeps the store as the outbox is.
+    """Keeps the store equal to the outbox.
 
     While the store cannot be opened or written, events are sent from memory, `problem` says why, and every `retry_s` all that the
-    outbox holds is written anew. A damaged store is set aside, and another takes its place.
+    outbox holds is written again. A damaged store is renamed, and a new one replaces it.
 
     Attributes:
         problem: Why events are in memory alone, in one line; empty if they are on the disk. Any thread may read it.
@@ -39,7 +39,7 @@ class Writer:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """Store; `wake` is called when events may be sent."""
+        """`wake` is called when events may be sent."""
         self.problem = ""
         self._outbox, self._store, self._wake, self._retry_s = outbox, store, wake, retry_s
         self._clock, self._wall_clock = clock, wall_clock
@@ -100,7 +100,7 @@ class Writer:
                 self._write_anew()
             elif changes:
                 self._store.write(self._date(changes))
-        except Exception as error:  # noqa: BLE001 - whatever it is, events are sent
+        except Exception as error:  # noqa: BLE001 - events are sent whatever fails
             self._fail(error)
         self._outbox.written(changes)
         if changes.added or changes.topics is not None:
@@ -113,7 +113,7 @@ class Writer:
             return
         self._open()
         everything = self._outbox.everything()
-        self._store.write(self._date(everything), anew=True)
+        self._store.write(self._date(everything), replaces=True)
         self._is_stale = False
         log.warning("%s: can be written again; it has %d event(s)", self._store.path, len(everything.added))
         self.problem = ""
@@ -135,15 +135,15 @@ class Writer:
             log.info("%s: %d event(s) of an earlier run, which the broker may not have", self._store.path, len(found.events))
 
     def _set_aside(self, error: DamagedStoreError) -> None:
-        """Make room for a new one; StoreError where the damaged one cannot be moved out of its way."""
+        """Rename the damaged file; StoreError if that fails."""
         try:
             aside = self._store.set_aside(datetime.fromtimestamp(self._wall_clock(), UTC))
         except OSError as worse:
             raise StoreError(f"{error}, and cannot be set aside ({worse.strerror})") from worse
-        log.error("%s; it is kept as %s, and numbers of events begin anew unless they are in memory", error, aside.name)
+        log.error("%s; it is kept as %s, its events are not sent, and event numbers start again", error, aside.name)
 
     def _fail(self, error: Exception) -> None:
-        """Go on from memory for a while, and log why, once; an unexpected error with its traceback."""
+        """Keep events in memory until the next attempt. Logs the reason once; an unexpected error with its traceback."""
         self._is_stale = True
         self._retry_at_s = self._clock() + self._retry_s
         is_strange = not isinstance(error, PublishError)

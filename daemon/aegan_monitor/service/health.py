@@ -1,4 +1,4 @@
-"""Collects the state of the daemon from its parts: for the health topic, metrics, and the status line of systemd."""
+"""Collects the state of the daemon for the health topic, the metrics and the status line of systemd."""
 
 import os
 import threading
@@ -67,7 +67,7 @@ class HealthReport:
         commands: CommandQueue,
         reloader: Reloader,
     ) -> None:
-        """Store; `lines` gives those that run now. The time since start counts from here."""
+        """`lines` gives the lines that run now. The uptime counts from this call."""
         self._lines, self._outbox, self._writer, self._publisher = lines, outbox, writer, publisher
         self._commands, self._reloader = commands, reloader
         self._started_s = time.monotonic()
@@ -107,17 +107,17 @@ class HealthReport:
         """Whether the broker has accepted the connection and it has not ended."""
         return self._publisher.connected
 
-    def tell(self) -> str:
+    def describe(self) -> str:
         """One line for `systemctl status`."""
         lines = self._lines()
-        states = ", ".join(tell_state(line.machine, line.sensor()) for line in lines)
+        states = ", ".join(describe_state(line.machine, line.sensor()) for line in lines)
         broker = "connected" if self.connected else self._publisher.problem or "not connected yet"
         disk = f"; outbox: {self._writer.problem}" if self._writer.problem else ""
         reload = f"; reload failed, the configuration from before is in use: {self._reloader.problem}" if self._reloader.problem else ""
         return f"{states}; inference on {_provider(lines)}; broker: {broker}{disk}{reload}"
 
 
-def tell_state(machine: Machine, sensor: SensorState) -> str:
+def describe_state(machine: Machine, sensor: SensorState) -> str:
     """Alarm state of the machine; only the sensor fault while there is one and no alarm is active."""
     if sensor.state != "ok" and not machine.active:
         return f"{machine.name}: sensor {sensor.state}"

@@ -128,7 +128,7 @@ class _Handler(WSGIRequestHandler):
 
 
 class MetricsServer:
-    """Answers scrapes in threads of its own. An address that cannot be used is logged once, and tried again."""
+    """Answers scrapes in separate threads. An address that cannot be used is logged once, and retried."""
 
     def __init__(self, host: str, port: int, report: Report, retry_s: float = RETRY_S) -> None:
         registry = CollectorRegistry(auto_describe=False)

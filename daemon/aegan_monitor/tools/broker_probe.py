@@ -1,4 +1,4 @@
-"""Tries the way to the broker stage by stage, for `aegan-monitor check`; it publishes empty or blank messages on topics of its own."""
+"""Tests the connection to the broker stage by stage, for `aegan-monitor check`, with empty or blank messages on separate topics."""
 
 import contextlib
 import socket
@@ -16,7 +16,7 @@ TIMEOUT_S = 5.0
 
 
 class BrokerProbe:
-    """One visit to the broker, under a client id of its own: it does not disconnect a running daemon."""
+    """One visit to the broker, with a separate client id, so that a running daemon stays connected."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Recordings through the same line as live sound: as one stream, or each as a clip of its own."""
+"""Recordings through the same line as live sound: as one stream, or each as a separate clip."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ class Replay:
     n_refused: int = field(default=0, init=False)
 
     def clips(self, paths: Sequence[Path]) -> int:
-        """Score each recording as one clip of its own; the exit code, 1 where one was refused."""
+        """Score each recording as one clip; the exit code, 1 where one was refused."""
         fields = self.bundle.record
         pipeline = Pipeline(fields, self.bundle.reference, self.session)
         policy = ThresholdPolicy(fields, self.score, self.alarm.quantile, self.alarm.margin)
@@ -122,8 +122,8 @@ class Replay:
                 f"{source.describe()}: expected at least {least_s:.2f} s for one decision, found {source.n_samples / rate:.2f} s; "
                 "name more recordings, or use --clips"
             )
-        told = ", ".join(f"{n} {what}" for what, n in counts.items())
-        self.tell(f"{source.n_samples / rate:.1f} s of sound, {told}; ends {judge.record.process}")
+        counted = ", ".join(f"{n} {what}" for what, n in counts.items())
+        self.tell(f"{source.n_samples / rate:.1f} s of sound, {counted}; ends {judge.record.process}")
         return EXIT_FAILED if self.n_refused else 0
 
     def _refuse(self, error: CaptureError) -> None:

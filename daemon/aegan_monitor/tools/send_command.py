@@ -17,7 +17,7 @@ from aegan_monitor.tools.broker_visit import BrokerVisit
 
 
 def make_command(name: CommandName, by: str, reason: str, hours: float | None) -> Command:
-    """The message, with an id of its own.
+    """The message, with a new id.
 
     Raises:
         UsageError: A text is too long, or the shelf is.

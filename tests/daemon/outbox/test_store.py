@@ -37,10 +37,10 @@ def write(
     alarms: dict[str, bytes] | None = None,
     topics: frozenset[str] | None = None,
     *,
-    anew: bool = False,
+    replaces: bool = False,
 ) -> None:
     """One transaction."""
-    store.write(Changes(added, list(removed), alarms or {}, topics), anew=anew)
+    store.write(Changes(added, list(removed), alarms or {}, topics), replaces=replaces)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_what_was_written_is_there(store: Store, path: Path) -> None:
 def test_it_can_be_written_anew(store: Store) -> None:
     """All events and topics are replaced, records are only added to."""
     write(store, [stored(1)], [], {"pump": b"r1"}, frozenset("a"))
-    write(store, [stored(2)], [], {"fan": b"r2"}, frozenset("b"), anew=True)
+    write(store, [stored(2)], [], {"fan": b"r2"}, frozenset("b"), replaces=True)
     assert store.open() == Stored([stored(2)], {"pump": b"r1", "fan": b"r2"}, frozenset("b"))
 
 
