@@ -27,7 +27,7 @@ from aegan_monitor.types import DoubleArray, FloatArray
 LONGEST_CLIP = 2  # times the training's
 PUSH_SAMPLES = 160_000  # 10 s: bounds what the spectrum of a long recording takes
 
-Tell = Callable[[str], object]
+Report = Callable[[str], object]
 Reconstruct = Callable[[FloatArray], FloatArray]
 
 
@@ -184,14 +184,14 @@ def describe(region: Region, box: tuple[float, float, int, int], bands_hz: Doubl
     return f"{time}, {band}: {side} than expected, {abs(region.excess):.0f} times the usual deviation"
 
 
-def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, tell: Tell, show: Tell = lambda _: None) -> None:
+def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, report: Report, show: Report = lambda _: None) -> None:
     """`aegan-monitor localize`: write the arrays, and the picture too when `out` ends in .png.
 
     Args:
         bundle, session: With the generator graph.
         path: WAV or FLAC.
         out: Ends in .png or .npz.
-        tell: Takes the words, one line a region.
+        report: Takes the words, one line a region.
         show: Takes the progress, a line each time.
 
     Raises:
@@ -217,7 +217,7 @@ def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, tell: T
     if out.suffix == ".png":
         write(out, draw(found, f"{show_path(path.name)} ({bundle.record.machine_type})", features))
     for line in found.words:
-        tell(line)
+        report(line)
 
 
 def write(path: Path, content: bytes) -> None:
