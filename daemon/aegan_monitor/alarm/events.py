@@ -73,7 +73,7 @@ def make_state(record: AlarmRecord, *, confirmed: bool) -> payloads.Alarm:
 
 
 def remove(record: AlarmRecord, time: datetime, new_id: Callable[[], str]) -> tuple[AlarmRecord, list[payloads.Event]]:
-    """End the alarm and the shelf of a machine that has left the configuration; its numbers go on if it comes back."""
+    """End the alarm and the shelf of a machine that has left the configuration; if it returns, its numbers continue."""
     transition = take(record, "remove", time)
     if transition is None or transition.event is None:
         return (transition.after if transition else record), []

@@ -90,7 +90,7 @@ def run_show(seed: int, speed: float = 1.0) -> int:
     logging.basicConfig(level=logging.WARNING, format="monitor     %(message)s", stream=sys.stdout)
     logging.getLogger("aegan_monitor").setLevel(logging.INFO)
     print(
-        f"A pump runs. At {FAULT_FROM_S:g} s its bearing fails, at the same loudness. The monitor knows normal pumps alone.",
+        f"A pump runs. At {FAULT_FROM_S:g} s its bearing fails, at the same loudness. The monitor was trained on normal pumps only.",
         flush=True,
     )
     subscriber = Subscriber("aegan/demo")

@@ -51,7 +51,7 @@ class Endpoint:
 
     @property
     def is_loopback(self) -> bool:
-        """The broker is on this machine: a password in plain text stays here."""
+        """The broker is on this machine: a password in plain text does not leave it."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:

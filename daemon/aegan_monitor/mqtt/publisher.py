@@ -20,7 +20,7 @@ LEAVE_S = 2.0
 
 
 class MqttPublisher:
-    """Delivers the outbox to one broker. No state of the network is an error here: each is logged once, and the delivery goes on.
+    """Delivers the outbox to one broker. A network failure is logged once, and the publisher connects again.
 
     One thread owns the socket. Each connection has a new paho client that holds only a few messages, so the outbox decides on
     order, back-off and what is sent again, not paho's own queue.
@@ -29,7 +29,7 @@ class MqttPublisher:
     def __init__(
         self, settings: ConnectionSettings, outbox: Outbox, *, retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S)
     ) -> None:
-        """Store. The wait before an attempt grows from `retry_s[0]` to `retry_s[1]`, with jitter; a settled connection resets it."""
+        """The wait before an attempt grows from `retry_s[0]` to `retry_s[1]`, with jitter; a settled connection resets it."""
         self._outbox = outbox
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
@@ -40,7 +40,7 @@ class MqttPublisher:
 
     @property
     def connected(self) -> bool:
-        """The broker has accepted the connection, and it has not been seen to end."""
+        """Whether the broker has accepted the connection, and no end of it was noticed."""
         return self._connection is not None and self._connection.connected
 
     @property
@@ -61,9 +61,9 @@ class MqttPublisher:
         self._thread.start()
 
     def flush(self) -> None:
-        """Wake the MQTT thread: the outbox has news. Never blocks."""
+        """Wake the MQTT thread: the outbox has new messages. Never blocks."""
         if self._thread is not None:
-            with contextlib.suppress(OSError):  # full: it is about to wake up; closed: it has stopped
+            with contextlib.suppress(OSError):  # full: the thread wakes up anyway; closed: it has stopped
                 self._waker.send(b"!")
 
     def reconfigure(self, settings: ConnectionSettings, *, retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S)) -> None:
@@ -77,7 +77,7 @@ class MqttPublisher:
         self._leave(timeout_s, None)
         if self._thread.is_alive():
             self._thread.join(timeout_s + 0.5)
-        else:  # it has ended, or could not be started
+        else:  # the thread has ended, or could not be started
             self._wake.close()
             self._waker.close()
 
@@ -112,7 +112,7 @@ class MqttPublisher:
     def _serve(self, connection: Connection) -> None:
         try:
             connection.serve()
-        except ConfigError as error:  # a certificate was replaced by something else
+        except ConfigError as error:  # a certificate file has other content now
             self._log.warn(f"cannot be reached ({error})")
         except (OSError, UnicodeError) as error:
             self._log.n_short = 0

@@ -1,4 +1,4 @@
-"""Topics with a retained message of ours: those of this configuration, and others until the broker has cleared them."""
+"""Topics on which the daemon has published retained messages: those of this configuration, and others until they are cleared."""
 
 from collections.abc import Callable, Iterable
 
@@ -63,7 +63,7 @@ def _every(_topic: str) -> bool:
 
 
 def make_empty(topic: str) -> Message:
-    """What takes a retained message away from the broker; it is acknowledged, whatever the kind."""
+    """The empty message that clears a retained topic; its QoS is 1 for every kind."""
     kinds = dict[str, Kind]({kind: kind for kind in QOS_AND_RETAINED})
     kind = kinds.get(topic.rpartition("/")[2], "discovery")
     return Message(topic, b"", 1, True, kind)

@@ -1,4 +1,4 @@
-"""The runtime objects of a configuration, and their replacement by those of another one with as little change as possible."""
+"""The runtime objects of a configuration. A reload reuses those that have not changed."""
 
 import logging
 from collections.abc import Callable, Iterator

@@ -26,7 +26,7 @@ class CommandQueue:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Store; nothing is accepted before `configure`."""
+        """No command is accepted before `configure`."""
         self.refused_total = 0
         self.notify: Callable[[], object] = lambda: None
         self._clock = clock
@@ -62,7 +62,7 @@ class CommandQueue:
         return [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]  # the worker alone takes
 
     def _put(self, machine: str, command: Command | Refusal) -> None:
-        """Give it to the worker; what does not fit, because the worker hangs, is refused without an answer."""
+        """Queue a command for the worker. If the queue is full because the worker hangs, it is refused without an answer."""
         refused = isinstance(command, Refusal)
         try:
             self._waiting.put_nowait((machine, command))

@@ -20,7 +20,7 @@ class Reloader:
     """
 
     def __init__(self, make: Callable[[Setup], Setup], clock: Callable[[], float] = time.monotonic) -> None:
-        """Store; `make` reads the configuration again, and reuses parts of the running setup."""
+        """`make` reads the configuration again, and reuses parts of the running setup."""
         self.problem = ""
         self.began_s = 0.0
         self._clock = clock

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 log = logging.getLogger(__name__)
 
-_TIMEOUT_S = 1.0  # a service manager that does not read must not stop the line
+_TIMEOUT_S = 1.0  # a service manager that does not read must not block the monitor
 
 
 class Notifier:
@@ -17,7 +17,7 @@ class Notifier:
     """
 
     def __init__(self, address: str | None) -> None:
-        """Store; `address` is a path, or `@name` for a socket in the abstract namespace."""
+        """`address` is a path, or `@name` for a socket in the abstract namespace."""
         self._address = address
 
     def reloading(self) -> None:

@@ -1,4 +1,4 @@
-"""One turn of the line: from each machine's ring to the outbox; in the main thread."""
+"""Moves the sound of each machine from its ring through its pipeline to the outbox; in the main thread."""
 
 import logging
 import threading
@@ -38,7 +38,7 @@ class Worker:
         shelf_clock: Callable[[], float],
         notify: Callable[[News], object] = lambda _: None,
     ) -> None:
-        """Store; deadlines use `clock`, a shelf `shelf_clock`, both in seconds; `notify` gets what each `put` returns."""
+        """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds; `notify` gets what each `put` returns."""
         self.woken = threading.Event()
         self._topics, self._outbox, self._commands, self._notify = topics, outbox, commands, notify
         self._clock, self._shelf_clock = clock, shelf_clock
@@ -59,7 +59,7 @@ class Worker:
         line.supervisor.start()
 
     def end(self, line: Line) -> None:
-        """Expect nothing more of a machine that a reload has taken out of service; its record stays."""
+        """Drop the deadline of a machine that a reload has removed; its record stays."""
         del self._due_s[line.machine.name]
         self.store(line)
 
@@ -90,7 +90,7 @@ class Worker:
         if run is not None:
             self.woken.set()  # there may be more
         payloads = [] if run is None else line.hear(run, now(), self._shelf_clock())
-        sensor = line.sensor()  # which may be that it has ended, behind its last decision
+        sensor = line.sensor()  # which may be that it has ended, after its last decision
         self._publish(line, [*payloads, *machine.sense(sensor, now()), *machine.look(now(), self._shelf_clock())])
         if sensor.state not in LISTENS or any(isinstance(payload, Score) for payload in payloads):
             self._due_s[machine.name] = self._clock() + line.deadline_s
