@@ -39,11 +39,10 @@ class News(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """Number of waiting messages, and of parked ones; `events_bytes` includes delivered events that are still kept."""
+    """Number of messages that the broker has not acknowledged, and of those that it refuses."""
 
     total: int
     parked: int
-    events_bytes: int
 
 
 class EventQueue:
@@ -135,7 +134,7 @@ class EventQueue:
         """How many wait beside `n_others` that are no events; `is_refused` says whether the broker refuses a topic."""
         rows = [row for row in self if row.acknowledged_s is None]
         n_refused = sum(row.state == "parked" or is_refused(row.message.topic) for row in rows)
-        return Depth(len(rows) + n_others, n_refused, self.n_bytes)
+        return Depth(len(rows) + n_others, n_refused)
 
     def tidy(self, now_s: float) -> None:
         """Remove events that were kept long enough or waited too long, and the oldest ones over the size limit."""

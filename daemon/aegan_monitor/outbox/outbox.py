@@ -64,11 +64,6 @@ class Outbox:
         return self._latest.replaced_scores_total
 
     @property
-    def depth(self) -> int:
-        """Messages that the broker has not acknowledged, in flight or not."""
-        return self.measure().total
-
-    @property
     def is_written(self) -> bool:
         """Whether the store has written everything that was put, or has failed to."""
         with self._lock:
@@ -87,7 +82,7 @@ class Outbox:
             return self._latest.is_answered
 
     def measure(self) -> Depth:
-        """How full it is."""
+        """Number of messages without an acknowledgement, in flight or not, and of parked ones."""
         with self._lock:
             return self._events.measure(self._backoff.is_refused, len(self._latest))
 
