@@ -2,6 +2,8 @@
 
 import argparse
 import math
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, get_args
 
@@ -15,7 +17,7 @@ START = "first steps: aegan-monitor demo, aegan-monitor devices --meter, aegan-m
 MAP_SUFFIXES = (".png", ".npz")
 ANSWER_TIMEOUT_S = 10.0
 OPERATOR_COMMANDS: dict[str, str] = {
-    "acknowledge": "Acknowledges the active alarm of a machine: somebody has seen it.",
+    "acknowledge": "Acknowledges the active alarm of a machine: a person has seen it.",
     "shelve": "Suppresses the alarm of a machine for a time, for instance during maintenance.",
     "unshelve": "Ends the shelf of a machine's alarm at once.",
     "close": "Ends an alarm by hand, for instance one that no measurement can clear any more.",
@@ -122,7 +124,7 @@ def make_parser() -> argparse.ArgumentParser:
     source.add_argument("--bundle", type=Path, metavar="DIR", help="bundle, with the alarm settings that it advises")
     source.add_argument("--config", type=Path, metavar="FILE", help="bundle, score and alarm settings of a machine in this configuration")
     replay.add_argument("--machine", metavar="NAME", help="name of that machine, if the configuration has several")
-    replay.add_argument("--clips", action="store_true", help="score each file as a clip of its own")
+    replay.add_argument("--clips", action="store_true", help="score each file as a separate clip")
     replay.add_argument("--jsonl", type=Path, metavar="OUT", help="write one JSON object a decision (or a clip), with all scores")
     replay.add_argument("--channel", type=int, metavar="N", help="channel of the files, from 0 (default: of a mono file)")
     replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="recording, WAV or FLAC")
@@ -154,7 +156,9 @@ def make_parser() -> argparse.ArgumentParser:
         commands, "demo", "Plays a synthesised pump until its bearing fails and the alarm comes.", "aegan-monitor demo --speed 2"
     )
     demo.add_argument("--seed", type=parse_seed, metavar="N", default=0, help="random seed of the pump (default: 0)")
-    demo.add_argument("--speed", type=parse_speed, default=1.0, metavar="X", help="times real time (default: 1)")
+    demo.add_argument(
+        "--speed", type=partial(parse_positive, largest=LARGEST_SPEED), default=1.0, metavar="X", help="times real time (default: 1)"
+    )
     return parser
 
 
@@ -174,25 +178,15 @@ def add_operator_commands(commands: "Commands") -> None:
             operator.add_argument("--hours", type=parse_positive, metavar="H", help="for H hours, at most 168 (default: 1)")
 
 
-def parse_speed(text: str) -> float:
-    """Read a speed over 0 and up to LARGEST_SPEED."""
+def parse_positive(text: str, largest: float = sys.float_info.max) -> float:
+    """Read a number over 0 and up to `largest`."""
     try:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0 < number <= LARGEST_SPEED:
-        raise argparse.ArgumentTypeError(f"expected a number over 0 and up to {LARGEST_SPEED:g}, found {text!r}")
-    return number
-
-
-def parse_positive(text: str) -> float:
-    """Read a number over 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number over 0, found {text!r}")
+    if not 0 < number <= largest:
+        bound = "" if largest == sys.float_info.max else f" and up to {largest:g}"
+        raise argparse.ArgumentTypeError(f"expected a number over 0{bound}, found {text!r}")
     return number
 
 

@@ -66,7 +66,7 @@ def main() -> None:
 
         began_s = time.perf_counter()
         outbox, writer = start(folder)
-        print(f"file read at start           {time.perf_counter() - began_s:8.2f} s, {outbox.depth} events")
+        print(f"file read at start           {time.perf_counter() - began_s:8.2f} s, {outbox.measure().total} events")
         broker = Mosquitto(folder / "mosquitto", quiet=True)
         broker.start()
         settings = ConnectionSettings(endpoint=Endpoint("127.0.0.1", broker.port, "bench"), protocol="5", topics=TOPICS)
@@ -76,7 +76,7 @@ def main() -> None:
             began_s = time.perf_counter()
             publisher.start()
             highest_bytes = before_bytes
-            while outbox.depth:
+            while outbox.measure().total:
                 highest_bytes = max(highest_bytes, resident_bytes())
                 time.sleep(0.05)
             took_s = time.perf_counter() - began_s

@@ -1,4 +1,4 @@
-"""The demo: the alarm follows the fault and reaches another process."""
+"""The demo: the alarm comes after the fault and reaches a subscriber, for several pumps."""
 
 import subprocess
 import sys

@@ -28,7 +28,7 @@ def make_event(
         new_id: Makes an id.
         score_id: The score that decides.
         sample: Index of the sample at which it happened; 0 where none was heard.
-        active_s: How long the alarm was active, if samples tell; None takes the two stamps of the wall clock.
+        active_s: How long the alarm was active, if it was raised in this run; None takes the two times of the wall clock.
     """
     before, after, kind = transition
     if kind is None:
@@ -56,7 +56,7 @@ def make_event(
 
 
 def make_state(record: AlarmRecord, *, confirmed: bool) -> payloads.Alarm:
-    """The retained state; `confirmed` says that a decision of this run stands behind it."""
+    """The retained state; `confirmed` says that a decision of this run has measured it."""
     return payloads.Alarm(
         state=record.process,
         active=record.active,
@@ -73,7 +73,7 @@ def make_state(record: AlarmRecord, *, confirmed: bool) -> payloads.Alarm:
 
 
 def remove(record: AlarmRecord, time: datetime, new_id: Callable[[], str]) -> tuple[AlarmRecord, list[payloads.Event]]:
-    """End the alarm and the shelf of a machine that has left the configuration; its numbers go on if it comes back."""
+    """End the alarm and the shelf of a machine that has left the configuration; if it returns, its numbers continue."""
     transition = take(record, "remove", time)
     if transition is None or transition.event is None:
         return (transition.after if transition else record), []

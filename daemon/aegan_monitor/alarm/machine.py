@@ -50,7 +50,7 @@ class Judge:
     def judge(self, clip: ClipScore, time: datetime = EPOCH) -> Outcome:
         """Decide about the next clip; `time` stamps what changes."""
         new_samples = clip.end_sample - self._end_sample if self._end_sample is not None else 0
-        heard_samples = new_samples if 0 < new_samples < self._hop_samples else self._hop_samples  # behind a gap: one hop
+        heard_samples = new_samples if 0 < new_samples < self._hop_samples else self._hop_samples  # after a gap: one hop
         self._end_sample = clip.end_sample
         decision = self._policy.decide(clip.scores[self.score], self.record.in_alarm)
         measured = replace(self.record, score=decision.score, threshold=decision.threshold, measured_at=time)
@@ -78,7 +78,7 @@ class Machine:
         self._pipeline, self._judge, self._basis, self._new_id = pipeline, judge, basis, new_id
         self._end_sample = 0  # of what was heard
         self._raised_sample: int | None = None  # of the present alarm, if it was raised in this run
-        self._is_confirmed = False  # a decision of this run stands behind the state
+        self._is_confirmed = False  # a decision of this run has measured the state
         self._shelf_end_s: float | None = None  # on the boot clock
         self._stored: AlarmRecord | None = None  # none before `begin`
         self._stored_s = 0.0
@@ -102,7 +102,7 @@ class Machine:
     def begin(self, time: datetime, now_s: float, record: AlarmRecord) -> list[Payload]:
         """Take over the record of an earlier run or configuration; the state before the first decision.
 
-        The alarm is what it was, but not confirmed. It ends, as superseded, if something else judges from now on; its shelf stays.
+        The alarm is unchanged, but not confirmed. If the basis has changed, it ends as superseded; its shelf stays.
         """
         self._judge.record = self._stored = record
         self._stored_s = now_s
@@ -110,7 +110,7 @@ class Machine:
             self._shelf_end_s = now_s + shelf_left_s(record, time, is_clock_set=time.timestamp() >= CLOCK_SET_FROM_S)
         found: list[Payload] = []
         if record.basis and self._basis != record.basis:
-            found = self._apply("supersede", "another bundle, score or threshold judges from now on", time)
+            found = self._apply("supersede", "the bundle, the score or the threshold settings have changed", time)
         self._judge.record = replace(self.record, basis=self._basis)
         return [*found, self._make_state()]
 
@@ -140,16 +140,16 @@ class Machine:
         return found
 
     def look(self, time: datetime, now_s: float) -> list[Payload]:
-        """What follows from the time alone: the end of a shelf. `now_s` is on the boot clock; `time` is wall time, for people.
+        """Payloads that follow from the time alone: the end of a shelf. `now_s` is on the boot clock; `time` is wall time, for people.
 
-        An alarm that came under the shelf is raised by the next decision that finds the machine wrong.
+        An alarm that came under the shelf is raised by the next decision that exceeds the threshold.
         """
         if self._shelf_end_s is None or now_s < self._shelf_end_s:
             return []
-        return [*self._apply("unshelve", "its time is up", time), self._make_state()]
+        return [*self._apply("unshelve", "the time of the shelf is over", time), self._make_state()]
 
     def obey(self, command: payloads.Command | Refusal, time: datetime, now_s: float) -> list[Payload]:
-        """What follows from a command, and its result last; times as in `look`."""
+        """Payloads that follow from a command, its result last; times as in `look`."""
         reason = "" if isinstance(command, Refusal) else refusal(self.record, command.command, command.event_id)
         if isinstance(command, Refusal) or reason:
             return [make_result(command, reason, time)]

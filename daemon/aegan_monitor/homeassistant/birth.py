@@ -21,17 +21,16 @@ class Birth:
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, draw_delay_s: Callable[[], float] = lambda: random.uniform(*DELAY_S)
     ) -> None:
-        """Store."""
         self._clock, self._draw_delay_s = clock, draw_delay_s
         self._due_s: float | None = None
 
     def hear(self, received: Received) -> None:
-        """Take a message; a retained `online` may be an old one, and one repetition too many is harmless."""
+        """Take a message. A retained `online` may be old; an unneeded repetition is harmless."""
         if received.payload == b"online":
             self._due_s = self._clock() + self._draw_delay_s()
 
     def is_due(self) -> bool:
-        """It is time to repeat; true once for each birth."""
+        """Whether the repetition is due; true once for each birth message."""
         due_s = self._due_s
         if due_s is None or self._clock() < due_s:
             return False

@@ -1,4 +1,4 @@
-"""One connection to the broker: rows of the outbox go out, and the broker's answers come back."""
+"""One connection to the broker: sends rows of the outbox, and handles the answers of the broker."""
 
 import math
 import socket
@@ -23,7 +23,7 @@ from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.outbox import Outbox
 
-NOTICE_KEEPALIVES = 2.0  # paho asks after one without an answer, and gives up after another
+NOTICE_KEEPALIVES = 2.0  # paho sends a PINGREQ after one, and ends the connection after another
 UNACKNOWLEDGED_KEEPALIVES = 1.5
 N_SHORT_SUSPECT = 3
 LARGEST_PACKET_BYTES = 268_435_460
@@ -38,7 +38,7 @@ class ConnectionSettings:
     Attributes:
         listeners: Functions that take what others publish, by topic filter.
         settled_s: Age at which a connection counts as stable.
-        answer_timeout_s: For the connection, again for the answer to it, and again for what is retained: `online` waits for that.
+        answer_timeout_s: Limit for each of: the TCP connection, the CONNACK, and the acknowledgement of retained messages before `online`.
         repeat_s: Until an `online` that was refused is sent again.
         clock: In seconds, for subscriptions that were refused.
     """
@@ -55,19 +55,14 @@ class ConnectionSettings:
 
     @property
     def acknowledge_s(self) -> float:
-        """How long a message may be without its acknowledgement."""
+        """The longest time without the acknowledgement of a message."""
         return max(self.answer_timeout_s, UNACKNOWLEDGED_KEEPALIVES * self.keepalive_s)
 
 
 class Stop(threading.Event):
-    """A request to stop. What is pending may go out until `by_s` on the monotonic clock, which is set first."""
+    """A request to stop. Pending messages may be sent until `by_s` on the monotonic clock, which is set first."""
 
     by_s = math.inf
-
-    @property
-    def is_over(self) -> bool:
-        """That time is up: another publisher may have the outbox by now."""
-        return time.monotonic() > self.by_s
 
 
 class Connection:
@@ -79,13 +74,13 @@ class Connection:
     """
 
     def __init__(self, settings: ConnectionSettings, outbox: Outbox, log: BrokerLog, stop: Stop, wake: socket.socket) -> None:
-        """Store; `wake` is readable when the outbox has news, or when a stop is requested."""
+        """`wake` is readable when the outbox has new messages, or when a stop is requested."""
         self.connected = self.settled = False
         self._settings, self._outbox, self._log, self._stop, self._wake = settings, outbox, log, stop, wake
         self._answered = self._online = self._leaving = False
         self._began_s, self._online_from_s, self._online_by_s = math.inf, 0.0, math.inf
         self._max_packet_bytes = LARGEST_PACKET_BYTES
-        self._statuses: deque[Message] = deque()  # go out before any row
+        self._statuses: deque[Message] = deque()  # sent before any row
         self._in_flight = InFlight()
 
     def serve(self) -> None:
@@ -120,7 +115,7 @@ class Connection:
         finally:
             if (sock := client.socket()) is not None:
                 sock.close()  # without DISCONNECT: the broker publishes the last will
-            if self.connected:  # otherwise nothing in flight is ours
+            if self.connected:  # otherwise no row of this connection is in flight
                 self._outbox.connection_lost()
             self.connected = False
 
@@ -145,7 +140,7 @@ class Connection:
                 self._outbox.sent(row)
 
     def _find_trouble(self, now_s: float) -> str:
-        """Why this side must end the connection, in one line; empty if it need not."""
+        """The reason to end the connection, in one line; empty if there is none."""
         settings = self._settings
         if not self._answered and now_s - self._began_s > settings.answer_timeout_s:
             return f"gave no answer within {settings.answer_timeout_s:g} s: {WHERE_ADVICE}"
@@ -167,8 +162,8 @@ class Connection:
             self._statuses.append(self._settings.topics.status(online=True))
 
     def _has_left(self) -> bool:
-        """Publish `offline` behind everything else, then disconnect."""
-        if self._stop.is_over:
+        """Publish `offline` after everything else, then disconnect. Returns whether that is finished, or time is up."""
+        if time.monotonic() > self._stop.by_s:
             return True
         if not self.connected or self._statuses or self._in_flight or self._outbox.next():
             return False
@@ -181,8 +176,6 @@ class Connection:
 
     def _on_connect(self, _client: Client, _userdata: object, _flags: ConnectFlags, reason: ReasonCode, properties: object) -> None:
         self._answered = True
-        if self._stop.is_over:
-            return
         client_id = self._settings.endpoint.client_id
         if reason.is_failure:
             self._log.warn(f"refused client {client_id!r} ({reason}): {ADVICE.get(str(reason), 'see the log of the broker')}")
@@ -199,18 +192,18 @@ class Connection:
         if self._stop.is_set() or (self._answered and not self.connected):
             return
         is_explained = flags.is_disconnect_packet_from_server or reason == "Keep alive timeout"
-        told = str(reason) if is_explained else self._client.trouble
-        self._log.n_short = 0 if told or self.settled else self._log.n_short + 1
+        why = str(reason) if is_explained else self._client.trouble
+        self._log.n_short = 0 if why or self.settled else self._log.n_short + 1
         client_id = self._settings.endpoint.client_id
         if not self._answered:
             self._log.warn(f"cannot be reached ({explain_no_answer(self._client, self._settings.protocol)})")
-        elif told == "Session taken over":
-            self._log.warn(f"lost ({told}): another client uses {client_id!r}; change mqtt.client_id of one of them")
+        elif why == "Session taken over":
+            self._log.warn(f"lost ({why}): another client uses {client_id!r}; change mqtt.client_id of one of them")
         elif self._log.n_short >= N_SHORT_SUSPECT:
             self._log.warn(f"ends each connection soon (connection closed): see its log; it says if another client uses {client_id!r}")
         else:
-            self._log.warn(f"lost ({told or 'connection closed'})")
-        if told == TOO_LARGE and (rows := self._in_flight.rows()):
+            self._log.warn(f"lost ({why or 'connection closed'})")
+        if why == TOO_LARGE and (rows := self._in_flight.rows()):
             self._refuse(max(rows, key=lambda row: row.n_bytes), TOO_LARGE, for_good=True)
 
     def _on_publish(self, _client: Client, _userdata: object, message_id: int, paho_reason: ReasonCode, _: object) -> None:
@@ -229,5 +222,5 @@ class Connection:
         elif not for_good:
             self._online, self._online_from_s = False, time.monotonic() + self._settings.repeat_s
         place = self._settings.topics.name("status") if row is None else row.message.place
-        is_over = for_good or (row is not None and row.message.kind == "result")  # a result is worth nothing minutes later
+        is_over = for_good or (row is not None and row.message.kind == "result")  # a result is useless minutes later
         self._log.refuse_message(place, reason, for_good=is_over)

@@ -1,6 +1,5 @@
 """Address of the broker, credentials and certificates, and advice for errors of the network and TLS."""
 
-import hashlib
 import ipaddress
 import socket
 import ssl
@@ -40,11 +39,7 @@ TLS_ADVICE = {  # by OpenSSL's reason
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Address of the broker, and the daemon's identity there; no repr shows a secret.
-
-    Attributes:
-        tls_digest: Digest of the files that `tls` names: with other content the endpoint is another one.
-    """
+    """Address of the broker, and the daemon's identity there; no repr shows a secret."""
 
     host: str
     port: int
@@ -53,11 +48,10 @@ class Endpoint:
     password: str | None = field(default=None, repr=False)
     tls: TlsConfig | None = None
     websocket_path: str | None = None
-    tls_digest: str = field(default="", repr=False)
 
     @property
     def is_loopback(self) -> bool:
-        """The broker is on this machine: a password in plain text stays here."""
+        """The broker is on this machine: a password in plain text does not leave it."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -90,7 +84,7 @@ def make_endpoint(mqtt: MqttConfig, node: str) -> Endpoint:
     """
     endpoint = add_secrets(locate(mqtt, node), mqtt)
     endpoint.make_tls_context()
-    return endpoint if mqtt.tls is None else replace(endpoint, tls_digest=digest_files(mqtt.tls))
+    return endpoint
 
 
 def locate(mqtt: MqttConfig, node: str) -> Endpoint:
@@ -154,30 +148,16 @@ def make_tls_context(tls: TlsConfig) -> ssl.SSLContext:
         try:
             context.load_verify_locations(tls.ca_file)
         except OSError as error:  # an SSLError is one
-            raise ConfigError(f"mqtt.tls.ca_file: {tls.ca_file}: expected certificates in PEM, found: {_tell_file(error)}") from error
+            raise ConfigError(f"mqtt.tls.ca_file: {tls.ca_file}: expected certificates in PEM, found: {_describe_file(error)}") from error
     if tls.certificate_file is not None:
         try:
-            context.load_cert_chain(tls.certificate_file, tls.key_file, password=lambda: b"")  # never asks a terminal
+            context.load_cert_chain(tls.certificate_file, tls.key_file, password=lambda: b"")  # without it OpenSSL asks on the terminal
         except OSError as error:
             raise ConfigError(
                 f"mqtt.tls.certificate_file: {tls.certificate_file}: expected a certificate in PEM and its key in "
-                f"{tls.key_file or 'the same file'}, without a passphrase, found: {_tell_file(error)}"
+                f"{tls.key_file or 'the same file'}, without a passphrase, found: {_describe_file(error)}"
             ) from error
     return context
-
-
-def digest_files(tls: TlsConfig) -> str:
-    """Digest of the content of its files.
-
-    Raises:
-        ConfigError: One cannot be read.
-    """
-    paths = [path for path in (tls.ca_file, tls.certificate_file, tls.key_file) if path is not None]
-    try:
-        digests = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
-    except OSError as error:
-        raise ConfigError(f"mqtt.tls: {error.filename}: cannot be read ({_tell_file(error)})") from error
-    return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def explain(error: Exception, endpoint: Endpoint) -> str:
@@ -196,7 +176,7 @@ def explain(error: Exception, endpoint: Endpoint) -> str:
 
 
 def _find_broken_handshake(error: Exception) -> str | None:
-    """What an endpoint without TLS does during the handshake; None for any other error."""
+    """How a port without TLS ends the handshake; None for any other error."""
     if isinstance(error, (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)):
         return "the broker broke off the TLS handshake"
     return "no answer in the TLS handshake" if isinstance(error, TimeoutError) and "handshake" in str(error) else None
@@ -208,7 +188,7 @@ def explain_tls(text: str) -> str:
     return advice or f"TLS failed ({text})"
 
 
-def _tell_file(error: OSError) -> str:
+def _describe_file(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return (error.reason or "no such thing").replace("_", " ").lower()
     return error.strerror or type(error).__name__

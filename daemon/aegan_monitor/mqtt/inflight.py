@@ -1,11 +1,10 @@
-"""Messages of one connection that the broker has not acknowledged yet."""
+"""Messages of one connection without an acknowledgement."""
 
 from typing import NamedTuple
 
 from aegan_monitor.outbox.entry import Entry
 
-MAX_IN_FLIGHT = 16  # brokers allow 20 and more; the others wait in the outbox, not in paho
-MAX_BEHIND = 60_000  # of the 65,535 message ids, which messages of QoS 0 use up too
+MAX_IN_FLIGHT = 16  # brokers allow at least 20; other messages wait in the outbox
 
 
 class Sent(NamedTuple):
@@ -13,7 +12,6 @@ class Sent(NamedTuple):
 
     row: Entry | None
     sent_s: float
-    n_before: int  # messages of the connection, of any QoS
 
 
 class InFlight:
@@ -26,7 +24,6 @@ class InFlight:
     def __init__(self, window: int = MAX_IN_FLIGHT) -> None:
         self.window = window
         self._sent: dict[int, Sent] = {}
-        self._n_sent = 0
 
     def __len__(self) -> int:
         """How many are in flight."""
@@ -34,18 +31,16 @@ class InFlight:
 
     @property
     def has_room(self) -> bool:
-        """One more message may be sent, and its id is not in use."""
-        oldest = next(iter(self._sent.values()), None)
-        return len(self._sent) < self.window and (oldest is None or self._n_sent - oldest.n_before < MAX_BEHIND)
+        """Whether one more message may be sent."""
+        return len(self._sent) < self.window
 
     def add(self, message_id: int, row: Entry | None, qos: int, now_s: float) -> None:
-        """A message was sent; one of QoS 0 is not acknowledged."""
+        """Add a message that was sent; one of QoS 0 is left out, because it has no acknowledgement."""
         if qos > 0:
-            self._sent[message_id] = Sent(row, now_s, self._n_sent)
-        self._n_sent += 1
+            self._sent[message_id] = Sent(row, now_s)
 
     def remove(self, message_id: int) -> Sent | None:
-        """The message was acknowledged or refused; None for one of QoS 0."""
+        """Remove a message that was acknowledged or refused; None for one of QoS 0."""
         return self._sent.pop(message_id, None)
 
     def waited_s(self, now_s: float) -> float:
@@ -54,5 +49,5 @@ class InFlight:
         return 0.0 if oldest is None else now_s - oldest.sent_s
 
     def rows(self) -> list[Entry]:
-        """Those of the outbox, oldest first."""
+        """Rows of the outbox, oldest first."""
         return [sent.row for sent in self._sent.values() if sent.row is not None]

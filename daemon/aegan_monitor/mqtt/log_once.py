@@ -1,4 +1,4 @@
-"""Log lines about something that may fail the same way for days: each is logged once, until it has been well for a while."""
+"""Logs each problem once, until the connection was stable for a while; a problem may last for days."""
 
 import logging
 
@@ -23,17 +23,17 @@ class LogOnce:
         self._good = ""
 
     def warn(self, text: str) -> None:
-        """Something failed."""
+        """Log a failure."""
         self.problem = text
         self._write_once(logging.WARNING, text)
 
     def inform(self, text: str) -> None:
-        """Everything works again."""
+        """Log that it works again."""
         self._good = text
         self._write_once(logging.INFO, text)
 
     def settle(self) -> None:
-        """It has worked for a while: every line may be logged again."""
+        """Note that it has worked for a while, so every line may be logged again."""
         logged, self._logged = self._logged, []
         if logged and logged[-1] != self._good:
             self._write(logging.INFO, self._good)
@@ -48,7 +48,7 @@ class LogOnce:
 
 
 class BrokerLog(LogOnce):
-    """What is known about a broker over all connections; the MQTT thread writes, any thread may read.
+    """Log lines and counters of a broker over all connections; the MQTT thread writes, any thread may read.
 
     Attributes:
         refused_total: Messages and subscriptions that the broker has refused.
@@ -56,7 +56,7 @@ class BrokerLog(LogOnce):
     """
 
     def __init__(self, subject: str, log: logging.Logger, retrying: str) -> None:
-        """Store; `retrying` ends each line about a connection: when the next attempt comes."""
+        """`retrying` is appended to each line about a connection: when the next attempt comes."""
         super().__init__(subject, log)
         self._retrying = retrying
         self.refused_total = self.n_short = 0

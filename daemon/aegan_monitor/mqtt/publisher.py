@@ -16,10 +16,11 @@ from aegan_monitor.outbox.outbox import Outbox
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
+LEAVE_S = 2.0
 
 
 class MqttPublisher:
-    """Delivers the outbox to one broker. No state of the network is an error here: each is logged once, and the delivery goes on.
+    """Delivers the outbox to one broker. A network failure is logged once, and the publisher connects again.
 
     One thread owns the socket. Each connection has a new paho client that holds only a few messages, so the outbox decides on
     order, back-off and what is sent again, not paho's own queue.
@@ -28,17 +29,18 @@ class MqttPublisher:
     def __init__(
         self, settings: ConnectionSettings, outbox: Outbox, *, retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S)
     ) -> None:
-        """Store. The wait before an attempt grows from `retry_s[0]` to `retry_s[1]`, with jitter; a settled connection resets it."""
-        self._settings, self._outbox, self._retry_s = settings, outbox, retry_s
-        self._subject = f"MQTT broker {settings.endpoint.host}:{settings.endpoint.port}"
-        self._log = BrokerLog(self._subject, log, f"; retrying every {retry_s[0]:g} to {retry_s[1]:g} s")
-        self._stop = Stop()
+        """The wait before an attempt grows from `retry_s[0]` to `retry_s[1]`, with jitter; a settled connection resets it."""
+        self._outbox = outbox
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
+        self._n_refused_before = 0
+        self._lock = threading.Lock()
+        self._next: tuple[ConnectionSettings, tuple[float, float]] | None = None
+        self._adopt(settings, retry_s)
 
     @property
     def connected(self) -> bool:
-        """The broker has accepted the connection, and it has not been seen to end."""
+        """Whether the broker has accepted the connection, and no end of it was noticed."""
         return self._connection is not None and self._connection.connected
 
     @property
@@ -48,8 +50,8 @@ class MqttPublisher:
 
     @property
     def refused_total(self) -> int:
-        """Messages and subscriptions that the broker has refused."""
-        return self._log.refused_total
+        """Messages and subscriptions that brokers have refused."""
+        return self._n_refused_before + self._log.refused_total
 
     def start(self) -> None:
         """Connect in the background; a broker that is down is logged, and tried again."""
@@ -59,23 +61,37 @@ class MqttPublisher:
         self._thread.start()
 
     def flush(self) -> None:
-        """Wake the MQTT thread: the outbox has news. Never blocks."""
+        """Wake the MQTT thread: the outbox has new messages. Never blocks."""
         if self._thread is not None:
-            with contextlib.suppress(OSError):  # full: it is about to wake up; closed: it has stopped
+            with contextlib.suppress(OSError):  # full: the thread wakes up anyway; closed: it has stopped
                 self._waker.send(b"!")
 
-    def stop(self, timeout_s: float = 2.0) -> None:
+    def reconfigure(self, settings: ConnectionSettings, *, retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S)) -> None:
+        """Leave the broker as `stop` does, then connect with other settings; returns at once."""
+        self._leave(LEAVE_S, (settings, retry_s))
+
+    def stop(self, timeout_s: float = LEAVE_S) -> None:
         """Deliver what is pending, then `offline`; when time is up the last will says `offline`, and the rest stays in the outbox."""
         if self._thread is None:
             return
-        self._stop.by_s = time.monotonic() + timeout_s
-        self._stop.set()
-        self.flush()
+        self._leave(timeout_s, None)
         if self._thread.is_alive():
             self._thread.join(timeout_s + 0.5)
-        else:  # it has ended, or could not be started
+        else:  # the thread has ended, or could not be started
             self._wake.close()
             self._waker.close()
+
+    def _leave(self, timeout_s: float, then: tuple[ConnectionSettings, tuple[float, float]] | None) -> None:
+        with self._lock:
+            self._next = then
+            self._stop.by_s = time.monotonic() + timeout_s
+            self._stop.set()
+        self.flush()
+
+    def _adopt(self, settings: ConnectionSettings, retry_s: tuple[float, float]) -> None:
+        self._settings, self._retry_s, self._stop = settings, retry_s, Stop()
+        self._subject = f"MQTT broker {settings.endpoint.host}:{settings.endpoint.port}"
+        self._log = BrokerLog(self._subject, log, f"; retrying every {retry_s[0]:g} to {retry_s[1]:g} s")
 
     def _run(self) -> None:
         delay_s = self._retry_s[0]
@@ -86,12 +102,17 @@ class MqttPublisher:
                 delay_s = self._retry_s[0] if self._connection.settled else delay_s
                 delay_s = min(self._retry_s[1], random.uniform(self._retry_s[0], 3 * delay_s))
                 if self._stop.wait(delay_s):
-                    return
+                    with self._lock:
+                        if self._next is None:
+                            return
+                        self._n_refused_before = self.refused_total
+                        self._adopt(*self._next)
+                        delay_s, self._next = self._retry_s[0], None
 
     def _serve(self, connection: Connection) -> None:
         try:
             connection.serve()
-        except ConfigError as error:  # a certificate was replaced by something else
+        except ConfigError as error:  # a certificate file has other content now
             self._log.warn(f"cannot be reached ({error})")
         except (OSError, UnicodeError) as error:
             self._log.n_short = 0

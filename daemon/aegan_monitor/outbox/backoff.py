@@ -1,8 +1,8 @@
-"""Back-off for what the broker refuses: one topic, or one place of several topics, at a time."""
+"""Back-off after refusals of the broker, by key: a topic, or a filter of several topics."""
 
 from dataclasses import dataclass
 
-FIRST_RETRIAL_S, LONGEST_RETRIAL_S = 60.0, 600.0  # a quota passes, an access list is mended
+FIRST_RETRIAL_S, LONGEST_RETRIAL_S = 60.0, 600.0  # enough for a quota to pass, or for an ACL to be corrected
 
 
 @dataclass(slots=True)
@@ -15,9 +15,9 @@ class _Refusal:
 
 
 class Backoff:
-    """The refused keys of one connection; every other key is free.
+    """The refused keys of one connection; messages of other keys may be sent.
 
-    After the wait one message is the attempt, and the others of its key follow once the broker has accepted it. Each
+    After the wait one message is sent as an attempt. When the broker has accepted it, the other messages of the key follow. Each
     refused attempt doubles the wait.
     """
 
@@ -39,18 +39,18 @@ class Backoff:
         return refusal is not None and now_s < refusal.retry_at_s
 
     def sent(self, key: str) -> None:
-        """A message was sent: of a refused key it is the attempt."""
+        """Note that a message was sent; for a refused key it is the attempt."""
         if refusal := self._refusals.get(key):
             refusal.is_trying = True
 
     def accepted(self, key: str) -> None:
-        """A message was accepted; one that was in flight beside the refused one changes nothing."""
+        """Note that a message was accepted. One that was sent before the refusal changes nothing."""
         refusal = self._refusals.get(key)
         if refusal and refusal.is_trying:
             del self._refusals[key]
 
     def refused(self, key: str, now_s: float, *, for_good: bool = False) -> None:
-        """A message was refused; `for_good` is a fault of that message alone, and frees its key."""
+        """Note that a message was refused; `for_good` means a fault of that message alone, so its key is free again."""
         refusal = self._refusals.get(key)
         if for_good:
             self._refusals.pop(key, None)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from aegan_monitor.messages.topics import Message
 
-OVERHEAD_BYTES = 100  # what an entry costs beside topic and payload, roughly
+OVERHEAD_BYTES = 100  # approximate size of an entry without topic and payload
 
 
 @dataclass(slots=True)
@@ -17,8 +17,8 @@ class Entry:
         message: What is sent.
         put_s: When it was put, on the outbox's clock.
         written: The store has written it or has tried, or there is no store.
-        state: `kept`: acknowledged, but a broker that restarts may lose it; `parked`: refused for good.
-        acknowledged_s: When a broker took it first.
+        state: `kept`: acknowledged, but a broker that restarts may lose it; `parked`: refused permanently.
+        acknowledged_s: When a broker acknowledged it first.
     """
 
     number: int
@@ -30,7 +30,7 @@ class Entry:
 
     @property
     def is_event(self) -> bool:
-        """Events are kept until they are delivered; all else is in memory, for a limited time."""
+        """Whether it is an event. Events are kept until they are delivered; other messages are in memory, for a limited time."""
         return self.message.kind == "event"
 
     @property

@@ -1,4 +1,4 @@
-"""Events in the order of their topic. Each is kept until some time after the broker acknowledged it."""
+"""Events in order, by topic. Each is kept for some time after the broker has acknowledged it."""
 
 import heapq
 from collections import deque
@@ -7,25 +7,31 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from aegan_monitor.outbox.entry import Entry
-from aegan_monitor.outbox.retained_topics import NO_CHANGES, TopicChanges
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the store lacks: events by row and number, records of alarms by machine, retained topics."""
+    """What the store lacks.
+
+    Attributes:
+        added: Events.
+        removed: Numbers of events.
+        alarms: Records by machine.
+        topics: All retained topics; None if the store has them.
+    """
 
     added: list[Entry] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
     alarms: dict[str, bytes] = field(default_factory=dict)
-    topics: TopicChanges = NO_CHANGES
+    topics: frozenset[str] | None = None
 
     def __bool__(self) -> bool:
-        """There is something."""
-        return bool(self.added or self.removed or self.alarms or any(self.topics))
+        """Whether there is anything to write."""
+        return bool(self.added or self.removed or self.alarms or self.topics is not None)
 
 
 class News(NamedTuple):
-    """Which threads have something to do after a `put`."""
+    """Threads that have work after a `put`: the writer, and the MQTT thread."""
 
     to_write: bool
     to_send: bool
@@ -33,15 +39,14 @@ class News(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How many messages wait, and for what; `events_bytes` counts the events that were delivered and are still kept, too."""
+    """Number of messages that the broker has not acknowledged, and of those that it refuses."""
 
     total: int
     parked: int
-    events_bytes: int
 
 
 class EventQueue:
-    """All events of the outbox, which calls every method under its lock; and what the store lacks."""
+    """All events of the outbox, and the changes that the store lacks. The outbox calls every method under its lock."""
 
     def __init__(self, *, durable: bool, max_bytes: int, max_age_s: float, keep_s: float) -> None:
         self.dropped_total = 0
@@ -50,15 +55,15 @@ class EventQueue:
         self.removed: list[int] = []  # that the store still has
         self._durable, self._max_bytes, self._max_age_s, self._keep_s = durable, max_bytes, max_age_s, keep_s
         self._rows: dict[int, Entry] = {}  # oldest first
-        self._queues: dict[str, list[int]] = {}  # numbers of those that wait, a heap a topic; one that waits no more is skipped
+        self._queues: dict[str, list[int]] = {}  # numbers of waiting events, one heap a topic; `first` skips the others
         self._kept: deque[Entry] = deque()
 
     def __contains__(self, row: Entry) -> bool:
-        """The event was neither dropped nor removed."""
+        """Whether the event was neither dropped nor removed."""
         return row.number in self._rows
 
     def __iter__(self) -> Iterator[Entry]:
-        """All, oldest first."""
+        """All events, oldest first."""
         return iter(self._rows.values())
 
     def add(self, row: Entry) -> None:
@@ -96,7 +101,7 @@ class EventQueue:
             heapq.heappush(self._queues.setdefault(row.message.topic, []), row.number)
 
     def keep(self, row: Entry, now_s: float) -> None:
-        """The broker has acknowledged the event: keep it for a while."""
+        """Note that the broker has acknowledged the event, which is kept for a while."""
         if row in self:
             row.acknowledged_s = now_s if row.acknowledged_s is None else row.acknowledged_s
             row.state = "kept"
@@ -129,7 +134,7 @@ class EventQueue:
         """How many wait beside `n_others` that are no events; `is_refused` says whether the broker refuses a topic."""
         rows = [row for row in self if row.acknowledged_s is None]
         n_refused = sum(row.state == "parked" or is_refused(row.message.topic) for row in rows)
-        return Depth(len(rows) + n_others, n_refused, self.n_bytes)
+        return Depth(len(rows) + n_others, n_refused)
 
     def tidy(self, now_s: float) -> None:
         """Remove events that were kept long enough or waited too long, and the oldest ones over the size limit."""

@@ -1,4 +1,4 @@
-"""Messages for the broker, and the alarms' records: what is kept, in which order it is sent, what is dropped when there is no room."""
+"""Messages for the broker, and records of alarms: which are kept, the order of sending, and which are dropped if there is no room."""
 
 import threading
 import time
@@ -11,9 +11,9 @@ from aegan_monitor.outbox.backoff import Backoff
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes, Depth, EventQueue, News
 from aegan_monitor.outbox.latest import Latest
-from aegan_monitor.outbox.retained_topics import RetainedTopics, TopicChanges
+from aegan_monitor.outbox.retained_topics import RetainedTopics
 
-KEEP_S = 60.0  # an acknowledged event is kept so long: brokers write to their disk when they like
+KEEP_S = 60.0  # an acknowledged event is kept so long: a broker may write to its disk later
 
 
 class Outbox:
@@ -50,7 +50,7 @@ class Outbox:
 
     @property
     def dropped_total(self) -> int:
-        """Events that went undelivered, for want of room or because they were too old."""
+        """Events that were dropped undelivered: the outbox was full, or they were too old."""
         return self._events.dropped_total
 
     @property
@@ -64,15 +64,10 @@ class Outbox:
         return self._latest.replaced_scores_total
 
     @property
-    def depth(self) -> int:
-        """Messages that the broker has not acknowledged, in flight or not."""
-        return self.measure().total
-
-    @property
     def is_written(self) -> bool:
-        """The store has all that was put, or has tried."""
+        """Whether the store has written everything that was put, or has failed to."""
         with self._lock:
-            return not (self._events.unwritten or self._topics.unwritten or self._unwritten_alarms)
+            return not (self._events.unwritten or self._topics.changes() is not None or self._unwritten_alarms)
 
     @property
     def alarms(self) -> dict[str, bytes]:
@@ -87,7 +82,7 @@ class Outbox:
             return self._latest.is_answered
 
     def measure(self) -> Depth:
-        """How full it is."""
+        """Number of messages without an acknowledgement, in flight or not, and of parked ones."""
         with self._lock:
             return self._events.measure(self._backoff.is_refused, len(self._latest))
 
@@ -110,7 +105,7 @@ class Outbox:
             return News(to_write, to_send=len(messages) > (n_events if self._durable else 0))
 
     def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] | None = None) -> None:
-        """Say on which topics the broker is to keep something; it is made to forget what an earlier configuration left on our others."""
+        """Set the retained topics of this configuration; retained messages of an earlier one on our other topics are cleared."""
         with self._lock:
             self._put_latest(self._topics.belong(topics, is_ours))
 
@@ -120,18 +115,18 @@ class Outbox:
             self._put_latest(self._latest.missing())
 
     def restore(self, rows: list[Entry], alarms: Mapping[str, bytes] = MappingProxyType({}), topics: Iterable[str] = ()) -> None:
-        """What the store holds of an earlier run. Its events go before all that was put since; a record of this run is the newer one."""
+        """Add the content of the store. Its events are sent before those of this run; a record of this run replaces a stored one."""
         with self._lock:
             self._alarms = {**alarms, **self._alarms}
             newest = max((row.number for row in rows), default=0)
-            shift = newest if self._next_number > 1 else 0  # numbers were given before this came: it takes those below
+            shift = newest if self._next_number > 1 else 0  # this run has given numbers already: the stored events get numbers below them
             self._events.restore([replace(row, number=row.number - shift) for row in rows])
             self._next_number = max(self._next_number, newest - shift + 1)
             self._events.tidy(self._clock())
             self._put_latest(self._topics.restore(topics))
 
     def next(self) -> Entry | None:
-        """The row that goes out now, if any: the first of those that may."""
+        """The next row to send: the oldest that may be sent now; None if there is none."""
         with self._lock:
             now_s = self._clock()
             self._events.tidy(now_s)
@@ -148,7 +143,7 @@ class Outbox:
             return [row.message for row in sorted(rows, key=lambda row: row.number)]
 
     def sent(self, row: Entry) -> None:
-        """The row is on the wire: at QoS 0 that is all, at QoS 1 it waits for an answer."""
+        """Note that the row was sent. At QoS 0 it is finished, at QoS 1 it waits for the answer."""
         with self._lock:
             if row.message.qos == 0:
                 self._latest.forget(row)
@@ -159,14 +154,14 @@ class Outbox:
                     self._backoff.sent(row.message.topic)
 
     def acknowledged(self, number: int) -> None:
-        """The broker has the row."""
+        """Note that the broker has acknowledged the row."""
         with self._lock:
             if row := self._land(number):
                 self._backoff.accepted(row.message.topic)
                 self._events.keep(row, self._clock())
 
     def refused(self, number: int, *, for_good: bool) -> None:
-        """The broker does not take the row: not for some time (and then no event of its topic), or never."""
+        """Note that the broker has refused the row: for some time (then no event of its topic is sent), or `for_good`."""
         with self._lock:
             now_s, row = self._clock(), self._flying.pop(number, None)
             if row is None:
@@ -181,7 +176,7 @@ class Outbox:
                 self._events.wait(row)
 
     def connection_lost(self) -> None:
-        """What was in flight may or may not have arrived, what the broker took of late it may lose: all that waits again."""
+        """Queue events in flight again, and those acknowledged recently: the broker may not have them."""
         with self._lock:
             for row in self._flying.values():
                 self._events.wait(row)
@@ -189,7 +184,7 @@ class Outbox:
             self._events.doubt()
 
     def connected(self) -> None:
-        """A connection begins: every retained topic's newest message is repeated, every topic has a new chance."""
+        """Start a connection: the newest message of each retained topic is sent again, and no topic counts as refused."""
         with self._lock:
             self._backoff.reset()
             self._put_latest(self._latest.missing())
@@ -202,9 +197,9 @@ class Outbox:
             return Changes(*self._events.changes(), dict(self._unwritten_alarms), self._topics.changes())
 
     def written(self, changes: Changes) -> None:
-        """These may be sent, and what waits on these topics."""
+        """Note that the store has written the changes, or has failed to: their messages may be sent."""
         with self._lock:
-            self._topics.written(changes.topics.added)
+            self._topics.written(changes.topics)
             for machine, record in changes.alarms.items():
                 if self._unwritten_alarms.get(machine) == record:
                     del self._unwritten_alarms[machine]
@@ -212,9 +207,9 @@ class Outbox:
                 self._events.written(row)
 
     def everything(self) -> Changes:
-        """All that a new store has to hold."""
+        """The content for a new store."""
         with self._lock:
-            return Changes(self._events.copies(), [], dict(self._alarms), TopicChanges(self._topics.everything()))
+            return Changes(self._events.copies(), [], dict(self._alarms), self._topics.known)
 
     def _put_latest(self, messages: list[Message]) -> None:
         for message in messages:
@@ -240,7 +235,7 @@ class Outbox:
 
     def _is_held(self, row: Entry, now_s: float) -> bool:
         """A state or result waits for the earlier events of its machine, as long as those can be sent."""
-        if row.message.topic in self._topics.unwritten:
+        if self._topics.is_unwritten(row.message.topic):
             return True
         if row.message.qos == 0:
             return False

@@ -1,109 +1,69 @@
-"""Topics with a retained message of ours: those of this configuration, and others until the broker has cleared them."""
+"""Topics on which the daemon has published retained messages: those of this configuration, and others until they are cleared."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from aegan_monitor.messages.model import Kind
 from aegan_monitor.messages.payloads import PAYLOADS
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message, Topics
 
 
-class TopicChanges(NamedTuple):
-    """What the store lacks."""
-
-    added: frozenset[str] = frozenset()
-    removed: frozenset[str] = frozenset()
-    left: frozenset[str] = frozenset()  # of another node: to be logged
-
-
-NO_CHANGES = TopicChanges()
-
-
 class RetainedTopics:
-    """All topics that were published and are not cleared yet. The outbox calls every method under its lock."""
+    """All topics that were published and are not cleared yet. The outbox calls every method under its lock.
+
+    Attributes:
+        known: The topics.
+    """
 
     def __init__(self, *, durable: bool) -> None:
-        self.unwritten: set[str] = set()  # nothing is sent on a topic that a kill would make us forget
+        self.known: frozenset[str] = frozenset()
+        self._stored: frozenset[str] = frozenset()  # what the store has, or could not write
         self._durable = durable
         self._belonging: frozenset[str] | None = None  # None: not known yet
         self._is_ours: Callable[[str], bool] = _every
-        self._known: set[str] = set()
-        self._left: set[str] = set()
-        self._removed: set[str] = set()  # that the store still has
 
     def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] | None = None) -> list[Message]:
-        """Set the topics of this configuration; returns what clears the others that `is_ours`: the rest may be another daemon's."""
+        """Set the topics of this configuration. Returns the messages that clear the others that are ours; the rest is left alone."""
         self._belonging, self._is_ours = frozenset(topics), is_ours or _every
-        self._add(self._belonging)
+        self.known |= self._belonging
         return self._clear()
 
     def restore(self, topics: Iterable[str]) -> list[Message]:
         """Add the topics of an earlier run; returns the messages that clear those that do not belong."""
-        found = set(topics)
-        self.unwritten -= found
-        self._known |= found
+        self._stored = frozenset(topics)
+        self.known |= self._stored
         return self._clear()
 
     def cleared(self, topic: str) -> None:
         """The broker has cleared the topic; harmless when it belongs again."""
-        if self._belonging is not None and topic in self._known - self._belonging:
-            self._forget(topic)
+        if self._belonging is not None and topic not in self._belonging:
+            self.known -= {topic}
 
-    def changes(self) -> TopicChanges:
-        """What is to be written; call `written` afterwards."""
-        removed, self._removed = self._removed, set()
-        left, self._left = self._left, set()
-        return TopicChanges(frozenset(self.unwritten), frozenset(removed), frozenset(left))
+    def changes(self) -> frozenset[str] | None:
+        """All topics if the store has others, else None; call `written` afterwards."""
+        return self.known if self._durable and self.known != self._stored else None
 
-    def written(self, topics: Iterable[str]) -> None:
-        """The store has written them, or has tried."""
-        self.unwritten -= set(topics)
+    def written(self, topics: frozenset[str] | None) -> None:
+        """The store has written these, or could not."""
+        self._stored = self._stored if topics is None else topics
 
-    def everything(self) -> frozenset[str]:
-        """All topics, for a new store."""
-        return frozenset(self._known)
-
-    def _add(self, topics: frozenset[str]) -> None:
-        if self._durable:
-            self.unwritten |= topics - self._known
-            self._removed -= topics
-        self._known |= topics
-
-    def _forget(self, topic: str) -> None:
-        self._known.remove(topic)
-        self.unwritten.discard(topic)
-        if self._durable:
-            self._removed.add(topic)
+    def is_unwritten(self, topic: str) -> bool:
+        """Nothing may be sent on the topic yet: after a kill, the next run could not clear it."""
+        return self._durable and topic in self.known and topic not in self._stored
 
     def _clear(self) -> list[Message]:
         """Messages that clear what does not belong. Discovery is first: its subscribers then do not see the states emptied."""
-        gone = self._known - self._belonging if self._belonging is not None else set()
-        others = {topic for topic in gone if not self._is_ours(topic)}
-        self._left |= others
-        for topic in others:
-            self._forget(topic)
-        return sorted(map(make_empty, gone - others), key=lambda message: (message.kind != "discovery", message.topic))
+        gone = self.known - self._belonging if self._belonging is not None else frozenset()
+        ours = set(filter(self._is_ours, gone))
+        self.known -= gone - ours
+        return sorted(map(make_empty, ours), key=lambda message: (message.kind != "discovery", message.topic))
 
 
 def _every(_topic: str) -> bool:
     return True
 
 
-def find_filters(topics: Iterable[str]) -> str:
-    """Options of mosquitto_sub for these, few even if there are many machines' entities."""
-    return " ".join(f"-t '{name}'" for name in sorted(set(map(_widen, topics))))
-
-
-def _widen(topic: str) -> str:
-    """The filter of all that a machine or node has there."""
-    if make_empty(topic).kind != "discovery":
-        return f"{topic.rpartition('/')[0]}/+"
-    prefix, _, device, *_ = topic.rsplit("/", 4)
-    return f"{prefix}/+/{device}/+/config"
-
-
 def make_empty(topic: str) -> Message:
-    """What takes a retained message away from the broker; it is acknowledged, whatever the kind."""
+    """The empty message that clears a retained topic; its QoS is 1 for every kind."""
     kinds = dict[str, Kind]({kind: kind for kind in QOS_AND_RETAINED})
     kind = kinds.get(topic.rpartition("/")[2], "discovery")
     return Message(topic, b"", 1, True, kind)

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from aegan_monitor.alarm.stored import convert_last_event, dump_record
 from aegan_monitor.errors import PublishError
 from aegan_monitor.files import make_folder
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message
+from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes
 
 VERSION = 2  # of the tables
@@ -41,33 +42,24 @@ class StoreError(PublishError):
 
 
 class HeldStoreError(StoreError):
-    """Another process has the file: a second daemon, a backup, or a person who looks into it."""
+    """Another process has the file: a second daemon, a backup, or sqlite3 in a terminal."""
 
 
 class DamagedStoreError(PublishError):
-    """The file is not what was written."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event in the file; `put_at` in seconds since 1970, as the wall clock had it."""
-
-    number: int
-    put_at: float
-    message: Message
+    """The content of the file is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a file holds: events, oldest first; the record of each machine's alarm, as JSON; retained topics."""
+    """Content of a file: events, oldest first, put in seconds since 1970; the record of each alarm, as JSON; retained topics."""
 
-    events: list[StoredEvent]
+    events: list[Entry]
     alarms: dict[str, bytes]
     topics: frozenset[str]
 
 
 def find_path(configured: Path | None, node: str, environment: Mapping[str, str]) -> Path:
-    """Where the file lies: as configured, in systemd's StateDirectory, or where XDG keeps the state of programs."""
+    """Path of the file: as configured, in systemd's StateDirectory, or where XDG keeps the state of programs."""
     if configured is not None:
         return configured
     if given := environment.get("STATE_DIRECTORY"):
@@ -106,13 +98,13 @@ class Store:
             alarms = dict(connection.execute("SELECT machine, record FROM alarms").fetchall())
             topics = frozenset(topic for (topic,) in connection.execute("SELECT topic FROM retained"))
         qos, retained = QOS_AND_RETAINED["event"]
-        events = [StoredEvent(row, put_at, Message(topic, payload, qos, retained, "event")) for row, put_at, topic, payload in rows]
+        events = [Entry(row, Message(topic, payload, qos, retained, "event"), put_at) for row, put_at, topic, payload in rows]
         return Stored(events, alarms, topics)
 
-    def write(self, changes: Changes, added: Iterable[StoredEvent], *, anew: bool = False) -> None:
-        """Apply changes, all or nothing; on the disk when it returns if events or topics are added. `anew` deletes all events first.
+    def write(self, changes: Changes, *, replaces: bool = False) -> None:
+        """Apply changes, all or nothing; on the disk when it returns if there are events or topics. `replaces` deletes all events first.
 
-        A record without an event survives a kill at once, and a power cut only later.
+        A record without an event survives a kill at once, a power cut only after the next checkpoint.
 
         Raises:
             StoreError: It cannot be written now; the file is as it was.
@@ -120,23 +112,22 @@ class Store:
         """
         if self._connection is None:
             raise StoreError(f"{self.path}: not open")
-        added = list(added)
         with self._translated():
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if added or changes.topics.added else 'NORMAL'}")
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if changes.added or changes.topics is not None else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                if anew:
+                if replaces:
                     self._connection.execute("DELETE FROM rows")
-                    self._connection.execute("DELETE FROM retained")
                 many = self._connection.executemany
                 many("DELETE FROM rows WHERE row = ?", [(number,) for number in changes.removed])
                 many(
                     "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
-                    [(event.number, event.put_at, event.message.topic, event.message.payload) for event in added],
+                    [(row.number, row.put_s, row.message.topic, row.message.payload) for row in changes.added],
                 )
                 many("INSERT OR REPLACE INTO alarms VALUES (?, ?)", list(changes.alarms.items()))
-                many("DELETE FROM retained WHERE topic = ?", [(topic,) for topic in changes.topics.removed])
-                many("INSERT OR IGNORE INTO retained VALUES (?)", [(topic,) for topic in changes.topics.added])
+                if changes.topics is not None:
+                    self._connection.execute("DELETE FROM retained")
+                    many("INSERT INTO retained VALUES (?)", [(topic,) for topic in changes.topics])
                 self._connection.execute("COMMIT")
             except sqlite3.Error:
                 if self._connection.in_transaction:  # SQLite itself has undone what a full disk broke

@@ -1,32 +1,30 @@
-"""Writes the outbox's events and the alarms' records to the store, in a thread of its own."""
+"""Writes the outbox's events and the alarms' records to the store, in a separate thread."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from aegan_monitor.clock import elapsed_s
 from aegan_monitor.errors import PublishError
-from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.outbox import Outbox
-from aegan_monitor.outbox.retained_topics import find_filters
-from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, StoredEvent, StoreError
+from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, StoreError
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
-LEFT = "retained topics of another node or base topic are left; if it is gone: mosquitto_sub --remove-retained"
 STRANGE = "please report this"
-TURN_S = 1.0  # delivered events are removed from the store at most so late
+TURN_S = 1.0  # longest delay until delivered events are removed from the store
 
 
 class Writer:
-    """Keeps the store as the outbox is.
+    """Keeps the store equal to the outbox.
 
     While the store cannot be opened or written, events are sent from memory, `problem` says why, and every `retry_s` all that the
-    outbox holds is written anew. A damaged store is set aside, and another takes its place.
+    outbox holds is written again. A damaged store is renamed, and a new one replaces it.
 
     Attributes:
         problem: Why events are in memory alone, in one line; empty if they are on the disk. Any thread may read it.
@@ -41,7 +39,7 @@ class Writer:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """Store; `wake` is called when events may be sent."""
+        """`wake` is called when events may be sent."""
         self.problem = ""
         self._outbox, self._store, self._wake, self._retry_s = outbox, store, wake, retry_s
         self._clock, self._wall_clock = clock, wall_clock
@@ -98,16 +96,14 @@ class Writer:
         changes = Changes()
         try:
             changes = self._outbox.changes()
-            if changes.topics.left:
-                log.warning("%s: %s %s", self._store.path, LEFT, find_filters(changes.topics.left))
             if self._is_stale:
                 self._write_anew()
             elif changes:
-                self._store.write(changes, self._stored(changes))
-        except Exception as error:  # noqa: BLE001 - whatever it is, events are sent
+                self._store.write(self._date(changes))
+        except Exception as error:  # noqa: BLE001 - events are sent whatever fails
             self._fail(error)
         self._outbox.written(changes)
-        if changes.added or changes.topics.added:
+        if changes.added or changes.topics is not None:
             self._wake()
         with self._settled:
             self._settled.notify_all()
@@ -117,7 +113,7 @@ class Writer:
             return
         self._open()
         everything = self._outbox.everything()
-        self._store.write(everything, self._stored(everything), anew=True)
+        self._store.write(self._date(everything), replaces=True)
         self._is_stale = False
         log.warning("%s: can be written again; it has %d event(s)", self._store.path, len(everything.added))
         self.problem = ""
@@ -132,20 +128,22 @@ class Writer:
         if self._is_loaded:
             return
         self._is_loaded = True
-        self._outbox.restore([self._restored(event) for event in found.events], found.alarms, found.topics)
+        now_s, wall_s = self._clock(), self._wall_clock()
+        events = [replace(row, put_s=now_s - elapsed_s(row.put_s, wall_s)) for row in found.events]
+        self._outbox.restore(events, found.alarms, found.topics)
         if found.events:
             log.info("%s: %d event(s) of an earlier run, which the broker may not have", self._store.path, len(found.events))
 
     def _set_aside(self, error: DamagedStoreError) -> None:
-        """Make room for a new one; StoreError where the damaged one cannot be moved out of its way."""
+        """Rename the damaged file; StoreError if that fails."""
         try:
             aside = self._store.set_aside(datetime.fromtimestamp(self._wall_clock(), UTC))
         except OSError as worse:
             raise StoreError(f"{error}, and cannot be set aside ({worse.strerror})") from worse
-        log.error("%s; it is kept as %s, and numbers of events begin anew unless they are in memory", error, aside.name)
+        log.error("%s; it is kept as %s, its events are not sent, and event numbers start again", error, aside.name)
 
     def _fail(self, error: Exception) -> None:
-        """Go on from memory for a while, and log why, once; an unexpected error with its traceback."""
+        """Keep events in memory until the next attempt. Logs the reason once; an unexpected error with its traceback."""
         self._is_stale = True
         self._retry_at_s = self._clock() + self._retry_s
         is_strange = not isinstance(error, PublishError)
@@ -159,9 +157,7 @@ class Writer:
                 exc_info=error if is_strange else None,
             )
 
-    def _stored(self, changes: Changes) -> list[StoredEvent]:
-        age_s = self._wall_clock() - self._clock()
-        return [StoredEvent(row.number, row.put_s + age_s, row.message) for row in changes.added]
-
-    def _restored(self, event: StoredEvent) -> Entry:
-        return Entry(event.number, event.message, self._clock() - elapsed_s(event.put_at, self._wall_clock()))
+    def _date(self, changes: Changes) -> Changes:
+        """The changes with times of the wall clock."""
+        offset_s = self._wall_clock() - self._clock()
+        return replace(changes, added=[replace(row, put_s=row.put_s + offset_s) for row in changes.added])

@@ -1,4 +1,4 @@
-"""The runtime objects of a configuration, and their replacement by those of another one with as little change as possible."""
+"""The runtime objects of a configuration. A reload reuses those that have not changed."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -36,16 +36,16 @@ class Setup:
         mine, others = self.config, other.config
         return self.connection == other.connection and (mine.mqtt, mine.home_assistant) == (others.mqtt, others.home_assistant)
 
-    def tell_changes(self, before: "Setup") -> str:
+    def describe_changes(self, before: "Setup") -> str:
         """The changes to machines and broker since `before`, for example `pump runs on, fan replaced, yard removed`."""
         names = {line.machine.name for line in self.lines}
         known = {line.machine.name for line in before.lines}
-        told = [
+        changes = [
             f"{line.machine.name} {'runs on' if line in before.lines else 'replaced' if line.machine.name in known else 'added'}"
             for line in self.lines
         ]
-        told += [f"{line.machine.name} removed" for line in before.lines if line.machine.name not in names]
-        return ", ".join([*told, *([] if self.has_broker_of(before) else ["another connection to the broker"])])
+        changes += [f"{line.machine.name} removed" for line in before.lines if line.machine.name not in names]
+        return ", ".join([*changes, *([] if self.has_broker_of(before) else ["another connection to the broker"])])
 
 
 def build(
@@ -93,7 +93,7 @@ def _compare(old: Settings, new: Settings, prefix: str = "") -> Iterator[tuple[s
 
 def _find_unchanged(machine: MachineConfig, known: dict[str, Line]) -> Line | None:
     line = known.get(machine.name)
-    if line is None or line.config != machine or line.supervisor.error or line.retry.error:  # what has failed begins anew
+    if line is None or line.config != machine or line.supervisor.error or line.retry.error:  # a failed machine is built again
         return None
     is_same = load_bundle(machine.bundle).record.record_sha256 == line.bundle.record.record_sha256
     return line if is_same else None

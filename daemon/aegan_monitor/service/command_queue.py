@@ -4,7 +4,6 @@ import logging
 import queue
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from aegan_monitor.config.broker import CommandsConfig
 from aegan_monitor.messages.commands import Refusal, TokenBucket, parse, refuse
@@ -14,17 +13,8 @@ from aegan_monitor.mqtt.incoming import Received
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 256  # the worker takes all of them ten times a second
+TOO_MANY = "more than {:g} at once or {:g} a second; this answer stands for all that were too many"
 BURST_S = 10.0  # of the commands for so long, all may come at once
-
-
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    """Limits of one machine: size and rate of its commands, and rate of the answers that say "too many"."""
-
-    max_bytes: int
-    commands: TokenBucket
-    complaints: TokenBucket
-    too_many: str
 
 
 class CommandQueue:
@@ -36,31 +26,34 @@ class CommandQueue:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Store; nothing is accepted before `configure`."""
+        """No command is accepted before `configure`."""
         self.refused_total = 0
         self.notify: Callable[[], object] = lambda: None
         self._clock = clock
-        self._limits: dict[str, _Limits] = {}
+        self._settings = CommandsConfig()
+        self._limits: dict[str, tuple[TokenBucket, TokenBucket]] = {}  # of commands, and of the answers that say "too many"
         self._waiting: queue.Queue[tuple[str, Command | Refusal]] = queue.Queue(MAX_WAITING)
 
     def configure(self, settings: CommandsConfig, machines: Iterable[str]) -> None:
         """Accept commands for these machines from now on."""
-        self._limits = {machine: self._make_limits(settings) for machine in machines}
+        burst, clock = max(1.0, BURST_S * settings.max_per_s), self._clock
+        self._settings, self._too_many = settings, TOO_MANY.format(burst, settings.max_per_s)
+        self._limits = {machine: (TokenBucket(burst, settings.max_per_s, clock), TokenBucket(1, 1, clock)) for machine in machines}
 
     def hear(self, received: Received) -> None:
         """A message on `<base>/<machine>/command`."""
         machine = received.topic.split("/")[-2]
-        limits = self._limits.get(machine)
+        limits, max_bytes = self._limits.get(machine), self._settings.max_bytes
         if not received.payload:
-            return  # what clears a retained message, and what `check` sends
+            return  # it clears a retained message, or comes from `check`
         if limits is None or received.retained:
             self.refused_total += 1
             if limits is not None:
                 log.warning("a retained command on %s is ignored; publish an empty retained message there to remove it", received.topic)
-        elif limits.commands.take():
-            self._put(machine, parse(received.payload, limits.max_bytes))
-        elif limits.complaints.take():
-            self._put(machine, refuse(parse(received.payload, limits.max_bytes), limits.too_many))
+        elif limits[0].take():
+            self._put(machine, parse(received.payload, max_bytes))
+        elif limits[1].take():
+            self._put(machine, refuse(parse(received.payload, max_bytes), self._too_many))
         else:
             self.refused_total += 1
 
@@ -69,7 +62,7 @@ class CommandQueue:
         return [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]  # the worker alone takes
 
     def _put(self, machine: str, command: Command | Refusal) -> None:
-        """Give it to the worker; what does not fit, because the worker hangs, is refused without an answer."""
+        """Queue a command for the worker. If the queue is full because the worker hangs, it is refused without an answer."""
         refused = isinstance(command, Refusal)
         try:
             self._waiting.put_nowait((machine, command))
@@ -77,12 +70,3 @@ class CommandQueue:
             refused = True
         self.refused_total += refused
         self.notify()
-
-    def _make_limits(self, settings: CommandsConfig) -> _Limits:
-        n_burst = max(1.0, BURST_S * settings.max_per_s)
-        return _Limits(
-            settings.max_bytes,
-            TokenBucket(n_burst, settings.max_per_s, self._clock),
-            TokenBucket(1, 1, self._clock),
-            f"more than {n_burst:g} at once or {settings.max_per_s:g} a second; this answer stands for all that were too many",
-        )

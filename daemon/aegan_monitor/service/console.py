@@ -1,4 +1,4 @@
-"""What `run` shows on a terminal: a line for each machine that is rewritten in place, below the log."""
+"""The lines that `run` shows on a terminal: one for each machine, rewritten in place below the log."""
 
 import logging
 import shutil

@@ -1,4 +1,4 @@
-"""Collects the state of the daemon from its parts: for the health topic, metrics, and the status line of systemd."""
+"""Collects the state of the daemon for the health topic, the metrics and the status line of systemd."""
 
 import os
 import threading
@@ -13,10 +13,10 @@ from aegan_monitor import __version__
 from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.messages import payloads
+from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.outbox.writer import Writer
 from aegan_monitor.service.command_queue import CommandQueue
-from aegan_monitor.service.handover import Delivery
 from aegan_monitor.service.reload import Reloader
 from aegan_monitor.service.runtime import Line
 
@@ -63,12 +63,12 @@ class HealthReport:
         lines: Callable[[], Sequence[Line]],
         outbox: Outbox,
         writer: Writer,
-        delivery: Delivery,
+        publisher: MqttPublisher,
         commands: CommandQueue,
         reloader: Reloader,
     ) -> None:
-        """Store; `lines` gives those that run now. The time since start counts from here."""
-        self._lines, self._outbox, self._writer, self._delivery = lines, outbox, writer, delivery
+        """`lines` gives the lines that run now. The uptime counts from this call."""
+        self._lines, self._outbox, self._writer, self._publisher = lines, outbox, writer, publisher
         self._commands, self._reloader = commands, reloader
         self._started_s = time.monotonic()
         self._coverages: dict[Line, Coverage] = {}
@@ -92,9 +92,9 @@ class HealthReport:
             replaced_scores_total=self._outbox.replaced_scores_total,
             outbox_problem=self._writer.problem,
             reload_problem=self._reloader.problem,
-            refused_total=self._delivery.refused_total,
+            refused_total=self._publisher.refused_total,
             commands_refused_total=self._commands.refused_total,
-            broker_problem=self._delivery.problem,
+            broker_problem=self._publisher.problem,
             rss_bytes=resident_bytes(),
         )
 
@@ -105,19 +105,19 @@ class HealthReport:
     @property
     def connected(self) -> bool:
         """Whether the broker has accepted the connection and it has not ended."""
-        return self._delivery.connected
+        return self._publisher.connected
 
-    def tell(self) -> str:
+    def describe(self) -> str:
         """One line for `systemctl status`."""
         lines = self._lines()
-        states = ", ".join(tell_state(line.machine, line.sensor()) for line in lines)
-        broker = "connected" if self.connected else self._delivery.problem or "not connected yet"
+        states = ", ".join(describe_state(line.machine, line.sensor()) for line in lines)
+        broker = "connected" if self.connected else self._publisher.problem or "not connected yet"
         disk = f"; outbox: {self._writer.problem}" if self._writer.problem else ""
         reload = f"; reload failed, the configuration from before is in use: {self._reloader.problem}" if self._reloader.problem else ""
         return f"{states}; inference on {_provider(lines)}; broker: {broker}{disk}{reload}"
 
 
-def tell_state(machine: Machine, sensor: SensorState) -> str:
+def describe_state(machine: Machine, sensor: SensorState) -> str:
     """Alarm state of the machine; only the sensor fault while there is one and no alarm is active."""
     if sensor.state != "ok" and not machine.active:
         return f"{machine.name}: sensor {sensor.state}"

@@ -3,16 +3,14 @@
 import logging
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from socketserver import TCPServer, ThreadingMixIn
-from typing import Any, NamedTuple, Protocol
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import NamedTuple, Protocol
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
-from prometheus_client.exposition import make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer, make_wsgi_app
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from aegan_monitor.messages import payloads
@@ -23,7 +21,6 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
 _TURN_S = 0.2  # `stop` is noticed so late at most
-_FAILED_ACCEPT_S = 0.5  # no file descriptor is left, say: it would fail again at once
 
 
 class Report(Protocol):
@@ -118,27 +115,6 @@ def _make_metric(row: Row, labels: tuple[str, ...], values: Mapping[tuple[str, .
     return metric
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    """A thread for each client: one that is slow or silent holds up no other."""
-
-    daemon_threads = True
-    timeout = _TURN_S
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept; a failure, as without free descriptors, would repeat at once, so it waits first."""
-        try:
-            return super().get_request()
-        except OSError:
-            time.sleep(_FAILED_ACCEPT_S)
-            raise
-
-    def server_bind(self) -> None:
-        """Bind without the look-up of its own name that http.server makes: that may hang where there is no DNS."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-        self.setup_environ()
-
-
 class _Handler(WSGIRequestHandler):
     """Ends a client that sends or takes nothing for `timeout` seconds, and logs no request."""
 
@@ -154,7 +130,7 @@ class _Handler(WSGIRequestHandler):
 
 
 class MetricsServer:
-    """Answers scrapes in threads of its own. An address that cannot be used is logged once, and tried again."""
+    """Answers scrapes in separate threads. An address that cannot be used is logged once, and retried."""
 
     def __init__(self, host: str, port: int, report: Report, retry_s: float = RETRY_S) -> None:
         registry = CollectorRegistry(auto_describe=False)
@@ -187,8 +163,9 @@ class MetricsServer:
 
     def _serve(self) -> None:
         ((family, *_, address), *_) = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        server_class: type[_Server] = type("Server", (_Server,), {"address_family": family})
+        server_class: type[ThreadingWSGIServer] = type("Server", (ThreadingWSGIServer,), {"address_family": family})
         with make_server(str(address[0]), self._port, self._app, server_class, _Handler) as server:
+            server.timeout = _TURN_S
             self._log.inform("listening")
             while not self._stopping.is_set():
                 server.handle_request()

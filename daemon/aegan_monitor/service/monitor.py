@@ -1,10 +1,9 @@
-"""The composition root: builds the line from the configuration, starts its threads in order, and undoes it in reverse."""
+"""The composition root: builds the parts from the configuration, starts their threads, and stops them in reverse order."""
 
 import logging
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.supervisor import stop_all
@@ -21,12 +20,11 @@ from aegan_monitor.outbox.writer import Writer
 from aegan_monitor.service.build import Setup, build
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.console import Console
-from aegan_monitor.service.handover import Delivery
 from aegan_monitor.service.health import HealthReport
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.metrics import MetricsServer
 from aegan_monitor.service.reload import Reloader
-from aegan_monitor.service.reload_answer import Answer, find_answer_path, forget_answer, write_answer
+from aegan_monitor.service.reload_answer import Answer, find_answer_path, write_answer
 from aegan_monitor.service.retained_sync import announce
 from aegan_monitor.service.runtime import make_capture
 from aegan_monitor.service.systemd import Notifier, watchdog_interval_s
@@ -34,9 +32,9 @@ from aegan_monitor.service.worker import Worker
 
 log = logging.getLogger(__name__)
 
-TURN_S = 0.1  # how long the worker waits for samples or a command before it looks at shelves and the watchdog
-STATUS_S = 1.0  # so late does systemd learn how the line fares
-FEEDS = 4  # of systemd's watchdog, in its interval
+TURN_S = 0.1  # at most between two checks of shelves and the watchdog
+STATUS_S = 1.0  # between two status lines for systemd
+FEEDS = 4  # notifications to systemd's watchdog in its interval
 
 NO_MACHINE = "no such machine: a reload has just removed it"
 STOPPING = "the monitor is stopping"
@@ -57,12 +55,12 @@ class Monitor:
         clock: Callable[[], float] = time.monotonic,
         shelf_clock: Callable[[], float] = since_boot_s,
     ) -> None:
-        """Load and prove every bundle; nothing runs yet.
+        """Load every bundle and run its golden check; no thread starts.
 
-        `read_again` gives what a reload applies, and raises what is wrong with it; without it a reload proves the bundles anew.
+        `read_again` reads the configuration for a reload; without it a reload loads the bundles of `config` again.
 
         Raises:
-            ConfigError, BundleError, InferenceError: As the parts tell.
+            ConfigError, BundleError, InferenceError: As the parts raise.
         """
         self._stopping = False  # no Event, see stop_on_signals
         self._notifier = notifier or Notifier(os.environ.get("NOTIFY_SOCKET"))
@@ -81,10 +79,11 @@ class Monitor:
         self._commands.configure(config.mqtt.commands, [machine.name for machine in config.machines])
         self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, self._wake)
         self._birth = Birth()
-        self._delivery = Delivery(self._make_publisher(self._setup))
+        settings, retry_s = self._find_connection(self._setup)
+        self._publisher = MqttPublisher(settings, self._outbox, retry_s=retry_s)
         path = find_path(config.outbox.path, config.node, os.environ)
-        self._writer = Writer(self._outbox, Store(path), self._delivery.flush)
-        self._health = HealthReport(lambda: self._setup.lines, self._outbox, self._writer, self._delivery, self._commands, self._reloader)
+        self._writer = Writer(self._outbox, Store(path), self._publisher.flush)
+        self._health = HealthReport(lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader)
         self._status = ""
         interval_s = watchdog_interval_s(os.environ, os.getpid())
         self._feed_every_s = None if interval_s is None else interval_s / FEEDS
@@ -96,7 +95,7 @@ class Monitor:
         self._stopping = True
 
     def reload(self) -> None:
-        """Read the configuration and the bundles anew, soon; safe in a signal handler."""
+        """Request a reload of configuration and bundles; safe in a signal handler."""
         self._reloader.request()
 
     def run(self) -> None:
@@ -107,13 +106,12 @@ class Monitor:
             CaptureError: A finite capture failed; everything else was shut down in order first.
             InferenceRunError: The inference of every machine has failed, and retries do not help; likewise.
         """
-        self._answer(forget_answer)
         self._writer.start()
         try:
             self._begin()
             self._work()
         finally:
-            self._notifier.stopping()
+            self._notifier.send("STOPPING=1")
             if self._metrics:
                 self._metrics.stop()
             stop_all([line.supervisor for line in reversed(self._setup.lines)])
@@ -123,7 +121,7 @@ class Monitor:
             self._reloader.stop()
             self._worker.obey([], STOPPING)
             self._writer.settle()
-            self._delivery.stop()
+            self._publisher.stop()
             self._writer.stop()
         failed = [error for line in self._setup.lines if (error := line.error)]
         if failed:
@@ -135,18 +133,18 @@ class Monitor:
         self._writer.notify()
         for line in self._setup.lines:
             self._worker.begin(line)
-        self._delivery.start()
+        self._publisher.start()
         for line in self._setup.lines:
             self._worker.listen(line)
         if self._metrics:
             self._metrics.start()
-        self._tell_status()
-        self._notifier.ready()
+        self._send_status()
+        self._notifier.send("READY=1")
 
     def _work(self) -> None:
         next_health_s = next_feed_s = next_status_s = time.monotonic()
         while not self._stopping:
-            was_over = self._is_over()  # before this turn, which tells of it
+            was_over = self._is_over()  # before this turn, which publishes its last decision
             self._worker.woken.wait(TURN_S)
             self._worker.woken.clear()
             self._worker.obey(self._setup.lines, NO_MACHINE)
@@ -159,17 +157,17 @@ class Monitor:
                 self._publish_health()
                 next_health_s = now_s + self._setup.config.health_interval_s
             if now_s >= next_status_s:
-                self._tell_status()
+                self._send_status()
                 next_status_s = now_s + STATUS_S
             if self._worker.is_alive() and self._feed_every_s is not None and now_s >= next_feed_s:
-                self._notifier.watchdog()
+                self._notifier.send("WATCHDOG=1")
                 next_feed_s = now_s + self._feed_every_s
             if self._birth.is_due():
                 self._outbox.repeat_retained()
-                self._delivery.flush()
+                self._publisher.flush()
             self._reload()
             if all(line.is_lost for line in self._setup.lines) and (error := self._setup.lines[0].retry.error):
-                raise error  # exit code 1: systemd starts the daemon again
+                raise error  # exit code 1: systemd restarts the daemon
             if was_over and self._is_over():
                 return
 
@@ -177,7 +175,7 @@ class Monitor:
         return all(line.ring.ended for line in self._setup.lines)
 
     def _reload(self) -> None:
-        """Begin a reload that was asked for, and apply one that is ready."""
+        """Start a requested reload, and apply one that is finished."""
         if self._reloader.begin(self._setup):
             self._notifier.reloading()
         ended, setup = self._reloader.finish()
@@ -188,20 +186,16 @@ class Monitor:
         else:
             self._adopt(setup)
         self._publish_health()
-        self._tell_status()
-        self._notifier.ready()
-        self._answer(lambda path: write_answer(path, Answer(self._reloader.began_s, self._reloader.problem)))
-
-    def _answer(self, change: Callable[[Path], object]) -> None:
-        """Change the answer for whoever asks for reloads, if there is a place for one."""
+        self._send_status()
+        self._notifier.send("READY=1")
         if self._answer_path is not None:
             try:
-                change(self._answer_path)
-            except OSError as error:  # who asked waits in vain, and we go on
+                write_answer(self._answer_path, Answer(self._reloader.began_s, self._reloader.problem))
+            except OSError as error:  # `aegan-monitor reload` waits until its time limit; the monitor goes on
                 log.warning("%s: cannot be written (%s)", self._answer_path, error.strerror)
 
     def _adopt(self, setup: Setup) -> None:
-        """Go over to another setup: lines that are in both run on, untouched."""
+        """Apply another setup: lines that are in both keep running."""
         before, self._setup = self._setup, setup
         gone = [line for line in before.lines if line not in setup.lines]
         new = [line for line in setup.lines if line not in before.lines]
@@ -216,11 +210,12 @@ class Monitor:
             self._worker.begin(line)
             self._worker.listen(line)
         if not setup.has_broker_of(before):
-            self._delivery.hand_over(self._make_publisher(setup))
+            settings, retry_s = self._find_connection(setup)
+            self._publisher.reconfigure(settings, retry_s=retry_s)
         logging.getLogger().setLevel(setup.config.log_level.upper())
-        log.info("reloaded: %s", setup.tell_changes(before))
+        log.info("reloaded: %s", setup.describe_changes(before))
 
-    def _make_publisher(self, setup: Setup) -> MqttPublisher:
+    def _find_connection(self, setup: Setup) -> tuple[ConnectionSettings, tuple[float, float]]:
         mqtt, home_assistant = setup.config.mqtt, setup.config.home_assistant
         listeners = {self._topics.name("command", "+"): self._commands.hear} if mqtt.commands.enabled else {}
         if home_assistant.discovery:
@@ -228,7 +223,7 @@ class Monitor:
         settings = ConnectionSettings(
             endpoint=setup.connection, protocol=mqtt.protocol, topics=self._topics, listeners=listeners, keepalive_s=mqtt.keepalive_s
         )
-        return MqttPublisher(settings, self._outbox, retry_s=(min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s))
+        return settings, (min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s)
 
     def _publish_health(self) -> None:
         self._wake(self._outbox.put(self._topics.message(self._health.make(now()))))
@@ -238,10 +233,10 @@ class Monitor:
         if news.to_write:
             self._writer.notify()
         if news.to_send:
-            self._delivery.flush()
+            self._publisher.flush()
 
-    def _tell_status(self) -> None:
-        """One line for `systemctl status`, if it is news."""
-        if (status := self._health.tell()) != self._status:
+    def _send_status(self) -> None:
+        """Send the line for `systemctl status` if it has changed."""
+        if (status := self._health.describe()) != self._status:
             self._status = status
             self._notifier.status(status)

@@ -1,4 +1,4 @@
-"""Reloads the configuration while the daemon runs: a thread of its own builds the new parts."""
+"""Reloads the configuration while the daemon runs: a separate thread builds the new parts."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ class Reloader:
     """
 
     def __init__(self, make: Callable[[Setup], Setup], clock: Callable[[], float] = time.monotonic) -> None:
-        """Store; `make` reads the configuration anew and builds on the setup that runs."""
+        """`make` reads the configuration again, and reuses parts of the running setup."""
         self.problem = ""
         self.began_s = 0.0
         self._clock = clock
@@ -38,7 +38,7 @@ class Reloader:
         if self._thread is not None or not self._wanted:
             return False
         self._wanted = False
-        self.began_s = self._clock()  # behind the line above: a request in between is served twice rather than never
+        self.began_s = self._clock()  # after the line above: a request in between is then served twice, not lost
         self._thread = threading.Thread(target=self._run, args=(setup,), name="reload", daemon=True)
         self._thread.start()
         return True

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 log = logging.getLogger(__name__)
 
-_TIMEOUT_S = 1.0  # a service manager that does not read must not stop the line
+_TIMEOUT_S = 1.0  # a service manager that does not read must not block the monitor
 
 
 class Notifier:
@@ -17,30 +17,19 @@ class Notifier:
     """
 
     def __init__(self, address: str | None) -> None:
-        """Store; `address` is a path, or `@name` for a socket in the abstract namespace."""
+        """`address` is a path, or `@name` for a socket in the abstract namespace."""
         self._address = address
 
-    def ready(self) -> None:
-        """The service has started."""
-        self._send("READY=1")
-
     def reloading(self) -> None:
-        """A reload has begun; `ready` ends it. systemd 253 and newer require the time."""
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        """A reload has begun; `READY=1` ends it. systemd 253 and newer require the time."""
+        self.send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def status(self, text: str) -> None:
         """One line for `systemctl status`."""
-        self._send("STATUS=" + " ".join(text.split()))
+        self.send("STATUS=" + " ".join(text.split()))
 
-    def stopping(self) -> None:
-        """The service is about to end."""
-        self._send("STOPPING=1")
-
-    def watchdog(self) -> None:
-        """The service is alive."""
-        self._send("WATCHDOG=1")
-
-    def _send(self, text: str) -> None:
+    def send(self, text: str) -> None:
+        """Send an assignment: `READY=1`, `WATCHDOG=1`, `STOPPING=1`."""
         if not self._address:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address

@@ -1,4 +1,4 @@
-"""One turn of the line: from each machine's ring to the outbox; in the main thread."""
+"""Moves the sound of each machine from its ring through its pipeline to the outbox; in the main thread."""
 
 import logging
 import threading
@@ -16,9 +16,10 @@ from aegan_monitor.outbox.event_queue import News
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.runtime import Line
-from aegan_monitor.service.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
+
+LISTENS = frozenset({"ok", "starting"})  # any other state is a reported fault, which a restart would not mend
 
 
 class Worker:
@@ -37,12 +38,13 @@ class Worker:
         shelf_clock: Callable[[], float],
         notify: Callable[[News], object] = lambda _: None,
     ) -> None:
-        """Store; the watchdog uses `clock`, a shelf `shelf_clock`, both in seconds; `notify` gets what each `put` returns."""
+        """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds; `notify` gets what each `put` returns."""
         self.woken = threading.Event()
         self._topics, self._outbox, self._commands, self._notify = topics, outbox, commands, notify
         self._clock, self._shelf_clock = clock, shelf_clock
         commands.notify = self.woken.set
-        self._watchdog, self._late = Watchdog(), frozenset[str]()
+        self._due_s: dict[str, float] = {}  # by when each machine has to decide, or to report a sensor fault
+        self._late: set[str] = set()
 
     def begin(self, line: Line) -> None:
         """Give a machine the record of its alarm, and publish its state before the first decision."""
@@ -51,14 +53,14 @@ class Worker:
         self._publish(line, line.machine.begin(now(), self._shelf_clock(), record))
 
     def listen(self, line: Line) -> None:
-        """Start its supervisor, and expect signs of life."""
-        self._watchdog.watch(line.machine.name, line.deadline_s, self._clock())
+        """Start its supervisor, and expect a decision or a sensor fault within its deadline."""
+        self._due_s[line.machine.name] = self._clock() + line.deadline_s
         line.ring.notify = self.woken.set
         line.supervisor.start()
 
     def end(self, line: Line) -> None:
-        """Expect nothing more of a machine that a reload has taken out of service; its record stays."""
-        self._watchdog.forget(line.machine.name)
+        """Drop the deadline of a machine that a reload has removed; its record stays."""
+        del self._due_s[line.machine.name]
         self.store(line)
 
     def store(self, line: Line) -> None:
@@ -88,17 +90,17 @@ class Worker:
         if run is not None:
             self.woken.set()  # there may be more
         payloads = [] if run is None else line.hear(run, now(), self._shelf_clock())
-        sensor = line.sensor()  # which may be that it has ended, behind its last decision
+        sensor = line.sensor()  # which may be that it has ended, after its last decision
         self._publish(line, [*payloads, *machine.sense(sensor, now()), *machine.look(now(), self._shelf_clock())])
-        decided = any(isinstance(payload, Score) for payload in payloads)
-        self._watchdog.see(machine.name, self._clock(), decided=decided, sensor=sensor.state)
+        if sensor.state not in LISTENS or any(isinstance(payload, Score) for payload in payloads):
+            self._due_s[machine.name] = self._clock() + line.deadline_s
 
     def is_alive(self) -> bool:
-        """Whether every machine is judged or its sensor's fault published in time; one that is not is logged once."""
-        late = self._watchdog.find_late(self._clock())
-        for name in late.keys() - self._late:
-            log.error("%s: its sensor is well, but nothing was decided for %.0f s; systemd's watchdog is not fed", name, late[name])
-        self._late = frozenset(late)
+        """Whether every machine has decided, or reported a sensor fault, within its deadline; one that has not is logged once."""
+        late = {name for name, due_s in self._due_s.items() if self._clock() > due_s}
+        for name in late - self._late:
+            log.error("%s: its sensor works, but no decision came within its deadline; systemd's watchdog is not fed", name)
+        self._late = late
         return not late
 
     def _publish(self, line: Line, payloads: list[Payload], *, is_last: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Tries the way to the broker stage by stage, for `aegan-monitor check`; it publishes empty or blank messages on topics of its own."""
+"""Tests the connection to the broker stage by stage, for `aegan-monitor check`, with empty or blank messages on separate topics."""
 
 import contextlib
 import socket
@@ -16,7 +16,7 @@ TIMEOUT_S = 5.0
 
 
 class BrokerProbe:
-    """One visit to the broker, under a client id of its own: it does not disconnect a running daemon."""
+    """One visit to the broker, with a separate client id, so that a running daemon stays connected."""
 
     def __init__(
         self,
@@ -42,33 +42,33 @@ class BrokerProbe:
         self._protocol, self._permissions, self._commands, self._timeout_s = protocol, permissions, commands, timeout_s
         self._largest_bytes = largest_bytes
 
-    def run(self, tell: Callable[[str], object], *, logs_in: bool = True) -> None:
+    def run(self, report: Callable[[str], object], *, logs_in: bool = True) -> None:
         """Report each stage's verdict: on the way to the broker up to the first that fails, then, if it `logs_in`, of every permission.
 
         Raises:
             PublishError: Stages failed: which, and why, one a line.
         """
         if self._endpoint.warning:
-            tell(f"warning: {self._endpoint.warning}")
-        self._try("DNS", self._resolve, tell)
-        self._try("TCP", self._reach, tell)
+            report(f"warning: {self._endpoint.warning}")
+        self._try("DNS", self._resolve, report)
+        self._try("TCP", self._reach, report)
         if self._endpoint.tls is not None:
-            self._try("TLS", self._shake_hands, tell)
+            self._try("TLS", self._shake_hands, report)
         if logs_in:
-            with contextlib.closing(BrokerVisit(self._endpoint, self._protocol, self._timeout_s, self._check_topic)) as visit:
-                self._try("MQTT", visit.connect, tell)
-                self._try_permissions(visit, tell)
+            with contextlib.closing(BrokerVisit(self._endpoint, self._protocol, self._timeout_s)) as visit:
+                self._try("MQTT", partial(visit.connect, self._check_topic), report)
+                self._try_permissions(visit, report)
 
-    def _try_permissions(self, visit: BrokerVisit, tell: Callable[[str], object]) -> None:
+    def _try_permissions(self, visit: BrokerVisit, report: Callable[[str], object]) -> None:
         stages = [(permission.stage, partial(visit.publish, permission)) for permission in self._permissions]
         if self._largest_bytes:
             stages.append(("largest message", partial(visit.publish_largest, self._check_topic, self._largest_bytes)))
         if self._commands is not None:
-            stages.append(("permission to subscribe", partial(visit.subscribe, *self._commands)))
+            stages.append(("permission to subscribe", partial(visit.try_subscription, *self._commands)))
         failures = []
         for name, stage in stages:
             try:
-                self._try(name, stage, tell)
+                self._try(name, stage, report)
             except PublishError as error:
                 failures.append(str(error))
                 if visit.ended:
@@ -80,10 +80,10 @@ class BrokerProbe:
     def _check_topic(self) -> str:
         return next(iter(self._permissions[0].grants))
 
-    def _try(self, name: str, stage: Callable[[], str], tell: Callable[[str], object]) -> None:
+    def _try(self, name: str, stage: Callable[[], str], report: Callable[[str], object]) -> None:
         where = f"MQTT broker {self._endpoint.host}:{self._endpoint.port}"
         try:
-            tell(f"{where}: {name}: {stage()}")
+            report(f"{where}: {name}: {stage()}")
         except PublishError as error:
             raise PublishError(f"{where}: {name}: {error}") from error
         except OSError as error:

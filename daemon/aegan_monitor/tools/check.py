@@ -18,31 +18,31 @@ from aegan_monitor.detection.golden import StageCheck, require_golden
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.policy import ThresholdPolicy
 from aegan_monitor.errors import AeganError, CaptureError
-from aegan_monitor.homeassistant.discovery import list_trials
+from aegan_monitor.homeassistant.discovery import discover, list_trials
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.endpoint import add_secrets, locate
 from aegan_monitor.service.runtime import choose_score, make_capture
 from aegan_monitor.tools.broker_probe import BrokerProbe
 from aegan_monitor.tools.broker_visit import Permission
-from aegan_monitor.tools.largest_message import estimate_largest_bytes
 
-Tell = Callable[[str], object]
+Report = Callable[[str], object]
 LISTEN_S = 1.0
+NODE_BYTES, MACHINE_BYTES = 2100, 540  # at most: the JSON of any payload, and what each machine adds to the health of the node
 _T = TypeVar("_T")
 
 
-def check_bundle(folder: Path, inference: InferenceConfig, tell: Tell, *, verbose: bool = False) -> None:
+def check_bundle(folder: Path, inference: InferenceConfig, report: Report, *, verbose: bool = False) -> None:
     """Load a bundle, replay its golden recording here, and print what it alarms on.
 
     Raises:
         BundleError, InferenceError: As the parts raise.
     """
-    bundle = open_bundle(folder, tell)
-    prove_bundle(bundle, inference, tell, verbose=verbose)
-    tell(ThresholdPolicy(bundle.record, bundle.record.score).describe())
+    bundle = open_bundle(folder, report)
+    prove_bundle(bundle, inference, report, verbose=verbose)
+    report(ThresholdPolicy(bundle.record, bundle.record.score).describe())
 
 
-def open_bundle(folder: Path, tell: Tell) -> Bundle:
+def open_bundle(folder: Path, report: Report) -> Bundle:
     """Load a bundle and print what it is.
 
     Raises:
@@ -52,11 +52,11 @@ def open_bundle(folder: Path, tell: Tell) -> Bundle:
     record = bundle.record
     made = record.provenance
     trained = f"{made.n_epochs} epochs on {made.n_training_clips} clips"
-    tell(f"{folder}: {record.machine_type}, {record.network.preset}, {trained}, its own score is {record.score}")
+    report(f"{folder}: {record.machine_type}, {record.network.preset}, {trained}, its own score is {record.score}")
     return bundle
 
 
-def prove_bundle(bundle: Bundle, inference: InferenceConfig, tell: Tell, *, verbose: bool = False) -> None:
+def prove_bundle(bundle: Bundle, inference: InferenceConfig, report: Report, *, verbose: bool = False) -> None:
     """Replay its golden recording here, through every graph; `verbose` prints every stage.
 
     Raises:
@@ -64,10 +64,10 @@ def prove_bundle(bundle: Bundle, inference: InferenceConfig, tell: Tell, *, verb
         InferenceError: No runtime, or a required provider is not in use.
     """
     session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
-    tell(f"provider: {session.provider} (asked for: {', '.join(session.requested)})")
-    checks = require_golden(bundle, session, tell=lambda check: tell(_describe(check)) if verbose else None)
+    report(f"provider: {session.provider} (asked for: {', '.join(session.requested)})")
+    checks = require_golden(bundle, session, tell=lambda check: report(_describe(check)) if verbose else None)
     worst = max(checks, key=lambda check: check.deviation / check.tolerance)
-    tell(f"golden check passed (nearest to its bound: {worst.stage}, {worst.deviation:.1e} of {worst.tolerance:g})")
+    report(f"golden check passed (nearest to its bound: {worst.stage}, {worst.deviation:.1e} of {worst.tolerance:g})")
 
 
 def _describe(check: StageCheck) -> str:
@@ -81,55 +81,55 @@ class _Verdicts:
         exit_code: Of the most serious failure; 0 without one.
     """
 
-    def __init__(self, tell_failure: Callable[[AeganError], object]) -> None:
+    def __init__(self, report_failure: Callable[[AeganError], object]) -> None:
         self.exit_code = 0
-        self._tell_failure = tell_failure
+        self._report_failure = report_failure
 
     def attempt(self, stage: Callable[[], _T]) -> _T | None:
         """The result of the stage; None if it failed, after reporting why."""
         try:
             return stage()
         except AeganError as error:
-            self._tell_failure(error)
+            self._report_failure(error)
             self.exit_code = max(self.exit_code, error.exit_code)
             return None
 
 
-def check_configuration(path: Path, tell: Tell, tell_failure: Callable[[AeganError], object], *, verbose: bool = False) -> int:
+def check_configuration(path: Path, report: Report, report_failure: Callable[[AeganError], object], *, verbose: bool = False) -> int:
     """Check a configuration, all its bundles and captures, and the connection to its broker; returns the exit code.
 
     Raises:
         ConfigError: The configuration itself is wrong.
     """
     config = load_config(path)
-    tell(f"{path}: configuration is valid: node {config.node}, {len(config.machines)} machine(s)")
-    verdicts = _Verdicts(tell_failure)
+    report(f"{path}: configuration is valid: node {config.node}, {len(config.machines)} machine(s)")
+    verdicts = _Verdicts(report_failure)
     bundles: dict[str, Bundle | None] = {}
     for machine in config.machines:
         folder = os.path.realpath(machine.bundle)  # unlike Path.resolve it is content with a link to itself
         if folder not in bundles:
-            bundles[folder] = bundle = verdicts.attempt(partial(open_bundle, machine.bundle, tell))
+            bundles[folder] = bundle = verdicts.attempt(partial(open_bundle, machine.bundle, report))
             if bundle:
-                verdicts.attempt(partial(prove_bundle, bundle, config.inference, tell, verbose=verbose))
+                verdicts.attempt(partial(prove_bundle, bundle, config.inference, report, verbose=verbose))
                 verdicts.attempt(partial(require_streamable, bundle))
         if bundle := bundles[folder]:
-            verdicts.attempt(partial(check_score, machine, bundle, tell))
-        verdicts.attempt(partial(check_capture, machine, bundle, tell))
-    check_broker(config, verdicts, tell)
+            verdicts.attempt(partial(check_score, machine, bundle, report))
+        verdicts.attempt(partial(check_capture, machine, bundle, report))
+    check_broker(config, verdicts, report)
     return verdicts.exit_code
 
 
-def check_score(machine: MachineConfig, bundle: Bundle, tell: Tell) -> None:
+def check_score(machine: MachineConfig, bundle: Bundle, report: Report) -> None:
     """Print what raises the alarm of a machine.
 
     Raises:
         ConfigError: The bundle has no such score.
     """
     policy = ThresholdPolicy(bundle.record, choose_score(machine, bundle), machine.alarm.quantile, machine.alarm.margin)
-    tell(f"{machine.name}: {policy.describe()}")
+    report(f"{machine.name}: {policy.describe()}")
 
 
-def check_broker(config: MonitorConfig, verdicts: _Verdicts, tell: Tell) -> None:
+def check_broker(config: MonitorConfig, verdicts: _Verdicts, report: Report) -> None:
     """Check the broker up to the permissions to publish and to receive commands; without secrets or certificates as far as possible."""
     located = locate(config.mqtt, config.node)
     complete = verdicts.attempt(partial(add_secrets, located, config.mqtt))
@@ -144,7 +144,7 @@ def check_broker(config: MonitorConfig, verdicts: _Verdicts, tell: Tell) -> None
         commands,
         largest_bytes=estimate_largest_bytes(config),
     )
-    verdicts.attempt(lambda: probe.run(tell, logs_in=has_certificates and complete is not None))
+    verdicts.attempt(lambda: probe.run(report, logs_in=has_certificates and complete is not None))
 
 
 def list_permissions(config: MonitorConfig) -> list[Permission]:
@@ -157,14 +157,22 @@ def list_permissions(config: MonitorConfig) -> list[Permission]:
     return found
 
 
-def check_capture(machine: MachineConfig, bundle: Bundle | None, tell: Tell) -> None:
+def estimate_largest_bytes(config: MonitorConfig) -> int:
+    """Topic and payload of the largest message that the daemon sends, in bytes: the node's health, or an entity for discovery."""
+    topics, machines = Topics(config.mqtt.base_topic, config.node), [machine.name for machine in config.machines]
+    health = len(topics.name("health")) + NODE_BYTES + sum(MACHINE_BYTES + len(machine) for machine in machines)
+    discovered = discover(topics, machines, config.home_assistant.prefix) if config.home_assistant.discovery else []
+    return max(health, *(len(message.topic) + len(message.payload) for message in discovered))
+
+
+def check_capture(machine: MachineConfig, bundle: Bundle | None, report: Report) -> None:
     """Open the machine's capture and print its level; without a bundle a recording may have any rate.
 
     Raises:
         CaptureError: It cannot be opened, or delivers digital silence or one constant value.
     """
     if machine.capture.kind == "stdin":
-        tell(f"{machine.name}: capture is standard input, which is not read here")
+        report(f"{machine.name}: capture is standard input, which is not read here")
         return
     rate_of_recording_hz = find_rate_hz(machine.capture.paths[0]) if machine.capture.kind == "file" and not bundle else None
     features = bundle.record.features if bundle else FeatureParameters()
@@ -182,7 +190,7 @@ def check_capture(machine: MachineConfig, bundle: Bundle | None, tell: Tell) -> 
     level = measure_level(np.concatenate(heard))
     if level.is_constant:
         raise CaptureError(f"{machine.name}: {capture.describe()}: expected sound, found {level}")
-    tell(
+    report(
         f"{machine.name}: hears {capture.describe()}, level {level.rms_dbfs:.1f} dBFS, peak {level.peak_dbfs:.1f} dBFS"
         + (f", {level.warning}: no sound, check the microphone" if level.warning else "")
     )

@@ -23,14 +23,14 @@ _CLEAR_LINE = "\x1b[K"
 
 
 def describe_device(device: InputDevice) -> str:
-    """One line for people; what nobody has asked the device yet is left out."""
+    """One line for people; values that the sound server does not report are left out."""
     channels = [f"{device.n_channels} channel(s)"] if device.n_channels else []
     rate = [f"{device.default_sample_rate_hz:g} Hz"] if device.default_sample_rate_hz else []
     if 0 < device.default_sample_rate_hz < FeatureParameters().sample_rate_hz:
         rate.append(f"nothing above {device.default_sample_rate_hz / 2:g} Hz can be heard")
     marks = ["default"] * device.is_default + ["what is played, no microphone"] * device.is_monitor
-    told = f"  ({', '.join(marks)})" if marks else ""
-    return f"{device.identity}  {device.name}: {', '.join([*channels, *rate, device.host_api])}{told}"
+    marked = f"  ({', '.join(marks)})" if marks else ""
+    return f"{device.identity}  {device.name}: {', '.join([*channels, *rate, device.host_api])}{marked}"
 
 
 def choose_devices(devices: Sequence[InputDevice], wanted: str | None) -> list[InputDevice]:
@@ -58,7 +58,7 @@ class _Channel:
 
 
 def meter_rate_hz(device: InputDevice) -> int:
-    """The device's own rate; 48 kHz where nobody has asked it yet."""
+    """The device's own rate; 48 kHz if the sound server does not report it."""
     return round(device.default_sample_rate_hz) or 48_000
 
 
@@ -74,15 +74,15 @@ class Meter:
         self,
         devices: Sequence[InputDevice],
         n_channels: int,
-        tell: Callable[[str], object],
+        show: Callable[[str], object],
         *,
         redraws: bool,
         interval_s: float,
         capture: Callable[[InputDevice, int], Capture] = capture_channel,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Store; a terminal `redraws` its lines, else each interval tells new ones."""
-        self._tell, self._redraws, self._interval_s, self._clock = tell, redraws, interval_s, clock
+        """With `redraws` the lines are overwritten, otherwise each interval prints new ones."""
+        self._print, self._redraws, self._interval_s, self._clock = show, redraws, interval_s, clock
         self._stopping = False  # no Event, see stop_on_signals
         self._channels = []
         for device in devices:
@@ -106,7 +106,7 @@ class Meter:
             while self._clock() < until_s and self._wait(min(self._interval_s, until_s - self._clock())):
                 lines = self._redraw(first=first) if self._redraws else self._name_each()
                 for line in lines:
-                    self._tell(line)
+                    self._print(line)
                 first = False
         finally:
             stop_all([channel.supervisor for channel in self._channels])

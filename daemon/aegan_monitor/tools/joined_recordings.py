@@ -45,7 +45,7 @@ class JoinedRecordings:
         path, offset_s = self.find(end_sample)
         return f"{end_sample / self.sample_rate_hz:9.2f} s  {show_path(path)} at {format_offset(offset_s)}"
 
-    def read(self, tell: Callable[[str], object]) -> Iterator[Run]:
+    def read(self, report: Callable[[str], object]) -> Iterator[Run]:
         """The sound of the stream. Silence of STUCK_S or longer is left out as a microphone's is, and a gap follows it.
 
         Raises:
@@ -59,7 +59,7 @@ class JoinedRecordings:
                 n_stuck = round(detector.stuck_s * self.sample_rate_hz)
                 if detector.stuck_s >= STUCK_S:
                     if not self._after_gap:
-                        tell(f"{self.describe_place(self.n_samples - n_stuck + 1)}  sensor silent: not scored until sound comes again")
+                        report(f"{self.describe_place(self.n_samples - n_stuck + 1)}  sensor silent: not scored until sound comes again")
                     self._after_gap = True
                     continue
                 start_sample = self.n_samples - n_stuck - sum(map(len, sound))

@@ -1,4 +1,4 @@
-"""Recordings through the same line as live sound: as one stream, or each as a clip of its own."""
+"""Recordings through the same line as live sound: as one stream, or each as a separate clip."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ class Replay:
 
     Attributes:
         channel: Channel of the files, from 0; None expects files of one channel.
-        tell: Takes a line of the result.
+        report: Takes a line of the result.
         warn: Takes the error of a file that is refused; the others are replayed.
         record: Takes one JSON object a clip or decision.
         terminal: Where the progress is shown, if it is a terminal.
@@ -38,19 +38,19 @@ class Replay:
     score: str
     alarm: AlarmConfig
     channel: int | None
-    tell: Write
+    report: Write
     warn: Callable[[AeganError], object]
     record: Write
     terminal: TextIO
     n_refused: int = field(default=0, init=False)
 
     def clips(self, paths: Sequence[Path]) -> int:
-        """Score each recording as one clip of its own; the exit code, 1 where one was refused."""
+        """Score each recording as one clip; the exit code, 1 where one was refused."""
         fields = self.bundle.record
         pipeline = Pipeline(fields, self.bundle.reference, self.session)
         policy = ThresholdPolicy(fields, self.score, self.alarm.quantile, self.alarm.margin)
         progress = Progress(self.terminal, len(paths))
-        self.tell(policy.describe())
+        self.report(policy.describe())
         n_clips = n_exceeded = 0
         for place, path in enumerate(paths):
             progress.show(place)
@@ -67,9 +67,9 @@ class Replay:
             n_clips += 1
             n_exceeded += exceeded
             progress.clear()
-            self.tell(f"{scores[self.score]:10.4g}  {'exceeded' if exceeded else 'normal':<8}  {show_path(path)}")
+            self.report(f"{scores[self.score]:10.4g}  {'exceeded' if exceeded else 'normal':<8}  {show_path(path)}")
             self.record(json.dumps({"file": str(path), "scores": scores, "exceeded": exceeded}, allow_nan=False))
-        self.tell(f"{n_exceeded} of {n_clips} clips exceeded the threshold")
+        self.report(f"{n_exceeded} of {n_clips} clips exceeded the threshold")
         return EXIT_FAILED if self.n_refused else 0
 
     def stream(self, paths: Sequence[Path]) -> int:
@@ -92,9 +92,9 @@ class Replay:
             return EXIT_FAILED  # a line for each was printed
         progress = Progress(self.terminal, sum(sizes[path] for path in paths))
 
-        def tell(line: str) -> None:
+        def report(line: str) -> None:
             progress.clear()
-            self.tell(line)
+            self.report(line)
 
         def refuse(error: CaptureError) -> None:
             progress.clear()
@@ -103,7 +103,7 @@ class Replay:
         source = JoinedRecordings(paths, rate, self.channel, refuse)
         counts = dict.fromkeys(("decisions", "exceeded", "alarms"), 0)
         n_unbroken = n_longest = 0
-        for run in source.read(tell):
+        for run in source.read(report):
             progress.show(run.start_sample)
             if run.after_gap:
                 pipeline.reset(run.start_sample)
@@ -117,7 +117,7 @@ class Replay:
                 for transition in outcome.transitions:
                     if transition.event:
                         counts["alarms"] += transition.event == "raised"
-                        tell(self._describe_event(transition.event, outcome, source))
+                        report(self._describe_event(transition.event, outcome, source))
                 self._record_decision(outcome, judge.record.process, source)
         progress.clear()
         if counts["decisions"] == 0:
@@ -126,8 +126,8 @@ class Replay:
                 f"{source.describe()}: expected at least {least_s:.2f} s of sound without a pause for one decision, "
                 f"found {n_longest / rate:.2f} s (length {source.n_samples / rate:.2f} s); name more recordings, or use --clips"
             )
-        told = ", ".join(f"{n} {what}" for what, n in counts.items())
-        self.tell(f"{source.n_samples / rate:.1f} s of sound, {told}; ends {judge.record.process}")
+        counted = ", ".join(f"{n} {what}" for what, n in counts.items())
+        self.report(f"{source.n_samples / rate:.1f} s of sound, {counted}; ends {judge.record.process}")
         return EXIT_FAILED if self.n_refused else 0
 
     def _refuse(self, error: CaptureError) -> None:

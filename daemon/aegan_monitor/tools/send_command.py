@@ -1,26 +1,23 @@
 """Sends an operator's command (acknowledge, shelve, ...) to a running daemon over MQTT, and waits for the answer."""
 
-import threading
+import contextlib
 import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.client import MQTTMessage
 from pydantic import ValidationError
 
 from aegan_monitor.config.model import MonitorConfig
 from aegan_monitor.errors import AeganError, ConfigError, PublishError, UsageError
 from aegan_monitor.messages.payloads import Command, CommandName, Result
 from aegan_monitor.messages.topics import Topics
-from aegan_monitor.mqtt.client import ADVICE, connect, make_client
 from aegan_monitor.mqtt.endpoint import explain, make_endpoint
-
-KEEPALIVE_S = 30
+from aegan_monitor.tools.broker_visit import BrokerVisit
 
 
 def make_command(name: CommandName, by: str, reason: str, hours: float | None) -> Command:
-    """The message, with an id of its own.
+    """The message, with a new id.
 
     Raises:
         UsageError: A text is too long, or the shelf is.
@@ -44,46 +41,32 @@ def send_command(config: MonitorConfig, machine: str, command: Command, timeout_
         raise ConfigError("mqtt.commands.enabled: is false, so the daemon takes no commands; set it to true and reload the daemon")
     topics = Topics(config.mqtt.base_topic, config.node)
     endpoint = make_endpoint(config.mqtt, config.node)
-    endpoint = replace(endpoint, client_id=f"{endpoint.client_id}-{command.id}")
-    where = f"MQTT broker {endpoint.host}:{endpoint.port}"
-    answered = threading.Event()
-    refusals: list[str] = []
-    answers: list[Result] = []
-
-    def on_connect(client: Client, _: object, __: ConnectFlags, reason: ReasonCode, ___: Properties | None) -> None:
-        if reason.is_failure:
-            refusals.append(f"{where}: refused the connection ({reason}): {ADVICE.get(str(reason), 'see its log')}")
-            answered.set()
-        else:
-            client.subscribe(topics.name("result", machine), qos=1)
-
-    def on_subscribe(client: Client, *_: object) -> None:
-        client.publish(topics.name("command", machine), command.model_dump_json(exclude_none=True), qos=1)
-
-    def on_message(_: Client, __: object, message: MQTTMessage) -> None:
-        try:
-            result = Result.model_validate_json(message.payload)
-        except ValidationError:
-            return  # not an answer of a daemon
-        if result.id == command.id:
-            answers.append(result)
-            answered.set()
-
-    client = make_client(endpoint, config.mqtt.protocol, timeout_s)
-    client.on_connect, client.on_subscribe, client.on_message = on_connect, on_subscribe, on_message
+    where, topic = f"MQTT broker {endpoint.host}:{endpoint.port}", topics.name("command", machine)
+    visit = BrokerVisit(replace(endpoint, client_id=f"{endpoint.client_id}-{command.id}"), config.mqtt.protocol, timeout_s)
     try:
-        connect(client, endpoint, KEEPALIVE_S)
+        with contextlib.closing(visit):
+            visit.connect()
+            visit.subscribe(topics.name("result", machine))
+            visit.send(topic, command.model_dump_json(exclude_none=True).encode())
+            visit.serve(lambda: any(read_results(visit.received, command)))
+    except PublishError as error:
+        raise PublishError(f"{where}: {error}") from error
     except OSError as error:
         raise PublishError(f"{where}: {explain(error, endpoint)}") from error
-    client.loop_start()
-    answered.wait(timeout_s)
-    client.disconnect()
-    client.loop_stop()
-    if answers:
-        return answers[0]
-    topic = topics.name("command", machine)
-    silence = f"{where}: no answer to {topic} within {timeout_s:g} s; check that the daemon runs, its machine's name, and its node"
-    raise PublishError(refusals[0] if refusals else silence)
+    for result in read_results(visit.received, command):
+        return result
+    raise PublishError(
+        f"{where}: no answer to {topic} within {timeout_s:g} s; check that the daemon runs, the name of the machine, and the node"
+    )
+
+
+def read_results(messages: Iterable[MQTTMessage], command: Command) -> Iterator[Result]:
+    """The daemon's answers to this command; other messages are left out."""
+    for message in messages:
+        with contextlib.suppress(ValidationError):
+            result = Result.model_validate_json(message.payload)
+            if result.id == command.id:
+                yield result
 
 
 def require_accepted(result: Result) -> None:

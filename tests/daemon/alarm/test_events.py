@@ -80,7 +80,7 @@ def test_a_shelf_suppresses_an_alarm_and_forgets_nothing(active: Story) -> None:
     assert active.kinds() == []
     active.decide(True)
     [event] = active.events()
-    assert (event.kind, event.active, event.cause) == ("unshelved", True, "its time is up")
+    assert (event.kind, event.active, event.cause) == ("unshelved", True, "the time of the shelf is over")
     assert (active.state.active, active.state.acknowledged, active.state.alarm_id) == (True, True, "id-0")
     assert active.state.shelved_until is None
     active.decide(False)

@@ -36,7 +36,7 @@ def test_an_unknown_reason_refuses_one_message(make: Make, caplog: pytest.LogCap
             peer.sendall(ACCEPTED)
             packets = [read_packet(stream) for _ in range(3)]
             peer.sendall(b"".join(answer(packet, code if b"id-1" in packet[1] else 0) for packet in packets))
-            wait_until(lambda: outbox.depth == 1, "an answer to each")
+            wait_until(lambda: outbox.measure().total == 1, "an answer to each")
             assert read_packet(stream)[1].endswith(b"online")
             assert publisher.connected
             publisher.stop(timeout_s=0.0)

@@ -112,7 +112,7 @@ def test_a_websocket_delivers_too(tmp_path: Path, make: Make) -> None:
         for i in range(200):
             put(outbox, make_event(i))
         publisher.start()
-        wait_until(lambda: outbox.depth == 0, "every acknowledgement")
+        wait_until(lambda: outbox.measure().total == 0, "every acknowledgement")
         subscriber.catch_up()
         assert sequences(subscriber) == list(range(200))
         publisher.stop()

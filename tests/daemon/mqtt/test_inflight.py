@@ -1,10 +1,8 @@
 """Messages in flight: their number, their age, and the match of each answer."""
 
 from aegan_monitor.messages.topics import Message
-from aegan_monitor.mqtt.inflight import MAX_BEHIND, InFlight
+from aegan_monitor.mqtt.inflight import InFlight
 from aegan_monitor.outbox.entry import Entry
-
-N_IDS = 65_535  # of MQTT: they begin again at 1
 
 
 def make_row(number: int) -> Entry:
@@ -35,17 +33,3 @@ def test_the_oldest_tells_how_long_the_broker_owes_an_answer() -> None:
     assert in_flight.waited_s(40.0) == 30.0
     in_flight.remove(1)
     assert in_flight.waited_s(40.0) == 10.0
-
-
-def test_an_id_that_comes_round_is_never_in_use() -> None:
-    """Sending stops before a packet id that is still in flight would be used again."""
-    in_flight = InFlight()
-    in_flight.add(1, row := make_row(7), 1, 0.0)
-    message_id = 1
-    while in_flight.has_room:
-        message_id = message_id % N_IDS + 1
-        in_flight.add(message_id, make_row(8), 0, 0.0)
-        assert in_flight.remove(message_id) is None
-    assert message_id == MAX_BEHIND < N_IDS
-    landed = in_flight.remove(1)
-    assert (landed and landed.row, in_flight.has_room) == (row, True)

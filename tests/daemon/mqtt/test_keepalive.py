@@ -63,7 +63,7 @@ def test_a_broker_that_acknowledges_nothing_is_left(make: Make, caplog: pytest.L
         publisher.stop(timeout_s=0.0)
     assert all(any(b"id-1" in body for body in bodies) for bodies in heard)
     assert caplog.messages.count(f"MQTT broker 127.0.0.1:{port} {told}") == 1
-    assert outbox.depth == 1
+    assert outbox.measure().total == 1
 
 
 def test_a_broker_that_wants_no_keep_alive_is_served(make: Make) -> None:

@@ -56,7 +56,7 @@ def test_a_broker_that_forgot_all_is_told_all_retained_state_again(broker: Mosqu
     put(outbox, make_alarm(active=False))
     put(outbox, make_alarm(active=True))
     publisher.flush()
-    wait_until(lambda: outbox.depth == 0, "every acknowledgement")
+    wait_until(lambda: outbox.measure().total == 0, "every acknowledgement")
     broker.kill()
     online = f"'{STATUS}', ... (6 bytes)"
     n_before = broker.log.count(online)
@@ -88,10 +88,10 @@ def test_what_is_put_during_an_outage_arrives_in_order(broker: Mosquitto, link: 
             put(outbox, make_alarm(active=i % 2 == 0))
             put(outbox, make_score(float(i)))
             publisher.flush()
-        assert outbox.depth == 102
+        assert outbox.measure().total == 102
         link.join()
         subscriber.wait_for(lambda message: message.topic.endswith("score"))
-        wait_until(lambda: outbox.depth == 0, "every acknowledgement")
+        wait_until(lambda: outbox.measure().total == 0, "every acknowledgement")
         subscriber.catch_up()
         assert sequences(subscriber) == list(range(100))
         assert subscriber.payloads("aegan/hall/pump/score") == [make_score(99.0).model_dump_json()]
@@ -110,12 +110,12 @@ def test_a_connection_that_breaks_under_load_loses_nothing(broker: Mosquitto, li
         for i in range(600):
             put(outbox, make_event(i))
         publisher.start()
-        wait_until(lambda: outbox.depth < 600, "the first acknowledgements")
+        wait_until(lambda: outbox.measure().total < 600, "the first acknowledgements")
         wait_until(lambda: not publisher.connected, "the loss of the connection")
-        n_before = outbox.depth
+        n_before = outbox.measure().total
         link.cut()
         link.join()
-        wait_until(lambda: outbox.depth == 0, "every acknowledgement")
+        wait_until(lambda: outbox.measure().total == 0, "every acknowledgement")
         subscriber.catch_up()
         arrived = sequences(subscriber)
     assert 100 < n_before < 500, "the wire broke amid the load"
@@ -137,7 +137,7 @@ def test_a_broker_that_is_down_at_start_is_no_error(broker: Mosquitto, make: Mak
     assert caplog.messages == [down]
     assert not publisher.connected
     broker.start()
-    wait_until(lambda: outbox.depth == 0, "the delivery")
+    wait_until(lambda: outbox.measure().total == 0, "the delivery")
     assert caplog.messages == [down, f"MQTT broker 127.0.0.1:{broker.port} accepted client 'aegan-hall' (MQTT 5)"]
     with Subscriber(broker.port) as subscriber:
         assert subscriber.wait_for(lambda message: message.topic.endswith("alarm")).retained
@@ -177,7 +177,7 @@ def test_what_a_broker_has_taken_and_lost_is_sent_again(broker: Mosquitto, link:
     for i in range(5):
         put(outbox, make_event(i))
     publisher.flush()
-    wait_until(lambda: outbox.depth == 0, "every acknowledgement")
+    wait_until(lambda: outbox.measure().total == 0, "every acknowledgement")
     link.cut()
     broker.kill()
     broker.start()

@@ -55,7 +55,7 @@ def test_a_topic_that_the_broker_refuses_is_parked_and_counted(
         publisher.start()
         subscriber.wait_for(lambda message: message.topic.endswith("alarm"))
         wait_until(lambda: outbox.measure().parked == (3 if protocol == "5" else 0), "the refusal")
-        wait_until(lambda: outbox.depth == (3 if protocol == "5" else 0), "an answer to each")
+        wait_until(lambda: outbox.measure().total == (3 if protocol == "5" else 0), "an answer to each")
         put(outbox, make_alarm(active=False))
         publisher.flush()
         subscriber.wait_for(lambda message: message.payload == make_alarm(active=False).model_dump_json())
@@ -78,7 +78,7 @@ def test_discovery_that_the_broker_refuses_is_told_once(tmp_path: Path, make: Ma
         outbox.put(message)
     publisher = make(broker.port, outbox)
     publisher.start()
-    wait_until(lambda: outbox.depth == 0, "an answer to each")
+    wait_until(lambda: outbox.measure().total == 0, "an answer to each")
     told = "(Not authorized): it is sent again every 1 to 10 minutes; check the broker's ACL"
     assert caplog.messages[1:] == [f"MQTT broker 127.0.0.1:{broker.port} refused a message on homeassistant/+/+/+/config {told}"]
     publisher.stop()
@@ -181,7 +181,7 @@ def test_what_a_broker_refuses_for_the_moment_it_is_offered_again(make: Make, ca
                     n_refused += reason != 0
                 wait_until(lambda n=n_refused: publisher.refused_total == n, "the refusals")  # type: ignore[misc]
                 clock.now_s += LONGEST_RETRIAL_S
-            wait_until(lambda: outbox.depth == 0, "the delivery")
+            wait_until(lambda: outbox.measure().total == 0, "the delivery")
             publisher.stop(timeout_s=0.0)
     refusals = [message for message in caplog.messages if "refused" in message]
     told = "(Quota exceeded): it is sent again every 1 to 10 minutes; see the log of the broker"
@@ -205,7 +205,7 @@ def test_a_result_that_is_refused_is_not_offered_again(make: Make) -> None:
                 peer.sendall(answer(read_packet(stream), reason))
             wait_until(lambda: publisher.problem, "the refusal")
             clock.now_s += 1000.0
-            assert (outbox.next(), outbox.depth) == (None, 0)
+            assert (outbox.next(), outbox.measure().total) == (None, 0)
             publisher.stop(timeout_s=0.0)
     told = "(Quota exceeded): it is not sent again on this connection; see the log of the broker"
     assert publisher.problem == f"refused a message on aegan/hall/pump/result {told}"

@@ -11,9 +11,9 @@ LIVE: tuple[Kind, ...] = ("score", "health", "alarm", "sensor", "status")
 def test_events_are_all_kept_in_order() -> None:
     """The outbox keeps every event, in order."""
     outbox = filled(*events(3))
-    assert (texts(outbox), outbox.depth) == (["e0", "e1", "e2"], 3)
+    assert (texts(outbox), outbox.measure().total) == (["e0", "e1", "e2"], 3)
     assert deliver(outbox) == ["e0", "e1", "e2"]
-    assert outbox.depth == 0
+    assert outbox.measure().total == 0
 
 
 def test_of_every_other_kind_the_newest_of_a_topic_is_kept() -> None:
@@ -44,9 +44,9 @@ def test_qos_0_is_done_when_sent_and_qos_1_when_acknowledged() -> None:
     outbox = filled(make_message("score", "s"), make_message("event", "e"))
     take(outbox)
     event = take(outbox)
-    assert (texts(outbox), outbox.depth) == ([], 1)
+    assert (texts(outbox), outbox.measure().total) == ([], 1)
     outbox.acknowledged(event.number)
-    assert outbox.depth == 0
+    assert outbox.measure().total == 0
 
 
 def test_what_was_in_flight_waits_again_in_its_old_place() -> None:
@@ -59,7 +59,7 @@ def test_what_was_in_flight_waits_again_in_its_old_place() -> None:
     outbox.put(make_message("event", "e4"))
     outbox.connection_lost()
     assert texts(outbox) == ["e0", "e1", "e2", "e3", "e4"]
-    assert outbox.depth == 3  # e0 and e2 have been acknowledged
+    assert outbox.measure().total == 3  # e0 and e2 have been acknowledged
     outbox.connected()
     assert deliver(outbox) == ["e0", "e1", "e2", "e3", "e4"]
 
@@ -157,7 +157,7 @@ def test_a_late_score_is_not_sent() -> None:
     outbox = filled(make_message("score", "s"), make_message("health", "h"), clock=clock)  # type: ignore[arg-type]
     clock.now_s += LATE_S["score"] + 0.1
     assert deliver(outbox) == ["h"]
-    assert (outbox.late_total, outbox.depth) == (1, 0)
+    assert (outbox.late_total, outbox.measure().total) == (1, 0)
 
 
 def test_results_are_all_kept_for_a_while_whether_anybody_hears_them() -> None:
@@ -178,4 +178,4 @@ def test_results_are_all_kept_for_a_while_whether_anybody_hears_them() -> None:
     assert [row.message.payload for row in outbox.everything().added] == [b"e"]
     clock.now_s += LATE_S["result"] + 0.1
     outbox.connected()
-    assert (take(outbox).message.payload, outbox.late_total, outbox.depth) == (b"e", 1, 1)
+    assert (take(outbox).message.payload, outbox.late_total, outbox.measure().total) == (b"e", 1, 1)

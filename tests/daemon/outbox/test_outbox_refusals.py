@@ -13,7 +13,7 @@ def test_a_refused_topic_is_parked_for_minutes() -> None:
     for n_refusals in range(3):
         outbox.refused(take(outbox).number, for_good=False)
         assert deliver(outbox) == (["state", "other"] if n_refusals == 0 else [])
-        assert (outbox.measure().parked, outbox.depth) == (2, 2)
+        assert (outbox.measure().parked, outbox.measure().total) == (2, 2)
         clock.now_s += wait_s - 0.1
         assert outbox.next() is None
         clock.now_s += 0.2
@@ -28,7 +28,7 @@ def test_a_refused_state_is_offered_again_unless_there_is_a_newer_one() -> None:
     outbox = filled(make_message("alarm", "a0"), make_message("sensor", "s0"), clock=clock)  # type: ignore[arg-type]
     for _ in range(2):
         outbox.refused(take(outbox).number, for_good=False)
-    assert (outbox.next(), outbox.depth) == (None, 0)
+    assert (outbox.next(), outbox.measure().total) == (None, 0)
     outbox.put(make_message("sensor", "s1"))
     assert deliver(outbox) == ["s1"]
     clock.now_s += FIRST_RETRIAL_S - 0.1
@@ -126,4 +126,4 @@ def test_a_message_that_is_wrong_in_itself_is_parked_for_good() -> None:
     outbox.connection_lost()
     outbox.connected()
     assert deliver(outbox) == ["e1"]
-    assert (outbox.measure().parked, outbox.depth) == (1, 1)
+    assert (outbox.measure().parked, outbox.measure().total) == (1, 1)

@@ -1,8 +1,12 @@
 """The store: committed data survives any end of the process, and damage is reported."""
 
 import contextlib
+import os
 import resource
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,17 +14,17 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.messages.topics import Message
+from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes
-from aegan_monitor.outbox.retained_topics import NO_CHANGES, TopicChanges
-from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, Stored, StoredEvent, StoreError
+from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, Stored, StoreError
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 TOPIC = "aegan/hall/pump/event"
 
 
-def stored(number: int, text: str = "e", topic: str = TOPIC) -> StoredEvent:
-    """An event row."""
-    return StoredEvent(number, 1_770_000_000.0 + number, Message(topic, f"{text}{number}".encode(), 1, False, "event"))
+def stored(number: int, text: str = "e", topic: str = TOPIC) -> Entry:
+    """An event."""
+    return Entry(number, Message(topic, f"{text}{number}".encode(), 1, False, "event"), 1_770_000_000.0 + number)
 
 
 NOTHING = Stored([], {}, frozenset())
@@ -28,15 +32,15 @@ NOTHING = Stored([], {}, frozenset())
 
 def write(
     store: Store,
-    added: list[StoredEvent],
+    added: list[Entry],
     removed: Iterable[int] = (),
     alarms: dict[str, bytes] | None = None,
-    topics: TopicChanges = NO_CHANGES,
+    topics: frozenset[str] | None = None,
     *,
-    anew: bool = False,
+    replaces: bool = False,
 ) -> None:
-    """Write one transaction."""
-    store.write(Changes(removed=list(removed), alarms=alarms or {}, topics=topics), added, anew=anew)
+    """One transaction."""
+    store.write(Changes(added, list(removed), alarms or {}, topics), replaces=replaces)
 
 
 @pytest.fixture
@@ -65,16 +69,16 @@ def test_what_was_written_is_there(store: Store, path: Path) -> None:
 
 
 def test_it_can_be_written_anew(store: Store) -> None:
-    """A full rewrite replaces events and topics and keeps records."""
-    write(store, [stored(1)], [], {"pump": b"r1"}, TopicChanges(frozenset("a")))
-    write(store, [stored(2)], [], {"fan": b"r2"}, TopicChanges(frozenset("b")), anew=True)
+    """All events and topics are replaced, records are only added to."""
+    write(store, [stored(1)], [], {"pump": b"r1"}, frozenset("a"))
+    write(store, [stored(2)], [], {"fan": b"r2"}, frozenset("b"), replaces=True)
     assert store.open() == Stored([stored(2)], {"pump": b"r1", "fan": b"r2"}, frozenset("b"))
 
 
 def test_retained_topics_are_remembered(store: Store) -> None:
-    """The store remembers the added topics without the removed ones."""
-    write(store, [], topics=TopicChanges(frozenset("ab")))
-    write(store, [], topics=TopicChanges(frozenset("bc"), frozenset("a")))
+    """The last ones that were written."""
+    write(store, [], topics=frozenset("ab"))
+    write(store, [], topics=frozenset("bc"))
     assert store.open().topics == {"b", "c"}
 
 
@@ -97,6 +101,34 @@ def test_who_looks_into_the_file_only_delays_a_start(store: Store, path: Path) -
         with pytest.raises(HeldStoreError):
             Store(path).open()
     assert store.open().events == [stored(1)]
+
+
+@pytest.mark.process
+def test_what_was_written_outlives_a_kill(path: Path) -> None:
+    """A process that is killed in the middle of writing leaves every transaction that it has told of."""
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom aegan_monitor.outbox.event_queue import Changes\n"
+        "from aegan_monitor.outbox.store import Store\nfrom aegan_monitor.outbox.entry import Entry\n"
+        "from aegan_monitor.messages.topics import Message\n"
+        "store = Store(Path(sys.argv[1]))\nstore.open()\n"
+        "for n in range(1, 100000):\n"
+        "    payload = b'e%d' % n\n"
+        f"    event = Entry(n, Message({TOPIC!r}, payload, 1, False, 'event'), 0.0)\n"
+        "    store.write(Changes([event], alarms={'pump': payload}))\n"
+        "    print(n, flush=True)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True, env=environment) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if int(line) == 50:
+                break
+        child.send_signal(signal.SIGKILL)
+        told = int((child.stdout.read().split() or ["50"])[-1])
+    found = Store(path).open()
+    assert [event.number for event in found.events] == list(range(1, len(found.events) + 1))
+    assert told <= len(found.events) <= told + 1
+    assert found.alarms == {"pump": f"e{len(found.events)}".encode()}
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000], ids=["text", "broken"])

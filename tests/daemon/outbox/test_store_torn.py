@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.messages.topics import Message
+from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.outbox import Outbox
-from aegan_monitor.outbox.store import Store, StoredEvent
+from aegan_monitor.outbox.store import Store
 from aegan_monitor.outbox.writer import Writer
 from chaos import scaled
 from platter import mix
@@ -49,8 +50,8 @@ def write_history(path: Path, rng: random.Random) -> list[Moment]:
     for number in range(1, N_TRANSACTIONS + 1):
         payload = f"e{number}".encode() + b"x" * rng.randrange(6000)
         removed = [known for known in rows if rng.random() < 0.05]
-        event = StoredEvent(number, 1e9 + number, Message(TOPIC, payload, 1, False, "event"))
-        store.write(Changes(removed=removed, alarms={"pump": payload}), [event])
+        event = Entry(number, Message(TOPIC, payload, 1, False, "event"), 1e9 + number)
+        store.write(Changes([event], removed, {"pump": payload}))
         rows = {known: held for known, held in {**rows, number: payload}.items() if known not in removed}
         history.append(Moment((rows, payload), path.read_bytes(), Path(f"{path}-wal").read_bytes()))
     store.close()
@@ -86,7 +87,7 @@ def test_a_daemon_starts_on_whatever_is_left(tmp_path: Path, seed: int) -> None:
     store.open()
     for number in range(1, 60):
         payload = b"x" * rng.randrange(3000)
-        store.write(Changes(alarms={"pump": payload}), [StoredEvent(number, 1e9, Message(TOPIC, payload, 1, False, "event"))])
+        store.write(Changes([Entry(number, Message(TOPIC, payload, 1, False, "event"), 1e9)], alarms={"pump": payload}))
     store.close()
     content = bytearray(path.read_bytes())
     for _ in range(rng.randrange(4)):
@@ -108,7 +109,7 @@ def test_a_kill_while_a_damaged_file_is_set_aside_is_mended(tmp_path: Path) -> N
     live, path = Store(tmp_path / "live.sqlite"), tmp_path / "o.sqlite"
     live.open()
     for number in range(1, 20):
-        live.write(Changes(), [StoredEvent(number, 1e9, Message(TOPIC, b"before", 1, False, "event"))])
+        live.write(Changes([Entry(number, Message(TOPIC, b"before", 1, False, "event"), 1e9)]))
     Path(f"{path}-wal").write_bytes(Path(f"{live.path}-wal").read_bytes())
     live.close()
     outbox = Outbox(durable=True)

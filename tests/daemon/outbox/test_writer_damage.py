@@ -24,7 +24,7 @@ def test_a_damaged_file_is_set_aside_at_start(tmp_path: Path, caplog: pytest.Log
     writer.stop()
     assert read(path) == ["e0"]
     assert (tmp_path / "o.sqlite.damaged-20250101T000000Z").read_bytes().startswith(b"not a database")
-    told = "it is kept as o.sqlite.damaged-20250101T000000Z, and numbers of events begin anew unless they are in memory"
+    told = "it is kept as o.sqlite.damaged-20250101T000000Z, its events are not sent, and event numbers start again"
     assert caplog.messages == [f"{path}: damaged (file is not a database); {told}"]
 
 

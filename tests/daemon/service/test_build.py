@@ -55,7 +55,7 @@ def test_nothing_has_changed(bundles: Path) -> None:
     after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]", "log_level: debug\nhealth_interval_s: 5"))
     assert [line is was for line, was in zip(after.lines, before.lines, strict=True)] == [True, True]
     assert after.has_broker_of(before)
-    assert after.tell_changes(before) == "pump runs on, fan runs on"
+    assert after.describe_changes(before) == "pump runs on, fan runs on"
 
 
 def test_a_capture_that_failed_begins_anew(bundles: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_capture_that_failed_begins_anew(bundles: Path) -> None:
     before = start(bundles)
     before.lines[1].supervisor.error = CaptureError("fan.wav: no such file")
     after = reload(before, before.config)
-    assert after.tell_changes(before) == "pump runs on, fan replaced"
+    assert after.describe_changes(before) == "pump runs on, fan replaced"
     assert after.lines[1].supervisor.error is None
 
 
@@ -82,7 +82,7 @@ def test_what_differs_is_replaced(bundles: Path, machines: str, told: str) -> No
     """Changed lines are replaced, the others are the same objects, and the order is that of the new configuration."""
     before = start(bundles)
     after = reload(before, configure(bundles, machines))
-    assert after.tell_changes(before) == told
+    assert after.describe_changes(before) == told
     assert [line.machine.name for line in after.lines] == [machine.name for machine in after.config.machines]
 
 
@@ -92,7 +92,7 @@ def test_a_bundle_with_other_content_at_the_same_place(bundles: Path) -> None:
     record = load_bundle(bundles / "b").record
     write_record(bundles / "b", record.model_copy(update={"calibration": record.calibration.model_copy(update={"margin": 1.5})}))
     after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]"))
-    assert after.tell_changes(before) == "pump runs on, fan replaced"
+    assert after.describe_changes(before) == "pump runs on, fan replaced"
     assert after.lines[1].bundle.record.calibration.margin == 1.5
 
 
@@ -101,14 +101,14 @@ def test_the_same_content_written_anew(bundles: Path) -> None:
     before = start(bundles)
     shutil.rmtree(bundles / "b")
     shutil.copytree(demo_bundle(), bundles / "b")
-    assert reload(before, configure(bundles, f"[{PUMP}, {FAN}]")).tell_changes(before) == "pump runs on, fan runs on"
+    assert reload(before, configure(bundles, f"[{PUMP}, {FAN}]")).describe_changes(before) == "pump runs on, fan runs on"
 
 
 def test_other_inference_is_for_all(bundles: Path) -> None:
     """Other inference settings replace all sessions."""
     before = start(bundles)
     after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]", "inference: {n_threads: 2}"))
-    assert after.tell_changes(before) == "pump replaced, fan replaced"
+    assert after.describe_changes(before) == "pump replaced, fan replaced"
     assert not {id(line.session) for line in before.lines} & {id(line.session) for line in after.lines}
 
 
@@ -166,7 +166,7 @@ def test_another_broker_is_another_connection(bundles: Path, mqtt: dict[str, Any
     fields = ", ".join(f"{key}: {value}" for key, value in mqtt.items())
     after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]", f"mqtt: {{{fields}}}"))
     assert not after.has_broker_of(before)
-    assert after.tell_changes(before) == "pump runs on, fan runs on, another connection to the broker"
+    assert after.describe_changes(before) == "pump runs on, fan runs on, another connection to the broker"
 
 
 def test_another_password_in_the_same_file(bundles: Path) -> None:

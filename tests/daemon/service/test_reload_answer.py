@@ -1,6 +1,5 @@
 """The answer of a reload: how the caller of `aegan-monitor reload` receives its result."""
 
-import json
 import os
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.errors import AeganError
-from aegan_monitor.service.reload_answer import POLL_S, Answer, find_answer_path, forget_answer, read_answer, request_reload, write_answer
+from aegan_monitor.service.reload_answer import POLL_S, Answer, find_answer_path, read_answer, request_reload, write_answer
 
 N_WRITES = 300
 PYTHON = Path(sys.executable).name
@@ -74,18 +73,6 @@ def test_the_answer_to_another_is_not_taken(hangups: threading.Event, tmp_path: 
 
     thread = threading.Thread(target=run)
     thread.start()
-    with pytest.raises(AeganError, match="^reload: the configuration from before stays in use: monitor.yaml: not YAML$"):
-        request_reload(os.getpid(), path)
-    thread.join()
-
-
-def test_the_answer_from_before_a_boot_is_forgotten(hangups: threading.Event, tmp_path: Path) -> None:
-    """An answer from before the last boot is ignored, because the boot clock has restarted."""
-    path = tmp_path / "reload.json"
-    write_answer(path, Answer(time.monotonic() + 1e6))
-    forget_answer(path)  # the daemon starts
-    forget_answer(path)  # there need not be one
-    thread = answer_when_asked(hangups, path, "monitor.yaml: not YAML")
     with pytest.raises(AeganError, match="^reload: the configuration from before stays in use: monitor.yaml: not YAML$"):
         request_reload(os.getpid(), path)
     thread.join()
@@ -176,7 +163,7 @@ def test_a_reader_finds_a_whole_answer(tmp_path: Path) -> None:
     writer = threading.Thread(target=write_all)
     writer.start()
     while writer.is_alive():
-        answer = Answer(**json.loads(path.read_text()))
+        answer = read_answer(path)
         assert answer.problem == "x" * int(answer.began_s)
     writer.join()
 

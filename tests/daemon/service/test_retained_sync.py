@@ -5,7 +5,6 @@ from typing import Any
 from aegan_monitor.config.model import MonitorConfig
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.outbox.outbox import Outbox
-from aegan_monitor.outbox.retained_topics import find_filters
 from aegan_monitor.service.retained_sync import announce
 
 TOPICS = Topics("aegan", "hall")
@@ -65,16 +64,13 @@ def test_states_of_a_machine_that_stays_are_left_alone() -> None:
 
 
 def test_what_another_node_has_is_left() -> None:
-    """Retained topics of another node are logged once and not cleared, because the outbox may be a copy."""
+    """The outbox may be a copy, on a cloned card, and the other daemon alive: its topics are left."""
     outbox = Outbox()
     broker = Broker(outbox)
     announce(make_config("pump"), Topics("aegan", "hall"), outbox)
     broker.take()
     broker.kept |= {"aegan/hall/status", "aegan/hall/pump/alarm"}
     kept = set(broker.kept)
-    filters = "-t 'aegan/hall/+' -t 'aegan/hall/pump/+' -t 'homeassistant/+/hall/+/config' -t 'homeassistant/+/hall_pump/+/config'"
-    for told in (filters, ""):
-        announce(make_config("pump"), Topics("aegan", "hall_2"), outbox)
-        assert find_filters(outbox.changes().topics.left) == told
-        broker.take()
+    announce(make_config("pump"), Topics("aegan", "hall_2"), outbox)
+    broker.take()
     assert broker.kept >= kept

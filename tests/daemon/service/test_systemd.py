@@ -26,10 +26,10 @@ def test_each_call_is_one_datagram(receiver: socket.socket, tmp_path: Path, abst
     address = f"@{uuid4()}" if abstract else str(tmp_path / "notify")
     receiver.bind(address.replace("@", "\0", 1) if abstract else address)
     notifier = Notifier(address)
-    notifier.ready()
+    notifier.send("READY=1")
     notifier.status("pump normal,\n cpu in use")
-    notifier.watchdog()
-    notifier.stopping()
+    notifier.send("WATCHDOG=1")
+    notifier.send("STOPPING=1")
     assert [receiver.recv(4096) for _ in range(4)] == [b"READY=1", b"STATUS=pump normal, cpu in use", b"WATCHDOG=1", b"STOPPING=1"]
 
 
@@ -42,14 +42,14 @@ def test_a_status_cannot_smuggle_another_assignment(receiver: socket.socket, tmp
 
 @pytest.mark.parametrize("address", [None, ""])
 def test_without_a_socket_it_is_silent(address: str | None) -> None:
-    """Without NOTIFY_SOCKET nothing is sent."""
-    Notifier(address).ready()
+    """Outside systemd nothing happens."""
+    Notifier(address).send("READY=1")
 
 
 def test_a_socket_that_has_gone_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A removed socket is logged at debug level only."""
     caplog.set_level("DEBUG", "aegan_monitor.service.systemd")
-    Notifier(str(tmp_path / "gone")).watchdog()
+    Notifier(str(tmp_path / "gone")).send("WATCHDOG=1")
     assert caplog.messages == [f"systemd's socket {tmp_path / 'gone'} cannot be written ([Errno 2] No such file or directory)"]
 
 
@@ -61,7 +61,7 @@ def test_a_socket_that_nobody_reads_does_not_stop_the_monitor(receiver: socket.s
         with contextlib.suppress(BlockingIOError):
             while True:
                 filler.sendto(b"x", str(tmp_path / "notify"))
-    Notifier(str(tmp_path / "notify")).watchdog()
+    Notifier(str(tmp_path / "notify")).send("WATCHDOG=1")
 
 
 def test_a_reload_tells_when_it_began(receiver: socket.socket, tmp_path: Path) -> None:

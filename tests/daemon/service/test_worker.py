@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from aegan_monitor.alarm.machine import Judge, Machine
 from aegan_monitor.audio.ring import Ring
-from aegan_monitor.audio.supervisor import CaptureSupervisor
+from aegan_monitor.audio.supervisor import CaptureSupervisor, SensorState
 from aegan_monitor.config.broker import CommandsConfig
 from aegan_monitor.config.model import AlarmConfig, MachineConfig
 from aegan_monitor.detection.bundle import demo_bundle
@@ -35,10 +35,16 @@ WANTED = st.sets(st.sampled_from(NAMES), min_size=1)
 
 
 class SilentListener(CaptureSupervisor):
-    """A capture that hears nothing; the test fills the ring."""
+    """It hears nothing: the test fills the ring, and sets the state."""
+
+    present = SensorState("starting")
 
     def start(self) -> None:
         """Start no thread."""
+
+    def sensor(self) -> SensorState:
+        """As the test has set it."""
+        return self.present
 
 
 @cache
@@ -211,3 +217,31 @@ def test_sound_and_commands_wake_the_worker() -> None:
     runs.worker.obey(runs.lines.values(), "")
     runs.write()
     assert [event.kind for _, event in runs.events] == ["shelved"]
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.sampled_from(NAMES), st.sampled_from(["decides", "fault", "nothing"])), max_size=30))
+def test_the_watchdog_is_fed_while_each_machine_decides_or_reports_a_fault_in_time(turns: list[tuple[float, str, str]]) -> None:
+    """No machine counts for another; one that a reload has removed is not expected any more."""
+    now_s = 0.0
+    worker = Worker(TOPICS, Outbox(), CommandQueue(), lambda: now_s, lambda: 0.0)
+    lines = {name: make_line(name) for name in NAMES[:2]}
+    for line in lines.values():
+        worker.begin(line)
+        worker.listen(line)
+    seen_s = dict.fromkeys(lines, 0.0)
+    for wait_s, name, what in turns:
+        now_s += wait_s
+        if name in lines:
+            line = lines[name]
+            if what == "decides":
+                line.ring.write(Block(np.zeros(1, np.float32), line.machine.n_samples_scored))
+            assert isinstance(line.supervisor, SilentListener)
+            line.supervisor.present = SensorState("missing" if what == "fault" else "ok")
+            worker.turn(line)
+            seen_s[name] = now_s if what != "nothing" else seen_s[name]
+        late = [name for name, line in lines.items() if now_s - seen_s[name] > line.deadline_s]
+        assert worker.is_alive() == (not late)
+    for line in lines.values():
+        worker.end(line)
+    now_s += 1e6
+    assert worker.is_alive()

@@ -5,7 +5,12 @@ import pytest
 from aegan_monitor.config.model import InferenceConfig
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.detection.golden import TOLERANCES
-from aegan_monitor.tools.check import check_bundle
+from aegan_monitor.messages.model import Payload
+from aegan_monitor.messages.payloads import PAYLOADS
+from aegan_monitor.tools.check import MACHINE_BYTES, NODE_BYTES, check_bundle
+from message_tables import make_example
+
+TEXT_BYTES = 200  # of a text without a maximum length, such as the detail of a fault
 
 
 @pytest.mark.parametrize("verbose", [False, True])
@@ -19,3 +24,13 @@ def test_four_lines_say_what_matters(verbose: bool) -> None:
     assert len(matter) == 4
     for line, words in zip(matter, ("its own score is D_maha", "provider: cpu", "golden check passed", "alarm above"), strict=True):
         assert words in line
+
+
+@pytest.mark.parametrize("payload", [payload for payload in PAYLOADS if payload.OURS], ids=lambda payload: payload.KIND)
+def test_no_message_is_larger_than_the_estimate(payload: type[Payload]) -> None:
+    """The example with every free text at full length is within the bound, and the bound is not twice as large as health needs."""
+    texts = {name: "x" * TEXT_BYTES for name, field in payload.model_fields.items() if field.annotation is str and not field.metadata}
+    n_bytes = len(payload.model_validate({**make_example(payload), **texts}).model_dump_json())
+    bound = NODE_BYTES + (0 if payload.OF_MACHINE else MACHINE_BYTES)
+    assert n_bytes <= bound
+    assert payload.OF_MACHINE or n_bytes > bound / 2

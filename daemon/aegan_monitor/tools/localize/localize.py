@@ -27,7 +27,7 @@ from aegan_monitor.types import DoubleArray, FloatArray
 LONGEST_CLIP = 2  # times the training's
 PUSH_SAMPLES = 160_000  # 10 s: bounds what the spectrum of a long recording takes
 
-Tell = Callable[[str], object]
+Report = Callable[[str], object]
 Reconstruct = Callable[[FloatArray], FloatArray]
 
 
@@ -82,17 +82,17 @@ class Localiser:
                 samples = load_arrays(bundle.golden_path, ["samples"])["samples"]
         except ValueError as error:
             raise BundleError(f"{error}; export the bundle again") from error
-        x, denoised = self._denoise(samples, str(bundle.golden_path), reconstruct)
+        x, denoised = self._denoise(samples, str(bundle.golden_path))
         self._normal = self._judged(x - denoised)
 
-    def localise(self, samples: FloatArray, name: str = "the recording", reconstruct: Reconstruct | None = None) -> Localisation:
-        """Localise in one recording, float32 `[n_samples]`, by `reconstruct` in place of the constructor's if there is one.
+    def localise(self, samples: FloatArray, name: str = "the recording") -> Localisation:
+        """Localise in one recording, float32 `[n_samples]`.
 
         Raises:
             CaptureError: It is shorter than one segment.
         """
         record = self._bundle.record
-        x, denoised = self._denoise(samples, name, reconstruct or self._reconstruct)
+        x, denoised = self._denoise(samples, name)
         normal = unit(record.scaling.apply(extend(self._bundle.reference.mean_spectrogram, x.shape[1])))
         edges_hz = band_edges_hz(record.features)
         bands_hz = np.stack([edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]], axis=1)
@@ -115,7 +115,7 @@ class Localiser:
             boxes=tuple(boxes),
         )
 
-    def _denoise(self, samples: FloatArray, name: str, reconstruct: Reconstruct) -> tuple[FloatArray, FloatArray]:
+    def _denoise(self, samples: FloatArray, name: str) -> tuple[FloatArray, FloatArray]:
         """The spectrogram of the sound and the denoised one, both scaled to [0, 1]."""
         record = self._bundle.record
         logmel = LogMel(record.features, self._bundle.reference.filterbank)
@@ -123,7 +123,7 @@ class Localiser:
         db = limit_range(np.concatenate([*parts, logmel.flush().db], axis=1), record.features.top_db)
         require_segment(record, samples, db, name)
         x = record.scaling.apply(db)
-        return unit(x), unit(denoise(x, record.clip, reconstruct))
+        return unit(x), unit(denoise(x, record.clip, self._reconstruct))
 
     def _judged(self, picture: FloatArray) -> FloatArray:
         """Without the frames at both ends whose window reaches beyond the recording."""
@@ -184,14 +184,14 @@ def describe(region: Region, box: tuple[float, float, int, int], bands_hz: Doubl
     return f"{time}, {band}: {side} than expected, {abs(region.excess):.0f} times the usual deviation"
 
 
-def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, tell: Tell, show: Tell = lambda _: None) -> None:
+def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, report: Report, show: Report = lambda _: None) -> None:
     """`aegan-monitor localize`: write the arrays, and the picture too when `out` ends in .png.
 
     Args:
         bundle, session: With the generator graph.
         path: WAV or FLAC.
         out: Ends in .png or .npz.
-        tell: Takes the words, one line a region.
+        report: Takes the words, one line a region.
         show: Takes the progress, a line each time.
 
     Raises:
@@ -211,13 +211,14 @@ def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, tell: T
         show(f"{show_path(path.name)}: {min(100, 100 * n_done // n_segments)} %")
         return session.reconstruct(segments)
 
-    localiser = Localiser(bundle, session.reconstruct)
-    found = localiser.localise(samples, show_path(path), reconstruct)
+    localiser = Localiser(bundle, reconstruct)
+    n_done = 0  # without the golden recording
+    found = localiser.localise(samples, show_path(path))
     write(out.with_suffix(".npz"), found.arrays())
     if out.suffix == ".png":
         write(out, draw(found, f"{show_path(path.name)} ({bundle.record.machine_type})", features))
     for line in found.words:
-        tell(line)
+        report(line)
 
 
 def write(path: Path, content: bytes) -> None:

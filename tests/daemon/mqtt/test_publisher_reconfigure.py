@@ -13,7 +13,6 @@ from aegan_monitor.mqtt.connection import ConnectionSettings
 from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.outbox.outbox import Outbox
-from aegan_monitor.service.handover import Delivery
 from broker import Mosquitto, Received, Subscriber, find_free_port, wait_until
 
 pytestmark = pytest.mark.broker
@@ -32,10 +31,12 @@ def brokers(tmp_path: Path) -> Iterator[tuple[Mosquitto, Mosquitto]]:
         yield servers
 
 
-def make_publisher(outbox: Outbox, port: int) -> MqttPublisher:
-    """A publisher for this broker."""
-    settings = ConnectionSettings(endpoint=Endpoint("127.0.0.1", port, "aegan-box"), protocol="5", topics=TOPICS)
-    return MqttPublisher(settings, outbox, retry_s=(0.05, 0.2))
+RETRY_S = (0.05, 0.2)
+
+
+def at(port: int) -> ConnectionSettings:
+    """The settings for the broker there."""
+    return ConnectionSettings(endpoint=Endpoint("127.0.0.1", port, "aegan-box"), protocol="5", topics=TOPICS)
 
 
 def event(number: int) -> Message:
@@ -66,19 +67,19 @@ def test_a_clean_hand_over(brokers: tuple[Mosquitto, Mosquitto]) -> None:
     """Each broker receives the events of its time, `online` and `offline`, and no last will."""
     old, new = brokers
     outbox = Outbox()
-    delivery = Delivery(make_publisher(outbox, old.port))
+    publisher = MqttPublisher(at(old.port), outbox, retry_s=RETRY_S)
     with Subscriber(old.port) as at_old, Subscriber(new.port) as at_new:
-        delivery.start()
+        publisher.start()
         outbox.put(event(1))
-        delivery.flush()
+        publisher.flush()
         at_old.wait_for(is_event(1))
-        delivery.hand_over(make_publisher(outbox, new.port))
+        publisher.reconfigure(at(new.port), retry_s=RETRY_S)
         at_new.wait_for(lambda m: m.payload == "online")
         outbox.put(event(2))
-        delivery.flush()
+        publisher.flush()
         at_new.wait_for(is_event(2))
-        assert delivery.connected
-        delivery.stop()
+        assert publisher.connected
+        publisher.stop()
         for subscriber in (at_new, at_old):
             subscriber.wait_for(lambda m: m.payload == "offline")
         assert at_old.payloads("aegan/box/status") == ["online", "offline"]
@@ -88,12 +89,12 @@ def test_a_clean_hand_over(brokers: tuple[Mosquitto, Mosquitto]) -> None:
 def test_away_from_a_broker_that_is_down(brokers: tuple[Mosquitto, Mosquitto]) -> None:
     """Events that a dead broker never took reach the next broker, also after two handovers in a row."""
     outbox = Outbox()
-    delivery = Delivery(make_publisher(outbox, find_free_port()))
+    publisher = MqttPublisher(at(find_free_port()), outbox, retry_s=RETRY_S)
     with Subscriber(brokers[1].port) as at_new:
-        delivery.start()
+        publisher.start()
         outbox.put(event(1))
-        wait_until(lambda: delivery.problem, "trouble")
-        delivery.hand_over(make_publisher(outbox, find_free_port()))
-        delivery.hand_over(make_publisher(outbox, brokers[1].port))
+        wait_until(lambda: publisher.problem, "trouble")
+        publisher.reconfigure(at(find_free_port()), retry_s=RETRY_S)
+        publisher.reconfigure(at(brokers[1].port), retry_s=RETRY_S)
         at_new.wait_for(is_event(1))
-        delivery.stop()
+        publisher.stop()
