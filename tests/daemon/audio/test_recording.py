@@ -88,6 +88,7 @@ def test_a_flac_that_ends_early_is_read_up_to_its_last_frame(tmp_path: Path, par
     np.testing.assert_array_equal(samples, noise(20_000)[: len(samples)])
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
 def test_the_segments_of_ffmpeg_join_to_the_recording(tmp_path: Path) -> None:
     """The usual way to record round the clock: each segment is read, none is refused."""
