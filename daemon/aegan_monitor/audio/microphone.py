@@ -7,7 +7,7 @@ import numpy as np
 import soxr
 
 from aegan_monitor.audio.device.dead_channel import STUCK_S, StuckSignalDetector
-from aegan_monitor.audio.device.discovery import Devices, InputDevice, is_identity
+from aegan_monitor.audio.device.discovery import Devices, InputDevice, find_kind
 from aegan_monitor.audio.device.hold_off import HoldOff
 from aegan_monitor.audio.device.shared_stream import Microphones, Subscription
 from aegan_monitor.audio.source import find_bad_sample
@@ -93,7 +93,7 @@ class MicrophoneCapture:
         self._seen = None
         self._seen = self._devices.look(self._identity)
         device = self._devices.find(self._identity)
-        if self._heard and not is_identity(self._identity) and device.name != self._heard.name:
+        if self._heard and not find_kind(self._identity) and device.name != self._heard.name:
             raise CaptureError(f"{self.describe()}: is gone, and {device.name!r} is not what was heard; plug it in, or name the other")
         self._found = device
         subscription = self._microphones.join(device.identity, self.describe(), lambda: self._devices.open(device), self._stall_s)
