@@ -63,7 +63,7 @@ class PortAudio:
         except BaseException as error:
             child.close()
             if isinstance(error, ChildError):
-                remedy = "close other programs that use it, and see aegan-monitor devices"
+                remedy = "close other programs that use it (aegan-monitor devices)"
                 raise CaptureError(f"microphone {name!r}: does not open ({error}); {remedy}") from error
             raise
 

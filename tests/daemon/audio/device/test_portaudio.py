@@ -100,16 +100,16 @@ def test_chunks_come_with_their_overflows_until_the_device_goes(false_portaudio:
     [
         (
             "import os; os.abort()",
-            "microphone 'USB Mic': does not open (its process ended with -6); close other programs that use it, and see aegan-monitor devices",
+            "microphone 'USB Mic': does not open (its process ended with -6); close other programs that use it (aegan-monitor devices)",
         ),
         (
             """print('{"error": "Device unavailable"}')""",
-            "microphone 'USB Mic': does not open (Device unavailable); close other programs that use it, and see aegan-monitor devices",
+            "microphone 'USB Mic': does not open (Device unavailable); close other programs that use it (aegan-monitor devices)",
         ),
         ("""print('{"missing": "PortAudio is not installed"}')""", "PortAudio is not installed"),
         (
             """import sys; print("ALSA lib pcm.c: one\\nALSA lib x: failed", file=sys.stderr); print('{"error": "-9996"}')""",
-            "microphone 'USB Mic': does not open (-9996: ALSA lib x: failed); close other programs that use it, and see aegan-monitor devices",
+            "microphone 'USB Mic': does not open (-9996: ALSA lib x: failed); close other programs that use it (aegan-monitor devices)",
         ),
     ],
 )
