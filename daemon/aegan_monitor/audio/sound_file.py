@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import soundfile
 
-from aegan_monitor.audio.data_chunk import find_data_chunk
+from aegan_monitor.audio.wav_header import find_data_chunk
 
 
 class NotSoundError(Exception):

@@ -1,14 +1,12 @@
 """The daemon's configuration: every key with its type, limits, default and description."""
 
 import dataclasses
-import json
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
-from pydantic.json_schema import GenerateJsonSchema
 
 from aegan_monitor.config.broker import Host, MqttConfig, OutboxConfig
 from aegan_monitor.config.capture import Capture, MicCaptureConfig
@@ -193,14 +191,3 @@ def _find_conflicts(data: Any) -> Iterator[str]:
             yield f"machines[{index}].name: machines[{other}] has the same name; give each machine its own"
         if isinstance(capture, dict) and capture.get("kind") == "stdin" and (other := first.setdefault(("stdin", ""), index)) != index:
             yield f"machines[{index}].capture.kind: machines[{other}] reads stdin already; only one machine can read it"
-
-
-class _UntitledSchema(GenerateJsonSchema):
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - the base's signature
-        return False  # a title that only repeats the key helps nobody
-
-
-def schema_text() -> str:
-    """The JSON Schema (2020-12) of the configuration, as `configs/monitor.schema.json` holds it."""
-    schema = MonitorConfig.model_json_schema(schema_generator=_UntitledSchema)
-    return json.dumps({"$schema": GenerateJsonSchema.schema_dialect, **schema}, indent=2) + "\n"

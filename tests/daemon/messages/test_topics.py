@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from aegan_monitor.messages.model import Payload, format_time
 from aegan_monitor.messages.payloads import PAYLOADS, Alarm, Command, Health, MachineHealth, Result, Score, Sensor
-from aegan_monitor.messages.topics import QOS_AND_RETAINED, UNMODELLED, Message, Topics
+from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message, Topics
 from example_event import EVENT, TIME
+from message_tables import UNMODELLED
 from schemas import schema_texts
 
 TOPICS = Topics("aegan", "hall")
