@@ -146,9 +146,11 @@ class MicrophoneCapture:
                 "invalid",
             )
         alive = self._watch.push(samples)
-        if self._watch.stuck_s >= self._patience_s:
-            raise self._fail_stuck()
         now_s = self._clock()
+        if self._watch.stuck_s >= self._patience_s:
+            self._patience_s = min(max(2 * self._patience_s, FIRST_PATIENCE_S), LONGEST_PATIENCE_S)
+            self._sound_hold_off.begin(now_s)
+            raise self._watch.error(self.describe())
         is_right = self._rate_hold_off.has_passed(subscription.device.meter.measured_s, now_s)
         return self._deliver(alive if self._sound_hold_off.has_passed(self._watch.alive_s, now_s) and is_right else [])
 
@@ -162,11 +164,6 @@ class MicrophoneCapture:
     def _identity(self) -> str | None:
         """The configured device; for the default, which may change, the one that was heard first."""
         return self._heard.identity if self._heard and self._wanted is None else self._wanted
-
-    def _fail_stuck(self) -> CaptureError:
-        self._patience_s = min(max(2 * self._patience_s, FIRST_PATIENCE_S), LONGEST_PATIENCE_S)
-        self._sound_hold_off.begin(self._clock())
-        return self._watch.error(self.describe())
 
     def _begin(self, device_rate_hz: int, *, alive: bool = False) -> None:
         """Start a stretch without the detector's and the resampler's state from before the gap."""

@@ -28,21 +28,16 @@ class _Stretch:
         if not self.times:
             self.times.append((block.start_sample, block.began_s))
         self.times.append((block.start_sample + len(block.samples), block.ended_s))
-        self._forget_before(self.start_sample)
-
-    def find_time_s(self, sample: int) -> float | None:
-        """Time of a sample, interpolated; removes the times before it."""
-        self._forget_before(sample)
-        if not self.times or sample < self.times[0][0]:
-            return None
-        if len(self.times) == 1:
-            return self.times[0][1]
-        (before, before_s), (after, after_s) = self.times[0], self.times[1]
-        return before_s + (sample - before) / (after - before) * (after_s - before_s)
-
-    def _forget_before(self, sample: int) -> None:
-        while len(self.times) > 1 and self.times[1][0] <= sample:
+        while len(self.times) > 1 and self.times[1][0] <= self.start_sample:
             self.times.popleft()
+
+    def find_times_s(self, n_samples: int) -> tuple[float, float] | tuple[None, None]:
+        """Times of the begin and the end of the first `n_samples`, interpolated."""
+        if not self.times or self.start_sample < self.times[0][0]:
+            return None, None
+        samples, times_s = np.array(self.times).T
+        began_s, ended_s = np.interp([self.start_sample, self.start_sample + n_samples], samples, times_s)
+        return float(began_s), float(ended_s)
 
 
 class Ring:
@@ -99,7 +94,9 @@ class Ring:
         """Write a block; overwrites the oldest samples of a full ring (writing thread)."""
         with self._changed:
             if block.overflowed or block.start_sample != self._next_sample:
-                self._begin_stretch(block.start_sample)
+                if self._stretches[-1].n_samples == 0:
+                    self._stretches.pop()
+                self._stretches.append(_Stretch(block.start_sample, 0, after_gap=True))
             for start in range(0, len(block.samples), len(self._storage)):
                 self._append(block.samples[start : start + len(self._storage)])
             if len(block.samples):
@@ -128,9 +125,7 @@ class Ring:
             if not self._changed.wait_for(lambda: self._n_ready() > 0 or self._closed, timeout_s) or self._n_stored == 0:
                 return None
             stretch, n_samples = self._stretches[0], self._n_ready()
-            start, samples = stretch.start_sample, self._copy_oldest(n_samples)
-            began_s, ended_s = stretch.find_time_s(start), stretch.find_time_s(start + n_samples)
-            run = Run(samples, start, stretch.after_gap, began_s, ended_s)
+            run = Run(self._copy_oldest(n_samples), stretch.start_sample, stretch.after_gap, *stretch.find_times_s(n_samples))
             self.gaps_total += stretch.after_gap
             if self._gap_rate:
                 self._gap_rate.add(n_samples, after_gap=stretch.after_gap)
@@ -145,11 +140,6 @@ class Ring:
             return self._longest_run_samples
         is_final = self._closed or len(self._stretches) > 1
         return n_samples if is_final else n_samples - n_samples % self._hop_samples
-
-    def _begin_stretch(self, start_sample: int) -> None:
-        if self._stretches[-1].n_samples == 0:
-            self._stretches.pop()
-        self._stretches.append(_Stretch(start_sample, 0, after_gap=True))
 
     def _append(self, samples: FloatArray) -> None:
         """Append at most `capacity` samples."""

@@ -1,5 +1,6 @@
 """Supervises one capture: a thread reads it into the ring, reports faults, and opens it again."""
 
+import contextlib
 import logging
 import math
 import threading
@@ -155,15 +156,10 @@ class CaptureSupervisor:
         """Wait for the next attempt; True as soon as a device has appeared or disappeared."""
         until_s = time.monotonic() + wait_s
         while (left_s := until_s - time.monotonic()) > 0 and not self._stopping.wait(min(left_s, LOOK_S)):
-            if self._has_news():
-                return True
+            with contextlib.suppress(Exception):  # as in `_run`; the next attempt reports it
+                if self._device and self._device.has_news():
+                    return True
         return False
-
-    def _has_news(self) -> bool:
-        try:
-            return self._device is not None and self._device.has_news()
-        except Exception:  # noqa: BLE001 - as in `_run`; the next attempt reports it
-            return False
 
     def _close(self) -> None:
         try:

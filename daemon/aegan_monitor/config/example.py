@@ -9,7 +9,7 @@ _PLACES = (_PACKAGE / "monitor.yaml", _PACKAGE.parents[1] / "configs" / "monitor
 
 
 def read_example() -> str:
-    """The text, without its first line, which names a schema beside it for editors.
+    """The text without its first line, which names the schema for editors.
 
     Raises:
         AeganError: This installation lacks the file.
@@ -21,7 +21,7 @@ def read_example() -> str:
 
 
 def write_example(path: Path) -> None:
-    """Write the text to a new file.
+    """Write the text into a new file.
 
     Raises:
         AeganError: The file exists, or cannot be written.

@@ -27,7 +27,7 @@ _REFUSED = {
     **dict.fromkeys(
         sorted(_OWNED_BY_BUNDLE), "the bundle sets this feature parameter, so that it is the same as in training; remove the key"
     ),
-    "password": "a configuration must not contain a secret; write it to a file of its own and set password_file to that file",
+    "password": "a configuration must not contain a secret; write it to a separate file and set password_file to that file",
 }
 
 
@@ -154,7 +154,7 @@ class MonitorConfig(Settings):
 
 
 def load_config(path: Path) -> MonitorConfig:
-    """Read and check the configuration in a YAML file. Nothing that it names is opened.
+    """Read and check the configuration in a YAML file, without opening the files that it names.
 
     Raises:
         ConfigError: The file cannot be read, or is wrong; one line a problem.
@@ -180,7 +180,7 @@ def find_machine(command: str, path: Path, machines: Sequence[MachineConfig], na
 
 
 def _find_conflicts(data: Any) -> Iterator[str]:
-    """Conflicts between machines, found in the raw data so that they are reported together with all other problems."""
+    """Conflicts between machines, found in the raw data to be reported with all other problems."""
     machines = data.get("machines")
     first: dict[tuple[str, str], int] = {}
     for index, machine in enumerate(machines if isinstance(machines, list) else []):

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
 from aegan_monitor.detection.baselines import BASELINE_SCALES, N_BASELINE_BANDS
-from aegan_monitor.detection.network import GRAPHS, Graph
+from aegan_monitor.detection.network import GRAPHS
 from aegan_monitor.detection.record import BundleFields, BundleRecord, FileRecord
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import FUSION, SCORE_IDS
@@ -34,10 +34,6 @@ class Bundle:
     folder: Path
     record: BundleRecord
     reference: ReferenceSet
-
-    def graph_path(self, graph: Graph) -> Path:
-        """Path of one graph."""
-        return self.folder / f"{graph}.onnx"
 
     @property
     def golden_path(self) -> Path:

@@ -93,9 +93,9 @@ class OrtSession:
         options.log_severity_level = ORT_FATAL_LEVEL if self.requested == ("cpu",) else ORT_ERROR_LEVEL
         offered = [name for name, runtime_name in RUNTIME_PROVIDERS.items() if runtime_name in runtime.get_available_providers()]
         names = [RUNTIME_PROVIDERS[name] for name in self.requested if name in offered] or [RUNTIME_PROVIDERS["cpu"]]
-        self._sessions = {graph: self._load(runtime, bundle.graph_path(graph), options, names) for graph in graphs}
-        in_use = {self._provider_of(session) for session in self._sessions.values()}
-        self.provider = next((name for name in reversed(RUNTIME_PROVIDERS) if name in in_use), "none")
+        self._sessions = {graph: self._load(runtime, bundle.folder / f"{graph}.onnx", options, names) for graph in graphs}
+        in_use = {session.get_providers()[0] for session in self._sessions.values()}
+        self.provider = next((name for name in reversed(RUNTIME_PROVIDERS) if RUNTIME_PROVIDERS[name] in in_use), "none")
         if self._sessions and self.provider != providers[0]:
             wanted = (
                 f"inference.providers: {providers[0]} is requested, but ONNX Runtime {runtime.__version__} runs {bundle.folder} on "
@@ -113,11 +113,6 @@ class OrtSession:
             raise (InferenceError if refused else InferenceRunError)(
                 f"{path}: ONNX Runtime cannot load this graph on {', '.join(self.requested)}: {error}"
             ) from error
-
-    @staticmethod
-    def _provider_of(session: Any) -> str:
-        first = session.get_providers()[0]
-        return next((name for name, runtime_name in RUNTIME_PROVIDERS.items() if runtime_name == first), first)
 
     def infer(self, segments: FloatArray) -> SegmentOutputs:
         """See Session; runs batches of at most MAX_BATCH segments."""

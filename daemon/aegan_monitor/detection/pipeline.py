@@ -69,18 +69,11 @@ class Pipeline:
         Raises:
             CaptureError: It is shorter than one segment.
         """
-        segments, baseline_db = self._cut_clip(samples, name)
+        segments, baseline_db = self.cut_clip(samples, name)
         return self._evaluate(self._session.infer(segments), baseline_db)
 
-    def clip_segments(self, samples: FloatArray, name: str = "the recording") -> FloatArray:
-        """The scaled segments of a recording as one clip.
-
-        Raises:
-            CaptureError: It is shorter than one segment.
-        """
-        return self._cut_clip(samples, name)[0]
-
-    def _cut_clip(self, samples: FloatArray, name: str) -> tuple[FloatArray, FloatArray]:
+    def cut_clip(self, samples: FloatArray, name: str = "the recording") -> tuple[FloatArray, FloatArray]:
+        """The scaled segments and the baseline bands of a recording as one clip; errors as in `score_clip`."""
         self.reset()
         frames = self._logmel.transform_clip(samples)
         require_segment(self.fields, samples, frames.db, name)
