@@ -19,8 +19,6 @@ RATE_HOLD_OFF_S, LONGEST_RATE_HOLD_OFF_S = 8.0, 30.0  # the longest is more than
 SOUND_HOLD_OFF_S, LONGEST_SOUND_HOLD_OFF_S = 1.5, 30.0  # more than STUCK_S
 FIRST_PATIENCE_S, LONGEST_PATIENCE_S = 4.0, 30.0  # time with a stuck channel before its device is opened again
 
-__all__ = ["InputDevice", "MicrophoneCapture", "list_devices"]
-
 _microphones = Microphones()  # a device can be opened only once by a process
 
 
@@ -186,8 +184,3 @@ class MicrophoneCapture:
         self._left_s, self._after_gap = now_s, False
         self._heard, self._patience_s = self._heard or self._found, STUCK_S
         return block
-
-
-def list_devices() -> list[InputDevice]:
-    """All input devices, as `Devices.list_all`."""
-    return Devices().list_all()

@@ -39,7 +39,7 @@ class Capture(Protocol):
 
 @runtime_checkable
 class DeviceCapture(Capture, Protocol):
-    """A device with a clock of its own, which may be unplugged and opened again. These members are safe for any thread.
+    """A device with its own clock, which may be unplugged and opened again. These members are safe for any thread.
 
     After `open`, the sample index has advanced by the time that was lost, and the first block is marked `overflowed`.
     """

@@ -20,7 +20,7 @@ from aegan_monitor.types import ClipScore, DoubleArray, FloatArray, SegmentOutpu
 class Pipeline:
     """Log-mel, segments and scores of one stream.
 
-    A stream goes through `push`, a recording as one clip of its own through `score_clip`.
+    `push` takes a stream, `score_clip` a recording as one clip.
     """
 
     def __init__(self, fields: BundleFields, reference: ReferenceSet, session: Session, names: Iterable[str] | None = None) -> None:

@@ -2,8 +2,8 @@
 
 import statistics
 from collections import deque
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,7 @@ N_FINE = 1200  # buckets, ten minutes
 KNOWN_AFTER_S = 120.0  # then 10 ms of jitter are 26 ppm, after ten minutes 2
 
 
-@dataclass(slots=True)
-class _Bucket:
+class _Bucket(NamedTuple):
     """The moment of the least delay of samples in half a second."""
 
     time_s: float
