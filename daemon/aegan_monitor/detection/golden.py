@@ -127,16 +127,16 @@ def deviation(
 
 
 def require_golden(
-    bundle: Bundle, session: Session, score: str | None = None, tell: Callable[[StageCheck], object] = lambda _: None
+    bundle: Bundle, session: Session, score: str | None = None, report: Callable[[StageCheck], object] = lambda _: None
 ) -> list[StageCheck]:
-    """Refuse a session with other results than the golden recording; `tell` gets each stage's finding before. See `check_golden`.
+    """Refuse a session with other results than the golden recording; `report` gets each stage's finding before. See `check_golden`.
 
     Raises:
         BundleError: A stage deviates by more than its tolerance.
     """
     checks = check_golden(bundle, session, score)
     for check in checks:
-        tell(check)
+        report(check)
     for check in checks:
         if not check.passed:
             raise BundleError(

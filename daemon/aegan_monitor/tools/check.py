@@ -65,7 +65,7 @@ def prove_bundle(bundle: Bundle, inference: InferenceConfig, tell: Tell, *, verb
     """
     session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
     tell(f"provider: {session.provider} (asked for: {', '.join(session.requested)})")
-    checks = require_golden(bundle, session, tell=lambda check: tell(_describe(check)) if verbose else None)
+    checks = require_golden(bundle, session, report=lambda check: tell(_describe(check)) if verbose else None)
     worst = max(checks, key=lambda check: check.deviation / check.tolerance)
     tell(f"golden check passed (nearest to its bound: {worst.stage}, {worst.deviation:.1e} of {worst.tolerance:g})")
 

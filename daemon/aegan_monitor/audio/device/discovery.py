@@ -16,7 +16,7 @@ from aegan_monitor.errors import CaptureError
 
 SOUND_SERVER = "PulseAudio"  # or PipeWire, which speaks its protocol
 
-_PLACE = re.compile(r" ?(\(hw:(\d+),(\d+)\))$")  # ALSA's numbers behind a name
+_PLACE = re.compile(r" ?(\(hw:(\d+),(\d+)\))$")  # ALSA's numbers after a name
 _SEE = "see aegan-monitor devices"
 
 

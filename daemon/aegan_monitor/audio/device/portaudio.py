@@ -151,7 +151,7 @@ class _Child:
         del self._buffer[:n_bytes]
 
     def close(self) -> None:
-        """Kill it; a process that hangs in the kernel is left behind."""
+        """Kill it; a process that hangs in the kernel is abandoned."""
         self._process.kill()
         for pipe in self._pipes:
             pipe.close()
