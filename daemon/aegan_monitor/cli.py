@@ -139,10 +139,10 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 def run_devices(arguments: argparse.Namespace) -> int:
     """`aegan-monitor devices`."""
-    from aegan_monitor.audio.microphone import list_devices  # noqa: PLC0415
+    from aegan_monitor.audio.device.discovery import Devices  # noqa: PLC0415
     from aegan_monitor.tools.devices import Meter, choose_devices, describe_device  # noqa: PLC0415
 
-    found = choose_devices(list_devices(), arguments.device)
+    found = choose_devices(Devices().list_all(), arguments.device)
     for device in found:
         print(describe_device(device), flush=True)
     if arguments.meter or arguments.seconds < math.inf:

@@ -1,20 +1,20 @@
-"""The one tree of errors. Each message says what, where, expected, found and what to do."""
+"""Errors of the programs. Each message says what, where, expected, found and what to do."""
 
 from typing import ClassVar
 
 EXIT_FAILED = 1
-EXIT_USAGE = 2  # as argparse ends
+EXIT_USAGE = 2  # as argparse exits
 EXIT_CONFIG = 78  # sysexits.h EX_CONFIG; the unit does not restart on it
 
 
 class AeganError(Exception):
-    """Anything this project refuses to do, told in one line (or one line a finding)."""
+    """Base of all errors; the message is one line, or one line a finding."""
 
     exit_code: ClassVar[int] = EXIT_FAILED
 
 
 class UsageError(AeganError):
-    """Options of a command that do not go together, which the parser alone cannot tell."""
+    """Options of a command that contradict each other."""
 
     exit_code = EXIT_USAGE
 
@@ -26,19 +26,19 @@ class ConfigError(AeganError):
 
 
 class BundleError(AeganError):
-    """A bundle is damaged, of another format, or not what its own record says."""
+    """A bundle is damaged, has another format, or differs from its record."""
 
     exit_code = EXIT_CONFIG
 
 
 class BundleAccessError(BundleError):
-    """A bundle is not there, or cannot be read now; unlike a wrong one it may come by itself: a late disk, memory, a permission."""
+    """A bundle is missing or cannot be read now; another start may succeed (a late disk, memory, a permission)."""
 
     exit_code = EXIT_FAILED
 
 
 class CaptureError(AeganError):
-    """Audio cannot be had, or is not the audio that the bundle was trained on; `fault` is what the sensor topic calls it."""
+    """Audio is not available, or differs from what the bundle needs; `fault` is the state in the sensor topic."""
 
     def __init__(self, message: str, fault: str = "missing") -> None:
         super().__init__(message)
@@ -46,20 +46,20 @@ class CaptureError(AeganError):
 
 
 class InferenceError(AeganError):
-    """The runtime is missing, or a required provider is not what a session really uses."""
+    """The runtime is missing, or a session does not use a required provider."""
 
     exit_code = EXIT_CONFIG
 
 
 class InferenceRunError(InferenceError):
-    """The runtime failed while it ran, or lacked memory or threads to load; unlike a wrong set-up, starting again may help."""
+    """The runtime failed, or lacked memory or threads to load; another start may succeed."""
 
     exit_code = EXIT_FAILED
 
 
 class PublishError(AeganError):
-    """A message cannot be handed to the broker, and will not be by waiting."""
+    """A message cannot be sent to the broker, now or later."""
 
 
 class DataError(AeganError):
-    """A folder of recordings is not what training or evaluation needs."""
+    """A folder of recordings is not usable for training or evaluation."""

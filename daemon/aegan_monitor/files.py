@@ -1,4 +1,4 @@
-"""Folders and names that survive a power cut (fsync of a file does not promise its name), and names that can be printed."""
+"""Writes folders and files that survive a power cut, and prints file names."""
 
 import contextlib
 import errno
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def make_folder(folder: Path, top: Path) -> None:
-    """Make a folder and its missing parents; all of them are on the disk when this returns.
+    """Make a folder and its missing parents, and sync them to the disk.
 
-    The folders from `top` on are synced even where they exist: an earlier start may have made them and been killed.
+    The folders from `top` on are synced even if they exist: an earlier start may have made them before it was killed.
 
     Raises:
         OSError: A folder cannot be made.
@@ -21,7 +21,7 @@ def make_folder(folder: Path, top: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync the names in a folder to the disk, as far as its file system and its permissions allow.
+    """Sync the names in a folder to the disk (fsync of a file does not), as far as file system and permissions allow.
 
     Raises:
         OSError: The disk has failed.
@@ -38,12 +38,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole and on the disk when this returns, or not at all.
-
-    It is written under a hidden name (`.NAME.tmp`) that a kill may leave behind.
+    """Write and sync a whole file, or nothing. A kill may leave `.NAME.tmp`.
 
     Raises:
-        OSError: It cannot be written: the disk is full, or the folder may not be changed.
+        OSError: It cannot be written: the disk is full, or the folder is read-only.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -59,6 +57,6 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def show_path(path: Path | str) -> str:
-    """A path as one line of plain text: bytes that are not UTF-8 and control characters are escaped, everything else is kept."""
+    """A path as one line: bytes that are not UTF-8 and control characters are escaped."""
     text = str(path)
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

@@ -12,27 +12,21 @@ _SYSLOG_DEBUG = 7
 
 
 def mark(level: int) -> str:
-    """The prefix `<N>`, which the journal removes and stores as the line's priority.
-
-    Source: sd-daemon(3).
-    """
+    """The prefix `<N>`, which the journal stores as the priority of the line. Source: sd-daemon(3)."""
     return f"<{next((number for bound, number in _SYSLOG if level >= bound), _SYSLOG_DEBUG)}>"
 
 
 def goes_to_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether systemd has connected this stream to its journal, and it was not redirected since.
-
-    Source: systemd.exec(5), `$JOURNAL_STREAM`.
-    """
+    """Whether this stream is connected to systemd's journal. Source: systemd.exec(5), `$JOURNAL_STREAM`."""
     try:
         status = os.fstat(stream.fileno())
-    except (OSError, ValueError):  # closed, or no file at all
+    except (OSError, ValueError):  # closed, or not a file
         return False
     return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 class JournalFormatter(logging.Formatter):
-    """Marks every line, those of a traceback too: to the journal each is an entry of its own."""
+    """Marks every line: the journal stores each line of a traceback as an entry."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The marked lines."""
@@ -40,12 +34,12 @@ class JournalFormatter(logging.Formatter):
 
 
 def make_handler(stream: TextIO, environment: Mapping[str, str]) -> logging.Handler:
-    """Writes to a stream in the form that its reader understands."""
+    """A handler with the format of the stream: the journal or a terminal."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JournalFormatter("%(message)s") if goes_to_journal(stream, environment) else logging.Formatter(PLAIN_FORMAT))
     return handler
 
 
 def print_error(text: str) -> None:
-    """One line on stderr that is no log line: why a command ends."""
+    """Print the reason why a command ends on stderr."""
     print(f"{mark(logging.ERROR) if goes_to_journal(sys.stderr, os.environ) else ''}{text}", file=sys.stderr)

@@ -17,7 +17,7 @@ def print_problem(program: str, error: AeganError) -> None:
 
 
 def run_command(program: str, command: Callable[[], int]) -> int:
-    """Run a command. Returns its exit code, or the one of its error, which is printed on stderr."""
+    """Run a command; returns its exit code. Errors are printed on stderr."""
     try:
         return command()
     except AeganError as error:
@@ -25,10 +25,10 @@ def run_command(program: str, command: Callable[[], int]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has ended, as `head` does
+    except BrokenPipeError:  # the reader of the output has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
-    except OSError as error:  # a folder that may not be written, a full disk
+    except OSError as error:  # a read-only folder, a full disk
         place = f"{error.filename}: " if error.filename else ""
         print_error(f"{program}: {place}{error.strerror or error}")
         return EXIT_FAILED

@@ -1,4 +1,4 @@
-"""What flows along the line, from a block of samples to a transition of the alarm."""
+"""Data between capture, ring and pipeline."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,14 +13,13 @@ DoubleArray: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What one read of a capture delivers.
+    """Samples of one read of a capture.
 
     Attributes:
         samples: float32 `[n_samples]`, full scale is -1 to 1.
-        start_sample: Index of the first sample since the capture was opened first; a jump means loss.
+        start_sample: Index of the first sample since the capture was first opened; a jump means loss.
         overflowed: The device lost samples before this block.
-        began_s, ended_s: When its first and last sample sounded, by the boot clock (`clock.since_boot_s`); None where no clock paces
-            the sound, as in recordings that are read at once.
+        began_s, ended_s: Times of the first and last sample by the boot clock (`clock.since_boot_s`); None for recordings without a pace.
     """
 
     samples: FloatArray
@@ -32,7 +31,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Hop-aligned samples out of the ring; `after_gap`: samples before them were lost; `began_s`, `ended_s`: as of a Block."""
+    """Hop-aligned samples from the ring; `after_gap`: samples before them were lost; `began_s`, `ended_s`: as in a Block."""
 
     samples: FloatArray
     start_sample: int
@@ -41,10 +40,9 @@ class Run:
     ended_s: float | None = None
 
     def wall_time(self, sample: int, now: datetime, now_s: float) -> datetime:
-        """When `sample` sounded, by the wall clock as it is set now.
+        """Wall time at which `sample` sounded; `now` without stamps in the run.
 
-        `now` and `now_s` are the same moment by the wall clock and by the boot clock, which no one sets: a step of the wall clock
-        moves all stamps that follow, by the whole step. Without stamps in the run it is `now`.
+        `now` and `now_s` are the same moment by the wall clock and by the boot clock: a step of the wall clock moves all later stamps.
         """
         if self.began_s is None or self.ended_s is None:
             return now
@@ -57,9 +55,9 @@ class Frames:
     """Spectrogram columns.
 
     Attributes:
-        db: float32 `[n_bands, n_frames]`, what the network sees.
+        db: float32 `[n_bands, n_frames]`, input of the network.
         power: float64 `[n_frames]`, mean square without DC, full scale 1.
-        baseline_db: float32 `[n_baseline_bands, n_frames]`, what the baselines use; no bands if none is needed.
+        baseline_db: float32 `[n_baseline_bands, n_frames]`, input of the baselines; no bands if none is needed.
     """
 
     db: FloatArray
@@ -69,7 +67,7 @@ class Frames:
 
 @dataclass(frozen=True, slots=True)
 class SegmentOutputs:
-    """What the network says of n segments; a field that was not asked for is `[n, 0]`.
+    """Outputs of the network for n segments; a field that was not requested is `[n, 0]`.
 
     Attributes:
         embedding: float32 `[n, n_embedding]`, the discriminator's f(x).
@@ -86,7 +84,7 @@ class SegmentOutputs:
     FIELDS: ClassVar[tuple[str, ...]] = ("embedding", "z", "z_errors", "x_errors")
 
     def __len__(self) -> int:
-        """Segments that these outputs are of."""
+        """Number of segments."""
         return len(self.embedding)
 
     @staticmethod
@@ -104,8 +102,8 @@ class ClipScore:
     """The scores of one clip of a stream.
 
     Attributes:
-        end_sample: Index of the sample after the last that the clip's last frame saw.
-        scores: One float for each score id that was asked for, keyed by its id.
+        end_sample: Index of the sample after the last one in the clip's last frame.
+        scores: The requested scores by id.
         level_dbfs: RMS level without DC since the last clip, in dB relative to a full-scale sine (AES17).
     """
 

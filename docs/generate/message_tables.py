@@ -6,9 +6,17 @@ from typing import Any, TypeAlias
 
 from aegan_monitor.messages.model import Kind, Payload
 from aegan_monitor.messages.payloads import PAYLOADS
-from aegan_monitor.messages.topics import QOS_AND_RETAINED, UNMODELLED
+from aegan_monitor.messages.topics import QOS_AND_RETAINED
 from marked_parts import make_table
 from schemas import make_schema
+
+UNMODELLED: dict[Kind, tuple[str, str]] = {  # topic and meaning of each kind whose payload is no model of ours
+    "status": ("<base>/status", "`online` or `offline`, plain text; `offline` is also the last will"),
+    "discovery": (
+        "<prefix>/<component>/<node>_<machine>/<entity>/config",
+        "[an entity for Home Assistant](../how-to/home-assistant.md)",
+    ),
+}
 
 Schema: TypeAlias = Mapping[str, Any]
 

@@ -4,14 +4,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from aegan_monitor.config.model import schema_text
 from command_tables import command_sections
 from config_tables import configuration_tables, training_table
 from folder_tree import folder_tree
 from marked_parts import fill
 from message_tables import payload_sections, topics_table
 from metric_tables import metrics_table
-from schemas import schema_texts
+from schemas import config_schema_text, schema_texts
 from state_diagrams import states_section
 
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {  # pages with generated parts, by the names in their marks
@@ -28,7 +27,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {  # pages with generated
 def generated_texts(root: Path) -> dict[str, str]:
     """Each generated file, by its path in the checkout; a page keeps what lies outside its marks."""
     return {
-        "configs/monitor.schema.json": schema_text(),
+        "configs/monitor.schema.json": config_schema_text(),
         **{f"docs/schemas/{name}": text for name, text in schema_texts().items()},
         **{
             name: fill((root / name).read_text(encoding="utf-8"), {part: make() for part, make in parts.items()})

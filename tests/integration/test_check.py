@@ -52,7 +52,7 @@ def test_check_hides_no_mistake_behind_another(aegan_monitor: CommandLine, tmp_p
         78,
         ".*/none: .*",
         f".*/cut.wav: {no_recording}",
-        r"inference\.providers: cuda is required, but .* offers only cpu; .*",
+        r"inference\.providers: cuda is requested, but .* offers only cpu\); .*",
         "machine pump: score: 'D_moha' is none of .*",
         f".*/text.wav: {no_recording}",
         "mqtt.username_file: .*/user: cannot be read .*",

@@ -116,7 +116,7 @@ def test_a_silent_pipe_is_told_and_does_not_hold_up_the_end(aegan_monitor: Comma
     with Subscriber(broker.port, "aegan/box/#") as subscriber:
         process = aegan_monitor.start("run", "--config", path)
         sensor = subscriber.wait_for(lambda m: m.topic == "aegan/box/pump/sensor").json()
-        assert (sensor["state"], "check what delivers them" in sensor["detail"]) == ("stalled", True)
+        assert (sensor["state"], "check the program that writes them" in sensor["detail"]) == ("stalled", True)
         process.send_signal(signal.SIGTERM)
         with process.stderr as stream, process.stdin:
             log = stream.read()

@@ -167,7 +167,7 @@ def score_held_out(
             scores.append(score(samples))
             varied += [score(change_background(samples, rng)) for _ in range(n_copies)]
             if len(segments) < N_PARITY_SEGMENTS:
-                segments = np.concatenate([segments, probe.clip_segments(samples)])[:N_PARITY_SEGMENTS]
+                segments = np.concatenate([segments, probe.cut_clip(samples)[0]])[:N_PARITY_SEGMENTS]
     return scores, varied, segments
 
 

@@ -1,4 +1,4 @@
-"""A capture that plays recordings: WAV or FLAC files, one after the other as one stream."""
+"""Plays WAV or FLAC files, one after the other, as one stream."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -30,65 +30,40 @@ class FileCapture:
         """Store the parameters.
 
         Args:
-            paths: The recordings, in the order in which they are played.
-            sample_rate_hz: Rate that each of them must have.
+            paths: The recordings, in order.
+            sample_rate_hz: The expected rate of each.
             pace: `realtime` delivers a block when its last sample is due, `fast` at once.
-            block_samples: Samples a block (8000 are 0.5 s at 16 kHz); fewer where a recording ends.
-            loop: Begin again after the last recording.
+            block_samples: Samples a block (8000 are 0.5 s at 16 kHz); fewer at the end of a recording.
+            loop: Start again after the last recording.
             channel: Channel to play, from 0; None expects recordings of one channel.
             clock: Monotonic seconds.
-            sleep: Waits for so many seconds.
+            sleep: Waits for a number of seconds.
         """
         self.sample_rate_hz = sample_rate_hz
-        self._paths = [Path(path) for path in paths]
-        self._pace = pace
-        self._block_samples = block_samples
-        self._loop = loop
-        self._channel = channel
-        self._clock = clock
-        self._sleep = sleep
-        self._place = 0  # of the open recording, in paths
+        self.place = 0  # of the open recording, in paths
+        self._paths, self._pace, self._block_samples = [Path(path) for path in paths], pace, block_samples
+        self._loop, self._channel, self._clock, self._sleep = loop, channel, clock, sleep
         self._recording: Recording | None = None
         self._next_sample = 0
-        self._first_opened_s: float | None = None
-        self._resumed = False
-
-    @property
-    def place(self) -> int:
-        """Which of the recordings the last block came from, from 0."""
-        return self._place
+        self._opened_s = 0.0
 
     def describe(self) -> str:
-        """The first recording's path, and how many more there are."""
+        """The path of the first recording, and the number of others."""
         more = len(self._paths) - 1
         return f"{show_path(self._paths[0])} and {more} more" if more > 0 else ", ".join(map(show_path, self._paths))
 
     def open(self) -> None:
-        """Check the header and the first sample of every recording, and begin with the first.
-
-        Raises:
-            CaptureError: As `Recording`, or no recording was named.
-        """
+        """Check the header and the first sample of every recording, and open the first."""
         if not self._paths:
             raise CaptureError("no recording was named; name at least one WAV or FLAC file")
         for path in self._paths:
             with Recording(path, self.sample_rate_hz, self._channel) as recording:
                 recording.read(1)
-        if self._first_opened_s is None:
-            self._first_opened_s = self._clock()
-        else:
-            self._resumed = True
-            if self._pace == "realtime":
-                passed_s = self._clock() - self._first_opened_s
-                self._next_sample = max(self._next_sample, round(passed_s * self.sample_rate_hz))
+        self._opened_s = self._clock()
         self._begin(0)
 
     def read(self) -> Block | None:
-        """The next block; None after the last recording.
-
-        Raises:
-            CaptureError: As `Recording.read`.
-        """
+        """The next block; None after the last recording."""
         while self._recording is not None:
             samples = self._recording.read(self._block_samples)
             if len(samples):
@@ -97,12 +72,8 @@ class FileCapture:
         return None
 
     def skip(self) -> None:
-        """Leave the open recording and go on with the next.
-
-        Raises:
-            CaptureError: As `Recording`.
-        """
-        self._begin(self._place + 1)
+        """Go on with the next recording."""
+        self._begin(self.place + 1)
 
     def close(self) -> None:
         """Close the open recording."""
@@ -112,15 +83,13 @@ class FileCapture:
 
     def _begin(self, place: int) -> None:
         self.close()
-        self._place = place % len(self._paths) if self._loop else place
-        if self._place < len(self._paths):
-            self._recording = Recording(self._paths[self._place], self.sample_rate_hz, self._channel)
+        self.place = place % len(self._paths) if self._loop else place
+        if self.place < len(self._paths):
+            self._recording = Recording(self._paths[self.place], self.sample_rate_hz, self._channel)
 
     def _deliver(self, samples: FloatArray) -> Block:
-        block = Block(samples, self._next_sample, overflowed=self._resumed)
-        self._resumed = False
+        block = Block(samples, self._next_sample)
         self._next_sample += len(samples)
-        if self._pace == "realtime" and self._first_opened_s is not None:
-            due_s = self._first_opened_s + self._next_sample / self.sample_rate_hz
-            self._sleep(max(0.0, due_s - self._clock()))
+        if self._pace == "realtime":
+            self._sleep(max(0.0, self._opened_s + self._next_sample / self.sample_rate_hz - self._clock()))
         return block

@@ -1,20 +1,16 @@
-"""Detects gaps that come so often that an alarm is late or impossible.
-
-Each gap costs the time up to the next decision (`first_decision_samples`). An alarm needs decisions for its on-delay, which pauses
-during gaps.
-"""
+"""Detects gaps that are so frequent that an alarm is late or impossible: each costs the time up to the next decision."""
 
 from collections import deque
 
-PATIENCE = 3  # times what an alarm needs without gaps; also the bound on what it takes while no overrun is reported
+PATIENCE = 3  # largest factor by which gaps may delay an alarm without an overrun
 PATIENCE_CLIPS = 2  # without one decision
-MOST_CLIPS = 6  # a longer on-delay is judged by the share of time with decisions in the same window
+MOST_CLIPS = 6  # bounds the on-delay that counts, and with it the window
 
 
 class GapRate:
     """Counts the time that decisions cover in a sliding window. One thread calls `add`; any thread may read.
 
-    All times are in samples that were heard: what a gap has lost does not count.
+    All times are in received samples; lost samples do not count.
 
     Attributes:
         is_overrun: In the last `window_samples` decisions covered less than the on-delay, or there was none for two clips.
@@ -28,11 +24,11 @@ class GapRate:
         self._needed = min(on_delay_samples, MOST_CLIPS * first_decision_samples)
         self.window_samples = PATIENCE * (first_decision_samples + self._needed)
         self._heard = self._stretch_start = self._decided_until = 0
-        self._good_from = 0  # no earlier does a sufficient window end an overrun
+        self._good_from = 0  # before this sample, a sufficient window does not end an overrun
         self._decided: deque[tuple[int, int]] = deque()  # first decision and end of each stretch in the window
 
     def add(self, n_samples: int, *, after_gap: bool) -> None:
-        """Count samples that were heard; `after_gap`: some were lost before them."""
+        """Count received samples; `after_gap`: samples were lost before them."""
         if after_gap:
             self._stretch_start = self._heard
         self._heard += n_samples

@@ -1,4 +1,4 @@
-"""Level of samples, and whether they are sound at all."""
+"""Level of samples, and signs of a device that delivers no sound."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,11 @@ import numpy as np
 from aegan_monitor.detection.features import dbfs_from_power
 from aegan_monitor.types import FloatArray
 
-FULL_SCALE = 32767 / 32768  # the largest 16-bit sample; what reaches it was cut off
-QUIETEST_DBFS, LOUDEST_DBFS = (
-    -37.0,
-    -12.0,
-)  # good for normal sound: room for a louder fault, and quiet parts are over the noise
+FULL_SCALE = 32767 / 32768  # the largest 16-bit sample
+QUIETEST_DBFS, LOUDEST_DBFS = -37.0, -12.0  # good for normal sound: room for a louder fault, and quiet parts are over the noise
 BAR_FLOOR_DB = -60.0
-BAR_LENGTH = 20  # with it a line fits 80 columns
-LARGE_DC = 0.01  # -40 dB of full scale: more than the noise of any microphone that works
+BAR_LENGTH = 20  # a line fits 80 columns
+LARGE_DC = 0.01  # -40 dB of full scale: above the noise of any working microphone
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +19,11 @@ class Level:
     """Level of some samples.
 
     Attributes:
-        rms_dbfs: Level of the samples without their mean, a full-scale sine being 0; -150 at the least. Source: AES17.
-        peak_dbfs: Largest sample, the mean included, 1.0 being 0; -150 at the least.
+        rms_dbfs: Level without the mean, relative to a full-scale sine (AES17), -150 at least.
+        peak_dbfs: Largest sample with the mean, relative to 1.0, -150 at least.
         dc: Mean; full scale is 1.
         n_clipped: Samples at full scale.
-        is_constant: All samples are the same, as a muted (0) or dead device gives them.
-        is_zero: All samples are 0.
+        is_constant, is_zero: All samples are equal (a dead device), or 0 (a muted one).
     """
 
     rms_dbfs: float
@@ -39,11 +35,11 @@ class Level:
 
     @property
     def warning(self) -> str:
-        """A DC offset that is no sound, and uses up full scale; empty without a large one."""
+        """A large DC offset, or empty."""
         return f"DC offset {self.dc:.2f}" if abs(self.dc) >= LARGE_DC else ""
 
     def __str__(self) -> str:
-        """One line for people."""
+        """One line."""
         if self.is_zero:
             return "digital silence: muted?"
         if self.is_constant:
@@ -53,7 +49,7 @@ class Level:
 
 
 def measure_level(samples: FloatArray) -> Level:
-    """The level of float32 `[n_samples]`, at least one."""
+    """The level of float32 `[n_samples]`, one at least."""
     size = np.abs(samples)
     peak = float(size.max())
     exact = samples.astype(np.float64)

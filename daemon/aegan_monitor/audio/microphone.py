@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import soxr
 
-from aegan_monitor.audio.device.dead_channel import FAULTS, STUCK_S, StuckSignalDetector
-from aegan_monitor.audio.device.discovery import Devices, InputDevice, is_identity
+from aegan_monitor.audio.device.dead_channel import STUCK_S, StuckSignalDetector
+from aegan_monitor.audio.device.discovery import Devices, InputDevice, find_kind
 from aegan_monitor.audio.device.hold_off import HoldOff
 from aegan_monitor.audio.device.shared_stream import Microphones, Subscription
 from aegan_monitor.audio.source import find_bad_sample
@@ -18,8 +18,6 @@ WAIT_S = 0.25  # longest wait of a read
 RATE_HOLD_OFF_S, LONGEST_RATE_HOLD_OFF_S = 8.0, 30.0  # the longest is more than the rate check needs to find 3 %
 SOUND_HOLD_OFF_S, LONGEST_SOUND_HOLD_OFF_S = 1.5, 30.0  # more than STUCK_S
 FIRST_PATIENCE_S, LONGEST_PATIENCE_S = 4.0, 30.0  # time with a stuck channel before its device is opened again
-
-__all__ = ["InputDevice", "MicrophoneCapture", "list_devices"]
 
 _microphones = Microphones()  # a device can be opened only once by a process
 
@@ -37,22 +35,22 @@ class MicrophoneCapture:
         devices: Devices | None = None,
         microphones: Microphones = _microphones,
     ) -> None:
-        """Store.
+        """Store the parameters.
 
         Args:
             device: Identity of the device, its name, or a part of its name in any case; None is the system's default.
-            channel: Counted from 0.
-            sample_rate_hz: Rate of the samples; the device's own is resampled to it.
-            stall_s: Time without a sample after which the device counts as broken.
-            clock: Monotonic seconds; measures how many samples were lost between two openings.
+            channel: Channel of the device, from 0.
+            sample_rate_hz: Rate to which the samples are resampled.
+            stall_s: Time without a sample after which the device is `stalled`.
+            clock: Monotonic seconds; measures the samples lost between two openings.
             devices: Finds and opens devices.
-            microphones: The devices that are open.
+            microphones: The open devices.
         """
         self.sample_rate_hz = sample_rate_hz
         self._wanted, self._channel = device, channel
         self._stall_s, self._clock = stall_s, clock
         self._devices, self._microphones = devices or Devices(), microphones
-        self._heard: InputDevice | None = None  # the device that gave the first sample; no other is taken in its place
+        self._heard: InputDevice | None = None  # the device of the first sample; no other replaces it
         self._found: InputDevice | None = None
         self._subscription: Subscription | None = None
         self._next_sample = 0
@@ -76,37 +74,33 @@ class MicrophoneCapture:
         return f"microphone {name!r}" if name else "the default microphone"
 
     def has_news(self) -> bool:
-        """Whether a device has appeared or disappeared since the last `open`, so that another attempt may succeed."""
+        """Whether a device has appeared or disappeared since the last `open`."""
         try:
             return self._devices.look(self._identity) != self._seen
         except CaptureError:  # a sound server that hangs
             return False
 
     def open(self) -> None:
-        """Find the device and begin to read.
+        """Find the device and start to read.
 
         Raises:
             CaptureError: There is no such device, or several; it is not the one that was heard before, it does not open, has no such
                 channel, or a lower rate than `sample_rate_hz`.
         """
+        patience_s, self._patience_s = self._patience_s, STUCK_S
+        self._seen = None
+        self._seen = self._devices.look(self._identity)
+        device = self._devices.find(self._identity)
+        if self._heard and not find_kind(self._identity) and device.name != self._heard.name:
+            raise CaptureError(f"{self.describe()}: is gone, and {device.name!r} is not what was heard; plug it in, or name the other")
+        self._found = device
+        subscription = self._microphones.join(device.identity, self.describe(), lambda: self._devices.open(device), self._stall_s)
         try:
-            self._seen = None
-            self._seen = self._devices.look(self._identity)
-            device = self._devices.find(self._identity)
-            if self._heard and not is_identity(self._identity) and device.name != self._heard.name:
-                raise CaptureError(f"{self.describe()}: is gone, and {device.name!r} is not what was heard; plug it in, or name the other")
-            self._found = device
-            subscription = self._microphones.join(
-                device.identity, self.describe(), lambda: self._devices.open(device), self._stall_s, self._patience_s
-            )
-            try:
-                self._refuse_unfit(subscription.device.n_channels, subscription.device.sample_rate_hz)
-            except CaptureError:
-                subscription.leave()
-                raise
+            self._refuse_unfit(subscription.device.n_channels, subscription.device.sample_rate_hz)
         except CaptureError:
-            self._patience_s = STUCK_S
+            subscription.leave()
             raise
+        self._patience_s = patience_s
         self._subscription = subscription
         self._begin(subscription.device.sample_rate_hz)
 
@@ -123,7 +117,7 @@ class MicrophoneCapture:
             )
 
     def read(self) -> Block | None:
-        """Wait for samples; never None. The block is empty while none came, or during a hold-off.
+        """Wait for samples; never None. The block is empty if none came, or during a hold-off.
 
         Raises:
             CaptureError: The device is gone, delivers nothing or only one value, has a wrong rate, or delivered NaN or samples far
@@ -135,8 +129,6 @@ class MicrophoneCapture:
         try:
             chunk = subscription.read(WAIT_S)
         except CaptureError as error:
-            if error.fault in FAULTS:
-                raise self._fail_stuck() from error
             self._patience_s = STUCK_S
             if error.fault == "wrong_rate":
                 self._rate_hold_off.begin(self._clock())
@@ -152,14 +144,16 @@ class MicrophoneCapture:
                 "invalid",
             )
         alive = self._watch.push(samples)
-        if self._watch.stuck_s >= self._patience_s:
-            raise self._fail_stuck()
         now_s = self._clock()
+        if self._watch.stuck_s >= self._patience_s:
+            self._patience_s = min(max(2 * self._patience_s, FIRST_PATIENCE_S), LONGEST_PATIENCE_S)
+            self._sound_hold_off.begin(now_s)
+            raise self._watch.error(self.describe())
         is_right = self._rate_hold_off.has_passed(subscription.device.meter.measured_s, now_s)
         return self._deliver(alive if self._sound_hold_off.has_passed(self._watch.alive_s, now_s) and is_right else [])
 
     def close(self) -> None:
-        """Stop reading; the last capture of a device closes it."""
+        """Stop reading; the last capture closes the device."""
         subscription, self._subscription, self._resampler = self._subscription, None, None
         if subscription is not None:
             subscription.leave()
@@ -169,13 +163,8 @@ class MicrophoneCapture:
         """The configured device; for the default, which may change, the one that was heard first."""
         return self._heard.identity if self._heard and self._wanted is None else self._wanted
 
-    def _fail_stuck(self) -> CaptureError:
-        self._patience_s = min(max(2 * self._patience_s, FIRST_PATIENCE_S), LONGEST_PATIENCE_S)
-        self._sound_hold_off.begin(self._clock())
-        return self._watch.error(self.describe())
-
     def _begin(self, device_rate_hz: int, *, alive: bool = False) -> None:
-        """Begin a stretch: no state of detector or resampler goes across a gap."""
+        """Start a stretch without the detector's and the resampler's state from before the gap."""
         self._watch = StuckSignalDetector(device_rate_hz, alive=alive)
         self._resampler = soxr.ResampleStream(device_rate_hz, self.sample_rate_hz, 1) if device_rate_hz != self.sample_rate_hz else None
         self._after_gap = self._left_s is not None
@@ -195,12 +184,3 @@ class MicrophoneCapture:
         self._left_s, self._after_gap = now_s, False
         self._heard, self._patience_s = self._heard or self._found, STUCK_S
         return block
-
-
-def list_devices() -> list[InputDevice]:
-    """All input devices.
-
-    Raises:
-        CaptureError: As `Devices.list_all`.
-    """
-    return Devices().list_all()

@@ -1,5 +1,6 @@
-"""One recording, read from its begin to its end: WAV, RF64, W64 or FLAC, as recorders, pipes and crashes leave them."""
+"""Reads one recording from begin to end: WAV, RF64, W64 or FLAC, also as crashed recorders and pipes leave them."""
 
+import contextlib
 import functools
 import logging
 import os
@@ -33,19 +34,16 @@ class Recording:
     """One channel of an open recording, at the recording's own rate.
 
     Attributes:
-        path: The file.
-        sample_rate_hz: Rate of its samples.
-        n_channels: Channels in the file.
-        n_samples: Samples a channel, as the header has it; None where it does not say.
-        recording_id: Which recording a clip of `aegan-monitor record` was cut from; empty for other files.
+        n_samples: Samples a channel by the header; None if it does not say.
+        recording_id: The recording that a clip of `aegan-monitor record` was cut from; empty for other files.
     """
 
     def __init__(self, path: Path, sample_rate_hz: int | None = None, channel: int | None = None) -> None:
-        """Open it and check its header.
+        """Open it and check its header. Name and extension do not matter.
 
         Args:
-            path: The file; its name need not be UTF-8, and its extension does not matter.
-            sample_rate_hz: Rate that it must have; None accepts any.
+            path: The file.
+            sample_rate_hz: Expected rate; None accepts any.
             channel: Channel to read, from 0; None expects a recording of one channel.
 
         Raises:
@@ -76,10 +74,10 @@ class Recording:
         self.close()
 
     def read(self, n_samples: int) -> FloatArray:
-        """The next samples, float32 `[n]`; fewer than `n_samples` only at the end, and then none.
+        """The next samples, float32 `[n]`; fewer than `n_samples` only at the end.
 
         Raises:
-            CaptureError: It is damaged, holds no sample at all, or holds NaN or what is far beyond full scale.
+            CaptureError: It is damaged or empty, or holds NaN or samples far beyond full scale.
         """
         parts: list[FloatArray] = [np.zeros(0, np.float32)]
         n_left = n_samples
@@ -100,10 +98,8 @@ class Recording:
     def _open_file(self) -> BinaryIO:
         try:
             file = open(self.path, "rb", buffering=0, opener=_open_without_waiting)  # noqa: SIM115 - Path.open has no opener; `close` closes it
-        except OSError as error:
-            raise CaptureError(f"{self._name}: {_WANTED}, found: {error.strerror}; check the path") from error
-        except ValueError as error:  # a zero byte in the name
-            raise CaptureError(f"{self._name}: {_WANTED}, found: {error}; check the path") from error
+        except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+            raise CaptureError(f"{self._name}: {_WANTED}, found: {getattr(error, 'strerror', error)}; check the path") from error
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
             raise CaptureError(f"{self._name}: {_WANTED}, found a pipe or a device; write it into a file first")
@@ -113,7 +109,10 @@ class Recording:
         try:
             sound, self._format, is_unfinished = open_sound(self._file)
         except NotSoundError as error:
-            raise CaptureError(f"{self._name}: {_WANTED}, found {self._describe_other(error)}") from error
+            found = f"a file that cannot be read as one ({error}); convert or remove it"
+            if self.path.suffix.lower() in _RAW_SUFFIXES:
+                found = "raw samples, of unknown rate and format; convert it: ffmpeg -f s16le -ar 16000 -ac 1 -i IN OUT.wav"
+            raise CaptureError(f"{self._name}: {_WANTED}, found {found}") from error
         except OSError as error:
             raise CaptureError(f"{self._name}: cannot be read: {error.strerror}; check the disk") from error
         except CutOffError as error:
@@ -121,12 +120,6 @@ class Recording:
         if is_unfinished:
             _note_once(f"{self._name}: its header was never finished; it is read to the end of the file")
         return sound
-
-    def _describe_other(self, error: NotSoundError) -> str:
-        """What a file is that libsndfile does not open, and what to do."""
-        if self.path.suffix.lower() in _RAW_SUFFIXES:
-            return "raw samples, whose rate and format nothing says; convert it: ffmpeg -f s16le -ar 16000 -ac 1 -i IN OUT.wav"
-        return f"a file that cannot be read as one ({error}); convert or remove it"
 
     def _check_format(self, sample_rate_hz: int | None, channel: int | None) -> None:
         n_channels, rate_hz = self._sound.channels, self._sound.samplerate
@@ -139,14 +132,10 @@ class Recording:
             return
         wanted_rate_hz = sample_rate_hz or rate_hz
         options = ("" if has_channel else " -af 'pan=mono|c0=c0'") + ("" if has_rate else f" -ar {wanted_rate_hz}")
-        choice = (
-            ""
-            if has_channel
-            else "choose one with --channel N (replay, record --from) or channel: N (configuration), or take the first alone: "
-        )
+        choose = "choose one with --channel N (replay, record --from) or channel: N (configuration), or take the first alone"
         raise CaptureError(
             f"{self._name}: expected 1 channel at {wanted_rate_hz} Hz, found {n_channels} at {rate_hz} Hz; "
-            f"nothing is resampled or mixed silently; {choice or 'convert it: '}ffmpeg -i IN{options} OUT"
+            f"nothing is resampled or mixed silently; {'convert it' if has_channel else choose}: ffmpeg -i IN{options} OUT"
         )
 
     def _read_some(self, n_samples: int) -> FloatArray:
@@ -155,7 +144,7 @@ class Recording:
             values = self._sound.read(out=values)
         except soundfile.LibsndfileError as error:
             if self._format != "FLAC" or os.lseek(self._file.fileno(), 0, os.SEEK_CUR) < os.fstat(self._file.fileno()).st_size:
-                raise CaptureError(f"{self._name}: is damaged behind sample {self._n_read} ({describe(error)}); {_REWRITE}") from error
+                raise CaptureError(f"{self._name}: is damaged after sample {self._n_read} ({describe(error)}); {_REWRITE}") from error
             values = values[: np.count_nonzero(~np.isnan(values[:, 0]))]  # the file ends within a frame; those before it are whole
         samples: FloatArray = np.ascontiguousarray(values[:, self._channel])
         if (place := find_bad_sample(samples)) is not None:
@@ -176,21 +165,17 @@ class Recording:
 
 
 def find_rate_hz(path: Path) -> int | None:
-    """A recording's own rate in Hz; None where it cannot be read."""
-    try:
-        with Recording(path, channel=0) as recording:
-            return recording.sample_rate_hz
-    except CaptureError:
-        return None
+    """The rate of a recording in Hz; None if it cannot be read."""
+    with contextlib.suppress(CaptureError), Recording(path, channel=0) as recording:
+        return recording.sample_rate_hz
+    return None
 
 
 def find_recording_id(path: Path) -> str:
-    """Which recording a clip of `aegan-monitor record` was cut from; empty for other files, and for those that cannot be read."""
-    try:
-        with Recording(path, channel=0) as recording:
-            return recording.recording_id
-    except CaptureError:
-        return ""
+    """The recording that a clip of `aegan-monitor record` was cut from; empty for other files, and for unreadable ones."""
+    with contextlib.suppress(CaptureError), Recording(path, channel=0) as recording:
+        return recording.recording_id
+    return ""
 
 
 def read_recording(path: Path, sample_rate_hz: int, channel: int | None = None) -> FloatArray:
@@ -211,10 +196,10 @@ def read_recording(path: Path, sample_rate_hz: int, channel: int | None = None) 
 
 @functools.lru_cache(maxsize=1000)
 def _note_once(text: str) -> None:
-    """Log a warning that was not logged yet: a recording may be opened several times."""
+    """Log a warning once: a recording may be opened several times."""
     log.warning(text)
 
 
 def _open_without_waiting(name: str, flags: int) -> int:
-    """Open a file; a named pipe without a writer would be waited for without O_NONBLOCK."""
+    """Open a file; without O_NONBLOCK, a named pipe without a writer would block."""
     return os.open(name, flags | os.O_NONBLOCK)

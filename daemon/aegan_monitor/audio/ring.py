@@ -1,4 +1,4 @@
-"""Ring buffer between a capturing thread and a reading one. Writing never blocks; it overwrites the oldest samples."""
+"""Ring buffer between a writing and a reading thread. Writing never blocks; it overwrites the oldest samples."""
 
 import threading
 from collections import deque
@@ -13,11 +13,7 @@ from aegan_monitor.types import Block, FloatArray, Run
 
 @dataclass(slots=True)
 class _Stretch:
-    """Samples without a gap among them; in the ring they lie behind those of the stretches before.
-
-    Attributes:
-        times: Sample indices and when they sounded, ascending; empty where that is not known.
-    """
+    """Samples without a gap; `times` are sample indices and their times of sounding, ascending, or empty if unknown."""
 
     start_sample: int
     n_samples: int
@@ -25,41 +21,35 @@ class _Stretch:
     times: deque[tuple[int, float]] = field(default_factory=deque)
 
     def mark(self, block: Block) -> None:
-        """Remember when a block sounded."""
+        """Store the times of a block."""
         if block.began_s is None or block.ended_s is None:
             self.times.clear()
             return
         if not self.times:
             self.times.append((block.start_sample, block.began_s))
         self.times.append((block.start_sample + len(block.samples), block.ended_s))
-        self._forget_before(self.start_sample)
-
-    def find_time_s(self, sample: int) -> float | None:
-        """When a sample sounded, between two that are known; forgets the times before it."""
-        self._forget_before(sample)
-        if not self.times or sample < self.times[0][0]:
-            return None
-        if len(self.times) == 1:
-            return self.times[0][1]
-        (before, before_s), (after, after_s) = self.times[0], self.times[1]
-        return before_s + (sample - before) / (after - before) * (after_s - before_s)
-
-    def _forget_before(self, sample: int) -> None:
-        while len(self.times) > 1 and self.times[1][0] <= sample:
+        while len(self.times) > 1 and self.times[1][0] <= self.start_sample:
             self.times.popleft()
+
+    def find_times_s(self, n_samples: int) -> tuple[float, float] | tuple[None, None]:
+        """Times of the begin and the end of the first `n_samples`, interpolated."""
+        if not self.times or self.start_sample < self.times[0][0]:
+            return None, None
+        samples, times_s = np.array(self.times).T
+        began_s, ended_s = np.interp([self.start_sample, self.start_sample + n_samples], samples, times_s)
+        return float(began_s), float(ended_s)
 
 
 class Ring:
     """Takes blocks and returns runs, for one writing and one reading thread.
 
-    A run never spans a gap. It is a multiple of `hop_samples` long, unless a gap or the end follows: then
-    it holds all samples up to there. No run is longer than `longest_run_samples`, so that a late reader needs no more memory.
+    A run never spans a gap. Its length is a multiple of `hop_samples`, unless a gap or the end follows, and `longest_run_samples` at
+    most, which bounds the memory of a late reader.
 
     Attributes:
         dropped_samples_total: Samples that were overwritten before they were read.
-        gaps_total: Runs that came after a gap, of the ring or of the device.
-        notify: Called by the writing thread, without a lock, whenever there is something to read or the end is reached.
-            One reader of several rings sets it to wait for all of them at once.
+        gaps_total: Runs after a gap, of the ring or of the device.
+        notify: Called by the writing thread, without a lock, when samples can be read or the end is reached.
     """
 
     def __init__(
@@ -70,7 +60,7 @@ class Ring:
         notify: Callable[[], object] = lambda: None,
         gap_rate: GapRate | None = None,
     ) -> None:
-        """Store; a ring that cannot hold one hop would never give a run. The longest run is cut to whole hops, one at least."""
+        """Make an empty ring. The longest run is cut to whole hops, one at least."""
         if not 0 < hop_samples <= capacity_samples:
             raise ValueError(f"expected 0 < hop_samples <= capacity_samples, found {hop_samples} and {capacity_samples}")
         self.dropped_samples_total = 0
@@ -97,14 +87,16 @@ class Ring:
 
     @property
     def overrun_window_samples(self) -> int:
-        """0, or the window in which gaps of any origin left too little sound for an alarm (`GapRate`)."""
+        """The window of `GapRate` during an overrun, else 0."""
         return self._gap_rate.window_samples if self._gap_rate and self._gap_rate.is_overrun else 0
 
     def write(self, block: Block) -> None:
-        """Take a block, at the cost of the oldest samples if need be (writing thread)."""
+        """Write a block; overwrites the oldest samples of a full ring (writing thread)."""
         with self._changed:
             if block.overflowed or block.start_sample != self._next_sample:
-                self._begin_stretch(block.start_sample)
+                if self._stretches[-1].n_samples == 0:
+                    self._stretches.pop()
+                self._stretches.append(_Stretch(block.start_sample, 0, after_gap=True))
             for start in range(0, len(block.samples), len(self._storage)):
                 self._append(block.samples[start : start + len(self._storage)])
             if len(block.samples):
@@ -116,26 +108,24 @@ class Ring:
             self.notify()
 
     def wait_for_room(self, n_samples: int, timeout_s: float) -> bool:
-        """Wait until `n_samples` fit without loss (writing thread of a capture that can wait); False when they still do not."""
+        """Wait until `n_samples` fit without loss (writing thread); False if they do not."""
         with self._changed:
             return self._changed.wait_for(lambda: self._n_stored + n_samples <= len(self._storage), timeout_s)
 
     def end(self) -> None:
-        """No further block will come (writing thread)."""
+        """Mark the end (writing thread)."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         self.notify()
 
     def read(self, timeout_s: float) -> Run | None:
-        """What is there of the oldest stretch; None when `timeout_s` has passed or the end was reached (reading thread)."""
+        """The next run of the oldest stretch; None after `timeout_s` or at the end (reading thread)."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._n_ready() > 0 or self._closed, timeout_s) or self._n_stored == 0:
                 return None
             stretch, n_samples = self._stretches[0], self._n_ready()
-            start, samples = stretch.start_sample, self._copy_oldest(n_samples)
-            began_s, ended_s = stretch.find_time_s(start), stretch.find_time_s(start + n_samples)
-            run = Run(samples, start, stretch.after_gap, began_s, ended_s)
+            run = Run(self._copy_oldest(n_samples), stretch.start_sample, stretch.after_gap, *stretch.find_times_s(n_samples))
             self.gaps_total += stretch.after_gap
             if self._gap_rate:
                 self._gap_rate.add(n_samples, after_gap=stretch.after_gap)
@@ -151,13 +141,8 @@ class Ring:
         is_final = self._closed or len(self._stretches) > 1
         return n_samples if is_final else n_samples - n_samples % self._hop_samples
 
-    def _begin_stretch(self, start_sample: int) -> None:
-        if self._stretches[-1].n_samples == 0:
-            self._stretches.pop()
-        self._stretches.append(_Stretch(start_sample, 0, after_gap=True))
-
     def _append(self, samples: FloatArray) -> None:
-        """Store at most a ringful."""
+        """Append at most `capacity` samples."""
         capacity = len(self._storage)
         n_overwritten = max(0, self._n_stored + len(samples) - capacity)
         if n_overwritten:
@@ -177,7 +162,7 @@ class Ring:
         return np.concatenate([self._storage[start : start + n_to_edge], self._storage[: n_samples - n_to_edge]])
 
     def _discard_oldest(self, n_samples: int) -> None:
-        """Forget samples from the front; a stretch that is used up goes, unless samples may still join it."""
+        """Remove the oldest samples, and empty stretches except the last, which may grow."""
         self._n_stored -= n_samples
         while n_samples:
             oldest = self._stretches[0]

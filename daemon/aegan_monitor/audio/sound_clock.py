@@ -1,4 +1,4 @@
-"""Estimates when samples sounded, from when their blocks arrived."""
+"""Estimates the times at which samples sounded from the arrival of their blocks."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,24 +6,24 @@ from dataclasses import replace
 from aegan_monitor.clock import since_boot_s
 from aegan_monitor.types import Block
 
-EARLIER, LATER = 0.5, 0.001  # seconds a second of sound by which the estimate is corrected: a block may be late, but never early
-AHEAD_S = 5.0  # more sound than the time that has passed comes from a file or a pipe, which no clock paces
+EARLIER, LATER = 0.5, 0.001  # largest correction in seconds a second of sound: a block may be late, never early
+AHEAD_S = 5.0  # a larger surplus of sound comes from a file or a pipe without a pace
 
 
 class SoundClock:
-    """Stamps blocks with the boot clock; belongs to the thread that captures.
+    """Stamps blocks with the boot clock; used by the capturing thread.
 
-    Within a stretch without gaps, stamps increase strictly with the samples, by at least half of their duration and by at most 0.1 %
-    more than it, however irregularly blocks arrive. A gap begins a new estimate.
+    Between two gaps, stamps increase strictly with the samples, by at least half and at most 1.001 times their duration.
+    A gap starts a new estimate.
     """
 
     def __init__(self, sample_rate_hz: int, clock: Callable[[], float] = since_boot_s) -> None:
         self._rate_hz, self._clock = sample_rate_hz, clock
         self._next_sample: int | None = None
-        self._ended_s: float | None = None  # None for a stretch that no clock paces
+        self._ended_s: float | None = None  # None for a stretch without a pace
 
     def stamp(self, block: Block) -> Block:
-        """The block with `began_s` and `ended_s`, or without where it came faster than it can have sounded."""
+        """The block with `began_s` and `ended_s`; without them if it came faster than sound can."""
         now_s, duration_s = self._clock(), len(block.samples) / self._rate_hz
         is_new = block.overflowed or block.start_sample != self._next_sample
         self._next_sample = block.start_sample + len(block.samples)

@@ -1,4 +1,4 @@
-"""Adapter for libsndfile: opens a file by its descriptor, reads it from its begin to its end, and repairs unfinished headers."""
+"""Adapter for libsndfile: opens a file by its descriptor, reads it without seeking, and repairs unfinished headers."""
 
 import os
 from typing import BinaryIO
@@ -9,7 +9,7 @@ from aegan_monitor.audio.wav_header import find_data_chunk
 
 
 class NotSoundError(Exception):
-    """libsndfile does not know what the file is."""
+    """libsndfile does not know the format of the file."""
 
 
 class CutOffError(Exception):
@@ -17,10 +17,10 @@ class CutOffError(Exception):
 
 
 class SequentialSound(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A sound file that is never asked to seek: some codecs cannot, and FLACs without a total fail at it."""
+    """A sound file that soundfile reads without seeking: some codecs cannot seek, and FLACs without a total fail at it."""
 
     def seekable(self) -> bool:
-        """Never, so that soundfile reads on from where it is."""
+        """Always False."""
         return False
 
 
@@ -29,26 +29,18 @@ class _Part:
 
     def __init__(self, file: BinaryIO, start: int) -> None:
         self._file, self._start = file, start
-        self.seek(0)
+        self.read, self.tell = file.read, lambda: file.tell() - start
+        file.seek(start)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return self._file.seek(offset + (self._start if whence == os.SEEK_SET else 0), whence) - self._start
 
-    def tell(self) -> int:
-        return self._file.tell() - self._start
-
-    def read(self, n_bytes: int) -> bytes:
-        return self._file.read(n_bytes)
-
 
 def open_sound(file: BinaryIO) -> tuple[SequentialSound, str, bool]:
-    """The sound in a file, its format as libsndfile names it, and whether its header was never finished.
-
-    The name of the file does not matter; it need not be UTF-8. The file stays open when the sound is closed.
+    """The sound in a file, its format by libsndfile's name, and whether its header is unfinished. Closing the sound leaves the file open.
 
     Raises:
-        NotSoundError: It is no sound file.
-        CutOffError: Its header was finished, but the end of the file is missing.
+        NotSoundError, CutOffError: It cannot be read.
     """
     chunk = find_data_chunk(file)
     file.seek(0)
@@ -67,6 +59,6 @@ def open_sound(file: BinaryIO) -> tuple[SequentialSound, str, bool]:
 
 
 def describe(error: Exception) -> str:
-    """What libsndfile says of an error, or its number."""
+    """The message or the number of an error of libsndfile."""
     text = str(getattr(error, "error_string", error)).strip().rstrip(".")
     return text or f"libsndfile error {getattr(error, 'code', '')}".strip()

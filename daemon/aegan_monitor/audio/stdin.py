@@ -22,12 +22,7 @@ _HEADER_BYTES = 4
 
 @dataclass(slots=True)
 class Pipe:
-    """A descriptor, and what the next reader of it has to know, as after a reload.
-
-    Attributes:
-        rest: Bytes that were read behind the last whole sample.
-        has_begun: A sample has come.
-    """
+    """A descriptor, and the state that a reload hands on: bytes read after the last whole sample, and whether a sample has come."""
 
     descriptor: int
     rest: bytes = b""
@@ -35,39 +30,34 @@ class Pipe:
 
 
 class StdinCapture:
-    """One channel of headerless PCM. The rate is the writer's and cannot be checked.
+    """One channel of headerless PCM, whose rate cannot be checked.
 
-    It reads the descriptor itself: a thread that waits inside Python's own standard input could not be left behind at exit.
+    It reads the descriptor itself: a thread that waits inside Python's own standard input would block the exit.
     """
 
     def __init__(
         self, pipe: Pipe, sample_rate_hz: int, sample_format: SampleFormat, block_samples: int = 1600, wait_s: float = 0.25
     ) -> None:
-        """Store; a block holds up to `block_samples` (1600 are 0.1 s at 16 kHz), and what came within `wait_s` if that is less."""
+        """Store. A block holds the samples of `wait_s`, `block_samples` at most (1600 are 0.1 s at 16 kHz)."""
         self.sample_rate_hz = sample_rate_hz
-        self._pipe = pipe
-        self._sample_format = sample_format
+        self._pipe, self._sample_format, self._block_samples, self._wait_s = pipe, sample_format, block_samples, wait_s
         dtype, self._full_scale = _DTYPE_AND_FULL_SCALE[sample_format]
         self._dtype = np.dtype(dtype)
-        self._block_samples = block_samples
-        self._wait_s = wait_s
         self._next_sample = 0
-        self._resumed = False
 
     def describe(self) -> str:
-        """What is expected on the pipe."""
+        """The expected format."""
         return f"standard input ({self._sample_format}, {self.sample_rate_hz} Hz, 1 channel)"
 
     def open(self) -> None:
-        """Continue where the stream is."""
-        self._resumed = self._next_sample > 0
+        """Do nothing: the pipe is open."""
 
     def read(self) -> Block | None:
         """The next block; None when the writer has closed the pipe.
 
         Raises:
-            CaptureError: The pipe broke, begins with the header of a file, ended before the first sample or within one, or gave NaN or
-                samples far beyond full scale.
+            CaptureError: The pipe broke, starts with the header of a file, ended before the first sample or within one, or delivered NaN
+                or samples far beyond full scale.
         """
         width = self._dtype.itemsize
         content, ended = self._read_bytes(max(_HEADER_BYTES, self._block_samples * width))
@@ -102,7 +92,7 @@ class StdinCapture:
         raise CaptureError(f"{self.describe()}: expected raw samples, found a {found} header; write raw samples: {raw}, or {convert}")
 
     def _read_bytes(self, n_bytes: int) -> tuple[bytes, bool]:
-        """What has come within `wait_s`, up to `n_bytes`, and whether the writer has closed the pipe."""
+        """Bytes that come within `wait_s`, up to `n_bytes`, and whether the writer has closed the pipe."""
         content, deadline_s = self._pipe.rest, time.monotonic() + self._wait_s
         poll = select.poll()
         poll.register(self._pipe.descriptor, select.POLLIN)
@@ -123,6 +113,4 @@ class StdinCapture:
                 f"standard input: expected samples from -1 to 1, found {samples[bad]:g} at sample {start + bad}; "
                 f"check that the writer sends {self._sample_format}"
             )
-        overflowed = self._resumed and len(samples) > 0
-        self._resumed = self._resumed and not overflowed
-        return Block(samples, start, overflowed)
+        return Block(samples, start)

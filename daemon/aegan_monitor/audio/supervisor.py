@@ -1,5 +1,6 @@
-"""Supervises one capture: a thread reads it into its ring, reports faults, and opens it again."""
+"""Supervises one capture: a thread reads it into the ring, reports faults, and opens it again."""
 
+import contextlib
 import logging
 import math
 import threading
@@ -18,14 +19,14 @@ FIRST_RETRY_S = 0.25
 LOOK_S = 0.5  # between two checks for new devices
 ROOM_TIMEOUT_S = 0.5
 STOP_S = 1.0
-SURE_S = 0.3  # time for the reading thread to run, if this process was only frozen
+SURE_S = 0.3  # time for the reading thread to run after this process was frozen
 STEADY_S = 10.0  # of sound, after which a fault is a new one
-FIGURES = frozenset({"wrong_rate", "invalid", "constant"})  # their figures differ a little at each attempt: not a new fault
+FIGURES = frozenset({"wrong_rate", "invalid", "constant"})  # each attempt finds another figure: not a new fault
 PACED = frozenset({"silent", "constant"})  # the capture itself waits longer each time
 
 
 def stop_all(supervisors: Sequence["CaptureSupervisor"], timeout_s: float = STOP_S) -> None:
-    """Stop several at once, within `timeout_s` in all, however many hang."""
+    """Stop several within `timeout_s` in all, however many hang."""
     for supervisor in supervisors:
         supervisor.request_stop()
     deadline_s = time.monotonic() + timeout_s
@@ -35,7 +36,7 @@ def stop_all(supervisors: Sequence["CaptureSupervisor"], timeout_s: float = STOP
 
 @dataclass(frozen=True, slots=True)
 class SensorState:
-    """`ok`, `starting` or the fault, and one line for people."""
+    """`ok`, `starting` or the fault, and its description in one line."""
 
     state: str
     detail: str = ""
@@ -44,10 +45,10 @@ class SensorState:
 class CaptureSupervisor:
     """Owns the capture and the thread that reads it.
 
-    A live capture (a microphone) is reopened for ever, waiting a little longer each time, but at once when a device has come;
-    nothing waits for the reader of the ring. Any other (recordings, a pipe) waits until the ring has room, and its first error
-    is final. Whichever it is, no sample for `no_data_s` (infinity for what is not paced by the world) is `stalled`, gaps so often that
-    an alarm cannot come in time (the ring's `GapRate`) are `overrun`, and what has ended is `ended` as soon as all of it was taken.
+    With `live` (a microphone) the capture is reopened for ever, at growing intervals, or when a device has appeared. Otherwise
+    (recordings, a pipe) the first error is final. With `waits` the thread waits for room in the ring; otherwise old samples are lost.
+    No sample for `no_data_s` (infinity without a pace) is `stalled`. Gaps too frequent for an alarm (the ring's `GapRate`) are
+    `overrun`. A capture is `ended` when all its samples were read from the ring.
     """
 
     def __init__(
@@ -84,11 +85,11 @@ class CaptureSupervisor:
         self._thread.start()
 
     def request_stop(self) -> None:
-        """Ask the thread to end."""
+        """Request the thread to end."""
         self._stopping.set()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the thread; one that hangs in a device is left behind."""
+        """Wait for the thread; a thread that hangs in a device is abandoned."""
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
@@ -97,16 +98,16 @@ class CaptureSupervisor:
         stop_all([self])
 
     def sensor(self) -> SensorState:
-        """State of the input now (any thread)."""
+        """Present state of the input (any thread)."""
         if self._ended and self._ring.ended:
-            return SensorState("ended", f"{self._capture.describe()} has ended: nothing more is heard")
+            return SensorState("ended", f"{self._capture.describe()} has ended")
         if self._is_stalled(self._clock()):
-            remedy = "check its cable and the sound server" if self._live else "check what delivers them"
+            remedy = "check its cable and the sound server" if self._live else "check the program that writes them"
             detail = f"no samples for {self._no_data_s:g} s from {self._capture.describe()}; {remedy}"
             return SensorState("stalled", detail)
         if self._state.state == "ok" and (window_samples := self._ring.overrun_window_samples):
             late_s = window_samples / self._capture.sample_rate_hz
-            remedy = "see what else keeps this computer busy, and check the microphone's cable or hub"
+            remedy = "reduce the load of this computer, and check the microphone's cable or hub"
             detail = f"{self._capture.describe()}: gaps so often that an alarm would take over {late_s:.0f} s; {remedy}"
             return SensorState("overrun", detail)
         return self._state
@@ -117,7 +118,7 @@ class CaptureSupervisor:
         return self._device.rate_deviation_ppm if self._device else None
 
     def _is_stalled(self, now_s: float) -> bool:
-        """Whether samples are late in two calls SURE_S apart: at the first one, the reading thread may not have run yet."""
+        """Whether samples are late in two calls SURE_S apart: before the first, the reading thread may not have run."""
         waits_for_samples = self._state.state in ("ok", "starting") and not self._ended
         if not waits_for_samples or self._last_news_s is None or now_s - self._last_news_s <= self._no_data_s:
             self._late_since_s = None
@@ -135,7 +136,7 @@ class CaptureSupervisor:
                 self._capture.open()
                 self._read_all()
                 return
-            except Exception as failure:  # noqa: BLE001 - without this thread the monitor would run and hear nothing
+            except Exception as failure:  # noqa: BLE001 - without this thread the monitor would run without sound
                 error = self._as_capture_error(failure)
                 if error.fault in PACED or self._clock() - self._heard_since_s > STEADY_S:
                     wait_s = self._first_retry_s
@@ -152,18 +153,13 @@ class CaptureSupervisor:
             wait_s = self._first_retry_s if has_news else min(2 * wait_s, self._retry_s)
 
     def _wait(self, wait_s: float) -> bool:
-        """Wait for the next attempt; ends early with True when a device has appeared, which may need a moment to open."""
+        """Wait for the next attempt; True as soon as a device has appeared or disappeared."""
         until_s = time.monotonic() + wait_s
         while (left_s := until_s - time.monotonic()) > 0 and not self._stopping.wait(min(left_s, LOOK_S)):
-            if self._has_news():
-                return True
+            with contextlib.suppress(Exception):  # as in `_run`; the next attempt reports it
+                if self._device and self._device.has_news():
+                    return True
         return False
-
-    def _has_news(self) -> bool:
-        try:
-            return self._device is not None and self._device.has_news()
-        except Exception:  # noqa: BLE001 - as in `_run`; the next attempt reports it
-            return False
 
     def _close(self) -> None:
         try:
@@ -188,7 +184,7 @@ class CaptureSupervisor:
                 continue
             self._last_news_s = self._clock()
             while self._waits and not self._ring.wait_for_room(len(block.samples), ROOM_TIMEOUT_S):
-                self._last_news_s = self._clock()  # the ring is full: the capture is not at fault
+                self._last_news_s = self._clock()  # the ring is full: no fault of the capture
                 if self._stopping.is_set():
                     return
             self._ring.write(self._sound_clock.stamp(block) if math.isfinite(self._no_data_s) else block)

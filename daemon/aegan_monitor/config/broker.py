@@ -10,7 +10,7 @@ from aegan_monitor.config.names import Text, Topic
 from aegan_monitor.config.validation import ConfigPath, Expected, Settings
 
 _CREDENTIAL = "credential:"
-Host = Annotated[  # no colon, or the two and more of an IPv6 address
+Host = Annotated[  # no colon, or two and more for IPv6
     str,
     Field(max_length=253, pattern=r"^[^\s/@:]+$|^[^\s/@:]*:[^\s/@:]*:[^\s/@]*$"),
     Expected("a host name or address, without scheme and port"),
@@ -22,7 +22,7 @@ def _read_protocol(value: object) -> object:
 
 
 def _find_credential(value: object) -> object:
-    """The path of a systemd credential: `credential:NAME` belongs to `LoadCredential=NAME:FILE` in the unit."""
+    """The path of a systemd credential: `credential:NAME` for `LoadCredential=NAME:FILE` in the unit."""
     if not isinstance(value, str) or not value.startswith(_CREDENTIAL):
         return value
     name, folder = value.removeprefix(_CREDENTIAL), os.environ.get("CREDENTIALS_DIRECTORY")
@@ -33,21 +33,20 @@ def _find_credential(value: object) -> object:
     return str(Path(folder) / name)
 
 
-def _need_username(path: Path | None, info: ValidationInfo) -> Path | None:
-    if path is not None and info.data.get("username", "") is None and info.data.get("username_file", "") is None:
-        raise ValueError("a password is sent with a user name only; set username too")
-    return path
+def _requires(problem: str, *keys: str) -> AfterValidator:
+    """Refuse a path without any of `keys`, which stand before it."""
+
+    def check(path: Path | None, info: ValidationInfo) -> Path | None:
+        if path is not None and all(info.data.get(key, "") is None for key in keys):
+            raise ValueError(problem)
+        return path
+
+    return AfterValidator(check)
 
 
 def _need_no_username(path: Path | None, info: ValidationInfo) -> Path | None:
     if path is not None and info.data.get("username") is not None:
-        raise ValueError("username stands here already; keep one")
-    return path
-
-
-def _need_certificate(path: Path | None, info: ValidationInfo) -> Path | None:
-    if path is not None and "certificate_file" in info.data and info.data["certificate_file"] is None:
-        raise ValueError("a key is of use with its certificate only; set certificate_file too")
+        raise ValueError("username is set, too; keep one")
     return path
 
 
@@ -62,7 +61,7 @@ class TlsConfig(Settings):
         default=None, description="Certificates of the authorities that may sign the broker's; null trusts those of the system."
     )
     certificate_file: SecretPath | None = Field(default=None, description="Our own certificate, where the broker wants one.")
-    key_file: Annotated[SecretPath | None, AfterValidator(_need_certificate)] = Field(
+    key_file: Annotated[SecretPath | None, _requires("a key needs its certificate; set certificate_file too", "certificate_file")] = Field(
         default=None, description="Its private key, without a passphrase; null looks for it in certificate_file."
     )
     verify: bool = Field(
@@ -94,7 +93,9 @@ class MqttConfig(Settings):
     username_file: Annotated[SecretPath | None, AfterValidator(_need_no_username)] = Field(
         default=None, description="File that holds the user name and nothing else, in place of username."
     )
-    password_file: Annotated[SecretPath | None, AfterValidator(_need_username)] = Field(
+    password_file: Annotated[
+        SecretPath | None, _requires("a password needs a user name; set username too", "username", "username_file")
+    ] = Field(
         default=None,
         description="File that holds the password and nothing else; null connects without one. A password never stands in this file.",
     )

@@ -9,19 +9,13 @@ _PLACES = (_PACKAGE / "monitor.yaml", _PACKAGE.parents[1] / "configs" / "monitor
 
 
 def read_example() -> str:
-    """The text, without its first line, which names a schema beside it for editors.
-
-    Raises:
-        AeganError: This installation lacks the file.
-    """
-    for path in _PLACES:
-        if path.is_file():
-            return path.read_text(encoding="utf-8").partition("\n")[2]
-    raise AeganError(f"{_PLACES[0]}: file missing; install aegan-monitor again")
+    """The text without its first line, which names the schema for editors."""
+    path = next(path for path in _PLACES if path.is_file())
+    return path.read_text(encoding="utf-8").partition("\n")[2]
 
 
 def write_example(path: Path) -> None:
-    """Write the text to a new file.
+    """Write the text into a new file.
 
     Raises:
         AeganError: The file exists, or cannot be written.

@@ -1,14 +1,12 @@
 """The daemon's configuration: every key with its type, limits, default and description."""
 
 import dataclasses
-import json
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
-from pydantic.json_schema import GenerateJsonSchema
 
 from aegan_monitor.config.broker import Host, MqttConfig, OutboxConfig
 from aegan_monitor.config.capture import Capture, MicCaptureConfig
@@ -29,7 +27,7 @@ _REFUSED = {
     **dict.fromkeys(
         sorted(_OWNED_BY_BUNDLE), "the bundle sets this feature parameter, so that it is the same as in training; remove the key"
     ),
-    "password": "a configuration must not contain a secret; write it to a file of its own and set password_file to that file",
+    "password": "a configuration must not contain a secret; write it to a separate file and set password_file to that file",
 }
 
 
@@ -156,7 +154,7 @@ class MonitorConfig(Settings):
 
 
 def load_config(path: Path) -> MonitorConfig:
-    """Read and check the configuration in a YAML file. Nothing that it names is opened.
+    """Read and check the configuration in a YAML file, without opening the files that it names.
 
     Raises:
         ConfigError: The file cannot be read, or is wrong; one line a problem.
@@ -182,7 +180,7 @@ def find_machine(command: str, path: Path, machines: Sequence[MachineConfig], na
 
 
 def _find_conflicts(data: Any) -> Iterator[str]:
-    """Conflicts between machines, found in the raw data so that they are reported together with all other problems."""
+    """Conflicts between machines, found in the raw data to be reported with all other problems."""
     machines = data.get("machines")
     first: dict[tuple[str, str], int] = {}
     for index, machine in enumerate(machines if isinstance(machines, list) else []):
@@ -193,14 +191,3 @@ def _find_conflicts(data: Any) -> Iterator[str]:
             yield f"machines[{index}].name: machines[{other}] has the same name; give each machine its own"
         if isinstance(capture, dict) and capture.get("kind") == "stdin" and (other := first.setdefault(("stdin", ""), index)) != index:
             yield f"machines[{index}].capture.kind: machines[{other}] reads stdin already; only one machine can read it"
-
-
-class _UntitledSchema(GenerateJsonSchema):
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - the base's signature
-        return False  # a title that only repeats the key helps nobody
-
-
-def schema_text() -> str:
-    """The JSON Schema (2020-12) of the configuration, as `configs/monitor.schema.json` holds it."""
-    schema = MonitorConfig.model_json_schema(schema_generator=_UntitledSchema)
-    return json.dumps({"$schema": GenerateJsonSchema.schema_dialect, **schema}, indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""Types of names and texts in a configuration, and how other text becomes a name or printable."""
+"""Types of names and texts in a configuration, and conversions of other text."""
 
 import re
 from typing import Annotated
@@ -18,10 +18,10 @@ Text = Annotated[str, Field(min_length=1, max_length=_LONGEST_TEXT), Expected("t
 
 
 def make_name(text: str) -> str:
-    """Make a topic level of a text: every other character becomes `-`."""
+    """A text as a topic level: every other character becomes `-`."""
     return re.sub("[^A-Za-z0-9_-]", "-", text).lstrip("-_") or "node"
 
 
 def make_printable(text: str) -> str:
-    """Replace line ends and control characters, for instance in the name of a device, by escapes."""
+    """Escape line ends and control characters."""
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

@@ -29,7 +29,7 @@ class Settings(BaseModel):
 
 
 class Expected(NamedTuple):
-    """Annotation of a type: the words for what it accepts, where its constraints do not say it."""
+    """Annotation of a type: words for the accepted values, if its constraints do not say them."""
 
     words: str
 
@@ -61,7 +61,7 @@ def validate(
         where: Name of the file, for messages.
         folder: Start of relative paths (`ConfigPath`).
         refused: Keys that are refused in every section, each with reason and remedy.
-        also: Problems that the caller has found, each with its path; they are reported with the others.
+        also: Other problems, each with its path; they are reported, too.
 
     Raises:
         ConfigError: There are problems; one line each.
@@ -87,7 +87,7 @@ class _Place(NamedTuple):
 
 
 def _explain(model: type[BaseModel], details: ErrorDetails, refused: Mapping[str, str]) -> str:
-    """One problem of pydantic's as one line."""
+    """One problem of pydantic as one line."""
     kind, found = details["type"], details["input"]
     place = _locate(model, (*details["loc"][:-1], found) if kind == "invalid_key" else details["loc"])
     path = place.path or "the configuration"
@@ -106,9 +106,8 @@ def _explain(model: type[BaseModel], details: ErrorDetails, refused: Mapping[str
         return f"{path}.{key[0]}: expected {_join_or(tags)}, found {_show(found[key[0]])}"
     quotes = "; put it in quotes" if kind == "string_type" and found is not None and not isinstance(found, list | dict) else ""
     expected = describe_type(place.annotation, place.marks)
-    secret = _SECRET.search(place.key) or expected.startswith(
-        ("keys", "a list")
-    )  # found text may be a password with a blank missing before it
+    # text in place of keys may be a password with a blank missing before it
+    secret = _SECRET.search(place.key) or expected.startswith(("keys", "a list"))
     return f"{path}: expected {expected}, found {name_kind(found) if secret else _show(found)}{quotes}"
 
 
@@ -189,7 +188,7 @@ def name_kind(value: object) -> str:
 
 
 def name_key(key: object) -> str:
-    """A key for a path. Of an odd one only the beginning: in `{password:abc}` all is one key."""
+    """A key for a path, only the start of an odd one: `{password:abc}` is one key."""
     text = key if isinstance(key, str) else str(key).lower()
     return re.sub(r"(?s)[^\w-].*", "...", text)[:_MAX_ECHO]
 

@@ -1,4 +1,4 @@
-"""Strict YAML reader: no duplicate keys, no silent type surprises, errors with line and column."""
+"""Strict YAML reader: refuses duplicate keys; errors have line and column."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, LookupError, AttributeError):  # PyYAML raises these on 2024-13-45, !!bool maybe and !!timestamp now
+        except (ValueError, LookupError, AttributeError):  # PyYAML, for 2024-13-45, !!bool maybe and !!timestamp now
             problem = "found a date or number that does not exist; put text in quotes"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
@@ -72,7 +72,7 @@ def load_yaml(path: Path, *, may_be_empty: bool = False) -> object:
 
 
 def _explain_syntax(error: Exception, text: str) -> str:
-    """Line, column and problem. The text itself is left out: it may be a password without quotes."""
+    """Line, column and problem, without the text, which may be a password."""
     if isinstance(error, yaml.reader.ReaderError):
         before = text[: error.position].split("\n")
         return f"line {len(before)}, column {len(before[-1]) + 1}: found a control character (0x{error.character:02x})"

@@ -1,4 +1,4 @@
-"""Named arrays in a `.npz` file, nothing pickled."""
+"""Reads named arrays of a `.npz` file without pickles."""
 
 import io
 import zipfile
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-_DAMAGE = (  # what NumPy and zipfile raise for damaged files
+_DAMAGE = (  # errors of NumPy and zipfile for damaged files
     *(OSError, EOFError, ValueError, TypeError, AttributeError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
@@ -19,7 +19,7 @@ def load_arrays(path: Path, names: Sequence[str]) -> dict[str, Any]:
     """The arrays `names` of the file, all of floating-point numbers.
 
     Raises:
-        ValueError: With one line: the file is damaged, lacks an array, or has one of another type.
+        ValueError: The file is damaged, lacks an array, or has one of another type.
         OSError, MemoryError: The file cannot be read now.
     """
     content = io.BytesIO(path.read_bytes())

@@ -1,7 +1,4 @@
-"""Training-free baselines: distance of a clip's mean spectrum from those of normal clips, without a network.
-
-They are evaluated beside the network, which must beat them to be worth its cost, and can be chosen or fused like its scores.
-"""
+"""Training-free baselines: distance of a clip's mean spectrum from those of normal clips, chosen and fused like the network's scores."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,7 +36,7 @@ def cosine(bands: DoubleArray, place: int, reference: ReferenceSet) -> float:
 
 
 def near(bands: DoubleArray, place: int, reference: ReferenceSet) -> float:
-    """As `euclidean`, but directions in which a changed background moves normal clips count less."""
+    """As `euclidean`, with less weight on directions in which a changed background moves normal clips."""
     return reference.near_bands[place].mean_distance(bands[place] @ reference.baseline_near[place])
 
 

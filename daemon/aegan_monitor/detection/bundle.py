@@ -1,4 +1,4 @@
-"""The bundle: everything that scoring needs, verified when it is loaded."""
+"""The bundle: all data for scoring, verified when it is loaded."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
 from aegan_monitor.detection.baselines import BASELINE_SCALES, N_BASELINE_BANDS
-from aegan_monitor.detection.network import GRAPHS, Graph
+from aegan_monitor.detection.network import GRAPHS
 from aegan_monitor.detection.record import BundleFields, BundleRecord, FileRecord
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import FUSION, SCORE_IDS
@@ -30,15 +30,11 @@ PAYLOAD = (*(f"{graph}.onnx" for graph in GRAPHS), WEIGHTS, REFERENCE, GOLDEN)
 
 @validated(frozen=True, config=ConfigDict(arbitrary_types_allowed=True))
 class Bundle:
-    """A verified bundle: its files have the digests of its record, its arrays the shapes."""
+    """A bundle whose files and arrays agree with its record."""
 
     folder: Path
     record: BundleRecord
     reference: ReferenceSet
-
-    def graph_path(self, graph: Graph) -> Path:
-        """Path of one graph."""
-        return self.folder / f"{graph}.onnx"
 
     @property
     def golden_path(self) -> Path:
@@ -53,7 +49,7 @@ def sha256_of(path: Path) -> str:
 
 
 def digest_of(raw: Mapping[str, Any]) -> str:
-    """Hexadecimal digest of a record's keys without its own digest: of their JSON, sorted and compact."""
+    """Hexadecimal digest of the sorted, compact JSON of a record without its digest."""
     rest = {key: value for key, value in raw.items() if key != DIGEST_KEY}
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -75,7 +71,7 @@ def load_bundle(folder: Path) -> Bundle:
     """Read and check a bundle.
 
     Raises:
-        BundleError: With file, expected and found.
+        BundleError: It is damaged or of another format.
         BundleAccessError: There is no such folder, or it cannot be read now.
     """
     with accessing(folder):
@@ -105,7 +101,7 @@ def accessing(folder: Path) -> Iterator[None]:
     """Context for reading from a bundle.
 
     Raises:
-        BundleAccessError: The system refuses: permissions, input or output, memory.
+        BundleAccessError: A file cannot be read now: permissions, input or output, memory.
     """
     try:
         yield
@@ -125,7 +121,7 @@ def _read_record(folder: Path) -> BundleRecord:
         raise BundleAccessError(
             f"{folder}: no such bundle folder; mount its disk, correct the path, or make one with: aegan-export RUN --out {folder}"
         )
-    if not path.is_file():  # a pipe would never end
+    if not path.is_file():  # a pipe would block
         what = "is no file" if path.exists() else "file missing"
         raise BundleError(f"{path}: {what}, so {folder} is no bundle; make one with: aegan-export RUN --out FOLDER")
     try:
@@ -134,17 +130,12 @@ def _read_record(folder: Path) -> BundleRecord:
         raise BundleError(f"{path}: cannot be read: {error}; export the bundle again") from error
     found = raw.get("format") if isinstance(raw, dict) else None
     if found != FORMAT:
-        if isinstance(found, int) and found > FORMAT:
-            remedy = "update aegan-monitor"
-        elif isinstance(found, int):  # it lacks statistics that only training can compute from the sound
-            remedy = (
-                f"it is of an older aegan-monitor: train again with aegan-train fit ... --out RUN, then aegan-export RUN --out {folder}"
-            )
-        else:
-            remedy = "export the bundle again"
+        remedy = "update aegan-monitor" if isinstance(found, int) else "export the bundle again"
+        if isinstance(found, int) and found < FORMAT:  # it lacks statistics that training computes
+            remedy = f"it is of an older version; train again with aegan-train fit ... --out RUN, then aegan-export RUN --out {folder}"
         raise BundleError(f"{path}: format: expected {FORMAT}, found {found}; {remedy}")
     if raw.get(DIGEST_KEY) != digest_of(raw):
-        raise BundleError(f"{path}: is not as it was written (its sha256 does not fit): it was changed; copy or export it again")
+        raise BundleError(f"{path}: was changed (its sha256 differs); copy or export it again")
     try:
         record = BundleRecord.model_validate(raw)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Log-mel frames from a stream of samples, the same for every way of splitting it."""
+"""Computes log-mel frames from a stream of samples, however it is split."""
 
 import math
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ BLOCK_FRAMES = 32  # transformed at a time: the intermediate arrays (1.6 MB) sta
 
 @dataclass(frozen=True, slots=True)
 class FeatureParameters:
-    """Parameters of the log-mel spectrogram; owned by the bundle, never by the daemon's configuration.
+    """Parameters of the log-mel spectrogram, set by the bundle alone.
 
     Attributes:
-        sample_rate_hz: Rate of the samples; recordings at another rate are refused.
+        sample_rate_hz: Rate of the samples.
         n_fft: Samples under one window.
         hop_samples: Samples from frame to frame (512 at 16 kHz is 32 ms).
         band_scale: `mel` (Slaney) or `linear`.
         n_bands: Bands in one frame.
         f_min_hz, f_max_hz: Edges of the lowest and the highest band.
         floor_power: Power below which the logarithm is cut off.
-        top_db: Range under a clip's own maximum. Not causal, so only for whole clips (published tables); else null.
+        top_db: Range under the maximum of a clip: not causal, so only for whole clips (published tables); else null.
     """
 
     sample_rate_hz: int = 16_000
@@ -77,7 +77,7 @@ def hz_from_mel(mel: DoubleArray) -> DoubleArray:
 
 
 def band_edges_hz(features: FeatureParameters) -> DoubleArray:
-    """Where the bands begin, peak and end, `[n_bands + 2]`: band i rises from edge i to edge i + 1 and falls to edge i + 2."""
+    """Edges of the bands, `[n_bands + 2]`: band i rises from edge i to edge i + 1 and falls to edge i + 2."""
     low, high = np.array(features.f_min_hz), np.array(features.f_max_hz)
     if features.band_scale == "mel":
         return hz_from_mel(np.linspace(mel_from_hz(low), mel_from_hz(high), features.n_bands + 2))
@@ -96,13 +96,7 @@ def make_filterbank(features: FeatureParameters) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class BandGroup:
-    """Neighbouring bands of a filterbank, with only the bins in which they have weights.
-
-    Attributes:
-        bands: Their indices among all bands.
-        bins: The spectrum's bins from the lowest to the highest with a weight.
-        weights: float32 `[n_bins, n_bands]`.
-    """
+    """Neighbouring bands of a filterbank, the bins of the spectrum with weights in them, and these weights `[n_bins, n_bands]`."""
 
     bands: slice
     bins: slice
@@ -110,7 +104,7 @@ class BandGroup:
 
 
 def group_bands(filterbank: FloatArray, first_band: int) -> list[BandGroup]:
-    """A filterbank `[n_bands, n_bins]` in groups of GROUP_BANDS: most of a triangle's row is zeros, which are then not multiplied."""
+    """A filterbank `[n_bands, n_bins]` in groups of GROUP_BANDS, without most of the zeros beside the triangles."""
     groups = []
     for start in range(0, len(filterbank), GROUP_BANDS):
         rows = filterbank[start : start + GROUP_BANDS]
@@ -124,12 +118,12 @@ def group_bands(filterbank: FloatArray, first_band: int) -> list[BandGroup]:
 class LogMel:
     """Centred frames of `10 log10(max(filterbank @ |FFT|^2, floor))` from a stream.
 
-    The stream begins behind n_fft / 2 zeros, so frame k is ready after n_fft / 2 + k hop samples: offline's centred
-    frames, without looking ahead. Differs from librosa (`top_db=None`) by under 1e-4 dB.
+    The stream starts after n_fft / 2 zeros, so frame k is complete after n_fft / 2 + k hop samples.
+    Differs from librosa (`top_db=None`) by under 1e-4 dB.
     """
 
     def __init__(self, features: FeatureParameters, filterbank: FloatArray, baseline_filterbank: FloatArray | None = None) -> None:
-        """Store; both filterbanks are float32 `[bands, n_fft / 2 + 1]`; `baseline_filterbank` adds the bands of the baselines."""
+        """Store the filterbanks, float32 `[bands, n_fft / 2 + 1]`; `baseline_filterbank` adds the bands of the baselines."""
         self.features = features
         self._n_bands = len(filterbank)
         parts = [filterbank] if baseline_filterbank is None else [filterbank, baseline_filterbank]
@@ -138,8 +132,7 @@ class LogMel:
         ramp = np.arange(features.n_fft) / features.n_fft
         self._window = 0.5 - 0.5 * np.cos(2 * np.pi * ramp)  # periodic Hann
         self._window_power = float(np.sum(self._window**2))
-        # Kept from block to block: allocating such memory page by page takes longer than the arithmetic.
-        # In float64, because NumPy's FFT of float32 converts there and back by itself, in fresh memory each time.
+        # Reused scratch memory: its allocation takes longer than the arithmetic. float64, as NumPy's FFT of float32 converts to it.
         n_bins = features.n_fft // 2 + 1
         self._windowed = np.empty((BLOCK_FRAMES, features.n_fft))
         self._spectrum = np.empty((BLOCK_FRAMES, n_bins), np.complex128)
@@ -148,7 +141,7 @@ class LogMel:
         self.reset()
 
     def reset(self) -> None:
-        """Start a new stream; no frame spans what came before."""
+        """Start a new stream; no frame spans the reset."""
         self._pending = np.zeros(self.features.n_fft // 2, np.float32)
 
     def push(self, samples: FloatArray) -> Frames:
@@ -166,11 +159,11 @@ class LogMel:
         return Frames(bands.T[: self._n_bands], mean_square, bands.T[self._n_bands :])
 
     def flush(self) -> Frames:
-        """The frames that n_fft / 2 zeros behind the end of a clip complete."""
+        """The frames that n_fft / 2 zeros after the end of a clip complete."""
         return self.push(np.zeros(self.features.n_fft // 2, np.float32))
 
     def transform_clip(self, samples: FloatArray) -> Frames:
-        """All frames of a recording that is one clip of its own, with n_fft / 2 zeros at both ends; begins anew."""
+        """All frames of a recording as one clip, with n_fft / 2 zeros at both ends, after a reset."""
         self.reset()
         return self.push(np.concatenate([samples, np.zeros(self.features.n_fft // 2, np.float32)]))
 
@@ -196,10 +189,10 @@ class LogMel:
 
 
 def dbfs_from_power(power: float) -> float:
-    """Level of a mean square (full scale 1) in dB relative to a full-scale sine, LOWEST_DBFS at the least. Source: AES17."""
+    """Level of a mean square (full scale 1) in dB relative to a full-scale sine, LOWEST_DBFS at least. Source: AES17."""
     return max(LOWEST_DBFS, 10 * math.log10(2 * power)) if power > 0 else LOWEST_DBFS
 
 
 def limit_range(db: FloatArray, top_db: float | None) -> FloatArray:
-    """Raise all that lies more than `top_db` under the clip's own maximum (not causal; None leaves it as it is)."""
+    """Raise values more than `top_db` under the maximum of the clip (not causal; None changes nothing)."""
     return db if top_db is None else np.maximum(db, db.max() - np.float32(top_db))

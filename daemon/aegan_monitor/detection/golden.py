@@ -1,4 +1,4 @@
-"""The golden recording: one clip and one decision hop of sound with every intermediate result, to prove a computer's arithmetic."""
+"""The golden recording: sound for two decisions with every intermediate result, to check the arithmetic of a computer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ from aegan_monitor.types import DoubleArray, FloatArray, SegmentOutputs
 # Another processor's arithmetic stays under 1e-4, a GPU's TF32 under 1e-2. A wrong weight deviates by far more.
 TOLERANCES = {"db": 1e-3, "segments": 1e-4, "z": 1e-2, "embedding": 1e-2, "z_errors": 3e-2, "x_errors": 2e-2, "scores": 3e-2}
 ABSOLUTE = ("db", "segments")
-# What the deciding score may deviate in any case, as a fraction of the distance from the median of normal sound to the threshold:
-# F_mean is about 0 on normal sound, so that nothing is small relative to it. At the bound of `embedding` (1 %) it moves by up to 3.4 %.
+# The deciding score may always deviate by this fraction of the distance from the median of normal sound to the threshold: F_mean is about
+# 0 on normal sound, so no deviation is small relative to it. At the bound of `embedding` (1 %) it moves by up to 3.4 %.
 DECISION_TOLERANCE = 0.05
 GRAPH_OF_STAGE: dict[str, Graph] = {output: graph for graph in GRAPHS for output in GRAPH_OUTPUTS[graph]}
 
@@ -52,9 +52,10 @@ def golden_samples(fields: BundleFields) -> int:
 def compute_stages(
     fields: BundleFields, reference: ReferenceSet, session: Session, samples: FloatArray, names: Sequence[str] | None = None
 ) -> dict[str, FloatArray | DoubleArray]:
-    """Every stage of the stream `samples`, by name; `scores` is float64 `[2, n_scores]`, NaN where the network gave nothing finite.
+    """Every stage of the stream `samples`, by name.
 
-    `names` are the scores to compute, all when None. Outputs of the network that the session does not have are `[n, 0]`.
+    `names` are the scores to compute, all if None: float64 `[2, n_scores]`, NaN without finite outputs of the network. Outputs that the
+    session does not have are `[n, 0]`.
     """
     names = score_names(fields) if names is None else names
     frames = LogMel(fields.features, reference.filterbank).push(samples)
@@ -75,12 +76,9 @@ def write_golden(path: Path, samples: FloatArray, stages: dict[str, FloatArray |
 
 
 def check_golden(bundle: Bundle, session: Session, score: str | None = None) -> list[StageCheck]:
-    """Replay the golden recording on `session`; one finding a stage.
+    """Replay the golden recording of `bundle` on `session`, which has the graphs of `score` or all; one finding a stage.
 
-    Args:
-        bundle: Whose recording.
-        session: With the graphs that `score` needs; with every graph when None.
-        score: The one that decides: stages that it does not need, and other scores, are left out. None checks everything.
+    Only the stages that `score` needs are checked, and no other score; None checks everything.
 
     Raises:
         BundleError: The recording is damaged, or cannot be read.
@@ -109,7 +107,7 @@ def check_golden(bundle: Bundle, session: Session, score: str | None = None) -> 
 
 
 def find_distance_to_threshold(fields: BundleFields, score: str) -> float:
-    """The distance from the median of the calibration's normal scores to the threshold that the bundle advises."""
+    """Distance from the median of the calibration's normal scores to the bundle's own threshold."""
     median = np.interp(0.5, fields.calibration.probabilities, fields.calibration.quantiles[score])
     return make_threshold(fields, score).on - float(median)
 
@@ -117,7 +115,7 @@ def find_distance_to_threshold(fields: BundleFields, score: str) -> float:
 def deviation(
     stage: str, found: FloatArray | DoubleArray, expected: FloatArray | DoubleArray, least_scale: DoubleArray | None = None
 ) -> float:
-    """Largest difference, relative unless the stage is ABSOLUTE: to the largest expected value of its column, or to `least_scale`."""
+    """Largest difference: absolute for stages in ABSOLUTE, else relative to the largest expected value or `least_scale`."""
     if found.shape != expected.shape:
         return float("inf")
     difference = np.abs(found.astype(np.float64) - expected)
@@ -129,22 +127,20 @@ def deviation(
 
 
 def require_golden(
-    bundle: Bundle, session: Session, score: str | None = None, tell: Callable[[StageCheck], object] = lambda _: None
+    bundle: Bundle, session: Session, score: str | None = None, report: Callable[[StageCheck], object] = lambda _: None
 ) -> list[StageCheck]:
-    """Refuse a session that does not compute what was computed where the bundle was made; `tell` gets each stage's finding before.
-
-    `score` is as in `check_golden`.
+    """Refuse a session with other results than the golden recording; `report` gets each stage's finding before. See `check_golden`.
 
     Raises:
         BundleError: A stage deviates by more than its tolerance.
     """
     checks = check_golden(bundle, session, score)
     for check in checks:
-        tell(check)
+        report(check)
     for check in checks:
         if not check.passed:
             raise BundleError(
                 f"{bundle.folder}: golden check failed at {check.stage}: expected a deviation of at most {check.tolerance:g}, "
-                f"found {check.deviation:.3g}; the provider computes something else: set inference.providers: [cpu], or export again"
+                f"found {check.deviation:.3g}; the provider computes other results; set inference.providers: [cpu], or export again"
             )
     return checks

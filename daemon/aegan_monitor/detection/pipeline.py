@@ -1,4 +1,4 @@
-"""From samples to the scores of clips. Pure: no clock, thread, log or file."""
+"""Computes the scores of clips from samples. Pure: no clock, thread, log or file."""
 
 import copy
 from collections.abc import Iterable
@@ -20,11 +20,11 @@ from aegan_monitor.types import ClipScore, DoubleArray, FloatArray, SegmentOutpu
 class Pipeline:
     """Log-mel, segments and scores of one stream.
 
-    A stream goes through `push`, a recording as one clip of its own through `score_clip`.
+    `push` takes a stream, `score_clip` a recording as one clip.
     """
 
     def __init__(self, fields: BundleFields, reference: ReferenceSet, session: Session, names: Iterable[str] | None = None) -> None:
-        """Store; `names` are the scores to compute, all when None."""
+        """Store; `names` are the scores to compute, all if None."""
         self.fields = fields
         self._reference = reference
         self._session = session
@@ -38,7 +38,7 @@ class Pipeline:
         self.reset()
 
     def reset(self, start_sample: int = 0) -> None:
-        """Start a new stream at `start_sample`; no clip spans what came before."""
+        """Start a new stream at `start_sample`; no clip spans the reset."""
         self._start_sample = start_sample
         self._logmel.reset()
         self._segmenter.reset()
@@ -49,7 +49,7 @@ class Pipeline:
         self._n_frames_forgotten = 0
 
     def fork(self) -> "Pipeline":
-        """A pipeline for another stream, on the same arrays, session and scratch memory (1.7 MB): both belong to one thread."""
+        """A pipeline for another stream of the same thread, with the same arrays, session and scratch memory (1.7 MB)."""
         found = copy.copy(self)
         found._logmel, found._segmenter = copy.copy(self._logmel), copy.copy(self._segmenter)
         found.reset()
@@ -64,23 +64,16 @@ class Pipeline:
         return self._join(self._session.infer(segments)) if len(segments) else []
 
     def score_clip(self, samples: FloatArray, name: str = "the recording") -> dict[str, float]:
-        """The scores of a recording (`name` in errors) that is one clip: n_fft / 2 zeros at both ends, all its segments.
+        """The scores of a recording (`name` in errors) as one clip, with n_fft / 2 zeros at both ends.
 
         Raises:
             CaptureError: It is shorter than one segment.
         """
-        segments, baseline_db = self._cut_clip(samples, name)
+        segments, baseline_db = self.cut_clip(samples, name)
         return self._evaluate(self._session.infer(segments), baseline_db)
 
-    def clip_segments(self, samples: FloatArray, name: str = "the recording") -> FloatArray:
-        """The scaled segments of a recording that is one clip.
-
-        Raises:
-            CaptureError: It is shorter than one segment.
-        """
-        return self._cut_clip(samples, name)[0]
-
-    def _cut_clip(self, samples: FloatArray, name: str) -> tuple[FloatArray, FloatArray]:
+    def cut_clip(self, samples: FloatArray, name: str = "the recording") -> tuple[FloatArray, FloatArray]:
+        """The scaled segments and the baseline bands of a recording as one clip; errors as in `score_clip`."""
         self.reset()
         frames = self._logmel.transform_clip(samples)
         require_segment(self.fields, samples, frames.db, name)

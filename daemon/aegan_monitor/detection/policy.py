@@ -1,7 +1,6 @@
 """The decision policy: from a score to "exceeded", by a threshold learned from normal sound alone, with hysteresis."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -10,29 +9,18 @@ from aegan_monitor.detection.record import BundleFields
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one score means.
+    """The decision about one score.
 
     Attributes:
-        score: As computed.
-        normalised: In standard deviations from the mean of held-out normal sound.
-        threshold: The one that applied to it.
-        exceeded: Whether the machine sounds wrong.
+        normalised: The score in standard deviations from the mean of held-out normal sound.
+        threshold: The threshold that applied.
+        exceeded: The score is over it.
     """
 
     score: float
     normalised: float
     threshold: float
     exceeded: bool
-
-
-class Policy(Protocol):
-    """Decides about the scores of one machine, one after the other."""
-
-    def decide(self, score: float, active: bool) -> Decision:
-        """The decision about the next score; `active` says whether the alarm is active now."""
-
-    def describe(self) -> str:
-        """One line for people: what raises the alarm, and how normal sound compares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +32,13 @@ class Threshold:
 
 
 def make_threshold(fields: BundleFields, score: str, quantile: float | None = None, margin: float | None = None) -> Threshold:
-    """`off` is the quantile of the calibration's normal scores; `on` lies `margin` times further from their median.
+    """`off` is the quantile of the calibration's normal scores; `on` is `margin` times further from their median.
 
     Args:
-        fields: The bundle's record.
+        fields: The record of the bundle.
         score: A score id.
-        quantile: Of those scores, 0.5 to 1; None is the bundle's advice.
-        margin: 0 makes the two thresholds one; 2 sets `on` three times as far from the median as the quantile; None is the bundle's
-            advice.
+        quantile: 0.5 to 1; None is the bundle's value.
+        margin: With 2, `on` is three times as far from the median as `off`; None is the bundle's value.
     """
     calibration = fields.calibration
     quantile = calibration.quantile if quantile is None else quantile
@@ -61,11 +48,7 @@ def make_threshold(fields: BundleFields, score: str, quantile: float | None = No
 
 
 class ThresholdPolicy:
-    """An alarm is raised above one threshold and cleared below a lower one.
-
-    Attributes:
-        threshold: Both.
-    """
+    """An alarm is raised above one threshold and cleared below a lower one."""
 
     def __init__(self, fields: BundleFields, score: str, quantile: float | None = None, margin: float | None = None) -> None:
         """Derive the thresholds; the arguments are those of `make_threshold`."""
@@ -73,13 +56,13 @@ class ThresholdPolicy:
         self._score, self._fields = score, fields
 
     def decide(self, score: float, active: bool) -> Decision:
-        """See Policy; the lower threshold applies only while the alarm is `active`."""
+        """The decision about the next score; the lower threshold applies while the alarm is `active`."""
         threshold = self.threshold.off if active else self.threshold.on
         normal = self._fields.normalisation[self._score]
         return Decision(score, (score - normal.mean) / normal.std, threshold, score > threshold)
 
     def describe(self) -> str:
-        """See Policy."""
+        """One line: the scores of normal sound, and the thresholds."""
         normal = self._fields.calibration
         median, largest = np.interp([0.5, 1], normal.probabilities, normal.quantiles[self._score])
         copies = f" and {normal.n_copies} copies with other backgrounds" if normal.n_copies else ""

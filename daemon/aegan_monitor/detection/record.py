@@ -1,4 +1,4 @@
-"""The record of a bundle: every number that scoring depends on, in `bundle.json` and in a run's `run.json`."""
+"""The record of a bundle: all numbers for scoring, in `bundle.json` and in `run.json` of a run."""
 
 from typing import Annotated, Literal
 
@@ -26,7 +26,7 @@ class Calibration(BaseModel):
 
     Attributes:
         n_copies: Number of copies, in addition to the `n_clips`.
-        quantile, margin: Defaults of the alarm (`detection.policy.make_threshold`), where the configuration sets none.
+        quantile, margin: Defaults of the alarm (`detection.policy.make_threshold`).
     """
 
     model_config = _STRICT
@@ -58,8 +58,8 @@ class ReferenceRecord(BaseModel):
     """How the reference set was fitted.
 
     Attributes:
-        n_clips: Rows of its arrays: one a training clip, or fewer, each the mean of several.
-        n_backgrounds: Copies of a clip with other backgrounds, from which `D_near` learned.
+        n_clips: Rows of its arrays: each is a training clip, or the mean of several.
+        n_backgrounds: Copies of a clip with other backgrounds, for `D_near`.
     """
 
     model_config = _STRICT
@@ -95,9 +95,9 @@ class BundleFields(BaseModel):
 
     Attributes:
         score: The score that decides.
-        fusion: The scores that `F_mean` is made of, and their terms; if empty, there is no such score.
-        choice: Why this score, in one sentence for people.
-        sensitivity: AUC of that score between altered held-out clips and plain ones, by alteration; empty if not tried.
+        fusion: Scores and terms of `F_mean`; empty without this score.
+        choice: Reason for this score, in one sentence.
+        sensitivity: AUC of that score between altered and plain held-out clips, by alteration; empty if not measured.
     """
 
     model_config = _STRICT
@@ -118,12 +118,12 @@ class BundleFields(BaseModel):
 
     @property
     def first_decision_samples(self) -> int:
-        """Samples of a stream, or of what follows a gap, up to its first decision."""
+        """Samples from the start of a stream or from a gap to the first decision."""
         return self.features.n_fft // 2 + (self.clip.covered_frames - 1) * self.features.hop_samples
 
 
 class BundleRecord(BundleFields):
-    """`bundle.json`, the only carrier of numeric truth; `record_sha256` is that of all its other keys (`digest_of`)."""
+    """`bundle.json`; `record_sha256` is the digest of all its other keys (`digest_of`)."""
 
     format: Literal[2]
     files: dict[str, FileRecord]

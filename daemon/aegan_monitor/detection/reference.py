@@ -1,4 +1,4 @@
-"""The reference set: statistics of normal embeddings and spectra as plain arrays, and distances to it in NumPy.
+"""The reference set: statistics of normal embeddings and spectra as arrays, and distances to it.
 
 scikit-learn fits these statistics at training time (`aegan_train.calibration.statistics`); the numbers here agree with it to 1e-12.
 """
@@ -22,18 +22,18 @@ DENSITY_FLOOR = 1e-10  # scikit-learn's, against division by zero among equal em
 
 
 class NearestRows:
-    """Nearest neighbours among the rows of a matrix by Euclidean distance: one matrix-vector product a query, no copy of the rows."""
+    """Nearest rows of a matrix by Euclidean distance, with one matrix-vector product a query and no copy of the rows."""
 
     def __init__(self, rows: DoubleArray) -> None:
-        """Take `rows`, float64 `[n_rows, n]`."""
+        """Store `rows`, float64 `[n_rows, n]`."""
         self.rows = rows
         self._half_squares: DoubleArray = 0.5 * np.einsum("ij,ij->i", rows, rows)
 
     def find(self, point: DoubleArray, n_nearest: int) -> tuple[DoubleArray, NDArray[np.intp]]:
         """The distances from `point` `[n]` to its `n_nearest` rows (all, if there are fewer), ascending, and the indices of these rows.
 
-        The expansion |r - p|^2 = |r|^2 - 2 rp + |p|^2 only selects the rows. Their distances are computed from the differences, so
-        that a row's distance to itself is 0.
+        The expansion |r - p|^2 = |r|^2 - 2 rp + |p|^2 selects the rows. Their distances are computed from the differences: a row has the
+        distance 0 to itself.
         """
         n = min(n_nearest, len(self.rows))
         nearest = np.argpartition(self._half_squares - self.rows @ point, n - 1)[:n]
@@ -50,8 +50,8 @@ class NearestRows:
 class ReferenceSet:
     """Statistics of the mean embeddings and spectra of the normal training clips, and the other arrays of a bundle.
 
-    A row stands for one clip, or is the mean of clips that lie near each other. What a decision needs of the rows is computed once, at
-    first use. A decision then costs one matrix-vector product a score.
+    A row is one clip, or the mean of neighbouring clips. Matrices for decisions are computed once, at first use: a decision then costs
+    one matrix-vector product a score.
 
     Attributes:
         filterbank: float32 `[n_bands, n_fft / 2 + 1]`.
@@ -131,7 +131,7 @@ class ReferenceSet:
 
 
 def _name_in_file(field: str) -> str:
-    """Format 2 calls the baselines controls."""
+    """Name of an array in the file: format 2 calls the baselines controls."""
     return field.replace("baseline_", "control_")
 
 
@@ -184,7 +184,7 @@ def euclidean(embedding: DoubleArray, reference: ReferenceSet) -> float:
 
 
 def near(embedding: DoubleArray, reference: ReferenceSet) -> float:
-    """As `euclidean`, but directions in which a changed background moves normal clips count less (`aegan_train.calibration.statistics`)."""
+    """As `euclidean`, with less weight on directions in which a changed background moves normal clips."""
     return reference.near_clips.mean_distance(embedding @ reference.embedding_near)
 
 

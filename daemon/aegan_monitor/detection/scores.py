@@ -1,4 +1,4 @@
-"""The scores of a clip: a table of the 19 published ones, our own and the training-free baselines, and the function that evaluates them."""
+"""The scores of a clip: the 19 published ones, our own, and the training-free baselines."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,12 +22,7 @@ ERRORS = {"x_2": ("x_errors", 0), "x_1": ("x_errors", 1), "z_2": ("z_errors", 0)
 
 @dataclass(frozen=True, slots=True)
 class ClipEvidence:
-    """What the scores of one clip are computed from.
-
-    Attributes:
-        outputs: Of all segments of the clip, at least one.
-        bands: float64 `[2, 128]`, mean baseline bands in dB; empty if no baseline is needed.
-    """
+    """Input of the scores of one clip: the outputs of all its segments, and its mean baseline bands in dB, float64 `[2, 128]` or empty."""
 
     outputs: SegmentOutputs
     bands: DoubleArray
@@ -39,7 +34,7 @@ class ScoreId:
 
     Attributes:
         name: As published, e.g. `D_maha` or `G_z_cos_min`; our own are `D_euclidean` and `D_near`, baselines `C_...`.
-        graph: The graph that it needs; None for a baseline.
+        graph: The graph for it; None for a baseline.
         kind: Key of DISTANCES (D), of ERRORS (G) or of BASELINES (C).
         pool: Key of POOLS (G), or empty.
     """
@@ -50,13 +45,7 @@ class ScoreId:
     pool: str = ""
 
     def evaluate(self, evidence: ClipEvidence, reference: ReferenceSet, n_segments: int) -> float:
-        """The score of a clip; larger is more abnormal.
-
-        Args:
-            evidence: The clip's.
-            reference: The bundle's.
-            n_segments: Segments per clip in the score's definition; `sum` is the mean times it.
-        """
+        """The score of a clip; larger is more abnormal. `sum` is the mean times `n_segments`, the segments in a clip of a stream."""
         if self.graph is None:
             distance, place = BASELINES[self.kind]
             return distance(evidence.bands, place, reference)
@@ -76,7 +65,7 @@ PUBLISHED_IDS: dict[str, ScoreId] = {
 BASELINE_IDS: dict[str, ScoreId] = {f"C_{kind}": ScoreId(f"C_{kind}", None, kind) for kind in BASELINES}
 OWN_IDS: dict[str, ScoreId] = {f"D_{kind}": ScoreId(f"D_{kind}", "embedding", kind) for kind in OWN_DISTANCES}
 SCORE_IDS: dict[str, ScoreId] = {**PUBLISHED_IDS, **OWN_IDS, **BASELINE_IDS}
-FUSION = "F_mean"  # of several of these; the bundle says which (`aegan_monitor.detection.fusion`)
+FUSION = "F_mean"  # of several of these, by the bundle (`aegan_monitor.detection.fusion`)
 
 
 def evaluate_scores(

@@ -45,9 +45,9 @@ class ClipParameters:
     """How frames become segments, and segments clips; owned by the bundle.
 
     Attributes:
-        segment_frames: Frames in a segment, the network's width (128 are 4.1 s).
+        segment_frames: Frames in a segment, the width of the network's input (128 are 4.1 s).
         segment_hop_frames: Frames from segment to segment.
-        clip_frames: Frames that one score covers (304 are 9.7 s).
+        clip_frames: Frames in a clip (304 are 9.7 s).
         decision_hop_frames: Frames from decision to decision in a stream.
     """
 
@@ -63,7 +63,7 @@ class ClipParameters:
 
     @property
     def covered_frames(self) -> int:
-        """Frames under a clip's segments: `clip_frames`, less what the hop leaves over."""
+        """Frames in the segments of a clip: `clip_frames` without the rest of the hop."""
         return self.segment_frames + (self.n_segments - 1) * self.segment_hop_frames
 
     @property
@@ -86,7 +86,7 @@ class ClipParameters:
 
 
 def cut_segments(db: FloatArray, clip: ClipParameters) -> FloatArray:
-    """All segments in `db` `[n_bands, n_frames]`, as a view `[n, 1, n_bands, segment_frames]`; none when it is too short."""
+    """All segments in `db` `[n_bands, n_frames]`, as a view `[n, 1, n_bands, segment_frames]`; none if it is too short."""
     if db.shape[1] < clip.segment_frames:
         return np.zeros((0, 1, db.shape[0], clip.segment_frames), np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(db, clip.segment_frames, axis=1)
@@ -103,7 +103,7 @@ class Segmenter:
         self.reset()
 
     def reset(self) -> None:
-        """Start a new stream; no segment spans what came before."""
+        """Start a new stream; no segment spans the reset."""
         self._pending = self._empty
 
     def push(self, db: FloatArray) -> FloatArray:

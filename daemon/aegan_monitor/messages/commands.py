@@ -1,4 +1,4 @@
-"""Parses commands and makes results; pure."""
+"""Parses commands and makes results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MAX_ECHO = 64  # characters of a received text in an answer, as of an id
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refused command: the reason, and its name and id where those could be read."""
+    """A refused command: the reason, and its name and id, if readable."""
 
     reason: str
     command: CommandName | None = None
@@ -23,7 +23,7 @@ class Refusal:
 
 
 def parse(payload: bytes, max_bytes: int) -> Command | Refusal:
-    """The command in a payload, or what is wrong with it."""
+    """The command in a payload, or its refusal."""
     if len(payload) > max_bytes:
         return Refusal(f"larger than {max_bytes} bytes")
     try:
@@ -39,12 +39,12 @@ def parse(payload: bytes, max_bytes: int) -> Command | Refusal:
 
 
 def refuse(command: Command | Refusal, reason: str) -> Refusal:
-    """The command, refused for this reason."""
+    """The refusal of a command."""
     return Refusal(reason, command.command, command.id)
 
 
 def make_result(command: Command | Refusal, reason: str, time: datetime) -> Result:
-    """The answer: a refusal has its own reason, a command is obeyed if there is none."""
+    """The result of a refusal, or of a command: accepted if `reason` is empty."""
     reason = command.reason if isinstance(command, Refusal) else reason
     return Result(time=time, command=command.command, id=command.id, accepted=not reason, reason=reason)
 
@@ -56,7 +56,7 @@ def _refuse(fields: dict[str, Any], reason: str) -> Refusal:
 
 
 def _explain(error: ValidationError) -> str:
-    """The first problem, in few words."""
+    """The first problem."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     text = first["msg"].removeprefix("Value error, ")
     where = ".".join(map(str, first["loc"]))[:MAX_ECHO]
@@ -71,7 +71,7 @@ class TokenBucket:
         self._tokens, self._filled_s = burst, clock()
 
     def take(self) -> bool:
-        """Whether one more may pass."""
+        """Take a token; False if there is none."""
         now_s = self._clock()
         self._tokens = min(self._burst, self._tokens + (now_s - self._filled_s) * self._per_s)
         self._filled_s = now_s

@@ -1,4 +1,4 @@
-"""What all payloads have in common: kinds of messages, times, and the base of the models."""
+"""Kinds of messages, times, and the base of the payload models."""
 
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal, TypeAlias
@@ -23,7 +23,7 @@ UtcTime = Annotated[AwareDatetime, PlainSerializer(format_time), WithJsonSchema(
 
 
 class Model(BaseModel):
-    """Frozen, with no field that is not named here, and no NaN or infinity: JSON has none."""
+    """Base of the models: frozen, without unknown fields, NaN and infinity (which JSON lacks)."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True, json_schema_serialization_defaults_required=True
@@ -31,13 +31,12 @@ class Model(BaseModel):
 
 
 class Payload(Model):
-    """What all JSON payloads have in common: `schema` comes first and names the form and its version.
+    """A JSON payload: `schema` comes first and names the format and its version.
 
-    `docs/reference/mqtt.md` is generated from the docstrings, descriptions and examples. A field without an example gets one from its
-    default or type.
+    `docs/reference/mqtt.md` is generated from docstrings, descriptions and examples (or defaults).
     """
 
     KIND: ClassVar[Kind]
-    OF_MACHINE: ClassVar[bool] = True  # health alone is the node's
-    OURS: ClassVar[bool] = True  # a command alone is what others say: fields with a default may be left out
-    LATER: ClassVar[frozenset[str]] = frozenset()  # fields that came after the first version, of what waits on a disk
+    OF_MACHINE: ClassVar[bool] = True  # only health belongs to the node
+    OURS: ClassVar[bool] = True  # only a command comes from others: fields with a default are optional
+    LATER: ClassVar[frozenset[str]] = frozenset()  # fields that older versions did not store

@@ -1,4 +1,4 @@
-"""What the broker gets: messages, their topics, and how each kind is delivered."""
+"""MQTT messages, their topics, and how each kind is delivered."""
 
 from dataclasses import dataclass
 
@@ -15,18 +15,11 @@ QOS_AND_RETAINED: dict[Kind, tuple[int, bool]] = {
     "result": (1, False),
     "discovery": (1, True),
 }
-UNMODELLED: dict[Kind, tuple[str, str]] = {  # topic and meaning of each kind whose payload is no model of ours
-    "status": ("<base>/status", "`online` or `offline`, plain text; `offline` is also the last will"),
-    "discovery": (
-        "<prefix>/<component>/<node>_<machine>/<entity>/config",
-        "[an entity for Home Assistant](../how-to/home-assistant.md)",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the broker gets; `kind` decides how the outbox keeps it."""
+    """An MQTT message; `kind` decides how the outbox stores it."""
 
     topic: str
     payload: bytes
@@ -60,7 +53,7 @@ class Topics:
         return self._message("status", None, b"online" if online else b"offline")
 
     def message(self, payload: Payload, machine: str | None = None) -> Message:
-        """The payload as compact JSON on its topic; health alone belongs to no machine."""
+        """The payload as compact JSON on its topic; only health has no machine."""
         return self._message(payload.KIND, machine, payload.model_dump_json().encode())
 
     def _message(self, kind: Kind, machine: str | None, payload: bytes) -> Message:

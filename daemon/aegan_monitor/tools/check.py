@@ -65,7 +65,7 @@ def prove_bundle(bundle: Bundle, inference: InferenceConfig, report: Report, *, 
     """
     session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
     report(f"provider: {session.provider} (asked for: {', '.join(session.requested)})")
-    checks = require_golden(bundle, session, tell=lambda check: report(_describe(check)) if verbose else None)
+    checks = require_golden(bundle, session, report=lambda check: report(_describe(check)) if verbose else None)
     worst = max(checks, key=lambda check: check.deviation / check.tolerance)
     report(f"golden check passed (nearest to its bound: {worst.stage}, {worst.deviation:.1e} of {worst.tolerance:g})")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aegan_monitor.audio.device.discovery import match_devices
+from aegan_monitor.audio.device.discovery import InputDevice, match_devices
 from aegan_monitor.audio.level import draw_bar, measure_level
-from aegan_monitor.audio.microphone import InputDevice, MicrophoneCapture
+from aegan_monitor.audio.microphone import MicrophoneCapture
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.supervisor import CaptureSupervisor, stop_all

@@ -83,24 +83,6 @@ def test_fast_never_sleeps(tmp_path: Path) -> None:
     assert len(read_all(capture)) == 1
 
 
-def test_opened_again_says_that_time_was_lost(tmp_path: Path) -> None:
-    """After an interruption the sample index includes the lost time, and the first block is marked."""
-    fake = FakeTime()
-    capture = FileCapture(
-        [write(tmp_path / "pump.wav", noise(5 * RATE_HZ))], RATE_HZ, "realtime", RATE_HZ, clock=fake.clock, sleep=fake.sleep
-    )
-    capture.open()
-    capture.read()
-    capture.close()
-    assert capture.read() is None
-    fake.now_s += 9.0
-    capture.open()
-    blocks = [capture.read(), capture.read()]
-    capture.close()
-    assert [(block.start_sample, block.overflowed) for block in blocks if block] == [(10 * RATE_HZ, True), (11 * RATE_HZ, False)]
-    assert fake.now_s == 5012.0
-
-
 def test_describe_names_the_first(tmp_path: Path) -> None:
     """The description names the first recording."""
     assert FileCapture([tmp_path / "a.wav"], RATE_HZ).describe() == f"{tmp_path / 'a.wav'}"

@@ -196,7 +196,7 @@ def test_damage_within_flac_is_refused(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[20_000:20_016] = bytes(16)
     path.write_bytes(content)
-    words = r": is damaged behind sample \d+ \(.+\); copy it again, or keep what it holds: ffmpeg -i IN OUT$"
+    words = r": is damaged after sample \d+ \(.+\); copy it again, or keep what it holds: ffmpeg -i IN OUT$"
     with pytest.raises(CaptureError, match=re.escape(str(path)) + words):
         read_recording(path, RATE_HZ)
     with pytest.raises(CaptureError, match=re.escape(str(path)) + words):

@@ -150,21 +150,6 @@ def test_a_trickle_does_not_hold_up_a_read() -> None:
         os.close(descriptor)
 
 
-def test_opened_again_goes_on_behind_the_loss(pipe_of: Callable[[bytes], int]) -> None:
-    """After a refused block the index counts its samples, and the next block is marked."""
-    samples = np.zeros(250, "<f4")
-    samples[123] = np.nan
-    capture = open_capture(pipe_of(samples.tobytes()), "f32le")
-    capture.read()
-    with pytest.raises(CaptureError):
-        capture.read()
-    capture.close()
-    capture.open()
-    block = capture.read()
-    assert block is not None
-    assert (block.start_sample, len(block.samples), block.overflowed) == (200, 50, True)
-
-
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     """What the system says of the descriptor is passed on."""
     folder = os.open(tmp_path, os.O_RDONLY)

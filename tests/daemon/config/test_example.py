@@ -22,10 +22,10 @@ from aegan_monitor.config.model import (
     MetricsConfig,
     MonitorConfig,
     load_config,
-    schema_text,
 )
 from aegan_monitor.config.validation import Settings
 from example_config import FULL, MACHINE, Data
+from schemas import config_schema_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -84,7 +84,7 @@ def test_the_example_names_its_schema_first(example: str) -> None:
 
 def test_the_schema_judges_as_the_models_do(example: str) -> None:
     """The schema accepts and refuses the same configurations as the models."""
-    validator = jsonschema.Draft202012Validator(json.loads(schema_text()))
+    validator = jsonschema.Draft202012Validator(json.loads(config_schema_text()))
     validator.check_schema(validator.schema)
     (node,) = commented(example, "node")
     data = {"node": node, **yaml.safe_load(example)}
@@ -102,7 +102,7 @@ def test_the_schema_judges_as_the_models_do(example: str) -> None:
 
 def test_every_key_has_a_description() -> None:
     """Every key has a description, which documentation and editors show."""
-    schema = json.loads(schema_text())
+    schema = json.loads(config_schema_text())
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     keys = [(name, key, field) for name, model in [("", schema), *schema["$defs"].items()] for key, field in model["properties"].items()]
     missing = [f"{name}.{key}" for name, key, field in keys if "description" not in field and "$ref" not in field]

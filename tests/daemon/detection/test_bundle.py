@@ -63,7 +63,7 @@ def change(copy: Path, edit: Callable[[dict[str, object]], object]) -> None:
     ("edit", "line"),
     [
         (lambda r: r.update(format=3), "format: expected 2, found 3; update aegan-monitor"),
-        (lambda r: r.update(format=1), "format: expected 2, found 1; it is of an older aegan-monitor: train again with aegan-train fit"),
+        (lambda r: r.update(format=1), "format: expected 2, found 1; it is of an older version; train again with aegan-train fit"),
         (lambda r: r.pop("format"), "format: expected 2, found None; export the bundle again"),
         (lambda r: r.update(fusion={"C_liner": {"centre": 0, "scale": 1}}), "fusion: 'C_liner' is none of D_maha, "),
         (lambda r: r.update(fusion={"D_near": {"centre": 0, "scale": 0}}), "fusion.D_near.scale: "),
@@ -106,7 +106,7 @@ def test_a_changed_number_in_the_record_is_found(copy: Path, edit: Callable[[str
     """A changed threshold or scale is found by the digest of the record."""
     path = copy / "bundle.json"
     path.write_text(edit(path.read_text()))
-    with pytest.raises(BundleError, match=r"bundle\.json: is not as it was written \(its sha256 does not fit\): it was changed; copy"):
+    with pytest.raises(BundleError, match=r"bundle\.json: was changed \(its sha256 differs\); copy"):
         load_bundle(copy)
 
 

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from aegan_monitor.messages.model import Payload, format_time
 from aegan_monitor.messages.payloads import PAYLOADS, Alarm, Command, Event, Health, MachineHealth, Result, Score, Sensor
-from aegan_monitor.messages.topics import QOS_AND_RETAINED, UNMODELLED, Message, Topics
+from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message, Topics
+from message_tables import UNMODELLED
 from schemas import schema_texts
 
 TIME = datetime(2026, 1, 31, 8, 15, 0, 250_000, UTC)

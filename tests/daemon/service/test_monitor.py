@@ -225,5 +225,5 @@ def test_an_end_that_comes_late_in_a_turn_is_told_all_the_same(tmp_path: Path, c
     Monitor(load_config(path), capture=lambda *_: capture, clock=clock).run()
     assert [message for message in caplog.messages if message.startswith("pump: sensor ")] == [
         "pump: sensor ok",
-        "pump: sensor ended: a recording has ended: nothing more is heard",
+        "pump: sensor ended: a recording has ended",
     ]

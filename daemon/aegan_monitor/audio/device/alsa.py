@@ -1,4 +1,4 @@
-"""Sound cards as the kernel knows them: which number a card has now, by what does not change when it is plugged in again."""
+"""Sound cards of the kernel: finds the present number of a card by an identity that plugging in does not change."""
 
 import re
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ _CAPTURE_DEVICE = re.compile(r"pcm(\d+)c$")
 
 @dataclass(frozen=True, slots=True)
 class AlsaDevice:
-    """One capture device of a card; `card` and `device` are the numbers in `hw:1,0`, which last only until it is unplugged.
+    """One capture device of a card; `card` and `device` are the numbers in `hw:1,0`, valid until it is unplugged.
 
     Attributes:
-        card_id: The kernel's name of the card (`/proc/asound/card1/id`); of two equal cards it depends on which came first.
-        usb_path: Where it is plugged in (`1-1.4`: bus and ports); empty where it is no USB device.
-        usb_serial: Its serial number; empty where it has none.
+        card_id: The kernel's name of the card (`/proc/asound/card1/id`); with two equal cards it depends on their order.
+        usb_path: Its USB port (`1-1.4`: bus and ports); empty for other devices.
+        usb_serial: Its serial number, or empty.
         is_alone: The card has no other capture device.
     """
 
@@ -31,13 +31,13 @@ class AlsaDevice:
 
     @property
     def identity(self) -> str:
-        """As `capture.device` names it: by its place on the USB, which does not depend on what else is plugged in, or by the card's id."""
+        """Value of `capture.device`: the USB port, which does not depend on other devices, or the id of the card."""
         card = f"usb:{self.usb_path}" if self.usb_path else f"alsa:{self.card_id}"
         return card if self.is_alone else f"{card},{self.device}"
 
 
 class AlsaCards:
-    """The cards of this machine; `root` is where its `/proc` and `/sys` are."""
+    """The cards of this machine; `root` holds `/proc` and `/sys`."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._proc, self._sys = root / "proc" / "asound", root / "sys" / "class" / "sound"
@@ -48,10 +48,10 @@ class AlsaCards:
         return [device for card, path in cards for device in self._list_card(card, path)]
 
     def find(self, identity: str) -> list[AlsaDevice]:
-        """Those that an identity means (`alsa:CARD`, `usb:PATH or SERIAL`, each with `,DEVICE` or without)."""
+        """The devices of an identity (`alsa:CARD`, `usb:PATH or SERIAL`, each with `,DEVICE` or without)."""
         kind, _, rest = identity.partition(":")
         card, _, device = rest.partition(",")
-        if not card:  # as the path of what is on no USB
+        if not card:  # the empty path of a card that is not on USB
             return []
         return [
             found
@@ -69,7 +69,7 @@ class AlsaCards:
         ]
 
     def _find_usb(self, card: int) -> tuple[str, str]:
-        """Path and serial number of the USB device that carries the card."""
+        """Path and serial number of the USB device of the card."""
         place = (self._sys / f"card{card}" / "device").resolve()
         usb = next((folder for folder in (place, *place.parents) if _read(folder / "idVendor")), None)
         return (usb.name, make_printable(_read(usb / "serial"))) if usb else ("", "")
@@ -78,7 +78,7 @@ class AlsaCards:
 def _list(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
-    except OSError:  # unplugged meanwhile, or there is none
+    except OSError:  # unplugged, or missing
         return []
 
 

@@ -1,4 +1,4 @@
-"""Detects a stuck channel (only zeros, or only one value) and tells it from a quiet one, whose last bit still moves."""
+"""Detects a stuck channel, with only zeros or one value; the last bit of a quiet channel still changes."""
 
 import numpy as np
 
@@ -6,14 +6,10 @@ from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import FloatArray
 
 STUCK_S = 1.0
-FAULTS = frozenset({"silent", "constant"})
 
 
 class StuckSignalDetector:
-    """Passes samples on, but holds back those that do not change until the channel changes again.
-
-    Samples that do not change at the very beginning are dropped: the channel may be dead.
-    """
+    """Passes samples on, but holds back unchanging ones until the channel changes; unchanging samples at the start are dropped."""
 
     def __init__(self, sample_rate_hz: int, *, alive: bool = False) -> None:
         self.alive = alive
@@ -29,11 +25,11 @@ class StuckSignalDetector:
 
     @property
     def alive_s(self) -> float:
-        """Seconds for which the channel has changed again and again, with less than STUCK_S between."""
+        """Seconds for which the channel has changed at least every STUCK_S."""
         return self._n_alive / self._sample_rate_hz
 
     def push(self, samples: FloatArray) -> list[FloatArray]:
-        """The samples that may be used, oldest first; float32 `[n_samples]` each."""
+        """Usable samples, oldest first; float32 `[n_samples]` each."""
         if len(samples) == 0:
             return []
         before = samples[:1] if self._value is None else np.array([self._value], np.float32)
@@ -59,7 +55,9 @@ class StuckSignalDetector:
     def error(self, name: str) -> CaptureError:
         """The fault of the device `name`."""
         if not self._value:
-            return CaptureError(f"{name}: expected sound, found only zeros for {STUCK_S:g} s; is it muted, or the wrong channel?", "silent")
+            return CaptureError(
+                f"{name}: expected sound, found only zeros for {STUCK_S:g} s; unmute it, or choose another channel", "silent"
+            )
         return CaptureError(
             f"{name}: expected sound, found only the value {self._value:.3g} for {STUCK_S:g} s; check its cable", "constant"
         )

@@ -1,4 +1,4 @@
-"""Lists input devices, finds the one that a configuration names, and opens it: by identity, and never another in its place."""
+"""Lists input devices, and finds and opens the one that a configuration names, never another."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from aegan_monitor.errors import CaptureError
 
 SOUND_SERVER = "PulseAudio"  # or PipeWire, which speaks its protocol
 
-_PLACE = re.compile(r" ?(\(hw:(\d+),(\d+)\))$")  # ALSA's numbers behind a name
+_PLACE = re.compile(r" ?(\(hw:(\d+),(\d+)\))$")  # ALSA's numbers after a name
 _SEE = "see aegan-monitor devices"
 
 
@@ -25,14 +25,13 @@ class InputDevice:
     """An input device.
 
     Attributes:
-        name: For people, and as part of it in `capture.device`; without the numbers that ALSA gives.
+        name: Name for people and for `capture.device`, without ALSA's numbers.
         host_api: ALSA, or the sound server.
-        n_channels: 0 if not known yet.
-        default_sample_rate_hz: Its own rate; 0 likewise.
+        n_channels, default_sample_rate_hz: 0 if unknown.
         is_default: It is the system's default input.
-        identity: Value of `capture.device` that means this device and no other, also after it was plugged in again.
-        place: PortAudio's name of it, valid until it is unplugged; empty for a source of a sound server.
-        is_monitor: It carries what is played on an output. It is no microphone, and found only by its whole name.
+        identity: Value of `capture.device` for this device alone, also after it was plugged in again.
+        place: PortAudio's name, valid until it is unplugged; empty for a source of a sound server.
+        is_monitor: It carries the sound of an output, and is found only by its whole name.
     """
 
     name: str
@@ -52,7 +51,7 @@ class Devices:
         self._server, self._cards, self._portaudio = server or PulseServer(), cards or AlsaCards(), portaudio or PortAudio()
 
     def list_all(self) -> list[InputDevice]:
-        """Sources of the sound server and sound cards.
+        """Sources of the sound server, and sound cards.
 
         Raises:
             CaptureError: There is no sound server, and PortAudio finds no card, is missing or cannot start.
@@ -72,29 +71,28 @@ class Devices:
     def find(self, wanted: str | None) -> InputDevice:
         """Find one device by its identity, its name or a part of it, or as the default.
 
-        Where a sound server runs, names and the default are those of its sources.
+        With a sound server, names and the default are those of its sources.
 
         Raises:
             CaptureError: There is no such device, or there are several.
         """
-        kind = _find_kind(wanted)
-        if wanted and kind in ("alsa", "usb"):
-            return self._find_card(wanted)
+        kind = find_kind(wanted)
         if wanted and kind == "pulse":
-            return _name_source(wanted)
-        devices = self._list_sources()
-        if devices is None:
-            devices = self._list_hardware()
+            return InputDevice(wanted.removeprefix("pulse:"), SOUND_SERVER, 0, 0.0, False, wanted)
+        if wanted and kind:
+            return self._find_card(wanted)
+        sources = self._list_sources()
+        devices = self._list_hardware() if sources is None else list(map(_describe_source, sources))
         matches = [device for device in devices if device.is_default] if wanted is None else match_devices(wanted, devices)
         if not matches:
             missing = "there is no default input device" if wanted is None else f"no input device matches {wanted!r}"
             raise CaptureError(f"{missing}; available: {_identities(devices)}, {_SEE}")
         if len(matches) > 1:
             raise CaptureError(f"several input devices match {wanted!r}: {_identities(matches)}; give the identity of one, {_SEE}")
-        if wanted is None and matches[0].is_monitor:  # without a microphone, a sound server makes a loudspeaker's monitor its default
+        if wanted is None and matches[0].is_monitor:  # a sound server without a microphone
             raise CaptureError(
-                "there is no microphone, and the default is what a loudspeaker plays; "
-                f"plug one in, or name {matches[0].identity} to hear that"
+                "there is no microphone, and the default input is the sound of an output; "
+                f"plug one in, or name {matches[0].identity} to use that"
             )
         return matches[0]
 
@@ -107,7 +105,7 @@ class Devices:
         if not device.place:
             return self._server.open(device.identity.removeprefix("pulse:"))
         stream = self._portaudio.open(device.name, device.place)
-        if _find_kind(device.identity) in ("alsa", "usb"):  # another card may have taken the number meanwhile
+        if find_kind(device.identity) in ("alsa", "usb"):  # another card may have taken the number meanwhile
             try:
                 now = self._find_card(device.identity)
                 if now.place != device.place:
@@ -118,18 +116,14 @@ class Devices:
         return stream
 
     def look(self, wanted: str | None) -> object:
-        """A cheap snapshot of all devices that `find` could return; it differs when one has appeared or disappeared."""
-        kind = _find_kind(wanted)
+        """A cheap snapshot of all devices that `find` could return; it changes when one appears or disappears."""
+        kind = find_kind(wanted)
         cards = () if kind == "pulse" else tuple(self._cards.list_devices())
-        sources = None if kind in ("alsa", "usb") else self._ask_server()
+        sources = None if kind in ("alsa", "usb") else self._list_sources()
         return cards, sources and tuple(sources)
 
-    def _list_sources(self) -> list[InputDevice] | None:
-        sources = self._ask_server()
-        return None if sources is None else [_describe_source(source) for source in sources]
-
-    def _ask_server(self) -> list[Source] | None:
-        """Sources; None without a sound server. One that hangs or refuses is an error."""
+    def _list_sources(self) -> list[Source] | None:
+        """Sources; None without a sound server."""
         try:
             return self._server.list_sources()
         except NoServerError:
@@ -151,20 +145,10 @@ class Devices:
         return InputDevice(f"{card.name} ({identity})", "ALSA", 0, 0.0, False, card.identity, f"(hw:{card.card},{card.device})")
 
 
-def is_identity(wanted: str | None) -> bool:
-    """Whether it is an identity, which means one device and no other."""
-    return _find_kind(wanted) != ""
-
-
-def _find_kind(wanted: str | None) -> str:
+def find_kind(wanted: str | None) -> str:
     """Kind of an identity; empty for a name or the default."""
     kind, colon, _ = (wanted or "").partition(":")
     return kind if colon and kind in DEVICE_KINDS else ""
-
-
-def _name_source(identity: str) -> InputDevice:
-    name = identity.removeprefix("pulse:")
-    return InputDevice(name, SOUND_SERVER, 0, 0.0, False, identity)
 
 
 def _describe_source(source: Source) -> InputDevice:
@@ -195,7 +179,7 @@ def _describe_hardware(device: dict[str, Any], cards: dict[str, AlsaDevice]) -> 
 
 
 def match_devices(wanted: str, devices: Sequence[InputDevice]) -> list[InputDevice]:
-    """Devices of exactly that identity or name, or else the microphones that have it in their name, in any case."""
+    """Devices of exactly that identity or name, or else the microphones with it as a part of their name, in any case."""
     names = [(device, (device.name, device.identity.removeprefix("pulse:"))) for device in devices]
     exact = [device for device, both in names if wanted in (*both, device.identity)]
     part = wanted.casefold()

@@ -1,13 +1,13 @@
-"""Hold-off after a device fault: samples are discarded until the device has been healthy for a while, doubled on each relapse."""
+"""Hold-off after a device fault: samples are discarded until the device was healthy for a while, doubled on each relapse."""
 
-FORGET_S = 60.0  # a device that was accepted for so long begins with the shortest hold-off again
+FORGET_S = 60.0  # after this healthy time, the next hold-off is the shortest
 
 
 class HoldOff:
     """Belongs to one thread; times are monotonic seconds."""
 
     def __init__(self, first_s: float, longest_s: float) -> None:
-        """Accept a device at first; after a fault, hold off for `first_s` of healthy samples, at a relapse for up to `longest_s`."""
+        """Accept at first; after a fault, hold off for `first_s` of healthy samples, on relapses for up to `longest_s`."""
         self._first_s, self._longest_s = first_s, longest_s
         self._needed_s = 0.0
         self._accepted_since_s: float | None = None

@@ -1,5 +1,6 @@
 """Captures sound cards without a sound server, through PortAudio in a child process (`portaudio_process.py`)."""
 
+import contextlib
 import json
 import logging
 import os
@@ -20,8 +21,7 @@ from aegan_monitor.errors import CaptureError
 
 log = logging.getLogger(__name__)
 
-LARGEST_CHUNK = 1 << 20  # samples of a channel; more than any child sends
-LARGEST_LINE = 1 << 20
+LARGEST_CHUNK = 1 << 20  # samples of a channel; far above those of any child
 LONGEST_WORDS = 200
 ANSWER_S = 5.0  # a Raspberry Pi with many cards takes two
 COMMAND = (sys.executable, "-P", str(Path(portaudio.__file__)))  # -P: no modules are imported from the folder of that file
@@ -43,7 +43,7 @@ class PortAudio:
         """
         child = _Child([*self._command, "list"])
         try:
-            devices: list[dict[str, Any]] = child.read_line("devices")["devices"]
+            devices: list[dict[str, Any]] = child.read_line()["devices"]
         except ChildError as error:
             raise CaptureError(f"PortAudio does not start ({error}); check the sound system") from error
         finally:
@@ -58,13 +58,12 @@ class PortAudio:
         """
         child = _Child([*self._command, "record", place])
         try:
-            return PortAudioStream(name, child, child.read_line("sample_rate_hz", "n_channels"))
-        except ChildError as error:
+            return PortAudioStream(name, child, child.read_line())
+        except BaseException as error:
             child.close()
-            remedy = "see that no other program holds it (aegan-monitor devices)"
-            raise CaptureError(f"microphone {name!r}: does not open ({error}); {remedy}") from error
-        except BaseException:
-            child.close()
+            if isinstance(error, ChildError):
+                remedy = "close other programs that use it (aegan-monitor devices)"
+                raise CaptureError(f"microphone {name!r}: does not open ({error}); {remedy}") from error
             raise
 
 
@@ -77,11 +76,7 @@ class PortAudioStream:
         self.n_channels: int = form["n_channels"]
 
     def read(self, timeout_s: float) -> Chunk | None:
-        """Samples that have arrived; None without any.
-
-        Raises:
-            CaptureError: The device is gone.
-        """
+        """See Stream."""
         header = portaudio.HEADER
         try:
             head = self._child.peek(header.size, timeout_s)
@@ -91,10 +86,10 @@ class PortAudioStream:
                 self._child.read_line()
             n_samples, overflowed = header.unpack(head)
             if n_samples > LARGEST_CHUNK:
-                raise ChildError(f"it wrote what it should not: {head!r}")
+                raise ChildError(f"it wrote wrong data: {head!r}")
             n_bytes = header.size + 4 * n_samples * self.n_channels
             content = self._child.peek(n_bytes, timeout_s)
-            if content is None:  # the child stopped within a chunk; the caller counts the time
+            if content is None:  # the child stopped within a chunk
                 return None
             self._child.drop(n_bytes)
         except ChildError as error:
@@ -103,7 +98,7 @@ class PortAudioStream:
         return Chunk(samples.reshape(n_samples, self.n_channels), overflowed)
 
     def close(self) -> None:
-        """Let go of the device."""
+        """End the child."""
         self._child.close()
 
 
@@ -117,48 +112,34 @@ class _Child:
     def __init__(self, command: list[str]) -> None:
         self._buffer = bytearray()
         self._last_words = ""  # the last line that ALSA or PortAudio printed
-        self._output, input_of_child = os.pipe()
-        self._errors, errors_of_child = os.pipe()
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,  # its end tells the child that this process has ended
-                stdout=input_of_child,
-                stderr=errors_of_child,
-                process_group=0,  # Ctrl-C must not reach the child: its end would be a fault
-            )
+        pipe = subprocess.PIPE  # stdin, too: the child ends when it is closed
+        try:  # process_group: Ctrl-C must not end the child, which would be a fault
+            self._process = subprocess.Popen(command, 0, stdin=pipe, stdout=pipe, stderr=pipe, process_group=0)
         except OSError as error:
-            os.close(self._output)
-            os.close(self._errors)
             raise CaptureError(f"PortAudio does not start ({error.strerror}); free memory or processes") from error
-        finally:
-            os.close(input_of_child)
-            os.close(errors_of_child)
+        self._pipes = [each for each in (self._process.stdin, self._process.stdout, self._process.stderr) if each]
+        _, self._output, self._errors = (each.fileno() for each in self._pipes)
 
-    def read_line(self, *fields: str) -> dict[str, Any]:
-        """Read its first line, which must have these fields."""
+    def read_line(self) -> dict[str, Any]:
+        """Read its first line."""
         deadline_s = time.monotonic() + ANSWER_S
         while b"\n" not in self._buffer:
             if not self._receive(deadline_s - time.monotonic()):
                 raise ChildError(f"no answer for {ANSWER_S:g} s")
-            if len(self._buffer) > LARGEST_LINE:
-                break
         line, _, rest = bytes(self._buffer).partition(b"\n")
         self._buffer[:] = rest
         try:
             content: dict[str, Any] = {**json.loads(line)}
-        except (RecursionError, TypeError, ValueError) as error:
-            raise ChildError(f"it wrote what it should not: {line[:40]!r}") from error
+        except (TypeError, ValueError) as error:
+            raise ChildError(f"it wrote wrong data: {line[:40]!r}") from error
         if "missing" in content:
             raise CaptureError(content["missing"])
         if "error" in content:
             raise self._fail(content["error"])
-        if not content.keys() >= set(fields):
-            raise ChildError(f"it wrote what it should not: {line[:40]!r}")
         return content
 
     def peek(self, n_bytes: int, timeout_s: float) -> bytes | None:
-        """The next bytes, which stay in the buffer; None when they have not arrived."""
+        """The next bytes, which stay in the buffer; None if they have not arrived."""
         deadline_s = time.monotonic() + timeout_s
         while len(self._buffer) < n_bytes:
             if not self._receive(deadline_s - time.monotonic()):
@@ -170,22 +151,18 @@ class _Child:
         del self._buffer[:n_bytes]
 
     def close(self) -> None:
-        """Kill it; a process that hangs in the kernel is left behind."""
+        """Kill it; a process that hangs in the kernel is abandoned."""
         self._process.kill()
-        os.close(self._output)
-        os.close(self._errors)
-        if self._process.stdin:
-            self._process.stdin.close()
-        try:
+        for pipe in self._pipes:
+            pipe.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
-        except subprocess.TimeoutExpired:
-            return
 
     def _receive(self, timeout_s: float) -> bool:
-        """Wait for output, or for part of the time; False when the time is up."""
+        """Wait for output, at most `timeout_s`; False when the time is up."""
         poll = select.poll()
         poll.register(self._output, select.POLLIN)
-        poll.register(self._errors, select.POLLIN)  # drained, too: a child whose messages no one reads would block
+        poll.register(self._errors, select.POLLIN)  # a child with a full stderr would block
         ready = dict(poll.poll(1000 * max(0.0, timeout_s)))
         if ready.get(self._errors, 0) & select.POLLIN:
             self._log_errors()
@@ -203,14 +180,14 @@ class _Child:
         return True
 
     def _log_errors(self) -> None:
-        """Log what ALSA and PortAudio have printed, and keep the last line."""
+        """Log the lines of ALSA and PortAudio, and keep the last one."""
         for line in os.read(self._errors, 1 << 16).decode(errors="replace").splitlines():
             if text := make_printable(line.strip()):
                 log.debug("PortAudio: %s", text)
                 self._last_words = text[:LONGEST_WORDS]
 
     def _fail(self, reason: str) -> ChildError:
-        """An error with the last line that was printed, which often names the cause."""
+        """An error with the last printed line, which often names the cause."""
         poll = select.poll()
         poll.register(self._errors, select.POLLIN)
         while any(event & select.POLLIN for _, event in poll.poll(0)):

@@ -1,11 +1,10 @@
-"""PortAudio, in a process of its own: `python portaudio.py list`, or `... record NAME`, which writes until it is killed or its input ends.
+"""Runs PortAudio in a child process: `python portaudio_process.py list`, or `... record NAME`, which records until its stdin ends.
 
-In a process of its own because PortAudio looks for devices only when it starts, and so would not see one that came back while another is
-heard; because its calls wait for ever where a driver hangs, and a process can be killed where a thread cannot; and because a
-driver that crashes takes nothing else with it. It does not import the rest of the package, so that it starts in a moment.
+PortAudio searches for devices only when it starts. Its calls block for ever if a driver hangs: a process can be killed, a thread cannot.
+A crash of a driver ends only the child. It imports nothing else of the package, so that it starts fast.
 
-What is written: one line of JSON (`devices`, or the stream's `sample_rate_hz` and `n_channels`, or what is `missing`, or an `error`),
-then chunks: number of samples, whether some were lost before, and the samples as float32, channel by channel in turn.
+Output: one line of JSON (`devices`, or `sample_rate_hz` and `n_channels` of the stream, or `missing`, or `error`), then chunks: number of
+samples, whether samples were lost before them, and the samples as interleaved float32.
 """
 
 import json
@@ -17,14 +16,14 @@ from typing import Any, BinaryIO
 
 BUFFER_S = 0.5  # PortAudio's own choice, 35 ms, loses samples on a busy machine
 CHUNK_S = 0.05
-LARGEST_N_CHANNELS = 32  # ALSA's plug-ins offer 128, of which none is there
+LARGEST_N_CHANNELS = 32  # ALSA's plug-ins offer 128 that do not exist
 HEADER = struct.Struct("<I?")
 NOWHERE = {"PULSE_SERVER": "unix:/nonexistent", "PIPEWIRE_REMOTE": "nonexistent"}
 
 
 def main(arguments: list[str], output: BinaryIO) -> None:
-    """Do what is asked; errors are written, too."""
-    os.environ.update(NOWHERE)  # ALSA's plug-ins must not lead to a sound server, which moves streams in silence
+    """Run a command; errors are written as JSON, too."""
+    os.environ.update(NOWHERE)  # ALSA's plug-ins must not use a sound server, which moves streams silently
     try:
         import sounddevice  # noqa: PLC0415 - raises OSError where PortAudio is missing
     except OSError as error:
@@ -41,7 +40,7 @@ def main(arguments: list[str], output: BinaryIO) -> None:
 
 
 def find_devices(sounddevice: Any) -> list[dict[str, Any]]:
-    """Input devices, with PortAudio's number of each, which is good for as long as this process lives."""
+    """Input devices, with PortAudio's number of each, valid in this process."""
     host_apis = sounddevice.query_hostapis()
     default = host_apis[sounddevice.default.hostapi]["default_input_device"] if host_apis else -1
     return [
@@ -59,10 +58,10 @@ def find_devices(sounddevice: Any) -> list[dict[str, Any]]:
 
 
 def record(sounddevice: Any, devices: list[dict[str, Any]], wanted: str, output: BinaryIO) -> None:
-    """Write what the device of that name gives; `(hw:1,0)` is a name too, for the one that has it at its end."""
+    """Write the samples of the device of that name, or whose name ends with `(hw:1,0)`."""
     found = [device for device in devices if device["name"] == wanted or (wanted.startswith("(hw:") and device["name"].endswith(wanted))]
     if len(found) != 1:
-        write_line(output, {"error": "it is not there, or another program holds it" if not found else "several devices have this name"})
+        write_line(output, {"error": "it is missing, or another program uses it" if not found else "several devices have this name"})
         return
     device, rate_hz = found[0], found[0]["default_sample_rate_hz"]
     stream = sounddevice.RawInputStream(rate_hz, 0, device["index"], device["n_channels"], "float32", latency=BUFFER_S)
@@ -76,7 +75,7 @@ def record(sounddevice: Any, devices: list[dict[str, Any]], wanted: str, output:
 
 
 def end_with_input() -> None:
-    """End this process with its standard input, which its parent holds: nobody else would, were the parent killed while a driver hangs."""
+    """End this process when its standard input ends: the parent may be killed while a driver hangs."""
     while os.read(0, 1):
         pass
     os._exit(1)
@@ -89,14 +88,14 @@ def write_line(output: BinaryIO, content: dict[str, Any]) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """PortAudio's errors have several."""
+    """The first line of an error of PortAudio."""
     return str(error).partition("\n")[0]
 
 
 if __name__ == "__main__":
     threading.Thread(target=end_with_input, daemon=True).start()
     try:
-        pipe = os.fdopen(os.dup(1), "wb")  # ours alone: what drivers and libraries print must not come between
+        pipe = os.fdopen(os.dup(1), "wb")  # the samples; stdout itself may get output of drivers and libraries
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         main(sys.argv[1:], pipe)
     except (BrokenPipeError, KeyboardInterrupt):

@@ -2,39 +2,37 @@
 
 import statistics
 from collections import deque
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from aegan_monitor.errors import CaptureError
 
-GROSS = 0.02  # of the rate: no sample clock is so wrong, so the device is not what it says
-JITTER_S = 0.2  # delay that a busy computer may have in one bucket after the other
+GROSS = 0.02  # of the rate: no sample clock is so wrong
+JITTER_S = 0.2  # delay of a busy computer, bucket after bucket
 STEP_S = 0.1  # a change of the delay from bucket to bucket that ends a measurement of drift
-EARLY_S = 2.0  # so many samples too many at once are no jitter, and too few for a score
+EARLY_S = 2.0  # surplus of samples that is no jitter, and too little for a score
 BUCKET_S = 0.5
-N_SURE = 14  # buckets, 7 s: for so long a busy computer may fall behind more and more
-HUGE = 0.4  # of the rate: that is no busy computer
+N_SURE = 14  # buckets, 7 s: so long may a busy computer fall behind
+HUGE = 0.4  # of the rate: not explained by a busy computer
 N_GROSS = 120  # buckets, a minute
 N_FINE = 1200  # buckets, ten minutes
 KNOWN_AFTER_S = 120.0  # then 10 ms of jitter are 26 ppm, after ten minutes 2
 
 
-@dataclass(slots=True)
-class _Bucket:
-    """The moment in half a second at which samples were delayed least."""
+class _Bucket(NamedTuple):
+    """The moment of the least delay of samples in half a second."""
 
     time_s: float
     delay_s: float
 
 
 class RateMeter:
-    """Compares the number of samples with the time that has passed.
+    """Compares the number of samples with the elapsed time.
 
-    Only the moment of the least delay in each half second counts, since jitter can only delay. The median slope of a few of these
-    moments reveals a wrong rate; the drift is the slope of a least-squares line through ten minutes of them.
-    Samples that a device loses without a report are not looked for.
+    Jitter can only delay, so only the least delay in each half second counts. The median slope of these delays reveals a wrong rate.
+    The deviation is the slope of a least-squares line through ten minutes of them.
     """
 
     def __init__(self, name: str, sample_rate_hz: int) -> None:
@@ -50,7 +48,7 @@ class RateMeter:
         return self._recent[-1].time_s - self._recent[0].time_s if self._recent else 0.0
 
     def restart(self) -> None:
-        """Begin a new measurement: samples were lost."""
+        """Start a new measurement: samples were lost."""
         self._start_s: float | None = None
         self._bucket_ends_s = 0.0
         self._best: _Bucket | None = None

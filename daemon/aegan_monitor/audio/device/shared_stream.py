@@ -1,7 +1,6 @@
 """Shares one device stream between several captures: one thread reads it and queues each chunk for every subscription."""
 
 import logging
-import math
 import threading
 import time
 from collections import deque
@@ -10,36 +9,34 @@ from collections.abc import Callable
 from aegan_monitor.audio.device.rate_check import RateMeter
 from aegan_monitor.audio.device.stream import Chunk, Stream
 from aegan_monitor.errors import CaptureError
-from aegan_monitor.types import FloatArray
 
 log = logging.getLogger(__name__)
 
 TURN_S = 0.1
 LEAVE_S = 2.0
-SLEPT_S = 0.1
+SUSPENDED_S = 0.1
 MOST_CHUNKS = 200  # 10 s: the queue of one subscription
 
 
 def read_sleep_clock() -> float:
-    """Seconds for which this computer was suspended since boot; neither the monotonic clock nor a device runs meanwhile."""
+    """Seconds for which this computer was suspended since boot: meanwhile the monotonic clock and devices stand still."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 class Subscription:
     """Queue of chunks for one capture; belongs to the thread of the capture."""
 
-    def __init__(self, device: "_OpenDevice", stall_s: float, patience_s: float) -> None:
-        self.device, self.stall_s, self.patience_s = device, stall_s, patience_s
+    def __init__(self, device: "_OpenDevice", stall_s: float) -> None:
+        self.device, self.stall_s = device, stall_s
         self._chunks: deque[Chunk] = deque()
         self._error: CaptureError | None = None
-        self._lost = False
         self._changed = threading.Condition()
 
     def read(self, timeout_s: float) -> Chunk | None:
-        """The next chunk; None when none came.
+        """The next chunk; None if none came.
 
         Raises:
-            CaptureError: The device failed, and all chunks from before were read.
+            CaptureError: The device failed, and all earlier chunks were read.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._chunks or self._error, timeout_s)
@@ -58,8 +55,7 @@ class Subscription:
         with self._changed:
             if len(self._chunks) >= MOST_CHUNKS:
                 self._chunks.popleft()
-                oldest = self._chunks[0]
-                self._chunks[0] = Chunk(oldest.samples, overflowed=True)
+                self._chunks[0] = Chunk(self._chunks[0].samples, overflowed=True)
             self._chunks.append(chunk)
             self._changed.notify()
 
@@ -78,39 +74,34 @@ class _OpenDevice:
         self.meter = RateMeter(name, stream.sample_rate_hz)
         self._name, self._stream, self._clock, self._sleep_clock = name, stream, clock, sleep_clock
         self._subscriptions: tuple[Subscription, ...] = ()
-        self._values: FloatArray | None = None  # of the last samples, by channel
-        self._n_stuck = 0
         self._over = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"device {name}", daemon=True)
 
-    def start(self, stall_s: float, patience_s: float, start: Callable[[threading.Thread], None]) -> Subscription:
+    def start(self, subscription: Subscription, start: Callable[[threading.Thread], None]) -> None:
         """Start the thread, with a first subscription."""
-        subscription = Subscription(self, stall_s, patience_s)
         self._subscriptions = (subscription,)
         try:
             start(self._thread)
         except BaseException:  # no thread could be started
             self._stream.close()
             raise
-        return subscription
 
-    def add(self, stall_s: float, patience_s: float) -> Subscription | None:
-        """Another subscription; None if the device is closing."""
+    def add(self, stall_s: float) -> Subscription | None:
+        """A new subscription; None if the device is closing."""
         with self._lock:
             if self._over:
                 return None
-            subscription = Subscription(self, stall_s, patience_s)
+            subscription = Subscription(self, stall_s)
             self._subscriptions += (subscription,)
             return subscription
 
     def remove(self, subscription: Subscription) -> None:
-        """End a subscription; the last one waits until the device is closed."""
+        """End a subscription; the last call waits until the device is closed."""
         with self._lock:
             self._subscriptions = tuple(other for other in self._subscriptions if other is not subscription)
             self._over = self._over or not self._subscriptions
-            over = self._over
-        if over:
+        if self._over:
             self.wait()
 
     def wait(self) -> None:
@@ -123,7 +114,7 @@ class _OpenDevice:
             self._read()
         except CaptureError as fault:
             error = fault
-        except Exception as fault:  # noqa: BLE001 - the subscriptions must learn of any failure
+        except Exception as fault:  # noqa: BLE001 - any failure must reach the subscriptions
             error = CaptureError(f"{self._name}: reading it failed ({type(fault).__name__}: {fault}); please report this")
         finally:
             with self._lock:
@@ -136,47 +127,32 @@ class _OpenDevice:
                 subscription.fail(error)
 
     def _read(self) -> None:
-        n_samples, quiet_s, look_s, slept_s = 0, 0.0, self._clock(), self._sleep_clock()
+        n_samples, quiet_s, now_s, suspended_s = 0, 0.0, self._clock(), self._sleep_clock()
         while not self._over:
             chunk = self._stream.read(TURN_S)
-            before_s, look_s = look_s, self._clock()
+            before_s, now_s = now_s, self._clock()
             if chunk is None or len(chunk.samples) == 0:
-                # a longer turn means that this process was frozen: samples may wait that were not read yet
-                quiet_s += min(look_s - before_s, 2 * TURN_S)
+                quiet_s += min(now_s - before_s, 2 * TURN_S)  # a longer turn: this process was frozen, and samples may be waiting
                 self._refuse_stalled(quiet_s)
                 continue
             quiet_s = 0.0
             n_samples += len(chunk.samples)
-            before_s, slept_s = (
-                slept_s,
-                max(slept_s, self._sleep_clock()),
-            )  # max: too low if the thread was preempted between the two clocks
-            if slept_s - before_s > SLEPT_S:
+            if (sleep_s := self._sleep_clock()) > suspended_s + SUSPENDED_S:
                 chunk = Chunk(chunk.samples, overflowed=True)
+            suspended_s = max(suspended_s, sleep_s)  # it reads too low if the thread was preempted between the two clocks
             if chunk.overflowed:
                 self.meter.restart()
-            self.meter.add(n_samples, look_s)
+            self.meter.add(n_samples, now_s)
             for subscription in self._subscriptions:
                 subscription.give(chunk)
-            self._refuse_stuck(chunk.samples)
 
     def _refuse_stalled(self, quiet_s: float) -> None:
-        stall_s = max(
-            (subscription.stall_s for subscription in self._subscriptions), default=TURN_S
-        )  # captures with a shorter timeout report the stall themselves
+        # captures with a shorter timeout report the stall themselves
+        stall_s = max((subscription.stall_s for subscription in self._subscriptions), default=TURN_S)
         if quiet_s > stall_s:
             raise CaptureError(
                 f"{self._name}: expected sound, found none for {stall_s:g} s; check its cable and the sound server", "stalled"
             )
-
-    def _refuse_stuck(self, samples: FloatArray) -> None:
-        """Fail when no channel changes, so that the device is opened again; one stuck channel of several is reported by its capture."""
-        moves = self._values is None or (samples != self._values).any()
-        self._n_stuck = 0 if moves else self._n_stuck + len(samples)
-        self._values = samples[-1]
-        if self._n_stuck >= max((subscription.patience_s for subscription in self._subscriptions), default=math.inf) * self.sample_rate_hz:
-            fault = "constant" if self._values.any() else "silent"
-            raise CaptureError(f"{self._name}: expected sound, found no channel that moves; check its cable", fault)
 
 
 class Microphones:
@@ -193,12 +169,10 @@ class Microphones:
         self._opening: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def join(
-        self, identity: str, name: str, open_stream: Callable[[], Stream], stall_s: float, patience_s: float = math.inf
-    ) -> Subscription:
+    def join(self, identity: str, name: str, open_stream: Callable[[], Stream], stall_s: float) -> Subscription:
         """Subscribe to the device of that identity; the first subscription opens it.
 
-        All subscriptions fail when no sample came for the longest `stall_s` of them, or no channel changed for the longest `patience_s`.
+        All subscriptions fail when no sample came for the longest `stall_s` of them.
 
         Raises:
             CaptureError: It does not open.
@@ -207,11 +181,12 @@ class Microphones:
             opening = self._opening.setdefault(identity, threading.Lock())
         with opening:
             device = self._devices.get(identity)
-            if device and (subscription := device.add(stall_s, patience_s)):
+            if device and (subscription := device.add(stall_s)):
                 return subscription
             if device:
                 device.wait()
             device = _OpenDevice(name, open_stream(), self._clock, self._sleep_clock)
-            subscription = device.start(stall_s, patience_s, self._start)
+            subscription = Subscription(device, stall_s)
+            device.start(subscription, self._start)
             self._devices[identity] = device  # only once its thread runs, so that its end can be waited for
             return subscription

@@ -1,4 +1,4 @@
-"""An open device: all its channels, at its own rate."""
+"""Protocol of an open device: all channels, at its own rate."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,29 +8,29 @@ from aegan_monitor.types import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What a device delivers at a time: float32 `[n_samples, n_channels]`; `overflowed`: some were lost before it."""
+    """Samples of one read: float32 `[n_samples, n_channels]`; `overflowed`: some were lost before it."""
 
     samples: FloatArray
     overflowed: bool = False
 
 
 class Stream(Protocol):
-    """Belongs to one thread; no call of it takes much longer than its timeout, whatever hangs."""
+    """An open device, used by one thread. No call takes much longer than its timeout, even if the device hangs."""
 
     @property
     def sample_rate_hz(self) -> int:
-        """The device's own."""
+        """Rate of the device."""
 
     @property
     def n_channels(self) -> int:
-        """How many a chunk has."""
+        """Channels of a chunk."""
 
     def read(self, timeout_s: float) -> Chunk | None:
-        """What has come; None when nothing came in that time.
+        """The next samples; None if none came in that time.
 
         Raises:
             CaptureError: The device is gone.
         """
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Close the device."""

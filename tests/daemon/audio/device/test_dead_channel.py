@@ -59,7 +59,7 @@ def test_the_last_bit_is_life() -> None:
 @pytest.mark.parametrize(
     ("value", "state", "message"),
     [
-        (0.0, "silent", "mic: expected sound, found only zeros for 1 s; is it muted, or the wrong channel?"),
+        (0.0, "silent", "mic: expected sound, found only zeros for 1 s; unmute it, or choose another channel"),
         (0.25, "constant", "mic: expected sound, found only the value 0.25 for 1 s; check its cable"),
     ],
 )

@@ -162,7 +162,7 @@ def test_a_loudspeaker_is_no_default_microphone(tmp_path: Path) -> None:
     """A default source that is a monitor is refused unless it is named."""
     devices = Devices(FalseServer(make_source("pci.monitor", monitor=True, default=True)), AlsaCards(tmp_path), FalsePortAudio())
     assert refusal(devices, None) == (
-        "there is no microphone, and the default is what a loudspeaker plays; plug one in, or name pulse:pci.monitor to hear that"
+        "there is no microphone, and the default input is the sound of an output; plug one in, or name pulse:pci.monitor to use that"
     )
     assert devices.find("pci.monitor").identity == "pulse:pci.monitor"
 

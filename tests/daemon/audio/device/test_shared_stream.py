@@ -8,7 +8,7 @@ import pytest
 
 from aegan_monitor.audio.device.shared_stream import MOST_CHUNKS, Microphones, Subscription
 from aegan_monitor.errors import CaptureError
-from devices import FalseStream, flat, ramp
+from devices import FalseStream, ramp
 from stopwatch import Stopwatch
 
 
@@ -152,23 +152,6 @@ def test_a_device_that_does_not_close_is_told_all_the_same() -> None:
     with pytest.raises(CaptureError, match="unplugged"):
         subscription.read(5.0)
     subscription.leave()
-
-
-def test_a_device_that_is_flat_ends_for_all() -> None:
-    """A dead device ends after the longest limit of its listeners; one live channel keeps it open."""
-    microphones, stream = Microphones(lambda: 0.0), FalseStream()
-    subscriptions = [microphones.join("usb:1", "mic", lambda: stream, 10.0, patience_s) for patience_s in (1.5, 0.5)]
-    stream.items += [flat(8000)] * 4
-    for subscription in subscriptions:
-        chunks = [subscription.read(5.0) for _ in range(4)]
-        assert all(chunks)
-        with pytest.raises(CaptureError) as caught:
-            subscription.read(5.0)
-        assert (caught.value.fault, str(caught.value)) == ("silent", "mic: expected sound, found no channel that moves; check its cable")
-    assert stream.closed
-    assert stream.passed_s == 2.0
-    for subscription in subscriptions:
-        subscription.leave()
 
 
 def test_who_is_impatient_does_not_end_it_for_the_others() -> None:

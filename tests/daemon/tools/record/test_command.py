@@ -112,7 +112,7 @@ def test_options_that_do_not_go_together(options: list[str], line: str, tmp_path
 def test_a_faulty_channel_is_told_by_its_state() -> None:
     """A fault comes first in its line, so that a narrow terminal shows it."""
     told: list[str] = []
-    fault = CaptureError("microphone 'Yeti': expected sound, found only zeros for 1 s; is it muted, or the wrong channel?", "silent")
+    fault = CaptureError("microphone 'Yeti': expected sound, found only zeros for 1 s; unmute it, or choose another channel", "silent")
 
     def tell(line: str) -> None:
         told.append(line)

@@ -1,7 +1,7 @@
-"""A connection to a sound server: requests and answers of PulseAudio's protocol, each with a time limit.
+"""Connection to a sound server by PulseAudio's protocol; each request has a time limit.
 
-Source: `src/pulsecore/pstream.c`, `protocol-native.c` and `native-common.h` of PulseAudio; version 14 of the protocol: every server since
-2009 speaks it, PipeWire too.
+Source: `src/pulsecore/pstream.c`, `protocol-native.c` and `native-common.h` of PulseAudio; version 14, which every server since
+2009 understands, PipeWire too.
 """
 
 import re
@@ -12,13 +12,12 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self
 
 from aegan_monitor.audio.device.pulseaudio.tagstruct import Value, pack, unpack
 from aegan_monitor.errors import CaptureError
 
 ANSWER_S = 0.8  # a server that takes longer hangs
-CONTROL = 0xFFFFFFFF  # the channel of what is no sound
+CONTROL = 0xFFFFFFFF  # the channel of commands and answers
 
 _VERSION = 14
 _ERROR, _REPLY, _AUTH, _SET_CLIENT_NAME = 0, 2, 8, 9
@@ -30,10 +29,10 @@ _PORT = 4713
 
 
 def split_host(address: str) -> tuple[str, int]:
-    """Host and port of `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`, with `tcp:`, `tcp4:` or `tcp6:` before it or nothing.
+    """Host and port of `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`, after an optional `tcp:`, `tcp4:` or `tcp6:`.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: The address has another form.
     """
     match = _HOST.fullmatch(address)
     if match is None:
@@ -42,18 +41,17 @@ def split_host(address: str) -> tuple[str, int]:
 
 
 class NoServerError(CaptureError):
-    """Nobody listens at the address; unlike a server that hangs or refuses."""
+    """No server listens at the address; unlike a server that hangs or refuses."""
 
 
 class PulseConnection:
-    """What comes unasked is kept for `receive`. No call waits for much longer than its time limit."""
+    """Requests and packets. Every method but `close` raises CaptureError if the server refuses, hangs, ends or sends wrong data.
+
+    Other packets that arrive before an answer are kept for `receive`.
+    """
 
     def __init__(self, address: str, cookie: bytes) -> None:
-        """Connect.
-
-        Raises:
-            CaptureError: No server answers, or it does not let us in.
-        """
+        """Connect."""
         self._address = address
         self._buffer = bytearray()
         self._waiting: deque[tuple[int, bytes]] = deque()
@@ -66,24 +64,12 @@ class PulseConnection:
             self.close()
             raise
 
-    def __enter__(self) -> Self:
-        """As it is."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Hang up."""
-        self.close()
-
     def close(self) -> None:
-        """Hang up."""
+        """End the connection."""
         self._socket.close()
 
     def request(self, command: int, *values: Value) -> list[Value]:
-        """What the server answers, whatever else it sends meanwhile.
-
-        Raises:
-            CaptureError: It refuses, hangs or is gone.
-        """
+        """Send a request, and return the values of the answer."""
         self._tag += 1
         content = pack(command, self._tag, *values)
         deadline_s = time.monotonic() + ANSWER_S
@@ -98,35 +84,27 @@ class PulseConnection:
                 return answer[2:]
             if answer[:2] == [_ERROR, self._tag]:
                 with self.understanding():
-                    reason = next((why for number, why in _REASONS.items() if number == answer[2]), f"error {answer[2]!r}")
+                    reason = _REASONS.get(answer[2], f"error {answer[2]!r}")  # type: ignore[arg-type] # any value may come
                 raise CaptureError(f"the sound server at {self._address} refuses ({reason}); check its log")
             self._waiting.append(packet)
         raise self._hangs()
 
     def receive(self, timeout_s: float) -> tuple[int, bytes] | None:
-        """The next packet, its channel first; None when none came.
-
-        Raises:
-            CaptureError: The server is gone.
-        """
+        """Channel and payload of the next packet; None if none came."""
         return self._waiting.popleft() if self._waiting else self._receive(timeout_s)
 
     def unpack(self, payload: bytes) -> list[Value]:
-        """The values of a packet.
-
-        Raises:
-            CaptureError: It holds something else.
-        """
+        """The values of a packet."""
         with self.understanding():
             return unpack(payload)
 
     @contextmanager
     def understanding(self) -> Iterator[None]:
-        """Whatever is taken from an answer here that is not in it is the server's fault, and told as a CaptureError."""
+        """Turn errors of unpacking and using an answer into a CaptureError that names the server."""
         try:
             yield
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            raise self._lost(f"it sent what it should not: {error}") from error
+            raise self._lost(f"it sent wrong data: {error}") from error
 
     def _receive(self, timeout_s: float) -> tuple[int, bytes] | None:
         deadline_s = time.monotonic() + timeout_s
@@ -170,7 +148,7 @@ class PulseConnection:
                     raise
                 return opened
             return socket.create_connection(split_host(self._address), ANSWER_S)
-        except (BlockingIOError, TimeoutError) as error:  # so many wait for it already that no more are let in
+        except (BlockingIOError, TimeoutError) as error:  # also if its queue of connections is full
             raise self._hangs() from error
         except (OSError, ValueError) as error:
             reason, remedy = getattr(error, "strerror", None) or error, "start it, or name its address in PULSE_SERVER"
@@ -179,7 +157,7 @@ class PulseConnection:
             raise NoServerError(f"no sound server at {self._address} ({reason}); {remedy}") from error
 
     def _hangs(self) -> CaptureError:
-        return CaptureError(f"the sound server at {self._address} does not answer; restart it, or see what it waits for", "stalled")
+        return CaptureError(f"the sound server at {self._address} does not answer; restart it", "stalled")
 
     def _lost(self, reason: str) -> CaptureError:
         return CaptureError(f"the sound server at {self._address} has gone ({reason}); start it again")

@@ -1,4 +1,4 @@
-"""Where a sound server listens, and the cookie that it asks for: looked up as PulseAudio's own library does.
+"""Finds the address and the cookie of a sound server, as PulseAudio's own library does.
 
 Source: pulse-client.conf(5), `src/pulse/client-conf.c` and `context.c` of PulseAudio.
 """
@@ -11,7 +11,7 @@ ETC = Path("/etc/pulse")
 
 
 def find_addresses(environ: Mapping[str, str], etc: Path = ETC) -> list[str]:
-    """Addresses to try in turn, whether a server runs there or not: PULSE_SERVER, `default-server` of client.conf, or the usual sockets."""
+    """Addresses to try in turn: PULSE_SERVER, `default-server` of client.conf, or the usual sockets."""
     if named := (environ.get("PULSE_SERVER") or read_client_conf(environ, etc).get("default-server", "")).split():
         return [address.rpartition("}")[2] for address in named]  # {machine}address
     folders = [environ.get("PULSE_RUNTIME_PATH"), environ.get("XDG_RUNTIME_DIR") and environ["XDG_RUNTIME_DIR"] + "/pulse", "/run/pulse"]
@@ -20,7 +20,7 @@ def find_addresses(environ: Mapping[str, str], etc: Path = ETC) -> list[str]:
 
 
 def read_cookie(environ: Mapping[str, str], etc: Path = ETC) -> bytes:
-    """The secret of a server of another user or host; zeros where there is none."""
+    """The secret for a server of another user or host; zeros without one."""
     home = environ.get("HOME", "/")
     paths = [
         environ.get("PULSE_COOKIE"),
@@ -35,7 +35,7 @@ def read_cookie(environ: Mapping[str, str], etc: Path = ETC) -> bytes:
 
 
 def read_client_conf(environ: Mapping[str, str], etc: Path = ETC) -> dict[str, str]:
-    """The keys of the user's client.conf, or else of the system's with its `client.conf.d`; a later one counts."""
+    """The keys of the user's client.conf, or else of the system's with its `client.conf.d`; the last value of a key counts."""
     home = environ.get("HOME", "/")
     own = [environ.get("PULSE_CLIENTCONFIG"), environ.get("XDG_CONFIG_HOME", f"{home}/.config") + "/pulse/client.conf"]
     own += [f"{home}/.pulse/client.conf"]
@@ -54,7 +54,7 @@ def _parse(text: str) -> Iterator[tuple[str, str]]:
 def _exists(path: str) -> bool:
     try:
         return Path(path).exists()
-    except OSError:  # in a folder that is closed to us
+    except OSError:  # in a folder without permission
         return False
 
 

@@ -1,8 +1,7 @@
-"""A source of a sound server (PulseAudio, or PipeWire in its place), heard over the server's own socket.
+"""Captures a source of a sound server (PulseAudio or PipeWire) over the server's own socket.
 
-Not through PortAudio: a stream that is opened by way of ALSA's plug-in is moved to another source, in silence, when its own
-goes, and its calls wait for ever when the server hangs. The protocol has what is needed: a stream that the server may end, but
-not move (`dont_move`), in the source's own form.
+PortAudio would use ALSA's plug-in: its stream moves silently to another source when its own disappears, and its calls block when the
+server hangs. The protocol offers a stream that the server may end, but not move (`dont_move`), in the source's own format.
 
 Source: `src/pulsecore/protocol-native.c` of PulseAudio.
 """
@@ -10,7 +9,7 @@ Source: `src/pulsecore/protocol-native.c` of PulseAudio.
 import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,7 @@ from aegan_monitor.audio.device.stream import Chunk
 from aegan_monitor.config.names import make_printable
 from aegan_monitor.errors import CaptureError
 
-FRAGMENT_S = 0.05  # how much sound comes at a time
+FRAGMENT_S = 0.05  # length of a packet of sound
 
 _CREATE_RECORD_STREAM, _GET_SERVER_INFO, _GET_SOURCE_LIST = 5, 20, 24
 _RECORD_STREAM_KILLED, _RECORD_STREAM_MOVED = 65, 79
@@ -34,7 +33,7 @@ _N_SOURCE_FIELDS = 15
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What the server can record from; `index` is another one each time that it comes, `is_monitor`: what is played, no microphone."""
+    """A source; `index` changes when it is plugged in again, `is_monitor`: it carries the sound of an output."""
 
     index: int
     name: str
@@ -47,27 +46,19 @@ class Source:
 
 
 class PulseServer:
-    """One sound server, asked anew each time: it may have been restarted meanwhile."""
+    """One sound server. Each call connects anew: the server may have been restarted. A call raises CaptureError if no server answers."""
 
     def __init__(self, address: str | None = None, environ: Mapping[str, str] = os.environ) -> None:
-        """Store; without an address it is looked for each time."""
+        """Store; without an address, each call looks for the server."""
         self._address, self._environ = address, environ
 
     def list_sources(self) -> list[Source]:
-        """All sources.
-
-        Raises:
-            CaptureError: No server answers.
-        """
-        with self._connect() as connection:
+        """All sources."""
+        with closing(self._connect()) as connection:
             return _list_sources(connection)
 
     def open(self, name: str) -> "PulseStream":
-        """Listen to the source of that name (as `make_printable` writes it), and no other.
-
-        Raises:
-            CaptureError: No server answers, or it has no such source.
-        """
+        """Listen to the source of that name (as `make_printable` writes it), and no other."""
         connection = self._connect()
         try:
             sources = _list_sources(connection)
@@ -81,7 +72,7 @@ class PulseServer:
             raise
 
     def _connect(self) -> PulseConnection:
-        """A connection to the first address at which a server listens; the error of the last where none does."""
+        """A connection to the first address at which a server listens; the error of the last address if none does."""
         *others, last = [self._address] if self._address else find_addresses(self._environ)
         for address in others:
             with suppress(NoServerError):
@@ -101,10 +92,10 @@ def _list_sources(connection: PulseConnection) -> list[Source]:
 
 
 class PulseStream:
-    """All channels of one source at its own rate, until the source goes; never another source."""
+    """All channels of one source at its own rate."""
 
     def __init__(self, connection: PulseConnection, source: Source) -> None:
-        """Begin to listen.
+        """Start to listen.
 
         Raises:
             CaptureError: The server refuses, or gives another source.
@@ -113,7 +104,7 @@ class PulseStream:
         spec = SampleSpec(_FLOAT32_LE, source.n_channels, source.sample_rate_hz)
         n_fragment_bytes = max(1, round(FRAGMENT_S * source.sample_rate_hz)) * source.n_channels * 4
         # no_remap, no_remix, fix_format, fix_rate, fix_channels, dont_move, variable_rate; then peak_detect, adjust_latency
-        # (not fixed, but asked for as the source has them: PipeWire takes "fixed" for its own rate and two channels)
+        # (not fixed, but requested as the source has them: PipeWire takes "fixed" for its own rate and two channels)
         flags = (False, True, False, False, False, True, False, False, True)
         properties = {"media.name": b"machine sound\0", "node.dont-reconnect": b"true\0", "node.dont-fallback": b"true\0"}
         answer: list[Any] = connection.request(
@@ -124,16 +115,12 @@ class PulseStream:
             self._channel, given, heard = answer[0], answer[4], answer[7]
             self.sample_rate_hz, self.n_channels = given.sample_rate_hz, given.n_channels
             if given.encoding != _FLOAT32_LE or self.sample_rate_hz < 1 or self.n_channels < 1:
-                raise ValueError(f"a stream of the form {given}")
+                raise ValueError(f"a stream of the format {given}")
         if heard != source.name:
             raise self._moved(heard)
 
     def read(self, timeout_s: float) -> Chunk | None:
-        """What has come.
-
-        Raises:
-            CaptureError: The source or the server is gone.
-        """
+        """See Stream."""
         deadline_s = time.monotonic() + timeout_s
         while (packet := self._connection.receive(max(0.0, deadline_s - time.monotonic()))) is not None:
             channel, payload = packet
@@ -141,14 +128,14 @@ class PulseStream:
                 with self._connection.understanding():
                     return Chunk(np.frombuffer(payload, "<f4").astype(np.float32).reshape(-1, self.n_channels))
             if channel == CONTROL:
-                self._obey(self._connection.unpack(payload))
+                self._handle(self._connection.unpack(payload))
         return None
 
     def close(self) -> None:
-        """Let go of it."""
+        """End the stream."""
         self._connection.close()
 
-    def _obey(self, message: list[Value]) -> None:
+    def _handle(self, message: list[Value]) -> None:
         with self._connection.understanding():
             command, _, channel, *rest = message
             if channel != self._channel:

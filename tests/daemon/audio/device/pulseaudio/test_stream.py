@@ -82,7 +82,7 @@ class OddConnection(FalseConnection):
 def test_an_odd_answer_is_the_servers_fault(answer: list[Value]) -> None:
     """An answer that is short, of another type, without channels or in another encoding is the server's fault."""
     for ask in (_list_sources, lambda connection: PulseStream(connection, make_source("usb"))):
-        with pytest.raises(CaptureError, match=r"the sound server at unix:/nowhere has gone \(it sent what it should not: "):
+        with pytest.raises(CaptureError, match=r"the sound server at unix:/nowhere has gone \(it sent wrong data: "):
             ask(OddConnection(answer))
 
 
@@ -90,7 +90,7 @@ def test_odd_packets_are_the_servers_fault() -> None:
     """Half a sample, or a command without its stream, is the server's fault."""
     stream = PulseStream(OddConnection([]), make_source("usb"))
     for _ in range(2):
-        with pytest.raises(CaptureError, match="it sent what it should not: "):
+        with pytest.raises(CaptureError, match="it sent wrong data: "):
             stream.read(0.0)
 
 
