@@ -119,7 +119,7 @@ TABLE: tuple[Rule, ...] = (  # the first rule that fits holds; a signal without 
     Rule("shelve", ANY, None, {}, {"shelved": True}, "shelved"),
     Rule("unshelve", ANY, None, {"shelved": True}, {"shelved": False}, "unshelved"),
     Rule("close", IN_ALARM, "normal", ACTIVE, ENDED, "closed"),
-    Rule("supersede", IN_ALARM, "normal", ACTIVE, ENDED, "superseded"),
+    Rule("supersede", IN_ALARM, "normal", {"announced": True}, ENDED, "superseded"),
     Rule("supersede", ANY, "normal", {}, ENDED),
     Rule("remove", ANY, "normal", {"announced": True}, GONE, "removed"),
     Rule("remove", ANY, "normal", {"shelved": True}, GONE, "removed"),

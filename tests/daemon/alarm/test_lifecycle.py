@@ -94,7 +94,7 @@ def naive(record: AlarmRecord, signal: Signal) -> tuple[AlarmState, bool, bool, 
     if signal == "close":
         return ("normal", False, False, shelved, "closed") if in_alarm and announced and not shelved else unchanged
     if signal == "supersede":
-        return ("normal", False, False, shelved, "superseded" if announced and not shelved else None)
+        return ("normal", False, False, shelved, "superseded" if announced else None)
     gone = announced or shelved
     return ("normal", False, False, False, "removed" if gone else None)
 
@@ -147,7 +147,8 @@ class LifecycleMachine(RuleBasedStateMachine):
             assert (self.open, self.suppressed) == (False, False)
             self.open = True
         elif event in ("cleared", "closed", "superseded"):
-            assert (self.open, self.suppressed) == (True, False)
+            assert self.open
+            assert event == "superseded" or not self.suppressed
             self.open = False
         elif event == "acknowledged":
             assert (self.open, self.suppressed) == (True, False)
