@@ -2,19 +2,33 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from aegan_monitor.audio.device.alsa import AlsaCards
+from aegan_monitor.audio.device.discovery import Devices
+from aegan_monitor.audio.device.shared_stream import Microphones
+from aegan_monitor.audio.microphone import MicrophoneCapture
 from aegan_monitor.errors import CaptureError
-from devices import Item, Lab, flat, ramp
+from devices import FalsePortAudio, FalseServer, FalseStream, Item, Lab, flat, make_source, ramp
 
 if TYPE_CHECKING:
     from aegan_monitor.types import Block
 
 RATE_HZ = 16_000
+
+
+def read_fault(capture: MicrophoneCapture) -> str:
+    """Read until the capture fails."""
+    try:
+        while True:
+            capture.read()
+    except CaptureError as error:
+        return error.fault
 
 
 @pytest.mark.parametrize(("channel", "sign"), [(0, 1), (1, -1)])
@@ -183,3 +197,26 @@ def test_a_gated_microphone_is_silent_and_stays_it() -> None:
         assert block is not None
         assert len(block.samples) == 0
     lab.capture.close()
+
+
+def test_a_device_whose_channels_are_all_stuck_is_opened_again() -> None:
+    """Each of its captures fails at the same sample, so that the last one closes the device."""
+    opened: list[FalseStream] = []
+
+    def open_stream(_: str) -> FalseStream:
+        opened.append(FalseStream([flat(8000)] * 3))
+        return opened[-1]
+
+    server = FalseServer(make_source("usb", "USB Mic", default=True), stream=open_stream)
+    microphones = Microphones(lambda: opened[-1].passed_s if opened else 0.0)
+    devices = Devices(server, AlsaCards(Path("/nonexistent")), FalsePortAudio())
+    captures = [MicrophoneCapture(None, channel, RATE_HZ, 5.0, devices=devices, microphones=microphones) for channel in (0, 1)]
+    with ThreadPoolExecutor() as threads:
+        for n_opened in (1, 2):
+            for capture in captures:
+                capture.open()
+            opened[-1].items += [flat(8000)] * 12
+            assert list(threads.map(read_fault, captures)) == ["silent", "silent"]
+            for capture in captures:
+                capture.close()
+            assert [stream.closed for stream in opened] == [True] * n_opened
