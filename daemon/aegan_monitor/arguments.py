@@ -190,18 +190,15 @@ def parse_positive(text: str, largest: float = sys.float_info.max) -> float:
     return number
 
 
-def parse_count(text: str) -> int:
-    """Read a whole number of 1 or more."""
-    if not (text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found {text!r}")
+def parse_count(text: str, least: int = 1, largest: float = math.inf) -> int:
+    """Read a whole number from `least` to `largest`."""
+    if not (text.isdecimal() and least <= int(text) <= largest):
+        expected = f"of {least} or more" if largest == math.inf else f"from {least} to {largest}"
+        raise argparse.ArgumentTypeError(f"expected a whole number {expected}, found {text!r}")
     return int(text)
 
 
-def parse_seed(text: str) -> int:
-    """Read a whole number from 0 to 2^32 - 1."""
-    if not (text.isdecimal() and int(text) < 2**32):
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {2**32 - 1}, found {text!r}")
-    return int(text)
+parse_seed = partial(parse_count, least=0, largest=2**32 - 1)
 
 
 def parse_map_path(text: str) -> Path:

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable
 
-from aegan_monitor.mqtt.incoming import Received
+from aegan_monitor.mqtt.subscriptions import Received
 
 DELAY_S = (0.5, 5.0)  # at random, so that not all devices of a house publish at once
 BIRTH_TOPIC = "homeassistant/status"  # Home Assistant's default, whatever its discovery prefix

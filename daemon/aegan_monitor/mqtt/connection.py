@@ -15,10 +15,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from aegan_monitor.messages.topics import Message, Topics
 from aegan_monitor.mqtt.client import ADVICE, TOO_LARGE, WHERE_ADVICE, Protocol, connect, exchange, explain_no_answer, make_client
 from aegan_monitor.mqtt.endpoint import Endpoint
-from aegan_monitor.mqtt.incoming import Listener
 from aegan_monitor.mqtt.inflight import MAX_IN_FLIGHT, InFlight
 from aegan_monitor.mqtt.log_once import BrokerLog
-from aegan_monitor.mqtt.subscriptions import Subscriptions
+from aegan_monitor.mqtt.subscriptions import Listener, Subscriptions
 from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.outbox import Outbox

@@ -1,14 +1,15 @@
-"""The subscriptions of one connection, and the delivery of what arrives to its listeners."""
+"""The subscriptions of one connection. Received messages go to the listeners."""
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from paho.mqtt.client import Client, MQTTMessage, topic_matches_sub
 from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from aegan_monitor.mqtt.incoming import Listener, Received
 from aegan_monitor.mqtt.log_once import BrokerLog
 from aegan_monitor.outbox.backoff import Backoff
 
@@ -17,11 +18,24 @@ log = logging.getLogger(__name__)
 OPTIONS = SubscribeOptions(qos=1, retainAsPublished=True)  # a message that is published retained says so at once
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message from the broker; `retained` says that the broker stores it (under MQTT 3.1.1 only of one that was stored before)."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+Listener: TypeAlias = Callable[[Received], None]
+"""Called in the MQTT thread; it must not block. An exception is logged and has no other effect."""
+
+
 class Subscriptions:
     """One subscription for each topic filter of `listeners`; what the broker refuses is tried again. Used by the MQTT thread alone."""
 
     def __init__(self, client: Client, listeners: Mapping[str, Listener], broker_log: BrokerLog, clock: Callable[[], float]) -> None:
-        """Store; `clock` is in seconds, for what is tried again."""
+        """`clock` is in seconds, for subscriptions that are tried again."""
         self._client, self._listeners, self._log, self._clock = client, listeners, broker_log, clock
         self._asked: dict[int | None, list[str]] = {}  # by paho's message id
         self._backoff = Backoff()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from aegan_monitor.config.broker import CommandsConfig
 from aegan_monitor.messages.commands import Refusal, TokenBucket, parse, refuse
 from aegan_monitor.messages.payloads import Command
-from aegan_monitor.mqtt.incoming import Received
+from aegan_monitor.mqtt.subscriptions import Received
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from aegan_monitor.homeassistant.birth import DELAY_S, Birth, list_birth_topics
-from aegan_monitor.mqtt.incoming import Received
+from aegan_monitor.mqtt.subscriptions import Received
 
 ONLINE = Received("homeassistant/status", b"online", retained=False)
 

@@ -14,8 +14,8 @@ from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.client import Protocol
 from aegan_monitor.mqtt.connection import ConnectionSettings
 from aegan_monitor.mqtt.endpoint import Endpoint
-from aegan_monitor.mqtt.incoming import Listener, Received
 from aegan_monitor.mqtt.publisher import MqttPublisher
+from aegan_monitor.mqtt.subscriptions import Listener, Received
 from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S
 from aegan_monitor.outbox.outbox import Outbox
 from broker import STEP_DEADLINE_S, Mosquitto, wait_until

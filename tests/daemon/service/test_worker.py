@@ -19,7 +19,7 @@ from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.messages.payloads import Event
 from aegan_monitor.messages.topics import Topics
-from aegan_monitor.mqtt.incoming import Received
+from aegan_monitor.mqtt.subscriptions import Received
 from aegan_monitor.outbox.event_queue import Changes, News
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.command_queue import CommandQueue
