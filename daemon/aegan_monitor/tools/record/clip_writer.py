@@ -55,12 +55,12 @@ class ClipWriter:
     """
 
     def __init__(
-        self, folder: ClipFolder, sample_rate_hz: int, quota: Quota, tell: Callable[[str], object], *, lists_clips: bool = True
+        self, folder: ClipFolder, sample_rate_hz: int, quota: Quota, report: Callable[[str], object], *, lists_clips: bool = True
     ) -> None:
         self.levels: list[Level] = []
         self.has_failed = False
         self.n_without_room = 0
-        self._folder, self._rate_hz, self._quota, self._tell = folder, sample_rate_hz, quota, tell
+        self._folder, self._rate_hz, self._quota, self._report = folder, sample_rate_hz, quota, report
         self._lists_clips = lists_clips
         self._recording, self._parts = "", number_parts()
         self._n_silent = 0
@@ -78,9 +78,9 @@ class ClipWriter:
             CaptureError, DataError: As `ClipFolder.open`.
         """
         if n_removed := self._folder.open():
-            self._tell(f"{self._folder.folder}: {n_removed} unfinished clip(s) of an earlier recording removed")
+            self._report(f"{self._folder.folder}: {n_removed} unfinished clip(s) of an earlier recording removed")
         if self._quota.n_clips * CLIP_S < 3600:
-            self._tell(describe_amount(self._quota.n_clips * CLIP_S))
+            self._report(describe_amount(self._quota.n_clips * CLIP_S))
 
     def begin(self, recording: str) -> None:
         """From now on clips are cut from another recording, which training must not mix with the one before."""
@@ -95,7 +95,7 @@ class ClipWriter:
         if is_silent:  # nothing is left of it in 16 bits
             self._n_silent += 1
             if not was_silent:
-                self._tell(f"{measure_level((pcm / 32768).astype('float32'))}  not kept; waiting for sound")
+                self._report(f"{measure_level((pcm / 32768).astype('float32'))}  not kept; waiting for sound")
             return ""
         content = encode_clip(pcm, self._rate_hz, f"{self._recording}/{next(self._parts):03d}", time)
         if reason := self.lack_room(len(content)):
@@ -108,7 +108,7 @@ class ClipWriter:
             return f"stopped: {self._folder.folder}: {error.strerror}; all clips before are whole, free some space and start again"
         self.levels.append(level)
         if self._lists_clips:
-            self._tell(f"{path.name}  {level}  {self.describe_progress()}")
+            self._report(f"{path.name}  {level}  {self.describe_progress()}")
         return "enough: that was the quota" if self.n_clips >= self._quota.n_clips else ""
 
     def lack_room(self, n_bytes: int) -> str:
@@ -137,9 +137,9 @@ class ClipWriter:
     def summarise(self, *more: str) -> None:
         """Print what was written, what it is good for and the next step."""
         silent = [f"{self._n_silent} without sound not kept"] if self._n_silent else []
-        self._tell(f"recorded: {', '.join([f'{self.n_clips} clips', f'{self.n_clips * CLIP_S / 3600:.2f} h', *more, *silent])}")
+        self._report(f"recorded: {', '.join([f'{self.n_clips} clips', f'{self.n_clips * CLIP_S / 3600:.2f} h', *more, *silent])}")
         if self.levels:
-            self._tell(describe_level(self.levels))
-            self._tell(f"{self._folder.folder}: {describe_amount(self._folder.count_clips() * CLIP_S)}")
-            self._tell(EVERY_STATE)
-        self._tell(self._folder.advise())
+            self._report(describe_level(self.levels))
+            self._report(f"{self._folder.folder}: {describe_amount(self._folder.count_clips() * CLIP_S)}")
+            self._report(EVERY_STATE)
+        self._report(self._folder.advise())

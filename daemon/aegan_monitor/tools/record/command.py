@@ -76,7 +76,7 @@ def choose_machine(request: RecordRequest) -> MachineConfig:
     return machine
 
 
-def choose_rate_hz(request: RecordRequest, machine: MachineConfig, tell: Callable[[str], object]) -> int:
+def choose_rate_hz(request: RecordRequest, machine: MachineConfig, report: Callable[[str], object]) -> int:
     """The bundle's rate in Hz; the method's where there is no bundle yet. It says so when a configured bundle is missing.
 
     Raises:
@@ -85,7 +85,7 @@ def choose_rate_hz(request: RecordRequest, machine: MachineConfig, tell: Callabl
     if request.bundle is None and (request.config is None or not machine.bundle.exists()):
         rate_hz = FeatureParameters().sample_rate_hz
         if request.config is not None:
-            tell(f"{machine.bundle}: no such bundle folder (yet?): recording at {rate_hz} Hz")
+            report(f"{machine.bundle}: no such bundle folder (yet?): recording at {rate_hz} Hz")
         return rate_hz
     return load_bundle(machine.bundle).record.features.sample_rate_hz
 
@@ -99,18 +99,18 @@ def make_recorder(request: RecordRequest, *, shows: bool) -> Recorder | FileCutt
     machine = choose_machine(request)
     clear = f"\r{_CLEAR_LINE}" if shows else ""
 
-    def tell(line: str) -> None:
+    def report(line: str) -> None:
         print(f"{clear}{line}", flush=True)
 
     def show(line: str) -> None:
         sys.stdout.write(f"{clear}{line[: shutil.get_terminal_size().columns - 1]}")  # a line that wraps could not be cleared
         sys.stdout.flush()
 
-    rate_hz = choose_rate_hz(request, machine, tell)
+    rate_hz = choose_rate_hz(request, machine, report)
     quota = Quota(min(request.clips, request.hours * 3600 / CLIP_S), request.max_mb * MB, request.keep_free_mb * MB)
-    writer = ClipWriter(ClipFolder(request.out, machine.name), rate_hz, quota, tell, lists_clips=not request.files)
+    writer = ClipWriter(ClipFolder(request.out, machine.name), rate_hz, quota, report, lists_clips=not request.files)
     if request.files:
-        return FileCutter(request.files, request.channel, writer, rate_hz, tell, lambda line: print_error(f"aegan-monitor: {line}"))
+        return FileCutter(request.files, request.channel, writer, rate_hz, report, lambda line: print_error(f"aegan-monitor: {line}"))
     ring = Ring(round(RING_S * rate_hz), 1)
     supervisor = make_supervisor(machine, ring, make_capture(machine, rate_hz))
-    return Recorder(supervisor, ring, writer, rate_hz, tell, show if shows else None)
+    return Recorder(supervisor, ring, writer, rate_hz, report, show if shows else None)

@@ -24,7 +24,7 @@ class FileCutter:
         channel: int | None,
         writer: ClipWriter,
         sample_rate_hz: int,
-        tell: Callable[[str], object],
+        report: Callable[[str], object],
         warn: Callable[[str], object],
     ) -> None:
         """Store the parameters.
@@ -34,11 +34,11 @@ class FileCutter:
             channel: Channel to take, from 0; None expects files of one channel.
             writer: Takes the clips.
             sample_rate_hz: Rate of the clips.
-            tell: Takes a line on progress.
+            report: Takes a line on progress.
             warn: Takes a line on a file that is refused.
         """
         self._paths, self._channel, self._writer, self._rate_hz = paths, channel, writer, sample_rate_hz
-        self._tell, self._warn = tell, warn
+        self._report, self._warn = report, warn
         self._n_refused = 0
         self._stopping = False  # no Event, see stop_on_signals
 
@@ -59,7 +59,7 @@ class FileCutter:
         finally:
             self._writer.close()
         if reason:
-            self._tell(reason)
+            self._report(reason)
         self._writer.summarise(*([f"{self._n_refused} file(s) refused"] if self._n_refused else []))
         return EXIT_FAILED if self._writer.has_failed or self._n_refused or not (self._writer.n_clips or reason) else 0
 
@@ -96,5 +96,5 @@ class FileCutter:
                     if reason := self._writer.write(clip, ""):
                         return reason
         n_clips, rest_s = self._writer.n_clips - n_before, cutter.n_begun_samples / self._rate_hz
-        self._tell(f"{show_path(path)}: {n_clips} clips of {CLIP_S} s; {rest_s:.1f} s at its end are left over")
+        self._report(f"{show_path(path)}: {n_clips} clips of {CLIP_S} s; {rest_s:.1f} s at its end are left over")
         return ""

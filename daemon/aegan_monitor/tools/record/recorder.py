@@ -26,14 +26,14 @@ class Recorder:
         ring: Ring,
         writer: ClipWriter,
         sample_rate_hz: int,
-        tell: Callable[[str], object],
+        report: Callable[[str], object],
         show: Callable[[str], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Store the parameters; `show` takes a line that may be overwritten (on a terminal)."""
         self._listener, self._ring, self._writer, self._rate_hz = supervisor, ring, writer, sample_rate_hz
-        self._tell, self._show, self._clock, self._now = tell, show, clock, now
+        self._report, self._show, self._clock, self._now = report, show, clock, now
         self._cutter = ClipCutter(CLIP_S * sample_rate_hz)
         self._n_gaps = self._n_discarded_samples = 0
         self._started_s = 0.0
@@ -61,7 +61,7 @@ class Recorder:
             self._writer.close()
         error = self._listener.error if not self._stopping else None
         if reason:
-            self._tell(reason)
+            self._report(reason)
         gaps = f"{self._n_gaps} gap(s), {self._n_discarded_samples / self._rate_hz:.1f} s discarded at them"
         self._writer.summarise(f"coverage {self.coverage():.1f} %", *([gaps] if self._n_gaps else []))
         if error:
@@ -96,9 +96,9 @@ class Recorder:
             if not self._missing:
                 self._waiting_since_s = now_s
             self._reminded_s = now_s
-            self._tell(f"WAITING, nothing is recorded for {now_s - self._waiting_since_s:.0f} s: {missing}")
+            self._report(f"WAITING, nothing is recorded for {now_s - self._waiting_since_s:.0f} s: {missing}")
         elif self._missing and not missing:
-            self._tell(f"recording goes on after {now_s - self._waiting_since_s:.0f} s")
+            self._report(f"recording goes on after {now_s - self._waiting_since_s:.0f} s")
         self._missing = missing
 
     def _take(self, run: Run) -> str:
@@ -107,7 +107,7 @@ class Recorder:
             n_discarded = self._cutter.restart()
             self._n_gaps += 1
             self._n_discarded_samples += n_discarded
-            self._tell(f"gap: sound was lost; {n_discarded / self._rate_hz:.1f} s of a begun clip discarded")
+            self._report(f"gap: sound was lost; {n_discarded / self._rate_hz:.1f} s of a begun clip discarded")
         for samples in self._cutter.cut(run.samples):
             if reason := self._writer.write(samples, format_time(self._now() - CLIP_S)):
                 return reason
