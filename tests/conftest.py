@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 import tiers
+from chaos import IS_FULL
 from lacking import LACKING, REPOSITORY, find_recordings
 
 if TYPE_CHECKING:
@@ -38,10 +39,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its tier, before `-m` chooses."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test with its tier, before `-m` chooses; leave out what only a full run does; the longest first."""
     for item in items:
         tiers.mark(item, set(LACKING))
+    left_out = [] if IS_FULL else [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = sorted((item for item in items if item not in left_out), key=tiers.rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> tiers.GroupScheduling:
+    """Tests that share something slow run on one worker (`--dist` chooses nothing else)."""
+    return tiers.GroupScheduling(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

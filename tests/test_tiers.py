@@ -2,7 +2,7 @@
 
 import pytest
 
-from tiers import TESTS, TIERS, is_costly, tiers_of
+from tiers import GROUPS, TESTS, TIERS, is_costly, tiers_of
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ def test_a_files_place_decides_its_tiers(place: str, tiers: set[str]) -> None:
 
 def test_every_place_is_there() -> None:
     """A file that was moved or renamed keeps its tier."""
-    assert [place for places in TIERS.values() for place in places if not (TESTS / place).exists()] == []
+    assert [place for places in (*TIERS.values(), *GROUPS.values()) for place in places if not (TESTS / place).exists()] == []

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).resolve().parent
 TIERS: dict[str, tuple[str, ...]] = {  # folders and files below tests/
@@ -20,7 +21,17 @@ TIERS: dict[str, tuple[str, ...]] = {  # folders and files below tests/
     "realtime": ("integration/microphone", "integration/broker/test_network_cut.py", "integration/broker/test_hardship.py"),
 }
 TRAINED_FIXTURES = {"run_folder"}  # it trains a network, and `bundle_folder` of the export tests is made of it
-GROUPS = {"systemd": "systemd", "homeassistant": "homeassistant"}  # marker to the group that one worker runs
+GROUPS: dict[str, tuple[str, ...]] = {  # folders and files that one worker runs, because their tests share what is slow to make
+    "systemd": ("systemd",),
+    "homeassistant": ("integration/broker/test_home_assistant.py",),
+    "exported": ("export", "integration/test_oracle.py"),
+    "trained": (
+        *("train/test_checkpoint.py", "train/test_evaluate.py", "train/test_fit.py", "train/test_run_folder.py", "train/test_summary.py"),
+        "train/recordings/test_spectrograms.py",
+    ),
+    "pump": ("daemon/demo/test_pump.py",),
+}
+FIRST = ("realtime", "train")  # tiers that begin first: their tests take longest
 STARTS = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"}  # audit events of a new process
 
 _started: list[str] = []
@@ -44,12 +55,27 @@ def mark(item: pytest.Item, parts: set[str]) -> None:
     tiers = tiers_of(item.path) | ({"train"} if fixtures & TRAINED_FIXTURES else set())
     for tier in tiers:
         item.add_marker(tier)
-    marked = {found.name for found in item.iter_markers()}
-    if not marked & {*TIERS, *parts}:
+    if not {found.name for found in item.iter_markers()} & {*TIERS, *parts}:
         item.add_marker("unit")
-    groups = [GROUPS[name] for name in marked if name in GROUPS] or (["trained"] if fixtures & TRAINED_FIXTURES else [])
-    if groups:
-        item.add_marker(pytest.mark.xdist_group(groups[0]))
+
+
+def group_of(node: str) -> str:
+    """The tests that one worker runs one after the other: the group of a test's file, else the test alone."""
+    place = Path(node.partition("::")[0]).relative_to("tests")
+    names = {place.as_posix(), *(parent.as_posix() for parent in place.parents)}
+    return next((group for group, places in GROUPS.items() if names & set(places)), node)
+
+
+def rank(item: pytest.Item) -> int:
+    """Place in the order of tests."""
+    return next((place for place, tier in enumerate(FIRST) if item.get_closest_marker(tier)), len(FIRST))
+
+
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
+    """Hands out groups to xdist's workers, the largest first, then single tests in their order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
 
 
 def watch() -> None:

@@ -67,6 +67,7 @@ def spoil(run: Path, tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.mark.full
 def test_nothing_is_written_when_the_golden_check_fails(run_folder: Path, tmp_path: Path) -> None:
     """A failed golden check writes nothing and keeps an older bundle."""
     out = tmp_path / "bundle"
@@ -96,8 +97,14 @@ def test_the_parity_gate_finds_another_network(tmp_path: Path, run_folder: Path)
         check_parity(modules, tmp_path, SEGMENTS)
 
 
-@pytest.mark.parametrize("norm", ["ln", "bn", "in"])
-@pytest.mark.parametrize("first_norm", [True, False])
+@pytest.mark.parametrize(
+    ("norm", "first_norm"),
+    [
+        ("ln", True),
+        ("bn", False),
+        *(pytest.param(*kind, marks=pytest.mark.full) for kind in [("in", True), ("ln", False), ("bn", True), ("in", False)]),
+    ],
+)
 def test_every_kind_of_network_exports(tmp_path: Path, norm: Norm, first_norm: bool) -> None:
     """All norms of the method export, with and without the first norm."""
     config = TrainConfig(ndf=4, nz=8, generator_norm=norm, discriminator_norm=norm, first_norm=first_norm)
@@ -119,6 +126,7 @@ def test_a_folder_that_is_no_bundle_is_left_alone(run_folder: Path, tmp_path: Pa
     assert (tmp_path / "precious" / "letter.txt").read_text() == "dear"
 
 
+@pytest.mark.full
 def test_neighbours_of_the_bundle_are_left_alone(run_folder: Path, tmp_path: Path) -> None:
     """Folders named OUT.old and OUT.tmp are not touched, and no temporary folder stays."""
     for name in ("pump.old", "pump.tmp"):

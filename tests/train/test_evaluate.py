@@ -54,6 +54,7 @@ def test_dcase2020_goes_from_fit_to_bundle(dcase2020: Path, tmp_path: Path, caps
     assert load_bundle(tmp_path / "bundle").record.score == "D_maha"
 
 
+@pytest.mark.full
 def test_dcase2022_goes_from_fit_to_bundle(dcase2022: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The table has sections, domains and the harmonic mean; score and decision files are written."""
     run, scores = tmp_path / "run", tmp_path / "scores"

@@ -173,6 +173,7 @@ def test_a_stuck_generator_is_drawn_anew_and_then_told(tmp_path: Path, dataset: 
     assert (training.n_redrawn, len(training.history)) == (1, 2)
 
 
+@pytest.mark.full
 def test_a_cosine_run_keeps_its_length(tmp_path: Path, dataset: Path) -> None:
     """A run with a cosine schedule cannot be resumed with another number of epochs."""
     base = ["fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--out", tmp_path / "run"]

@@ -82,6 +82,7 @@ def test_thousands_of_commands_cost_nothing(tmp_path: Path) -> None:
             if len(delivered) % N_UNANSWERED == 0:
                 wait_until(lambda: len(results.received()) == len(delivered), "an answer to each")
         wait_until(lambda: len(results.received()) == len(delivered), "an answer to each")
+        wait_until(lambda: len(health.received()) > 3 and len(scores.received()) > 3, "health and scores beside them")
         took_s = time.monotonic() - began_s
         with Stopwatch() as watch:
             publish(broker.port, '{"command": "shelve", "id": "the last"}')

@@ -64,6 +64,7 @@ def test_one_minute_normal_one_minute_faulty_is_one_alarm(pulse: PulseServer, br
     assert len(normal) > 45
 
 
+@pytest.mark.full
 @pytest.mark.mic
 @pytest.mark.broker
 @pytest.mark.dataset
