@@ -20,7 +20,7 @@ SYSTEMCTL := $(if $(wildcard /run/systemd/system),systemctl,@true)
 
 # Most integration tests wait: two workers for each core.
 WORKERS ?= $(shell expr 2 \* $$(nproc))
-PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS)
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 15
 
 .PHONY: demo test test-unit test-full check wheel release clean demo-bundle generate install uninstall
 .DELETE_ON_ERROR:
