@@ -9,7 +9,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-sys.path.extend(str(Path(__file__).resolve().parents[1] / folder) for folder in ("parts", "doubles", "oracles", "programs"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "oracles"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "parts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "programs"))
 
 from aegan_monitor.messages.payloads import Event
 from aegan_monitor.messages.topics import Topics

@@ -7,7 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.extend(str(Path(__file__).resolve().parents[1] / folder) for folder in ("parts", "doubles", "oracles", "programs"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "doubles"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "oracles"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "parts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "programs"))
 
 from broker import Mosquitto
 from soak import Reading, soak
