@@ -145,7 +145,7 @@ def take(record: AlarmRecord, signal: Signal, time: datetime) -> Transition | No
 
 
 def refusal(record: AlarmRecord, signal: Signal, event_id: str | None = None) -> str:
-    """Why a command is refused now; empty if it is not. `event_id` names an event of the alarm that is meant."""
+    """The reason to refuse a command now; empty if it is accepted. `event_id` selects the alarm by one of its events."""
     if signal == "unshelve" and not record.shelved:
         return "the alarm is not shelved"
     if signal in ("acknowledge", "close"):

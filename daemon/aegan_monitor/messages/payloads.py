@@ -119,7 +119,8 @@ class Alarm(Payload):
         default=None, description="The id of the event that raised the present alarm; null if there is none.", examples=[_ID]
     )
     acknowledged: bool = Field(
-        default=False, description="A person has acknowledged the present alarm. A shelf keeps this; the next alarm begins without."
+        default=False,
+        description="A person has acknowledged the present alarm. A shelf keeps this; a new alarm begins as not acknowledged.",
     )
     shelved_until: UtcTime | None = Field(
         default=None, description="Until then it is shelved: `state` goes on, `active` is false; null if it is not.", examples=[None]
@@ -214,7 +215,7 @@ class Command(Payload):
     event_id: str | None = Field(
         default=None,
         max_length=64,
-        description="For `acknowledge` and `close`: an event of the alarm that is meant, such as its `raised` or the state's `alarm_id`. "
+        description="For `acknowledge` and `close`: the id of one event of the alarm, such as its `raised`, or the `alarm_id` of the state. "
         "The command is refused if another alarm is active. Null means whichever is active.",
         examples=[None],
     )

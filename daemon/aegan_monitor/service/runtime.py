@@ -111,7 +111,7 @@ def make_capture(machine: MachineConfig, sample_rate_hz: int) -> Capture:
         return MicrophoneCapture(capture.device, capture.channel, sample_rate_hz, stall_s=machine.no_data_s)
     if isinstance(capture, FileCaptureConfig):
         return FileCapture(capture.paths, sample_rate_hz, capture.pace, loop=capture.loop, channel=capture.channel)
-    if sys.stdin is None:  # closed by whoever started the program
+    if sys.stdin is None:  # the calling program has closed it (`<&-`)
         raise ConfigError(
             f"machine {machine.name}: capture.kind: stdin, but standard input is closed; start it as WRITER | aegan-monitor run ..."
         )

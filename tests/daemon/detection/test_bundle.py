@@ -179,17 +179,17 @@ def test_one_that_is_not_there_yet_may_come(tmp_path: Path) -> None:
     ("error", "told"),
     [
         (
-            PermissionError(13, "Permission denied", "/home/pi/pump"),
+            PermissionError(13, "Permission denied", "/srv/pump"),
             (
-                "/home/pi/pump: may not be read by this user; make it readable (chmod -R a+rX /home/pi/pump), "
+                "/srv/pump: may not be read by this user; make it readable (chmod -R a+rX /srv/pump), "
                 "and for a service keep it outside of /home and /root"
             ),
         ),
-        (OSError(24, "Too many open files", "/home/pi/pump"), "/home/pi/pump: cannot be read now: Too many open files; try again"),
-        (MemoryError(), "/home/pi/pump: cannot be read now: MemoryError; try again"),
+        (OSError(24, "Too many open files", "/srv/pump"), "/srv/pump: cannot be read now: Too many open files; try again"),
+        (MemoryError(), "/srv/pump: cannot be read now: MemoryError; try again"),
     ],
 )
 def test_what_the_system_refuses_is_told_with_a_remedy(error: Exception, told: str) -> None:
     """Errors of the operating system give a remedy; injected, because tests may run as root."""
-    with pytest.raises(BundleAccessError, match=f"^{re.escape(told)}$"), accessing(Path("/home/pi/pump")):
+    with pytest.raises(BundleAccessError, match=f"^{re.escape(told)}$"), accessing(Path("/srv/pump")):
         raise error
