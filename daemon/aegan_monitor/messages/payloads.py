@@ -215,7 +215,7 @@ class Command(Payload):
     event_id: str | None = Field(
         default=None,
         max_length=64,
-        description="For `acknowledge` and `close`: the id of one event of the alarm, such as its `raised`, or the `alarm_id` of the state. "
+        description="For `acknowledge` and `close`: the id of an event of the alarm, or the `alarm_id` of the state. "
         "The command is refused if another alarm is active. Null means whichever is active.",
         examples=[None],
     )
