@@ -5,23 +5,15 @@ import math
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from typing import TYPE_CHECKING, TypeAlias
 
 from aegan_monitor import __version__
-from aegan_monitor.messages.payloads import CommandName
 
 METER_CHANNELS = 2  # sound servers offer 32, most of them copies or empty
 LARGEST_SPEED = 100.0  # of the demo; the network cannot follow a faster pump
 DESCRIPTION = "Listens to machines, and publishes an alarm over MQTT when one sounds wrong."
 START = "first steps: aegan-monitor demo, aegan-monitor devices --meter, aegan-monitor config --out monitor.yaml"
 MAP_SUFFIXES = (".png", ".npz")
-ANSWER_TIMEOUT_S = 10.0
-OPERATOR_COMMANDS: dict[str, str] = {
-    "acknowledge": "Acknowledges the active alarm of a machine: a person has seen it.",
-    "shelve": "Suppresses the alarm of a machine for a time, for instance during maintenance.",
-    "unshelve": "Ends the shelf of a machine's alarm at once.",
-    "close": "Ends an alarm by hand, for instance one that no measurement can clear any more.",
-}
 if TYPE_CHECKING:
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -150,8 +142,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     reload.add_argument("pid", type=parse_count, metavar="PID", help="process id of the daemon; systemctl reload aegan-monitor needs none")
 
-    add_operator_commands(commands)
-
     demo = add_command(
         commands, "demo", "Plays a synthesised pump until its bearing fails and the alarm comes.", "aegan-monitor demo --speed 2"
     )
@@ -160,22 +150,6 @@ def make_parser() -> argparse.ArgumentParser:
         "--speed", type=partial(parse_positive, largest=LARGEST_SPEED), default=1.0, metavar="X", help="times real time (default: 1)"
     )
     return parser
-
-
-def add_operator_commands(commands: "Commands") -> None:
-    """The commands that people send to a running daemon."""
-    for name in get_args(CommandName):
-        sentence = OPERATOR_COMMANDS.get(name, f"Sends the command {name} to a machine.")
-        operator = add_command(commands, name, sentence, f"aegan-monitor {name} pump --config monitor.yaml --by Anna")
-        operator.add_argument("machine", metavar="MACHINE", help="name of the machine, as in the configuration of the daemon")
-        operator.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration of the daemon: node and broker")
-        operator.add_argument("--by", default="", metavar="NAME", help="your name, for the event")
-        operator.add_argument("--reason", default="", metavar="TEXT", help="why, for the event")
-        operator.add_argument(
-            "--timeout", type=parse_positive, default=ANSWER_TIMEOUT_S, metavar="S", help="wait S seconds for the answer (default: 10)"
-        )
-        if name == "shelve":
-            operator.add_argument("--hours", type=parse_positive, metavar="H", help="for H hours, at most 168 (default: 1)")
 
 
 def parse_positive(text: str, largest: float = sys.float_info.max) -> float:

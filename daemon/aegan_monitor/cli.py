@@ -9,11 +9,9 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import get_args
 
 from aegan_monitor.arguments import make_parser
 from aegan_monitor.errors import UsageError
-from aegan_monitor.messages.payloads import CommandName
 from aegan_monitor.program import print_problem, run_command
 
 
@@ -61,19 +59,6 @@ def run_config(arguments: argparse.Namespace) -> int:
     else:
         write_example(arguments.out)
         print(f"{arguments.out}: written; set mqtt.host and each machine's bundle, then: aegan-monitor check --config {arguments.out}")
-    return 0
-
-
-def run_operator_command(arguments: argparse.Namespace) -> int:
-    """`aegan-monitor acknowledge`, `shelve`, ...: what an operator decides about an alarm."""
-    from aegan_monitor.config.model import find_machine, load_config  # noqa: PLC0415
-    from aegan_monitor.tools.send_command import make_command, require_accepted, send_command  # noqa: PLC0415
-
-    command = make_command(arguments.command, arguments.by, arguments.reason, getattr(arguments, "hours", None))
-    config = load_config(arguments.config)
-    machine = find_machine(arguments.command, arguments.config, config.machines, arguments.machine)
-    require_accepted(send_command(config, machine.name, command, arguments.timeout))
-    print(f"{arguments.machine}: {arguments.command}: accepted")
     return 0
 
 
@@ -187,7 +172,6 @@ def run_demo(arguments: argparse.Namespace) -> int:
 
 
 ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
-    **dict.fromkeys(get_args(CommandName), run_operator_command),
     "run": run_run,
     "config": run_config,
     "reload": run_reload,
