@@ -5,64 +5,26 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from aegan_monitor.config.model import MachineConfig, MonitorConfig
+from aegan_monitor.audio.file import FileCapture
+from aegan_monitor.config.model import MonitorConfig
 from aegan_monitor.demo.broker import run_broker
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.demo.subscriber import Subscriber
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.errors import EXIT_FAILED, AeganError
 from aegan_monitor.service.monitor import Monitor
-from aegan_monitor.types import Block
+from aegan_monitor.tools.record.clip_folder import encode_clip, quantise
 
 FAULT_FROM_S = 25.0
 LONGEST_S = 60.0
 SAMPLE_RATE_HZ = 16_000  # of the demo's bundle
-BLOCK_SAMPLES = 1600
 ON_DELAY_S = 3.0
 SUBSCRIBE_TIMEOUT_S = 20.0
 
 
-class PumpCapture:
-    """Capture that delivers the synthesised pump at the pace of a microphone."""
-
-    def __init__(
-        self,
-        seed: int,
-        sample_rate_hz: int,
-        fault_from_s: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.sample_rate_hz = sample_rate_hz
-        self._seed = seed
-        self._pump = Pump(seed, sample_rate_hz, fault_from_s)
-        self._clock, self._sleep = clock, sleep
-        self._began_s = 0.0
-        self._next_sample = 0
-
-    def describe(self) -> str:
-        """Name of the source."""
-        return f"a synthesised pump (seed {self._seed})"
-
-    def open(self) -> None:
-        """Start the clock."""
-        self._began_s = self._clock() - self._next_sample / self.sample_rate_hz
-
-    def read(self) -> Block | None:
-        """The next 0.1 s of sound, at the time at which a microphone would deliver it."""
-        block = Block(self._pump.read(BLOCK_SAMPLES), self._next_sample)
-        self._next_sample += BLOCK_SAMPLES
-        self._sleep(max(0.0, self._began_s + self._next_sample / self.sample_rate_hz - self._clock()))
-        return block
-
-    def close(self) -> None:
-        """Do nothing: there is no device."""
-
-
-def make_config(port: int, folder: Path) -> MonitorConfig:
+def make_config(port: int, folder: Path, sound: Path) -> MonitorConfig:
     """The configuration of the demonstration, as `monitor.yaml` would have it."""
     return MonitorConfig.model_validate(
         {
@@ -73,7 +35,7 @@ def make_config(port: int, folder: Path) -> MonitorConfig:
                 {
                     "name": "pump",
                     "bundle": demo_bundle(),
-                    "capture": {"kind": "stdin", "sample_format": "f32le"},
+                    "capture": {"kind": "file", "paths": [sound], "pace": "fast"},
                     "alarm": {"on_delay_s": ON_DELAY_S},
                 }
             ],
@@ -83,10 +45,6 @@ def make_config(port: int, folder: Path) -> MonitorConfig:
 
 def run_show(seed: int, speed: float = 1.0) -> int:
     """Run until the alarm, at `speed` times real time. Returns 1 if none comes, or one comes before the fault."""
-
-    def make_capture(_: MachineConfig, rate_hz: int) -> PumpCapture:
-        return PumpCapture(seed, rate_hz, FAULT_FROM_S, lambda: speed * time.monotonic(), lambda wait_s: time.sleep(wait_s / speed))
-
     logging.basicConfig(level=logging.WARNING, format="monitor     %(message)s", stream=sys.stdout)
     logging.getLogger("aegan_monitor").setLevel(logging.INFO)
     print(
@@ -99,7 +57,12 @@ def run_show(seed: int, speed: float = 1.0) -> int:
         try:
             if not subscriber.subscribed.wait(SUBSCRIBE_TIMEOUT_S):
                 raise AeganError("demo: the subscriber cannot reach the broker; try again")
-            monitor = Monitor(make_config(port, Path(folder)), capture=make_capture)
+            sound = Path(folder) / "pump.flac"
+            pump = Pump(seed, SAMPLE_RATE_HZ, FAULT_FROM_S).read(round(LONGEST_S * SAMPLE_RATE_HZ))
+            sound.write_bytes(encode_clip(quantise(pump), SAMPLE_RATE_HZ, "a synthesised pump", ""))
+            clock, sleep = (lambda: speed * time.monotonic()), (lambda wait_s: time.sleep(wait_s / speed))
+            capture = FileCapture([sound], SAMPLE_RATE_HZ, clock=clock, sleep=sleep)
+            monitor = Monitor(make_config(port, Path(folder), sound), capture=lambda *_: capture)
             worker = threading.Thread(target=monitor.run, name="monitor")
             worker.start()
             try:
