@@ -94,14 +94,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="cut long recordings (WAV or FLAC, any sample rate) into clips, in place of a microphone",
     )
     record.add_argument(
-        "--channel", type=int, default=None, metavar="N", help="channel of the device or of the files, from 0 (default: 0 of a device)"
+        "--channel", type=parse_index, metavar="N", help="channel of the device or of the files, from 0 (default: 0 of a device)"
     )
     record.add_argument("--bundle", type=Path, metavar="DIR", help="use the sample rate of this bundle (default: 16 kHz)")
     record.add_argument("--hours", type=parse_positive, default=math.inf, metavar="H", help="end after H hours of clips")
     record.add_argument("--clips", type=parse_count, default=math.inf, metavar="N", help="end after N clips")
-    record.add_argument(
-        "--max-mb", type=parse_positive, default=math.inf, metavar="MB", help="end before the machine's clips take more than MB"
-    )
     record.add_argument(
         "--keep-free-mb", type=parse_positive, default=500.0, metavar="MB", help="end before less is free on the disk (default: 500)"
     )
@@ -118,7 +115,7 @@ def make_parser() -> argparse.ArgumentParser:
     replay.add_argument("--machine", metavar="NAME", help="name of that machine, if the configuration has several")
     replay.add_argument("--clips", action="store_true", help="score each file as a separate clip")
     replay.add_argument("--jsonl", type=Path, metavar="OUT", help="write one JSON object a decision (or a clip), with all scores")
-    replay.add_argument("--channel", type=int, metavar="N", help="channel of the files, from 0 (default: of a mono file)")
+    replay.add_argument("--channel", type=parse_index, metavar="N", help="channel of the files, from 0 (default: of a mono file)")
     replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="recording, WAV or FLAC")
 
     localize = add_command(
@@ -172,6 +169,7 @@ def parse_count(text: str, least: int = 1, largest: float = math.inf) -> int:
     return int(text)
 
 
+parse_index = partial(parse_count, least=0)
 parse_seed = partial(parse_count, least=0, largest=2**32 - 1)
 
 

@@ -142,14 +142,13 @@ def run_devices(arguments: argparse.Namespace) -> int:
 def run_record(arguments: argparse.Namespace) -> int:
     """`aegan-monitor record`."""
     from aegan_monitor.logs import PLAIN_FORMAT, make_handler  # noqa: PLC0415
-    from aegan_monitor.tools.record.command import RecordRequest, make_recorder  # noqa: PLC0415
+    from aegan_monitor.tools.record.command import make_recorder  # noqa: PLC0415
 
-    given = {name: getattr(arguments, name) for name in RecordRequest.__dataclass_fields__}
     shows, handler = sys.stdout.isatty(), make_handler(sys.stderr, os.environ)
     if shows and sys.stderr.isatty():
         handler.setFormatter(logging.Formatter(f"\r\x1b[K{PLAIN_FORMAT}"))  # overwrites the line with the level
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    recorder = make_recorder(RecordRequest(**given), shows=shows)
+    recorder = make_recorder(arguments, shows=shows)
     stop_on_signals(recorder.stop)
     return recorder.run()
 

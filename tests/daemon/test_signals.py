@@ -17,7 +17,7 @@ from aegan_monitor.service.monitor import Monitor
 from aegan_monitor.service.reload import Reloader
 from aegan_monitor.tools.devices import Meter
 from aegan_monitor.tools.record.clip_folder import ClipFolder
-from aegan_monitor.tools.record.clip_writer import ClipWriter, Quota
+from aegan_monitor.tools.record.clip_writer import ClipWriter
 from aegan_monitor.tools.record.recorder import Recorder
 from broker import find_free_port
 from fakes import ScriptedCapture
@@ -68,7 +68,7 @@ def make_recorder(folder: Path) -> Callable[[], object]:
     """The recorder of `record`."""
     ring = Ring(1024, 1)
     supervisor = CaptureSupervisor("pump", ScriptedCapture([]), ring, live=False, waits=False, no_data_s=1.0, retry_s=1.0)
-    return Recorder(supervisor, ring, ClipWriter(ClipFolder(folder, "pump"), 16_000, Quota(), print), 16_000, print).stop
+    return Recorder(supervisor, ring, ClipWriter(ClipFolder(folder, "pump"), 16_000, print, keep_free_bytes=0), 16_000, print).stop
 
 
 @pytest.mark.parametrize("make", [make_monitor, make_reloader, make_meter, make_recorder])

@@ -14,7 +14,7 @@ from aegan_monitor.audio.file import FileCapture
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.supervisor import CaptureSupervisor
 from aegan_monitor.tools.record.clip_folder import ClipFolder
-from aegan_monitor.tools.record.clip_writer import CLIP_S, ClipWriter, Quota
+from aegan_monitor.tools.record.clip_writer import CLIP_S, ClipWriter
 from aegan_monitor.tools.record.recorder import Recorder
 
 RATE_HZ = 1000  # a fast machine's ear
@@ -36,7 +36,7 @@ def record_for_ever(out: str, machine: str, sound: str, n_calls: int) -> None:
     ring = Ring(10 * CLIP, 1)
     capture = FileCapture([Path(sound)], RATE_HZ, "fast", loop=True)
     supervisor = CaptureSupervisor(machine, capture, ring, live=False, waits=True, no_data_s=9.0, retry_s=1.0)
-    writer = ClipWriter(ClipFolder(Path(out), machine), RATE_HZ, Quota(keep_free_bytes=0), tell)
+    writer = ClipWriter(ClipFolder(Path(out), machine), RATE_HZ, tell, keep_free_bytes=0)
     recorder = Recorder(supervisor, ring, writer, RATE_HZ, tell)
     with die_before(n_calls):
         recorder.run()

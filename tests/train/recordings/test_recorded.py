@@ -10,7 +10,7 @@ from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.supervisor import CaptureSupervisor
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.tools.record.clip_folder import ClipFolder
-from aegan_monitor.tools.record.clip_writer import ClipWriter, Quota, number_parts
+from aegan_monitor.tools.record.clip_writer import ClipWriter, number_parts
 from aegan_monitor.tools.record.recorder import Recorder
 from aegan_monitor.types import Block
 from aegan_train.cli import main
@@ -42,7 +42,7 @@ def test_a_recorded_folder_is_trained_on_as_it_is(tmp_path: Path) -> None:
         ring = Ring(60 * RATE_HZ, 1)
         capture = ScriptedCapture([[block]], RATE_HZ)
         supervisor = CaptureSupervisor("pump", capture, ring, live=False, waits=True, no_data_s=9.0, retry_s=1.0)
-        writer = ClipWriter(ClipFolder(tmp_path, "pump"), RATE_HZ, Quota(keep_free_bytes=0), told.append)
+        writer = ClipWriter(ClipFolder(tmp_path, "pump"), RATE_HZ, told.append, keep_free_bytes=0)
         assert Recorder(supervisor, ring, writer, RATE_HZ, told.append, now=partial(float, 1.8e9 + 60 * start)).run() == 0
     found = find_clips(tmp_path, "pump", "train")
     assert (len(found.clips), found.skipped, len({clip.recording for clip in found.clips})) == (10, [], 6)

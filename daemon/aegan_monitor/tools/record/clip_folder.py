@@ -27,12 +27,10 @@ class ClipFolder:
 
     Attributes:
         folder: Where the clips are.
-        n_bytes: Size of its clips.
     """
 
     def __init__(self, data: Path, machine: str) -> None:
         self.folder = data / "dev_data" / machine / "train"
-        self.n_bytes = 0
         self._data = data
         self._next = 0
         self._lock: int | None = None
@@ -54,9 +52,7 @@ class ClipFolder:
             for path in leftovers:
                 path.unlink()
             sync_folder(self.folder)
-            clips = self._find_clips()
-            self._next = max(clips.values(), default=-1) + 1
-            self.n_bytes = sum(path.stat().st_size for path in clips)
+            self._next = max(self._find_numbers(), default=-1) + 1
         except OSError as error:
             self.close()
             raise DataError(
@@ -82,12 +78,11 @@ class ClipFolder:
         path = self.folder / _NAME.format(self._next)
         write_whole(path, clip)
         self._next += 1
-        self.n_bytes += len(clip)
         return path
 
     def count_clips(self) -> int:
         """Clips in the folder, those of earlier recordings included."""
-        return len(self._find_clips())
+        return len(self._find_numbers())
 
     def advise(self) -> str:
         """The next step, in one line."""
@@ -105,9 +100,9 @@ class ClipFolder:
                 f"{self.folder}: another aegan-monitor record writes into it; end that one, or choose another --out"
             ) from error
 
-    def _find_clips(self) -> dict[Path, int]:
-        """The clips that are there, and their numbers."""
-        return {path: int(match[1]) for path in self.folder.iterdir() if (match := _NUMBERED.match(path.name))}
+    def _find_numbers(self) -> list[int]:
+        """The numbers of the clips that are there."""
+        return [int(match[1]) for path in self.folder.iterdir() if (match := _NUMBERED.match(path.name))]
 
 
 def quantise(samples: FloatArray) -> np.ndarray:

@@ -1,35 +1,20 @@
-"""Writing clips into a folder until a quota is reached or the disk is full, and the summary of what was written."""
+"""Writing clips into a folder until there are enough or the disk is full, and the summary of what was written."""
 
 import math
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import count, repeat
 
+import numpy as np
+
 from aegan_monitor.audio.level import Level, measure_level
-from aegan_monitor.tools.record.advice import EVERY_STATE, describe_amount, describe_level
+from aegan_monitor.tools.record.advice import ENOUGH_S, EVERY_STATE, describe_amount, describe_level
 from aegan_monitor.tools.record.clip_folder import ClipFolder, encode_clip, quantise
 from aegan_monitor.types import FloatArray
 
 CLIP_S = 10
 SHORTEST_PART, LONGEST_PART = 2, 60  # clips: 20 s, as training cuts a folder that does not say; 10 min
 MB = 1_000_000
-DEFAULT_KEEP_FREE_MB = 500.0
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """Limits of what is written.
-
-    Attributes:
-        n_clips: Clips of this process.
-        max_bytes: Size of all clips in the folder.
-        keep_free_bytes: What stays free on the disk.
-    """
-
-    n_clips: float = math.inf
-    max_bytes: float = math.inf
-    keep_free_bytes: float = DEFAULT_KEEP_FREE_MB * MB
 
 
 def number_parts() -> Iterator[int]:
@@ -51,17 +36,23 @@ class ClipWriter:
     Attributes:
         levels: Of each clip that was written.
         has_failed: The disk is full.
-        n_without_room: Clips that came whole and were not written (0 or 1).
     """
 
     def __init__(
-        self, folder: ClipFolder, sample_rate_hz: int, quota: Quota, report: Callable[[str], object], *, lists_clips: bool = True
+        self,
+        folder: ClipFolder,
+        sample_rate_hz: int,
+        report: Callable[[str], object],
+        *,
+        n_wanted: float = math.inf,
+        keep_free_bytes: float,
+        lists_clips: bool = True,
     ) -> None:
+        """Store; `n_wanted` clips are enough, and `keep_free_bytes` of the disk stay free."""
         self.levels: list[Level] = []
         self.has_failed = False
-        self.n_without_room = 0
-        self._folder, self._rate_hz, self._quota, self._report = folder, sample_rate_hz, quota, report
-        self._lists_clips = lists_clips
+        self._folder, self._rate_hz, self._report = folder, sample_rate_hz, report
+        self._n_wanted, self._keep_free_bytes, self._lists_clips = n_wanted, keep_free_bytes, lists_clips
         self._recording, self._parts = "", number_parts()
         self._n_silent = 0
         self._was_silent = False
@@ -79,8 +70,8 @@ class ClipWriter:
         """
         if n_removed := self._folder.open():
             self._report(f"{self._folder.folder}: {n_removed} unfinished clip(s) of an earlier recording removed")
-        if self._quota.n_clips * CLIP_S < 3600:
-            self._report(describe_amount(self._quota.n_clips * CLIP_S))
+        if self._n_wanted * CLIP_S < ENOUGH_S:
+            self._report(describe_amount(self._n_wanted * CLIP_S))
 
     def begin(self, recording: str) -> None:
         """From now on clips are cut from another recording, which training must not mix with the one before."""
@@ -89,45 +80,39 @@ class ClipWriter:
     def write(self, samples: FloatArray, time: str) -> str:
         """Write a clip that began at `time`, unless it is silent; why no other may follow, or empty."""
         pcm = quantise(samples)
-        level = measure_level(samples)
-        is_silent, was_silent = pcm.max() == pcm.min(), self._was_silent
-        self._was_silent = bool(is_silent)
-        if is_silent:  # nothing is left of it in 16 bits
+        level = measure_level((pcm / 32768).astype(np.float32))
+        was_silent, self._was_silent = self._was_silent, level.is_constant
+        if level.is_constant:
             self._n_silent += 1
             if not was_silent:
-                self._report(f"{measure_level((pcm / 32768).astype('float32'))}  not kept; waiting for sound")
+                self._report(f"{level}  not kept; waiting for sound")
             return ""
-        content = encode_clip(pcm, self._rate_hz, f"{self._recording}/{next(self._parts):03d}", time)
-        if reason := self.lack_room(len(content)):
-            self.n_without_room = 1
+        if reason := self.lack_room():
             return reason
         try:
-            path = self._folder.write(content)
+            path = self._folder.write(encode_clip(pcm, self._rate_hz, f"{self._recording}/{next(self._parts):03d}", time))
         except OSError as error:
-            self.has_failed, self.n_without_room = True, 1
+            self.has_failed = True
             return f"stopped: {self._folder.folder}: {error.strerror}; all clips before are whole, free some space and start again"
         self.levels.append(level)
         if self._lists_clips:
             self._report(f"{path.name}  {level}  {self.describe_progress()}")
-        return "enough: that was the quota" if self.n_clips >= self._quota.n_clips else ""
+        return "enough: that was the quota" if self.n_clips >= self._n_wanted else ""
 
-    def lack_room(self, n_bytes: int) -> str:
-        """Why there is no room for so many bytes; empty when there is."""
-        if self._folder.n_bytes + n_bytes > self._quota.max_bytes:
-            holds = f"{self._folder.n_bytes / MB:.1f} MB, at most {self._quota.max_bytes / MB:g} MB"
-            return f"enough: {self._folder.folder} holds {holds} (--max-mb)"
+    def lack_room(self) -> str:
+        """Why there is no room for a clip; empty when there is."""
         free_bytes = shutil.disk_usage(self._folder.folder).free
-        if free_bytes - n_bytes < self._quota.keep_free_bytes:
-            self.has_failed = True
-            return (
-                f"stopped: {self._folder.folder}: {free_bytes / MB:.0f} MB free on its disk, "
-                f"{self._quota.keep_free_bytes / MB:g} MB stay free (--keep-free-mb); free some space, or record elsewhere"
-            )
-        return ""
+        if free_bytes >= self._keep_free_bytes:
+            return ""
+        self.has_failed = True
+        return (
+            f"stopped: {self._folder.folder}: {free_bytes / MB:.0f} MB free on its disk, "
+            f"{self._keep_free_bytes / MB:g} MB stay free (--keep-free-mb); free some space, or record elsewhere"
+        )
 
     def describe_progress(self) -> str:
         """How many clips there are, of how many."""
-        wanted = f" of {self._quota.n_clips:g}" if self._quota.n_clips < math.inf else ""
+        wanted = f" of {self._n_wanted:g}" if self._n_wanted < math.inf else ""
         return f"{self.n_clips}{wanted} clips"
 
     def close(self) -> None:

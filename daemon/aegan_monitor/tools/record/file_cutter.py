@@ -55,7 +55,7 @@ class FileCutter:
         """
         self._writer.open()
         try:
-            reason = self._writer.lack_room(0) or self._cut_all()
+            reason = self._writer.lack_room() or self._cut_all()
         finally:
             self._writer.close()
         if reason:

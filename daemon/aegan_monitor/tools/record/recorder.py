@@ -56,7 +56,7 @@ class Recorder:
         self._started_s = self._clock()
         self._writer.begin(format_time(self._now()))
         try:
-            reason = self._writer.lack_room(0) or self._listen()
+            reason = self._writer.lack_room() or self._listen()
         finally:
             self._writer.close()
         error = self._listener.error if not self._stopping else None
@@ -69,10 +69,9 @@ class Recorder:
         return EXIT_FAILED if self._writer.has_failed or not (self._writer.n_clips or reason) else 0
 
     def coverage(self) -> float:
-        """Percent of the time since the start that was captured: clips, the begun one, and one that found no room."""
+        """Percent of the time since the start that was captured: clips, and the begun one."""
         elapsed_s = self._clock() - self._started_s
-        n_clips = self._writer.n_clips + self._writer.n_without_room
-        heard_s = n_clips * CLIP_S + self._cutter.n_begun_samples / self._rate_hz
+        heard_s = self._writer.n_clips * CLIP_S + self._cutter.n_begun_samples / self._rate_hz
         return min(100.0, 100 * heard_s / elapsed_s) if elapsed_s > 0 else 100.0
 
     def _listen(self) -> str:

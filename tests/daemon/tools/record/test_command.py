@@ -92,10 +92,12 @@ def test_the_meter_shows_each_channel(redraws: bool) -> None:
         ([], "record: expected --machine NAME (the folder's name), or --config FILE; name one"),
         (
             ["--machine", "../x"],
-            "record: --machine: expected letters, digits, - and _, the first a letter or digit, found '../x'",
+            "record: name: expected letters, digits, - and _, the first a letter or digit, found '../x'",
         ),
-        (["--machine", "x", "--channel", "-1"], "record: --channel: expected 0 or more, found -1"),
-        (["--machine", "x", "--device", "usb:"], "record: device: expected usb:<which>, found 'usb:'; aegan-monitor devices lists them"),
+        (
+            ["--machine", "x", "--device", "usb:"],
+            "record: capture.device: expected usb:<which>, found 'usb:'; aegan-monitor devices lists them",
+        ),
         (
             ["--config", "x", "--device", "y"],
             "record: --device, --channel and --bundle stand in the configuration; leave them out, or --config",

@@ -1,5 +1,6 @@
 """`record --from` cuts long recordings into clips for training, without mixing files or microphones."""
 
+import math
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from aegan_monitor.audio.recording import find_recording_id, read_recording
 from aegan_monitor.tools.record.clip_folder import ClipFolder
-from aegan_monitor.tools.record.clip_writer import CLIP_S, ClipWriter, Quota
+from aegan_monitor.tools.record.clip_writer import CLIP_S, ClipWriter
 from aegan_monitor.tools.record.file_cutter import FileCutter
 from sound_files import noise, set_data_size, write
 
@@ -23,11 +24,11 @@ CLIP = CLIP_S * RATE_HZ
 KEY = "dev_data/pump/train"
 
 
-def cut(out: Path, *paths: Path, channel: int | None = None, quota: Quota | None = None) -> tuple[int, list[str], list[str]]:
+def cut(out: Path, *paths: Path, channel: int | None = None, n_wanted: float = math.inf) -> tuple[int, list[str], list[str]]:
     """Exit code, standard output and standard error of a cut."""
     told: list[str] = []
     warned: list[str] = []
-    writer = ClipWriter(ClipFolder(out, "pump"), RATE_HZ, quota or Quota(keep_free_bytes=0), told.append)
+    writer = ClipWriter(ClipFolder(out, "pump"), RATE_HZ, told.append, n_wanted=n_wanted, keep_free_bytes=0)
     return FileCutter(paths, channel, writer, RATE_HZ, told.append, warned.append).run(), told, warned
 
 
@@ -96,7 +97,7 @@ def test_a_file_with_an_odd_name_or_header_is_cut(tmp_path: Path) -> None:
 
 def test_a_quota_ends_it(tmp_path: Path) -> None:
     """A quota ends the cut within a file, with exit code 0."""
-    code, told, _ = cut(tmp_path / "out", write(tmp_path / "a.wav", noise(5 * CLIP), RATE_HZ), quota=Quota(2, keep_free_bytes=0))
+    code, told, _ = cut(tmp_path / "out", write(tmp_path / "a.wav", noise(5 * CLIP), RATE_HZ), n_wanted=2)
     assert (code, len(read_clips(tmp_path / "out"))) == (0, 2)
     assert "enough: that was the quota" in told
 

@@ -1,5 +1,6 @@
 """The recorder: clips are exact and never span a gap, on full disks and after kills too."""
 
+import math
 import resource
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from aegan_monitor.audio.supervisor import CaptureSupervisor
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.tools.record.clip_cutter import ClipCutter
 from aegan_monitor.tools.record.clip_folder import ClipFolder, encode_clip, format_time, quantise
-from aegan_monitor.tools.record.clip_writer import CLIP_S, ClipWriter, Quota
+from aegan_monitor.tools.record.clip_writer import CLIP_S, ClipWriter
 from aegan_monitor.tools.record.recorder import Recorder
 from aegan_monitor.types import Block
 from fakes import ScriptedCapture
@@ -28,7 +29,7 @@ KEY = "dev_data/pump/train"
 
 
 def record(
-    out: Path, blocks: list[Block], quota: Quota | None = None, clock: Callable[[], float] = time.monotonic
+    out: Path, blocks: list[Block], n_wanted: float = math.inf, keep_free_bytes: float = 0, clock: Callable[[], float] = time.monotonic
 ) -> tuple[int, list[str]]:
     """Exit code and output of a recording."""
     told: list[str] = []
@@ -36,7 +37,7 @@ def record(
     supervisor = CaptureSupervisor(
         "pump", ScriptedCapture([list(blocks)], RATE_HZ), ring, live=False, waits=True, no_data_s=9.0, retry_s=1.0
     )
-    writer = ClipWriter(ClipFolder(out, "pump"), RATE_HZ, quota or Quota(keep_free_bytes=0), told.append)
+    writer = ClipWriter(ClipFolder(out, "pump"), RATE_HZ, told.append, n_wanted=n_wanted, keep_free_bytes=keep_free_bytes)
     return Recorder(supervisor, ring, writer, RATE_HZ, told.append, clock=clock, now=lambda: 1.8e9).run(), told
 
 
@@ -109,13 +110,10 @@ def test_what_is_no_sound_is_not_kept(tmp_path: Path, value: float, told: str) -
 
 
 def test_quotas_end_it(tmp_path: Path) -> None:
-    """Quotas of clips, of bytes in the folder, and of free disk space end the recording."""
+    """Quotas of clips and of free disk space end the recording."""
     sound = [Block(noise(3 * CLIP), 0)]
-    assert "enough: that was the quota" in record(tmp_path, sound, Quota(2, keep_free_bytes=0))[1]
-    size = sum(path.stat().st_size for path in (tmp_path / KEY).glob("*.flac"))
-    code, told = record(tmp_path, sound, Quota(max_bytes=size + 10, keep_free_bytes=0))
-    assert (code, told[0]) == (0, f"enough: {tmp_path / KEY} holds 0.0 MB, at most {(size + 10) / 1e6:g} MB (--max-mb)")
-    code, told = record(tmp_path, sound, Quota(keep_free_bytes=1e18))
+    assert "enough: that was the quota" in record(tmp_path, sound, 2)[1]
+    code, told = record(tmp_path, sound, keep_free_bytes=1e18)
     assert code == 1
     assert told[0].endswith("1e+12 MB stay free (--keep-free-mb); free some space, or record elsewhere")
     assert assert_whole(tmp_path) == 2
@@ -135,13 +133,11 @@ def test_the_advice_counts_the_clips_that_are_there(tmp_path: Path) -> None:
     assert told[-1] == "next: record more; training needs 8 clips at least, found 7"
 
 
-def test_a_clip_without_room_was_heard(tmp_path: Path) -> None:
-    """A clip that did not fit on the disk counts as heard."""
+def test_the_coverage_counts_what_was_heard(tmp_path: Path) -> None:
+    """Two clips and a half in 50 s are a coverage of 50 %."""
     times = iter([0.0])
-    sound = noise(3 * CLIP)
-    n_bytes = len(encode_clip(quantise(sound[:CLIP]), RATE_HZ, "2027-01-15T08:00:00Z/000", "2027-01-15T08:00:00Z"))
-    _, told = record(tmp_path, [Block(sound, 0)], Quota(max_bytes=2.5 * n_bytes, keep_free_bytes=0), lambda: next(times, 3.0 * CLIP_S))
-    assert find_summary(told) == "recorded: 2 clips, 0.01 h, coverage 100.0 %"
+    _, told = record(tmp_path, [Block(noise(5 * CLIP // 2), 0)], clock=lambda: next(times, 5.0 * CLIP_S))
+    assert find_summary(told) == "recorded: 2 clips, 0.01 h, coverage 50.0 %"
 
 
 def test_one_recorder_has_a_folder(tmp_path: Path) -> None:
@@ -184,7 +180,7 @@ def test_a_clip_that_was_cut_off_is_removed(tmp_path: Path) -> None:
 
 def test_a_short_recording_is_called_a_trial(tmp_path: Path) -> None:
     """A short recording is called a trial at its start and end, with level and verdict."""
-    told = record(tmp_path, [Block(noise(9 * CLIP), 0)], Quota(9, keep_free_bytes=0))[1]
+    told = record(tmp_path, [Block(noise(9 * CLIP), 0)], 9)[1]
     assert told[0].startswith("2 min of normal sound: a trial, ")
     assert told[-4].startswith("level -17 dBFS (-37 to -12 is good): ")
     assert "the machine switched off" in told[-2]
@@ -206,7 +202,7 @@ def test_it_says_that_it_waits(tmp_path: Path) -> None:
     ring = Ring(10 * CLIP, 1)
     capture = Waiting([[CaptureError("no microphone found; plug one in")], [Block(noise(CLIP), 0)]], RATE_HZ)
     supervisor = CaptureSupervisor("pump", capture, ring, live=True, waits=False, no_data_s=9.0, retry_s=2.0, first_retry_s=2.0)
-    writer = ClipWriter(ClipFolder(tmp_path, "pump"), RATE_HZ, Quota(1, keep_free_bytes=0), told.append)
+    writer = ClipWriter(ClipFolder(tmp_path, "pump"), RATE_HZ, told.append, n_wanted=1, keep_free_bytes=0)
     assert Recorder(supervisor, ring, writer, RATE_HZ, told.append).run() == 0
     assert told[1] == "WAITING, nothing is recorded for 0 s: no microphone found; plug one in"
     assert told[2].startswith("recording goes on after ")
