@@ -49,8 +49,9 @@ def make_parser() -> argparse.ArgumentParser:
         "Tests on this machine all that monitoring needs: configuration, bundle, provider, microphone, broker.",
         "aegan-monitor check --config monitor.yaml",
     )
-    check.add_argument("--config", type=Path, metavar="FILE", help="test everything that this configuration names")
-    check.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="test this bundle alone")
+    tested = check.add_mutually_exclusive_group(required=True)
+    tested.add_argument("--config", type=Path, metavar="FILE", help="test everything that this configuration names")
+    tested.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="test this bundle alone")
     check.add_argument("--verbose", action="store_true", help="print every stage of the golden check")
 
     devices = add_command(

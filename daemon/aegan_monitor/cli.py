@@ -52,12 +52,13 @@ def run_reload(arguments: argparse.Namespace) -> int:
 
 def run_config(arguments: argparse.Namespace) -> int:
     """`aegan-monitor config`."""
-    from aegan_monitor.config.example import read_example, write_example  # noqa: PLC0415
+    from aegan_monitor.config.example import read_example  # noqa: PLC0415
 
     if arguments.out is None:
         print(read_example(), end="")
     else:
-        write_example(arguments.out)
+        with arguments.out.open("x", encoding="utf-8") as file:
+            file.write(read_example())
         print(f"{arguments.out}: written; set mqtt.host and each machine's bundle, then: aegan-monitor check --config {arguments.out}")
     return 0
 
@@ -97,13 +98,12 @@ def run_localize(arguments: argparse.Namespace) -> int:
     from aegan_monitor.detection.golden import require_golden  # noqa: PLC0415
     from aegan_monitor.detection.network import OrtSession  # noqa: PLC0415
     from aegan_monitor.tools.localize.localize import localize  # noqa: PLC0415
+    from aegan_monitor.tools.progress import Progress  # noqa: PLC0415
 
     bundle = load_bundle(arguments.bundle)
     session = OrtSession(bundle)
     require_golden(bundle, session)
-    shows = sys.stderr.isatty()
-    show = partial(print, end="\r", file=sys.stderr, flush=True) if shows else lambda _: None
-    localize(bundle, session, arguments.clip, arguments.out, print, show)
+    localize(bundle, session, arguments.clip, arguments.out, print, Progress(sys.stderr, 1.0))
     return 0
 
 
@@ -112,8 +112,6 @@ def run_check(arguments: argparse.Namespace) -> int:
     from aegan_monitor.config.model import InferenceConfig  # noqa: PLC0415
     from aegan_monitor.tools.check import check_bundle, check_configuration  # noqa: PLC0415
 
-    if (arguments.config is None) == (arguments.bundle is None):
-        make_parser().error("check: expected either --config FILE or BUNDLE")
     if arguments.config:
         return check_configuration(
             arguments.config, partial(print, flush=True), partial(print_problem, "aegan-monitor"), verbose=arguments.verbose

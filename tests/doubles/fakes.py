@@ -1,5 +1,6 @@
 """Small real implementations that tests pass to constructors."""
 
+import io
 import threading
 
 import numpy as np
@@ -13,6 +14,13 @@ from aegan_monitor.types import Block, FloatArray, SegmentOutputs
 from aegan_train.calibration.statistics import ClipStatistics, fit_reference
 
 N_EMBEDDING = 6
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps its output."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 class ArithmeticSession:

@@ -93,5 +93,6 @@ def test_check_tells_what_each_machine_alarms_on(aegan_monitor: CommandLine, tmp
 def test_wrong_usage_is_2(aegan_monitor: CommandLine) -> None:
     """Wrong usage ends with 2, as in argparse."""
     assert aegan_monitor("check").returncode == 2
+    assert aegan_monitor("check", "--config", "monitor.yaml", "bundle").returncode == 2
     assert aegan_monitor("replay", "x.wav").returncode == 2
     assert aegan_monitor().returncode == 2

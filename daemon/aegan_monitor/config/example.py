@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from aegan_monitor.errors import AeganError
-
 _PACKAGE = Path(__file__).parents[1]
 _PLACES = (_PACKAGE / "monitor.yaml", _PACKAGE.parents[1] / "configs" / "monitor.yaml")  # in a wheel, in a checkout
 
@@ -12,16 +10,3 @@ def read_example() -> str:
     """The text without its first line, which names the schema for editors."""
     path = next(path for path in _PLACES if path.is_file())
     return path.read_text(encoding="utf-8").partition("\n")[2]
-
-
-def write_example(path: Path) -> None:
-    """Write the text into a new file.
-
-    Raises:
-        AeganError: The file exists, or cannot be written.
-    """
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(read_example())
-    except FileExistsError:
-        raise AeganError(f"{path}: exists already; choose another name, or move it away first") from None

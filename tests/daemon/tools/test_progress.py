@@ -5,14 +5,7 @@ import io
 import pytest
 
 from aegan_monitor.tools.progress import Progress, format_offset
-
-
-class Terminal(io.StringIO):
-    """A terminal that keeps its output."""
-
-    def isatty(self) -> bool:
-        """Always true."""
-        return True
+from fakes import Terminal
 
 
 def test_a_terminal_shows_share_and_time_left() -> None:

@@ -22,13 +22,14 @@ from aegan_monitor.errors import AeganError, BundleError
 from aegan_monitor.files import show_path, write_whole
 from aegan_monitor.tools.localize.picture import draw, require_plot
 from aegan_monitor.tools.localize.regions import LEAST_EXCESS, Region, farthest, find_regions, measure
+from aegan_monitor.tools.progress import Progress
 from aegan_monitor.types import DoubleArray, FloatArray
 
 LONGEST_CLIP = 2  # times the training's
 PUSH_SAMPLES = 160_000  # 10 s: bounds what the spectrum of a long recording takes
 
-Report = Callable[[str], object]
 Reconstruct = Callable[[FloatArray], FloatArray]
+Show = Callable[[float], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +86,14 @@ class Localiser:
         x, denoised = self._denoise(samples, str(bundle.golden_path))
         self._normal = self._judged(x - denoised)
 
-    def localise(self, samples: FloatArray, name: str = "the recording") -> Localisation:
-        """Localise in one recording, float32 `[n_samples]`.
+    def localise(self, samples: FloatArray, name: str = "the recording", show: Show = lambda _: None) -> Localisation:
+        """Localise in one recording, float32 `[n_samples]`; `show` takes the part that is done, of 1.
 
         Raises:
             CaptureError: It is shorter than one segment.
         """
         record = self._bundle.record
-        x, denoised = self._denoise(samples, name)
+        x, denoised = self._denoise(samples, name, show)
         normal = unit(record.scaling.apply(extend(self._bundle.reference.mean_spectrogram, x.shape[1])))
         edges_hz = band_edges_hz(record.features)
         bands_hz = np.stack([edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]], axis=1)
@@ -115,7 +116,7 @@ class Localiser:
             boxes=tuple(boxes),
         )
 
-    def _denoise(self, samples: FloatArray, name: str) -> tuple[FloatArray, FloatArray]:
+    def _denoise(self, samples: FloatArray, name: str, show: Show = lambda _: None) -> tuple[FloatArray, FloatArray]:
         """The spectrogram of the sound and the denoised one, both scaled to [0, 1]."""
         record = self._bundle.record
         logmel = LogMel(record.features, self._bundle.reference.filterbank)
@@ -123,7 +124,7 @@ class Localiser:
         db = limit_range(np.concatenate([*parts, logmel.flush().db], axis=1), record.features.top_db)
         require_segment(record, samples, db, name)
         x = record.scaling.apply(db)
-        return unit(x), unit(denoise(x, record.clip, self._reconstruct))
+        return unit(x), unit(denoise(x, record.clip, self._reconstruct, show))
 
     def _judged(self, picture: FloatArray) -> FloatArray:
         """Without the frames at both ends whose window reaches beyond the recording."""
@@ -150,7 +151,7 @@ def unit(scaled: FloatArray) -> FloatArray:
     return (scaled + np.float32(1)) / np.float32(2)
 
 
-def denoise(x: FloatArray, clip: ClipParameters, reconstruct: Reconstruct) -> FloatArray:
+def denoise(x: FloatArray, clip: ClipParameters, reconstruct: Reconstruct, show: Show = lambda _: None) -> FloatArray:
     """The mean of all reconstructions of each column of `x` `[n_bands, n_frames]`; the last segment ends where `x` does.
 
     Processes MAX_BATCH segments at a time: a long recording needs no more memory than its spectrograms.
@@ -164,6 +165,7 @@ def denoise(x: FloatArray, clip: ClipParameters, reconstruct: Reconstruct) -> Fl
         for start, picture in zip(batch, recon[:, 0], strict=True):
             total[:, start : start + width] += picture
             count[start : start + width] += 1
+        show((i + len(batch)) / len(starts))
     return (total / count).astype(np.float32)
 
 
@@ -184,7 +186,7 @@ def describe(region: Region, box: tuple[float, float, int, int], bands_hz: Doubl
     return f"{time}, {band}: {side} than expected, {abs(region.excess):.0f} times the usual deviation"
 
 
-def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, report: Report, show: Report = lambda _: None) -> None:
+def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, report: Callable[[str], object], progress: Progress) -> None:
     """`aegan-monitor localize`: write the arrays, and the picture too when `out` ends in .png.
 
     Args:
@@ -192,7 +194,7 @@ def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, report:
         path: WAV or FLAC.
         out: Ends in .png or .npz.
         report: Takes the words, one line a region.
-        show: Takes the progress, a line each time.
+        progress: Shows the part of the segments that is done, of 1.
 
     Raises:
         CaptureError: The recording is not what the bundle was trained on.
@@ -200,23 +202,12 @@ def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, report:
     """
     if out.suffix == ".png":
         require_plot(out)
-    features, clip = bundle.record.features, bundle.record.clip
-    samples = read_recording(path, features.sample_rate_hz)
-    n_segments = max(1, (len(samples) // features.hop_samples - clip.segment_frames) // clip.segment_hop_frames)
-    n_done = 0
-
-    def reconstruct(segments: FloatArray) -> FloatArray:
-        nonlocal n_done
-        n_done += len(segments)
-        show(f"{show_path(path.name)}: {min(100, 100 * n_done // n_segments)} %")
-        return session.reconstruct(segments)
-
-    localiser = Localiser(bundle, reconstruct)
-    n_done = 0  # without the golden recording
-    found = localiser.localise(samples, show_path(path))
+    samples = read_recording(path, bundle.record.features.sample_rate_hz)
+    found = Localiser(bundle, session.reconstruct).localise(samples, show_path(path), progress.show)
+    progress.clear()
     write(out.with_suffix(".npz"), found.arrays())
     if out.suffix == ".png":
-        write(out, draw(found, f"{show_path(path.name)} ({bundle.record.machine_type})", features))
+        write(out, draw(found, f"{show_path(path.name)} ({bundle.record.machine_type})", bundle.record.features))
     for line in found.words:
         report(line)
 

@@ -1,5 +1,6 @@
 """Localisation finds an added sound at its time and band, and finds nothing in normal sound."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from aegan_monitor.detection.network import MAX_BATCH, OrtSession
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.tools.localize.localize import Localisation, Localiser, denoise, extend, localize
 from aegan_monitor.tools.localize.picture import band_marks, pool
+from aegan_monitor.tools.progress import Progress
 from aegan_monitor.types import FloatArray
+from fakes import Terminal
 from synthetic import RATE_HZ, TONE_S, add_tone, write_wav
 
 CLIP_SAMPLES = 10 * RATE_HZ
@@ -185,9 +188,10 @@ def test_the_frequency_axis_has_round_marks_where_the_bands_are(features: Featur
 def test_a_long_recording_shows_its_progress(bundle: Bundle, tmp_path: Path) -> None:
     """Progress rises to 100 %."""
     path = write_wav(tmp_path / "long.wav", Pump(52).read(6 * CLIP_SAMPLES))
-    shown: list[str] = []
-    localize(bundle, OrtSession(bundle, ["generator"]), path, tmp_path / "map.npz", lambda _: None, shown.append)
-    parts = [int(re.fullmatch(r"long\.wav: (\d+) %", line)[1]) for line in shown]  # type: ignore[index]  # each line is of this form
+    terminal, seconds = Terminal(), itertools.count()
+    progress = Progress(terminal, 1.0, lambda: next(seconds))
+    localize(bundle, OrtSession(bundle, ["generator"]), path, tmp_path / "map.npz", lambda _: None, progress)
+    parts = [int(share) for share in re.findall(r"(\d+) %", terminal.getvalue())]
     assert parts == sorted(parts)
     assert len(parts) > 3
     assert parts[-1] == 100
