@@ -36,11 +36,10 @@ class FileCapture:
             block_samples: Samples a block (8000 are 0.5 s at 16 kHz); fewer at the end of a recording.
             loop: Start again after the last recording.
             channel: Channel to play, from 0; None expects recordings of one channel.
-            clock: Monotonic seconds.
-            sleep: Waits for a number of seconds.
+            clock, sleep: In monotonic seconds.
         """
         self.sample_rate_hz = sample_rate_hz
-        self.place = 0  # of the open recording, in paths
+        self._place = 0  # of the open recording, in paths
         self._paths, self._pace, self._block_samples = [Path(path) for path in paths], pace, block_samples
         self._loop, self._channel, self._clock, self._sleep = loop, channel, clock, sleep
         self._recording: Recording | None = None
@@ -68,12 +67,8 @@ class FileCapture:
             samples = self._recording.read(self._block_samples)
             if len(samples):
                 return self._deliver(samples)
-            self.skip()
+            self._begin(self._place + 1)
         return None
-
-    def skip(self) -> None:
-        """Go on with the next recording."""
-        self._begin(self.place + 1)
 
     def close(self) -> None:
         """Close the open recording."""
@@ -83,9 +78,9 @@ class FileCapture:
 
     def _begin(self, place: int) -> None:
         self.close()
-        self.place = place % len(self._paths) if self._loop else place
-        if self.place < len(self._paths):
-            self._recording = Recording(self._paths[self.place], self.sample_rate_hz, self._channel)
+        self._place = place % len(self._paths) if self._loop else place
+        if self._place < len(self._paths):
+            self._recording = Recording(self._paths[self._place], self.sample_rate_hz, self._channel)
 
     def _deliver(self, samples: FloatArray) -> Block:
         block = Block(samples, self._next_sample)

@@ -57,16 +57,6 @@ class _Channel:
     ring: Ring
 
 
-def meter_rate_hz(device: InputDevice) -> int:
-    """The device's own rate; 48 kHz if the sound server does not report it."""
-    return round(device.default_sample_rate_hz) or 48_000
-
-
-def capture_channel(device: InputDevice, channel: int) -> Capture:
-    """One channel at the device's own rate, as it clips there."""
-    return MicrophoneCapture(device.identity, channel, meter_rate_hz(device))
-
-
 class Meter:
     """Listens to channels of devices and shows their levels again and again."""
 
@@ -78,17 +68,21 @@ class Meter:
         *,
         redraws: bool,
         interval_s: float,
-        capture: Callable[[InputDevice, int], Capture] = capture_channel,
+        capture: Callable[[str, int, int], Capture] = MicrophoneCapture,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """With `redraws` the lines are overwritten, otherwise each interval prints new ones."""
+        """With `redraws` the lines are overwritten, otherwise each interval prints new ones.
+
+        `capture` takes identity, channel and sample rate in Hz.
+        """
         self._print, self._redraws, self._interval_s, self._clock = show, redraws, interval_s, clock
         self._stopping = False  # no Event, see stop_on_signals
         self._channels = []
         for device in devices:
+            rate_hz = round(device.default_sample_rate_hz) or 48_000  # the device's own, at which it clips, if it is known
             for channel in range(min(n_channels, device.n_channels or n_channels)):
-                ring = Ring(round(meter_rate_hz(device) * max(1.0, 2 * interval_s)), 1)
-                source = capture(device, channel)
+                ring = Ring(round(rate_hz * max(1.0, 2 * interval_s)), 1)
+                source = capture(device.identity, channel, rate_hz)
                 supervisor = CaptureSupervisor(device.name, source, ring, live=True, waits=False, no_data_s=2.0, retry_s=2.0)
                 self._channels.append(_Channel(device.identity, channel, supervisor, ring))
 
@@ -104,9 +98,7 @@ class Meter:
         first = True
         try:
             while self._clock() < until_s and self._wait(min(self._interval_s, until_s - self._clock())):
-                lines = self._redraw(first=first) if self._redraws else self._name_each()
-                for line in lines:
-                    self._print(line)
+                self._draw(first=first)
                 first = False
         finally:
             stop_all([channel.supervisor for channel in self._channels])
@@ -118,21 +110,18 @@ class Meter:
             time.sleep(min(left_s, LOOK_S))
         return not self._stopping
 
-    def _name_each(self) -> list[str]:
-        """A line a channel that stands for itself."""
-        labels = [f"{channel.device} channel {channel.number}" for channel in self._channels]
-        width = max(map(len, labels))
-        return [f"{label:<{width}}  {self._show(channel)}" for label, channel in zip(labels, self._channels, strict=True)]
-
-    def _redraw(self, *, first: bool) -> list[str]:
+    def _draw(self, *, first: bool) -> None:
         """The channels of each device below its identity (which may fill a line), over what was drawn before."""
         lines = []
         for channel in self._channels:
             lines += [channel.device] if channel.number == 0 else []
             lines.append(f"  channel {channel.number}  {self._show(channel)}")
-        width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be redrawn
-        up = "" if first else _UP.format(len(lines))
-        return [f"{'' if place else up}{line[:width]}{_CLEAR_LINE}" for place, line in enumerate(lines)]
+        if self._redraws:
+            width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be redrawn
+            lines = [f"{line[:width]}{_CLEAR_LINE}" for line in lines]
+            lines[0] = ("" if first else _UP.format(len(lines))) + lines[0]
+        for line in lines:
+            self._print(line)
 
     def _show(self, channel: _Channel) -> str:
         """What came since the last time, or why nothing did."""

@@ -123,7 +123,7 @@ class Replay:
         if counts["decisions"] == 0:
             least_s = fields.first_decision_samples / rate
             raise CaptureError(
-                f"{source.describe()}: expected at least {least_s:.2f} s of sound without a pause for one decision, "
+                f"all recordings together: expected at least {least_s:.2f} s of sound without a pause for one decision, "
                 f"found {n_longest / rate:.2f} s (length {source.n_samples / rate:.2f} s); name more recordings, or use --clips"
             )
         counted = ", ".join(f"{n} {what}" for what, n in counts.items())
