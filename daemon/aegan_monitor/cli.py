@@ -15,8 +15,7 @@ from aegan_monitor.errors import UsageError
 from aegan_monitor.program import print_problem, run_command
 
 
-def run_run(arguments: argparse.Namespace) -> int:
-    """`aegan-monitor run`."""
+def _run(arguments: argparse.Namespace) -> int:
     from aegan_monitor.config.model import load_config  # noqa: PLC0415 - each command loads only what it needs
     from aegan_monitor.logs import make_handler  # noqa: PLC0415
     from aegan_monitor.service.console import Console  # noqa: PLC0415
@@ -37,8 +36,7 @@ def run_run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_reload(arguments: argparse.Namespace) -> int:
-    """`aegan-monitor reload`."""
+def _reload(arguments: argparse.Namespace) -> int:
     from aegan_monitor.service.reload_answer import find_answer_path, request_reload, send_hangup  # noqa: PLC0415
 
     path = find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
@@ -50,8 +48,7 @@ def run_reload(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_config(arguments: argparse.Namespace) -> int:
-    """`aegan-monitor config`."""
+def _config(arguments: argparse.Namespace) -> int:
     from aegan_monitor.config.example import read_example  # noqa: PLC0415
 
     if arguments.out is None:
@@ -63,8 +60,7 @@ def run_config(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_replay(arguments: argparse.Namespace) -> int:
-    """`aegan-monitor replay`."""
+def _replay(arguments: argparse.Namespace) -> int:
     from aegan_monitor.config.model import AlarmConfig, InferenceConfig, find_machine, load_config  # noqa: PLC0415
     from aegan_monitor.detection.bundle import load_bundle  # noqa: PLC0415
     from aegan_monitor.detection.golden import require_golden  # noqa: PLC0415
@@ -92,8 +88,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
         return replay.clips(arguments.files) if arguments.clips else replay.stream(arguments.files)
 
 
-def run_localize(arguments: argparse.Namespace) -> int:
-    """`aegan-monitor localize`."""
+def _localize(arguments: argparse.Namespace) -> int:
     from aegan_monitor.detection.bundle import load_bundle  # noqa: PLC0415
     from aegan_monitor.detection.golden import require_golden  # noqa: PLC0415
     from aegan_monitor.detection.network import OrtSession  # noqa: PLC0415
@@ -107,8 +102,7 @@ def run_localize(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_check(arguments: argparse.Namespace) -> int:
-    """`aegan-monitor check`."""
+def _check(arguments: argparse.Namespace) -> int:
     from aegan_monitor.config.model import InferenceConfig  # noqa: PLC0415
     from aegan_monitor.tools.check import check_bundle, check_configuration  # noqa: PLC0415
 
@@ -120,8 +114,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_devices(arguments: argparse.Namespace) -> int:
-    """`aegan-monitor devices`."""
+def _devices(arguments: argparse.Namespace) -> int:
     from aegan_monitor.audio.device.discovery import Devices  # noqa: PLC0415
     from aegan_monitor.tools.devices import Meter, choose_devices, describe_device  # noqa: PLC0415
 
@@ -137,8 +130,7 @@ def run_devices(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_record(arguments: argparse.Namespace) -> int:
-    """`aegan-monitor record`."""
+def _record(arguments: argparse.Namespace) -> int:
     from aegan_monitor.logs import PLAIN_FORMAT, make_handler  # noqa: PLC0415
     from aegan_monitor.tools.record.command import make_recorder  # noqa: PLC0415
 
@@ -161,23 +153,22 @@ def stop_on_signals(stop: Callable[[], object]) -> None:
         signal.signal(number, lambda *_: stop())
 
 
-def run_demo(arguments: argparse.Namespace) -> int:
-    """`aegan-monitor demo`."""
+def _demo(arguments: argparse.Namespace) -> int:
     from aegan_monitor.demo.show import run_show  # noqa: PLC0415
 
     return run_show(arguments.seed, arguments.speed)
 
 
 ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "run": run_run,
-    "config": run_config,
-    "reload": run_reload,
-    "replay": run_replay,
-    "localize": run_localize,
-    "check": run_check,
-    "devices": run_devices,
-    "record": run_record,
-    "demo": run_demo,
+    "run": _run,
+    "config": _config,
+    "reload": _reload,
+    "replay": _replay,
+    "localize": _localize,
+    "check": _check,
+    "devices": _devices,
+    "record": _record,
+    "demo": _demo,
 }
 
 

@@ -37,17 +37,13 @@ def check_bundle(folder: Path, inference: InferenceConfig, report: Report, *, ve
     Raises:
         BundleError, InferenceError: As the parts raise.
     """
-    bundle = open_bundle(folder, report)
-    prove_bundle(bundle, inference, report, verbose=verbose)
+    bundle = _open_bundle(folder, report)
+    _prove_bundle(bundle, inference, report, verbose=verbose)
     report(ThresholdPolicy(bundle.record, bundle.record.score).describe())
 
 
-def open_bundle(folder: Path, report: Report) -> Bundle:
-    """Load a bundle and print what it is.
-
-    Raises:
-        BundleError: It is not there, or damaged.
-    """
+def _open_bundle(folder: Path, report: Report) -> Bundle:
+    """Load a bundle and print what it is."""
     bundle = load_bundle(folder)
     record = bundle.record
     made = record.provenance
@@ -56,13 +52,8 @@ def open_bundle(folder: Path, report: Report) -> Bundle:
     return bundle
 
 
-def prove_bundle(bundle: Bundle, inference: InferenceConfig, report: Report, *, verbose: bool = False) -> None:
-    """Replay its golden recording here, through every graph; `verbose` prints every stage.
-
-    Raises:
-        BundleError: It computes something else here.
-        InferenceError: No runtime, or a required provider is not in use.
-    """
+def _prove_bundle(bundle: Bundle, inference: InferenceConfig, report: Report, *, verbose: bool = False) -> None:
+    """Replay its golden recording here, through every graph; `verbose` prints every stage."""
     session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
     report(f"provider: {session.provider} (asked for: {', '.join(session.requested)})")
     checks = require_golden(bundle, session, report=lambda check: report(_describe(check)) if verbose else None)
@@ -108,28 +99,24 @@ def check_configuration(path: Path, report: Report, report_failure: Callable[[Ae
     for machine in config.machines:
         folder = os.path.realpath(machine.bundle)  # unlike Path.resolve it is content with a link to itself
         if folder not in bundles:
-            bundles[folder] = bundle = verdicts.attempt(partial(open_bundle, machine.bundle, report))
+            bundles[folder] = bundle = verdicts.attempt(partial(_open_bundle, machine.bundle, report))
             if bundle:
-                verdicts.attempt(partial(prove_bundle, bundle, config.inference, report, verbose=verbose))
+                verdicts.attempt(partial(_prove_bundle, bundle, config.inference, report, verbose=verbose))
                 verdicts.attempt(partial(require_streamable, bundle))
         if bundle := bundles[folder]:
-            verdicts.attempt(partial(check_score, machine, bundle, report))
-        verdicts.attempt(partial(check_capture, machine, bundle, report))
-    check_broker(config, verdicts, report)
+            verdicts.attempt(partial(_check_score, machine, bundle, report))
+        verdicts.attempt(partial(_check_capture, machine, bundle, report))
+    _check_broker(config, verdicts, report)
     return verdicts.exit_code
 
 
-def check_score(machine: MachineConfig, bundle: Bundle, report: Report) -> None:
-    """Print what raises the alarm of a machine.
-
-    Raises:
-        ConfigError: The bundle has no such score.
-    """
+def _check_score(machine: MachineConfig, bundle: Bundle, report: Report) -> None:
+    """Print what raises the alarm of a machine."""
     policy = ThresholdPolicy(bundle.record, choose_score(machine, bundle), machine.alarm.quantile, machine.alarm.margin)
     report(f"{machine.name}: {policy.describe()}")
 
 
-def check_broker(config: MonitorConfig, verdicts: _Verdicts, report: Report) -> None:
+def _check_broker(config: MonitorConfig, verdicts: _Verdicts, report: Report) -> None:
     """Check the broker up to the permissions to publish and to receive commands; without secrets or certificates as far as possible."""
     located = locate(config.mqtt, config.node)
     complete = verdicts.attempt(partial(add_secrets, located, config.mqtt))
@@ -140,14 +127,14 @@ def check_broker(config: MonitorConfig, verdicts: _Verdicts, report: Report) -> 
     probe = BrokerProbe(
         connection if has_certificates else replace(connection, tls=None, password=None),
         config.mqtt.protocol,
-        list_permissions(config),
+        _list_permissions(config),
         commands,
-        largest_bytes=estimate_largest_bytes(config),
+        largest_bytes=_estimate_largest_bytes(config),
     )
     verdicts.attempt(lambda: probe.run(report, logs_in=has_certificates and complete is not None))
 
 
-def list_permissions(config: MonitorConfig) -> list[Permission]:
+def _list_permissions(config: MonitorConfig) -> list[Permission]:
     """The permissions to publish below the node's name, and discovery for Home Assistant."""
     topics = Topics(config.mqtt.base_topic, config.node)
     found = [Permission("permission to publish", {topics.of_node("check"): topics.of_node("#")})]
@@ -157,7 +144,7 @@ def list_permissions(config: MonitorConfig) -> list[Permission]:
     return found
 
 
-def estimate_largest_bytes(config: MonitorConfig) -> int:
+def _estimate_largest_bytes(config: MonitorConfig) -> int:
     """Topic and payload of the largest message that the daemon sends, in bytes: the node's health, or an entity for discovery."""
     topics, machines = Topics(config.mqtt.base_topic, config.node), [machine.name for machine in config.machines]
     health = len(topics.name("health")) + NODE_BYTES + sum(MACHINE_BYTES + len(machine) for machine in machines)
@@ -165,12 +152,8 @@ def estimate_largest_bytes(config: MonitorConfig) -> int:
     return max(health, *(len(message.topic) + len(message.payload) for message in discovered))
 
 
-def check_capture(machine: MachineConfig, bundle: Bundle | None, report: Report) -> None:
-    """Open the machine's capture and print its level; without a bundle a recording may have any rate.
-
-    Raises:
-        CaptureError: It cannot be opened, or delivers digital silence or one constant value.
-    """
+def _check_capture(machine: MachineConfig, bundle: Bundle | None, report: Report) -> None:
+    """Open the machine's capture and print its level; without a bundle a recording may have any rate."""
     if machine.capture.kind == "stdin":
         report(f"{machine.name}: capture is standard input, which is not read here")
         return

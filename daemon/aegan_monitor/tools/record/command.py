@@ -22,13 +22,8 @@ from aegan_monitor.tools.record.recorder import Recorder
 _CLEAR_LINE = "\x1b[K"
 
 
-def choose_machine(options: Namespace) -> MachineConfig:
-    """The machine that is recorded, from the configuration or the options.
-
-    Raises:
-        UsageError: The options do not go together.
-        ConfigError: The configuration is wrong, or has no such machine.
-    """
+def _choose_machine(options: Namespace) -> MachineConfig:
+    """The machine that is recorded, from the configuration or the options."""
     if options.files and (options.config is not None or options.device is not None):
         raise UsageError("record: --from takes files instead of a microphone; leave out --config and --device")
     if options.config is None:
@@ -47,12 +42,8 @@ def choose_machine(options: Namespace) -> MachineConfig:
     return machine
 
 
-def choose_rate_hz(options: Namespace, machine: MachineConfig, report: Callable[[str], object]) -> int:
-    """The bundle's rate in Hz; the method's where there is no bundle yet. It says so when a configured bundle is missing.
-
-    Raises:
-        BundleError: There is a bundle, but it cannot be read.
-    """
+def _choose_rate_hz(options: Namespace, machine: MachineConfig, report: Callable[[str], object]) -> int:
+    """The bundle's rate in Hz; the method's where there is no bundle yet. It says so when a configured bundle is missing."""
     if options.bundle is None and (options.config is None or not machine.bundle.exists()):
         rate_hz = FeatureParameters().sample_rate_hz
         if options.config is not None:
@@ -65,9 +56,10 @@ def make_recorder(options: Namespace, *, shows: bool) -> Recorder | FileCutter:
     """What records or cuts, printing on stdout; with `shows` the last line is the present level.
 
     Raises:
-        AeganError: As `choose_machine` and `choose_rate_hz`.
+        UsageError: The options do not go together.
+        ConfigError, BundleError: The configuration is wrong, or has no such machine; the bundle cannot be read.
     """
-    machine = choose_machine(options)
+    machine = _choose_machine(options)
     clear = f"\r{_CLEAR_LINE}" if shows else ""
 
     def report(line: str) -> None:
@@ -77,7 +69,7 @@ def make_recorder(options: Namespace, *, shows: bool) -> Recorder | FileCutter:
         sys.stdout.write(f"{clear}{line[: shutil.get_terminal_size().columns - 1]}")  # a line that wraps could not be cleared
         sys.stdout.flush()
 
-    rate_hz = choose_rate_hz(options, machine, report)
+    rate_hz = _choose_rate_hz(options, machine, report)
     writer = ClipWriter(
         ClipFolder(options.out, machine.name),
         rate_hz,

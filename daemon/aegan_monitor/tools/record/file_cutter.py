@@ -1,6 +1,7 @@
 """Cutting long recordings into clips for training: `aegan-monitor record --from`."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import soxr
@@ -15,32 +16,25 @@ from aegan_monitor.types import FloatArray
 SLOWEST_HZ, FASTEST_HZ = 1000, 1_000_000  # beyond, a header is damaged
 
 
+@dataclass(slots=True)
 class FileCutter:
-    """Cuts recordings of any rate, one channel of each; no clip holds sound of two files."""
+    """Cuts recordings of any rate, one channel of each; no clip holds sound of two files.
 
-    def __init__(
-        self,
-        paths: Sequence[Path],
-        channel: int | None,
-        writer: ClipWriter,
-        sample_rate_hz: int,
-        report: Callable[[str], object],
-        warn: Callable[[str], object],
-    ) -> None:
-        """Store the parameters.
+    Attributes:
+        channel: Channel to take, from 0; None expects files of one channel.
+        sample_rate_hz: Rate of the clips.
+        report: Takes a line on progress.
+        warn: Takes a line on a file that is refused.
+    """
 
-        Args:
-            paths: WAV or FLAC files.
-            channel: Channel to take, from 0; None expects files of one channel.
-            writer: Takes the clips.
-            sample_rate_hz: Rate of the clips.
-            report: Takes a line on progress.
-            warn: Takes a line on a file that is refused.
-        """
-        self._paths, self._channel, self._writer, self._rate_hz = paths, channel, writer, sample_rate_hz
-        self._report, self._warn = report, warn
-        self._n_refused = 0
-        self._stopping = False  # no Event, see stop_on_signals
+    paths: Sequence[Path]
+    channel: int | None
+    writer: ClipWriter
+    sample_rate_hz: int
+    report: Callable[[str], object]
+    warn: Callable[[str], object]
+    _n_refused: int = field(default=0, init=False)
+    _stopping: bool = field(default=False, init=False)  # no Event, see stop_on_signals
 
     def stop(self) -> None:
         """End soon (any thread, or a signal)."""
@@ -53,24 +47,24 @@ class FileCutter:
             CaptureError: Another process writes into the folder.
             DataError: The folder cannot be used.
         """
-        self._writer.open()
+        self.writer.open()
         try:
-            reason = self._writer.lack_room() or self._cut_all()
+            reason = self.writer.lack_room() or self._cut_all()
         finally:
-            self._writer.close()
+            self.writer.close()
         if reason:
-            self._report(reason)
-        self._writer.summarise(*([f"{self._n_refused} file(s) refused"] if self._n_refused else []))
-        return EXIT_FAILED if self._writer.has_failed or self._n_refused or not (self._writer.n_clips or reason) else 0
+            self.report(reason)
+        self.writer.summarise(*([f"{self._n_refused} file(s) refused"] if self._n_refused else []))
+        return EXIT_FAILED if self.writer.has_failed or self._n_refused or not (self.writer.n_clips or reason) else 0
 
     def _cut_all(self) -> str:
-        for path in self._paths:
+        for path in self.paths:
             try:
                 if reason := self._cut(path):
                     return reason
             except CaptureError as error:  # of this file alone
                 self._n_refused += 1
-                self._warn(str(error))
+                self.warn(str(error))
             if self._stopping:
                 break
         return ""
@@ -80,7 +74,7 @@ class FileCutter:
         rate_hz, is_last = recording.sample_rate_hz, False
         if not SLOWEST_HZ <= rate_hz <= FASTEST_HZ:
             raise CaptureError(f"{show_path(recording.path)}: expected a rate from {SLOWEST_HZ} to {FASTEST_HZ} Hz, found {rate_hz}")
-        resampler = soxr.ResampleStream(rate_hz, self._rate_hz, 1) if rate_hz != self._rate_hz else None
+        resampler = soxr.ResampleStream(rate_hz, self.sample_rate_hz, 1) if rate_hz != self.sample_rate_hz else None
         while not is_last and not self._stopping:
             samples = recording.read(CLIP_S * rate_hz)
             is_last = len(samples) == 0
@@ -88,13 +82,13 @@ class FileCutter:
 
     def _cut(self, path: Path) -> str:
         """Cut one file; why no other may follow, or empty."""
-        cutter, n_before = ClipCutter(CLIP_S * self._rate_hz), self._writer.n_clips
-        self._writer.begin(show_path(path.name))
-        with Recording(path, channel=self._channel) as recording:
+        cutter, n_before = ClipCutter(CLIP_S * self.sample_rate_hz), self.writer.n_clips
+        self.writer.begin(show_path(path.name))
+        with Recording(path, channel=self.channel) as recording:
             for samples in self._read(recording):
                 for clip in cutter.cut(samples):
-                    if reason := self._writer.write(clip, ""):
+                    if reason := self.writer.write(clip, ""):
                         return reason
-        n_clips, rest_s = self._writer.n_clips - n_before, cutter.n_begun_samples / self._rate_hz
-        self._report(f"{show_path(path)}: {n_clips} clips of {CLIP_S} s; {rest_s:.1f} s at its end are left over")
+        n_clips, rest_s = self.writer.n_clips - n_before, cutter.n_begun_samples / self.sample_rate_hz
+        self.report(f"{show_path(path)}: {n_clips} clips of {CLIP_S} s; {rest_s:.1f} s at its end are left over")
         return ""
