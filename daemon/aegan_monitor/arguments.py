@@ -60,13 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     devices.add_argument("device", nargs="?", metavar="NAME", help="name of a device, or a part of it (default: all)")
     devices.add_argument("--meter", action="store_true", help="show level, peak and clipping until Ctrl-C")
     devices.add_argument("--seconds", type=parse_positive, default=math.inf, metavar="N", help="end the meter after N seconds")
-    devices.add_argument(
-        "--channels",
-        type=parse_count,
-        default=METER_CHANNELS,
-        metavar="N",
-        help="the meter shows the first N channels of each device (default: %(default)s)",
-    )
+    devices.add_argument("--channels", type=parse_count, default=METER_CHANNELS, metavar="N", help="first channels to show (default: 2)")
 
     record = add_command(
         commands,
@@ -74,26 +68,12 @@ def make_parser() -> argparse.ArgumentParser:
         "Records normal sound as 10 s clips, in the folders that aegan-train fit reads.",
         "aegan-monitor record --machine pump --out recordings --hours 8",
     )
-    record.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="clips go to DIR/dev_data/MACHINE/train, behind those that are there"
-    )
+    record.add_argument("--out", type=Path, required=True, metavar="DIR", help="clips are added to those in DIR/dev_data/MACHINE/train")
     record.add_argument("--machine", metavar="NAME", help="name of the folder; with --config a machine of that configuration")
-    record.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="use microphone and sample rate of a machine in this configuration, in place of the next three options",
-    )
+    record.add_argument("--config", type=Path, metavar="FILE", help="use microphone and rate of a machine in this configuration")
     record.add_argument("--device", metavar="NAME", help="microphone, as aegan-monitor devices lists it (default: the system's)")
-    record.add_argument(
-        "--from",
-        type=Path,
-        nargs="+",
-        default=[],
-        dest="files",
-        metavar="FILE",
-        help="cut long recordings (WAV or FLAC, any sample rate) into clips, in place of a microphone",
-    )
+    from_help = "cut long recordings (WAV or FLAC, any sample rate) into clips, in place of a microphone"
+    record.add_argument("--from", type=Path, nargs="+", default=[], dest="files", metavar="FILE", help=from_help)
     record.add_argument(
         "--channel", type=parse_index, metavar="N", help="channel of the device or of the files, from 0 (default: 0 of a device)"
     )
@@ -127,13 +107,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     localize.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle of the machine")
     localize.add_argument("clip", type=Path, metavar="CLIP", help="recording, WAV or FLAC")
-    localize.add_argument(
-        "--out",
-        type=parse_map_path,
-        required=True,
-        metavar="FILE",
-        help="map.png: picture, and map.npz with the arrays; map.npz: arrays only",
-    )
+    out_help = "map.png: picture, and map.npz with the arrays; map.npz: arrays only"
+    localize.add_argument("--out", type=parse_map_path, required=True, metavar="FILE", help=out_help)
 
     reload = add_command(
         commands, "reload", "Makes a running daemon read its configuration again, and prints the outcome.", "aegan-monitor reload 1234"

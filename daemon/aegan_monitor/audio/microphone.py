@@ -43,8 +43,7 @@ class MicrophoneCapture:
             sample_rate_hz: Rate to which the samples are resampled.
             stall_s: Time without a sample after which the device is `stalled`.
             clock: Monotonic seconds; measures the samples lost between two openings.
-            devices: Finds and opens devices.
-            microphones: The open devices.
+            devices, microphones: Those of this computer, and the open ones.
         """
         self.sample_rate_hz = sample_rate_hz
         self._wanted, self._channel = device, channel

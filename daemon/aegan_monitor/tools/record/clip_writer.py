@@ -8,6 +8,7 @@ from itertools import count, repeat
 import numpy as np
 
 from aegan_monitor.audio.level import Level, measure_level
+from aegan_monitor.errors import EXIT_FAILED
 from aegan_monitor.tools.record.advice import ENOUGH_S, EVERY_STATE, describe_amount, describe_level
 from aegan_monitor.tools.record.clip_folder import ClipFolder, encode_clip, quantise
 from aegan_monitor.types import FloatArray
@@ -31,12 +32,7 @@ def number_parts() -> Iterator[int]:
 
 
 class ClipWriter:
-    """Clips of one process.
-
-    Attributes:
-        levels: Of each clip that was written.
-        has_failed: The disk is full.
-    """
+    """Clips of one process."""
 
     def __init__(
         self,
@@ -49,8 +45,8 @@ class ClipWriter:
         lists_clips: bool = True,
     ) -> None:
         """Store; `n_wanted` clips are enough, and `keep_free_bytes` of the disk stay free."""
-        self.levels: list[Level] = []
-        self.has_failed = False
+        self._levels: list[Level] = []  # of each clip that was written
+        self._has_failed = False
         self._folder, self._rate_hz, self._report = folder, sample_rate_hz, report
         self._n_wanted, self._keep_free_bytes, self._lists_clips = n_wanted, keep_free_bytes, lists_clips
         self._recording, self._parts = "", number_parts()
@@ -60,18 +56,27 @@ class ClipWriter:
     @property
     def n_clips(self) -> int:
         """Clips that were written."""
-        return len(self.levels)
+        return len(self._levels)
 
-    def open(self) -> None:
-        """Lock the folder, and say what is too little.
+    def run(self, cut: Callable[[], str], list_facts: Callable[[], list[str]]) -> int:
+        """Lock the folder, let `cut` write into it until it ends or gives a reason, and print a summary with more facts; the exit code.
 
         Raises:
-            CaptureError, DataError: As `ClipFolder.open`.
+            CaptureError: Another process writes into the folder.
+            DataError: The folder cannot be used.
         """
         if n_removed := self._folder.open():
             self._report(f"{self._folder.folder}: {n_removed} unfinished clip(s) of an earlier recording removed")
         if self._n_wanted * CLIP_S < ENOUGH_S:
             self._report(describe_amount(self._n_wanted * CLIP_S))
+        try:
+            reason = self._lack_room() or cut()
+        finally:
+            self._folder.close()
+        if reason:
+            self._report(reason)
+        self._summarise(list_facts())
+        return EXIT_FAILED if self._has_failed or not (self._levels or reason) else 0
 
     def begin(self, recording: str) -> None:
         """From now on clips are cut from another recording, which training must not mix with the one before."""
@@ -87,24 +92,24 @@ class ClipWriter:
             if not was_silent:
                 self._report(f"{level}  not kept; waiting for sound")
             return ""
-        if reason := self.lack_room():
+        if reason := self._lack_room():
             return reason
         try:
             path = self._folder.write(encode_clip(pcm, self._rate_hz, f"{self._recording}/{next(self._parts):03d}", time))
         except OSError as error:
-            self.has_failed = True
+            self._has_failed = True
             return f"stopped: {self._folder.folder}: {error.strerror}; all clips before are whole, free some space and start again"
-        self.levels.append(level)
+        self._levels.append(level)
         if self._lists_clips:
             self._report(f"{path.name}  {level}  {self.describe_progress()}")
         return "enough: that was the quota" if self.n_clips >= self._n_wanted else ""
 
-    def lack_room(self) -> str:
+    def _lack_room(self) -> str:
         """Why there is no room for a clip; empty when there is."""
         free_bytes = shutil.disk_usage(self._folder.folder).free
         if free_bytes >= self._keep_free_bytes:
             return ""
-        self.has_failed = True
+        self._has_failed = True
         return (
             f"stopped: {self._folder.folder}: {free_bytes / MB:.0f} MB free on its disk, "
             f"{self._keep_free_bytes / MB:g} MB stay free (--keep-free-mb); free some space, or record elsewhere"
@@ -115,16 +120,12 @@ class ClipWriter:
         wanted = f" of {self._n_wanted:g}" if self._n_wanted < math.inf else ""
         return f"{self.n_clips}{wanted} clips"
 
-    def close(self) -> None:
-        """Release the folder."""
-        self._folder.close()
-
-    def summarise(self, *more: str) -> None:
+    def _summarise(self, facts: list[str]) -> None:
         """Print what was written, what it is good for and the next step."""
         silent = [f"{self._n_silent} without sound not kept"] if self._n_silent else []
-        self._report(f"recorded: {', '.join([f'{self.n_clips} clips', f'{self.n_clips * CLIP_S / 3600:.2f} h', *more, *silent])}")
-        if self.levels:
-            self._report(describe_level(self.levels))
+        self._report(f"recorded: {', '.join([f'{self.n_clips} clips', f'{self.n_clips * CLIP_S / 3600:.2f} h', *facts, *silent])}")
+        if self._levels:
+            self._report(describe_level(self._levels))
             self._report(f"{self._folder.folder}: {describe_amount(self._folder.count_clips() * CLIP_S)}")
             self._report(EVERY_STATE)
         self._report(self._folder.advise())

@@ -47,15 +47,8 @@ class FileCutter:
             CaptureError: Another process writes into the folder.
             DataError: The folder cannot be used.
         """
-        self.writer.open()
-        try:
-            reason = self.writer.lack_room() or self._cut_all()
-        finally:
-            self.writer.close()
-        if reason:
-            self.report(reason)
-        self.writer.summarise(*([f"{self._n_refused} file(s) refused"] if self._n_refused else []))
-        return EXIT_FAILED if self.writer.has_failed or self._n_refused or not (self.writer.n_clips or reason) else 0
+        exit_code = self.writer.run(self._cut_all, lambda: [f"{self._n_refused} file(s) refused"] if self._n_refused else [])
+        return EXIT_FAILED if self._n_refused else exit_code
 
     def _cut_all(self) -> str:
         for path in self.paths:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.supervisor import CaptureSupervisor
-from aegan_monitor.errors import EXIT_FAILED
 from aegan_monitor.tools.record.clip_cutter import ClipCutter
 from aegan_monitor.tools.record.clip_folder import format_time
 from aegan_monitor.tools.record.clip_writer import CLIP_S, ClipWriter
@@ -52,21 +51,16 @@ class Recorder:
             CaptureError: Another process writes into the folder, or a capture that is not reopened broke.
             DataError: The folder cannot be used.
         """
-        self._writer.open()
         self._started_s = self._clock()
         self._writer.begin(format_time(self._now()))
-        try:
-            reason = self._writer.lack_room() or self._listen()
-        finally:
-            self._writer.close()
-        error = self._listener.error if not self._stopping else None
-        if reason:
-            self._report(reason)
+        exit_code = self._writer.run(self._listen, self._list_facts)
+        if self._listener.error and not self._stopping:
+            raise self._listener.error
+        return exit_code
+
+    def _list_facts(self) -> list[str]:
         gaps = f"{self._n_gaps} gap(s), {self._n_discarded_samples / self._rate_hz:.1f} s discarded at them"
-        self._writer.summarise(f"coverage {self.coverage():.1f} %", *([gaps] if self._n_gaps else []))
-        if error:
-            raise error
-        return EXIT_FAILED if self._writer.has_failed or not (self._writer.n_clips or reason) else 0
+        return [f"coverage {self.coverage():.1f} %", *([gaps] if self._n_gaps else [])]
 
     def coverage(self) -> float:
         """Percent of the time since the start that was captured: clips, and the begun one."""
