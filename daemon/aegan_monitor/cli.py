@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from aegan_monitor.arguments import make_parser
 from aegan_monitor.errors import UsageError
@@ -49,13 +50,14 @@ def _reload(arguments: argparse.Namespace) -> int:
 
 
 def _config(arguments: argparse.Namespace) -> int:
-    from aegan_monitor.config.example import read_example  # noqa: PLC0415
-
+    package = Path(__file__).parent
+    places = package / "monitor.yaml", package.parents[1] / "configs" / "monitor.yaml"  # in a wheel, in a checkout
+    text = next(filter(Path.is_file, places)).read_text(encoding="utf-8").partition("\n")[2]  # without the schema for editors
     if arguments.out is None:
-        print(read_example(), end="")
+        print(text, end="")
     else:
         with arguments.out.open("x", encoding="utf-8") as file:
-            file.write(read_example())
+            file.write(text)
         print(f"{arguments.out}: written; set mqtt.host and each machine's bundle, then: aegan-monitor check --config {arguments.out}")
     return 0
 
