@@ -5,7 +5,6 @@ import math
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
 from aegan_monitor import __version__
 
@@ -14,11 +13,11 @@ LARGEST_SPEED = 100.0  # of the demo; the network cannot follow a faster pump
 DESCRIPTION = "Listens to machines, and publishes an alarm over MQTT when one sounds wrong."
 START = "first steps: aegan-monitor demo, aegan-monitor devices --meter, aegan-monitor config --out monitor.yaml"
 MAP_SUFFIXES = (".png", ".npz")
-if TYPE_CHECKING:
-    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
-def add_command(commands: "Commands", name: str, sentence: str, example: str) -> argparse.ArgumentParser:
+def add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, sentence: str, example: str
+) -> argparse.ArgumentParser:
     """A command whose --help is one sentence, its options and an example."""
     return commands.add_parser(
         name,

@@ -30,11 +30,9 @@ class FileCapture:
         """Store the parameters.
 
         Args:
-            paths: The recordings, in order.
-            sample_rate_hz: The expected rate of each.
+            paths, sample_rate_hz: The recordings in order, and the expected rate of each.
             pace: `realtime` delivers a block when its last sample is due, `fast` at once.
             block_samples: Samples a block (8000 are 0.5 s at 16 kHz); fewer at the end of a recording.
-            loop: Start again after the last recording.
             channel: Channel to play, from 0; None expects recordings of one channel.
             clock, sleep: In monotonic seconds.
         """

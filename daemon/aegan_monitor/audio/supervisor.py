@@ -26,12 +26,13 @@ PACED = frozenset({"silent", "constant"})  # the capture itself waits longer eac
 
 
 def stop_all(supervisors: Sequence["CaptureSupervisor"], timeout_s: float = STOP_S) -> None:
-    """Stop several within `timeout_s` in all, however many hang."""
+    """Stop several within `timeout_s` in all; a thread that hangs in a device is abandoned."""
     for supervisor in supervisors:
-        supervisor.request_stop()
+        supervisor._stopping.set()
     deadline_s = time.monotonic() + timeout_s
     for supervisor in supervisors:
-        supervisor.join(max(0.0, deadline_s - time.monotonic()))
+        if supervisor._thread.is_alive():
+            supervisor._thread.join(max(0.0, deadline_s - time.monotonic()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +84,6 @@ class CaptureSupervisor:
         """Start the thread."""
         self._last_news_s = self._clock()
         self._thread.start()
-
-    def request_stop(self) -> None:
-        """Request the thread to end."""
-        self._stopping.set()
-
-    def join(self, timeout_s: float) -> None:
-        """Wait for the thread; a thread that hangs in a device is abandoned."""
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
 
     def stop(self) -> None:
         """End the thread."""

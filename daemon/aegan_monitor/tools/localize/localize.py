@@ -14,14 +14,14 @@ import numpy as np
 from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.detection.arrays import load_arrays
 from aegan_monitor.detection.bundle import Bundle, accessing
-from aegan_monitor.detection.features import FeatureParameters, LogMel, band_edges_hz, limit_range
+from aegan_monitor.detection.features import LogMel, band_edges_hz, limit_range
 from aegan_monitor.detection.network import MAX_BATCH, OrtSession
 from aegan_monitor.detection.pipeline import require_segment
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.errors import AeganError, BundleError
 from aegan_monitor.files import show_path, write_whole
 from aegan_monitor.tools.localize.picture import draw, require_plot
-from aegan_monitor.tools.localize.regions import LEAST_EXCESS, Region, farthest, find_regions, measure
+from aegan_monitor.tools.localize.regions import LEAST_EXCESS, Region, farthest, find_passing, find_steady, measure
 from aegan_monitor.tools.progress import Progress
 from aegan_monitor.types import DoubleArray, FloatArray
 
@@ -78,6 +78,8 @@ class Localiser:
         """
         self._bundle = bundle
         self._reconstruct = reconstruct
+        features = bundle.record.features
+        self._n_edge = -(-features.n_fft // (2 * features.hop_samples))  # frames at either end whose window reaches beyond the sound
         try:
             with accessing(bundle.folder):
                 samples = load_arrays(bundle.golden_path, ["samples"])["samples"]
@@ -99,8 +101,7 @@ class Localiser:
         bands_hz = np.stack([edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]], axis=1)
         planes = measure(self._judged(x - denoised), self._normal)
         excess = farthest(planes)
-        regions = find_regions(planes)
-        n_edge = n_edge_frames(record.features)
+        regions = [*find_steady(planes), *find_passing(planes)]  # which overwrite `planes`
         boxes = [self._box(region, len(samples)) for region in regions]
         most = f"the farthest place has {np.abs(excess).max():.1f} times the usual deviation"
         nothing = f"nothing stands out: {most}, {LEAST_EXCESS:g} would stand out"
@@ -109,7 +110,7 @@ class Localiser:
             mean_normal=normal,
             map=np.abs(denoised - normal),
             residual=np.abs(x - denoised),
-            excess=np.pad(excess, [(0, 0), (n_edge, n_edge)]),
+            excess=np.pad(excess, [(0, 0), (self._n_edge, self._n_edge)]),
             times_s=np.arange(x.shape[1], dtype=np.float64) * record.features.hop_s,
             bands_hz=bands_hz,
             words=tuple(describe(region, box, bands_hz) for region, box in zip(regions, boxes, strict=True)) or (nothing,),
@@ -128,22 +129,16 @@ class Localiser:
 
     def _judged(self, picture: FloatArray) -> FloatArray:
         """Without the frames at both ends whose window reaches beyond the recording."""
-        n = n_edge_frames(self._bundle.record.features)
-        return picture[:, n:-n]
+        return picture[:, self._n_edge : -self._n_edge]
 
     def _box(self, region: Region, n_samples: int) -> tuple[float, float, int, int]:
         """Start and end in s, lowest and highest band; a region at the edge of the judged frames extends to the end of the recording."""
         features = self._bundle.record.features
-        first_s = (n_edge_frames(features) - 0.5) * features.hop_s
+        first_s = (self._n_edge - 0.5) * features.hop_s
         end_s = n_samples / features.sample_rate_hz
         start_s, stop_s = (first_s + frame * features.hop_s for frame in (region.frames.start, region.frames.stop))
-        is_last = region.frames.stop == n_samples // features.hop_samples + 1 - 2 * n_edge_frames(features)
+        is_last = region.frames.stop == n_samples // features.hop_samples + 1 - 2 * self._n_edge
         return 0.0 if region.frames.start == 0 else start_s, end_s if is_last else stop_s, region.bands.start, region.bands.stop - 1
-
-
-def n_edge_frames(features: FeatureParameters) -> int:
-    """Frames at either end of a clip whose window reaches beyond it."""
-    return -(-features.n_fft // (2 * features.hop_samples))
 
 
 def unit(scaled: FloatArray) -> FloatArray:

@@ -34,14 +34,6 @@ class Region:
     is_steady: bool
 
 
-def find_regions(excess: FloatArray) -> list[Region]:
-    """The regions that stand out of `excess` (see `measure`): first steady ones, then passing ones, each by falling excess.
-
-    `excess` is overwritten.
-    """
-    return [*find_steady(excess), *find_passing(excess)]
-
-
 def measure(deviation: FloatArray, normal: FloatArray) -> FloatArray:
     """Deviation from the usual value of each band, smoothed with each of SHAPES: `[n_shapes, n_bands, n_frames]`.
 

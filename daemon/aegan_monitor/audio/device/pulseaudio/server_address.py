@@ -3,6 +3,7 @@
 Source: pulse-client.conf(5), `src/pulse/client-conf.c` and `context.c` of PulseAudio.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def find_addresses(environ: Mapping[str, str], etc: Path = ETC) -> list[str]:
         return [address.rpartition("}")[2] for address in named]  # {machine}address
     folders = [environ.get("PULSE_RUNTIME_PATH"), environ.get("XDG_RUNTIME_DIR") and environ["XDG_RUNTIME_DIR"] + "/pulse", "/run/pulse"]
     sockets = [f"{folder}/native" for folder in folders if folder]
-    return ["unix:" + next((path for path in sockets if _exists(path)), sockets[0])]
+    return ["unix:" + next((path for path in sockets if os.access(path, os.F_OK)), sockets[0])]
 
 
 def read_cookie(environ: Mapping[str, str], etc: Path = ETC) -> bytes:
@@ -39,8 +40,8 @@ def read_client_conf(environ: Mapping[str, str], etc: Path = ETC) -> dict[str, s
     home = environ.get("HOME", "/")
     own = [environ.get("PULSE_CLIENTCONFIG"), environ.get("XDG_CONFIG_HOME", f"{home}/.config") + "/pulse/client.conf"]
     own += [f"{home}/.pulse/client.conf"]
-    path = next((path for path in filter(None, own) if _exists(path)), None)
-    paths = [Path(path)] if path else [etc / "client.conf", *_list_conf(etc / "client.conf.d")]
+    path = next((path for path in filter(None, own) if os.access(path, os.F_OK)), None)
+    paths = [Path(path)] if path else [etc / "client.conf", *sorted((etc / "client.conf.d").glob("*.conf"))]
     return dict(pair for each in paths for pair in _parse(_read(each).decode(errors="replace")))
 
 
@@ -49,20 +50,6 @@ def _parse(text: str) -> Iterator[tuple[str, str]]:
         key, equals, value = line.partition("=")
         if equals and not key.lstrip().startswith((";", "#")):
             yield key.strip(), value.strip()
-
-
-def _exists(path: str) -> bool:
-    try:
-        return Path(path).exists()
-    except OSError:  # in a folder without permission
-        return False
-
-
-def _list_conf(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.suffix == ".conf")
-    except OSError:
-        return []
 
 
 def _read(path: Path) -> bytes:
