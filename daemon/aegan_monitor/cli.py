@@ -69,6 +69,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     from aegan_monitor.detection.network import OrtSession  # noqa: PLC0415
     from aegan_monitor.service.runtime import choose_score  # noqa: PLC0415
     from aegan_monitor.tools.json_lines import open_lines  # noqa: PLC0415
+    from aegan_monitor.tools.progress import Progress  # noqa: PLC0415
     from aegan_monitor.tools.replay import Replay  # noqa: PLC0415
 
     if arguments.config:
@@ -86,7 +87,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     require_golden(bundle, session)
     with open_lines(arguments.jsonl) as record:
         warn = partial(print_problem, "aegan-monitor")
-        replay = Replay(bundle, session, score, alarm, arguments.channel, print, warn, record, sys.stderr)
+        replay = Replay(bundle, session, score, alarm, arguments.channel, print, warn, record, Progress(sys.stderr))
         return replay.clips(arguments.files) if arguments.clips else replay.stream(arguments.files)
 
 
@@ -100,7 +101,7 @@ def _localize(arguments: argparse.Namespace) -> int:
     bundle = load_bundle(arguments.bundle)
     session = OrtSession(bundle)
     require_golden(bundle, session)
-    localize(bundle, session, arguments.clip, arguments.out, print, Progress(sys.stderr, 1.0))
+    localize(bundle, session, arguments.clip, arguments.out, print, Progress(sys.stderr))
     return 0
 
 

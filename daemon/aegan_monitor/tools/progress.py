@@ -10,18 +10,17 @@ INTERVAL_S = 0.2
 class Progress:
     """Share of the work that is done, and the time that is left at this pace."""
 
-    def __init__(self, stream: TextIO, total: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream, self._total, self._clock = stream, total, clock
-        self._is_shown = total > 0 and stream.isatty()
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock = stream, clock
+        self._is_shown = stream.isatty()
         self._began_s = self._shown_s = clock()
 
-    def show(self, done: float) -> None:
-        """Show the line again, a few times a second; `done` is in units of the total."""
+    def show(self, share: float) -> None:
+        """Show the line again, a few times a second; of work of unknown size more than 1 may be done."""
         now_s = self._clock()
-        if not self._is_shown or now_s - self._shown_s < INTERVAL_S or done <= 0:
+        if not self._is_shown or now_s - self._shown_s < INTERVAL_S or share <= 0:
             return
-        self._shown_s = now_s
-        share = min(1.0, done / self._total)
+        self._shown_s, share = now_s, min(1.0, share)
         left_s = (now_s - self._began_s) * (1 / share - 1)
         self._stream.write(f"\r{100 * share:3.0f} %, {format_offset(left_s)} left\x1b[K")
         self._stream.flush()

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 from aegan_monitor.alarm.machine import Judge, Outcome
 from aegan_monitor.audio.recording import Recording, read_recording
@@ -30,7 +29,6 @@ class Replay:
         report: Takes a line of the result.
         warn: Takes the error of a file that is refused; the others are replayed.
         record: Takes one JSON object a clip or decision.
-        terminal: Where the progress is shown, if it is a terminal.
     """
 
     bundle: Bundle
@@ -41,7 +39,7 @@ class Replay:
     report: Write
     warn: Callable[[AeganError], object]
     record: Write
-    terminal: TextIO
+    progress: Progress
     n_refused: int = field(default=0, init=False)
 
     def clips(self, paths: Sequence[Path]) -> int:
@@ -49,27 +47,24 @@ class Replay:
         fields = self.bundle.record
         pipeline = Pipeline(fields, self.bundle.reference, self.session)
         policy = ThresholdPolicy(fields, self.score, self.alarm.quantile, self.alarm.margin)
-        progress = Progress(self.terminal, len(paths))
-        self.report(policy.describe())
+        self._report(policy.describe())
         n_clips = n_exceeded = 0
         for place, path in enumerate(paths):
-            progress.show(place)
+            self.progress.show(place / len(paths))
             try:
                 samples = read_recording(path, fields.features.sample_rate_hz, self.channel)
                 if samples.min() == samples.max():
                     raise CaptureError(f"{show_path(path)}: expected sound, found only the value {samples[0]:g}; check the microphone")
                 scores = pipeline.score_clip(samples, show_path(path))
             except CaptureError as error:
-                progress.clear()
                 self._refuse(error)
                 continue
             exceeded = policy.decide(scores[self.score], active=False).exceeded
             n_clips += 1
             n_exceeded += exceeded
-            progress.clear()
-            self.report(f"{scores[self.score]:10.4g}  {'exceeded' if exceeded else 'normal':<8}  {show_path(path)}")
+            self._report(f"{scores[self.score]:10.4g}  {'exceeded' if exceeded else 'normal':<8}  {show_path(path)}")
             self.record(json.dumps({"file": str(path), "scores": scores, "exceeded": exceeded}, allow_nan=False))
-        self.report(f"{n_exceeded} of {n_clips} clips exceeded the threshold")
+        self._report(f"{n_exceeded} of {n_clips} clips exceeded the threshold")
         return EXIT_FAILED if self.n_refused else 0
 
     def stream(self, paths: Sequence[Path]) -> int:
@@ -90,21 +85,12 @@ class Replay:
         paths = [path for path in paths if path in sizes]
         if not paths:
             return EXIT_FAILED  # a line for each was printed
-        progress = Progress(self.terminal, sum(sizes[path] for path in paths))
-
-        def report(line: str) -> None:
-            progress.clear()
-            self.report(line)
-
-        def refuse(error: CaptureError) -> None:
-            progress.clear()
-            self._refuse(error)
-
-        source = JoinedRecordings(paths, rate, self.channel, refuse)
+        n_total = sum(sizes[path] for path in paths)
+        source = JoinedRecordings(paths, rate, self.channel, self._refuse)
         counts = dict.fromkeys(("decisions", "exceeded", "alarms"), 0)
         n_unbroken = n_longest = 0
-        for run in source.read(report):
-            progress.show(run.start_sample)
+        for run in source.read(self._report):
+            self.progress.show(run.start_sample / n_total)
             if run.after_gap:
                 pipeline.reset(run.start_sample)
                 n_unbroken = 0
@@ -117,9 +103,9 @@ class Replay:
                 for transition in outcome.transitions:
                     if transition.event:
                         counts["alarms"] += transition.event == "raised"
-                        report(self._describe_event(transition.event, outcome, source))
+                        self._report(self._describe_event(transition.event, outcome, source))
                 self._record_decision(outcome, judge.record.process, source)
-        progress.clear()
+        self.progress.clear()
         if counts["decisions"] == 0:
             least_s = fields.first_decision_samples / rate
             raise CaptureError(
@@ -127,10 +113,15 @@ class Replay:
                 f"found {n_longest / rate:.2f} s (length {source.n_samples / rate:.2f} s); name more recordings, or use --clips"
             )
         counted = ", ".join(f"{n} {what}" for what, n in counts.items())
-        self.report(f"{source.n_samples / rate:.1f} s of sound, {counted}; ends {judge.record.process}")
+        self._report(f"{source.n_samples / rate:.1f} s of sound, {counted}; ends {judge.record.process}")
         return EXIT_FAILED if self.n_refused else 0
 
+    def _report(self, line: str) -> None:
+        self.progress.clear()
+        self.report(line)
+
     def _refuse(self, error: CaptureError) -> None:
+        self.progress.clear()
         self.n_refused += 1
         self.warn(error)
 

@@ -15,6 +15,7 @@ from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.tools.joined_recordings import JoinedRecordings
+from aegan_monitor.tools.progress import Progress
 from aegan_monitor.tools.replay import Replay
 from aegan_monitor.types import FloatArray
 from sound_files import RATE_HZ, noise, set_data_size, write
@@ -47,7 +48,7 @@ class Result:
             self.lines.append(json.loads(line))
 
         settings = AlarmConfig()
-        replay = Replay(bundle, session, bundle.record.score, settings, channel, self.told.append, warn, record, io.StringIO())
+        replay = Replay(bundle, session, bundle.record.score, settings, channel, self.told.append, warn, record, Progress(io.StringIO()))
         self.code = replay.clips(paths) if clips else replay.stream(paths)
 
 

@@ -189,7 +189,7 @@ def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, report:
         path: WAV or FLAC.
         out: Ends in .png or .npz.
         report: Takes the words, one line a region.
-        progress: Shows the part of the segments that is done, of 1.
+        progress: Shows the part of the segments that is done.
 
     Raises:
         CaptureError: The recording is not what the bundle was trained on.

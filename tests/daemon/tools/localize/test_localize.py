@@ -189,7 +189,7 @@ def test_a_long_recording_shows_its_progress(bundle: Bundle, tmp_path: Path) -> 
     """Progress rises to 100 %."""
     path = write_wav(tmp_path / "long.wav", Pump(52).read(6 * CLIP_SAMPLES))
     terminal, seconds = Terminal(), itertools.count()
-    progress = Progress(terminal, 1.0, lambda: next(seconds))
+    progress = Progress(terminal, lambda: next(seconds))
     localize(bundle, OrtSession(bundle, ["generator"]), path, tmp_path / "map.npz", lambda _: None, progress)
     parts = [int(share) for share in re.findall(r"(\d+) %", terminal.getvalue())]
     assert parts == sorted(parts)
