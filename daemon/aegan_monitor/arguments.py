@@ -73,15 +73,11 @@ def make_parser() -> argparse.ArgumentParser:
     record.add_argument("--device", metavar="NAME", help="microphone, as aegan-monitor devices lists it (default: the system's)")
     from_help = "cut long recordings (WAV or FLAC, any sample rate) into clips, in place of a microphone"
     record.add_argument("--from", type=Path, nargs="+", default=[], dest="files", metavar="FILE", help=from_help)
-    record.add_argument(
-        "--channel", type=parse_index, metavar="N", help="channel of the device or of the files, from 0 (default: 0 of a device)"
-    )
+    record.add_argument("--channel", type=parse_index, metavar="N", help="of the device or files, from 0 (default: 0 of a device)")
     record.add_argument("--bundle", type=Path, metavar="DIR", help="use the sample rate of this bundle (default: 16 kHz)")
     record.add_argument("--hours", type=parse_positive, default=math.inf, metavar="H", help="end after H hours of clips")
     record.add_argument("--clips", type=parse_count, default=math.inf, metavar="N", help="end after N clips")
-    record.add_argument(
-        "--keep-free-mb", type=parse_positive, default=500.0, metavar="MB", help="end before less is free on the disk (default: 500)"
-    )
+    record.add_argument("--keep-free-mb", type=parse_positive, default=500.0, metavar="MB", help="end before less is free (default: 500)")
 
     replay = add_command(
         commands,

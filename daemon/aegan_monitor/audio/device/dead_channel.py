@@ -54,10 +54,7 @@ class StuckSignalDetector:
 
     def error(self, name: str) -> CaptureError:
         """The fault of the device `name`."""
-        if not self._value:
-            return CaptureError(
-                f"{name}: expected sound, found only zeros for {STUCK_S:g} s; unmute it, or choose another channel", "silent"
-            )
-        return CaptureError(
-            f"{name}: expected sound, found only the value {self._value:.3g} for {STUCK_S:g} s; check its cable", "constant"
-        )
+        what, remedy, fault = "zeros", "unmute it, or choose another channel", "silent"
+        if self._value:
+            what, remedy, fault = f"the value {self._value:.3g}", "check its cable", "constant"
+        return CaptureError(f"{name}: expected sound, found only {what} for {STUCK_S:g} s; {remedy}", fault)

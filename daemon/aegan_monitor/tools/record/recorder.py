@@ -13,7 +13,6 @@ from aegan_monitor.tools.record.clip_writer import CLIP_S, ClipWriter
 from aegan_monitor.types import Run
 
 LIVE_S = 0.5
-REMIND_S = 60.0  # between two lines that say that it still waits
 
 
 class Recorder:
@@ -36,7 +35,7 @@ class Recorder:
         self._cutter = ClipCutter(CLIP_S * sample_rate_hz)
         self._n_gaps = self._n_discarded_samples = 0
         self._started_s = 0.0
-        self._shown_s = self._waiting_since_s = self._reminded_s = -math.inf
+        self._shown_s = self._waiting_since_s = -math.inf
         self._missing = ""  # why nothing comes
         self._stopping = False  # no Event, see stop_on_signals
 
@@ -81,15 +80,14 @@ class Recorder:
             self._listener.stop()
 
     def _report_sensor(self) -> None:
-        """Say at once that nothing comes, and why; again every REMIND_S, and when sound comes again."""
+        """Say at once that nothing comes, and why, and when sound comes again."""
         sensor = self._listener.sensor()
         missing = "" if sensor.state == "ended" or self._listener.error else sensor.detail  # an error is printed at the end
         now_s = self._clock()
-        if missing and (missing != self._missing or now_s - self._reminded_s >= REMIND_S):
-            if not self._missing:
-                self._waiting_since_s = now_s
-            self._reminded_s = now_s
-            self._report(f"WAITING, nothing is recorded for {now_s - self._waiting_since_s:.0f} s: {missing}")
+        if missing and not self._missing:
+            self._waiting_since_s = now_s
+        if missing and missing != self._missing:
+            self._report(f"WAITING, nothing is recorded: {missing}")
         elif self._missing and not missing:
             self._report(f"recording goes on after {now_s - self._waiting_since_s:.0f} s")
         self._missing = missing

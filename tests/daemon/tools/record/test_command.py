@@ -165,7 +165,7 @@ def test_a_microphone_is_recorded_over_a_fault(pulse: PulseServer, tmp_path: Pat
         with pulse.playing(played):
             wait_for_clips(1)
             pulse.control("unload-module", "module-null-sink")
-        wait_until(lambda: re.search("^WAITING, nothing is recorded for 0 s: ", told.read_text(), re.MULTILINE), "the fault", DEADLINE_S)
+        wait_until(lambda: re.search("^WAITING, nothing is recorded: ", told.read_text(), re.MULTILINE), "the fault", DEADLINE_S)
         pulse.add_sink(SINK)
         with pulse.playing(played):
             wait_for_clips(2)

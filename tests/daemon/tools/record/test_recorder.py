@@ -204,7 +204,7 @@ def test_it_says_that_it_waits(tmp_path: Path) -> None:
     supervisor = CaptureSupervisor("pump", capture, ring, live=True, waits=False, no_data_s=9.0, retry_s=2.0, first_retry_s=2.0)
     writer = ClipWriter(ClipFolder(tmp_path, "pump"), RATE_HZ, told.append, n_wanted=1, keep_free_bytes=0)
     assert Recorder(supervisor, ring, writer, RATE_HZ, told.append).run() == 0
-    assert told[1] == "WAITING, nothing is recorded for 0 s: no microphone found; plug one in"
+    assert told[1] == "WAITING, nothing is recorded: no microphone found; plug one in"
     assert told[2].startswith("recording goes on after ")
 
 
