@@ -69,13 +69,12 @@ class Meter:
         redraws: bool,
         interval_s: float,
         capture: Callable[[str, int, int], Capture] = MicrophoneCapture,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """With `redraws` the lines are overwritten, otherwise each interval prints new ones.
 
         `capture` takes identity, channel and sample rate in Hz.
         """
-        self._print, self._redraws, self._interval_s, self._clock = show, redraws, interval_s, clock
+        self._print, self._redraws, self._interval_s = show, redraws, interval_s
         self._stopping = False  # no Event, see stop_on_signals
         self._channels = []
         for device in devices:
@@ -92,23 +91,24 @@ class Meter:
 
     def run(self, duration_s: float = math.inf) -> None:
         """Show until stopped, or for so long."""
-        until_s = self._clock() + duration_s
+        until_s = time.monotonic() + duration_s
         for channel in self._channels:
             channel.supervisor.start()
         first = True
         try:
-            while self._clock() < until_s and self._wait(min(self._interval_s, until_s - self._clock())):
+            while self._wait(until_s):
                 self._draw(first=first)
                 first = False
         finally:
             stop_all([channel.supervisor for channel in self._channels])
 
-    def _wait(self, wait_s: float) -> bool:
-        """Wait; False when it was stopped meanwhile."""
-        until_s = time.monotonic() + wait_s
-        while not self._stopping and (left_s := until_s - time.monotonic()) > 0:
+    def _wait(self, until_s: float) -> bool:
+        """Wait for the interval, or until the end; False when the end is over, or it was stopped meanwhile."""
+        now_s = time.monotonic()
+        due_s = min(now_s + self._interval_s, until_s)
+        while not self._stopping and (left_s := due_s - time.monotonic()) > 0:
             time.sleep(min(left_s, LOOK_S))
-        return not self._stopping
+        return now_s < until_s and not self._stopping
 
     def _draw(self, *, first: bool) -> None:
         """The channels of each device below its identity (which may fill a line), over what was drawn before."""

@@ -154,7 +154,7 @@ def test_a_silent_pipe_is_a_sensor_fault(no_data_s: float, state: str) -> None:
 
     class SilentCapture(ScriptedCapture):
         def read(self) -> Block | None:
-            time.sleep(0.001)
+            time.sleep(0.001)  # a real read waits, too; without it this thread would starve the others
             return block(0, 0)
 
     supervisor = CaptureSupervisor(
