@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from aegan_monitor.detection.bundle import REFERENCE
 from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.types import FloatArray
 from aegan_train.artifacts import Calibrated, finish
 from aegan_train.checkpoint import Training, make_updater
-from aegan_train.config import load_config
+from aegan_train.config import TrainConfig, load_config
 from aegan_train.dataset import find_scaling
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import compute_spectrograms
@@ -33,7 +35,7 @@ def make_cycles() -> Iterator[FloatArray]:
     yield from (np.clip(each, -0.9, 0.9).astype(np.float32) for each in np.split(sound, N_FITTED + N_HELD_OUT))
 
 
-def calibrate(folder: Path, n_joined: int) -> Calibrated:
+def calibrate(folder: Path, n_joined: int, config: TrainConfig = CONFIG) -> Calibrated:
     """What untrained networks are calibrated to, on recordings of `n_joined` windows each."""
     windows = list(make_cycles())
     recordings = [np.concatenate(windows[place : place + n_joined]) for place in range(0, len(windows), n_joined)]
@@ -43,7 +45,7 @@ def calibrate(folder: Path, n_joined: int) -> Calibrated:
     fitted, held_out = found.select(clips[: N_FITTED // n_joined]), found.select(clips[N_FITTED // n_joined :])
     torch.manual_seed(0)
     scaling = find_scaling(fitted.db)
-    training = Training("pump", "tiny", CONFIG, 0, scaling, "", make_updater(CONFIG, CPU), torch.Generator(), [{}])
+    training = Training("pump", "tiny", config, 0, scaling, "", make_updater(config, CPU), torch.Generator(), [{}])
     return finish(training, fitted, held_out, folder, CPU, None)
 
 
@@ -55,3 +57,10 @@ def test_long_recordings_are_calibrated_as_the_daemon_hears_them(tmp_path: Path)
     for score in ("D_euclidean", "C_linear_euclidean", "G_x_2_sum"):
         one, other = (make_threshold(each.fields, score).on for each in (short, long))
         assert other == pytest.approx(one, rel=0.02), score
+
+
+def test_a_reference_set_has_as_many_rows_as_configured(tmp_path: Path) -> None:
+    """With `max_reference_rows` a run keeps so many rows, however many windows were recorded."""
+    found = calibrate(tmp_path, 1, CONFIG.model_copy(update={"max_reference_rows": 4}))
+    reference = ReferenceSet.load(tmp_path / REFERENCE)
+    assert found.fields.reference.n_clips == len(reference.embedding_clips) == len(reference.baseline_clips) == 4

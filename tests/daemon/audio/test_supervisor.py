@@ -35,6 +35,18 @@ def test_a_live_capture_is_opened_again_after_every_error() -> None:
     supervisor.stop()
 
 
+@pytest.mark.parametrize(("no_data_s", "is_timed"), [(5.0, True), (math.inf, False)])
+def test_sound_has_a_time_unless_nothing_paces_it(no_data_s: float, is_timed: bool) -> None:
+    """The blocks of a capture get the time of their sound; those of a recording that is read at full speed get none."""
+    ring = Ring(16_000, 512)
+    supervisor = CaptureSupervisor("pump", ScriptedCapture([[block(0)]]), ring, live=False, waits=True, no_data_s=no_data_s, retry_s=1)
+    supervisor.start()
+    run = ring.read(60.0)
+    supervisor.stop()
+    assert run is not None
+    assert (run.began_s is not None, run.ended_s is not None) == (is_timed, is_timed)
+
+
 def test_a_missing_device_is_a_sensor_fault() -> None:
     """With the line that says what to do."""
     capture = ScriptedCapture([[CaptureError("no such device; plug it in")]] * 1000)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from aegan_monitor.config.broker import MqttConfig
@@ -18,6 +19,8 @@ from aegan_monitor.config.names import make_name
 from aegan_monitor.errors import ConfigError
 from example_config import FULL, MACHINE, OWNED, problems, settle
 
+CONFIGURATIONS = Path(__file__).with_name("configurations")  # named by the commit whose keys they have
+
 
 def test_every_key_is_read(tmp_path: Path) -> None:
     """A full configuration is read as written, with paths relative to its folder."""
@@ -25,6 +28,17 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     expected["machines"][0]["bundle"] = str(tmp_path / "bundles/pump")
     expected["machines"][1]["capture"]["paths"] = [str(tmp_path / "a.wav")]
     assert settle(tmp_path, FULL).model_dump(mode="json", exclude_unset=True) == expected
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGURATIONS.iterdir()), ids=lambda path: path.stem)
+def test_a_configuration_of_an_older_version_runs(path: Path) -> None:
+    """A configuration with every key that the version of that commit had is read as written."""
+    read = load_config(path).model_dump(mode="json", exclude_unset=True)
+    expected = yaml.safe_load(path.read_text())
+    for section in ("node", "outbox", "inference", "home_assistant", "metrics", "log_level", "health_interval_s"):
+        assert read[section] == expected[section]
+    assert read["mqtt"] == {**expected["mqtt"], "protocol": str(expected["mqtt"]["protocol"])}
+    assert [machine.keys() for machine in read["machines"]] == [machine.keys() for machine in expected["machines"]]
 
 
 def test_name_and_bundle_are_enough(tmp_path: Path) -> None:

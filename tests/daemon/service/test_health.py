@@ -1,18 +1,21 @@
 """The status line for `systemctl status`, and the coverage of time by scores."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from aegan_monitor.alarm.machine import Judge, Machine
 from aegan_monitor.audio.supervisor import SensorState
-from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.config.model import AlarmConfig, load_config
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages.payloads import Command
+from aegan_monitor.messages.topics import Message
 from aegan_monitor.service.health import LONGEST_S, Coverage, describe_state
+from aegan_monitor.service.monitor import Monitor
 from aegan_monitor.types import Run
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
@@ -55,3 +58,12 @@ def test_a_young_machine_is_judged_by_its_own_time() -> None:
     coverage.add(1010.0, 5.0)
     assert coverage.percent(1010.0, 5.0, HOUR_S) == 50.0
     assert coverage.percent(1010.0, 15.0, LONGEST_S) == 100.0
+
+
+def test_replaced_scores_reach_the_message(tmp_path: Path) -> None:
+    """Scores that the next one replaced before they were sent are counted in the health message."""
+    (tmp_path / "monitor.yaml").write_text(f"outbox: {{path: outbox.sqlite}}\nmachines: [{{name: pump, bundle: {demo_bundle()}}}]\n")
+    monitor = Monitor(load_config(tmp_path / "monitor.yaml"))
+    for _ in range(3):
+        monitor._outbox.put(Message("aegan/hall/pump/score", b"", 0, retained=False, kind="score"))
+    assert monitor._health.make(NOW).replaced_scores_total == 2

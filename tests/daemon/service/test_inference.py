@@ -16,9 +16,9 @@ from aegan_monitor.audio.supervisor import stop_all
 from aegan_monitor.config.capture import FileCaptureConfig
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig, load_config
 from aegan_monitor.demo.pump import Pump
-from aegan_monitor.detection.bundle import Bundle, demo_bundle
+from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle, write_record
 from aegan_monitor.detection.network import OrtSession
-from aegan_monitor.errors import InferenceRunError
+from aegan_monitor.errors import InferenceError, InferenceRunError
 from aegan_monitor.messages.payloads import Score, Sensor
 from aegan_monitor.messages.topics import Message, Topics
 from aegan_monitor.outbox.event_queue import News
@@ -202,6 +202,18 @@ def test_a_recording_that_was_not_judged_ends_with_a_failure(tmp_path: Path, sco
     judged = [line for line in monitor._setup.lines if line.machine.last_score]
     assert [line.machine.name for line in judged] == [name for name in scores if name == "pump"]
     assert all(line.machine.n_samples_scored > 25 * RATE_HZ for line in judged)
+
+
+def test_the_session_that_is_proved_is_the_one_that_monitors(tmp_path: Path) -> None:
+    """Only the graphs of the score are loaded, and no second session for the golden check: another graph may be broken."""
+    folder = shutil.copytree(demo_bundle(), tmp_path / "bundle")
+    (folder / "generator.onnx").write_bytes(b"no graph")
+    write_record(folder, load_bundle(demo_bundle()).record)
+    sessions = Sessions(InferenceConfig())
+    bundle = sessions.load_bundle(folder)
+    sessions.open(bundle, "D_maha")
+    with pytest.raises(InferenceError, match=r"generator\.onnx"):
+        sessions.open(bundle, "G_z_2_sum")
 
 
 def test_machines_on_one_bundle_hold_its_arrays_once(tmp_path: Path) -> None:
