@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from aegan_monitor.config.names import Text
 from aegan_monitor.config.validation import ConfigPath, Settings
@@ -14,11 +14,18 @@ def _assume_mic(value: object) -> object:
     return {"kind": "mic", **value} if isinstance(value, dict) else value
 
 
+def _refuse_empty_identity(value: str) -> str:
+    kind, colon, rest = value.partition(":")
+    if kind in DEVICE_KINDS and colon and not rest.strip():
+        raise ValueError(f"expected {kind}:<which>, found {value!r}; aegan-monitor devices lists them")
+    return value
+
+
 class MicCaptureConfig(Settings):
     """One channel of a microphone."""
 
     kind: Literal["mic"] = Field(default="mic", description="A microphone.")
-    device: Text | None = Field(
+    device: Annotated[Text, AfterValidator(_refuse_empty_identity)] | None = Field(
         default=None,
         description="Which microphone, as aegan-monitor devices lists it: usb:<port or serial number>, alsa:<card id>, "
         "pulse:<source of the sound server>, a name, or a part of a name that only one device has. null: the system's default.",

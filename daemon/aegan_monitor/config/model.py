@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from aegan_monitor.config.broker import Host, MqttConfig, OutboxConfig
 from aegan_monitor.config.capture import Capture, MicCaptureConfig
@@ -35,10 +35,16 @@ def _name_host() -> str:
     return make_name(socket.gethostname())
 
 
+def _refuse_twice(values: list[str]) -> list[str]:
+    if twice := [value for index, value in enumerate(values) if value in values[:index]]:
+        raise ValueError(f"{twice[0]} is listed twice; keep one")
+    return values
+
+
 class InferenceConfig(Settings):
     """On which processor the networks run."""
 
-    providers: Annotated[list[Literal["tensorrt", "cuda", "cpu"]], Field(min_length=1)] = Field(
+    providers: Annotated[list[Literal["tensorrt", "cuda", "cpu"]], Field(min_length=1), AfterValidator(_refuse_twice)] = Field(
         default=["cpu"],
         description="Where the networks run, in order of preference: tensorrt, cuda, cpu. Change it on a machine with a GPU.",
     )

@@ -94,6 +94,10 @@ def test_the_meter_shows_each_channel(redraws: bool) -> None:
             "record: name: expected letters, digits, - and _, the first a letter or digit, found '../x'",
         ),
         (
+            ["--machine", "x", "--device", "usb:"],
+            "record: capture.device: expected usb:<which>, found 'usb:'; aegan-monitor devices lists them",
+        ),
+        (
             ["--config", "x", "--device", "y"],
             "record: --device, --channel and --bundle stand in the configuration; leave them out, or --config",
         ),
