@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from aegan_monitor.arguments import make_parser
-from aegan_monitor.errors import UsageError
+from aegan_monitor.errors import AeganError, UsageError
 from aegan_monitor.program import print_problem, run_command
 
 
@@ -56,8 +56,9 @@ def _config(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         print(text, end="")
     else:
-        with arguments.out.open("x", encoding="utf-8") as file:
-            file.write(text)
+        if arguments.out.exists():
+            raise AeganError(f"{arguments.out}: already exists and is kept; choose another --out, or remove it")
+        arguments.out.write_text(text, encoding="utf-8")
         print(f"{arguments.out}: written; set mqtt.host and each machine's bundle, then: aegan-monitor check --config {arguments.out}")
     return 0
 

@@ -58,4 +58,4 @@ def test_an_existing_configuration_is_not_overwritten(tmp_path: Path, capsys: py
     assert main(["config", "--out", str(path)]) == 1
     assert path.read_text() == "mine"
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"aegan-monitor: {path}: File exists"
+    assert line == f"aegan-monitor: {path}: already exists and is kept; choose another --out, or remove it"
