@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import MQTTErrorCode
@@ -15,13 +16,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 from aegan_monitor.messages.topics import Message, Topics
 from aegan_monitor.mqtt.client import ADVICE, TOO_LARGE, WHERE_ADVICE, Protocol, connect, exchange, explain_no_answer, make_client
 from aegan_monitor.mqtt.endpoint import Endpoint
-from aegan_monitor.mqtt.inflight import MAX_IN_FLIGHT, InFlight
 from aegan_monitor.mqtt.log_once import BrokerLog
 from aegan_monitor.mqtt.subscriptions import Listener, Subscriptions
 from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.outbox import Outbox
 
+MAX_IN_FLIGHT = 16  # brokers allow at least 20; other messages wait in the outbox
 NOTICE_KEEPALIVES = 2.0  # paho sends a PINGREQ after one, and ends the connection after another
 UNACKNOWLEDGED_KEEPALIVES = 1.5
 N_SHORT_SUSPECT = 3
@@ -64,6 +65,13 @@ class Stop(threading.Event):
     by_s = math.inf
 
 
+class Sent(NamedTuple):
+    """A message of QoS 1 without an acknowledgement; without a row it is a status."""
+
+    row: Entry | None
+    sent_s: float
+
+
 class Connection:
     """Used by the MQTT thread alone, except for its attributes.
 
@@ -80,7 +88,8 @@ class Connection:
         self._began_s, self._online_from_s, self._online_by_s = math.inf, 0.0, math.inf
         self._max_packet_bytes = LARGEST_PACKET_BYTES
         self._statuses: deque[Message] = deque()  # sent before any row
-        self._in_flight = InFlight()
+        self._window = MAX_IN_FLIGHT
+        self._in_flight: dict[int, Sent] = {}  # by paho's message id, oldest first
 
     def serve(self) -> None:
         """Connect, and serve the connection until either side ends it.
@@ -120,7 +129,7 @@ class Connection:
 
     def _send(self) -> None:
         """Send statuses, then rows of the outbox, as far as the broker and the socket take them."""
-        while self._in_flight.has_room and not self._client.want_write():
+        while len(self._in_flight) < self._window and not self._client.want_write():
             row = None if self._statuses else self._outbox.next()
             if not self._statuses and row is None:
                 return
@@ -132,7 +141,8 @@ class Connection:
             info = self._client.publish(message.topic, message.payload, message.qos, message.retained)
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return  # the connection has just ended
-            self._in_flight.add(info.mid, row, message.qos, time.monotonic())
+            if message.qos > 0:
+                self._in_flight[info.mid] = Sent(row, time.monotonic())
             if row is None:
                 self._statuses.popleft()
             else:
@@ -143,13 +153,17 @@ class Connection:
         settings = self._settings
         if not self._answered and now_s - self._began_s > settings.answer_timeout_s:
             return f"gave no answer within {settings.answer_timeout_s:g} s: {WHERE_ADVICE}"
-        if self._in_flight.waited_s(now_s) > settings.acknowledge_s:
+        if self._waited_s(now_s) > settings.acknowledge_s:
             return f"left a message without acknowledgement for {settings.acknowledge_s:g} s: see the log of the broker"
         return ""
 
+    def _waited_s(self, now_s: float) -> float:
+        """How long the oldest message has been in flight."""
+        return max((now_s - sent.sent_s for sent in self._in_flight.values()), default=0.0)
+
     def _settle(self, now_s: float) -> None:
         is_old = now_s - self._began_s > self._settings.settled_s
-        if not self.settled and is_old and self._in_flight.waited_s(now_s) < self._settings.answer_timeout_s:
+        if not self.settled and is_old and self._waited_s(now_s) < self._settings.answer_timeout_s:
             self.settled = True
             self._log.settle()
 
@@ -180,7 +194,7 @@ class Connection:
             self._log.warn(f"refused client {client_id!r} ({reason}): {ADVICE.get(str(reason), 'see the log of the broker')}")
             return
         self.connected = True
-        self._in_flight.window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
+        self._window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
         self._max_packet_bytes = getattr(properties, "MaximumPacketSize", LARGEST_PACKET_BYTES)
         self._online_by_s = time.monotonic() + self._settings.answer_timeout_s
         self._outbox.connected()
@@ -202,11 +216,12 @@ class Connection:
             self._log.warn(f"ends each connection soon (connection closed): see its log; it says if another client uses {client_id!r}")
         else:
             self._log.warn(f"lost ({why or 'connection closed'})")
-        if why == TOO_LARGE and (rows := self._in_flight.rows()):
+        rows = [sent.row for sent in self._in_flight.values() if sent.row]
+        if why == TOO_LARGE and rows:
             self._refuse(max(rows, key=lambda row: row.n_bytes), TOO_LARGE, for_good=True)
 
     def _on_publish(self, _client: Client, _userdata: object, message_id: int, paho_reason: ReasonCode, _: object) -> None:
-        sent = self._in_flight.remove(message_id)
+        sent = self._in_flight.pop(message_id, None)
         if sent is None:
             return
         if paho_reason.is_failure:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aegan_monitor.mqtt.inflight import MAX_IN_FLIGHT
+from aegan_monitor.mqtt.connection import MAX_IN_FLIGHT
 from aegan_monitor.outbox.outbox import Outbox
 from broker import Mosquitto, Subscriber, find_free_port, wait_until
 from example_messages import make_alarm, make_event, put, sequences

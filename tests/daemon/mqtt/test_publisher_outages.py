@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from aegan_monitor.mqtt.client import Protocol
-from aegan_monitor.mqtt.inflight import MAX_IN_FLIGHT
+from aegan_monitor.mqtt.connection import MAX_IN_FLIGHT
 from aegan_monitor.outbox.outbox import Outbox
 from broker import Mosquitto, Subscriber, wait_until
 from example_messages import STATUS, make_alarm, make_event, make_health, make_score, make_sensor, put, sequences
