@@ -2,7 +2,7 @@
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -30,19 +30,20 @@ class Changes:
         return bool(self.added or self.removed or self.alarms or self.topics is not None)
 
 
-class News(NamedTuple):
-    """Threads that have work after a `put`: the writer, and the MQTT thread."""
+class Counts(NamedTuple):
+    """Messages that the broker has not acknowledged, those of them that it refuses, and what was lost.
 
-    to_write: bool
-    to_send: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """Number of messages that the broker has not acknowledged, and of those that it refuses."""
+    Attributes:
+        dropped_total: Events that were dropped undelivered: the outbox was full, or they were too old.
+        late_total: Scores and results that were not sent because they were late.
+        replaced_scores_total: Scores that were not sent because the next one came first.
+    """
 
     total: int
     parked: int
+    dropped_total: int
+    late_total: int
+    replaced_scores_total: int
 
 
 class EventQueue:
@@ -129,12 +130,6 @@ class EventQueue:
         """Copies of all events, for a new store."""
         self.removed.clear()
         return [replace(row) for row in self]
-
-    def measure(self, is_refused: Callable[[str], bool], n_others: int) -> Depth:
-        """How many wait beside `n_others` that are no events; `is_refused` says whether the broker refuses a topic."""
-        rows = [row for row in self if row.acknowledged_s is None]
-        n_refused = sum(row.state == "parked" or is_refused(row.message.topic) for row in rows)
-        return Depth(len(rows) + n_others, n_refused)
 
     def tidy(self, now_s: float) -> None:
         """Remove events that were kept long enough or waited too long, and the oldest ones over the size limit."""

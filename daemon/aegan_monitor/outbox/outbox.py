@@ -9,7 +9,7 @@ from types import MappingProxyType
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.outbox.backoff import Backoff
 from aegan_monitor.outbox.entry import Entry
-from aegan_monitor.outbox.event_queue import Changes, Depth, EventQueue, News
+from aegan_monitor.outbox.event_queue import Changes, Counts, EventQueue
 from aegan_monitor.outbox.latest import Latest
 from aegan_monitor.outbox.retained_topics import RetainedTopics
 
@@ -25,6 +25,9 @@ class Outbox:
     result never overtakes an event of its machine, unless the broker refuses that event. Retained messages on topics
     that do not `belong` any more are cleared, over restarts too. Over `max_bytes` or `max_age_s` the oldest events are dropped,
     delivered ones first; `dropped_total` counts the others.
+
+    Attributes:
+        notify: Called when something was put, by the thread that did; it must not block.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Outbox:
     ) -> None:
         """Store; `durable` means that a writer takes `changes` to a store and calls `written`."""
         self._durable, self._clock = durable, clock
+        self.notify: Callable[[], object] = lambda: None
         self._lock = threading.Lock()
         self._alarms: dict[str, bytes] = {}  # records by machine
         self._unwritten_alarms: dict[str, bytes] = {}
@@ -47,21 +51,6 @@ class Outbox:
         self._backoff = Backoff()
         self._topics = RetainedTopics(durable=durable)
         self._flying: dict[int, Entry] = {}
-
-    @property
-    def dropped_total(self) -> int:
-        """Events that were dropped undelivered: the outbox was full, or they were too old."""
-        return self._events.dropped_total
-
-    @property
-    def late_total(self) -> int:
-        """Scores and results that were not sent because they were late."""
-        return self._latest.late_total
-
-    @property
-    def replaced_scores_total(self) -> int:
-        """Scores that were not sent because the next one came first."""
-        return self._latest.replaced_scores_total
 
     @property
     def is_written(self) -> bool:
@@ -81,12 +70,15 @@ class Outbox:
         with self._lock:
             return self._latest.is_answered
 
-    def measure(self) -> Depth:
-        """Number of messages without an acknowledgement, in flight or not, and of parked ones."""
+    def measure(self) -> Counts:
+        """How many messages wait, in flight or not, and how many were lost."""
         with self._lock:
-            return self._events.measure(self._backoff.is_refused, len(self._latest))
+            events, latest = self._events, self._latest
+            rows = [row for row in events if row.acknowledged_s is None]
+            n_refused = sum(row.state == "parked" or self._backoff.is_refused(row.message.topic) for row in rows)
+            return Counts(len(rows) + len(latest), n_refused, events.dropped_total, latest.late_total, latest.replaced_scores_total)
 
-    def put(self, *messages: Message, alarms: Mapping[str, bytes] = MappingProxyType({})) -> News:
+    def put(self, *messages: Message, alarms: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """Add messages, and new records of alarms, which are written in the same transaction. Never blocks, never raises."""
         with self._lock:
             self._alarms.update(alarms)
@@ -100,19 +92,19 @@ class Outbox:
                     self._events.tidy(self._clock())
                 else:
                     self._latest.put(row)
-            n_events = sum(message.kind == "event" for message in messages)
-            to_write = self._durable and bool(n_events or alarms)
-            return News(to_write, to_send=len(messages) > (n_events if self._durable else 0))
+        self.notify()
 
-    def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] | None = None) -> None:
+    def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] = lambda _: True) -> None:
         """Set the retained topics of this configuration; retained messages of an earlier one on our other topics are cleared."""
         with self._lock:
             self._put_latest(self._topics.belong(topics, is_ours))
+        self.notify()
 
     def repeat_retained(self) -> None:
         """Send the newest message of every retained topic once more."""
         with self._lock:
             self._put_latest(self._latest.missing())
+        self.notify()
 
     def restore(self, rows: list[Entry], alarms: Mapping[str, bytes] = MappingProxyType({}), topics: Iterable[str] = ()) -> None:
         """Add the content of the store. Its events are sent before those of this run; a record of this run replaces a stored one."""

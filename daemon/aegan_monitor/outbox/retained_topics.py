@@ -19,11 +19,11 @@ class RetainedTopics:
         self._stored: frozenset[str] = frozenset()  # what the store has, or could not write
         self._durable = durable
         self._belonging: frozenset[str] | None = None  # None: not known yet
-        self._is_ours: Callable[[str], bool] = _every
+        self._is_ours: Callable[[str], bool] = lambda _: True
 
-    def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] | None = None) -> list[Message]:
+    def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] = lambda _: True) -> list[Message]:
         """Set the topics of this configuration. Returns the messages that clear the others that are ours; the rest is left alone."""
-        self._belonging, self._is_ours = frozenset(topics), is_ours or _every
+        self._belonging, self._is_ours = frozenset(topics), is_ours
         self.known |= self._belonging
         return self._clear()
 
@@ -56,10 +56,6 @@ class RetainedTopics:
         ours = set(filter(self._is_ours, gone))
         self.known -= gone - ours
         return sorted(map(make_empty, ours), key=lambda message: (message.kind != "discovery", message.topic))
-
-
-def _every(_topic: str) -> bool:
-    return True
 
 
 def make_empty(topic: str) -> Message:

@@ -77,7 +77,7 @@ class HealthReport:
         """The payload of the health topic."""
         lines, now_s = self._lines(), time.monotonic()
         self._coverages = coverages = {line: self._coverages.get(line) or Coverage(line.made_s) for line in lines}
-        depth = self._outbox.measure()
+        counts = self._outbox.measure()
         return payloads.Health(
             time=now,
             version=__version__,
@@ -85,11 +85,11 @@ class HealthReport:
             provider=_provider(lines),
             providers_requested=lines[0].session.requested,
             machines={line.machine.name: _machine_health(line, now_s, coverages[line]) for line in lines},
-            outbox_depth=depth.total,
-            outbox_parked=depth.parked,
-            outbox_dropped_total=self._outbox.dropped_total,
-            outbox_late_total=self._outbox.late_total,
-            replaced_scores_total=self._outbox.replaced_scores_total,
+            outbox_depth=counts.total,
+            outbox_parked=counts.parked,
+            outbox_dropped_total=counts.dropped_total,
+            outbox_late_total=counts.late_total,
+            replaced_scores_total=counts.replaced_scores_total,
             outbox_problem=self._writer.problem,
             reload_problem=self._reloader.problem,
             refused_total=self._publisher.refused_total,

@@ -13,7 +13,6 @@ from aegan_monitor.homeassistant.birth import Birth, list_birth_topics
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.connection import NOTICE_KEEPALIVES, ConnectionSettings
 from aegan_monitor.mqtt.publisher import FIRST_RETRY_S, MqttPublisher
-from aegan_monitor.outbox.event_queue import News
 from aegan_monitor.outbox.outbox import KEEP_S, Outbox
 from aegan_monitor.outbox.store import Store, find_path
 from aegan_monitor.outbox.writer import Writer
@@ -77,12 +76,13 @@ class Monitor:
         )
         self._commands = CommandQueue()
         self._commands.configure(config.mqtt.commands, [machine.name for machine in config.machines])
-        self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, self._wake)
+        self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock)
         self._birth = Birth()
         settings, retry_s = self._find_connection(self._setup)
         self._publisher = MqttPublisher(settings, self._outbox, retry_s=retry_s)
         path = find_path(config.outbox.path, config.node, os.environ)
         self._writer = Writer(self._outbox, Store(path), self._publisher.flush)
+        self._outbox.notify = self._wake
         self._health = HealthReport(lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader)
         self._status = ""
         interval_s = watchdog_interval_s(os.environ, os.getpid())
@@ -130,7 +130,6 @@ class Monitor:
     def _begin(self) -> None:
         self._worker.remove_departed([line.machine.name for line in self._setup.lines])
         announce(self._setup.config, self._topics, self._outbox)
-        self._writer.notify()
         for line in self._setup.lines:
             self._worker.begin(line)
         self._publisher.start()
@@ -164,7 +163,6 @@ class Monitor:
                 next_feed_s = now_s + self._feed_every_s
             if self._birth.is_due():
                 self._outbox.repeat_retained()
-                self._publisher.flush()
             self._reload()
             if all(line.is_lost for line in self._setup.lines) and (error := self._setup.lines[0].retry.error):
                 raise error  # exit code 1: systemd restarts the daemon
@@ -205,7 +203,6 @@ class Monitor:
         self._worker.remove_departed([line.machine.name for line in setup.lines])
         self._commands.configure(setup.config.mqtt.commands, [line.machine.name for line in setup.lines])
         announce(setup.config, self._topics, self._outbox)
-        self._writer.notify()
         for line in new:
             self._worker.begin(line)
             self._worker.listen(line)
@@ -226,14 +223,12 @@ class Monitor:
         return settings, (min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s)
 
     def _publish_health(self) -> None:
-        self._wake(self._outbox.put(self._topics.message(self._health.make(now()))))
+        self._outbox.put(self._topics.message(self._health.make(now())))
 
-    def _wake(self, news: News) -> None:
-        """Wake the threads that have something to do."""
-        if news.to_write:
-            self._writer.notify()
-        if news.to_send:
-            self._publisher.flush()
+    def _wake(self) -> None:
+        """Wake the threads that take from the outbox."""
+        self._writer.notify()
+        self._publisher.flush()
 
     def _send_status(self) -> None:
         """Send the line for `systemctl status` if it has changed."""

@@ -12,7 +12,6 @@ from aegan_monitor.messages.commands import make_result
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.messages.payloads import Event, Score, Sensor
 from aegan_monitor.messages.topics import Topics
-from aegan_monitor.outbox.event_queue import News
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.runtime import Line
@@ -36,11 +35,10 @@ class Worker:
         commands: CommandQueue,
         clock: Callable[[], float],
         shelf_clock: Callable[[], float],
-        notify: Callable[[News], object] = lambda _: None,
     ) -> None:
-        """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds; `notify` gets what each `put` returns."""
+        """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds."""
         self.woken = threading.Event()
-        self._topics, self._outbox, self._commands, self._notify = topics, outbox, commands, notify
+        self._topics, self._outbox, self._commands = topics, outbox, commands
         self._clock, self._shelf_clock = clock, shelf_clock
         commands.notify = self.woken.set
         self._due_s: dict[str, float] = {}  # by when each machine has to decide, or to report a sensor fault
@@ -118,4 +116,4 @@ class Worker:
                 level = logging.INFO if payload.state == "ok" else logging.WARNING
                 log.log(level, "%s: sensor %s%s", name, payload.state, f": {payload.detail}" if payload.detail else "")
         messages = [self._topics.message(payload, name) for payload in payloads]
-        self._notify(self._outbox.put(*messages, alarms={} if record is None else {name: record}))
+        self._outbox.put(*messages, alarms={} if record is None else {name: record})

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from aegan_monitor.messages.model import Kind
 from aegan_monitor.outbox.entry import Entry
-from aegan_monitor.outbox.event_queue import News
 from aegan_monitor.outbox.outbox import Outbox
 from outbox_messages import ENTRY_BYTES, Clock, deliver, events, filled, make_message, texts
 
@@ -20,7 +19,7 @@ def test_full_the_delivered_events_go_first_then_the_oldest() -> None:
         outbox.put(make_message("alarm", f"a{i}"))
         seen.append(texts(outbox))
     assert seen[2:] == [["e1", "e2", "e3", "a3"], ["e2", "e3", "e4", "a4"], ["e3", "e4", "e5", "a5"]]
-    assert outbox.dropped_total == 2
+    assert outbox.measure().dropped_total == 2
     assert sum(row.n_bytes for row in outbox.everything().added) <= 3 * ENTRY_BYTES
 
 
@@ -32,7 +31,7 @@ def test_what_has_waited_too_long_goes() -> None:
     outbox.put(make_message("event", "new"))
     assert texts(outbox) == ["e0", "e1", "new"]
     clock.now_s += 2.0
-    assert (deliver(outbox), outbox.dropped_total) == (["new"], 2)
+    assert (deliver(outbox), outbox.measure().dropped_total) == (["new"], 2)
 
 
 def test_an_event_goes_out_once_it_is_written() -> None:
@@ -90,15 +89,19 @@ def test_an_event_and_the_record_of_its_alarm_are_written_together() -> None:
     assert not outbox.changes()
 
 
-def test_put_says_who_has_something_to_do() -> None:
-    """`put` reports whether the writer or the publisher has work: an event is written first, a state sent at once."""
-    outbox = Outbox(durable=True)
-    assert outbox.put(make_message("event", "e")) == News(to_write=True, to_send=False)
-    assert outbox.put(make_message("event", "e"), make_message("alarm", "a")) == News(to_write=True, to_send=True)
-    assert outbox.put(make_message("score", "s")) == News(to_write=False, to_send=True)
-    assert outbox.put(alarms={"pump": b"r"}) == News(to_write=True, to_send=False)
-    assert outbox.put() == News(to_write=False, to_send=False)
-    assert Outbox().put(make_message("event", "e"), alarms={"pump": b"r"}) == News(to_write=False, to_send=True)
+def test_what_is_put_wakes_the_threads() -> None:
+    """Every call that puts something calls `notify`."""
+    outbox, n_calls = Outbox(durable=True), 0
+
+    def count() -> None:
+        nonlocal n_calls
+        n_calls += 1
+
+    outbox.notify = count
+    outbox.put(make_message("event", "e"), make_message("alarm", "a"), alarms={"pump": b"r"})
+    outbox.belong(["aegan/hall/pump/alarm"])
+    outbox.repeat_retained()
+    assert n_calls == 3
 
 
 @given(st.lists(st.sampled_from(["event", "score", "alarm", "health"]), max_size=60), st.integers(1, 20))
@@ -111,4 +114,4 @@ def test_the_bound_holds_and_every_loss_is_counted(kinds: list[Kind], n_rows: in
     all_events = [f"{kind}{i}" for i, kind in enumerate(kinds) if kind == "event"]
     kept = [text for text in texts(outbox) if text.startswith("event")]
     assert kept == all_events[len(all_events) - len(kept) :]
-    assert outbox.dropped_total == len(all_events) - len(kept)
+    assert outbox.measure().dropped_total == len(all_events) - len(kept)

@@ -84,7 +84,7 @@ class DeliveryMachine(RuleBasedStateMachine):
     @invariant()
     def all_arrives_in_the_end(self) -> None:
         """Nothing was dropped."""
-        assert self.outbox.dropped_total == 0
+        assert self.outbox.measure().dropped_total == 0
 
     def teardown(self) -> None:
         """After one more connection everything has arrived."""
