@@ -49,7 +49,7 @@ def make_event(sequence: int) -> Event:
 
 def start(folder: Path) -> tuple[Outbox, Writer]:
     """An outbox on its file."""
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, Store(folder / "outbox.sqlite"))
     writer.start()
     return outbox, writer

@@ -1,5 +1,8 @@
 """Messages for an outbox, and the steps of a publisher."""
 
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+
 from aegan_monitor.messages.model import Kind
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message
 from aegan_monitor.outbox.entry import Entry
@@ -15,6 +18,18 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now_s
+
+
+class MemoryOutbox(Outbox):
+    """An outbox whose store has everything at once."""
+
+    def put(self, *messages: Message, alarms: Mapping[str, bytes] = MappingProxyType({})) -> None:
+        super().put(*messages, alarms=alarms)
+        self.written(self.changes())
+
+    def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] = lambda _: True) -> None:
+        super().belong(topics, is_ours)
+        self.written(self.changes())
 
 
 def make_message(kind: Kind, text: str, machine: str = "pump") -> Message:
@@ -46,9 +61,9 @@ def deliver(outbox: Outbox) -> list[str]:
     return found
 
 
-def filled(*messages: Message, **settings: float) -> Outbox:
+def filled(*messages: Message, is_written: bool = True, **settings: float) -> Outbox:
     """An outbox with these messages."""
-    outbox = Outbox(**settings)  # type: ignore[arg-type]
+    outbox = (MemoryOutbox if is_written else Outbox)(**settings)  # type: ignore[arg-type]
     for message in messages:
         outbox.put(message)
     return outbox

@@ -16,7 +16,7 @@ class Entry:
         number: Its place in the order.
         message: What is sent.
         put_s: When it was put, on the outbox's clock.
-        written: The store has written it or has tried, or there is no store.
+        written: The store has written it or has tried, or it is no event.
         state: `kept`: acknowledged, but a broker that restarts may lose it; `parked`: refused permanently.
         acknowledged_s: When a broker acknowledged it first.
     """

@@ -49,12 +49,12 @@ class Counts(NamedTuple):
 class EventQueue:
     """All events of the outbox, and the changes that the store lacks. The outbox calls every method under its lock."""
 
-    def __init__(self, *, durable: bool, max_bytes: int, max_age_s: float, keep_s: float) -> None:
+    def __init__(self, *, max_bytes: int, max_age_s: float, keep_s: float) -> None:
         self.dropped_total = 0
         self.n_bytes = 0
         self.unwritten: dict[int, Entry] = {}
         self.removed: list[int] = []  # that the store still has
-        self._durable, self._max_bytes, self._max_age_s, self._keep_s = durable, max_bytes, max_age_s, keep_s
+        self._max_bytes, self._max_age_s, self._keep_s = max_bytes, max_age_s, keep_s
         self._rows: dict[int, Entry] = {}  # oldest first
         self._queues: dict[str, list[int]] = {}  # numbers of waiting events, one heap a topic; `first` skips the others
         self._kept: deque[Entry] = deque()
@@ -148,5 +148,5 @@ class EventQueue:
         if self._rows.pop(row.number, None) is None:
             return
         self.n_bytes -= row.n_bytes
-        if self.unwritten.pop(row.number, None) is None and self._durable:
+        if self.unwritten.pop(row.number, None) is None:
             self.removed.append(row.number)

@@ -33,23 +33,22 @@ class Outbox:
     def __init__(
         self,
         *,
-        durable: bool = False,
         max_bytes: int = 10_000_000,
         max_age_s: float = 7 * 86_400.0,
         keep_s: float = KEEP_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Store; `durable` means that a writer takes `changes` to a store and calls `written`."""
-        self._durable, self._clock = durable, clock
+        """Store; a writer takes `changes` to a store and calls `written`."""
+        self._clock = clock
         self.notify: Callable[[], object] = lambda: None
         self._lock = threading.Lock()
         self._alarms: dict[str, bytes] = {}  # records by machine
         self._unwritten_alarms: dict[str, bytes] = {}
         self._next_number = 1
-        self._events = EventQueue(durable=durable, max_bytes=max_bytes, max_age_s=max_age_s, keep_s=keep_s)
+        self._events = EventQueue(max_bytes=max_bytes, max_age_s=max_age_s, keep_s=keep_s)
         self._latest = Latest()
         self._backoff = Backoff()
-        self._topics = RetainedTopics(durable=durable)
+        self._topics = RetainedTopics()
         self._flying: dict[int, Entry] = {}
 
     @property
@@ -82,12 +81,11 @@ class Outbox:
         """Add messages, and new records of alarms, which are written in the same transaction. Never blocks, never raises."""
         with self._lock:
             self._alarms.update(alarms)
-            if self._durable:
-                self._unwritten_alarms.update(alarms)
+            self._unwritten_alarms.update(alarms)
             for message in messages:
                 row = self._make_row(message)
                 if row.is_event:
-                    row.written = not self._durable
+                    row.written = False
                     self._events.add(row)
                     self._events.tidy(self._clock())
                 else:

@@ -14,10 +14,9 @@ class RetainedTopics:
         known: The topics.
     """
 
-    def __init__(self, *, durable: bool) -> None:
+    def __init__(self) -> None:
         self.known: frozenset[str] = frozenset()
         self._stored: frozenset[str] = frozenset()  # what the store has, or could not write
-        self._durable = durable
         self._belonging: frozenset[str] | None = None  # None: not known yet
         self._is_ours: Callable[[str], bool] = lambda _: True
 
@@ -40,7 +39,7 @@ class RetainedTopics:
 
     def changes(self) -> frozenset[str] | None:
         """All topics if the store has others, else None; call `written` afterwards."""
-        return self.known if self._durable and self.known != self._stored else None
+        return self.known if self.known != self._stored else None
 
     def written(self, topics: frozenset[str] | None) -> None:
         """The store has written these, or could not."""
@@ -48,7 +47,7 @@ class RetainedTopics:
 
     def is_unwritten(self, topic: str) -> bool:
         """Nothing may be sent on the topic yet: after a kill, the next run could not clear it."""
-        return self._durable and topic in self.known and topic not in self._stored
+        return topic in self.known and topic not in self._stored
 
     def _clear(self) -> list[Message]:
         """Messages that clear what does not belong. Discovery is first: its subscribers then do not see the states emptied."""

@@ -69,7 +69,6 @@ class Monitor:
         self._reloader = Reloader(lambda before: build(read_again() if read_again else config, capture, before, make_sessions))
         self._answer_path = find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
         self._outbox = Outbox(
-            durable=True,
             max_bytes=round(config.outbox.max_mb * 1e6),
             max_age_s=config.outbox.max_age_h * 3600,
             keep_s=KEEP_S + NOTICE_KEEPALIVES * config.mqtt.keepalive_s,  # the end of a connection is noticed so late at most

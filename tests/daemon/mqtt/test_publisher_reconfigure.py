@@ -12,8 +12,8 @@ from aegan_monitor.messages.topics import Message, Topics
 from aegan_monitor.mqtt.connection import ConnectionSettings
 from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.mqtt.publisher import MqttPublisher
-from aegan_monitor.outbox.outbox import Outbox
 from broker import Mosquitto, Received, Subscriber, find_free_port, wait_until
+from outbox_messages import MemoryOutbox
 
 pytestmark = pytest.mark.broker
 
@@ -66,7 +66,7 @@ def is_event(number: int) -> Callable[[Received], bool]:
 def test_a_clean_hand_over(brokers: tuple[Mosquitto, Mosquitto]) -> None:
     """Each broker receives the events of its time, `online` and `offline`, and no last will."""
     old, new = brokers
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     publisher = MqttPublisher(at(old.port), outbox, retry_s=RETRY_S)
     with Subscriber(old.port) as at_old, Subscriber(new.port) as at_new:
         publisher.start()
@@ -88,7 +88,7 @@ def test_a_clean_hand_over(brokers: tuple[Mosquitto, Mosquitto]) -> None:
 
 def test_away_from_a_broker_that_is_down(brokers: tuple[Mosquitto, Mosquitto]) -> None:
     """Events that a dead broker never took reach the next broker, also after two handovers in a row."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     publisher = MqttPublisher(at(find_free_port()), outbox, retry_s=RETRY_S)
     with Subscriber(brokers[1].port) as at_new:
         publisher.start()

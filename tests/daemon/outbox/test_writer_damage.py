@@ -17,7 +17,7 @@ def test_a_damaged_file_is_set_aside_at_start(tmp_path: Path, caplog: pytest.Log
     """A damaged file is renamed at the start, its new name is logged, and a new file is used."""
     path = tmp_path / "o.sqlite"
     path.write_bytes(b"not a database at all" * 100)
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, Store(path), wall_clock=lambda: CLOCK_SET_FROM_S)
     writer.start()
     put(outbox, writer, "e0")
@@ -32,7 +32,7 @@ def test_a_damaged_file_that_cannot_be_set_aside_ends_nothing(tmp_path: Path, ca
     """If a damaged file cannot be renamed, events are sent from memory until the file has gone."""
     path = tmp_path / f"{'o' * 235}.sqlite"  # a longer name is none
     path.write_bytes(b"not a database at all" * 100)
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, Store(path), retry_s=0.05)
     writer.start()
     told = f"{path}: damaged (file is not a database), and cannot be set aside (File name too long)"
@@ -69,7 +69,7 @@ def test_damage_that_a_write_finds_is_over_when_another_file_has_all(tmp_path: P
                 raise DamagedStoreError(f"{self.path}: damaged (flash)")
             super().write(*arguments, **more)  # type: ignore[arg-type]
 
-    path, clock, outbox = tmp_path / "o.sqlite", Clock(), Outbox(durable=True)
+    path, clock, outbox = tmp_path / "o.sqlite", Clock(), Outbox()
     writer = Writer(outbox, WornStore(path), clock=clock)
     writer.start()
     put(outbox, writer, "e0")
@@ -94,7 +94,7 @@ def test_a_disk_that_spoils_whatever_is_written_ends_nothing(tmp_path: Path) -> 
             raise DamagedStoreError(f"{self.path}: damaged (flash)")
 
     store, clock = SpoilingStore(tmp_path / "o.sqlite"), Clock()
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, store, clock=clock)
     writer.start()
     assert writer.problem == f"{store.path}: damaged (flash)"

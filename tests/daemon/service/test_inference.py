@@ -93,7 +93,7 @@ class HeardOutbox(Outbox):
     """An outbox that keeps what is published, by machine."""
 
     def __init__(self) -> None:
-        super().__init__(durable=True)
+        super().__init__()
         self.scores: dict[str, list[Score]] = {"pump": [], "fan": []}
         self.sensors: dict[str, list[Sensor]] = {"pump": [], "fan": []}
 

@@ -27,6 +27,7 @@ from aegan_monitor.service.runtime import Line
 from aegan_monitor.service.worker import Worker
 from aegan_monitor.types import Block
 from fakes import ScriptedCapture
+from outbox_messages import MemoryOutbox
 from story import LOUD, SamplePipeline, open_demo
 
 TOPICS = Topics("aegan", "hall")
@@ -74,7 +75,7 @@ class Runs:
 
     def start(self, wanted: Iterable[str]) -> None:
         """Start a run; unwritten messages of the previous run are lost."""
-        self.outbox, self.lines = Outbox(durable=True), {}
+        self.outbox, self.lines = Outbox(), {}
         self.outbox.notify = self.count_wake
         self.outbox.restore([], self.alarms)
         self.worker = Worker(TOPICS, self.outbox, self.commands, lambda: 0.0, lambda: 0.0)
@@ -226,7 +227,7 @@ def test_sound_and_commands_wake_the_worker() -> None:
 def test_the_watchdog_is_fed_while_each_machine_decides_or_reports_a_fault_in_time(turns: list[tuple[float, str, str]]) -> None:
     """No machine counts for another; one that a reload has removed is not expected any more."""
     now_s = 0.0
-    worker = Worker(TOPICS, Outbox(), CommandQueue(), lambda: now_s, lambda: 0.0)
+    worker = Worker(TOPICS, MemoryOutbox(), CommandQueue(), lambda: now_s, lambda: 0.0)
     lines = {name: make_line(name) for name in NAMES[:2]}
     for line in lines.values():
         worker.begin(line)
