@@ -48,7 +48,7 @@ class ScoreId:
         """The score of a clip; larger is more abnormal. `sum` is the mean times `n_segments`, the segments in a clip of a stream."""
         if self.graph is None:
             distance, place = BASELINES[self.kind]
-            return distance(evidence.bands, place, reference)
+            return distance(reference.bands[place], evidence.bands[place])
         if self.graph == "embedding":
             return DISTANCES[self.kind](evidence.outputs.embedding.mean(axis=0, dtype=np.float64), reference)
         field, column = ERRORS[self.kind]
