@@ -70,10 +70,36 @@ class Endpoint:
     def make_tls_context(self) -> ssl.SSLContext | None:
         """Context for one connection, from the files as they are now: a renewed certificate needs no restart.
 
+        TLS 1.2 or newer, with the broker's certificate verified unless `verify` is false; None without TLS.
+
         Raises:
             ConfigError: A file cannot be read, or has other content than expected.
         """
-        return None if self.tls is None else make_tls_context(self.tls)
+        if (tls := self.tls) is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if not tls.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if tls.ca_file is None:
+            context.load_default_certs()
+        else:
+            try:
+                context.load_verify_locations(tls.ca_file)
+            except OSError as error:  # an SSLError is one
+                raise ConfigError(
+                    f"mqtt.tls.ca_file: {tls.ca_file}: expected certificates in PEM, found: {_describe_file(error)}"
+                ) from error
+        if tls.certificate_file is not None:
+            try:
+                context.load_cert_chain(tls.certificate_file, tls.key_file, password=lambda: b"")  # without it OpenSSL asks on the terminal
+            except OSError as error:
+                raise ConfigError(
+                    f"mqtt.tls.certificate_file: {tls.certificate_file}: expected a certificate in PEM and its key in "
+                    f"{tls.key_file or 'the same file'}, without a passphrase, found: {_describe_file(error)}"
+                ) from error
+        return context
 
 
 def make_endpoint(mqtt: MqttConfig, node: str) -> Endpoint:
@@ -129,35 +155,6 @@ def read_line(key: str, path: Path) -> str:
         raise ConfigError(f"{key}: {path}: expected UTF-8, found byte 0x{error.object[error.start]:02x}; save the file as UTF-8") from error
     except OSError as error:
         raise ConfigError(f"{key}: {path}: cannot be read ({type(error).__name__}); check path and permissions") from error
-
-
-def make_tls_context(tls: TlsConfig) -> ssl.SSLContext:
-    """TLS 1.2 or newer, with the broker's certificate verified unless `verify` is false.
-
-    Raises:
-        ConfigError: A file cannot be read, or has other content than expected.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if tls.ca_file is None:
-        context.load_default_certs()
-    else:
-        try:
-            context.load_verify_locations(tls.ca_file)
-        except OSError as error:  # an SSLError is one
-            raise ConfigError(f"mqtt.tls.ca_file: {tls.ca_file}: expected certificates in PEM, found: {_describe_file(error)}") from error
-    if tls.certificate_file is not None:
-        try:
-            context.load_cert_chain(tls.certificate_file, tls.key_file, password=lambda: b"")  # without it OpenSSL asks on the terminal
-        except OSError as error:
-            raise ConfigError(
-                f"mqtt.tls.certificate_file: {tls.certificate_file}: expected a certificate in PEM and its key in "
-                f"{tls.key_file or 'the same file'}, without a passphrase, found: {_describe_file(error)}"
-            ) from error
-    return context
 
 
 def explain(error: Exception, endpoint: Endpoint) -> str:
