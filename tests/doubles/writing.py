@@ -30,4 +30,4 @@ def read(path: Path) -> list[str]:
     store = Store(path)
     found = store.open()
     store.close()
-    return [event.message.payload.decode() for event in found.events]
+    return [event.message.payload.decode() for event in found.added]

@@ -11,7 +11,7 @@ from aegan_monitor.outbox.entry import Entry
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the store lacks.
+    """What the store lacks, or what it holds.
 
     Attributes:
         added: Events.

@@ -129,10 +129,10 @@ class Writer:
             return
         self._is_loaded = True
         now_s, wall_s = self._clock(), self._wall_clock()
-        events = [replace(row, put_s=now_s - elapsed_s(row.put_s, wall_s)) for row in found.events]
-        self._outbox.restore(events, found.alarms, found.topics)
-        if found.events:
-            log.info("%s: %d event(s) of an earlier run, which the broker may not have", self._store.path, len(found.events))
+        events = [replace(row, put_s=now_s - elapsed_s(row.put_s, wall_s)) for row in found.added]
+        self._outbox.restore(events, found.alarms, found.topics or ())
+        if events:
+            log.info("%s: %d event(s) of an earlier run, which the broker may not have", self._store.path, len(events))
 
     def _set_aside(self, error: DamagedStoreError) -> None:
         """Rename the damaged file; StoreError if that fails."""

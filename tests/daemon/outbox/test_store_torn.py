@@ -38,7 +38,7 @@ def read(path: Path) -> State:
         found = store.open()
     finally:
         store.close()
-    return {event.number: event.message.payload for event in found.events}, found.alarms.get("pump", b"")
+    return {event.number: event.message.payload for event in found.added}, found.alarms.get("pump", b"")
 
 
 def write_history(path: Path, rng: random.Random) -> list[Moment]:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.clock import CLOCK_SET_FROM_S
+from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.outbox import Outbox
-from aegan_monitor.outbox.store import DamagedStoreError, Store, Stored
+from aegan_monitor.outbox.store import DamagedStoreError, Store
 from aegan_monitor.outbox.writer import RETRY_S, Writer
 from broker import wait_until
 from outbox_messages import Clock, deliver
@@ -55,7 +56,7 @@ def test_damage_that_a_write_finds_is_over_when_another_file_has_all(tmp_path: P
 
         n_left = 2
 
-        def open(self) -> Stored:
+        def open(self) -> Changes:
             """Open, or find damage after the failed write."""
             if self.n_left == 1:
                 self.n_left = 0
@@ -89,7 +90,7 @@ def test_a_disk_that_spoils_whatever_is_written_ends_nothing(tmp_path: Path) -> 
 
         n_opened = 0
 
-        def open(self) -> Stored:
+        def open(self) -> Changes:
             self.n_opened += 1
             raise DamagedStoreError(f"{self.path}: damaged (flash)")
 
