@@ -89,16 +89,6 @@ class Machine:
         """The alarm now."""
         return self._judge.record
 
-    @property
-    def state(self) -> payloads.AlarmState:
-        """The alarm's process state."""
-        return self.record.process
-
-    @property
-    def active(self) -> bool:
-        """The alarm is announced and not shelved."""
-        return self.record.active
-
     def begin(self, time: datetime, now_s: float, record: AlarmRecord) -> list[Payload]:
         """Take over the record of an earlier run or configuration; the state before the first decision.
 
@@ -199,7 +189,7 @@ class Machine:
             threshold=decision.threshold,
             exceeded=decision.exceeded,
             level_dbfs=clip.level_dbfs,
-            state=self.state,
+            state=self.record.process,
         )
         return [self.last_score, *found]
 

@@ -31,6 +31,14 @@ class Reading(NamedTuple):
     score: payloads.Score | None
 
 
+class Snapshot(NamedTuple):
+    """All figures of one moment; `readings` by the machine's name."""
+
+    health: payloads.Health
+    connected: bool
+    readings: dict[str, Reading]
+
+
 class Coverage:
     """Remembers how much of one machine's time was scored, for a day; any thread may use it."""
 
@@ -73,12 +81,12 @@ class HealthReport:
         self._started_s = time.monotonic()
         self._coverages: dict[Line, Coverage] = {}
 
-    def make(self, now: datetime) -> payloads.Health:
-        """The payload of the health topic."""
+    def read(self, now: datetime) -> Snapshot:
+        """The payload of the health topic, and what else the metrics show."""
         lines, now_s = self._lines(), time.monotonic()
         self._coverages = coverages = {line: self._coverages.get(line) or Coverage(line.made_s) for line in lines}
         counts = self._outbox.measure()
-        return payloads.Health(
+        health = payloads.Health(
             time=now,
             version=__version__,
             uptime_s=round(now_s - self._started_s, 3),
@@ -97,21 +105,13 @@ class HealthReport:
             broker_problem=self._publisher.problem,
             rss_bytes=resident_bytes(),
         )
-
-    def readings(self) -> dict[str, Reading]:
-        """One for each machine, by name."""
-        return {line.machine.name: _read(line) for line in self._lines()}
-
-    @property
-    def connected(self) -> bool:
-        """Whether the broker has accepted the connection and it has not ended."""
-        return self._publisher.connected
+        return Snapshot(health, self._publisher.connected, {line.machine.name: _read(line) for line in lines})
 
     def describe(self) -> str:
         """One line for `systemctl status`."""
         lines = self._lines()
         states = ", ".join(describe_state(line.machine, line.sensor()) for line in lines)
-        broker = "connected" if self.connected else self._publisher.problem or "not connected yet"
+        broker = "connected" if self._publisher.connected else self._publisher.problem or "not connected yet"
         disk = f"; outbox: {self._writer.problem}" if self._writer.problem else ""
         reload = f"; reload failed, the configuration from before is in use: {self._reloader.problem}" if self._reloader.problem else ""
         return f"{states}; inference on {_provider(lines)}; broker: {broker}{disk}{reload}"
@@ -119,9 +119,9 @@ class HealthReport:
 
 def describe_state(machine: Machine, sensor: SensorState) -> str:
     """Alarm state of the machine; only the sensor fault while there is one and no alarm is active."""
-    if sensor.state != "ok" and not machine.active:
+    if sensor.state != "ok" and not machine.record.active:
         return f"{machine.name}: sensor {sensor.state}"
-    return f"{machine.name} {machine.state} (sensor {sensor.state})"
+    return f"{machine.name} {machine.record.process} (sensor {sensor.state})"
 
 
 def _provider(lines: Sequence[Line]) -> str:
@@ -129,14 +129,14 @@ def _provider(lines: Sequence[Line]) -> str:
 
 
 def _machine_health(line: Line, now_s: float, coverage: Coverage) -> payloads.MachineHealth:
-    deviation_ppm = line.supervisor.rate_deviation_ppm
+    deviation_ppm, record = line.supervisor.rate_deviation_ppm, line.machine.record
     coverage.add(now_s, _scored_s(line))
     last_hour, last_day = (coverage.percent(now_s, _scored_s(line), window_s) for window_s in (3600.0, LONGEST_S))
     return payloads.MachineHealth(
-        state=line.machine.state,
-        active=line.machine.active,
-        acknowledged=line.machine.active and line.machine.record.acknowledged,
-        shelved=line.machine.record.shelved,
+        state=record.process,
+        active=record.active,
+        acknowledged=record.active and record.acknowledged,
+        shelved=record.shelved,
         sensor=line.sensor().state,
         coverage_percent=round(min(100.0, 100 * _scored_s(line) / max(now_s - line.made_s, 1e-3)), 2),
         coverage_1h_percent=last_hour,

@@ -87,7 +87,7 @@ class Monitor:
         interval_s = watchdog_interval_s(os.environ, os.getpid())
         self._feed_every_s = None if interval_s is None else interval_s / FEEDS
         metrics = config.metrics
-        self._metrics = None if metrics.port is None else MetricsServer(metrics.host, metrics.port, self._health)
+        self._metrics = None if metrics.port is None else MetricsServer(metrics.host, metrics.port, self._health.read)
 
     def stop(self) -> None:
         """Ask `run` to end; safe in a signal handler."""
@@ -222,7 +222,7 @@ class Monitor:
         return settings, (min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s)
 
     def _publish_health(self) -> None:
-        self._outbox.put(self._topics.message(self._health.make(now())))
+        self._outbox.put(self._topics.message(self._health.read(now()).health))
 
     def _wake(self) -> None:
         """Wake the threads that take from the outbox."""

@@ -68,7 +68,7 @@ class Runs:
 
     def __init__(self) -> None:
         self.alarms: dict[str, bytes] = {}  # on the disk
-        self.n_wakes = 0
+        self.wakes: list[None] = []
         self.events: list[tuple[str, Event]] = []
         self.lines: dict[str, Line] = {}
         self.commands = CommandQueue()
@@ -76,14 +76,10 @@ class Runs:
     def start(self, wanted: Iterable[str]) -> None:
         """Start a run; unwritten messages of the previous run are lost."""
         self.outbox, self.lines = Outbox(), {}
-        self.outbox.notify = self.count_wake
+        self.outbox.notify = lambda: self.wakes.append(None)
         self.outbox.restore([], self.alarms)
         self.worker = Worker(TOPICS, self.outbox, self.commands, lambda: 0.0, lambda: 0.0)
         self.reload(set(wanted))
-
-    def count_wake(self) -> None:
-        """The outbox has something for its threads."""
-        self.n_wakes += 1
 
     def reload(self, wanted: set[str], replaced: Iterable[str] = (), basis: str = "basis") -> None:
         """Replace the machines as the monitor does."""
@@ -198,13 +194,13 @@ def test_only_news_wakes_the_outbox_threads() -> None:
     runs = Runs()
     runs.start({"pump"})
     runs.hear(())
-    runs.n_wakes = 0
+    runs.wakes.clear()
     for _ in range(20):
         runs.worker.turn(runs.lines["pump"])
         runs.worker.obey(runs.lines.values(), "")
-    assert runs.n_wakes == 0
+    assert runs.wakes == []
     runs.hear(())
-    assert runs.n_wakes == 1
+    assert runs.wakes == [None]
 
 
 def test_sound_and_commands_wake_the_worker() -> None:
