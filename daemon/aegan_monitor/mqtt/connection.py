@@ -22,6 +22,7 @@ from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.outbox import Outbox
 
+FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
 MAX_IN_FLIGHT = 16  # brokers allow at least 20; other messages wait in the outbox
 NOTICE_KEEPALIVES = 2.0  # paho sends a PINGREQ after one, and ends the connection after another
 UNACKNOWLEDGED_KEEPALIVES = 1.5
@@ -37,6 +38,7 @@ class ConnectionSettings:
 
     Attributes:
         listeners: Functions that take what others publish, by topic filter.
+        retry_s: The wait before another attempt grows from the first to the second, with jitter; a settled connection resets it.
         settled_s: Age at which a connection counts as stable.
         answer_timeout_s: Limit for each of: the TCP connection, the CONNACK, and the acknowledgement of retained messages before `online`.
         repeat_s: Until an `online` that was refused is sent again.
@@ -48,6 +50,7 @@ class ConnectionSettings:
     topics: Topics
     listeners: Mapping[str, Listener] = field(default_factory=dict)
     keepalive_s: int = 30
+    retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S)
     settled_s: float = 10.0
     answer_timeout_s: float = 5.0
     repeat_s: float = FIRST_RETRIAL_S

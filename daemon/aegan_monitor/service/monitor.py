@@ -11,8 +11,8 @@ from aegan_monitor.clock import now, since_boot_s
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig
 from aegan_monitor.homeassistant.birth import Birth, list_birth_topics
 from aegan_monitor.messages.topics import Topics
-from aegan_monitor.mqtt.connection import NOTICE_KEEPALIVES, ConnectionSettings
-from aegan_monitor.mqtt.publisher import FIRST_RETRY_S, MqttPublisher
+from aegan_monitor.mqtt.connection import FIRST_RETRY_S, NOTICE_KEEPALIVES, ConnectionSettings
+from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.outbox.outbox import KEEP_S, Outbox
 from aegan_monitor.outbox.store import Store, find_path
 from aegan_monitor.outbox.writer import Writer
@@ -77,8 +77,7 @@ class Monitor:
         self._commands.configure(config.mqtt.commands, [machine.name for machine in config.machines])
         self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock)
         self._birth = Birth()
-        settings, retry_s = self._find_connection(self._setup)
-        self._publisher = MqttPublisher(settings, self._outbox, retry_s=retry_s)
+        self._publisher = MqttPublisher(self._find_connection(self._setup), self._outbox)
         path = find_path(config.outbox.path, config.node, os.environ)
         self._writer = Writer(self._outbox, Store(path), self._publisher.flush)
         self._outbox.notify = self._wake
@@ -206,20 +205,23 @@ class Monitor:
             self._worker.begin(line)
             self._worker.listen(line)
         if not setup.has_broker_of(before):
-            settings, retry_s = self._find_connection(setup)
-            self._publisher.reconfigure(settings, retry_s=retry_s)
+            self._publisher.reconfigure(self._find_connection(setup))
         logging.getLogger().setLevel(setup.config.log_level.upper())
         log.info("reloaded: %s", setup.describe_changes(before))
 
-    def _find_connection(self, setup: Setup) -> tuple[ConnectionSettings, tuple[float, float]]:
+    def _find_connection(self, setup: Setup) -> ConnectionSettings:
         mqtt, home_assistant = setup.config.mqtt, setup.config.home_assistant
         listeners = {self._topics.name("command", "+"): self._commands.hear} if mqtt.commands.enabled else {}
         if home_assistant.discovery:
             listeners |= dict.fromkeys(list_birth_topics(home_assistant.prefix), self._birth.hear)
-        settings = ConnectionSettings(
-            endpoint=setup.connection, protocol=mqtt.protocol, topics=self._topics, listeners=listeners, keepalive_s=mqtt.keepalive_s
+        return ConnectionSettings(
+            endpoint=setup.connection,
+            protocol=mqtt.protocol,
+            topics=self._topics,
+            listeners=listeners,
+            keepalive_s=mqtt.keepalive_s,
+            retry_s=(min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s),
         )
-        return settings, (min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s)
 
     def _publish_health(self) -> None:
         self._outbox.put(self._topics.message(self._health.read(now()).health))

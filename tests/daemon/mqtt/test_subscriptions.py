@@ -44,10 +44,11 @@ def listening(
         protocol=protocol,
         topics=Topics("aegan", "hall"),
         listeners=listeners,
+        retry_s=(0.05, 0.2),
         answer_timeout_s=STEP_DEADLINE_S,
         clock=clock,
     )
-    publisher = MqttPublisher(settings, MemoryOutbox(), retry_s=(0.05, 0.2))
+    publisher = MqttPublisher(settings, MemoryOutbox())
     publisher.start()
     try:
         yield publisher
