@@ -38,9 +38,15 @@ def make_message(kind: Kind, text: str, machine: str = "pump") -> Message:
     return Message(f"aegan/hall/{machine}/{kind}", text.encode(), qos, retained, kind)
 
 
+def pending(outbox: Outbox) -> list[Message]:
+    """All messages that are not in flight and not acknowledged, oldest first, whether they may go out now or not."""
+    rows = [*(row for row in outbox._events if row.state == "waiting"), *outbox._latest.waiting()]
+    return [row.message for row in sorted(rows, key=lambda row: row.number)]
+
+
 def texts(outbox: Outbox) -> list[str]:
     """The waiting payloads, in order."""
-    return [message.payload.decode() for message in outbox.pending()]
+    return [message.payload.decode() for message in pending(outbox)]
 
 
 def take(outbox: Outbox) -> Entry:

@@ -14,9 +14,7 @@ class Entry:
 
     Attributes:
         number: Its place in the order.
-        message: What is sent.
         put_s: When it was put, on the outbox's clock.
-        written: The store has written it or has tried, or it is no event.
         state: `kept`: acknowledged, but a broker that restarts may lose it; `parked`: refused permanently.
         acknowledged_s: When a broker acknowledged it first.
     """
@@ -24,7 +22,6 @@ class Entry:
     number: int
     message: Message
     put_s: float
-    written: bool = True
     state: Literal["waiting", "flying", "kept", "parked"] = "waiting"
     acknowledged_s: float | None = None
 

@@ -3,7 +3,7 @@
 import heapq
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from aegan_monitor.outbox.entry import Entry
@@ -11,14 +11,7 @@ from aegan_monitor.outbox.entry import Entry
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the store lacks, or what it holds.
-
-    Attributes:
-        added: Events.
-        removed: Numbers of events.
-        alarms: Records by machine.
-        topics: All retained topics; None if the store has them.
-    """
+    """What the store lacks, or what it holds: events, numbers of events, alarm records by machine, retained topics (None: no change)."""
 
     added: list[Entry] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
@@ -71,8 +64,6 @@ class EventQueue:
         """Add a new event, or one that was restored from the store."""
         self._rows[row.number] = row
         self.n_bytes += row.n_bytes
-        if not row.written:
-            self.unwritten[row.number] = row
         self.wait(row)
 
     def restore(self, rows: list[Entry]) -> None:
@@ -116,20 +107,18 @@ class EventQueue:
 
     def written(self, row: Entry) -> None:
         """The store has written the event, or has tried."""
-        if waiting := self.unwritten.pop(row.number, None):
-            waiting.written = True
-        else:  # it was removed while it was written
+        if self.unwritten.pop(row.number, None) is None:  # it was removed while it was written
             self.removed.append(row.number)
 
     def changes(self) -> tuple[list[Entry], list[int]]:
         """Events to write, and numbers to remove; call `written` afterwards."""
         removed, self.removed = self.removed, []
-        return [replace(row) for row in self.unwritten.values()], removed
+        return list(self.unwritten.values()), removed
 
-    def copies(self) -> list[Entry]:
-        """Copies of all events, for a new store."""
+    def take_all(self) -> list[Entry]:
+        """All events, for a new store."""
         self.removed.clear()
-        return [replace(row) for row in self]
+        return list(self)
 
     def tidy(self, now_s: float) -> None:
         """Remove events that were kept long enough or waited too long, and the oldest ones over the size limit."""

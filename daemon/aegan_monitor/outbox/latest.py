@@ -49,22 +49,23 @@ class Latest:
         self._unanswered = set(self._retained)
         self._backoff.reset()
 
-    def clear(self, row: Entry) -> bool:
-        """Note that the broker has acknowledged an empty message, which is not repeated. Returns whether it was the newest of its topic."""
-        if is_newest := row in self:
-            del self._retained[row.message.topic]
-        return is_newest
-
     def forget(self, row: Entry) -> None:
         """Remove a finished row; nothing happens if a newer one has replaced it."""
         if row in self:
             del self._rows[_place(row)]
             self._unanswered.discard(row.message.topic)
 
-    def take(self, row: Entry) -> None:
-        """Note that the broker has acknowledged the row, so refused messages of the same place may be sent."""
+    def take(self, row: Entry) -> bool:
+        """Note that the broker has acknowledged the row, so refused messages of the same place may be sent.
+
+        Returns whether it was empty and the newest of its topic, which is not repeated then.
+        """
         self._backoff.accepted(row.message.place)
+        is_cleared = not row.message.payload and row in self
+        if is_cleared:
+            del self._retained[row.message.topic]
         self.forget(row)
+        return is_cleared
 
     def refuse(self, row: Entry, now_s: float, *, for_good: bool) -> None:
         """Note a refusal. A retained message is sent again after a wait, unless `for_good`; any other is dropped."""

@@ -85,8 +85,8 @@ class Outbox:
             for message in messages:
                 row = self._make_row(message)
                 if row.is_event:
-                    row.written = False
                     self._events.add(row)
+                    self._events.unwritten[row.number] = row
                     self._events.tidy(self._clock())
                 else:
                     self._latest.put(row)
@@ -126,12 +126,6 @@ class Outbox:
             candidates += [row for row in self._latest.waiting() if not self._is_held(row, now_s)]
             return min(candidates, key=lambda row: row.number, default=None)
 
-    def pending(self) -> list[Message]:
-        """All messages that are not in flight and not acknowledged, oldest first, whether they may go out now or not."""
-        with self._lock:
-            rows = [*(row for row in self._events if row.state == "waiting"), *self._latest.waiting()]
-            return [row.message for row in sorted(rows, key=lambda row: row.number)]
-
     def sent(self, row: Entry) -> None:
         """Note that the row was sent. At QoS 0 it is finished, at QoS 1 it waits for the answer."""
         with self._lock:
@@ -146,9 +140,14 @@ class Outbox:
     def acknowledged(self, number: int) -> None:
         """Note that the broker has acknowledged the row."""
         with self._lock:
-            if row := self._land(number):
+            row = self._flying.pop(number, None)
+            if row is None:
+                return
+            if row.is_event:
                 self._backoff.accepted(row.message.topic)
                 self._events.keep(row, self._clock())
+            elif self._latest.take(row):
+                self._topics.cleared(row.message.topic)
 
     def refused(self, number: int, *, for_good: bool) -> None:
         """Note that the broker has refused the row: for some time (then no event of its topic is sent), or `for_good`."""
@@ -199,7 +198,7 @@ class Outbox:
     def everything(self) -> Changes:
         """The content for a new store."""
         with self._lock:
-            return Changes(self._events.copies(), [], dict(self._alarms), self._topics.known)
+            return Changes(self._events.take_all(), [], dict(self._alarms), self._topics.known)
 
     def _put_latest(self, messages: list[Message]) -> None:
         for message in messages:
@@ -209,19 +208,9 @@ class Outbox:
         self._next_number += 1
         return Entry(self._next_number - 1, message, self._clock())
 
-    def _land(self, number: int) -> Entry | None:
-        """The event that was in flight; of any other kind the answer is the end: a state is retained, and repeated."""
-        row = self._flying.pop(number, None)
-        if row is None or row.is_event:
-            return row
-        if not row.message.payload and self._latest.clear(row):
-            self._topics.cleared(row.message.topic)
-        self._latest.take(row)
-        return None
-
     def _next_event(self, topic: str, now_s: float) -> Entry | None:
         row = self._events.first(topic)
-        return row if row and row.written and self._backoff.is_free(topic, now_s) else None
+        return row if row and row.number not in self._events.unwritten and self._backoff.is_free(topic, now_s) else None
 
     def _is_held(self, row: Entry, now_s: float) -> bool:
         """A state or result waits for the earlier events of its machine, as long as those can be sent."""

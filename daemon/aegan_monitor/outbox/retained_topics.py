@@ -8,11 +8,7 @@ from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message, Topics
 
 
 class RetainedTopics:
-    """All topics that were published and are not cleared yet. The outbox calls every method under its lock.
-
-    Attributes:
-        known: The topics.
-    """
+    """All topics that were published and are not cleared yet (`known`). The outbox calls every method under its lock."""
 
     def __init__(self) -> None:
         self.known: frozenset[str] = frozenset()

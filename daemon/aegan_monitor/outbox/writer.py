@@ -16,7 +16,6 @@ from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store,
 log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
-STRANGE = "please report this"
 TURN_S = 1.0  # longest delay until delivered events are removed from the store
 
 
@@ -147,7 +146,7 @@ class Writer:
         self._is_stale = True
         self._retry_at_s = self._clock() + self._retry_s
         is_strange = not isinstance(error, PublishError)
-        problem = f"{self._store.path}: {STRANGE} ({type(error).__name__}: {error})" if is_strange else str(error)
+        problem = f"{self._store.path}: please report this ({type(error).__name__}: {error})" if is_strange else str(error)
         if self.problem != problem:
             self.problem = problem
             log.error(

@@ -13,7 +13,7 @@ from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages.payloads import Event, Score
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.types import Block, FloatArray, Run, SegmentOutputs
-from outbox_messages import MemoryOutbox
+from outbox_messages import MemoryOutbox, pending
 from story import HOP_S, NOW, Story, open_demo
 
 RATE_HZ, BLOCK = 16_000, 8_192
@@ -190,7 +190,7 @@ def test_a_full_outbox() -> None:
     for number in range(100):
         outbox.put(Message("aegan/hall/pump/event", b"%d" % number, 1, False, "event"))
     outbox.put(Message("aegan/hall/pump/alarm", b"active", 1, True, "alarm"))
-    waiting = [message.payload for message in outbox.pending()]
+    waiting = [message.payload for message in pending(outbox)]
     assert waiting[-2:] == [b"99", b"active"]
     assert outbox.measure().dropped_total == 100 - (len(waiting) - 1) > 0
 

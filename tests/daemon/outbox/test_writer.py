@@ -14,7 +14,7 @@ from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.outbox.store import HeldStoreError, Store
 from aegan_monitor.outbox.writer import RETRY_S, Writer
 from broker import wait_until
-from outbox_messages import Clock, deliver
+from outbox_messages import Clock, deliver, pending
 from writing import LARGE, put, read
 
 
@@ -35,7 +35,7 @@ def test_events_come_back_after_a_restart(tmp_path: Path) -> None:
     again = Outbox()
     writer = Writer(again, Store(path))
     writer.start()
-    assert ([message.payload for message in again.pending()], again.alarms) == ([b"e1", b"e2"], {"pump": b"e2"})
+    assert ([message.payload for message in pending(again)], again.alarms) == ([b"e1", b"e2"], {"pump": b"e2"})
     assert again.next() is not None  # they are written
     put(again, writer, "e3")
     writer.stop()
@@ -87,7 +87,7 @@ def test_a_folder_that_comes_late_has_its_events_sent_first(tmp_path: Path) -> N
     (tmp_path / "disk").unlink()
     (tmp_path / "elsewhere").rename(tmp_path / "disk")
     wait_until(lambda: writer.problem == "", "the file")
-    assert [message.payload for message in outbox.pending()] == [b"old", b"new"]
+    assert [message.payload for message in pending(outbox)] == [b"old", b"new"]
     writer.stop()
     assert read(path) == ["old", "new"]
 
@@ -181,4 +181,4 @@ def test_age_counts_over_a_restart_where_the_clock_can_be_trusted(tmp_path: Path
         if clock == put_at:
             put(outbox, writer, "e0")
         writer.stop()
-    assert bool(outbox.pending()) == kept
+    assert bool(pending(outbox)) == kept
