@@ -21,14 +21,8 @@ def make_event(
 ) -> tuple[payloads.Event, AlarmRecord]:
     """The event of a transition, and the record with its number and id.
 
-    Args:
-        transition: One that has an event.
-        cause: One short sentence for people.
-        time: Wall time of the event.
-        new_id: Makes an id.
-        score_id: The score that decides.
-        sample: Index of the sample at which it happened; 0 where none was heard.
-        active_s: How long the alarm was active, if it was raised in this run; None takes the two times of the wall clock.
+    `sample` is 0 where none was heard. `active_s` is how long the alarm was active, if it was raised in this run; None takes the two
+    times of the wall clock.
     """
     before, after, kind = transition
     if kind is None:

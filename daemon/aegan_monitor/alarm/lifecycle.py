@@ -32,11 +32,8 @@ class AlarmRecord:
         event_ids: Events of the present alarm; the first is its `raised` and names the alarm.
         shelved_until: End of the shelf by the wall clock, for people and for a restart.
         shelf_left_s: What was left of the shelf when the record was stored; see `shelf_left_s`.
-        sequence: Number of the last event.
-        event_id: Id of the last event.
-        score: Score of the last decision.
-        threshold: Its threshold.
-        measured_at: When the last decision fell.
+        sequence, event_id: Number and id of the last event.
+        score, threshold, measured_at: Of the last decision.
         basis: What judges: digest of the bundle, score and threshold settings. Empty if unknown.
     """
 

@@ -44,7 +44,7 @@ class Judge:
         self.record = AlarmRecord()
         self._hop_samples = round(fields.clip.decision_hop_frames * fields.features.hop_s * rate)
         self._delays = Delays(round(settings.on_delay_s * rate), round(settings.off_delay_s * rate))
-        self._policy = ThresholdPolicy(fields, score, settings.quantile, settings.margin)
+        self.policy = ThresholdPolicy(fields, score, settings.quantile, settings.margin)
         self._end_sample: int | None = None
 
     def judge(self, clip: ClipScore, time: datetime = EPOCH) -> Outcome:
@@ -52,7 +52,7 @@ class Judge:
         new_samples = clip.end_sample - self._end_sample if self._end_sample is not None else 0
         heard_samples = new_samples if 0 < new_samples < self._hop_samples else self._hop_samples  # after a gap: one hop
         self._end_sample = clip.end_sample
-        decision = self._policy.decide(clip.scores[self.score], self.record.in_alarm)
+        decision = self.policy.decide(clip.scores[self.score], self.record.in_alarm)
         measured = replace(self.record, score=decision.score, threshold=decision.threshold, measured_at=time)
         transitions = self._delays.advance(measured, decision.exceeded, heard_samples, time)
         self.record = transitions[-1].after if transitions else measured

@@ -20,11 +20,8 @@ class FeatureParameters:
     """Parameters of the log-mel spectrogram, set by the bundle alone.
 
     Attributes:
-        sample_rate_hz: Rate of the samples.
         n_fft: Samples under one window.
         hop_samples: Samples from frame to frame (512 at 16 kHz is 32 ms).
-        band_scale: `mel` (Slaney) or `linear`.
-        n_bands: Bands in one frame.
         f_min_hz, f_max_hz: Edges of the lowest and the highest band.
         floor_power: Power below which the logarithm is cut off.
         top_db: Range under the maximum of a clip: not causal, so only for whole clips (published tables); else null.

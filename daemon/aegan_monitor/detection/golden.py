@@ -95,7 +95,8 @@ def check_golden(bundle: Bundle, session: Session, score: str | None = None) -> 
     known, decides = score_names(record), score or record.score
     names, graphs = (known, GRAPHS) if score is None else ([score], needed_graphs(record, score))
     golden["scores"] = golden["scores"][:, [known.index(name) for name in names]]
-    least_scale = DECISION_TOLERANCE / TOLERANCES["scores"] * find_distance_to_threshold(record, decides)
+    median = np.interp(0.5, record.calibration.probabilities, record.calibration.quantiles[decides])
+    least_scale = DECISION_TOLERANCE / TOLERANCES["scores"] * (make_threshold(record, decides).on - float(median))
     least_scales = {"scores": np.array([least_scale if name == decides else 0.0 for name in names])}
     with np.errstate(all="ignore"):  # an overflow shows as a deviation
         found = compute_stages(record, bundle.reference, session, golden["samples"], names)
@@ -104,12 +105,6 @@ def check_golden(bundle: Bundle, session: Session, score: str | None = None) -> 
             for stage, tolerance in TOLERANCES.items()
             if GRAPH_OF_STAGE.get(stage) in (None, *graphs)
         ]
-
-
-def find_distance_to_threshold(fields: BundleFields, score: str) -> float:
-    """Distance from the median of the calibration's normal scores to the bundle's own threshold."""
-    median = np.interp(0.5, fields.calibration.probabilities, fields.calibration.quantiles[score])
-    return make_threshold(fields, score).on - float(median)
 
 
 def deviation(

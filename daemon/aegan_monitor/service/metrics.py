@@ -52,11 +52,7 @@ OF_MACHINE: tuple[Row, ...] = (  # of (machine's health, reading)
     Row("aegan_alarm_shelved", "Whether the alarm is shelved.", lambda health, _: health.shelved),
     Row("aegan_sensor_ok", "Whether the machine can be heard.", lambda health, _: health.sensor == "ok"),
     Row("aegan_scored_seconds_total", "Sound that was scored.", lambda _, reading: reading.scored_s),
-    Row(
-        "aegan_coverage_ratio",
-        "Part of the time since the machine began that a score covers.",
-        lambda health, _: health.coverage_percent / 100,
-    ),
+    Row("aegan_coverage_ratio", "Part of the machine's time that a score covers.", lambda health, _: health.coverage_percent / 100),
     Row("aegan_coverage_1h_ratio", "The same of the last hour.", lambda health, _: health.coverage_1h_percent / 100),
     Row("aegan_coverage_24h_ratio", "The same of the last 24 hours.", lambda health, _: health.coverage_24h_percent / 100),
     Row("aegan_dropped_samples_total", "Samples overwritten before they were scored.", lambda health, _: health.dropped_samples_total),

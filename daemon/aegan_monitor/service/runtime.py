@@ -22,7 +22,6 @@ from aegan_monitor.config.model import MachineConfig
 from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.detection.fusion import score_names
 from aegan_monitor.detection.network import OrtSession
-from aegan_monitor.detection.policy import ThresholdPolicy
 from aegan_monitor.errors import AeganError, ConfigError, InferenceError
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.service.inference import InferenceRetry, Sessions
@@ -136,8 +135,9 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     session = sessions.open(bundle, score)
     pipeline = sessions.make_pipeline(bundle, score)
     basis = f"{bundle.record.record_sha256} {score} {config.alarm.quantile} {config.alarm.margin}"
-    machine = Machine(config.name, pipeline, Judge(bundle.record, score, config.alarm), basis)
-    log.info("%s: %s", config.name, ThresholdPolicy(bundle.record, score, config.alarm.quantile, config.alarm.margin).describe())
+    judge = Judge(bundle.record, score, config.alarm)
+    machine = Machine(config.name, pipeline, judge, basis)
+    log.info("%s: %s", config.name, judge.policy.describe())
     rate_hz, hop_samples = features.sample_rate_hz, features.hop_samples
     decision_hop_samples = bundle.record.clip.decision_hop_frames * hop_samples
     gap_rate = GapRate(bundle.record.first_decision_samples, decision_hop_samples, round(config.alarm.on_delay_s * rate_hz))
