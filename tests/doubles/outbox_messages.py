@@ -38,6 +38,11 @@ def make_message(kind: Kind, text: str, machine: str = "pump") -> Message:
     return Message(f"aegan/hall/{machine}/{kind}", text.encode(), qos, retained, kind)
 
 
+def is_written(outbox: Outbox) -> bool:
+    """Whether the store has everything that was put, or has failed to write it."""
+    return not (outbox._events.unwritten or outbox._unwritten_alarms or outbox._topics.changes() is not None)
+
+
 def pending(outbox: Outbox) -> list[Message]:
     """All messages that are not in flight and not acknowledged, oldest first, whether they may go out now or not."""
     rows = [*(row for row in outbox._events if row.state == "waiting"), *outbox._latest.waiting()]

@@ -1,11 +1,10 @@
 """One machine: from runs of samples and commands to payloads and to the record of its alarm."""
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from aegan_monitor.alarm.events import describe_command, make_event, make_state
+from aegan_monitor.alarm.events import describe_command, make_event, make_id, make_state
 from aegan_monitor.alarm.lifecycle import EPOCH, AlarmRecord, Delays, Signal, Transition, refusal, shelf_left_s, take
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.clock import CLOCK_SET_FROM_S
@@ -67,9 +66,7 @@ class Machine:
         last_score: The last decision, for any thread to read.
     """
 
-    def __init__(
-        self, name: str, pipeline: Pipeline, judge: Judge, basis: str = "", new_id: Callable[[], str] = lambda: str(uuid.uuid4())
-    ) -> None:
+    def __init__(self, name: str, pipeline: Pipeline, judge: Judge, basis: str = "", new_id: Callable[[], str] = make_id) -> None:
         """Store; `basis` names what judges (bundle, score, threshold settings): an alarm of another basis is superseded."""
         self.name = name
         self.n_samples_scored = 0

@@ -19,11 +19,6 @@ class Scaling:
     centre_db: tuple[float, ...]
     half_range_db: tuple[float, ...]
 
-    @staticmethod
-    def from_extremes(min_db: float, max_db: float) -> "Scaling":
-        """`min_db` becomes -1 and `max_db` 1, in all bands."""
-        return Scaling(((max_db + min_db) / 2,), ((max_db - min_db) / 2,))
-
     def problems(self, n_bands: int) -> list[str]:
         """Invalid values, one line each; empty if there are none."""
         found = []

@@ -56,11 +56,6 @@ class ConnectionSettings:
     repeat_s: float = FIRST_RETRIAL_S
     clock: Callable[[], float] = time.monotonic
 
-    @property
-    def acknowledge_s(self) -> float:
-        """The longest time without the acknowledgement of a message."""
-        return max(self.answer_timeout_s, UNACKNOWLEDGED_KEEPALIVES * self.keepalive_s)
-
 
 class Stop(threading.Event):
     """A request to stop. Pending messages may be sent until `by_s` on the monotonic clock, which is set first."""
@@ -156,8 +151,9 @@ class Connection:
         settings = self._settings
         if not self._answered and now_s - self._began_s > settings.answer_timeout_s:
             return f"gave no answer within {settings.answer_timeout_s:g} s: {WHERE_ADVICE}"
-        if self._waited_s(now_s) > settings.acknowledge_s:
-            return f"left a message without acknowledgement for {settings.acknowledge_s:g} s: see the log of the broker"
+        longest_s = max(settings.answer_timeout_s, UNACKNOWLEDGED_KEEPALIVES * settings.keepalive_s)
+        if self._waited_s(now_s) > longest_s:
+            return f"left a message without acknowledgement for {longest_s:g} s: see the log of the broker"
         return ""
 
     def _waited_s(self, now_s: float) -> float:

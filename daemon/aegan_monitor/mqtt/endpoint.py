@@ -23,17 +23,12 @@ VERIFICATION_ADVICE = {  # by X509_V_ERR_..., openssl/x509_vfy.h
 }
 NEEDS_CERTIFICATE = "the broker wants a client certificate; set mqtt.tls.certificate_file and mqtt.tls.key_file"
 REFUSES_CERTIFICATE = "the broker does not accept our client certificate; check mqtt.tls.certificate_file"
-TLS_ADVICE = {  # by OpenSSL's reason
+TLS_ADVICE = {  # by a part of OpenSSL's reason; the first that fits holds
     "CERTIFICATE_REQUIRED": NEEDS_CERTIFICATE,
     "ALERT_HANDSHAKE_FAILURE": "the broker broke off the TLS handshake; does it want a client certificate (mqtt.tls.certificate_file)?",
-    "ALERT_UNKNOWN_CA": REFUSES_CERTIFICATE,
-    "ALERT_BAD_CERTIFICATE": REFUSES_CERTIFICATE,
-    "ALERT_CERTIFICATE_EXPIRED": REFUSES_CERTIFICATE,
-    "ALERT_CERTIFICATE_REVOKED": REFUSES_CERTIFICATE,
-    "ALERT_CERTIFICATE_UNKNOWN": REFUSES_CERTIFICATE,
+    **dict.fromkeys(("ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE_"), REFUSES_CERTIFICATE),
     "WRONG_VERSION_NUMBER": "the broker speaks no TLS on this port; check mqtt.port and mqtt.tls",
-    "UNSUPPORTED_PROTOCOL": "the broker speaks no TLS 1.2 or newer",
-    "ALERT_PROTOCOL_VERSION": "the broker speaks no TLS 1.2 or newer",
+    **dict.fromkeys(("UNSUPPORTED_PROTOCOL", "ALERT_PROTOCOL_VERSION"), "the broker speaks no TLS 1.2 or newer"),
 }
 
 

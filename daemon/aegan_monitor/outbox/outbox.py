@@ -52,12 +52,6 @@ class Outbox:
         self._flying: dict[int, Entry] = {}
 
     @property
-    def is_written(self) -> bool:
-        """Whether the store has written everything that was put, or has failed to."""
-        with self._lock:
-            return not (self._events.unwritten or self._topics.changes() is not None or self._unwritten_alarms)
-
-    @property
     def alarms(self) -> dict[str, bytes]:
         """The record of each machine's alarm, as JSON; of this run, or of an earlier one."""
         with self._lock:

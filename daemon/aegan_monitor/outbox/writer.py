@@ -43,7 +43,6 @@ class Writer:
         self._outbox, self._store, self._wake, self._retry_s = outbox, store, wake, retry_s
         self._clock, self._wall_clock = clock, wall_clock
         self._news = threading.Event()
-        self._settled = threading.Condition()
         self._stopping = False
         self._is_loaded = self._is_stale = False  # stale: the store lacks something that the outbox has
         self._retry_at_s = 0.0
@@ -66,12 +65,6 @@ class Writer:
     def notify(self) -> None:
         """Wake the thread: the outbox has something to write. Never blocks."""
         self._news.set()
-
-    def settle(self, timeout_s: float = 1.0) -> None:
-        """Wait until all that was put is written, or cannot be."""
-        self.notify()
-        with self._settled:
-            self._settled.wait_for(lambda: self._outbox.is_written, timeout_s)
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Write what is left, and end; harmless when the thread does not run."""
@@ -104,8 +97,6 @@ class Writer:
         self._outbox.written(changes)
         if changes.added or changes.topics is not None:
             self._wake()
-        with self._settled:
-            self._settled.notify_all()
 
     def _write_anew(self) -> None:
         if self._clock() < self._retry_at_s and not self._stopping:

@@ -40,26 +40,23 @@ class Snapshot(NamedTuple):
 
 
 class Coverage:
-    """Remembers how much of one machine's time was scored, for a day; any thread may use it."""
+    """Remembers how much of one machine's time was scored, for a day."""
 
     def __init__(self, began_s: float) -> None:
         """Begin at `began_s` (seconds of a monotonic clock)."""
         self._points: deque[tuple[float, float]] = deque([(began_s, 0.0)])  # time, seconds scored until then
-        self._lock = threading.Lock()
 
     def add(self, now_s: float, scored_s: float) -> None:
         """Note the seconds that were scored since the beginning; keeps one point a minute."""
-        with self._lock:
-            if now_s - self._points[-1][0] >= STEP_S:
-                self._points.append((now_s, scored_s))
-            while len(self._points) > 1 and now_s - self._points[1][0] > LONGEST_S:
-                self._points.popleft()
+        if now_s - self._points[-1][0] >= STEP_S:
+            self._points.append((now_s, scored_s))
+        while len(self._points) > 1 and now_s - self._points[1][0] > LONGEST_S:
+            self._points.popleft()
 
     def percent(self, now_s: float, scored_s: float, window_s: float) -> float:
         """Percent of the last `window_s` (to a minute) that was scored, or of the time since the beginning if that is less."""
-        with self._lock:
-            older = [point for point in self._points if now_s - point[0] >= window_s]
-            from_s, before_s = older[-1] if older else self._points[0]
+        older = [point for point in self._points if now_s - point[0] >= window_s]
+        from_s, before_s = older[-1] if older else self._points[0]
         return round(min(100.0, max(0.0, 100 * (scored_s - before_s) / max(now_s - from_s, 1e-3))), 2)
 
 
@@ -80,11 +77,14 @@ class HealthReport:
         self._commands, self._reloader = commands, reloader
         self._started_s = time.monotonic()
         self._coverages: dict[Line, Coverage] = {}
+        self._lock = threading.Lock()
 
     def read(self, now: datetime) -> Snapshot:
         """The payload of the health topic, and what else the metrics show."""
         lines, now_s = self._lines(), time.monotonic()
-        self._coverages = coverages = {line: self._coverages.get(line) or Coverage(line.made_s) for line in lines}
+        with self._lock:
+            self._coverages = {line: self._coverages.get(line) or Coverage(line.made_s) for line in lines}
+            machines = {line.machine.name: _machine_health(line, now_s, self._coverages[line]) for line in lines}
         counts = self._outbox.measure()
         health = payloads.Health(
             time=now,
@@ -92,7 +92,7 @@ class HealthReport:
             uptime_s=round(now_s - self._started_s, 3),
             provider=_provider(lines),
             providers_requested=lines[0].session.requested,
-            machines={line.machine.name: _machine_health(line, now_s, coverages[line]) for line in lines},
+            machines=machines,
             outbox_depth=counts.total,
             outbox_parked=counts.parked,
             outbox_dropped_total=counts.dropped_total,
@@ -157,7 +157,4 @@ def _scored_s(line: Line) -> float:
 
 def resident_bytes() -> int:
     """Memory in use, as the kernel counts it."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:  # not Linux
-        return 0
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

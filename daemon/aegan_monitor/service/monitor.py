@@ -1,4 +1,4 @@
-"""The composition root: builds the parts from the configuration, starts their threads, and stops them in reverse order."""
+"""The composition root: builds the parts from the configuration, starts their threads, and stops them in the order of the data."""
 
 import logging
 import os
@@ -10,6 +10,7 @@ from aegan_monitor.audio.supervisor import stop_all
 from aegan_monitor.clock import now, since_boot_s
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig
 from aegan_monitor.homeassistant.birth import Birth, list_birth_topics
+from aegan_monitor.homeassistant.discovery import announce
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.connection import FIRST_RETRY_S, NOTICE_KEEPALIVES, ConnectionSettings
 from aegan_monitor.mqtt.publisher import MqttPublisher
@@ -24,7 +25,6 @@ from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.metrics import MetricsServer
 from aegan_monitor.service.reload import Reloader
 from aegan_monitor.service.reload_answer import Answer, find_answer_path, write_answer
-from aegan_monitor.service.retained_sync import announce
 from aegan_monitor.service.runtime import make_capture
 from aegan_monitor.service.systemd import Notifier, watchdog_interval_s
 from aegan_monitor.service.worker import Worker
@@ -118,9 +118,8 @@ class Monitor:
             self._publish_health()
             self._reloader.stop()
             self._worker.obey([], STOPPING)
-            self._writer.settle()
+            self._writer.stop()  # first, because an event is sent once it is written
             self._publisher.stop()
-            self._writer.stop()
         failed = [error for line in self._setup.lines if (error := line.error)]
         if failed:
             raise failed[0]

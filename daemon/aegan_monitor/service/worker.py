@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import uuid
 from collections.abc import Callable, Collection, Iterable
 
 from aegan_monitor.alarm.events import remove
@@ -65,11 +64,11 @@ class Worker:
         """Put a machine's record as it is now, for the next start."""
         self._publish(line, [], is_last=True)
 
-    def remove_departed(self, names: Collection[str], new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
+    def remove_departed(self, names: Collection[str]) -> None:
         """End the alarms and shelves of machines that are not among `names`, the configured ones."""
         for name, stored in self._outbox.alarms.items():
             if name not in names:
-                record, events = remove(read_record(stored), now(), new_id)
+                record, events = remove(read_record(stored), now())
                 if events:
                     self._put(name, events, dump_record(record))
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from aegan_monitor.messages.model import Kind
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.outbox import Outbox
-from outbox_messages import ENTRY_BYTES, Clock, MemoryOutbox, deliver, events, filled, make_message, texts
+from outbox_messages import ENTRY_BYTES, Clock, MemoryOutbox, deliver, events, filled, is_written, make_message, texts
 
 
 def test_full_the_delivered_events_go_first_then_the_oldest() -> None:
@@ -37,12 +37,12 @@ def test_what_has_waited_too_long_goes() -> None:
 def test_an_event_goes_out_once_it_is_written() -> None:
     """An event is sent after the store has written it; additions and removals are handed to the store once."""
     outbox = filled(*events(2), is_written=False, keep_s=0.0)
-    assert (outbox.next(), outbox.is_written) == (None, False)
+    assert (outbox.next(), is_written(outbox)) == (None, False)
     first = outbox.changes()
     added = first.added
     assert [row.message.payload for row in added] == [b"e0", b"e1"]
     outbox.written(first)
-    assert (deliver(outbox), outbox.is_written) == (["e0", "e1"], True)
+    assert (deliver(outbox), is_written(outbox)) == (["e0", "e1"], True)
     changes = outbox.changes()
     assert (changes.added, changes.removed) == ([], [row.number for row in added])
     assert (outbox.changes().added, outbox.changes().removed) == ([], [])
@@ -81,11 +81,11 @@ def test_an_event_and_the_record_of_its_alarm_are_written_together() -> None:
     assert ([row.message.payload for row in first.added], first.alarms) == ([b"e0"], {"pump": b"r0"})
     outbox.put(alarms={"pump": b"r1"})
     outbox.written(first)
-    assert not outbox.is_written
+    assert not is_written(outbox)
     second = outbox.changes()
     assert (second.added, second.alarms) == ([], {"pump": b"r1"})
     outbox.written(second)
-    assert outbox.is_written
+    assert is_written(outbox)
     assert not outbox.changes()
 
 

@@ -11,7 +11,8 @@ from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.outbox.retained_topics import RetainedTopics, find_states, make_empty
 from aegan_monitor.outbox.store import Store
 from aegan_monitor.outbox.writer import Writer
-from outbox_messages import MemoryOutbox
+from outbox_messages import MemoryOutbox, is_written
+from writing import settle
 
 FAN, PUMP = "aegan/hall/fan/alarm", "aegan/hall/pump/alarm"
 DISCOVERY = "homeassistant/sensor/hall_fan/score/config"
@@ -88,13 +89,13 @@ def test_a_topic_goes_out_once_it_is_written() -> None:
     outbox.put(Message("aegan/hall/fan/score", b"{}", 0, False, "score"))
     row = outbox.next()
     assert row is not None
-    assert (row.message.kind, outbox.is_written) == ("score", False)
+    assert (row.message.kind, is_written(outbox)) == ("score", False)
     outbox.sent(row)
     assert outbox.next() is None
     changes = outbox.changes()
     assert (changes.topics, bool(changes)) == (frozenset({FAN}), True)
     outbox.written(changes)
-    assert outbox.is_written
+    assert is_written(outbox)
     assert deliver(outbox) == [(FAN, b"{}")]
     assert not outbox.changes()
 
@@ -107,9 +108,9 @@ def run_once(path: Path, *belonging: str, before_opening: bool = False, deliver_
         outbox.belong(belonging)
     writer.start()
     outbox.belong(belonging)
-    writer.settle(10.0)
+    settle(outbox, writer)
     found = deliver(outbox) if deliver_it else []
-    writer.settle(10.0)
+    settle(outbox, writer)
     writer.stop()
     return found
 

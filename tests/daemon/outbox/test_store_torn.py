@@ -14,6 +14,7 @@ from aegan_monitor.outbox.store import Store
 from aegan_monitor.outbox.writer import Writer
 from chaos import scaled
 from platter import mix
+from writing import settle
 
 TOPIC = "aegan/hall/pump/event"
 N_TRANSACTIONS, N_CUTS = 400, scaled(300, at_least=60)
@@ -98,7 +99,7 @@ def test_a_daemon_starts_on_whatever_is_left(tmp_path: Path, seed: int) -> None:
     writer = Writer(outbox, Store(path))
     writer.start()
     outbox.put(Message(TOPIC, b"after", 1, False, "event"))
-    writer.settle(10.0)
+    settle(outbox, writer)
     writer.stop()
     assert writer.problem == ""
     assert b"after" in read(path)[0].values()
@@ -116,7 +117,7 @@ def test_a_kill_while_a_damaged_file_is_set_aside_is_mended(tmp_path: Path) -> N
     writer = Writer(outbox, Store(path))
     writer.start()
     outbox.put(Message(TOPIC, b"after", 1, False, "event"))
-    writer.settle(10.0)
+    settle(outbox, writer)
     writer.stop()
     assert writer.problem == ""
     assert list(read(path)[0].values()) == [b"after"]

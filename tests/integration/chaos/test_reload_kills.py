@@ -18,9 +18,9 @@ import pytest
 from aegan_monitor.config.model import load_config
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.errors import AeganError
+from aegan_monitor.homeassistant.discovery import announce
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.service.reload_answer import NAME, request_reload
-from aegan_monitor.service.retained_sync import announce
 from alternating import QUANTILE, SCORE, AlternatingSound
 from broker import Mosquitto, Received, Subscriber, wait_until
 from chaos import IS_FULL, scaled

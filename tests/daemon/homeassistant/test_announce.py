@@ -3,9 +3,9 @@
 from typing import Any
 
 from aegan_monitor.config.model import MonitorConfig
+from aegan_monitor.homeassistant.discovery import announce
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.outbox.outbox import Outbox
-from aegan_monitor.service.retained_sync import announce
 from outbox_messages import MemoryOutbox
 
 TOPICS = Topics("aegan", "hall")
