@@ -59,11 +59,6 @@ class AlarmRecord:
         """The alarm is announced and not shelved."""
         return self.announced and not self.shelved
 
-    @property
-    def in_alarm(self) -> bool:
-        """The process state is alarm or clearing: the lower threshold holds."""
-        return self.process in IN_ALARM
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:

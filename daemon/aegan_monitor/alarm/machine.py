@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from aegan_monitor.alarm.events import describe_command, make_event, make_id, make_state
-from aegan_monitor.alarm.lifecycle import EPOCH, AlarmRecord, Delays, Signal, Transition, refusal, shelf_left_s, take
+from aegan_monitor.alarm.lifecycle import EPOCH, IN_ALARM, AlarmRecord, Delays, Signal, Transition, refusal, shelf_left_s, take
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.clock import CLOCK_SET_FROM_S
 from aegan_monitor.config.model import AlarmConfig
@@ -51,7 +51,7 @@ class Judge:
         new_samples = clip.end_sample - self._end_sample if self._end_sample is not None else 0
         heard_samples = new_samples if 0 < new_samples < self._hop_samples else self._hop_samples  # after a gap: one hop
         self._end_sample = clip.end_sample
-        decision = self.policy.decide(clip.scores[self.score], self.record.in_alarm)
+        decision = self.policy.decide(clip.scores[self.score], self.record.process in IN_ALARM)
         measured = replace(self.record, score=decision.score, threshold=decision.threshold, measured_at=time)
         transitions = self._delays.advance(measured, decision.exceeded, heard_samples, time)
         self.record = transitions[-1].after if transitions else measured

@@ -26,7 +26,6 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
 MAX_IN_FLIGHT = 16  # brokers allow at least 20; other messages wait in the outbox
 NOTICE_KEEPALIVES = 2.0  # paho sends a PINGREQ after one, and ends the connection after another
 UNACKNOWLEDGED_KEEPALIVES = 1.5
-N_SHORT_SUSPECT = 3
 LARGEST_PACKET_BYTES = 268_435_460
 PACKET_OVERHEAD_BYTES = 16  # of a PUBLISH beside topic and payload, at most
 FOR_GOOD = frozenset({0x90, 0x95, 0x99})  # topic, size, format: a fault of the message itself
@@ -205,16 +204,15 @@ class Connection:
             return
         is_explained = flags.is_disconnect_packet_from_server or reason == "Keep alive timeout"
         why = str(reason) if is_explained else self._client.trouble
-        self._log.n_short = 0 if why or self.settled else self._log.n_short + 1
         client_id = self._settings.endpoint.client_id
         if not self._answered:
             self._log.warn(f"cannot be reached ({explain_no_answer(self._client, self._settings.protocol)})")
         elif why == "Session taken over":
             self._log.warn(f"lost ({why}): another client uses {client_id!r}; change mqtt.client_id of one of them")
-        elif self._log.n_short >= N_SHORT_SUSPECT:
-            self._log.warn(f"ends each connection soon (connection closed): see its log; it says if another client uses {client_id!r}")
+        elif why:
+            self._log.warn(f"lost ({why})")
         else:
-            self._log.warn(f"lost ({why or 'connection closed'})")
+            self._log.warn(f"lost (connection closed): if this repeats, see its log; it says if another client uses {client_id!r}")
         rows = [sent.row for sent in self._in_flight.values() if sent.row]
         if why == TOO_LARGE and rows:
             self._refuse(max(rows, key=lambda row: row.n_bytes), TOO_LARGE, for_good=True)

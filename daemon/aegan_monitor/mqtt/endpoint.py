@@ -21,10 +21,9 @@ VERIFICATION_ADVICE = {  # by X509_V_ERR_..., openssl/x509_vfy.h
     64: "the broker's certificate is for another address; set mqtt.host to a name in it",
     **dict.fromkeys((18, 19, 20, 21), _UNTRUSTED),
 }
-NEEDS_CERTIFICATE = "the broker wants a client certificate; set mqtt.tls.certificate_file and mqtt.tls.key_file"
 REFUSES_CERTIFICATE = "the broker does not accept our client certificate; check mqtt.tls.certificate_file"
 TLS_ADVICE = {  # by a part of OpenSSL's reason; the first that fits holds
-    "CERTIFICATE_REQUIRED": NEEDS_CERTIFICATE,
+    "CERTIFICATE_REQUIRED": "the broker wants a client certificate; set mqtt.tls.certificate_file and mqtt.tls.key_file",
     "ALERT_HANDSHAKE_FAILURE": "the broker broke off the TLS handshake; does it want a client certificate (mqtt.tls.certificate_file)?",
     **dict.fromkeys(("ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE_"), REFUSES_CERTIFICATE),
     "WRONG_VERSION_NUMBER": "the broker speaks no TLS on this port; check mqtt.port and mqtt.tls",

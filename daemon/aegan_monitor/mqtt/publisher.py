@@ -111,7 +111,6 @@ class MqttPublisher:
         except ConfigError as error:  # a certificate file has other content now
             self._log.warn(f"cannot be reached ({error})")
         except (OSError, UnicodeError) as error:
-            self._log.n_short = 0
             self._log.warn(f"cannot be reached ({explain(error, self._settings.endpoint)})")
         except Exception:  # a dead thread would look like a quiet network
             log.exception("%s: please report this; retrying", self._subject)

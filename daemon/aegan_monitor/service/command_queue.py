@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from aegan_monitor.config.broker import CommandsConfig
-from aegan_monitor.messages.commands import Refusal, TokenBucket, parse, refuse
+from aegan_monitor.messages.commands import Refusal, TokenBucket, parse
 from aegan_monitor.messages.payloads import Command
 from aegan_monitor.mqtt.subscriptions import Received
 
@@ -53,7 +53,8 @@ class CommandQueue:
         elif limits[0].take():
             self._put(machine, parse(received.payload, max_bytes))
         elif limits[1].take():
-            self._put(machine, refuse(parse(received.payload, max_bytes), self._too_many))
+            command = parse(received.payload, max_bytes)
+            self._put(machine, Refusal(self._too_many, command.command, command.id))
         else:
             self.refused_total += 1
 

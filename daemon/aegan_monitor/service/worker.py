@@ -28,12 +28,7 @@ class Worker:
     """
 
     def __init__(
-        self,
-        topics: Topics,
-        outbox: Outbox,
-        commands: CommandQueue,
-        clock: Callable[[], float],
-        shelf_clock: Callable[[], float],
+        self, topics: Topics, outbox: Outbox, commands: CommandQueue, clock: Callable[[], float], shelf_clock: Callable[[], float]
     ) -> None:
         """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds."""
         self.woken = threading.Event()

@@ -155,7 +155,8 @@ def test_once_a_connection_has_settled_lines_are_told_again(broker: Mosquitto, m
 
     where = f"MQTT broker 127.0.0.1:{broker.port}"
     accepted = f"{where} accepted client 'aegan-hall' (MQTT 5)"
-    outage = [f"{where} lost (connection closed){RETRYING}", f"{where} cannot be reached (Connection refused){RETRYING}", accepted]
+    lost = f"{where} lost (connection closed): if this repeats, see its log; it says if another client uses 'aegan-hall'{RETRYING}"
+    outage = [lost, f"{where} cannot be reached (Connection refused){RETRYING}", accepted]
     publisher.start()
     with Stopwatch() as watch:
         wait_until(lambda: caplog.messages == [accepted], "the connection")

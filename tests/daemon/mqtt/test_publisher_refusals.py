@@ -106,8 +106,8 @@ def test_two_clients_with_one_id_are_told_so(broker: Mosquitto, make: Make, prot
     for _ in range(2):
         make(broker.port, MemoryOutbox(), protocol=protocol).start()
     line = (
-        f"MQTT broker 127.0.0.1:{broker.port} ends each connection soon (connection closed): "
-        f"see its log; it says if another client uses 'aegan-hall'{RETRYING}"
+        f"MQTT broker 127.0.0.1:{broker.port} lost (connection closed): "
+        f"if this repeats, see its log; it says if another client uses 'aegan-hall'{RETRYING}"
     )
     wait_until(lambda: caplog.messages.count(line) == 2, "the line from both")
     n_connections = broker.log.count("New client connected")
