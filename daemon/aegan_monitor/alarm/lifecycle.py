@@ -25,10 +25,8 @@ class AlarmRecord:
         process: State of the process, whatever people do.
         announced: An event `raised` was published for the present alarm. One that comes under a shelf is not announced.
         acknowledged: A person has acknowledged the present alarm; a shelf does not change that.
-        shelved: The alarm is suppressed until `shelved_until`.
         since: When the process state began.
         delay_samples: Heard samples of the on-delay or off-delay that runs; 0 if none runs.
-        raised_at: When the present alarm was announced.
         event_ids: Events of the present alarm; the first is its `raised` and names the alarm.
         shelved_until: End of the shelf by the wall clock, for people and for a restart.
         shelf_left_s: What was left of the shelf when the record was stored; see `shelf_left_s`.
@@ -65,12 +63,10 @@ class Rule:
     """One row of the table: what a signal does in some states.
 
     Attributes:
-        signal: The signal.
-        process: Process states in which the rule holds.
+        process: Where the rule holds.
         to: The process state afterwards; None keeps it.
         when: Flags that must have these values.
         sets: Flags that get these values.
-        event: The event that is published, if any.
     """
 
     signal: Signal

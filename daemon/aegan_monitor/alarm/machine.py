@@ -41,7 +41,7 @@ class Judge:
         self.score = score
         self.sample_rate_hz = rate
         self.record = AlarmRecord()
-        self._hop_samples = round(fields.clip.decision_hop_frames * fields.features.hop_s * rate)
+        self.hop_samples = fields.clip.decision_hop_frames * fields.features.hop_samples
         self._delays = Delays(round(settings.on_delay_s * rate), round(settings.off_delay_s * rate))
         self.policy = ThresholdPolicy(fields, score, settings.quantile, settings.margin)
         self._end_sample: int | None = None
@@ -49,7 +49,7 @@ class Judge:
     def judge(self, clip: ClipScore, time: datetime = EPOCH) -> Outcome:
         """Decide about the next clip; `time` stamps what changes."""
         new_samples = clip.end_sample - self._end_sample if self._end_sample is not None else 0
-        heard_samples = new_samples if 0 < new_samples < self._hop_samples else self._hop_samples  # after a gap: one hop
+        heard_samples = new_samples if 0 < new_samples < self.hop_samples else self.hop_samples  # after a gap: one hop
         self._end_sample = clip.end_sample
         decision = self.policy.decide(clip.scores[self.score], self.record.process in IN_ALARM)
         measured = replace(self.record, score=decision.score, threshold=decision.threshold, measured_at=time)

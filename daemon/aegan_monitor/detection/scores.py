@@ -35,8 +35,7 @@ class ScoreId:
     Attributes:
         name: As published, e.g. `D_maha` or `G_z_cos_min`; our own are `D_euclidean` and `D_near`, baselines `C_...`.
         graph: The graph for it; None for a baseline.
-        kind: Key of DISTANCES (D), of ERRORS (G) or of BASELINES (C).
-        pool: Key of POOLS (G), or empty.
+        kind, pool: Key of DISTANCES (D), keys of ERRORS and POOLS (G), or key of BASELINES (C).
     """
 
     name: str

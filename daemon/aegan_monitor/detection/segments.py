@@ -42,7 +42,6 @@ class ClipParameters:
     Attributes:
         segment_frames: Frames in a segment, the width of the network's input (128 are 4.1 s).
         clip_frames: Frames in a clip (304 are 9.7 s).
-        decision_hop_frames: Frames from decision to decision in a stream.
     """
 
     segment_frames: int = 128

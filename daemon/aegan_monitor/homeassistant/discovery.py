@@ -28,8 +28,7 @@ def announce(config: MonitorConfig, topics: Topics, outbox: Outbox) -> None:
     found = discover(topics, machines, home_assistant.prefix, commands=config.mqtt.commands.enabled) if home_assistant.discovery else []
     wanted = find_states(topics, machines).union(message.topic for message in found)
     outbox.belong(wanted, lambda topic: topic.startswith(topics.of_node("")) or is_of_node(topic, topics.node))
-    for message in found:
-        outbox.put(message)
+    outbox.put(*found)
 
 
 def discover(topics: Topics, machines: Iterable[str], prefix: str, *, commands: bool = True) -> list[Message]:

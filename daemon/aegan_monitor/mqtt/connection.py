@@ -26,7 +26,6 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
 MAX_IN_FLIGHT = 16  # brokers allow at least 20; other messages wait in the outbox
 NOTICE_KEEPALIVES = 2.0  # paho sends a PINGREQ after one, and ends the connection after another
 UNACKNOWLEDGED_KEEPALIVES = 1.5
-LARGEST_PACKET_BYTES = 268_435_460
 PACKET_OVERHEAD_BYTES = 16  # of a PUBLISH beside topic and payload, at most
 FOR_GOOD = frozenset({0x90, 0x95, 0x99})  # topic, size, format: a fault of the message itself
 
@@ -83,7 +82,7 @@ class Connection:
         self._settings, self._outbox, self._log, self._stop, self._wake = settings, outbox, log, stop, wake
         self._answered = self._online = self._leaving = False
         self._began_s, self._online_from_s, self._online_by_s = math.inf, 0.0, math.inf
-        self._max_packet_bytes = LARGEST_PACKET_BYTES
+        self._max_packet_bytes = math.inf
         self._statuses: deque[Message] = deque()  # sent before any row
         self._window = MAX_IN_FLIGHT
         self._in_flight: dict[int, Sent] = {}  # by paho's message id, oldest first
@@ -193,10 +192,10 @@ class Connection:
             return
         self.connected = True
         self._window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
-        self._max_packet_bytes = getattr(properties, "MaximumPacketSize", LARGEST_PACKET_BYTES)
+        self._max_packet_bytes = getattr(properties, "MaximumPacketSize", math.inf)
         self._online_by_s = time.monotonic() + self._settings.answer_timeout_s
         self._outbox.connected()
-        self._subscriptions.subscribe()
+        self._subscriptions.subscribe(self._settings.listeners)
         self._log.inform(f"accepted client {client_id!r} (MQTT {self._settings.protocol})")
 
     def _on_disconnect(self, _client: Client, _userdata: object, flags: DisconnectFlags, reason: ReasonCode, _: object) -> None:

@@ -1,6 +1,6 @@
 """Address of the broker, credentials and certificates, and advice for errors of the network and TLS."""
 
-import ipaddress
+import re
 import socket
 import ssl
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from aegan_monitor.config.broker import MqttConfig, TlsConfig
 from aegan_monitor.errors import ConfigError
 
 PORT, TLS_PORT = 1883, 8883
-LOOPBACK_NAMES = ("localhost", "ip6-localhost")
+LOOPBACK = re.compile(r"localhost|ip6-localhost|127\.[0-9.]+|::1", re.IGNORECASE)
 
 _UNTRUSTED = "the broker's certificate is signed by an unknown authority; name the authority's certificate in mqtt.tls.ca_file"
 VERIFICATION_ADVICE = {  # by X509_V_ERR_..., openssl/x509_vfy.h
@@ -44,18 +44,10 @@ class Endpoint:
     websocket_path: str | None = None
 
     @property
-    def is_loopback(self) -> bool:
-        """The broker is on this machine: a password in plain text does not leave it."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host.lower() in LOOPBACK_NAMES
-
-    @property
     def warning(self) -> str | None:
         """A risk, in one line; None without one."""
         where = f"MQTT broker {self.host}:{self.port}"
-        if self.tls is None and self.password is not None and not self.is_loopback:
+        if self.tls is None and self.password is not None and not LOOPBACK.fullmatch(self.host):
             return f"{where}: the password goes over the network in plain text; set mqtt.tls"
         if self.tls is not None and not self.tls.verify:
             return f"{where}: mqtt.tls.verify is false: any host that answers gets the password"

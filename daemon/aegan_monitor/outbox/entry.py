@@ -13,8 +13,7 @@ class Entry:
     """A message in the outbox.
 
     Attributes:
-        number: Its place in the order.
-        put_s: When it was put, on the outbox's clock.
+        put_s: On the outbox's clock.
         state: `kept`: acknowledged, but a broker that restarts may lose it; `parked`: refused permanently.
         acknowledged_s: When a broker acknowledged it first.
     """

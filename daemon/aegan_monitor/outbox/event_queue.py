@@ -24,13 +24,7 @@ class Changes:
 
 
 class Counts(NamedTuple):
-    """Messages that the broker has not acknowledged, those of them that it refuses, and what was lost.
-
-    Attributes:
-        dropped_total: Events that were dropped undelivered: the outbox was full, or they were too old.
-        late_total: Scores and results that were not sent because they were late.
-        replaced_scores_total: Scores that were not sent because the next one came first.
-    """
+    """Messages that the broker has not acknowledged, those of them that it refuses, and what was lost (as in `payloads.Health`)."""
 
     total: int
     parked: int
@@ -49,7 +43,7 @@ class EventQueue:
         self.removed: list[int] = []  # that the store still has
         self._max_bytes, self._max_age_s, self._keep_s = max_bytes, max_age_s, keep_s
         self._rows: dict[int, Entry] = {}  # oldest first
-        self._queues: dict[str, list[int]] = {}  # numbers of waiting events, one heap a topic; `first` skips the others
+        self.queues: dict[str, list[int]] = {}  # by topic a heap of the numbers that wait; `first` skips the others
         self._kept: deque[Entry] = deque()
 
     def __contains__(self, row: Entry) -> bool:
@@ -72,13 +66,9 @@ class EventQueue:
             self.add(row)
         self._rows = dict(sorted(self._rows.items()))
 
-    def topics(self) -> Iterator[str]:
-        """Topics that ever had an event."""
-        return iter(self._queues)
-
     def first(self, topic: str) -> Entry | None:
         """The first event that waits on a topic."""
-        queue = self._queues.get(topic, [])
+        queue = self.queues.get(topic, [])
         while queue:
             row = self._rows.get(queue[0])
             if row and row.state == "waiting":
@@ -90,7 +80,7 @@ class EventQueue:
         """Queue the event again, in its place, unless it was removed."""
         row.state = "waiting"
         if row in self:
-            heapq.heappush(self._queues.setdefault(row.message.topic, []), row.number)
+            heapq.heappush(self.queues.setdefault(row.message.topic, []), row.number)
 
     def keep(self, row: Entry, now_s: float) -> None:
         """Note that the broker has acknowledged the event, which is kept for a while."""
@@ -114,11 +104,6 @@ class EventQueue:
         """Events to write, and numbers to remove; call `written` afterwards."""
         removed, self.removed = self.removed, []
         return list(self.unwritten.values()), removed
-
-    def take_all(self) -> list[Entry]:
-        """All events, for a new store."""
-        self.removed.clear()
-        return list(self)
 
     def tidy(self, now_s: float) -> None:
         """Remove events that were kept long enough or waited too long, and the oldest ones over the size limit."""

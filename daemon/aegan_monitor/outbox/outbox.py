@@ -61,7 +61,7 @@ class Outbox:
     def is_answered(self) -> bool:
         """The broker has answered, on this connection, the newest message of every retained topic that there was at its beginning."""
         with self._lock:
-            return self._latest.is_answered
+            return not self._latest.unanswered
 
     def measure(self) -> Counts:
         """How many messages wait, in flight or not, and how many were lost."""
@@ -116,7 +116,7 @@ class Outbox:
             self._events.tidy(now_s)
             self._latest.tidy(now_s)
             self._put_latest(self._latest.find_due(now_s))
-            candidates = [row for topic in self._events.topics() if (row := self._next_event(topic, now_s))]
+            candidates = [row for topic in self._events.queues if (row := self._next_event(topic, now_s))]
             candidates += [row for row in self._latest.waiting() if not self._is_held(row, now_s)]
             return min(candidates, key=lambda row: row.number, default=None)
 
@@ -169,7 +169,7 @@ class Outbox:
     def connected(self) -> None:
         """Start a connection: the newest message of each retained topic is sent again, and no topic counts as refused."""
         with self._lock:
-            self._backoff.reset()
+            self._backoff = Backoff()
             self._put_latest(self._latest.missing())
             self._latest.begin()
 
@@ -192,7 +192,8 @@ class Outbox:
     def everything(self) -> Changes:
         """The content for a new store."""
         with self._lock:
-            return Changes(self._events.take_all(), [], dict(self._alarms), self._topics.known)
+            self._events.removed.clear()
+            return Changes(list(self._events), [], dict(self._alarms), self._topics.known)
 
     def _put_latest(self, messages: list[Message]) -> None:
         for message in messages:

@@ -139,11 +139,10 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     machine = Machine(config.name, pipeline, judge, basis)
     log.info("%s: %s", config.name, judge.policy.describe())
     rate_hz, hop_samples = features.sample_rate_hz, features.hop_samples
-    decision_hop_samples = bundle.record.clip.decision_hop_frames * hop_samples
-    gap_rate = GapRate(bundle.record.first_decision_samples, decision_hop_samples, round(config.alarm.on_delay_s * rate_hz))
+    gap_rate = GapRate(bundle.record.first_decision_samples, judge.hop_samples, round(config.alarm.on_delay_s * rate_hz))
     ring = Ring(round(RING_S * rate_hz), hop_samples, round(LONGEST_RUN_S * rate_hz), gap_rate=gap_rate)
     supervisor = make_supervisor(config, ring, capture(config, rate_hz))
-    return Line(machine, supervisor, ring, session, features.sample_rate_hz, config, bundle)
+    return Line(machine, supervisor, ring, session, rate_hz, config, bundle)
 
 
 def make_supervisor(config: MachineConfig, ring: Ring, capture: Capture) -> CaptureSupervisor:
