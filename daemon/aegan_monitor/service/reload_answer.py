@@ -50,7 +50,9 @@ def request_reload(pid: int, path: Path | None) -> None:
         AeganError: There is no `path`, no such daemon, or it keeps its present configuration.
     """
     if path is None:
-        raise AeganError(f"reload: expected $RUNTIME_DIRECTORY, as systemd sets it; without systemd: kill -HUP {pid}, then see the log")
+        raise AeganError(
+            f"reload: expected $RUNTIME_DIRECTORY; set RuntimeDirectory= in the unit, or by hand: kill -HUP {pid}, then see the log"
+        )
     asked_s = time.monotonic()  # the same clock in every process
     _send(pid, signal.SIGHUP)
     while (answer := read_answer(path)).began_s < asked_s:

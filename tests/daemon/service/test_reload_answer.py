@@ -82,7 +82,9 @@ def test_no_such_process(tmp_path: Path) -> None:
 
 def test_without_systemd_the_signal_is_named() -> None:
     """Without systemd's folder there is no answer; the command names the signal to send, and sends none."""
-    with pytest.raises(AeganError, match=r"^reload: expected [$]RUNTIME_DIRECTORY, as systemd sets it; without systemd: kill -HUP 1234"):
+    with pytest.raises(
+        AeganError, match=r"^reload: expected [$]RUNTIME_DIRECTORY; set RuntimeDirectory= in the unit, or by hand: kill -HUP 1234"
+    ):
         request_reload(1234, None)
 
 
