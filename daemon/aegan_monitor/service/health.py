@@ -40,10 +40,9 @@ class Snapshot(NamedTuple):
 
 
 class Coverage:
-    """Remembers how much of one machine's time was scored, for a day."""
+    """Remembers how much of one machine's time was scored, for a day, in seconds of a monotonic clock."""
 
     def __init__(self, began_s: float) -> None:
-        """Begin at `began_s` (seconds of a monotonic clock)."""
         self._points: deque[tuple[float, float]] = deque([(began_s, 0.0)])  # time, seconds scored until then
 
     def add(self, now_s: float, scored_s: float) -> None:

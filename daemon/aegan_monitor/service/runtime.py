@@ -130,7 +130,6 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
         ConfigError, BundleError, InferenceError: As the parts raise.
     """
     bundle = sessions.load_bundle(config.bundle)
-    features = bundle.record.features
     score = choose_score(config, bundle)
     session = sessions.open(bundle, score)
     pipeline = sessions.make_pipeline(bundle, score)
@@ -138,7 +137,7 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     judge = Judge(bundle.record, score, config.alarm)
     machine = Machine(config.name, pipeline, judge, basis)
     log.info("%s: %s", config.name, judge.policy.describe())
-    rate_hz, hop_samples = features.sample_rate_hz, features.hop_samples
+    rate_hz, hop_samples = bundle.record.features.sample_rate_hz, bundle.record.features.hop_samples
     gap_rate = GapRate(bundle.record.first_decision_samples, judge.hop_samples, round(config.alarm.on_delay_s * rate_hz))
     ring = Ring(round(RING_S * rate_hz), hop_samples, round(LONGEST_RUN_S * rate_hz), gap_rate=gap_rate)
     supervisor = make_supervisor(config, ring, capture(config, rate_hz))
