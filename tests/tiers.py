@@ -13,7 +13,7 @@ TESTS = Path(__file__).resolve().parent
 TIERS: dict[str, tuple[str, ...]] = {  # folders and files below tests/
     "process": (
         *("integration", "systemd", "test_imports.py"),
-        *("daemon/audio/device/test_portaudio.py", "daemon/mqtt/test_endpoint.py", "daemon/service/test_reload_answer.py"),
+        *("daemon/audio/device/test_portaudio.py", "daemon/mqtt/test_endpoint.py"),
         "daemon/tools/record/test_command.py",
     ),
     "train": ("train", "export", "daemon/detection/test_scores.py", "integration/test_oracle.py"),

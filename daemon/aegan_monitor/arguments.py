@@ -106,9 +106,12 @@ def make_parser() -> argparse.ArgumentParser:
     localize.add_argument("--out", type=parse_map_path, required=True, metavar="FILE", help=out_help)
 
     reload = add_command(
-        commands, "reload", "Makes a running daemon read its configuration again, and prints the outcome.", "aegan-monitor reload 1234"
+        commands,
+        "reload",
+        "Makes a daemon under systemd read its configuration again; fails if it is refused.",
+        "aegan-monitor reload 1234",
     )
-    reload.add_argument("pid", type=parse_count, metavar="PID", help="process id of the daemon; systemctl reload aegan-monitor needs none")
+    reload.add_argument("pid", type=parse_count, metavar="PID", help="process id of the daemon, as the unit gives it")
 
     demo = add_command(
         commands, "demo", "Plays a synthesised pump until its bearing fails and the alarm comes.", "aegan-monitor demo --speed 2"

@@ -38,14 +38,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _reload(arguments: argparse.Namespace) -> int:
-    from aegan_monitor.service.reload_answer import find_answer_path, request_reload, send_hangup  # noqa: PLC0415
+    from aegan_monitor.service.reload_answer import find_answer_path, request_reload  # noqa: PLC0415
 
-    path = find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
-    if path is None:
-        send_hangup(arguments.pid)
-        print(f"aegan-monitor: asked process {arguments.pid} to reload; see its log for 'reloaded' or 'reload failed'")
-    else:
-        request_reload(arguments.pid, path)
+    request_reload(arguments.pid, find_answer_path(os.environ.get("RUNTIME_DIRECTORY")))
     return 0
 
 

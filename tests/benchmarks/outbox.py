@@ -24,6 +24,7 @@ from aegan_monitor.outbox.store import Store
 from aegan_monitor.outbox.writer import Writer
 from aegan_monitor.service.health import resident_bytes
 from broker import Mosquitto, Subscriber, wait_until
+from writing import settle
 
 N_EVENTS = 10_000
 TOPICS = Topics("aegan", "hall")
@@ -49,7 +50,7 @@ def make_event(sequence: int) -> Event:
 
 def start(folder: Path) -> tuple[Outbox, Writer]:
     """An outbox on its file."""
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, Store(folder / "outbox.sqlite"))
     writer.start()
     return outbox, writer
@@ -63,7 +64,7 @@ def main() -> None:
         began_s = time.perf_counter()
         for sequence in range(1, N_EVENTS + 1):
             outbox.put(TOPICS.message(make_event(sequence), "pump"))
-        writer.settle(LONGEST_S)
+        settle(outbox, writer, LONGEST_S)
         print(f"{N_EVENTS} events put and on disk   {N_EVENTS / (time.perf_counter() - began_s):8.0f} a second")
         writer.stop()
 

@@ -43,7 +43,7 @@ def make_fields(clip: ClipParameters | None = None) -> BundleFields:
     return BundleFields.model_construct(
         fusion={},
         features=FeatureParameters(),
-        scaling=Scaling.from_extremes(-80.0, 20.0),
+        scaling=Scaling((-30.0,), (50.0,)),
         clip=clip or ClipParameters(segment_hop_frames=16),
     )
 

@@ -6,7 +6,8 @@ from aegan_monitor.messages.topics import Message
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.outbox.store import Store
 from aegan_monitor.outbox.writer import Writer
-from broker import STEP_DEADLINE_S
+from broker import STEP_DEADLINE_S, wait_until
+from outbox_messages import is_written
 
 TOPIC = "aegan/hall/pump/event"
 LARGE = "x" * 60_000
@@ -21,8 +22,13 @@ def put(outbox: Outbox, writer: Writer, *texts: str) -> None:
     """Put events, and wait until they may be sent."""
     for text in texts:
         outbox.put(make_event(text), alarms={"pump": text.encode()})
-    writer.settle(STEP_DEADLINE_S)
-    assert outbox.is_written
+    settle(outbox, writer)
+
+
+def settle(outbox: Outbox, writer: Writer, timeout_s: float = STEP_DEADLINE_S) -> None:
+    """Wait until all that was put is written, or cannot be."""
+    writer.notify()
+    wait_until(lambda: is_written(outbox), "the writer", timeout_s)
 
 
 def read(path: Path) -> list[str]:
@@ -30,4 +36,4 @@ def read(path: Path) -> list[str]:
     store = Store(path)
     found = store.open()
     store.close()
-    return [event.message.payload.decode() for event in found.events]
+    return [event.message.payload.decode() for event in found.added]

@@ -116,7 +116,7 @@ def test_a_band_that_hardly_moves_is_not_blown_up() -> None:
 
 CLIP = ClipParameters(segment_frames=8, segment_hop_frames=4, clip_frames=16, decision_hop_frames=4)
 DB = [np.arange(5 * n, dtype=np.float32).reshape(5, n) + 1000 * place for place, n in enumerate((20, 31))]
-SCALING = Scaling.from_extremes(0.0, 2.0)
+SCALING = Scaling((1.0,), (1.0,))
 
 
 def make_sampler(clip: ClipParameters = CLIP, batch: int = 3) -> SegmentSampler:

@@ -106,7 +106,7 @@ def find_scaling(db: Sequence[FloatArray], kind: ScalingKind = "extremes") -> Sc
     if max_db - min_db < 1.0:
         raise DataError("the training clips hold no sound (all bands are equally loud); check the recordings")
     if kind == "extremes":
-        return Scaling.from_extremes(min_db, max_db)
+        return Scaling(((max_db + min_db) / 2,), ((max_db - min_db) / 2,))
     mean, variance = find_moments(db)
     half_range = BAND_STDS * np.maximum(np.sqrt(variance), LEAST_BAND_STD_DB)
     return Scaling(tuple(mean.tolist()), tuple(half_range.tolist()))

@@ -1,5 +1,6 @@
 """Payloads of one machine's alarm, made from its record and from transitions."""
 
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -9,26 +10,25 @@ from aegan_monitor.clock import elapsed_s
 from aegan_monitor.messages import payloads
 
 
+def make_id() -> str:
+    """The id of an event."""
+    return str(uuid.uuid4())
+
+
 def make_event(
     transition: Transition,
     cause: str,
     time: datetime,
     *,
-    new_id: Callable[[], str],
+    new_id: Callable[[], str] = make_id,
     score_id: str = "",
     sample: int = 0,
     active_s: float | None = None,
 ) -> tuple[payloads.Event, AlarmRecord]:
     """The event of a transition, and the record with its number and id.
 
-    Args:
-        transition: One that has an event.
-        cause: One short sentence for people.
-        time: Wall time of the event.
-        new_id: Makes an id.
-        score_id: The score that decides.
-        sample: Index of the sample at which it happened; 0 where none was heard.
-        active_s: How long the alarm was active, if it was raised in this run; None takes the two times of the wall clock.
+    `sample` is 0 where none was heard. `active_s` is how long the alarm was active, if it was raised in this run; None takes the two
+    times of the wall clock.
     """
     before, after, kind = transition
     if kind is None:
@@ -72,7 +72,7 @@ def make_state(record: AlarmRecord, *, confirmed: bool) -> payloads.Alarm:
     )
 
 
-def remove(record: AlarmRecord, time: datetime, new_id: Callable[[], str]) -> tuple[AlarmRecord, list[payloads.Event]]:
+def remove(record: AlarmRecord, time: datetime, new_id: Callable[[], str] = make_id) -> tuple[AlarmRecord, list[payloads.Event]]:
     """End the alarm and the shelf of a machine that has left the configuration; if it returns, its numbers continue."""
     transition = take(record, "remove", time)
     if transition is None or transition.event is None:

@@ -25,18 +25,13 @@ class AlarmRecord:
         process: State of the process, whatever people do.
         announced: An event `raised` was published for the present alarm. One that comes under a shelf is not announced.
         acknowledged: A person has acknowledged the present alarm; a shelf does not change that.
-        shelved: The alarm is suppressed until `shelved_until`.
         since: When the process state began.
         delay_samples: Heard samples of the on-delay or off-delay that runs; 0 if none runs.
-        raised_at: When the present alarm was announced.
         event_ids: Events of the present alarm; the first is its `raised` and names the alarm.
         shelved_until: End of the shelf by the wall clock, for people and for a restart.
         shelf_left_s: What was left of the shelf when the record was stored; see `shelf_left_s`.
-        sequence: Number of the last event.
-        event_id: Id of the last event.
-        score: Score of the last decision.
-        threshold: Its threshold.
-        measured_at: When the last decision fell.
+        sequence, event_id: Number and id of the last event.
+        score, threshold, measured_at: Of the last decision.
         basis: What judges: digest of the bundle, score and threshold settings. Empty if unknown.
     """
 
@@ -62,23 +57,16 @@ class AlarmRecord:
         """The alarm is announced and not shelved."""
         return self.announced and not self.shelved
 
-    @property
-    def in_alarm(self) -> bool:
-        """The process state is alarm or clearing: the lower threshold holds."""
-        return self.process in IN_ALARM
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One row of the table: what a signal does in some states.
 
     Attributes:
-        signal: The signal.
-        process: Process states in which the rule holds.
+        process: Where the rule holds.
         to: The process state afterwards; None keeps it.
         when: Flags that must have these values.
         sets: Flags that get these values.
-        event: The event that is published, if any.
     """
 
     signal: Signal

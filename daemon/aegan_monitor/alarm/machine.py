@@ -1,12 +1,11 @@
 """One machine: from runs of samples and commands to payloads and to the record of its alarm."""
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from aegan_monitor.alarm.events import describe_command, make_event, make_state
-from aegan_monitor.alarm.lifecycle import EPOCH, AlarmRecord, Delays, Signal, Transition, refusal, shelf_left_s, take
+from aegan_monitor.alarm.events import describe_command, make_event, make_id, make_state
+from aegan_monitor.alarm.lifecycle import EPOCH, IN_ALARM, AlarmRecord, Delays, Signal, Transition, refusal, shelf_left_s, take
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.clock import CLOCK_SET_FROM_S
 from aegan_monitor.config.model import AlarmConfig
@@ -42,17 +41,17 @@ class Judge:
         self.score = score
         self.sample_rate_hz = rate
         self.record = AlarmRecord()
-        self._hop_samples = round(fields.clip.decision_hop_frames * fields.features.hop_s * rate)
+        self.hop_samples = fields.clip.decision_hop_frames * fields.features.hop_samples
         self._delays = Delays(round(settings.on_delay_s * rate), round(settings.off_delay_s * rate))
-        self._policy = ThresholdPolicy(fields, score, settings.quantile, settings.margin)
+        self.policy = ThresholdPolicy(fields, score, settings.quantile, settings.margin)
         self._end_sample: int | None = None
 
     def judge(self, clip: ClipScore, time: datetime = EPOCH) -> Outcome:
         """Decide about the next clip; `time` stamps what changes."""
         new_samples = clip.end_sample - self._end_sample if self._end_sample is not None else 0
-        heard_samples = new_samples if 0 < new_samples < self._hop_samples else self._hop_samples  # after a gap: one hop
+        heard_samples = new_samples if 0 < new_samples < self.hop_samples else self.hop_samples  # after a gap: one hop
         self._end_sample = clip.end_sample
-        decision = self._policy.decide(clip.scores[self.score], self.record.in_alarm)
+        decision = self.policy.decide(clip.scores[self.score], self.record.process in IN_ALARM)
         measured = replace(self.record, score=decision.score, threshold=decision.threshold, measured_at=time)
         transitions = self._delays.advance(measured, decision.exceeded, heard_samples, time)
         self.record = transitions[-1].after if transitions else measured
@@ -67,9 +66,7 @@ class Machine:
         last_score: The last decision, for any thread to read.
     """
 
-    def __init__(
-        self, name: str, pipeline: Pipeline, judge: Judge, basis: str = "", new_id: Callable[[], str] = lambda: str(uuid.uuid4())
-    ) -> None:
+    def __init__(self, name: str, pipeline: Pipeline, judge: Judge, basis: str = "", new_id: Callable[[], str] = make_id) -> None:
         """Store; `basis` names what judges (bundle, score, threshold settings): an alarm of another basis is superseded."""
         self.name = name
         self.n_samples_scored = 0
@@ -88,16 +85,6 @@ class Machine:
     def record(self) -> AlarmRecord:
         """The alarm now."""
         return self._judge.record
-
-    @property
-    def state(self) -> payloads.AlarmState:
-        """The alarm's process state."""
-        return self.record.process
-
-    @property
-    def active(self) -> bool:
-        """The alarm is announced and not shelved."""
-        return self.record.active
 
     def begin(self, time: datetime, now_s: float, record: AlarmRecord) -> list[Payload]:
         """Take over the record of an earlier run or configuration; the state before the first decision.
@@ -199,7 +186,7 @@ class Machine:
             threshold=decision.threshold,
             exceeded=decision.exceeded,
             level_dbfs=clip.level_dbfs,
-            state=self.state,
+            state=self.record.process,
         )
         return [self.last_score, *found]
 

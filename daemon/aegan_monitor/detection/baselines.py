@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from aegan_monitor.detection.features import BandScale, FeatureParameters, make_filterbank
-from aegan_monitor.detection.reference import N_NEAREST, ReferenceSet, cosine_distances
+from aegan_monitor.detection.reference import NormalClips
 from aegan_monitor.types import DoubleArray, FloatArray
 
 BASELINE_SCALES: tuple[BandScale, ...] = ("linear", "mel")
@@ -25,23 +25,8 @@ def mean_bands(db: FloatArray) -> DoubleArray:
     return mean.reshape(len(BASELINE_SCALES), N_BASELINE_BANDS)
 
 
-def euclidean(bands: DoubleArray, place: int, reference: ReferenceSet) -> float:
-    """Mean Euclidean distance to the two nearest normal clips, each band in standard deviations of the normal clips."""
-    return reference.standardised_bands[place].mean_distance(bands[place] / reference.baseline_std[place])
-
-
-def cosine(bands: DoubleArray, place: int, reference: ReferenceSet) -> float:
-    """Mean cosine distance to the two nearest normal clips, of mean spectra in dB."""
-    return float(cosine_distances(bands[place], reference.unit_bands[place], N_NEAREST)[0].mean())
-
-
-def near(bands: DoubleArray, place: int, reference: ReferenceSet) -> float:
-    """As `euclidean`, with less weight on directions in which a changed background moves normal clips."""
-    return reference.near_bands[place].mean_distance(bands[place] @ reference.baseline_near[place])
-
-
-BASELINES: dict[str, tuple[Callable[[DoubleArray, int, ReferenceSet], float], int]] = {
+BASELINES: dict[str, tuple[Callable[[NormalClips, DoubleArray], float], int]] = {  # distance, and place of its scale
     f"{scale}_{name}": (distance, place)
     for place, scale in enumerate(BASELINE_SCALES)
-    for name, distance in (("euclidean", euclidean), ("cosine", cosine), ("near", near))
+    for name, distance in (("euclidean", NormalClips.euclidean), ("cosine", NormalClips.cosine), ("near", NormalClips.near))
 }

@@ -20,11 +20,8 @@ class FeatureParameters:
     """Parameters of the log-mel spectrogram, set by the bundle alone.
 
     Attributes:
-        sample_rate_hz: Rate of the samples.
         n_fft: Samples under one window.
         hop_samples: Samples from frame to frame (512 at 16 kHz is 32 ms).
-        band_scale: `mel` (Slaney) or `linear`.
-        n_bands: Bands in one frame.
         f_min_hz, f_max_hz: Edges of the lowest and the highest band.
         floor_power: Power below which the logarithm is cut off.
         top_db: Range under the maximum of a clip: not causal, so only for whole clips (published tables); else null.
@@ -42,11 +39,9 @@ class FeatureParameters:
 
     def problems(self) -> list[str]:
         """Inconsistent parameters, one line each; empty if there are none."""
+        counts = (self.sample_rate_hz, self.n_fft, self.hop_samples, self.n_bands)
         fits = {
-            "sample_rate_hz, n_fft, hop_samples, n_bands: expected over 0": min(
-                self.sample_rate_hz, self.n_fft, self.hop_samples, self.n_bands
-            )
-            > 0,
+            "sample_rate_hz, n_fft, hop_samples, n_bands: expected over 0": min(counts) > 0,
             "hop_samples: expected up to n_fft": self.hop_samples <= self.n_fft,
             "f_min_hz, f_max_hz: expected to rise from 0 or more to at most half the sample rate": (
                 0 <= self.f_min_hz < self.f_max_hz <= self.sample_rate_hz / 2

@@ -95,25 +95,20 @@ def check_golden(bundle: Bundle, session: Session, score: str | None = None) -> 
     known, decides = score_names(record), score or record.score
     names, graphs = (known, GRAPHS) if score is None else ([score], needed_graphs(record, score))
     golden["scores"] = golden["scores"][:, [known.index(name) for name in names]]
-    least_scale = DECISION_TOLERANCE / TOLERANCES["scores"] * find_distance_to_threshold(record, decides)
-    least_scales = {"scores": np.array([least_scale if name == decides else 0.0 for name in names])}
+    median = np.interp(0.5, record.calibration.probabilities, record.calibration.quantiles[decides])
+    least_scale = DECISION_TOLERANCE / TOLERANCES["scores"] * (make_threshold(record, decides).on - float(median))
+    least_scales = np.array([least_scale if name == decides else 0.0 for name in names])
     with np.errstate(all="ignore"):  # an overflow shows as a deviation
         found = compute_stages(record, bundle.reference, session, golden["samples"], names)
         return [
-            StageCheck(stage, deviation(stage, found[stage], golden[stage], least_scales.get(stage)), tolerance)
+            StageCheck(stage, deviation(stage, found[stage], golden[stage], least_scales if stage == "scores" else 0.0), tolerance)
             for stage, tolerance in TOLERANCES.items()
             if GRAPH_OF_STAGE.get(stage) in (None, *graphs)
         ]
 
 
-def find_distance_to_threshold(fields: BundleFields, score: str) -> float:
-    """Distance from the median of the calibration's normal scores to the bundle's own threshold."""
-    median = np.interp(0.5, fields.calibration.probabilities, fields.calibration.quantiles[score])
-    return make_threshold(fields, score).on - float(median)
-
-
 def deviation(
-    stage: str, found: FloatArray | DoubleArray, expected: FloatArray | DoubleArray, least_scale: DoubleArray | None = None
+    stage: str, found: FloatArray | DoubleArray, expected: FloatArray | DoubleArray, least_scale: DoubleArray | float = 0.0
 ) -> float:
     """Largest difference: absolute for stages in ABSOLUTE, else relative to the largest expected value or `least_scale`."""
     if found.shape != expected.shape:
@@ -122,7 +117,7 @@ def deviation(
     if stage in ABSOLUTE:
         return float(difference.max())
     columnwise = stage in ("scores", "z_errors", "x_errors")
-    scale = np.maximum(np.abs(expected).max(axis=0), 0.0 if least_scale is None else least_scale) if columnwise else np.abs(expected).max()
+    scale = np.maximum(np.abs(expected).max(axis=0), least_scale) if columnwise else np.abs(expected).max()
     return float((difference / np.maximum(scale, 1e-30)).max())
 
 

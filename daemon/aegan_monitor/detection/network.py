@@ -67,7 +67,6 @@ class OrtSession:
 
     Attributes:
         provider: The slowest provider in use, as the sessions report it; `none` without a graph.
-        requested: The requested providers, in order.
     """
 
     def __init__(

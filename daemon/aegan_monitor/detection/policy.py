@@ -13,8 +13,7 @@ class Decision:
 
     Attributes:
         normalised: The score in standard deviations from the mean of held-out normal sound.
-        threshold: The threshold that applied.
-        exceeded: The score is over it.
+        threshold: The one that applied.
     """
 
     score: float
@@ -35,8 +34,6 @@ def make_threshold(fields: BundleFields, score: str, quantile: float | None = No
     """`off` is the quantile of the calibration's normal scores; `on` is `margin` times further from their median.
 
     Args:
-        fields: The record of the bundle.
-        score: A score id.
         quantile: 0.5 to 1; None is the bundle's value.
         margin: With 2, `on` is three times as far from the median as `off`; None is the bundle's value.
     """

@@ -8,20 +8,24 @@ from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.segments import ClipParameters, Scaling
 
 LARGEST_SCORE = 1e15  # far above any score; results computed with it stay finite
-_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class NetworkRecord(BaseModel):
+class Record(BaseModel):
+    """Base of the parts: frozen, without unknown fields, NaN and infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class NetworkRecord(Record):
     """Sizes of the network's outputs."""
 
-    model_config = _STRICT
     preset: str
     ndf: PositiveInt
     nz: PositiveInt
     n_embedding: PositiveInt
 
 
-class Calibration(BaseModel):
+class Calibration(Record):
     """Quantiles at `probabilities` of the scores of held-out normal clips and of their copies with other backgrounds, for every score id.
 
     Attributes:
@@ -29,7 +33,6 @@ class Calibration(BaseModel):
         quantile, margin: Defaults of the alarm (`detection.policy.make_threshold`).
     """
 
-    model_config = _STRICT
     n_clips: PositiveInt
     n_copies: NonNegativeInt = 0
     quantile: float = Field(default=0.99, ge=0.5, le=1)
@@ -38,23 +41,21 @@ class Calibration(BaseModel):
     quantiles: dict[str, list[Annotated[float, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)]]]
 
 
-class Normalisation(BaseModel):
+class Normalisation(Record):
     """Mean and standard deviation of one score over the held-out normal clips."""
 
-    model_config = _STRICT
     mean: float = Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)
     std: float = Field(gt=1 / LARGEST_SCORE)
 
 
-class FusionTerm(BaseModel):
+class FusionTerm(Record):
     """One member of the fusion: its mean logarithm over held-out normal clips, and its RMS distance from that with other backgrounds."""
 
-    model_config = _STRICT
     centre: float
     scale: float = Field(gt=0)
 
 
-class ReferenceRecord(BaseModel):
+class ReferenceRecord(Record):
     """How the reference set was fitted.
 
     Attributes:
@@ -62,17 +63,15 @@ class ReferenceRecord(BaseModel):
         n_backgrounds: Copies of a clip with other backgrounds, for `D_near`.
     """
 
-    model_config = _STRICT
     n_clips: PositiveInt
     n_backgrounds: NonNegativeInt
     covariance: str
     shrinkage: float
 
 
-class Provenance(BaseModel):
+class Provenance(Record):
     """How the bundle was made."""
 
-    model_config = _STRICT
     version: str
     commit: str | None
     seed: int
@@ -82,15 +81,14 @@ class Provenance(BaseModel):
     n_held_out_clips: int
 
 
-class FileRecord(BaseModel):
+class FileRecord(Record):
     """One file of the bundle."""
 
-    model_config = _STRICT
     sha256: str
     n_bytes: int
 
 
-class BundleFields(BaseModel):
+class BundleFields(Record):
     """The fields of `bundle.json` that training writes: all but format and files.
 
     Attributes:
@@ -100,7 +98,6 @@ class BundleFields(BaseModel):
         sensitivity: AUC of that score between altered and plain held-out clips, by alteration; empty if not measured.
     """
 
-    model_config = _STRICT
     machine_type: str
     features: FeatureParameters
     scaling: Scaling

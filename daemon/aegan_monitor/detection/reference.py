@@ -41,17 +41,55 @@ class NearestRows:
         order = np.argsort(lengths, kind="stable")
         return lengths[order], nearest[order]
 
-    def mean_distance(self, point: DoubleArray) -> float:
-        """Mean distance from `point` to the N_NEAREST rows."""
-        return float(self.find(point, N_NEAREST)[0].mean())
+
+class NormalClips:
+    """Vectors of normal clips, and distances to the nearest of them. Each matrix is computed once, at first use."""
+
+    def __init__(self, rows: DoubleArray, std: DoubleArray, weights: DoubleArray) -> None:
+        """Store `rows` `[n_rows, n]`, their standard deviations `[n]`, and the matrix `[n, n]` of `near`."""
+        self._rows, self._std, self._weights = rows, std, weights
+
+    @cached_property
+    def directions(self) -> NearestRows:
+        """The rows at length 1."""
+        return NearestRows(unit(self._rows))
+
+    @cached_property
+    def standardised(self) -> NearestRows:
+        """The rows in standard deviations."""
+        return NearestRows(self._rows / self._std)
+
+    @cached_property
+    def weighted(self) -> NearestRows:
+        """The rows in the space in which Euclidean distance is that of `near`."""
+        return NearestRows(self._rows @ self._weights)
+
+    def find_directions(self, vector: DoubleArray, n_nearest: int) -> tuple[DoubleArray, NDArray[np.intp]]:
+        """The `n_nearest` smallest values of 1 - cosine similarity, ascending, and the indices of their rows.
+
+        Computed as half the squared distance on the unit sphere: 1 - cosine itself would lose small distances to rounding.
+        """
+        lengths, places = self.directions.find(unit(vector), n_nearest)
+        return 0.5 * lengths**2, places
+
+    def cosine(self, vector: DoubleArray) -> float:
+        """Mean cosine distance to the two nearest rows."""
+        return float(self.find_directions(vector, N_NEAREST)[0].mean())
+
+    def euclidean(self, vector: DoubleArray) -> float:
+        """Mean Euclidean distance to the two nearest rows, each dimension in standard deviations of the rows."""
+        return float(self.standardised.find(vector / self._std, N_NEAREST)[0].mean())
+
+    def near(self, vector: DoubleArray) -> float:
+        """As `euclidean`, with less weight on directions in which a changed background moves normal clips."""
+        return float(self.weighted.find(vector @ self._weights, N_NEAREST)[0].mean())
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceSet:
     """Statistics of the mean embeddings and spectra of the normal training clips, and the other arrays of a bundle.
 
-    A row is one clip, or the mean of neighbouring clips. Matrices for decisions are computed once, at first use: a decision then costs
-    one matrix-vector product a score.
+    A row is one clip, or the mean of neighbouring clips. A decision costs one matrix-vector product a score.
 
     Attributes:
         filterbank: float32 `[n_bands, n_fft / 2 + 1]`.
@@ -100,34 +138,15 @@ class ReferenceSet:
             raise BundleError(f"{error}; export the bundle again") from error
 
     @cached_property
-    def unit_clips(self) -> NearestRows:
-        """The embeddings at length 1."""
-        return NearestRows(unit(self.embedding_clips))
+    def clips(self) -> NormalClips:
+        """The embeddings."""
+        return NormalClips(self.embedding_clips, self.embedding_std, self.embedding_near)
 
     @cached_property
-    def standardised_clips(self) -> NearestRows:
-        """The embeddings, each dimension in standard deviations."""
-        return NearestRows(self.embedding_clips / self.embedding_std)
-
-    @cached_property
-    def near_clips(self) -> NearestRows:
-        """The embeddings in the space in which Euclidean distance is that of `D_near`."""
-        return NearestRows(self.embedding_clips @ self.embedding_near)
-
-    @cached_property
-    def unit_bands(self) -> tuple[NearestRows, ...]:
-        """The mean bands at length 1, linear and mel."""
-        return tuple(NearestRows(unit(self.baseline_clips[:, place])) for place in range(self.baseline_clips.shape[1]))
-
-    @cached_property
-    def standardised_bands(self) -> tuple[NearestRows, ...]:
-        """The mean bands in standard deviations, linear and mel."""
-        return tuple(NearestRows(self.baseline_clips[:, place] / std) for place, std in enumerate(self.baseline_std))
-
-    @cached_property
-    def near_bands(self) -> tuple[NearestRows, ...]:
-        """The mean bands in the space in which Euclidean distance is that of `C_linear_near` and `C_mel_near`."""
-        return tuple(NearestRows(self.baseline_clips[:, place] @ near) for place, near in enumerate(self.baseline_near))
+    def bands(self) -> tuple[NormalClips, ...]:
+        """The mean bands, linear and mel."""
+        rows = np.moveaxis(self.baseline_clips, 1, 0)
+        return tuple(NormalClips(*each) for each in zip(rows, self.baseline_std, self.baseline_near, strict=True))
 
 
 def _name_in_file(field: str) -> str:
@@ -141,15 +160,6 @@ def unit(vectors: DoubleArray) -> DoubleArray:
     return vectors / np.maximum(length, np.finfo(np.float64).tiny)
 
 
-def cosine_distances(vector: DoubleArray, directions: NearestRows, n_nearest: int) -> tuple[DoubleArray, NDArray[np.intp]]:
-    """The `n_nearest` smallest values of 1 - cosine similarity, ascending, and the indices of their directions.
-
-    Computed as half the squared distance on the unit sphere: 1 - cosine itself would lose small distances to rounding.
-    """
-    lengths, places = directions.find(unit(vector), n_nearest)
-    return 0.5 * lengths**2, places
-
-
 def mahalanobis(embedding: DoubleArray, reference: ReferenceSet) -> float:
     """Root of the squared distance to the mean under the shrunk covariance."""
     deviation = embedding - reference.embedding_mean
@@ -158,7 +168,7 @@ def mahalanobis(embedding: DoubleArray, reference: ReferenceSet) -> float:
 
 def nearest_cosine(embedding: DoubleArray, reference: ReferenceSet) -> float:
     """Sum of the two smallest cosine distances."""
-    return float(cosine_distances(embedding, reference.unit_clips, N_NEAREST)[0].sum())
+    return float(reference.clips.find_directions(embedding, N_NEAREST)[0].sum())
 
 
 def local_outlier_factor(embedding: DoubleArray, reference: ReferenceSet) -> float:
@@ -166,7 +176,7 @@ def local_outlier_factor(embedding: DoubleArray, reference: ReferenceSet) -> flo
 
     Source: M. Breunig et al., LOF: Identifying Density-Based Local Outliers, 2000, definitions 5 to 7.
     """
-    distances, neighbours = cosine_distances(embedding, reference.unit_clips, N_LOF_NEIGHBOURS)
+    distances, neighbours = reference.clips.find_directions(embedding, N_LOF_NEIGHBOURS)
     reachability = np.maximum(distances, reference.lof_distance[neighbours])
     density = 1.0 / (reachability.mean() + DENSITY_FLOOR)
     return float((reference.lof_density[neighbours] / density).mean())
@@ -178,16 +188,6 @@ def cosine_to_mean(embedding: DoubleArray, reference: ReferenceSet) -> float:
     return float(0.5 * difference @ difference)
 
 
-def euclidean(embedding: DoubleArray, reference: ReferenceSet) -> float:
-    """Mean distance to the two nearest normal clips, each dimension in standard deviations of the normal clips."""
-    return reference.standardised_clips.mean_distance(embedding / reference.embedding_std)
-
-
-def near(embedding: DoubleArray, reference: ReferenceSet) -> float:
-    """As `euclidean`, with less weight on directions in which a changed background moves normal clips."""
-    return reference.near_clips.mean_distance(embedding @ reference.embedding_near)
-
-
 Distance: TypeAlias = Callable[[DoubleArray, ReferenceSet], float]
 PUBLISHED_DISTANCES: dict[str, Distance] = {
     "maha": mahalanobis,
@@ -195,4 +195,7 @@ PUBLISHED_DISTANCES: dict[str, Distance] = {
     "lof": local_outlier_factor,
     "cos": cosine_to_mean,
 }
-OWN_DISTANCES: dict[str, Distance] = {"euclidean": euclidean, "near": near}
+OWN_DISTANCES: dict[str, Distance] = {
+    "euclidean": lambda embedding, reference: reference.clips.euclidean(embedding),
+    "near": lambda embedding, reference: reference.clips.near(embedding),
+}

@@ -35,8 +35,7 @@ class ScoreId:
     Attributes:
         name: As published, e.g. `D_maha` or `G_z_cos_min`; our own are `D_euclidean` and `D_near`, baselines `C_...`.
         graph: The graph for it; None for a baseline.
-        kind: Key of DISTANCES (D), of ERRORS (G) or of BASELINES (C).
-        pool: Key of POOLS (G), or empty.
+        kind, pool: Key of DISTANCES (D), keys of ERRORS and POOLS (G), or key of BASELINES (C).
     """
 
     name: str
@@ -48,7 +47,7 @@ class ScoreId:
         """The score of a clip; larger is more abnormal. `sum` is the mean times `n_segments`, the segments in a clip of a stream."""
         if self.graph is None:
             distance, place = BASELINES[self.kind]
-            return distance(evidence.bands, place, reference)
+            return distance(reference.bands[place], evidence.bands[place])
         if self.graph == "embedding":
             return DISTANCES[self.kind](evidence.outputs.embedding.mean(axis=0, dtype=np.float64), reference)
         field, column = ERRORS[self.kind]

@@ -19,11 +19,6 @@ class Scaling:
     centre_db: tuple[float, ...]
     half_range_db: tuple[float, ...]
 
-    @staticmethod
-    def from_extremes(min_db: float, max_db: float) -> "Scaling":
-        """`min_db` becomes -1 and `max_db` 1, in all bands."""
-        return Scaling(((max_db + min_db) / 2,), ((max_db - min_db) / 2,))
-
     def problems(self, n_bands: int) -> list[str]:
         """Invalid values, one line each; empty if there are none."""
         found = []
@@ -46,9 +41,7 @@ class ClipParameters:
 
     Attributes:
         segment_frames: Frames in a segment, the width of the network's input (128 are 4.1 s).
-        segment_hop_frames: Frames from segment to segment.
         clip_frames: Frames in a clip (304 are 9.7 s).
-        decision_hop_frames: Frames from decision to decision in a stream.
     """
 
     segment_frames: int = 128

@@ -10,9 +10,9 @@ DELAY_S = (0.5, 5.0)  # at random, so that not all devices of a house publish at
 BIRTH_TOPIC = "homeassistant/status"  # Home Assistant's default, whatever its discovery prefix
 
 
-def list_birth_topics(prefix: str) -> list[str]:
+def list_birth_topics(prefix: str) -> set[str]:
     """Where Home Assistant may publish its birth message: its default topic, and one that follows the discovery prefix."""
-    return list(dict.fromkeys((f"{prefix}/status", BIRTH_TOPIC)))
+    return {f"{prefix}/status", BIRTH_TOPIC}
 
 
 class Birth:

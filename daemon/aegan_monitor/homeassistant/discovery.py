@@ -9,14 +9,26 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from aegan_monitor import __version__
+from aegan_monitor.config.model import MonitorConfig
 from aegan_monitor.homeassistant.entities import OF_MACHINE, OF_NODE, Entity, Options
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message, Topics
+from aegan_monitor.outbox.outbox import Outbox
+from aegan_monitor.outbox.retained_topics import find_states
 
 AVAILABILITY: Mapping[str, Options] = MappingProxyType(
     {"status": {}, "sensor": {"value_template": "{{ 'online' if (value_json | default({})).get('state') == 'ok' else 'offline' }}"}}
 )
 
 TRIAL = "check"  # in place of an entity's id
+
+
+def announce(config: MonitorConfig, topics: Topics, outbox: Outbox) -> None:
+    """Publish discovery for Home Assistant, and clear what an earlier configuration left at the broker."""
+    machines, home_assistant = [machine.name for machine in config.machines], config.home_assistant
+    found = discover(topics, machines, home_assistant.prefix, commands=config.mqtt.commands.enabled) if home_assistant.discovery else []
+    wanted = find_states(topics, machines).union(message.topic for message in found)
+    outbox.belong(wanted, lambda topic: topic.startswith(topics.of_node("")) or is_of_node(topic, topics.node))
+    outbox.put(*found)
 
 
 def discover(topics: Topics, machines: Iterable[str], prefix: str, *, commands: bool = True) -> list[Message]:

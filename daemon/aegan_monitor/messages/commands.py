@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, get_args
+from typing import get_args
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -35,24 +35,15 @@ def parse(payload: bytes, max_bytes: int) -> Command | Refusal:
     try:
         return Command.model_validate(fields)
     except ValidationError as error:
-        return _refuse(fields, _explain(error))
-
-
-def refuse(command: Command | Refusal, reason: str) -> Refusal:
-    """The refusal of a command."""
-    return Refusal(reason, command.command, command.id)
+        name, command_id = fields.get("command"), fields.get("id")
+        is_readable = isinstance(command_id, str) and len(command_id) <= MAX_ECHO
+        return Refusal(_explain(error), name if name in get_args(CommandName) else None, command_id if is_readable else None)
 
 
 def make_result(command: Command | Refusal, reason: str, time: datetime) -> Result:
     """The result of a refusal, or of a command: accepted if `reason` is empty."""
     reason = command.reason if isinstance(command, Refusal) else reason
     return Result(time=time, command=command.command, id=command.id, accepted=not reason, reason=reason)
-
-
-def _refuse(fields: dict[str, Any], reason: str) -> Refusal:
-    name, command_id = fields.get("command"), fields.get("id")
-    readable = isinstance(command_id, str) and len(command_id) <= MAX_ECHO
-    return Refusal(reason, name if name in get_args(CommandName) else None, command_id if readable else None)
 
 
 def _explain(error: ValidationError) -> str:

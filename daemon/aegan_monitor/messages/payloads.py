@@ -216,7 +216,7 @@ class Command(Payload):
         default=None,
         max_length=64,
         description="For `acknowledge` and `close`: the id of an event of the alarm, or the `alarm_id` of the state. "
-        "The command is refused if another alarm is active. Null means whichever is active.",
+        "The command is refused if another alarm is active. Null: it is for the active alarm, whichever that is.",
         examples=[None],
     )
     by: str = Field(default="", max_length=64, description="Name of the person, for the event.", examples=["Anna"])

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties, VariableByteIntegers
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from aegan_monitor.mqtt.endpoint import Endpoint, explain_tls
@@ -16,7 +16,8 @@ Protocol: TypeAlias = Literal["5", "3.1.1"]
 PAHO_PROTOCOLS: dict[Protocol, MQTTProtocolVersion] = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 MAX_PACKET_BYTES = 65_536  # the broker sends us no larger packet (MQTT 5): no command is nearly as large
 MALFORMED = "malformed packet"  # paho's words
-UNSPECIFIED_ERROR = 0x80  # in PUBACK and SUBACK alike
+UNSPECIFIED_ERROR = 0x80
+CODE_PLACE = 2  # in a PUBACK, behind the message id
 
 WHERE_ADVICE = "check mqtt.host, mqtt.port, mqtt.protocol and mqtt.tls"
 ADVICE = {  # by the reason that the broker gives
@@ -28,14 +29,11 @@ ADVICE = {  # by the reason that the broker gives
 }
 TOO_LARGE = "Packet too large"
 LARGER_LIMIT = "raise its limit (mosquitto: message_size_limit, max_packet_size)"
-KNOWN_CODES = {
-    kind: frozenset(code for code, names in ReasonCode.names.items() if any(kind in kinds for kinds in names.values()))
-    for kind in (PacketTypes.PUBACK, PacketTypes.SUBACK)
-}
+KNOWN_CODES = frozenset(code for code, names in ReasonCode.names.items() if any(PacketTypes.PUBACK in kinds for kinds in names.values()))
 
 
 class Reason(NamedTuple):
-    """A reason code of the broker's; `is_known` says whether paho knows it in this kind of packet."""
+    """A reason code of the broker's; `is_known` says whether paho knows it in a PUBACK."""
 
     code: int
     text: str
@@ -43,11 +41,11 @@ class Reason(NamedTuple):
 
 
 class BrokerClient(Client):
-    """paho's client, except that an unknown reason code refuses one message or subscription and does not end the connection.
+    """paho's client, except that an unknown reason code refuses one message and does not end the connection.
 
     paho treats such a code as a malformed packet and closes the connection. mosquitto answers a PUBLISH over its
-    `message_size_limit` with 0x95, which paho knows in CONNACK and DISCONNECT alone. This class replaces an unknown code in
-    PUBACK and SUBACK before paho decodes the packet.
+    `message_size_limit` with 0x95, which paho knows in CONNACK and DISCONNECT alone. This class replaces an unknown code in a PUBACK
+    before paho decodes the packet.
 
     Attributes:
         trouble: What paho has logged about TLS or a malformed packet, in one line; empty if nothing.
@@ -68,23 +66,14 @@ class BrokerClient(Client):
 
     def _packet_handle(self) -> MQTTErrorCode:
         """paho's own step, between reading a packet and decoding it."""
-        self._replace_unknown_codes(self._in_packet["command"] >> 4, self._in_packet["packet"])
+        packet = self._in_packet["packet"]
+        is_answer = self._protocol == MQTTProtocolVersion.MQTTv5 and self._in_packet["command"] >> 4 == PacketTypes.PUBACK
+        if is_answer and len(packet) > CODE_PLACE and packet[CODE_PLACE] not in KNOWN_CODES:
+            self._unknown_code, packet[CODE_PLACE] = packet[CODE_PLACE], UNSPECIFIED_ERROR
         try:
             return super()._packet_handle()
         finally:
             self._unknown_code = None
-
-    def _replace_unknown_codes(self, kind: int, packet: bytearray) -> None:
-        if self._protocol != MQTTProtocolVersion.MQTTv5 or kind not in KNOWN_CODES or len(packet) < 3:
-            return
-        first = 2  # behind the message id
-        if kind == PacketTypes.SUBACK:
-            n_property_bytes, n_length_bytes = VariableByteIntegers.decode(packet[2:])  # type: ignore[no-untyped-call] # paho's own
-            first += n_length_bytes + n_property_bytes
-        for place in range(first, len(packet) if kind == PacketTypes.SUBACK else 3):
-            if packet[place] not in KNOWN_CODES[kind]:
-                self._unknown_code = packet[place]
-                packet[place] = UNSPECIFIED_ERROR
 
     def _keep_trouble(self, _client: Client, _userdata: object, _level: int, text: str) -> None:
         if "on socket" in text and "[SSL" in text:

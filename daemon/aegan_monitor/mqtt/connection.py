@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import MQTTErrorCode
@@ -15,17 +16,16 @@ from paho.mqtt.reasoncodes import ReasonCode
 from aegan_monitor.messages.topics import Message, Topics
 from aegan_monitor.mqtt.client import ADVICE, TOO_LARGE, WHERE_ADVICE, Protocol, connect, exchange, explain_no_answer, make_client
 from aegan_monitor.mqtt.endpoint import Endpoint
-from aegan_monitor.mqtt.inflight import MAX_IN_FLIGHT, InFlight
 from aegan_monitor.mqtt.log_once import BrokerLog
 from aegan_monitor.mqtt.subscriptions import Listener, Subscriptions
 from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.outbox import Outbox
 
+FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
+MAX_IN_FLIGHT = 16  # brokers allow at least 20; other messages wait in the outbox
 NOTICE_KEEPALIVES = 2.0  # paho sends a PINGREQ after one, and ends the connection after another
 UNACKNOWLEDGED_KEEPALIVES = 1.5
-N_SHORT_SUSPECT = 3
-LARGEST_PACKET_BYTES = 268_435_460
 PACKET_OVERHEAD_BYTES = 16  # of a PUBLISH beside topic and payload, at most
 FOR_GOOD = frozenset({0x90, 0x95, 0x99})  # topic, size, format: a fault of the message itself
 
@@ -36,6 +36,7 @@ class ConnectionSettings:
 
     Attributes:
         listeners: Functions that take what others publish, by topic filter.
+        retry_s: The wait before another attempt grows from the first to the second, with jitter; a settled connection resets it.
         settled_s: Age at which a connection counts as stable.
         answer_timeout_s: Limit for each of: the TCP connection, the CONNACK, and the acknowledgement of retained messages before `online`.
         repeat_s: Until an `online` that was refused is sent again.
@@ -47,21 +48,24 @@ class ConnectionSettings:
     topics: Topics
     listeners: Mapping[str, Listener] = field(default_factory=dict)
     keepalive_s: int = 30
+    retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S)
     settled_s: float = 10.0
     answer_timeout_s: float = 5.0
     repeat_s: float = FIRST_RETRIAL_S
     clock: Callable[[], float] = time.monotonic
-
-    @property
-    def acknowledge_s(self) -> float:
-        """The longest time without the acknowledgement of a message."""
-        return max(self.answer_timeout_s, UNACKNOWLEDGED_KEEPALIVES * self.keepalive_s)
 
 
 class Stop(threading.Event):
     """A request to stop. Pending messages may be sent until `by_s` on the monotonic clock, which is set first."""
 
     by_s = math.inf
+
+
+class Sent(NamedTuple):
+    """A message of QoS 1 without an acknowledgement; without a row it is a status."""
+
+    row: Entry | None
+    sent_s: float
 
 
 class Connection:
@@ -78,9 +82,10 @@ class Connection:
         self._settings, self._outbox, self._log, self._stop, self._wake = settings, outbox, log, stop, wake
         self._answered = self._online = self._leaving = False
         self._began_s, self._online_from_s, self._online_by_s = math.inf, 0.0, math.inf
-        self._max_packet_bytes = LARGEST_PACKET_BYTES
+        self._max_packet_bytes = math.inf
         self._statuses: deque[Message] = deque()  # sent before any row
-        self._in_flight = InFlight()
+        self._window = MAX_IN_FLIGHT
+        self._in_flight: dict[int, Sent] = {}  # by paho's message id, oldest first
 
     def serve(self) -> None:
         """Connect, and serve the connection until either side ends it.
@@ -120,7 +125,7 @@ class Connection:
 
     def _send(self) -> None:
         """Send statuses, then rows of the outbox, as far as the broker and the socket take them."""
-        while self._in_flight.has_room and not self._client.want_write():
+        while len(self._in_flight) < self._window and not self._client.want_write():
             row = None if self._statuses else self._outbox.next()
             if not self._statuses and row is None:
                 return
@@ -132,7 +137,8 @@ class Connection:
             info = self._client.publish(message.topic, message.payload, message.qos, message.retained)
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return  # the connection has just ended
-            self._in_flight.add(info.mid, row, message.qos, time.monotonic())
+            if message.qos > 0:
+                self._in_flight[info.mid] = Sent(row, time.monotonic())
             if row is None:
                 self._statuses.popleft()
             else:
@@ -143,13 +149,18 @@ class Connection:
         settings = self._settings
         if not self._answered and now_s - self._began_s > settings.answer_timeout_s:
             return f"gave no answer within {settings.answer_timeout_s:g} s: {WHERE_ADVICE}"
-        if self._in_flight.waited_s(now_s) > settings.acknowledge_s:
-            return f"left a message without acknowledgement for {settings.acknowledge_s:g} s: see the log of the broker"
+        longest_s = max(settings.answer_timeout_s, UNACKNOWLEDGED_KEEPALIVES * settings.keepalive_s)
+        if self._waited_s(now_s) > longest_s:
+            return f"left a message without acknowledgement for {longest_s:g} s: see the log of the broker"
         return ""
+
+    def _waited_s(self, now_s: float) -> float:
+        """How long the oldest message has been in flight."""
+        return max((now_s - sent.sent_s for sent in self._in_flight.values()), default=0.0)
 
     def _settle(self, now_s: float) -> None:
         is_old = now_s - self._began_s > self._settings.settled_s
-        if not self.settled and is_old and self._in_flight.waited_s(now_s) < self._settings.answer_timeout_s:
+        if not self.settled and is_old and self._waited_s(now_s) < self._settings.answer_timeout_s:
             self.settled = True
             self._log.settle()
 
@@ -180,11 +191,11 @@ class Connection:
             self._log.warn(f"refused client {client_id!r} ({reason}): {ADVICE.get(str(reason), 'see the log of the broker')}")
             return
         self.connected = True
-        self._in_flight.window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
-        self._max_packet_bytes = getattr(properties, "MaximumPacketSize", LARGEST_PACKET_BYTES)
+        self._window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
+        self._max_packet_bytes = getattr(properties, "MaximumPacketSize", math.inf)
         self._online_by_s = time.monotonic() + self._settings.answer_timeout_s
         self._outbox.connected()
-        self._subscriptions.subscribe()
+        self._subscriptions.subscribe(self._settings.listeners)
         self._log.inform(f"accepted client {client_id!r} (MQTT {self._settings.protocol})")
 
     def _on_disconnect(self, _client: Client, _userdata: object, flags: DisconnectFlags, reason: ReasonCode, _: object) -> None:
@@ -192,21 +203,21 @@ class Connection:
             return
         is_explained = flags.is_disconnect_packet_from_server or reason == "Keep alive timeout"
         why = str(reason) if is_explained else self._client.trouble
-        self._log.n_short = 0 if why or self.settled else self._log.n_short + 1
         client_id = self._settings.endpoint.client_id
         if not self._answered:
             self._log.warn(f"cannot be reached ({explain_no_answer(self._client, self._settings.protocol)})")
         elif why == "Session taken over":
             self._log.warn(f"lost ({why}): another client uses {client_id!r}; change mqtt.client_id of one of them")
-        elif self._log.n_short >= N_SHORT_SUSPECT:
-            self._log.warn(f"ends each connection soon (connection closed): see its log; it says if another client uses {client_id!r}")
+        elif why:
+            self._log.warn(f"lost ({why})")
         else:
-            self._log.warn(f"lost ({why or 'connection closed'})")
-        if why == TOO_LARGE and (rows := self._in_flight.rows()):
+            self._log.warn(f"lost (connection closed): if this repeats, see its log; it says if another client uses {client_id!r}")
+        rows = [sent.row for sent in self._in_flight.values() if sent.row]
+        if why == TOO_LARGE and rows:
             self._refuse(max(rows, key=lambda row: row.n_bytes), TOO_LARGE, for_good=True)
 
     def _on_publish(self, _client: Client, _userdata: object, message_id: int, paho_reason: ReasonCode, _: object) -> None:
-        sent = self._in_flight.remove(message_id)
+        sent = self._in_flight.pop(message_id, None)
         if sent is None:
             return
         if paho_reason.is_failure:

@@ -1,6 +1,6 @@
 """Address of the broker, credentials and certificates, and advice for errors of the network and TLS."""
 
-import ipaddress
+import re
 import socket
 import ssl
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from aegan_monitor.config.broker import MqttConfig, TlsConfig
 from aegan_monitor.errors import ConfigError
 
 PORT, TLS_PORT = 1883, 8883
-LOOPBACK_NAMES = ("localhost", "ip6-localhost")
+LOOPBACK = re.compile(r"localhost|ip6-localhost|127\.[0-9.]+|::1", re.IGNORECASE)
 
 _UNTRUSTED = "the broker's certificate is signed by an unknown authority; name the authority's certificate in mqtt.tls.ca_file"
 VERIFICATION_ADVICE = {  # by X509_V_ERR_..., openssl/x509_vfy.h
@@ -21,19 +21,13 @@ VERIFICATION_ADVICE = {  # by X509_V_ERR_..., openssl/x509_vfy.h
     64: "the broker's certificate is for another address; set mqtt.host to a name in it",
     **dict.fromkeys((18, 19, 20, 21), _UNTRUSTED),
 }
-NEEDS_CERTIFICATE = "the broker wants a client certificate; set mqtt.tls.certificate_file and mqtt.tls.key_file"
 REFUSES_CERTIFICATE = "the broker does not accept our client certificate; check mqtt.tls.certificate_file"
-TLS_ADVICE = {  # by OpenSSL's reason
-    "CERTIFICATE_REQUIRED": NEEDS_CERTIFICATE,
+TLS_ADVICE = {  # by a part of OpenSSL's reason; the first that fits holds
+    "CERTIFICATE_REQUIRED": "the broker wants a client certificate; set mqtt.tls.certificate_file and mqtt.tls.key_file",
     "ALERT_HANDSHAKE_FAILURE": "the broker broke off the TLS handshake; does it want a client certificate (mqtt.tls.certificate_file)?",
-    "ALERT_UNKNOWN_CA": REFUSES_CERTIFICATE,
-    "ALERT_BAD_CERTIFICATE": REFUSES_CERTIFICATE,
-    "ALERT_CERTIFICATE_EXPIRED": REFUSES_CERTIFICATE,
-    "ALERT_CERTIFICATE_REVOKED": REFUSES_CERTIFICATE,
-    "ALERT_CERTIFICATE_UNKNOWN": REFUSES_CERTIFICATE,
+    **dict.fromkeys(("ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE_"), REFUSES_CERTIFICATE),
     "WRONG_VERSION_NUMBER": "the broker speaks no TLS on this port; check mqtt.port and mqtt.tls",
-    "UNSUPPORTED_PROTOCOL": "the broker speaks no TLS 1.2 or newer",
-    "ALERT_PROTOCOL_VERSION": "the broker speaks no TLS 1.2 or newer",
+    **dict.fromkeys(("UNSUPPORTED_PROTOCOL", "ALERT_PROTOCOL_VERSION"), "the broker speaks no TLS 1.2 or newer"),
 }
 
 
@@ -50,18 +44,10 @@ class Endpoint:
     websocket_path: str | None = None
 
     @property
-    def is_loopback(self) -> bool:
-        """The broker is on this machine: a password in plain text does not leave it."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host.lower() in LOOPBACK_NAMES
-
-    @property
     def warning(self) -> str | None:
         """A risk, in one line; None without one."""
         where = f"MQTT broker {self.host}:{self.port}"
-        if self.tls is None and self.password is not None and not self.is_loopback:
+        if self.tls is None and self.password is not None and not LOOPBACK.fullmatch(self.host):
             return f"{where}: the password goes over the network in plain text; set mqtt.tls"
         if self.tls is not None and not self.tls.verify:
             return f"{where}: mqtt.tls.verify is false: any host that answers gets the password"
@@ -70,10 +56,36 @@ class Endpoint:
     def make_tls_context(self) -> ssl.SSLContext | None:
         """Context for one connection, from the files as they are now: a renewed certificate needs no restart.
 
+        TLS 1.2 or newer, with the broker's certificate verified unless `verify` is false; None without TLS.
+
         Raises:
             ConfigError: A file cannot be read, or has other content than expected.
         """
-        return None if self.tls is None else make_tls_context(self.tls)
+        if (tls := self.tls) is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if not tls.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if tls.ca_file is None:
+            context.load_default_certs()
+        else:
+            try:
+                context.load_verify_locations(tls.ca_file)
+            except OSError as error:  # an SSLError is one
+                raise ConfigError(
+                    f"mqtt.tls.ca_file: {tls.ca_file}: expected certificates in PEM, found: {_describe_file(error)}"
+                ) from error
+        if tls.certificate_file is not None:
+            try:
+                context.load_cert_chain(tls.certificate_file, tls.key_file, password=lambda: b"")  # without it OpenSSL asks on the terminal
+            except OSError as error:
+                raise ConfigError(
+                    f"mqtt.tls.certificate_file: {tls.certificate_file}: expected a certificate in PEM and its key in "
+                    f"{tls.key_file or 'the same file'}, without a passphrase, found: {_describe_file(error)}"
+                ) from error
+        return context
 
 
 def make_endpoint(mqtt: MqttConfig, node: str) -> Endpoint:
@@ -129,35 +141,6 @@ def read_line(key: str, path: Path) -> str:
         raise ConfigError(f"{key}: {path}: expected UTF-8, found byte 0x{error.object[error.start]:02x}; save the file as UTF-8") from error
     except OSError as error:
         raise ConfigError(f"{key}: {path}: cannot be read ({type(error).__name__}); check path and permissions") from error
-
-
-def make_tls_context(tls: TlsConfig) -> ssl.SSLContext:
-    """TLS 1.2 or newer, with the broker's certificate verified unless `verify` is false.
-
-    Raises:
-        ConfigError: A file cannot be read, or has other content than expected.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if tls.ca_file is None:
-        context.load_default_certs()
-    else:
-        try:
-            context.load_verify_locations(tls.ca_file)
-        except OSError as error:  # an SSLError is one
-            raise ConfigError(f"mqtt.tls.ca_file: {tls.ca_file}: expected certificates in PEM, found: {_describe_file(error)}") from error
-    if tls.certificate_file is not None:
-        try:
-            context.load_cert_chain(tls.certificate_file, tls.key_file, password=lambda: b"")  # without it OpenSSL asks on the terminal
-        except OSError as error:
-            raise ConfigError(
-                f"mqtt.tls.certificate_file: {tls.certificate_file}: expected a certificate in PEM and its key in "
-                f"{tls.key_file or 'the same file'}, without a passphrase, found: {_describe_file(error)}"
-            ) from error
-    return context
 
 
 def explain(error: Exception, endpoint: Endpoint) -> str:

@@ -52,24 +52,18 @@ class BrokerLog(LogOnce):
 
     Attributes:
         refused_total: Messages and subscriptions that the broker has refused.
-        n_short: Connections in a row that ended without a reason before they settled.
     """
 
     def __init__(self, subject: str, log: logging.Logger, retrying: str) -> None:
         """`retrying` is appended to each line about a connection: when the next attempt comes."""
         super().__init__(subject, log)
         self._retrying = retrying
-        self.refused_total = self.n_short = 0
+        self.refused_total = 0
         self._refused: set[str] = set()
 
     def warn(self, text: str) -> None:
         """A connection ended, or could not be made."""
         super().warn(text + self._retrying)
-
-    def settle(self) -> None:
-        """The connection has lasted for a while."""
-        self.n_short = 0
-        super().settle()
 
     def refuse_message(self, topic: str, reason: str, *, for_good: bool) -> None:
         """The broker does not accept a message."""

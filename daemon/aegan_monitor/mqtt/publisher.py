@@ -15,7 +15,6 @@ from aegan_monitor.outbox.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
-FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
 LEAVE_S = 2.0
 
 
@@ -26,17 +25,14 @@ class MqttPublisher:
     order, back-off and what is sent again, not paho's own queue.
     """
 
-    def __init__(
-        self, settings: ConnectionSettings, outbox: Outbox, *, retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S)
-    ) -> None:
-        """The wait before an attempt grows from `retry_s[0]` to `retry_s[1]`, with jitter; a settled connection resets it."""
+    def __init__(self, settings: ConnectionSettings, outbox: Outbox) -> None:
         self._outbox = outbox
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
         self._n_refused_before = 0
         self._lock = threading.Lock()
-        self._next: tuple[ConnectionSettings, tuple[float, float]] | None = None
-        self._adopt(settings, retry_s)
+        self._next: ConnectionSettings | None = None
+        self._adopt(settings)
 
     @property
     def connected(self) -> bool:
@@ -66,9 +62,9 @@ class MqttPublisher:
             with contextlib.suppress(OSError):  # full: the thread wakes up anyway; closed: it has stopped
                 self._waker.send(b"!")
 
-    def reconfigure(self, settings: ConnectionSettings, *, retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S)) -> None:
+    def reconfigure(self, settings: ConnectionSettings) -> None:
         """Leave the broker as `stop` does, then connect with other settings; returns at once."""
-        self._leave(LEAVE_S, (settings, retry_s))
+        self._leave(LEAVE_S, settings)
 
     def stop(self, timeout_s: float = LEAVE_S) -> None:
         """Deliver what is pending, then `offline`; when time is up the last will says `offline`, and the rest stays in the outbox."""
@@ -81,33 +77,33 @@ class MqttPublisher:
             self._wake.close()
             self._waker.close()
 
-    def _leave(self, timeout_s: float, then: tuple[ConnectionSettings, tuple[float, float]] | None) -> None:
+    def _leave(self, timeout_s: float, then: ConnectionSettings | None) -> None:
         with self._lock:
             self._next = then
             self._stop.by_s = time.monotonic() + timeout_s
             self._stop.set()
         self.flush()
 
-    def _adopt(self, settings: ConnectionSettings, retry_s: tuple[float, float]) -> None:
-        self._settings, self._retry_s, self._stop = settings, retry_s, Stop()
+    def _adopt(self, settings: ConnectionSettings) -> None:
+        self._settings, self._stop = settings, Stop()
         self._subject = f"MQTT broker {settings.endpoint.host}:{settings.endpoint.port}"
-        self._log = BrokerLog(self._subject, log, f"; retrying every {retry_s[0]:g} to {retry_s[1]:g} s")
+        self._log = BrokerLog(self._subject, log, f"; retrying every {settings.retry_s[0]:g} to {settings.retry_s[1]:g} s")
 
     def _run(self) -> None:
-        delay_s = self._retry_s[0]
+        delay_s = self._settings.retry_s[0]
         with self._wake, self._waker:
             while True:
                 self._connection = Connection(self._settings, self._outbox, self._log, self._stop, self._wake)
                 self._serve(self._connection)
-                delay_s = self._retry_s[0] if self._connection.settled else delay_s
-                delay_s = min(self._retry_s[1], random.uniform(self._retry_s[0], 3 * delay_s))
+                first_s, longest_s = self._settings.retry_s
+                delay_s = min(longest_s, random.uniform(first_s, 3 * (first_s if self._connection.settled else delay_s)))
                 if self._stop.wait(delay_s):
                     with self._lock:
                         if self._next is None:
                             return
                         self._n_refused_before = self.refused_total
-                        self._adopt(*self._next)
-                        delay_s, self._next = self._retry_s[0], None
+                        self._adopt(self._next)
+                        delay_s, self._next = self._settings.retry_s[0], None
 
     def _serve(self, connection: Connection) -> None:
         try:
@@ -115,7 +111,6 @@ class MqttPublisher:
         except ConfigError as error:  # a certificate file has other content now
             self._log.warn(f"cannot be reached ({error})")
         except (OSError, UnicodeError) as error:
-            self._log.n_short = 0
             self._log.warn(f"cannot be reached ({explain(error, self._settings.endpoint)})")
         except Exception:  # a dead thread would look like a quiet network
             log.exception("%s: please report this; retrying", self._subject)

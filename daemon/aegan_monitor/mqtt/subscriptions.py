@@ -1,7 +1,7 @@
 """The subscriptions of one connection. Received messages go to the listeners."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -37,20 +37,12 @@ class Subscriptions:
     def __init__(self, client: Client, listeners: Mapping[str, Listener], broker_log: BrokerLog, clock: Callable[[], float]) -> None:
         """`clock` is in seconds, for subscriptions that are tried again."""
         self._client, self._listeners, self._log, self._clock = client, listeners, broker_log, clock
-        self._asked: dict[int | None, list[str]] = {}  # by paho's message id
+        self._asked: dict[int | None, Collection[str]] = {}  # by paho's message id
         self._backoff = Backoff()
         client.on_subscribe, client.on_message = self._on_subscribe, self._on_message
 
-    def subscribe(self) -> None:
-        """Subscribe to all."""
-        self._subscribe(list(self._listeners))
-
-    def retry(self) -> None:
-        """Subscribe to what was refused, once its wait is over."""
-        now_s = self._clock()
-        self._subscribe([each for each in self._listeners if self._backoff.is_refused(each) and self._backoff.is_free(each, now_s)])
-
-    def _subscribe(self, topics: list[str]) -> None:
+    def subscribe(self, topics: Collection[str]) -> None:
+        """Subscribe to these of the listeners."""
         if not topics:
             return
         if self._client.protocol == MQTTProtocolVersion.MQTTv5:
@@ -60,6 +52,11 @@ class Subscriptions:
         self._asked[message_id] = topics
         for topic in topics:
             self._backoff.sent(topic)
+
+    def retry(self) -> None:
+        """Subscribe to what was refused, once its wait is over."""
+        now_s = self._clock()
+        self.subscribe([each for each in self._listeners if self._backoff.is_refused(each) and self._backoff.is_free(each, now_s)])
 
     def _on_subscribe(self, _client: Client, _userdata: object, message_id: int, reasons: list[ReasonCode], _: object) -> None:
         for topic, reason in zip(self._asked.pop(message_id, ()), reasons, strict=False):

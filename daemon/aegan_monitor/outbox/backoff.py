@@ -57,7 +57,3 @@ class Backoff:
         elif refusal is None or refusal.is_trying:
             wait_s = refusal.next_wait_s if refusal else FIRST_RETRIAL_S
             self._refusals[key] = _Refusal(now_s + wait_s, min(2 * wait_s, LONGEST_RETRIAL_S))
-
-    def reset(self) -> None:
-        """A new connection: every key is free."""
-        self._refusals.clear()

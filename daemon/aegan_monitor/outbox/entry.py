@@ -13,10 +13,7 @@ class Entry:
     """A message in the outbox.
 
     Attributes:
-        number: Its place in the order.
-        message: What is sent.
-        put_s: When it was put, on the outbox's clock.
-        written: The store has written it or has tried, or there is no store.
+        put_s: On the outbox's clock.
         state: `kept`: acknowledged, but a broker that restarts may lose it; `parked`: refused permanently.
         acknowledged_s: When a broker acknowledged it first.
     """
@@ -24,7 +21,6 @@ class Entry:
     number: int
     message: Message
     put_s: float
-    written: bool = True
     state: Literal["waiting", "flying", "kept", "parked"] = "waiting"
     acknowledged_s: float | None = None
 

@@ -2,8 +2,8 @@
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from aegan_monitor.outbox.entry import Entry
@@ -11,14 +11,7 @@ from aegan_monitor.outbox.entry import Entry
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the store lacks.
-
-    Attributes:
-        added: Events.
-        removed: Numbers of events.
-        alarms: Records by machine.
-        topics: All retained topics; None if the store has them.
-    """
+    """What the store lacks, or what it holds: events, numbers of events, alarm records by machine, retained topics (None: no change)."""
 
     added: list[Entry] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
@@ -30,32 +23,27 @@ class Changes:
         return bool(self.added or self.removed or self.alarms or self.topics is not None)
 
 
-class News(NamedTuple):
-    """Threads that have work after a `put`: the writer, and the MQTT thread."""
-
-    to_write: bool
-    to_send: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """Number of messages that the broker has not acknowledged, and of those that it refuses."""
+class Counts(NamedTuple):
+    """Messages that the broker has not acknowledged, those of them that it refuses, and what was lost (as in `payloads.Health`)."""
 
     total: int
     parked: int
+    dropped_total: int
+    late_total: int
+    replaced_scores_total: int
 
 
 class EventQueue:
     """All events of the outbox, and the changes that the store lacks. The outbox calls every method under its lock."""
 
-    def __init__(self, *, durable: bool, max_bytes: int, max_age_s: float, keep_s: float) -> None:
+    def __init__(self, *, max_bytes: int, max_age_s: float, keep_s: float) -> None:
         self.dropped_total = 0
         self.n_bytes = 0
         self.unwritten: dict[int, Entry] = {}
         self.removed: list[int] = []  # that the store still has
-        self._durable, self._max_bytes, self._max_age_s, self._keep_s = durable, max_bytes, max_age_s, keep_s
+        self._max_bytes, self._max_age_s, self._keep_s = max_bytes, max_age_s, keep_s
         self._rows: dict[int, Entry] = {}  # oldest first
-        self._queues: dict[str, list[int]] = {}  # numbers of waiting events, one heap a topic; `first` skips the others
+        self.queues: dict[str, list[int]] = {}  # by topic a heap of the numbers that wait; `first` skips the others
         self._kept: deque[Entry] = deque()
 
     def __contains__(self, row: Entry) -> bool:
@@ -70,8 +58,6 @@ class EventQueue:
         """Add a new event, or one that was restored from the store."""
         self._rows[row.number] = row
         self.n_bytes += row.n_bytes
-        if not row.written:
-            self.unwritten[row.number] = row
         self.wait(row)
 
     def restore(self, rows: list[Entry]) -> None:
@@ -80,13 +66,9 @@ class EventQueue:
             self.add(row)
         self._rows = dict(sorted(self._rows.items()))
 
-    def topics(self) -> Iterator[str]:
-        """Topics that ever had an event."""
-        return iter(self._queues)
-
     def first(self, topic: str) -> Entry | None:
         """The first event that waits on a topic."""
-        queue = self._queues.get(topic, [])
+        queue = self.queues.get(topic, [])
         while queue:
             row = self._rows.get(queue[0])
             if row and row.state == "waiting":
@@ -98,7 +80,7 @@ class EventQueue:
         """Queue the event again, in its place, unless it was removed."""
         row.state = "waiting"
         if row in self:
-            heapq.heappush(self._queues.setdefault(row.message.topic, []), row.number)
+            heapq.heappush(self.queues.setdefault(row.message.topic, []), row.number)
 
     def keep(self, row: Entry, now_s: float) -> None:
         """Note that the broker has acknowledged the event, which is kept for a while."""
@@ -115,26 +97,13 @@ class EventQueue:
 
     def written(self, row: Entry) -> None:
         """The store has written the event, or has tried."""
-        if waiting := self.unwritten.pop(row.number, None):
-            waiting.written = True
-        else:  # it was removed while it was written
+        if self.unwritten.pop(row.number, None) is None:  # it was removed while it was written
             self.removed.append(row.number)
 
     def changes(self) -> tuple[list[Entry], list[int]]:
         """Events to write, and numbers to remove; call `written` afterwards."""
         removed, self.removed = self.removed, []
-        return [replace(row) for row in self.unwritten.values()], removed
-
-    def copies(self) -> list[Entry]:
-        """Copies of all events, for a new store."""
-        self.removed.clear()
-        return [replace(row) for row in self]
-
-    def measure(self, is_refused: Callable[[str], bool], n_others: int) -> Depth:
-        """How many wait beside `n_others` that are no events; `is_refused` says whether the broker refuses a topic."""
-        rows = [row for row in self if row.acknowledged_s is None]
-        n_refused = sum(row.state == "parked" or is_refused(row.message.topic) for row in rows)
-        return Depth(len(rows) + n_others, n_refused)
+        return list(self.unwritten.values()), removed
 
     def tidy(self, now_s: float) -> None:
         """Remove events that were kept long enough or waited too long, and the oldest ones over the size limit."""
@@ -153,5 +122,5 @@ class EventQueue:
         if self._rows.pop(row.number, None) is None:
             return
         self.n_bytes -= row.n_bytes
-        if self.unwritten.pop(row.number, None) is None and self._durable:
+        if self.unwritten.pop(row.number, None) is None:
             self.removed.append(row.number)

@@ -12,20 +12,19 @@ LATE_S: dict[Kind, float] = {"score": 10.0, "result": 60.0}  # older messages ar
 
 
 class Latest:
-    """The newest message of each topic. The outbox calls every method under its lock."""
+    """The newest message of each topic. The outbox calls every method under its lock.
+
+    Attributes:
+        unanswered: Retained topics that existed at the last `begin`, and whose newest message the broker has not answered since.
+    """
 
     def __init__(self) -> None:
         self.late_total = self.replaced_scores_total = 0
         self._rows: dict[tuple[str, int], Entry] = {}
         self._retained: dict[str, Message] = {}
-        self._unanswered: set[str] = set()  # retained topics whose newest message has no answer of the broker yet
+        self.unanswered: set[str] = set()
         self._refused: dict[str, None] = {}  # topics whose newest message was refused, oldest refusal first
         self._backoff = Backoff()  # by a message's place
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether the broker has acknowledged or refused the newest message of each retained topic that existed at the last `begin`."""
-        return not self._unanswered
 
     def __len__(self) -> int:
         """Number of rows that the broker has not acknowledged."""
@@ -46,25 +45,26 @@ class Latest:
 
     def begin(self) -> None:
         """Start a connection: what the broker keeps is not known."""
-        self._unanswered = set(self._retained)
-        self._backoff.reset()
-
-    def clear(self, row: Entry) -> bool:
-        """Note that the broker has acknowledged an empty message, which is not repeated. Returns whether it was the newest of its topic."""
-        if is_newest := row in self:
-            del self._retained[row.message.topic]
-        return is_newest
+        self.unanswered = set(self._retained)
+        self._backoff = Backoff()
 
     def forget(self, row: Entry) -> None:
         """Remove a finished row; nothing happens if a newer one has replaced it."""
         if row in self:
             del self._rows[_place(row)]
-            self._unanswered.discard(row.message.topic)
+            self.unanswered.discard(row.message.topic)
 
-    def take(self, row: Entry) -> None:
-        """Note that the broker has acknowledged the row, so refused messages of the same place may be sent."""
+    def take(self, row: Entry) -> bool:
+        """Note that the broker has acknowledged the row, so refused messages of the same place may be sent.
+
+        Returns whether it was empty and the newest of its topic, which is not repeated then.
+        """
         self._backoff.accepted(row.message.place)
+        is_cleared = not row.message.payload and row in self
+        if is_cleared:
+            del self._retained[row.message.topic]
         self.forget(row)
+        return is_cleared
 
     def refuse(self, row: Entry, now_s: float, *, for_good: bool) -> None:
         """Note a refusal. A retained message is sent again after a wait, unless `for_good`; any other is dropped."""

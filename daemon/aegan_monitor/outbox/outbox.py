@@ -9,7 +9,7 @@ from types import MappingProxyType
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.outbox.backoff import Backoff
 from aegan_monitor.outbox.entry import Entry
-from aegan_monitor.outbox.event_queue import Changes, Depth, EventQueue, News
+from aegan_monitor.outbox.event_queue import Changes, Counts, EventQueue
 from aegan_monitor.outbox.latest import Latest
 from aegan_monitor.outbox.retained_topics import RetainedTopics
 
@@ -25,49 +25,31 @@ class Outbox:
     result never overtakes an event of its machine, unless the broker refuses that event. Retained messages on topics
     that do not `belong` any more are cleared, over restarts too. Over `max_bytes` or `max_age_s` the oldest events are dropped,
     delivered ones first; `dropped_total` counts the others.
+
+    Attributes:
+        notify: Called when something was put, by the thread that did; it must not block.
     """
 
     def __init__(
         self,
         *,
-        durable: bool = False,
         max_bytes: int = 10_000_000,
         max_age_s: float = 7 * 86_400.0,
         keep_s: float = KEEP_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Store; `durable` means that a writer takes `changes` to a store and calls `written`."""
-        self._durable, self._clock = durable, clock
+        """Store; a writer takes `changes` to a store and calls `written`."""
+        self._clock = clock
+        self.notify: Callable[[], object] = lambda: None
         self._lock = threading.Lock()
         self._alarms: dict[str, bytes] = {}  # records by machine
         self._unwritten_alarms: dict[str, bytes] = {}
         self._next_number = 1
-        self._events = EventQueue(durable=durable, max_bytes=max_bytes, max_age_s=max_age_s, keep_s=keep_s)
+        self._events = EventQueue(max_bytes=max_bytes, max_age_s=max_age_s, keep_s=keep_s)
         self._latest = Latest()
         self._backoff = Backoff()
-        self._topics = RetainedTopics(durable=durable)
+        self._topics = RetainedTopics()
         self._flying: dict[int, Entry] = {}
-
-    @property
-    def dropped_total(self) -> int:
-        """Events that were dropped undelivered: the outbox was full, or they were too old."""
-        return self._events.dropped_total
-
-    @property
-    def late_total(self) -> int:
-        """Scores and results that were not sent because they were late."""
-        return self._latest.late_total
-
-    @property
-    def replaced_scores_total(self) -> int:
-        """Scores that were not sent because the next one came first."""
-        return self._latest.replaced_scores_total
-
-    @property
-    def is_written(self) -> bool:
-        """Whether the store has written everything that was put, or has failed to."""
-        with self._lock:
-            return not (self._events.unwritten or self._topics.changes() is not None or self._unwritten_alarms)
 
     @property
     def alarms(self) -> dict[str, bytes]:
@@ -79,40 +61,42 @@ class Outbox:
     def is_answered(self) -> bool:
         """The broker has answered, on this connection, the newest message of every retained topic that there was at its beginning."""
         with self._lock:
-            return self._latest.is_answered
+            return not self._latest.unanswered
 
-    def measure(self) -> Depth:
-        """Number of messages without an acknowledgement, in flight or not, and of parked ones."""
+    def measure(self) -> Counts:
+        """How many messages wait, in flight or not, and how many were lost."""
         with self._lock:
-            return self._events.measure(self._backoff.is_refused, len(self._latest))
+            events, latest = self._events, self._latest
+            rows = [row for row in events if row.acknowledged_s is None]
+            n_refused = sum(row.state == "parked" or self._backoff.is_refused(row.message.topic) for row in rows)
+            return Counts(len(rows) + len(latest), n_refused, events.dropped_total, latest.late_total, latest.replaced_scores_total)
 
-    def put(self, *messages: Message, alarms: Mapping[str, bytes] = MappingProxyType({})) -> News:
+    def put(self, *messages: Message, alarms: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """Add messages, and new records of alarms, which are written in the same transaction. Never blocks, never raises."""
         with self._lock:
             self._alarms.update(alarms)
-            if self._durable:
-                self._unwritten_alarms.update(alarms)
+            self._unwritten_alarms.update(alarms)
             for message in messages:
                 row = self._make_row(message)
                 if row.is_event:
-                    row.written = not self._durable
                     self._events.add(row)
+                    self._events.unwritten[row.number] = row
                     self._events.tidy(self._clock())
                 else:
                     self._latest.put(row)
-            n_events = sum(message.kind == "event" for message in messages)
-            to_write = self._durable and bool(n_events or alarms)
-            return News(to_write, to_send=len(messages) > (n_events if self._durable else 0))
+        self.notify()
 
-    def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] | None = None) -> None:
+    def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] = lambda _: True) -> None:
         """Set the retained topics of this configuration; retained messages of an earlier one on our other topics are cleared."""
         with self._lock:
             self._put_latest(self._topics.belong(topics, is_ours))
+        self.notify()
 
     def repeat_retained(self) -> None:
         """Send the newest message of every retained topic once more."""
         with self._lock:
             self._put_latest(self._latest.missing())
+        self.notify()
 
     def restore(self, rows: list[Entry], alarms: Mapping[str, bytes] = MappingProxyType({}), topics: Iterable[str] = ()) -> None:
         """Add the content of the store. Its events are sent before those of this run; a record of this run replaces a stored one."""
@@ -132,15 +116,9 @@ class Outbox:
             self._events.tidy(now_s)
             self._latest.tidy(now_s)
             self._put_latest(self._latest.find_due(now_s))
-            candidates = [row for topic in self._events.topics() if (row := self._next_event(topic, now_s))]
+            candidates = [row for topic in self._events.queues if (row := self._next_event(topic, now_s))]
             candidates += [row for row in self._latest.waiting() if not self._is_held(row, now_s)]
             return min(candidates, key=lambda row: row.number, default=None)
-
-    def pending(self) -> list[Message]:
-        """All messages that are not in flight and not acknowledged, oldest first, whether they may go out now or not."""
-        with self._lock:
-            rows = [*(row for row in self._events if row.state == "waiting"), *self._latest.waiting()]
-            return [row.message for row in sorted(rows, key=lambda row: row.number)]
 
     def sent(self, row: Entry) -> None:
         """Note that the row was sent. At QoS 0 it is finished, at QoS 1 it waits for the answer."""
@@ -156,9 +134,14 @@ class Outbox:
     def acknowledged(self, number: int) -> None:
         """Note that the broker has acknowledged the row."""
         with self._lock:
-            if row := self._land(number):
+            row = self._flying.pop(number, None)
+            if row is None:
+                return
+            if row.is_event:
                 self._backoff.accepted(row.message.topic)
                 self._events.keep(row, self._clock())
+            elif self._latest.take(row):
+                self._topics.cleared(row.message.topic)
 
     def refused(self, number: int, *, for_good: bool) -> None:
         """Note that the broker has refused the row: for some time (then no event of its topic is sent), or `for_good`."""
@@ -186,7 +169,7 @@ class Outbox:
     def connected(self) -> None:
         """Start a connection: the newest message of each retained topic is sent again, and no topic counts as refused."""
         with self._lock:
-            self._backoff.reset()
+            self._backoff = Backoff()
             self._put_latest(self._latest.missing())
             self._latest.begin()
 
@@ -209,7 +192,8 @@ class Outbox:
     def everything(self) -> Changes:
         """The content for a new store."""
         with self._lock:
-            return Changes(self._events.copies(), [], dict(self._alarms), self._topics.known)
+            self._events.removed.clear()
+            return Changes(list(self._events), [], dict(self._alarms), self._topics.known)
 
     def _put_latest(self, messages: list[Message]) -> None:
         for message in messages:
@@ -219,19 +203,9 @@ class Outbox:
         self._next_number += 1
         return Entry(self._next_number - 1, message, self._clock())
 
-    def _land(self, number: int) -> Entry | None:
-        """The event that was in flight; of any other kind the answer is the end: a state is retained, and repeated."""
-        row = self._flying.pop(number, None)
-        if row is None or row.is_event:
-            return row
-        if not row.message.payload and self._latest.clear(row):
-            self._topics.cleared(row.message.topic)
-        self._latest.take(row)
-        return None
-
     def _next_event(self, topic: str, now_s: float) -> Entry | None:
         row = self._events.first(topic)
-        return row if row and row.written and self._backoff.is_free(topic, now_s) else None
+        return row if row and row.number not in self._events.unwritten and self._backoff.is_free(topic, now_s) else None
 
     def _is_held(self, row: Entry, now_s: float) -> bool:
         """A state or result waits for the earlier events of its machine, as long as those can be sent."""

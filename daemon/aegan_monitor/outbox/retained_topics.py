@@ -8,22 +8,17 @@ from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message, Topics
 
 
 class RetainedTopics:
-    """All topics that were published and are not cleared yet. The outbox calls every method under its lock.
+    """All topics that were published and are not cleared yet (`known`). The outbox calls every method under its lock."""
 
-    Attributes:
-        known: The topics.
-    """
-
-    def __init__(self, *, durable: bool) -> None:
+    def __init__(self) -> None:
         self.known: frozenset[str] = frozenset()
         self._stored: frozenset[str] = frozenset()  # what the store has, or could not write
-        self._durable = durable
         self._belonging: frozenset[str] | None = None  # None: not known yet
-        self._is_ours: Callable[[str], bool] = _every
+        self._is_ours: Callable[[str], bool] = lambda _: True
 
-    def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] | None = None) -> list[Message]:
+    def belong(self, topics: Iterable[str], is_ours: Callable[[str], bool] = lambda _: True) -> list[Message]:
         """Set the topics of this configuration. Returns the messages that clear the others that are ours; the rest is left alone."""
-        self._belonging, self._is_ours = frozenset(topics), is_ours or _every
+        self._belonging, self._is_ours = frozenset(topics), is_ours
         self.known |= self._belonging
         return self._clear()
 
@@ -40,7 +35,7 @@ class RetainedTopics:
 
     def changes(self) -> frozenset[str] | None:
         """All topics if the store has others, else None; call `written` afterwards."""
-        return self.known if self._durable and self.known != self._stored else None
+        return self.known if self.known != self._stored else None
 
     def written(self, topics: frozenset[str] | None) -> None:
         """The store has written these, or could not."""
@@ -48,7 +43,7 @@ class RetainedTopics:
 
     def is_unwritten(self, topic: str) -> bool:
         """Nothing may be sent on the topic yet: after a kill, the next run could not clear it."""
-        return self._durable and topic in self.known and topic not in self._stored
+        return topic in self.known and topic not in self._stored
 
     def _clear(self) -> list[Message]:
         """Messages that clear what does not belong. Discovery is first: its subscribers then do not see the states emptied."""
@@ -56,10 +51,6 @@ class RetainedTopics:
         ours = set(filter(self._is_ours, gone))
         self.known -= gone - ours
         return sorted(map(make_empty, ours), key=lambda message: (message.kind != "discovery", message.topic))
-
-
-def _every(_topic: str) -> bool:
-    return True
 
 
 def make_empty(topic: str) -> Message:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,15 +48,6 @@ class DamagedStoreError(PublishError):
     """The content of the file is damaged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """Content of a file: events, oldest first, put in seconds since 1970; the record of each alarm, as JSON; retained topics."""
-
-    events: list[Entry]
-    alarms: dict[str, bytes]
-    topics: frozenset[str]
-
-
 def find_path(configured: Path | None, node: str, environment: Mapping[str, str]) -> Path:
     """Path of the file: as configured, in systemd's StateDirectory, or where XDG keeps the state of programs."""
     if configured is not None:
@@ -81,8 +71,8 @@ class Store:
         self._max_pages = max_pages
         self._connection: sqlite3.Connection | None = None
 
-    def open(self) -> Stored:
-        """What the file holds. A missing file is made; an older version is migrated.
+    def open(self) -> Changes:
+        """What the file holds, with events put in seconds since 1970, oldest first. A missing file is made; an older version is migrated.
 
         Raises:
             HeldStoreError: Another process has it.
@@ -90,16 +80,15 @@ class Store:
             DamagedStoreError: It is not ours, or damaged; `set_aside` makes room for another.
         """
         self.close()
-        with self._closed_on_failure(), self._translated():
-            make_folder(self.path.parent, self.path.parent)
-            self._connection = connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-            self._prepare(connection)
-            rows = connection.execute("SELECT row, put_at, topic, payload FROM rows ORDER BY row").fetchall()
-            alarms = dict(connection.execute("SELECT machine, record FROM alarms").fetchall())
-            topics = frozenset(topic for (topic,) in connection.execute("SELECT topic FROM retained"))
-        qos, retained = QOS_AND_RETAINED["event"]
-        events = [Entry(row, Message(topic, payload, qos, retained, "event"), put_at) for row, put_at, topic, payload in rows]
-        return Stored(events, alarms, topics)
+        try:
+            with self._translated():
+                make_folder(self.path.parent, self.path.parent)
+                self._connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+                self._prepare(self._connection)
+                return self._read(self._connection)
+        except PublishError:
+            self.close()
+            raise
 
     def write(self, changes: Changes, *, replaces: bool = False) -> None:
         """Apply changes, all or nothing; on the disk when it returns if there are events or topics. `replaces` deletes all events first.
@@ -181,6 +170,14 @@ class Store:
         if n_odd:
             raise DamagedStoreError(f"{self.path}: damaged ({n_odd} value(s) of another type)")
 
+    def _read(self, connection: sqlite3.Connection) -> Changes:
+        qos, retained = QOS_AND_RETAINED["event"]
+        rows = connection.execute("SELECT row, put_at, topic, payload FROM rows ORDER BY row")
+        events = [Entry(row, Message(topic, payload, qos, retained, "event"), put_at) for row, put_at, topic, payload in rows]
+        alarms = dict(connection.execute("SELECT machine, record FROM alarms").fetchall())
+        topics = frozenset(topic for (topic,) in connection.execute("SELECT topic FROM retained"))
+        return Changes(events, [], alarms, topics)
+
     def _migrate(self, connection: sqlite3.Connection, version: int) -> None:
         """Bring a new file, or one of version 1, to the tables of today, in one transaction.
 
@@ -199,15 +196,6 @@ class Store:
             connection.execute("DROP TABLE last_events")
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
-
-    @contextlib.contextmanager
-    def _closed_on_failure(self) -> Iterator[None]:
-        """Close a file that could not be opened."""
-        try:
-            yield
-        except PublishError:
-            self.close()
-            raise
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

@@ -16,7 +16,6 @@ from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store,
 log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
-STRANGE = "please report this"
 TURN_S = 1.0  # longest delay until delivered events are removed from the store
 
 
@@ -44,7 +43,6 @@ class Writer:
         self._outbox, self._store, self._wake, self._retry_s = outbox, store, wake, retry_s
         self._clock, self._wall_clock = clock, wall_clock
         self._news = threading.Event()
-        self._settled = threading.Condition()
         self._stopping = False
         self._is_loaded = self._is_stale = False  # stale: the store lacks something that the outbox has
         self._retry_at_s = 0.0
@@ -67,12 +65,6 @@ class Writer:
     def notify(self) -> None:
         """Wake the thread: the outbox has something to write. Never blocks."""
         self._news.set()
-
-    def settle(self, timeout_s: float = 1.0) -> None:
-        """Wait until all that was put is written, or cannot be."""
-        self.notify()
-        with self._settled:
-            self._settled.wait_for(lambda: self._outbox.is_written, timeout_s)
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Write what is left, and end; harmless when the thread does not run."""
@@ -105,8 +97,6 @@ class Writer:
         self._outbox.written(changes)
         if changes.added or changes.topics is not None:
             self._wake()
-        with self._settled:
-            self._settled.notify_all()
 
     def _write_anew(self) -> None:
         if self._clock() < self._retry_at_s and not self._stopping:
@@ -129,10 +119,10 @@ class Writer:
             return
         self._is_loaded = True
         now_s, wall_s = self._clock(), self._wall_clock()
-        events = [replace(row, put_s=now_s - elapsed_s(row.put_s, wall_s)) for row in found.events]
-        self._outbox.restore(events, found.alarms, found.topics)
-        if found.events:
-            log.info("%s: %d event(s) of an earlier run, which the broker may not have", self._store.path, len(found.events))
+        events = [replace(row, put_s=now_s - elapsed_s(row.put_s, wall_s)) for row in found.added]
+        self._outbox.restore(events, found.alarms, found.topics or ())
+        if events:
+            log.info("%s: %d event(s) of an earlier run, which the broker may not have", self._store.path, len(events))
 
     def _set_aside(self, error: DamagedStoreError) -> None:
         """Rename the damaged file; StoreError if that fails."""
@@ -147,7 +137,7 @@ class Writer:
         self._is_stale = True
         self._retry_at_s = self._clock() + self._retry_s
         is_strange = not isinstance(error, PublishError)
-        problem = f"{self._store.path}: {STRANGE} ({type(error).__name__}: {error})" if is_strange else str(error)
+        problem = f"{self._store.path}: please report this ({type(error).__name__}: {error})" if is_strange else str(error)
         if self.problem != problem:
             self.problem = problem
             log.error(

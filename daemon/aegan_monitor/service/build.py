@@ -17,9 +17,7 @@ from aegan_monitor.service.runtime import Line, make_line
 log = logging.getLogger(__name__)
 
 RELOADABLE = frozenset({"mqtt", "home_assistant", "inference", "log_level", "health_interval_s", "machines"})
-NEEDS_RESTART = frozenset(
-    {"mqtt.base_topic", "mqtt.keepalive_s"}
-)  # they are part of every topic, and of how long the outbox keeps an event
+NEEDS_RESTART = frozenset({"mqtt.base_topic", "mqtt.keepalive_s"})  # in every topic; in how long the outbox keeps an event
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """Commands from the broker to the worker: each is parsed and checked, and their rate is limited."""
 
 import logging
-import queue
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from aegan_monitor.config.broker import CommandsConfig
-from aegan_monitor.messages.commands import Refusal, TokenBucket, parse, refuse
+from aegan_monitor.messages.commands import Refusal, TokenBucket, parse
 from aegan_monitor.messages.payloads import Command
 from aegan_monitor.mqtt.subscriptions import Received
 
@@ -32,7 +32,7 @@ class CommandQueue:
         self._clock = clock
         self._settings = CommandsConfig()
         self._limits: dict[str, tuple[TokenBucket, TokenBucket]] = {}  # of commands, and of the answers that say "too many"
-        self._waiting: queue.Queue[tuple[str, Command | Refusal]] = queue.Queue(MAX_WAITING)
+        self._waiting: deque[tuple[str, Command | Refusal]] = deque()
 
     def configure(self, settings: CommandsConfig, machines: Iterable[str]) -> None:
         """Accept commands for these machines from now on."""
@@ -53,20 +53,19 @@ class CommandQueue:
         elif limits[0].take():
             self._put(machine, parse(received.payload, max_bytes))
         elif limits[1].take():
-            self._put(machine, refuse(parse(received.payload, max_bytes), self._too_many))
+            command = parse(received.payload, max_bytes)
+            self._put(machine, Refusal(self._too_many, command.command, command.id))
         else:
             self.refused_total += 1
 
     def take(self) -> list[tuple[str, Command | Refusal]]:
         """All that wait, each with its machine's name, in order."""
-        return [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]  # the worker alone takes
+        return [self._waiting.popleft() for _ in range(len(self._waiting))]  # the worker alone takes
 
     def _put(self, machine: str, command: Command | Refusal) -> None:
         """Queue a command for the worker. If the queue is full because the worker hangs, it is refused without an answer."""
-        refused = isinstance(command, Refusal)
-        try:
-            self._waiting.put_nowait((machine, command))
-        except queue.Full:
-            refused = True
-        self.refused_total += refused
+        is_full = len(self._waiting) >= MAX_WAITING
+        if not is_full:
+            self._waiting.append((machine, command))
+        self.refused_total += is_full or isinstance(command, Refusal)
         self.notify()

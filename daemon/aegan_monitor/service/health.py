@@ -31,27 +31,31 @@ class Reading(NamedTuple):
     score: payloads.Score | None
 
 
+class Snapshot(NamedTuple):
+    """All figures of one moment; `readings` by the machine's name."""
+
+    health: payloads.Health
+    connected: bool
+    readings: dict[str, Reading]
+
+
 class Coverage:
-    """Remembers how much of one machine's time was scored, for a day; any thread may use it."""
+    """Remembers how much of one machine's time was scored, for a day, in seconds of a monotonic clock."""
 
     def __init__(self, began_s: float) -> None:
-        """Begin at `began_s` (seconds of a monotonic clock)."""
         self._points: deque[tuple[float, float]] = deque([(began_s, 0.0)])  # time, seconds scored until then
-        self._lock = threading.Lock()
 
     def add(self, now_s: float, scored_s: float) -> None:
         """Note the seconds that were scored since the beginning; keeps one point a minute."""
-        with self._lock:
-            if now_s - self._points[-1][0] >= STEP_S:
-                self._points.append((now_s, scored_s))
-            while len(self._points) > 1 and now_s - self._points[1][0] > LONGEST_S:
-                self._points.popleft()
+        if now_s - self._points[-1][0] >= STEP_S:
+            self._points.append((now_s, scored_s))
+        while len(self._points) > 1 and now_s - self._points[1][0] > LONGEST_S:
+            self._points.popleft()
 
     def percent(self, now_s: float, scored_s: float, window_s: float) -> float:
         """Percent of the last `window_s` (to a minute) that was scored, or of the time since the beginning if that is less."""
-        with self._lock:
-            older = [point for point in self._points if now_s - point[0] >= window_s]
-            from_s, before_s = older[-1] if older else self._points[0]
+        older = [point for point in self._points if now_s - point[0] >= window_s]
+        from_s, before_s = older[-1] if older else self._points[0]
         return round(min(100.0, max(0.0, 100 * (scored_s - before_s) / max(now_s - from_s, 1e-3))), 2)
 
 
@@ -72,24 +76,27 @@ class HealthReport:
         self._commands, self._reloader = commands, reloader
         self._started_s = time.monotonic()
         self._coverages: dict[Line, Coverage] = {}
+        self._lock = threading.Lock()
 
-    def make(self, now: datetime) -> payloads.Health:
-        """The payload of the health topic."""
+    def read(self, now: datetime) -> Snapshot:
+        """The payload of the health topic, and what else the metrics show."""
         lines, now_s = self._lines(), time.monotonic()
-        self._coverages = coverages = {line: self._coverages.get(line) or Coverage(line.made_s) for line in lines}
-        depth = self._outbox.measure()
-        return payloads.Health(
+        with self._lock:
+            self._coverages = {line: self._coverages.get(line) or Coverage(line.made_s) for line in lines}
+            machines = {line.machine.name: _machine_health(line, now_s, self._coverages[line]) for line in lines}
+        counts = self._outbox.measure()
+        health = payloads.Health(
             time=now,
             version=__version__,
             uptime_s=round(now_s - self._started_s, 3),
             provider=_provider(lines),
             providers_requested=lines[0].session.requested,
-            machines={line.machine.name: _machine_health(line, now_s, coverages[line]) for line in lines},
-            outbox_depth=depth.total,
-            outbox_parked=depth.parked,
-            outbox_dropped_total=self._outbox.dropped_total,
-            outbox_late_total=self._outbox.late_total,
-            replaced_scores_total=self._outbox.replaced_scores_total,
+            machines=machines,
+            outbox_depth=counts.total,
+            outbox_parked=counts.parked,
+            outbox_dropped_total=counts.dropped_total,
+            outbox_late_total=counts.late_total,
+            replaced_scores_total=counts.replaced_scores_total,
             outbox_problem=self._writer.problem,
             reload_problem=self._reloader.problem,
             refused_total=self._publisher.refused_total,
@@ -97,21 +104,13 @@ class HealthReport:
             broker_problem=self._publisher.problem,
             rss_bytes=resident_bytes(),
         )
-
-    def readings(self) -> dict[str, Reading]:
-        """One for each machine, by name."""
-        return {line.machine.name: _read(line) for line in self._lines()}
-
-    @property
-    def connected(self) -> bool:
-        """Whether the broker has accepted the connection and it has not ended."""
-        return self._publisher.connected
+        return Snapshot(health, self._publisher.connected, {line.machine.name: _read(line) for line in lines})
 
     def describe(self) -> str:
         """One line for `systemctl status`."""
         lines = self._lines()
         states = ", ".join(describe_state(line.machine, line.sensor()) for line in lines)
-        broker = "connected" if self.connected else self._publisher.problem or "not connected yet"
+        broker = "connected" if self._publisher.connected else self._publisher.problem or "not connected yet"
         disk = f"; outbox: {self._writer.problem}" if self._writer.problem else ""
         reload = f"; reload failed, the configuration from before is in use: {self._reloader.problem}" if self._reloader.problem else ""
         return f"{states}; inference on {_provider(lines)}; broker: {broker}{disk}{reload}"
@@ -119,9 +118,9 @@ class HealthReport:
 
 def describe_state(machine: Machine, sensor: SensorState) -> str:
     """Alarm state of the machine; only the sensor fault while there is one and no alarm is active."""
-    if sensor.state != "ok" and not machine.active:
+    if sensor.state != "ok" and not machine.record.active:
         return f"{machine.name}: sensor {sensor.state}"
-    return f"{machine.name} {machine.state} (sensor {sensor.state})"
+    return f"{machine.name} {machine.record.process} (sensor {sensor.state})"
 
 
 def _provider(lines: Sequence[Line]) -> str:
@@ -129,14 +128,14 @@ def _provider(lines: Sequence[Line]) -> str:
 
 
 def _machine_health(line: Line, now_s: float, coverage: Coverage) -> payloads.MachineHealth:
-    deviation_ppm = line.supervisor.rate_deviation_ppm
+    deviation_ppm, record = line.supervisor.rate_deviation_ppm, line.machine.record
     coverage.add(now_s, _scored_s(line))
     last_hour, last_day = (coverage.percent(now_s, _scored_s(line), window_s) for window_s in (3600.0, LONGEST_S))
     return payloads.MachineHealth(
-        state=line.machine.state,
-        active=line.machine.active,
-        acknowledged=line.machine.active and line.machine.record.acknowledged,
-        shelved=line.machine.record.shelved,
+        state=record.process,
+        active=record.active,
+        acknowledged=record.active and record.acknowledged,
+        shelved=record.shelved,
         sensor=line.sensor().state,
         coverage_percent=round(min(100.0, 100 * _scored_s(line) / max(now_s - line.made_s, 1e-3)), 2),
         coverage_1h_percent=last_hour,
@@ -157,7 +156,4 @@ def _scored_s(line: Line) -> float:
 
 def resident_bytes() -> int:
     """Memory in use, as the kernel counts it."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:  # not Linux
-        return 0
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

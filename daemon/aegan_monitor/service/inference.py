@@ -82,12 +82,10 @@ class InferenceRetry:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Store; `clock` gives seconds and only goes forward."""
         self.error: InferenceRunError | None = None
         self._clock = clock
-        self._failed_s = self._retry_s = 0.0  # when the fault began; when the next attempt is due
-        self._wait_s = 0.0
-        self._is_waiting = False
+        self._failed_s = self._wait_s = 0.0  # when the fault began
+        self._retry_s: float | None = None  # when the next attempt is due; None if it has begun
 
     @property
     def is_lost(self) -> bool:
@@ -96,11 +94,11 @@ class InferenceRetry:
 
     def admit(self, run: Run) -> Run | None:
         """The run to score; None while the next attempt is not yet due."""
-        if not self._is_waiting:
+        if self._retry_s is None:
             return run
         if self._clock() < self._retry_s:
             return None
-        self._is_waiting = False
+        self._retry_s = None
         return replace(run, after_gap=True)
 
     def fail(self, error: Exception) -> None:
@@ -109,7 +107,7 @@ class InferenceRetry:
         if self.error is None:
             self.error, self._failed_s = InferenceRunError(" ".join(str(error).split()) or type(error).__name__), now_s
         self._wait_s = min(max(FIRST_RETRY_S, 2 * self._wait_s), LONGEST_RETRY_S)
-        self._retry_s, self._is_waiting = now_s + self._wait_s, True
+        self._retry_s = now_s + self._wait_s
 
     def succeed(self) -> None:
         """A decision was computed."""

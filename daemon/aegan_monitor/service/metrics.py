@@ -6,35 +6,20 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import ThreadingWSGIServer, make_wsgi_app
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from aegan_monitor.messages import payloads
 from aegan_monitor.mqtt.log_once import LogOnce
-from aegan_monitor.service.health import Reading
+from aegan_monitor.service.health import Snapshot
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
 _TURN_S = 0.2  # `stop` is noticed so late at most
-
-
-class Report(Protocol):
-    """The source of the values; any thread may ask."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether the broker has accepted the connection."""
-
-    def make(self, now: datetime) -> payloads.Health:
-        """The payload of the health topic."""
-
-    def readings(self) -> Mapping[str, Reading]:
-        """By the machine's name."""
 
 
 class Row(NamedTuple):
@@ -67,11 +52,7 @@ OF_MACHINE: tuple[Row, ...] = (  # of (machine's health, reading)
     Row("aegan_alarm_shelved", "Whether the alarm is shelved.", lambda health, _: health.shelved),
     Row("aegan_sensor_ok", "Whether the machine can be heard.", lambda health, _: health.sensor == "ok"),
     Row("aegan_scored_seconds_total", "Sound that was scored.", lambda _, reading: reading.scored_s),
-    Row(
-        "aegan_coverage_ratio",
-        "Part of the time since the machine began that a score covers.",
-        lambda health, _: health.coverage_percent / 100,
-    ),
+    Row("aegan_coverage_ratio", "Part of the machine's time that a score covers.", lambda health, _: health.coverage_percent / 100),
     Row("aegan_coverage_1h_ratio", "The same of the last hour.", lambda health, _: health.coverage_1h_percent / 100),
     Row("aegan_coverage_24h_ratio", "The same of the last 24 hours.", lambda health, _: health.coverage_24h_percent / 100),
     Row("aegan_dropped_samples_total", "Samples overwritten before they were scored.", lambda health, _: health.dropped_samples_total),
@@ -87,23 +68,20 @@ OF_MACHINE: tuple[Row, ...] = (  # of (machine's health, reading)
 
 
 class HealthCollector(Collector):
-    """Collects from the report at every scrape."""
+    """Takes a snapshot at every scrape."""
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
+    def __init__(self, read: Callable[[datetime], Snapshot]) -> None:
+        self._read = read
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric; a machine that a reload adds between the two answers comes with the next scrape."""
-        health, readings, connected = self._report.make(datetime.now(UTC)), self._report.readings(), self._report.connected
+        """Every metric."""
+        health, connected, readings = self._read(datetime.now(UTC))
         build = {"version": health.version, "provider": health.provider}
         yield InfoMetricFamily("aegan_build", "Version of the daemon, and the provider in use.", value=build)
         for row in OF_NODE:
             yield _make_metric(row, (), {(): row.find(health, connected)})
         for row in OF_MACHINE:
-            values: dict[tuple[str, ...], float | None] = {
-                (name,): row.find(health.machines[name], reading) for name, reading in readings.items() if name in health.machines
-            }
-            yield _make_metric(row, ("machine",), values)
+            yield _make_metric(row, ("machine",), {(name,): row.find(health.machines[name], reading) for name, reading in readings.items()})
 
 
 def _make_metric(row: Row, labels: tuple[str, ...], values: Mapping[tuple[str, ...], float | None]) -> Metric:
@@ -132,9 +110,10 @@ class _Handler(WSGIRequestHandler):
 class MetricsServer:
     """Answers scrapes in separate threads. An address that cannot be used is logged once, and retried."""
 
-    def __init__(self, host: str, port: int, report: Report, retry_s: float = RETRY_S) -> None:
+    def __init__(self, host: str, port: int, read: Callable[[datetime], Snapshot], retry_s: float = RETRY_S) -> None:
+        """`read` gives the figures; it is called in the threads of the scrapes."""
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(HealthCollector(report))
+        registry.register(HealthCollector(read))
         self._app = make_wsgi_app(registry)
         self._host, self._port, self._retry_s = host, port, retry_s
         self._log = LogOnce(f"metrics on {host}:{port}:", log)

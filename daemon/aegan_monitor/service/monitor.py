@@ -1,4 +1,4 @@
-"""The composition root: builds the parts from the configuration, starts their threads, and stops them in reverse order."""
+"""The composition root: builds the parts from the configuration, starts their threads, and stops them in the order of the data."""
 
 import logging
 import os
@@ -10,10 +10,10 @@ from aegan_monitor.audio.supervisor import stop_all
 from aegan_monitor.clock import now, since_boot_s
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig
 from aegan_monitor.homeassistant.birth import Birth, list_birth_topics
+from aegan_monitor.homeassistant.discovery import announce
 from aegan_monitor.messages.topics import Topics
-from aegan_monitor.mqtt.connection import NOTICE_KEEPALIVES, ConnectionSettings
-from aegan_monitor.mqtt.publisher import FIRST_RETRY_S, MqttPublisher
-from aegan_monitor.outbox.event_queue import News
+from aegan_monitor.mqtt.connection import FIRST_RETRY_S, NOTICE_KEEPALIVES, ConnectionSettings
+from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.outbox.outbox import KEEP_S, Outbox
 from aegan_monitor.outbox.store import Store, find_path
 from aegan_monitor.outbox.writer import Writer
@@ -25,7 +25,6 @@ from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.metrics import MetricsServer
 from aegan_monitor.service.reload import Reloader
 from aegan_monitor.service.reload_answer import Answer, find_answer_path, write_answer
-from aegan_monitor.service.retained_sync import announce
 from aegan_monitor.service.runtime import make_capture
 from aegan_monitor.service.systemd import Notifier, watchdog_interval_s
 from aegan_monitor.service.worker import Worker
@@ -70,25 +69,24 @@ class Monitor:
         self._reloader = Reloader(lambda before: build(read_again() if read_again else config, capture, before, make_sessions))
         self._answer_path = find_answer_path(os.environ.get("RUNTIME_DIRECTORY"))
         self._outbox = Outbox(
-            durable=True,
             max_bytes=round(config.outbox.max_mb * 1e6),
             max_age_s=config.outbox.max_age_h * 3600,
             keep_s=KEEP_S + NOTICE_KEEPALIVES * config.mqtt.keepalive_s,  # the end of a connection is noticed so late at most
         )
         self._commands = CommandQueue()
         self._commands.configure(config.mqtt.commands, [machine.name for machine in config.machines])
-        self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, self._wake)
+        self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock)
         self._birth = Birth()
-        settings, retry_s = self._find_connection(self._setup)
-        self._publisher = MqttPublisher(settings, self._outbox, retry_s=retry_s)
+        self._publisher = MqttPublisher(self._find_connection(self._setup), self._outbox)
         path = find_path(config.outbox.path, config.node, os.environ)
         self._writer = Writer(self._outbox, Store(path), self._publisher.flush)
+        self._outbox.notify = self._wake
         self._health = HealthReport(lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader)
         self._status = ""
         interval_s = watchdog_interval_s(os.environ, os.getpid())
         self._feed_every_s = None if interval_s is None else interval_s / FEEDS
         metrics = config.metrics
-        self._metrics = None if metrics.port is None else MetricsServer(metrics.host, metrics.port, self._health)
+        self._metrics = None if metrics.port is None else MetricsServer(metrics.host, metrics.port, self._health.read)
 
     def stop(self) -> None:
         """Ask `run` to end; safe in a signal handler."""
@@ -120,9 +118,8 @@ class Monitor:
             self._publish_health()
             self._reloader.stop()
             self._worker.obey([], STOPPING)
-            self._writer.settle()
+            self._writer.stop()  # first, because an event is sent once it is written
             self._publisher.stop()
-            self._writer.stop()
         failed = [error for line in self._setup.lines if (error := line.error)]
         if failed:
             raise failed[0]
@@ -130,7 +127,6 @@ class Monitor:
     def _begin(self) -> None:
         self._worker.remove_departed([line.machine.name for line in self._setup.lines])
         announce(self._setup.config, self._topics, self._outbox)
-        self._writer.notify()
         for line in self._setup.lines:
             self._worker.begin(line)
         self._publisher.start()
@@ -164,7 +160,6 @@ class Monitor:
                 next_feed_s = now_s + self._feed_every_s
             if self._birth.is_due():
                 self._outbox.repeat_retained()
-                self._publisher.flush()
             self._reload()
             if all(line.is_lost for line in self._setup.lines) and (error := self._setup.lines[0].retry.error):
                 raise error  # exit code 1: systemd restarts the daemon
@@ -205,35 +200,35 @@ class Monitor:
         self._worker.remove_departed([line.machine.name for line in setup.lines])
         self._commands.configure(setup.config.mqtt.commands, [line.machine.name for line in setup.lines])
         announce(setup.config, self._topics, self._outbox)
-        self._writer.notify()
         for line in new:
             self._worker.begin(line)
             self._worker.listen(line)
         if not setup.has_broker_of(before):
-            settings, retry_s = self._find_connection(setup)
-            self._publisher.reconfigure(settings, retry_s=retry_s)
+            self._publisher.reconfigure(self._find_connection(setup))
         logging.getLogger().setLevel(setup.config.log_level.upper())
         log.info("reloaded: %s", setup.describe_changes(before))
 
-    def _find_connection(self, setup: Setup) -> tuple[ConnectionSettings, tuple[float, float]]:
+    def _find_connection(self, setup: Setup) -> ConnectionSettings:
         mqtt, home_assistant = setup.config.mqtt, setup.config.home_assistant
         listeners = {self._topics.name("command", "+"): self._commands.hear} if mqtt.commands.enabled else {}
         if home_assistant.discovery:
             listeners |= dict.fromkeys(list_birth_topics(home_assistant.prefix), self._birth.hear)
-        settings = ConnectionSettings(
-            endpoint=setup.connection, protocol=mqtt.protocol, topics=self._topics, listeners=listeners, keepalive_s=mqtt.keepalive_s
+        return ConnectionSettings(
+            endpoint=setup.connection,
+            protocol=mqtt.protocol,
+            topics=self._topics,
+            listeners=listeners,
+            keepalive_s=mqtt.keepalive_s,
+            retry_s=(min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s),
         )
-        return settings, (min(FIRST_RETRY_S, mqtt.retry_s), mqtt.retry_s)
 
     def _publish_health(self) -> None:
-        self._wake(self._outbox.put(self._topics.message(self._health.make(now()))))
+        self._outbox.put(self._topics.message(self._health.read(now()).health))
 
-    def _wake(self, news: News) -> None:
-        """Wake the threads that have something to do."""
-        if news.to_write:
-            self._writer.notify()
-        if news.to_send:
-            self._publisher.flush()
+    def _wake(self) -> None:
+        """Wake the threads that take from the outbox."""
+        self._writer.notify()
+        self._publisher.flush()
 
     def _send_status(self) -> None:
         """Send the line for `systemctl status` if it has changed."""

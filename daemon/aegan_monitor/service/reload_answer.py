@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,6 @@ from aegan_monitor.files import write_whole
 
 NAME = "reload.json"
 POLL_S = 0.05
-PROGRAMS = ("aegan-monitor", "aegan_monitor.cli")  # installed, and as `python -m` names it
 
 
 class Answer(NamedTuple):
@@ -42,15 +40,19 @@ def read_answer(path: Path) -> Answer:
     return Answer(*json.loads(path.read_bytes())) if path.exists() else Answer()
 
 
-def request_reload(pid: int, path: Path) -> None:
+def request_reload(pid: int, path: Path | None) -> None:
     """Make the daemon with this process id reload, and wait for its answer at `path` while the daemon runs.
 
     A reload that runs already may have read the older configuration. So only a reload that begins after the request counts. The unit
     limits the time (TimeoutStartSec).
 
     Raises:
-        AeganError: There is no such daemon, or it keeps its present configuration.
+        AeganError: There is no `path`, no such daemon, or it keeps its present configuration.
     """
+    if path is None:
+        raise AeganError(
+            f"reload: expected $RUNTIME_DIRECTORY; set RuntimeDirectory= in the unit, or by hand: kill -HUP {pid}, then see the log"
+        )
     asked_s = time.monotonic()  # the same clock in every process
     _send(pid, signal.SIGHUP)
     while (answer := read_answer(path)).began_s < asked_s:
@@ -60,32 +62,9 @@ def request_reload(pid: int, path: Path) -> None:
         raise AeganError(f"reload: the configuration from before stays in use: {answer.problem}")
 
 
-def send_hangup(pid: int) -> None:
-    """Send SIGHUP to a process if it is a daemon that handles the signal: SIGHUP would end any other process.
-
-    Raises:
-        AeganError: There is no such process, it may not be signalled, it is not a daemon, or the daemon does not monitor yet.
-    """
-    _send(pid, 0)
-    try:
-        words = Path("/proc", str(pid), "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
-        status = dict(line.split(":\t", 1) for line in Path("/proc", str(pid), "status").read_text(errors="replace").splitlines())
-    except OSError as error:
-        raise _unreachable(pid, error) from error
-    if not any(Path(program).name in PROGRAMS and command == "run" for program, command in pairwise(words)):
-        raise AeganError(f"reload: expected the process of an aegan-monitor run, found {pid} ({status['Name']}); nothing was sent to it")
-    if not int(status["SigCgt"], 16) >> (signal.SIGHUP - 1) & 1:
-        raise AeganError(f"reload: process {pid} does not monitor yet; nothing was sent to it, ask again once it does")
-    _send(pid, signal.SIGHUP)
-
-
 def _send(pid: int, number: int) -> None:
     """Send a signal; 0 sends nothing, and checks that the process exists."""
     try:
         os.kill(pid, number)
     except OSError as error:
-        raise _unreachable(pid, error) from error
-
-
-def _unreachable(pid: int, error: OSError) -> AeganError:
-    return AeganError(f"reload: process {pid} cannot be reached ({error.strerror}); is the daemon running?")
+        raise AeganError(f"reload: process {pid} cannot be reached ({error.strerror}); is the daemon running?") from error

@@ -22,7 +22,6 @@ from aegan_monitor.config.model import MachineConfig
 from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.detection.fusion import score_names
 from aegan_monitor.detection.network import OrtSession
-from aegan_monitor.detection.policy import ThresholdPolicy
 from aegan_monitor.errors import AeganError, ConfigError, InferenceError
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.service.inference import InferenceRetry, Sessions
@@ -131,19 +130,18 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
         ConfigError, BundleError, InferenceError: As the parts raise.
     """
     bundle = sessions.load_bundle(config.bundle)
-    features = bundle.record.features
     score = choose_score(config, bundle)
     session = sessions.open(bundle, score)
     pipeline = sessions.make_pipeline(bundle, score)
     basis = f"{bundle.record.record_sha256} {score} {config.alarm.quantile} {config.alarm.margin}"
-    machine = Machine(config.name, pipeline, Judge(bundle.record, score, config.alarm), basis)
-    log.info("%s: %s", config.name, ThresholdPolicy(bundle.record, score, config.alarm.quantile, config.alarm.margin).describe())
-    rate_hz, hop_samples = features.sample_rate_hz, features.hop_samples
-    decision_hop_samples = bundle.record.clip.decision_hop_frames * hop_samples
-    gap_rate = GapRate(bundle.record.first_decision_samples, decision_hop_samples, round(config.alarm.on_delay_s * rate_hz))
+    judge = Judge(bundle.record, score, config.alarm)
+    machine = Machine(config.name, pipeline, judge, basis)
+    log.info("%s: %s", config.name, judge.policy.describe())
+    rate_hz, hop_samples = bundle.record.features.sample_rate_hz, bundle.record.features.hop_samples
+    gap_rate = GapRate(bundle.record.first_decision_samples, judge.hop_samples, round(config.alarm.on_delay_s * rate_hz))
     ring = Ring(round(RING_S * rate_hz), hop_samples, round(LONGEST_RUN_S * rate_hz), gap_rate=gap_rate)
     supervisor = make_supervisor(config, ring, capture(config, rate_hz))
-    return Line(machine, supervisor, ring, session, features.sample_rate_hz, config, bundle)
+    return Line(machine, supervisor, ring, session, rate_hz, config, bundle)
 
 
 def make_supervisor(config: MachineConfig, ring: Ring, capture: Capture) -> CaptureSupervisor:

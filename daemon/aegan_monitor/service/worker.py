@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import uuid
 from collections.abc import Callable, Collection, Iterable
 
 from aegan_monitor.alarm.events import remove
@@ -12,7 +11,6 @@ from aegan_monitor.messages.commands import make_result
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.messages.payloads import Event, Score, Sensor
 from aegan_monitor.messages.topics import Topics
-from aegan_monitor.outbox.event_queue import News
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.runtime import Line
@@ -30,17 +28,11 @@ class Worker:
     """
 
     def __init__(
-        self,
-        topics: Topics,
-        outbox: Outbox,
-        commands: CommandQueue,
-        clock: Callable[[], float],
-        shelf_clock: Callable[[], float],
-        notify: Callable[[News], object] = lambda _: None,
+        self, topics: Topics, outbox: Outbox, commands: CommandQueue, clock: Callable[[], float], shelf_clock: Callable[[], float]
     ) -> None:
-        """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds; `notify` gets what each `put` returns."""
+        """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds."""
         self.woken = threading.Event()
-        self._topics, self._outbox, self._commands, self._notify = topics, outbox, commands, notify
+        self._topics, self._outbox, self._commands = topics, outbox, commands
         self._clock, self._shelf_clock = clock, shelf_clock
         commands.notify = self.woken.set
         self._due_s: dict[str, float] = {}  # by when each machine has to decide, or to report a sensor fault
@@ -67,11 +59,11 @@ class Worker:
         """Put a machine's record as it is now, for the next start."""
         self._publish(line, [], is_last=True)
 
-    def remove_departed(self, names: Collection[str], new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
+    def remove_departed(self, names: Collection[str]) -> None:
         """End the alarms and shelves of machines that are not among `names`, the configured ones."""
         for name, stored in self._outbox.alarms.items():
             if name not in names:
-                record, events = remove(read_record(stored), now(), new_id)
+                record, events = remove(read_record(stored), now())
                 if events:
                     self._put(name, events, dump_record(record))
 
@@ -118,4 +110,4 @@ class Worker:
                 level = logging.INFO if payload.state == "ok" else logging.WARNING
                 log.log(level, "%s: sensor %s%s", name, payload.state, f": {payload.detail}" if payload.detail else "")
         messages = [self._topics.message(payload, name) for payload in payloads]
-        self._notify(self._outbox.put(*messages, alarms={} if record is None else {name: record}))
+        self._outbox.put(*messages, alarms={} if record is None else {name: record})

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from aegan_monitor.alarm.lifecycle import TABLE, AlarmRecord, Delays, Signal, refusal, shelf_left_s, take
+from aegan_monitor.alarm.lifecycle import IN_ALARM, TABLE, AlarmRecord, Delays, Signal, refusal, shelf_left_s, take
 from aegan_monitor.messages.payloads import AlarmState
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
@@ -186,7 +186,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         assert record.active == (self.open and not self.suppressed)
         assert record.shelved == self.suppressed
         assert record.announced or not record.acknowledged
-        assert record.in_alarm or not record.announced
+        assert record.process in IN_ALARM or not record.announced
         assert record.process in ("pending", "clearing") or record.delay_samples == 0
         assert (record.raised_at is not None) == record.announced
 

@@ -140,7 +140,7 @@ def test_a_command_is_answered_behind_what_it_led_to(machine: Machine) -> None:
     assert isinstance(state, payloads.Alarm)
     assert isinstance(result, payloads.Result)
     assert (event.kind, event.sequence, event.sample) == ("shelved", 2, 30 * RATE_HZ)
-    assert (state.active, machine.active, machine.record.shelved) == (False, False, True)
+    assert (state.active, machine.record.active, machine.record.shelved) == (False, False, True)
     assert state.shelved_until == NOW + timedelta(seconds=60)
     assert (result.command, result.id, result.accepted, result.reason) == ("shelve", "7", True, "")
     [result] = checked(machine.obey(Refusal("late", "shelve", "8"), NOW, 31.0))

@@ -12,8 +12,8 @@ from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages.payloads import Event, Score
 from aegan_monitor.messages.topics import Message
-from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.types import Block, FloatArray, Run, SegmentOutputs
+from outbox_messages import MemoryOutbox, pending
 from story import HOP_S, NOW, Story, open_demo
 
 RATE_HZ, BLOCK = 16_000, 8_192
@@ -186,13 +186,13 @@ def test_a_ring_that_runs_over() -> None:
 
 def test_a_full_outbox() -> None:
     """A full outbox drops and counts the oldest event; the newest event and the retained state are sent."""
-    outbox = Outbox(max_bytes=1000)
+    outbox = MemoryOutbox(max_bytes=1000)
     for number in range(100):
         outbox.put(Message("aegan/hall/pump/event", b"%d" % number, 1, False, "event"))
     outbox.put(Message("aegan/hall/pump/alarm", b"active", 1, True, "alarm"))
-    waiting = [message.payload for message in outbox.pending()]
+    waiting = [message.payload for message in pending(outbox)]
     assert waiting[-2:] == [b"99", b"active"]
-    assert outbox.dropped_total == 100 - (len(waiting) - 1) > 0
+    assert outbox.measure().dropped_total == 100 - (len(waiting) - 1) > 0
 
 
 def test_a_sensor_that_flaps_publishes_each_change_once() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aegan_monitor.detection.baselines import euclidean, make_baseline_filterbank, mean_bands
+from aegan_monitor.detection.baselines import make_baseline_filterbank, mean_bands
 from aegan_monitor.detection.features import FeatureParameters, LogMel
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.scores import PUBLISHED_IDS, ClipEvidence, evaluate_scores
@@ -82,8 +82,8 @@ def test_a_streams_clip_is_scored_as_that_clip_alone(clip: ClipParameters) -> No
         published = evaluate_scores(ClipEvidence(outputs, np.zeros(0)), REFERENCE, clip.n_segments, PUBLISHED_IDS.values())
         assert {name: decision.scores[name] for name in published} == pytest.approx(published, rel=1e-5)
         bands = mean_bands(frames[:, start : start + clip.covered_frames])
-        assert decision.scores["C_mel_euclidean"] == pytest.approx(euclidean(bands, 1, REFERENCE), rel=1e-5)
-        assert decision.scores["C_linear_euclidean"] == pytest.approx(euclidean(bands, 0, REFERENCE), rel=1e-5)
+        assert decision.scores["C_mel_euclidean"] == pytest.approx(REFERENCE.bands[1].euclidean(bands[1]), rel=1e-5)
+        assert decision.scores["C_linear_euclidean"] == pytest.approx(REFERENCE.bands[0].euclidean(bands[0]), rel=1e-5)
         assert (clip.clip_frames - clip.segment_frames) // clip.segment_hop_frames + 1 == clip.n_segments
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aegan_monitor.detection.segments import ClipParameters, Scaling, Segmenter, cut_segments
 
 CLIP = ClipParameters(segment_frames=16, segment_hop_frames=4, clip_frames=32, decision_hop_frames=8)
-SCALING = Scaling.from_extremes(-80.0, 20.0)
+SCALING = Scaling((-30.0,), (50.0,))
 FRAMES = np.random.default_rng(1).uniform(-80, 20, (5, 103)).astype(np.float32)
 
 

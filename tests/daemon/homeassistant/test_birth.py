@@ -53,5 +53,5 @@ def test_delays_differ() -> None:
 
 def test_the_default_topic_counts_whatever_the_prefix() -> None:
     """The default birth topic is heard whatever the discovery prefix."""
-    assert list_birth_topics("homeassistant") == ["homeassistant/status"]
-    assert list_birth_topics("ha") == ["ha/status", "homeassistant/status"]
+    assert list_birth_topics("homeassistant") == {"homeassistant/status"}
+    assert list_birth_topics("ha") == {"ha/status", "homeassistant/status"}

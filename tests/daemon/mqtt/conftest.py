@@ -28,8 +28,8 @@ def make(caplog: pytest.LogCaptureFixture) -> Iterator[Make]:
     def make_publisher(port: int, outbox: Outbox, **changes: Any) -> MqttPublisher:
         who = {name: changes.pop(name) for name in ("username", "password", "websocket_path") if name in changes}
         endpoint = Endpoint("127.0.0.1", port, "aegan-hall", **who)
-        settings = ConnectionSettings(**{"endpoint": endpoint, "protocol": "5", "topics": TOPICS, **changes})
-        made.append(MqttPublisher(settings, outbox, retry_s=(0.05, 0.2)))
+        settings = ConnectionSettings(**{"endpoint": endpoint, "protocol": "5", "topics": TOPICS, "retry_s": (0.05, 0.2), **changes})
+        made.append(MqttPublisher(settings, outbox))
         return made[-1]
 
     yield make_publisher

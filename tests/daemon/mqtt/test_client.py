@@ -1,4 +1,4 @@
-"""The client accepts reason codes that paho does not know: they refuse one message or subscription and keep the connection."""
+"""The client accepts reason codes that paho does not know: they refuse one message and keep the connection."""
 
 import socket
 
@@ -6,10 +6,10 @@ import pytest
 
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.mqtt.client import LARGER_LIMIT
-from aegan_monitor.outbox.outbox import Outbox
 from broker import STEP_DEADLINE_S, wait_until
 from example_messages import EVENT_TOPIC, make_alarm, make_event, put
 from mqtt_peer import ACCEPTED, answer, read_packet
+from outbox_messages import MemoryOutbox
 from publishers import Make, wait_for_end
 
 
@@ -22,7 +22,7 @@ from publishers import Make, wait_for_end
 )
 def test_an_unknown_reason_refuses_one_message(make: Make, caplog: pytest.LogCaptureFixture, code: int, words: str) -> None:
     """The refusal is counted and logged once, and later messages are sent on the same connection."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     put(outbox, make_event(1))
     outbox.put(Message(EVENT_TOPIC, b"next", 1, False, "event"))
     put(outbox, make_alarm(active=True))
@@ -44,24 +44,3 @@ def test_an_unknown_reason_refuses_one_message(make: Make, caplog: pytest.LogCap
     (line,) = [message for message in caplog.messages if "refused" in message]
     assert f"refused a message on {EVENT_TOPIC} {words}" in line
     assert (publisher.refused_total, outbox.measure().parked) == (1, 1)
-
-
-def test_an_unknown_reason_refuses_one_subscription(make: Make) -> None:
-    """The other subscriptions work on the same connection."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        listeners = {"a/command": lambda _: None, "b/command": lambda _: None}
-        publisher = make(server.getsockname()[1], Outbox(), listeners=listeners)
-        publisher.start()
-        peer, _ = server.accept()
-        with peer, peer.makefile("rb") as stream:
-            peer.settimeout(STEP_DEADLINE_S)
-            read_packet(stream)
-            peer.sendall(ACCEPTED)
-            first, body = read_packet(stream)
-            assert first == 0x82  # SUBSCRIBE
-            peer.sendall(b"\x90\x0a" + body[:2] + b"\x05\x1f\x00\x02no" + b"\xee\x01")  # SUBACK with a reason string
-            assert read_packet(stream)[1].endswith(b"online")
-            wait_until(lambda: publisher.refused_total == 1, "the refusal")
-            assert publisher.connected
-            publisher.stop(timeout_s=0.0)
-    assert "refused the subscription to a/command" in publisher.problem

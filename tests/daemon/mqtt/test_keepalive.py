@@ -8,10 +8,10 @@ import pytest
 
 from aegan_monitor.mqtt.connection import NOTICE_KEEPALIVES
 from aegan_monitor.outbox.entry import Entry
-from aegan_monitor.outbox.outbox import Outbox
 from broker import STEP_DEADLINE_S, wait_until
 from example_messages import make_event, put
 from mqtt_peer import accepting, answer, read_packet
+from outbox_messages import MemoryOutbox
 from publishers import RETRYING, Make
 from stopwatch import Stopwatch
 
@@ -21,7 +21,7 @@ NO_KEEP_ALIVE = b"\x20\x06\x00\x00\x03\x13\x00\x00"  # CONNACK with a Server Kee
 def test_a_silent_peer_is_left_within_two_keep_alives(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """A peer that goes silent after CONNACK, without FIN, is disconnected within two keep-alives."""
     with socket.create_server(("127.0.0.1", 0)) as server, Stopwatch() as watch:
-        publisher = make(server.getsockname()[1], Outbox(), keepalive_s=2)
+        publisher = make(server.getsockname()[1], MemoryOutbox(), keepalive_s=2)
         publisher.start()
         with accepting(server) as (peer, stream, _):
             online = read_packet(stream)
@@ -47,7 +47,7 @@ def hear_out(server: socket.socket) -> list[bytes]:
 
 def test_a_broker_that_acknowledges_nothing_is_left(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """A broker that answers only pings is disconnected; each connection sends the events again, and the reason is logged once."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     put(outbox, make_event(1))
     told = f"left a message without acknowledgement for 3 s: see the log of the broker{RETRYING}"
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -68,7 +68,7 @@ def test_a_broker_that_acknowledges_nothing_is_left(make: Make, caplog: pytest.L
 
 def test_a_broker_that_wants_no_keep_alive_is_served(make: Make) -> None:
     """With Server Keep Alive 0 (MQTT 5) silence is no error, but a missing acknowledgement is."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     with socket.create_server(("127.0.0.1", 0)) as server:
         publisher = make(server.getsockname()[1], outbox, keepalive_s=1, answer_timeout_s=1.0)
         publisher.start()
@@ -84,7 +84,7 @@ def test_a_broker_that_wants_no_keep_alive_is_served(make: Make) -> None:
             publisher.stop(timeout_s=0.0)
 
 
-class FrozenOutbox(Outbox):
+class FrozenOutbox(MemoryOutbox):
     """An outbox that blocks the MQTT thread once, as a frozen process does."""
 
     def __init__(self, freeze_s: float) -> None:

@@ -10,11 +10,11 @@ import pytest
 from aegan_monitor.messages.payloads import Health
 from aegan_monitor.mqtt.client import Protocol
 from aegan_monitor.outbox.entry import Entry
-from aegan_monitor.outbox.outbox import Outbox
 from broker import STEP_DEADLINE_S, Mosquitto, Subscriber, wait_until
 from example_messages import EVENT_TOPIC, STATUS, TOPICS, make_alarm, make_event, make_health, make_score, make_sensor, put, sequences
 from link import Link
 from mqtt_peer import ACCEPTED, make_upgrade, publish_id, read_packet
+from outbox_messages import MemoryOutbox
 from publishers import Make, both, wait_for_end
 from stopwatch import Stopwatch
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @both
 def test_online_comes_first_and_offline_last(broker: Mosquitto, make: Make, protocol: Protocol) -> None:
     """A subscriber receives `online` at the start and `offline` at the end, and a later subscriber the retained `offline`."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     with Subscriber(broker.port) as subscriber:
         publisher = make(broker.port, outbox, protocol=protocol)
         put(outbox, make_event(1))
@@ -44,12 +44,12 @@ def test_online_comes_first_and_offline_last(broker: Mosquitto, make: Make, prot
 @pytest.mark.broker
 def test_states_are_right_before_online_comes(broker: Mosquitto, link: Link, make: Make) -> None:
     """All retained states are current before `online` is published, at a start after a crash and after an outage."""
-    crashed = make(broker.port, outbox := Outbox())
+    crashed = make(broker.port, outbox := MemoryOutbox())
     put(outbox, make_alarm(active=True))
     crashed.start()
     wait_until(lambda: outbox.measure().total == 0, "the state of before")
     crashed.stop()
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     for i in range(100):
         put(outbox, make_event(i))
     put(outbox, make_sensor("ok"))
@@ -77,7 +77,7 @@ def test_states_are_right_before_online_comes(broker: Mosquitto, link: Link, mak
 @pytest.mark.broker
 def test_every_kind_arrives_as_its_schema_says(broker: Mosquitto, make: Make) -> None:
     """Bytes, QoS and retain flag arrive as in the outbox and obey docs/schemas."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     publisher = make(broker.port, outbox)
     publisher.start()
     payloads: list[Payload] = [make_health(), make_sensor("ok"), make_score(1.5), make_event(1), make_alarm(active=True)]
@@ -99,7 +99,7 @@ def test_every_kind_arrives_as_its_schema_says(broker: Mosquitto, make: Make) ->
 @pytest.mark.broker
 def test_stop_delivers_what_is_pending(broker: Mosquitto, make: Make) -> None:
     """`stop`, even right after `start`, delivers all events and then `offline`."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     for i in range(100):
         put(outbox, make_event(i))
     with Subscriber(broker.port) as subscriber:
@@ -114,7 +114,7 @@ def test_stop_delivers_what_is_pending(broker: Mosquitto, make: Make) -> None:
 @pytest.mark.broker
 def test_stop_waits_for_a_broker_that_is_slow(broker: Mosquitto, make: Make) -> None:
     """`stop` waits for a connection in progress, if it takes no longer than allowed."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     put(outbox, make_alarm(active=True))
     broker.pause()
     publisher = make(broker.port, outbox)
@@ -129,7 +129,7 @@ def test_stop_waits_for_a_broker_that_is_slow(broker: Mosquitto, make: Make) -> 
 @pytest.mark.broker
 def test_stop_does_not_wait_for_a_broker_that_hangs(broker: Mosquitto, make: Make) -> None:
     """`stop` ends in time and keeps unacknowledged events; the last will says `offline` when the broker runs again."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     publisher = make(broker.port, outbox)
     publisher.start()
     wait_until(lambda: publisher.connected, "the connection")
@@ -148,7 +148,7 @@ def test_stop_does_not_wait_for_a_broker_that_hangs(broker: Mosquitto, make: Mak
 def test_an_error_of_our_own_does_not_end_the_delivery(broker: Mosquitto, make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """An unexpected error in the thread is logged, and delivery is tried again."""
 
-    class FaultyOutbox(Outbox):
+    class FaultyOutbox(MemoryOutbox):
         """An outbox that fails once."""
 
         failed = False
@@ -170,7 +170,7 @@ def test_an_error_of_our_own_does_not_end_the_delivery(broker: Mosquitto, make: 
 
 def test_it_is_harmless_to_flush_or_stop_what_does_not_run(make: Make) -> None:
     """`flush` and `stop` do nothing before `start`."""
-    publisher = make(1, Outbox())
+    publisher = make(1, MemoryOutbox())
     publisher.flush()
     publisher.stop()
     publisher.start()
@@ -182,7 +182,7 @@ def test_it_is_harmless_to_flush_or_stop_what_does_not_run(make: Make) -> None:
 def test_flush_never_blocks(serve: Callable[[bytes | None], int], make: Make) -> None:
     """`flush` returns at once, also while the thread is busy."""
 
-    class SlowOutbox(Outbox):
+    class SlowOutbox(MemoryOutbox):
         """An outbox as slow as a failing disk."""
 
         asked, released = threading.Event(), threading.Event()
@@ -209,7 +209,7 @@ def test_flush_never_blocks(serve: Callable[[bytes | None], int], make: Make) ->
 @pytest.mark.parametrize("accepts", [False, True], ids=["hangs up", "accepts after all"])
 def test_one_that_was_given_up_leaves_the_flights_of_the_next_alone(make: Make, accepts: bool) -> None:
     """A hung thread that `stop` gave up does not disturb the next publisher of the same outbox."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     with socket.create_server(("127.0.0.1", 0)) as slow, socket.create_server(("127.0.0.1", 0)) as server:
         before = make(slow.getsockname()[1], outbox, websocket_path="/mqtt")
         before.start()

@@ -12,8 +12,8 @@ from aegan_monitor.messages.topics import Message, Topics
 from aegan_monitor.mqtt.connection import ConnectionSettings
 from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.mqtt.publisher import MqttPublisher
-from aegan_monitor.outbox.outbox import Outbox
 from broker import Mosquitto, Received, Subscriber, find_free_port, wait_until
+from outbox_messages import MemoryOutbox
 
 pytestmark = pytest.mark.broker
 
@@ -36,7 +36,7 @@ RETRY_S = (0.05, 0.2)
 
 def at(port: int) -> ConnectionSettings:
     """The settings for the broker there."""
-    return ConnectionSettings(endpoint=Endpoint("127.0.0.1", port, "aegan-box"), protocol="5", topics=TOPICS)
+    return ConnectionSettings(endpoint=Endpoint("127.0.0.1", port, "aegan-box"), protocol="5", topics=TOPICS, retry_s=RETRY_S)
 
 
 def event(number: int) -> Message:
@@ -66,14 +66,14 @@ def is_event(number: int) -> Callable[[Received], bool]:
 def test_a_clean_hand_over(brokers: tuple[Mosquitto, Mosquitto]) -> None:
     """Each broker receives the events of its time, `online` and `offline`, and no last will."""
     old, new = brokers
-    outbox = Outbox()
-    publisher = MqttPublisher(at(old.port), outbox, retry_s=RETRY_S)
+    outbox = MemoryOutbox()
+    publisher = MqttPublisher(at(old.port), outbox)
     with Subscriber(old.port) as at_old, Subscriber(new.port) as at_new:
         publisher.start()
         outbox.put(event(1))
         publisher.flush()
         at_old.wait_for(is_event(1))
-        publisher.reconfigure(at(new.port), retry_s=RETRY_S)
+        publisher.reconfigure(at(new.port))
         at_new.wait_for(lambda m: m.payload == "online")
         outbox.put(event(2))
         publisher.flush()
@@ -88,13 +88,13 @@ def test_a_clean_hand_over(brokers: tuple[Mosquitto, Mosquitto]) -> None:
 
 def test_away_from_a_broker_that_is_down(brokers: tuple[Mosquitto, Mosquitto]) -> None:
     """Events that a dead broker never took reach the next broker, also after two handovers in a row."""
-    outbox = Outbox()
-    publisher = MqttPublisher(at(find_free_port()), outbox, retry_s=RETRY_S)
+    outbox = MemoryOutbox()
+    publisher = MqttPublisher(at(find_free_port()), outbox)
     with Subscriber(brokers[1].port) as at_new:
         publisher.start()
         outbox.put(event(1))
         wait_until(lambda: publisher.problem, "trouble")
-        publisher.reconfigure(at(find_free_port()), retry_s=RETRY_S)
-        publisher.reconfigure(at(brokers[1].port), retry_s=RETRY_S)
+        publisher.reconfigure(at(find_free_port()))
+        publisher.reconfigure(at(brokers[1].port))
         at_new.wait_for(is_event(1))
         publisher.stop()

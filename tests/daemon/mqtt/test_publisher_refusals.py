@@ -9,10 +9,10 @@ from aegan_monitor.homeassistant.discovery import discover
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.mqtt.client import LARGER_LIMIT, Protocol
 from aegan_monitor.outbox.backoff import LONGEST_RETRIAL_S
-from aegan_monitor.outbox.outbox import Outbox
 from broker import Mosquitto, Subscriber, wait_until
 from example_messages import EVENT_TOPIC, STATUS, TOPICS, make_alarm, make_event, put
 from mqtt_peer import ACCEPTED, answer, read_packet
+from outbox_messages import MemoryOutbox
 from publishers import RETRYING, Clock, Make, both
 
 RIGHT, WRONG = "right-secret", "wrong-secret"
@@ -27,7 +27,7 @@ def test_a_wrong_password_is_told_once_and_never_shown(
     """A wrong password gives one log line for all attempts, and appears in no log or repr."""
     broker = Mosquitto(tmp_path / "mosquitto", users={"pump": RIGHT})
     broker.start()
-    publisher = make(broker.port, Outbox(), protocol=protocol, username="pump", password=WRONG)
+    publisher = make(broker.port, MemoryOutbox(), protocol=protocol, username="pump", password=WRONG)
     publisher.start()
     wait_until(lambda: broker.log.count("not authorised") >= 3, "three attempts")
     publisher.stop()
@@ -46,7 +46,7 @@ def test_a_topic_that_the_broker_refuses_is_parked_and_counted(
     acl = f"topic write {STATUS}\ntopic write aegan/hall/pump/alarm\ntopic read #\n"
     broker = Mosquitto(tmp_path / "mosquitto", acl=acl)
     broker.start()
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     with Subscriber(broker.port) as subscriber:
         for i in range(3):
             put(outbox, make_event(i))
@@ -73,7 +73,7 @@ def test_discovery_that_the_broker_refuses_is_told_once(tmp_path: Path, make: Ma
     """Refused discovery gives one log line, not one for each entity."""
     broker = Mosquitto(tmp_path / "mosquitto", acl=f"topic write {STATUS}\n")
     broker.start()
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     for message in discover(TOPICS, ["pump"], "homeassistant"):
         outbox.put(message)
     publisher = make(broker.port, outbox)
@@ -90,7 +90,7 @@ def test_a_state_that_is_refused_holds_online_back_for_no_time(tmp_path: Path, m
     """A refused state counts as answered, so `online` is not delayed."""
     broker = Mosquitto(tmp_path / "mosquitto", {"monitor": RIGHT}, f"user monitor\ntopic write {STATUS}\n")
     broker.start()
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     put(outbox, make_alarm(active=True))
     publisher = make(broker.port, outbox, username="monitor", password=RIGHT, answer_timeout_s=60.0)
     publisher.start()
@@ -104,10 +104,10 @@ def test_a_state_that_is_refused_holds_online_back_for_no_time(tmp_path: Path, m
 def test_two_clients_with_one_id_are_told_so(broker: Mosquitto, make: Make, protocol: Protocol, caplog: pytest.LogCaptureFixture) -> None:
     """Two clients with one id, which disconnect each other, give one log line with that id."""
     for _ in range(2):
-        make(broker.port, Outbox(), protocol=protocol).start()
+        make(broker.port, MemoryOutbox(), protocol=protocol).start()
     line = (
-        f"MQTT broker 127.0.0.1:{broker.port} ends each connection soon (connection closed): "
-        f"see its log; it says if another client uses 'aegan-hall'{RETRYING}"
+        f"MQTT broker 127.0.0.1:{broker.port} lost (connection closed): "
+        f"if this repeats, see its log; it says if another client uses 'aegan-hall'{RETRYING}"
     )
     wait_until(lambda: caplog.messages.count(line) == 2, "the line from both")
     n_connections = broker.log.count("New client connected")
@@ -117,7 +117,7 @@ def test_two_clients_with_one_id_are_told_so(broker: Mosquitto, make: Make, prot
 
 def test_what_is_too_large_for_the_broker_is_not_sent(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """A message over the broker's size limit is logged and never sent; later messages are sent."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     put(outbox, make_event(1))  # over 200 bytes
     outbox.put(Message(EVENT_TOPIC, b"short", 1, False, "event"))
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -138,7 +138,7 @@ def test_what_is_too_large_for_the_broker_is_not_sent(make: Make, caplog: pytest
 
 def test_what_ends_the_connection_by_its_size_is_parked(make: Make) -> None:
     """A message on which the broker closes the connection is sent only once."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     put(outbox, make_event(1))
     outbox.put(Message("aegan/hall/fan/event", b"short", 1, False, "event"))
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -159,7 +159,7 @@ def test_what_ends_the_connection_by_its_size_is_parked(make: Make) -> None:
 
 def test_what_a_broker_refuses_for_the_moment_it_is_offered_again(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """A temporary refusal is retried on the same connection, for events, states and `online`; one log line a topic."""
-    outbox = Outbox(clock=(clock := Clock()))
+    outbox = MemoryOutbox(clock=(clock := Clock()))
     put(outbox, make_event(1))
     put(outbox, make_alarm(active=True))
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -191,7 +191,7 @@ def test_what_a_broker_refuses_for_the_moment_it_is_offered_again(make: Make, ca
 
 def test_a_result_that_is_refused_is_not_offered_again(make: Make) -> None:
     """A refused result is not sent again, and the log line does not promise it."""
-    outbox = Outbox(clock=(clock := Clock()))
+    outbox = MemoryOutbox(clock=(clock := Clock()))
     outbox.put(Message("aegan/hall/pump/result", b"{}", 1, False, "result"))
     with socket.create_server(("127.0.0.1", 0)) as server:
         publisher = make(server.getsockname()[1], outbox)
@@ -226,7 +226,7 @@ def test_a_broker_without_what_is_needed_is_named(
     """A broker without retained messages or QoS 1 is named in the log."""
     broker = Mosquitto(tmp_path / "mosquitto", more=[line])
     broker.start()
-    publisher = make(broker.port, Outbox(), protocol=protocol)
+    publisher = make(broker.port, MemoryOutbox(), protocol=protocol)
     publisher.start()
     wait_until(lambda: publisher.problem, "a line")
     publisher.stop()

@@ -17,9 +17,9 @@ from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.mqtt.subscriptions import Listener, Received
 from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S
-from aegan_monitor.outbox.outbox import Outbox
 from broker import STEP_DEADLINE_S, Mosquitto, wait_until
 from link import Link
+from outbox_messages import MemoryOutbox
 
 PUMP, FAN = "aegan/hall/pump/command", "aegan/hall/fan/command"
 BOTH: tuple[Protocol, ...] = ("5", "3.1.1")
@@ -44,10 +44,11 @@ def listening(
         protocol=protocol,
         topics=Topics("aegan", "hall"),
         listeners=listeners,
+        retry_s=(0.05, 0.2),
         answer_timeout_s=STEP_DEADLINE_S,
         clock=clock,
     )
-    publisher = MqttPublisher(settings, Outbox(), retry_s=(0.05, 0.2))
+    publisher = MqttPublisher(settings, MemoryOutbox())
     publisher.start()
     try:
         yield publisher

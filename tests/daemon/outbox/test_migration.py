@@ -28,7 +28,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
 def test_events_of_an_older_version_are_delivered(old: tuple[str, Path]) -> None:
     """All events of an older store are delivered in order, and the file then has the present version."""
     commit, path = old
-    outbox = Outbox(durable=True, max_age_s=1e12)
+    outbox = Outbox(max_age_s=1e12)
     writer = Writer(outbox, Store(path))
     writer.start()
     delivered = []

@@ -3,7 +3,7 @@
 from aegan_monitor.messages.model import Kind
 from aegan_monitor.outbox.latest import LATE_S
 from aegan_monitor.outbox.outbox import Outbox
-from outbox_messages import Clock, deliver, events, filled, make_message, take, texts
+from outbox_messages import Clock, MemoryOutbox, deliver, events, filled, make_message, take, texts
 
 LIVE: tuple[Kind, ...] = ("score", "health", "alarm", "sensor", "status")
 
@@ -18,21 +18,21 @@ def test_events_are_all_kept_in_order() -> None:
 
 def test_of_every_other_kind_the_newest_of_a_topic_is_kept() -> None:
     """A newer state or score replaces the older one at the end of the queue; a replaced score is counted."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     for i in range(2):
         for kind in LIVE:
             outbox.put(make_message(kind, f"{kind}{i}"))
     outbox.put(make_message("score", "other", machine="fan"))
     assert texts(outbox) == [*(f"{kind}1" for kind in LIVE), "other"]
     assert deliver(outbox) == [*(f"{kind}1" for kind in LIVE), "other"]
-    assert (outbox.dropped_total, outbox.late_total, outbox.replaced_scores_total) == (0, 0, 1)
+    assert (outbox.measure().dropped_total, outbox.measure().late_total, outbox.measure().replaced_scores_total) == (0, 0, 1)
     outbox.put(make_message("score", "delivered before"))
-    assert (deliver(outbox), outbox.replaced_scores_total) == (["delivered before"], 1)
+    assert (deliver(outbox), outbox.measure().replaced_scores_total) == (["delivered before"], 1)
 
 
 def test_a_state_never_comes_before_its_event() -> None:
     """A state waits for its event even while the store writes that; states of other machines do not."""
-    outbox = filled(*events(2), make_message("alarm", "state"), make_message("alarm", "other", "fan"), durable=True)
+    outbox = filled(*events(2), make_message("alarm", "state"), make_message("alarm", "other", "fan"), is_written=False)
     assert take(outbox).message.payload == b"other"
     assert outbox.next() is None
     outbox.written(outbox.changes())
@@ -157,13 +157,13 @@ def test_a_late_score_is_not_sent() -> None:
     outbox = filled(make_message("score", "s"), make_message("health", "h"), clock=clock)  # type: ignore[arg-type]
     clock.now_s += LATE_S["score"] + 0.1
     assert deliver(outbox) == ["h"]
-    assert (outbox.late_total, outbox.measure().total) == (1, 0)
+    assert (outbox.measure().late_total, outbox.measure().total) == (1, 0)
 
 
 def test_results_are_all_kept_for_a_while_whether_anybody_hears_them() -> None:
     """Results are kept for a limited time, behind the event of their command, and are never stored."""
     clock = Clock()
-    outbox = Outbox(durable=True, clock=clock)
+    outbox = Outbox(clock=clock)
     for message in (make_message("event", "e"), make_message("result", "one"), make_message("result", "two")):
         outbox.put(message)
     assert deliver(outbox) == []
@@ -178,4 +178,4 @@ def test_results_are_all_kept_for_a_while_whether_anybody_hears_them() -> None:
     assert [row.message.payload for row in outbox.everything().added] == [b"e"]
     clock.now_s += LATE_S["result"] + 0.1
     outbox.connected()
-    assert (take(outbox).message.payload, outbox.late_total, outbox.measure().total) == (b"e", 1, 1)
+    assert (take(outbox).message.payload, outbox.measure().late_total, outbox.measure().total) == (b"e", 1, 1)

@@ -11,6 +11,8 @@ from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.outbox.retained_topics import RetainedTopics, find_states, make_empty
 from aegan_monitor.outbox.store import Store
 from aegan_monitor.outbox.writer import Writer
+from outbox_messages import MemoryOutbox, is_written
+from writing import settle
 
 FAN, PUMP = "aegan/hall/fan/alarm", "aegan/hall/pump/alarm"
 DISCOVERY = "homeassistant/sensor/hall_fan/score/config"
@@ -34,7 +36,7 @@ def deliver(outbox: Outbox) -> list[tuple[str, bytes]]:
 
 def test_what_belongs_no_more_is_cleared_until_the_broker_has_taken_it() -> None:
     """Clearing is repeated on each connection until the broker has acknowledged it."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     outbox.belong([FAN, PUMP])
     outbox.put(make_state(FAN))
     assert deliver(outbox) == [(FAN, b"{}")]
@@ -55,7 +57,7 @@ def test_what_belongs_no_more_is_cleared_until_the_broker_has_taken_it() -> None
 
 def test_what_belongs_again_is_not_forgotten() -> None:
     """A machine that returns before the clearing is acknowledged keeps its topic."""
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     outbox.belong([FAN])
     outbox.written(outbox.changes())
     outbox.belong([])
@@ -73,7 +75,7 @@ def test_what_belongs_again_is_not_forgotten() -> None:
 
 def test_discovery_is_cleared_first() -> None:
     """Discovery is cleared before the state topics that it names."""
-    topics = RetainedTopics(durable=False)
+    topics = RetainedTopics()
     topics.restore([FAN, DISCOVERY, PUMP])
     assert [message.topic for message in topics.belong([PUMP])] == [DISCOVERY, FAN]
     assert make_empty(DISCOVERY) == Message(DISCOVERY, b"", 1, True, "discovery")
@@ -81,34 +83,34 @@ def test_discovery_is_cleared_first() -> None:
 
 def test_a_topic_goes_out_once_it_is_written() -> None:
     """A retained message is sent after its topic is stored, so that a kill cannot leave it at the broker."""
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     outbox.belong([FAN])
     outbox.put(make_state(FAN))
     outbox.put(Message("aegan/hall/fan/score", b"{}", 0, False, "score"))
     row = outbox.next()
     assert row is not None
-    assert (row.message.kind, outbox.is_written) == ("score", False)
+    assert (row.message.kind, is_written(outbox)) == ("score", False)
     outbox.sent(row)
     assert outbox.next() is None
     changes = outbox.changes()
     assert (changes.topics, bool(changes)) == (frozenset({FAN}), True)
     outbox.written(changes)
-    assert outbox.is_written
+    assert is_written(outbox)
     assert deliver(outbox) == [(FAN, b"{}")]
     assert not outbox.changes()
 
 
 def run_once(path: Path, *belonging: str, before_opening: bool = False, deliver_it: bool = True) -> list[tuple[str, bytes]]:
     """One run of the daemon: the messages that it would send."""
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, Store(path))
     if before_opening:
         outbox.belong(belonging)
     writer.start()
     outbox.belong(belonging)
-    writer.settle(10.0)
+    settle(outbox, writer)
     found = deliver(outbox) if deliver_it else []
-    writer.settle(10.0)
+    settle(outbox, writer)
     writer.stop()
     return found
 
@@ -131,7 +133,7 @@ def test_the_broker_has_what_belongs_and_nothing_else(lives: list[tuple[set[str]
     broker: set[str] = set()
     store: set[str] = set()
     for belonging, is_connected in [*lives, (lives[-1][0], True)]:
-        topics = RetainedTopics(durable=True)
+        topics = RetainedTopics()
         topics.restore(store)
         empties = topics.belong(belonging)
         broker |= belonging

@@ -16,7 +16,7 @@ import pytest
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes
-from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, Stored, StoreError
+from aegan_monitor.outbox.store import DamagedStoreError, HeldStoreError, Store, StoreError
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 TOPIC = "aegan/hall/pump/event"
@@ -27,7 +27,7 @@ def stored(number: int, text: str = "e", topic: str = TOPIC) -> Entry:
     return Entry(number, Message(topic, f"{text}{number}".encode(), 1, False, "event"), 1_770_000_000.0 + number)
 
 
-NOTHING = Stored([], {}, frozenset())
+NOTHING = Changes([], [], {}, frozenset())
 
 
 def write(
@@ -65,21 +65,21 @@ def test_what_was_written_is_there(store: Store, path: Path) -> None:
     write(store, [], [3], {"fan": b"r0"})
     write(store, [stored(4, topic="other")])
     store.close()
-    assert Store(path).open() == Stored([stored(4, topic="other")], {"pump": b"r3", "fan": b"r0"}, frozenset())
+    assert Store(path).open() == Changes([stored(4, topic="other")], [], {"pump": b"r3", "fan": b"r0"}, frozenset())
 
 
 def test_it_can_be_written_anew(store: Store) -> None:
     """All events and topics are replaced, records are only added to."""
     write(store, [stored(1)], [], {"pump": b"r1"}, frozenset("a"))
     write(store, [stored(2)], [], {"fan": b"r2"}, frozenset("b"), replaces=True)
-    assert store.open() == Stored([stored(2)], {"pump": b"r1", "fan": b"r2"}, frozenset("b"))
+    assert store.open() == Changes([stored(2)], [], {"pump": b"r1", "fan": b"r2"}, frozenset("b"))
 
 
 def test_retained_topics_are_remembered(store: Store) -> None:
     """The last ones that were written."""
     write(store, [], topics=frozenset("ab"))
     write(store, [], topics=frozenset("bc"))
-    assert store.open().topics == {"b", "c"}
+    assert store.open().topics == frozenset("bc")
 
 
 def test_nobody_else_gets_the_file(store: Store, path: Path) -> None:
@@ -100,7 +100,7 @@ def test_who_looks_into_the_file_only_delays_a_start(store: Store, path: Path) -
         assert reader.execute("SELECT count(*) FROM rows").fetchone() == (1,)
         with pytest.raises(HeldStoreError):
             Store(path).open()
-    assert store.open().events == [stored(1)]
+    assert store.open().added == [stored(1)]
 
 
 @pytest.mark.process
@@ -126,9 +126,9 @@ def test_what_was_written_outlives_a_kill(path: Path) -> None:
         child.send_signal(signal.SIGKILL)
         told = int((child.stdout.read().split() or ["50"])[-1])
     found = Store(path).open()
-    assert [event.number for event in found.events] == list(range(1, len(found.events) + 1))
-    assert told <= len(found.events) <= told + 1
-    assert found.alarms == {"pump": f"e{len(found.events)}".encode()}
+    assert [event.number for event in found.added] == list(range(1, len(found.added) + 1))
+    assert told <= len(found.added) <= told + 1
+    assert found.alarms == {"pump": f"e{len(found.added)}".encode()}
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000], ids=["text", "broken"])
@@ -218,7 +218,7 @@ def test_a_full_disk_changes_nothing(path: Path) -> None:
         write(store, [stored(2, "x" * 100_000)], [1], {"pump": b"e2"})
     assert str(caught.value) == f"{path}: database or disk is full"
     write(store, [stored(3)], [], {"pump": b"e3"})
-    assert store.open() == Stored([stored(1), stored(3)], {"pump": b"e3"}, frozenset())
+    assert store.open() == Changes([stored(1), stored(3)], [], {"pump": b"e3"}, frozenset())
     store.close()
 
 
@@ -232,4 +232,4 @@ def test_a_limit_of_the_system_is_a_full_disk_too(store: Store, path: Path) -> N
             write(store, [stored(2, "x" * 100_000)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert store.open().events == [stored(1)]
+    assert store.open().added == [stored(1)]

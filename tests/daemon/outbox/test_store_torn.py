@@ -14,6 +14,7 @@ from aegan_monitor.outbox.store import Store
 from aegan_monitor.outbox.writer import Writer
 from chaos import scaled
 from platter import mix
+from writing import settle
 
 TOPIC = "aegan/hall/pump/event"
 N_TRANSACTIONS, N_CUTS = 400, scaled(300, at_least=60)
@@ -38,7 +39,7 @@ def read(path: Path) -> State:
         found = store.open()
     finally:
         store.close()
-    return {event.number: event.message.payload for event in found.events}, found.alarms.get("pump", b"")
+    return {event.number: event.message.payload for event in found.added}, found.alarms.get("pump", b"")
 
 
 def write_history(path: Path, rng: random.Random) -> list[Moment]:
@@ -94,11 +95,11 @@ def test_a_daemon_starts_on_whatever_is_left(tmp_path: Path, seed: int) -> None:
         at = rng.randrange(len(content) // PAGE_BYTES) * PAGE_BYTES + rng.choice([0, 512, 1000])
         content[at : at + 512] = rng.choice([bytes(512), rng.randbytes(512)])
     path.write_bytes(content[: rng.choice([len(content), len(content) - rng.randrange(len(content))])])
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, Store(path))
     writer.start()
     outbox.put(Message(TOPIC, b"after", 1, False, "event"))
-    writer.settle(10.0)
+    settle(outbox, writer)
     writer.stop()
     assert writer.problem == ""
     assert b"after" in read(path)[0].values()
@@ -112,11 +113,11 @@ def test_a_kill_while_a_damaged_file_is_set_aside_is_mended(tmp_path: Path) -> N
         live.write(Changes([Entry(number, Message(TOPIC, b"before", 1, False, "event"), 1e9)]))
     Path(f"{path}-wal").write_bytes(Path(f"{live.path}-wal").read_bytes())
     live.close()
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, Store(path))
     writer.start()
     outbox.put(Message(TOPIC, b"after", 1, False, "event"))
-    writer.settle(10.0)
+    settle(outbox, writer)
     writer.stop()
     assert writer.problem == ""
     assert list(read(path)[0].values()) == [b"after"]

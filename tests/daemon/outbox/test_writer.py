@@ -14,7 +14,7 @@ from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.outbox.store import HeldStoreError, Store
 from aegan_monitor.outbox.writer import RETRY_S, Writer
 from broker import wait_until
-from outbox_messages import Clock, deliver
+from outbox_messages import Clock, deliver, pending
 from writing import LARGE, put, read
 
 
@@ -22,7 +22,7 @@ def test_events_come_back_after_a_restart(tmp_path: Path) -> None:
     """Undelivered events return in order with the alarm record; delivered ones past their time do not."""
     path = tmp_path / "o.sqlite"
     woken = threading.Event()
-    outbox = Outbox(durable=True, keep_s=0.0)
+    outbox = Outbox(keep_s=0.0)
     writer = Writer(outbox, Store(path), woken.set)
     writer.start()
     put(outbox, writer, "e0", "e1", "e2")
@@ -32,10 +32,10 @@ def test_events_come_back_after_a_restart(tmp_path: Path) -> None:
     outbox.sent(row)
     outbox.acknowledged(row.number)
     writer.stop()
-    again = Outbox(durable=True)
+    again = Outbox()
     writer = Writer(again, Store(path))
     writer.start()
-    assert ([message.payload for message in again.pending()], again.alarms) == ([b"e1", b"e2"], {"pump": b"e2"})
+    assert ([message.payload for message in pending(again)], again.alarms) == ([b"e1", b"e2"], {"pump": b"e2"})
     assert again.next() is not None  # they are written
     put(again, writer, "e3")
     writer.stop()
@@ -47,7 +47,7 @@ def test_a_full_disk_holds_nothing_up_and_is_over_when_it_is_over(tmp_path: Path
     path = tmp_path / "o.sqlite"
     caplog.set_level(logging.INFO, "aegan_monitor.outbox.writer")
     store = Store(path, max_pages=20)
-    outbox = Outbox(durable=True, keep_s=0.0)
+    outbox = Outbox(keep_s=0.0)
     writer = Writer(outbox, store, retry_s=0.05)
     writer.start()
     put(outbox, writer, "e0")
@@ -72,14 +72,14 @@ def test_a_full_disk_holds_nothing_up_and_is_over_when_it_is_over(tmp_path: Path
 def test_a_folder_that_comes_late_has_its_events_sent_first(tmp_path: Path) -> None:
     """Events in a folder that is mounted after the start are sent first and not overwritten."""
     path = tmp_path / "disk" / "o.sqlite"
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, Store(path))
     writer.start()
     put(outbox, writer, "old")
     writer.stop()
     (tmp_path / "disk").rename(tmp_path / "elsewhere")
     (tmp_path / "disk").write_text("")  # in the way
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, Store(path), retry_s=0.05)
     writer.start()
     assert writer.problem == f"{path}: File exists"
@@ -87,7 +87,7 @@ def test_a_folder_that_comes_late_has_its_events_sent_first(tmp_path: Path) -> N
     (tmp_path / "disk").unlink()
     (tmp_path / "elsewhere").rename(tmp_path / "disk")
     wait_until(lambda: writer.problem == "", "the file")
-    assert [message.payload for message in outbox.pending()] == [b"old", b"new"]
+    assert [message.payload for message in pending(outbox)] == [b"old", b"new"]
     writer.stop()
     assert read(path) == ["old", "new"]
 
@@ -101,7 +101,7 @@ def test_a_file_of_a_newer_version_is_left_as_it_is(tmp_path: Path, caplog: pyte
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 9")
     before = path.read_bytes()
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, Store(path), retry_s=0.01)
     writer.start()
     put(outbox, writer, "e0")
@@ -120,7 +120,7 @@ def test_a_file_that_another_has_ends_the_start(tmp_path: Path) -> None:
     other = Store(path)
     other.open()
     with pytest.raises(HeldStoreError, match="another process has this file") as caught:
-        Writer(Outbox(durable=True), Store(path)).start()
+        Writer(Outbox(), Store(path)).start()
     assert caught.value.exit_code == EXIT_FAILED
     other.close()
 
@@ -141,7 +141,7 @@ def test_an_error_of_our_own_does_not_hold_up_an_event(tmp_path: Path, caplog: p
             super().write(*arguments, **more)  # type: ignore[arg-type]
 
     path, clock = tmp_path / "o.sqlite", Clock()
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, FaultyStore(path), clock=clock)
     writer.start()
     put(outbox, writer, "e0")
@@ -175,10 +175,10 @@ def test_age_counts_over_a_restart_where_the_clock_can_be_trusted(tmp_path: Path
     """The age of events counts over a restart only if the clock is plausible, so a wrong clock drops none."""
     path = tmp_path / "o.sqlite"
     for clock in (put_at, now_at):
-        outbox = Outbox(durable=True, max_age_s=100.0, clock=lambda: 0.0)
+        outbox = Outbox(max_age_s=100.0, clock=lambda: 0.0)
         writer = Writer(outbox, Store(path), clock=lambda: 0.0, wall_clock=lambda clock=clock: clock)  # type: ignore[misc]
         writer.start()
         if clock == put_at:
             put(outbox, writer, "e0")
         writer.stop()
-    assert bool(outbox.pending()) == kept
+    assert bool(pending(outbox)) == kept

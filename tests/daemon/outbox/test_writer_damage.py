@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.clock import CLOCK_SET_FROM_S
+from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.outbox import Outbox
-from aegan_monitor.outbox.store import DamagedStoreError, Store, Stored
+from aegan_monitor.outbox.store import DamagedStoreError, Store
 from aegan_monitor.outbox.writer import RETRY_S, Writer
 from broker import wait_until
 from outbox_messages import Clock, deliver
@@ -17,7 +18,7 @@ def test_a_damaged_file_is_set_aside_at_start(tmp_path: Path, caplog: pytest.Log
     """A damaged file is renamed at the start, its new name is logged, and a new file is used."""
     path = tmp_path / "o.sqlite"
     path.write_bytes(b"not a database at all" * 100)
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, Store(path), wall_clock=lambda: CLOCK_SET_FROM_S)
     writer.start()
     put(outbox, writer, "e0")
@@ -32,7 +33,7 @@ def test_a_damaged_file_that_cannot_be_set_aside_ends_nothing(tmp_path: Path, ca
     """If a damaged file cannot be renamed, events are sent from memory until the file has gone."""
     path = tmp_path / f"{'o' * 235}.sqlite"  # a longer name is none
     path.write_bytes(b"not a database at all" * 100)
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, Store(path), retry_s=0.05)
     writer.start()
     told = f"{path}: damaged (file is not a database), and cannot be set aside (File name too long)"
@@ -55,7 +56,7 @@ def test_damage_that_a_write_finds_is_over_when_another_file_has_all(tmp_path: P
 
         n_left = 2
 
-        def open(self) -> Stored:
+        def open(self) -> Changes:
             """Open, or find damage after the failed write."""
             if self.n_left == 1:
                 self.n_left = 0
@@ -69,7 +70,7 @@ def test_damage_that_a_write_finds_is_over_when_another_file_has_all(tmp_path: P
                 raise DamagedStoreError(f"{self.path}: damaged (flash)")
             super().write(*arguments, **more)  # type: ignore[arg-type]
 
-    path, clock, outbox = tmp_path / "o.sqlite", Clock(), Outbox(durable=True)
+    path, clock, outbox = tmp_path / "o.sqlite", Clock(), Outbox()
     writer = Writer(outbox, WornStore(path), clock=clock)
     writer.start()
     put(outbox, writer, "e0")
@@ -89,12 +90,12 @@ def test_a_disk_that_spoils_whatever_is_written_ends_nothing(tmp_path: Path) -> 
 
         n_opened = 0
 
-        def open(self) -> Stored:
+        def open(self) -> Changes:
             self.n_opened += 1
             raise DamagedStoreError(f"{self.path}: damaged (flash)")
 
     store, clock = SpoilingStore(tmp_path / "o.sqlite"), Clock()
-    outbox = Outbox(durable=True)
+    outbox = Outbox()
     writer = Writer(outbox, store, clock=clock)
     writer.start()
     assert writer.problem == f"{store.path}: damaged (flash)"

@@ -66,4 +66,4 @@ def test_replaced_scores_reach_the_message(tmp_path: Path) -> None:
     monitor = Monitor(load_config(tmp_path / "monitor.yaml"))
     for _ in range(3):
         monitor._outbox.put(Message("aegan/hall/pump/score", b"", 0, retained=False, kind="score"))
-    assert monitor._health.make(NOW).replaced_scores_total == 2
+    assert monitor._health.read(NOW).health.replaced_scores_total == 2

@@ -21,7 +21,6 @@ from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.errors import InferenceError, InferenceRunError
 from aegan_monitor.messages.payloads import Score, Sensor
 from aegan_monitor.messages.topics import Message, Topics
-from aegan_monitor.outbox.event_queue import News
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.inference import GIVE_UP_S, LONGEST_RETRY_S, InferenceRetry, Sessions
@@ -94,11 +93,11 @@ class HeardOutbox(Outbox):
     """An outbox that keeps what is published, by machine."""
 
     def __init__(self) -> None:
-        super().__init__(durable=True)
+        super().__init__()
         self.scores: dict[str, list[Score]] = {"pump": [], "fan": []}
         self.sensors: dict[str, list[Sensor]] = {"pump": [], "fan": []}
 
-    def put(self, *messages: Message, alarms: Mapping[str, bytes] = MappingProxyType({})) -> News:
+    def put(self, *messages: Message, alarms: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """Put the messages and keep them for the test."""
         for message in messages:
             name = message.topic.split("/")[2]
@@ -106,7 +105,7 @@ class HeardOutbox(Outbox):
                 self.scores[name].append(Score.model_validate_json(message.payload))
             if message.kind == "sensor":
                 self.sensors[name].append(Sensor.model_validate_json(message.payload))
-        return super().put(*messages, alarms=alarms)
+        super().put(*messages, alarms=alarms)
 
 
 def make(name: str, sessions: Sessions, clock: Callable[[], float], score: str | None = None) -> Line:
@@ -229,7 +228,7 @@ def test_machines_on_one_bundle_hold_its_arrays_once(tmp_path: Path) -> None:
         for n in range(4)
     ]
     assert len({id(line.bundle) for line in lines}) == 1
-    assert len({id(line.bundle.reference.near_clips) for line in lines}) == 1
+    assert len({id(line.bundle.reference.clips.weighted) for line in lines}) == 1
     assert len({id(line.session) for line in lines}) == 1
     scratch = [line.machine._pipeline._logmel._windowed for line in lines]
     assert [each is scratch[0] for each in scratch] == [True, True, True, False]

@@ -5,14 +5,12 @@ import socket
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from aegan_monitor.messages.payloads import Health, Score
-from aegan_monitor.service.health import Reading
+from aegan_monitor.service.health import Reading, Snapshot
 from aegan_monitor.service.metrics import OF_MACHINE, OF_NODE, MetricsServer
 from broker import STEP_DEADLINE_S, find_free_port, wait_until
 from message_tables import make_example
@@ -21,21 +19,7 @@ HEALTH = Health.model_validate({**make_example(Health), "outbox_depth": 3, "outb
 SCORE = Score.model_validate(make_example(Score))
 
 
-@dataclass(frozen=True)
-class ToldReport:
-    """A report with given values."""
-
-    health: Health = HEALTH
-    connected: bool = True
-    told: dict[str, Reading] = field(default_factory=lambda: {"pump": Reading(12.5, SCORE)})
-
-    def make(self, now: datetime) -> Health:
-        return self.health.model_copy(update={"time": now})
-
-    def readings(self) -> dict[str, Reading]:
-        return self.told
-
-
+SNAPSHOT = Snapshot(HEALTH, True, {"pump": Reading(12.5, SCORE)})
 Serve = Callable[..., int]
 
 
@@ -44,9 +28,9 @@ def serve() -> Iterator[Serve]:
     """Starts an endpoint and returns its port."""
     servers = []
 
-    def start(report: ToldReport, port: int | None = None, retry_s: float = 0.05) -> int:
+    def start(snapshot: Snapshot, port: int | None = None, retry_s: float = 0.05) -> int:
         port = port or find_free_port()
-        servers.append(MetricsServer("127.0.0.1", port, report, retry_s))
+        servers.append(MetricsServer("127.0.0.1", port, lambda _: snapshot, retry_s))
         servers[-1].start()
         return port
 
@@ -78,12 +62,12 @@ def values(text: str) -> dict[tuple[str, str], float]:
 def test_a_metric_says_what_it_counts(serve: Serve) -> None:
     """The help text of the refused-commands counter says which commands it counts."""
     words = "Commands that were malformed, retained, too many or for no machine; not those that an alarm could not obey."
-    assert f"# HELP aegan_refused_commands_total {words}\n" in scrape(serve(ToldReport()))
+    assert f"# HELP aegan_refused_commands_total {words}\n" in scrape(serve(SNAPSHOT))
 
 
 def test_a_scrape_tells_what_the_daemon_knows(serve: Serve) -> None:
     """Metrics use base units, ratios and 0 or 1, with the machine as label."""
-    found = values(scrape(serve(ToldReport())))
+    found = values(scrape(serve(SNAPSHOT)))
     assert found == pytest.approx(
         {
             ("aegan_build_info", ""): 1,
@@ -120,7 +104,7 @@ def test_what_is_not_heard_has_no_score(serve: Serve) -> None:
     """A machine that hears nothing has no score metric, but alarm and sensor metrics."""
     machine = HEALTH.machines["pump"].model_copy(update={"sensor": "missing", "state": "clearing", "active": True})
     health = HEALTH.model_copy(update={"machines": {"pump": machine}})
-    found = values(scrape(serve(replace(ToldReport(), health=health, told={"pump": Reading(12.5, None)}))))
+    found = values(scrape(serve(Snapshot(health, True, {"pump": Reading(12.5, None)}))))
     assert (found["aegan_sensor_ok", "pump"], found["aegan_alarm_active", "pump"]) == (0, 1)
     assert not {name for name, machine in found if machine} & {
         "aegan_score",
@@ -132,7 +116,7 @@ def test_what_is_not_heard_has_no_score(serve: Serve) -> None:
 
 def test_every_metric_is_there_once_and_explained(serve: Serve) -> None:
     """Each metric appears once with HELP and TYPE, and names that end in _total are counters."""
-    lines = scrape(serve(ToldReport())).splitlines()
+    lines = scrape(serve(SNAPSHOT)).splitlines()
     for row in (*OF_NODE, *OF_MACHINE):
         assert f"# HELP {row.name} {row.words}" in lines
         assert f"# TYPE {row.name} {'counter' if row.name.endswith('_total') else 'gauge'}" in lines
@@ -144,7 +128,7 @@ def test_prometheus_finds_nothing_to_mend(serve: Serve) -> None:
     """The linter of Prometheus accepts names and units."""
     promtool = shutil.which("promtool")
     assert promtool
-    done = subprocess.run([promtool, "check", "metrics"], input=scrape(serve(ToldReport())), capture_output=True, text=True, check=False)
+    done = subprocess.run([promtool, "check", "metrics"], input=scrape(serve(SNAPSHOT)), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -152,7 +136,7 @@ def test_a_taken_port_is_told_once_and_had_later(serve: Serve, caplog: pytest.Lo
     """A port in use is logged once, and the endpoint starts when the port is free."""
     caplog.set_level("INFO")
     with socket.create_server(("127.0.0.1", 0)) as other:
-        port = serve(ToldReport(), other.getsockname()[1])
+        port = serve(SNAPSHOT, other.getsockname()[1])
         wait_until(lambda: caplog.messages, "a line")
     assert ("aegan_uptime_seconds", "") in values(scrape(port))
     remedy = "set metrics.host and metrics.port to an address that is free; trying again every 0.05 s"
@@ -162,7 +146,7 @@ def test_a_taken_port_is_told_once_and_had_later(serve: Serve, caplog: pytest.Lo
 
 def test_clients_that_are_silent_hold_up_nobody_and_are_ended(serve: Serve) -> None:
     """Silent clients delay no other client and are disconnected after 5 s."""
-    port = serve(ToldReport())
+    port = serve(SNAPSHOT)
     scrape(port)
     clients = [socket.create_connection(("127.0.0.1", port), STEP_DEADLINE_S) for _ in range(30)]
     try:
@@ -173,15 +157,9 @@ def test_clients_that_are_silent_hold_up_nobody_and_are_ended(serve: Serve) -> N
             client.close()
 
 
-def test_a_machine_that_a_reload_has_just_added_waits(serve: Serve) -> None:
-    """A scrape during a reload leaves out a machine that only part of the daemon knows yet."""
-    report = ToldReport(told={"pump": Reading(12.5, SCORE), "new": Reading(0.0, None)})
-    assert {machine for _, machine in values(scrape(serve(report)))} == {"", "pump"}
-
-
 def test_a_host_that_is_no_name_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """An unresolvable host name is logged and tried again, and ends no thread."""
-    server = MetricsServer("a..b", 9877, ToldReport(), retry_s=60)
+    server = MetricsServer("a..b", 9877, lambda _: SNAPSHOT, retry_s=60)
     server.start()
     wait_until(lambda: caplog.messages, "a line")
     server.stop(STEP_DEADLINE_S)
@@ -193,14 +171,13 @@ def test_a_host_that_is_no_name_is_told(caplog: pytest.LogCaptureFixture) -> Non
 
 def test_stop_ends_it() -> None:
     """`stop` ends the endpoint, even before it could listen."""
-    report = ToldReport()
-    server = MetricsServer("127.0.0.1", port := find_free_port(), report)
+    server = MetricsServer("127.0.0.1", port := find_free_port(), lambda _: SNAPSHOT)
     server.start()
     scrape(port)
     server.stop(STEP_DEADLINE_S)
     assert not answers(port)
     with socket.create_server(("127.0.0.1", port)):
-        server = MetricsServer("127.0.0.1", port, report, retry_s=60)
+        server = MetricsServer("127.0.0.1", port, lambda _: SNAPSHOT, retry_s=60)
         server.start()
         server.stop(STEP_DEADLINE_S)
     assert not answers(port)

@@ -20,13 +20,14 @@ from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.messages.payloads import Event
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.subscriptions import Received
-from aegan_monitor.outbox.event_queue import Changes, News
+from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.runtime import Line
 from aegan_monitor.service.worker import Worker
 from aegan_monitor.types import Block
 from fakes import ScriptedCapture
+from outbox_messages import MemoryOutbox
 from story import LOUD, SamplePipeline, open_demo
 
 TOPICS = Topics("aegan", "hall")
@@ -67,16 +68,17 @@ class Runs:
 
     def __init__(self) -> None:
         self.alarms: dict[str, bytes] = {}  # on the disk
-        self.news: list[News] = []
+        self.wakes: list[None] = []
         self.events: list[tuple[str, Event]] = []
         self.lines: dict[str, Line] = {}
         self.commands = CommandQueue()
 
     def start(self, wanted: Iterable[str]) -> None:
         """Start a run; unwritten messages of the previous run are lost."""
-        self.outbox, self.lines = Outbox(durable=True), {}
+        self.outbox, self.lines = Outbox(), {}
+        self.outbox.notify = lambda: self.wakes.append(None)
         self.outbox.restore([], self.alarms)
-        self.worker = Worker(TOPICS, self.outbox, self.commands, lambda: 0.0, lambda: 0.0, self.news.append)
+        self.worker = Worker(TOPICS, self.outbox, self.commands, lambda: 0.0, lambda: 0.0)
         self.reload(set(wanted))
 
     def reload(self, wanted: set[str], replaced: Iterable[str] = (), basis: str = "basis") -> None:
@@ -187,20 +189,18 @@ def test_what_left_a_run_ago_is_removed_at_the_start() -> None:
     assert [(name, event.kind, event.active) for name, event in runs.events] == [("fan", "raised", True), ("fan", "removed", False)]
 
 
-def test_only_news_wakes_a_thread() -> None:
-    """A turn without news wakes no thread, a score wakes the publisher, and an event wakes the writer."""
+def test_only_news_wakes_the_outbox_threads() -> None:
+    """A turn without news wakes no thread; a decision wakes them once."""
     runs = Runs()
     runs.start({"pump"})
     runs.hear(())
-    runs.news.clear()
+    runs.wakes.clear()
     for _ in range(20):
         runs.worker.turn(runs.lines["pump"])
         runs.worker.obey(runs.lines.values(), "")
-    assert runs.news == []
+    assert runs.wakes == []
     runs.hear(())
-    assert runs.news == [News(to_write=False, to_send=True)]
-    runs.hear({"pump"})
-    assert runs.news[1:] == [News(to_write=True, to_send=True)]
+    assert runs.wakes == [None]
 
 
 def test_sound_and_commands_wake_the_worker() -> None:
@@ -223,7 +223,7 @@ def test_sound_and_commands_wake_the_worker() -> None:
 def test_the_watchdog_is_fed_while_each_machine_decides_or_reports_a_fault_in_time(turns: list[tuple[float, str, str]]) -> None:
     """No machine counts for another; one that a reload has removed is not expected any more."""
     now_s = 0.0
-    worker = Worker(TOPICS, Outbox(), CommandQueue(), lambda: now_s, lambda: 0.0)
+    worker = Worker(TOPICS, MemoryOutbox(), CommandQueue(), lambda: now_s, lambda: 0.0)
     lines = {name: make_line(name) for name in NAMES[:2]}
     for line in lines.values():
         worker.begin(line)

@@ -18,13 +18,13 @@ import pytest
 from aegan_monitor.config.model import load_config
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.errors import AeganError
+from aegan_monitor.homeassistant.discovery import announce
 from aegan_monitor.messages.topics import Topics
-from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.reload_answer import NAME, request_reload
-from aegan_monitor.service.retained_sync import announce
 from alternating import QUANTILE, SCORE, AlternatingSound
 from broker import Mosquitto, Received, Subscriber, wait_until
 from chaos import IS_FULL, scaled
+from outbox_messages import MemoryOutbox
 from prepared import Prepared
 from running import CLIP_HOPS, Daemon, find_retained
 from synthetic import write_wav
@@ -130,7 +130,7 @@ class Lane:
         """A last start without the fan, and a normal end."""
         self._margins = {"pump": 0.0}
         config = write_config(self._folder, self._broker.port, self._margins)
-        outbox = Outbox()
+        outbox = MemoryOutbox()
         announce(load_config(config), TOPICS, outbox)
         wanted = set(outbox.everything().topics or ())
         with Daemon(config, self._sound, EVENTS_PER_S) as daemon:

@@ -138,7 +138,7 @@ def test_a_data_set_need_not_fit_into_memory(tmp_path: Path) -> None:
         return int(line.split()[1]) / 1024
 
     before_mb = own_memory_mb()
-    sampler = SegmentSampler(pictures, Scaling.from_extremes(-1.0, 1.0), ClipParameters(segment_hop_frames=16), 32, torch.device("cpu"))
+    sampler = SegmentSampler(pictures, Scaling((0.0,), (1.0,)), ClipParameters(segment_hop_frames=16), 32, torch.device("cpu"))
     batches = sampler.epoch(torch.Generator().manual_seed(0))
     most_mb = max(own_memory_mb() for starts in batches[:200] if sampler.slice(starts) is not None)
     assert most_mb - before_mb < 64

@@ -3,9 +3,10 @@
 from typing import Any
 
 from aegan_monitor.config.model import MonitorConfig
+from aegan_monitor.homeassistant.discovery import announce
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.outbox.outbox import Outbox
-from aegan_monitor.service.retained_sync import announce
+from outbox_messages import MemoryOutbox
 
 TOPICS = Topics("aegan", "hall")
 
@@ -32,7 +33,7 @@ def make_config(*machines: str, **more: Any) -> MonitorConfig:
 
 def test_what_is_kept_follows_the_configuration() -> None:
     """Changes of machines, buttons, prefix and discovery leave exactly the retained topics of the last configuration."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     broker = Broker(outbox)
     for machines, more, prefix, n_of_machine in (
         (["pump"], {}, "homeassistant", 14),
@@ -53,7 +54,7 @@ def test_what_is_kept_follows_the_configuration() -> None:
 
 def test_states_of_a_machine_that_stays_are_left_alone() -> None:
     """A reload that changes something else clears no state of a machine that stays."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     broker = Broker(outbox)
     announce(make_config("fan", "pump"), TOPICS, outbox)
     broker.take()
@@ -65,7 +66,7 @@ def test_states_of_a_machine_that_stays_are_left_alone() -> None:
 
 def test_what_another_node_has_is_left() -> None:
     """The outbox may be a copy, on a cloned card, and the other daemon alive: its topics are left."""
-    outbox = Outbox()
+    outbox = MemoryOutbox()
     broker = Broker(outbox)
     announce(make_config("pump"), Topics("aegan", "hall"), outbox)
     broker.take()
