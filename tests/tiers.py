@@ -5,6 +5,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -31,7 +32,7 @@ GROUPS: dict[str, tuple[str, ...]] = {  # folders and files that one worker runs
     ),
     "pump": ("daemon/demo/test_pump.py",),
 }
-FIRST = ("realtime", "train")  # tiers that begin first: their tests take longest
+FIRST = ("systemd", "realtime", "homeassistant", "train", "chaos", "process")  # markers that begin first: unit tests fill the end
 STARTS = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"}  # audit events of a new process
 
 _started: list[str] = []
@@ -72,7 +73,11 @@ def rank(item: pytest.Item) -> int:
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
-    """Hands out groups to xdist's workers, the largest first, then single tests in their order."""
+    """Hands out groups and single tests to xdist's workers, in the order of tests."""
+
+    def __init__(self, config: pytest.Config, log: Any = None) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False  # the largest group is not the one that takes longest
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
