@@ -71,7 +71,7 @@ def test_the_brokers_limit_is_kept(make: Make, accepted: bytes, n_allowed: int) 
     ],
     ids=["MQTT 3.1.1 only", "hangs up", "a web server", "broken", "silent", "another of that id", "ending"],
 )
-def test_what_the_peer_does_is_told(
+def test_what_the_peer_does_is_reported(
     serve: Callable[[bytes | None], int], make: Make, caplog: pytest.LogCaptureFixture, reply: bytes | None, line: str
 ) -> None:
     """A peer that is no MQTT 5 broker, or breaks the protocol, gives a log line with the remedy."""

@@ -21,7 +21,7 @@ SMALL_PACKETS = b"\x20\x08\x00\x00\x05\x27\x00\x00\x00\xc8"  # CONNACK with a ma
 
 @pytest.mark.broker
 @both
-def test_a_wrong_password_is_told_once_and_never_shown(
+def test_a_wrong_password_is_reported_once_and_never_shown(
     tmp_path: Path, make: Make, protocol: Protocol, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A wrong password gives one log line for all attempts, and appears in no log or repr."""
@@ -69,7 +69,7 @@ def test_a_topic_that_the_broker_refuses_is_parked_and_counted(
 
 
 @pytest.mark.broker
-def test_discovery_that_the_broker_refuses_is_told_once(tmp_path: Path, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_discovery_that_the_broker_refuses_is_reported_once(tmp_path: Path, make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """Refused discovery gives one log line, not one for each entity."""
     broker = Mosquitto(tmp_path / "mosquitto", acl=f"topic write {STATUS}\n")
     broker.start()

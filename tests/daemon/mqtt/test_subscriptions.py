@@ -159,7 +159,7 @@ def read_subscribe(stream: BinaryIO) -> bytes:
     ("protocol", "accepted", "properties", "code", "reason"),
     [("5", ACCEPTED, b"\x00", b"\x87", "Not authorized"), ("3.1.1", b"\x20\x02\x00\x00", b"", b"\x80", "Unspecified error")],
 )
-def test_a_refused_subscription_is_told_once_and_asked_for_again(
+def test_a_refused_subscription_is_reported_once_and_requested_again(
     protocol: Protocol, accepted: bytes, properties: bytes, code: bytes, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A refused subscription is logged once with the remedy and requested again alone, on the same connection."""
