@@ -57,7 +57,7 @@ def test_normal_and_then_faulty_sound_is_one_alarm(pulse: PulseServer, broker: M
     events = [json.loads(payload) for payload in subscriber.payloads("aegan/box/pump/event")]
     assert [event["kind"] for event in events] == ["raised"], log
     scores = [json.loads(payload) for payload in subscriber.payloads("aegan/box/pump/score")]
-    assert -22 < len(scores) - 2 * PART_S / HOP_S < 8
+    assert -22 < len(scores) - 2 * PART_S / HOP_S < 7
     health = [json.loads(payload) for payload in subscriber.payloads("aegan/box/health")][-1]
     assert health["machines"]["pump"]["dropped_samples_total"] == 0
     assert health["machines"]["pump"]["gaps_total"] == 0
