@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# pip would compile every file of every package; Python compiles what it imports, and keeps it.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+export PYTHONDONTWRITEBYTECODE :=
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
 SOURCES := pyproject.toml constraints.txt
@@ -18,8 +20,8 @@ UNITS := aegan-monitor.service aegan-monitor@.service
 PRINT_NODE := import socket; from aegan_monitor.config.names import make_name; print(make_name(socket.gethostname()))
 SYSTEMCTL := $(if $(wildcard /run/systemd/system),systemctl,@true)
 
-# Most integration tests wait: two workers for each core.
-WORKERS ?= $(shell expr 2 \* $$(nproc))
+# Most integration tests wait: five workers for two cores.
+WORKERS ?= $(shell expr 5 \* $$(nproc) / 2)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 15
 
 .PHONY: demo test test-unit test-full check wheel release clean demo-bundle generate install uninstall
@@ -114,6 +116,8 @@ $(RUN_STAMP): $(SOURCES) | $(VENV)/bin/python
 	$(PIP) --editable '.[cpu,demo]'
 	touch $@
 
-$(DEV_STAMP): $(RUN_STAMP)
+# The collection compiles what tests import, once and not in each worker.
+$(DEV_STAMP): $(SOURCES) | $(VENV)/bin/python
 	$(PIP) --editable '.[cpu,train,export,demo,plot,dev]'
-	touch $@
+	-$(BIN)/python -m pytest --collect-only --quiet >/dev/null
+	touch $(RUN_STAMP) $@

@@ -5,6 +5,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -21,17 +22,15 @@ TIERS: dict[str, tuple[str, ...]] = {  # folders and files below tests/
     "realtime": ("integration/microphone", "integration/broker/test_network_cut.py", "integration/broker/test_hardship.py"),
 }
 TRAINED_FIXTURES = {"run_folder"}  # it trains a network, and `bundle_folder` of the export tests is made of it
-GROUPS: dict[str, tuple[str, ...]] = {  # folders and files that one worker runs, because their tests share what is slow to make
+# Folders and files that one worker runs: their tests share what is slow to make, or keep a core busy.
+GROUPS: dict[str, tuple[str, ...]] = {
     "systemd": ("systemd",),
     "homeassistant": ("integration/broker/test_home_assistant.py",),
     "exported": ("export", "integration/test_oracle.py"),
-    "trained": (
-        *("train/test_checkpoint.py", "train/test_evaluate.py", "train/test_fit.py", "train/test_run_folder.py", "train/test_summary.py"),
-        "train/recordings/test_spectrograms.py",
-    ),
+    "trained": ("train", "daemon/detection/test_scores.py"),
     "pump": ("daemon/demo/test_pump.py",),
 }
-FIRST = ("realtime", "train")  # tiers that begin first: their tests take longest
+FIRST = ("systemd", "train", "realtime", "homeassistant", "chaos", "process")  # markers that begin first: unit tests fill the end
 STARTS = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"}  # audit events of a new process
 
 _started: list[str] = []
@@ -72,7 +71,11 @@ def rank(item: pytest.Item) -> int:
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
-    """Hands out groups to xdist's workers, the largest first, then single tests in their order."""
+    """Hands out groups and single tests to xdist's workers, in the order of tests."""
+
+    def __init__(self, config: pytest.Config, log: Any = None) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False  # the largest group is not the one that takes longest
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)

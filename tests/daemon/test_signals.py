@@ -78,7 +78,7 @@ def test_a_handler_may_be_interrupted_by_itself(make: Callable[[Path], Callable[
     assert interrupt(ask, ask)
 
 
-def test_a_reload_is_asked_for_while_one_begins() -> None:
+def test_a_reload_is_requested_while_one_begins() -> None:
     """A reload requested while another begins neither deadlocks nor is lost."""
     setup: Any = None  # nothing looks at it
     reloader = Reloader(lambda before: before)

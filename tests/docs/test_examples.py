@@ -38,7 +38,7 @@ def test_telegraf_reads_fields_that_exist(repository: Path, payload: type[Payloa
     assert {tag["path"] for tag in parser.get("tag", [])} <= set(example)
 
 
-def test_node_red_tells_how_an_alarm_ends(repository: Path) -> None:
+def test_node_red_reports_how_an_alarm_ends(repository: Path) -> None:
     """Each way in which an alarm ends has an output, and so have the begin and the end of a shelf."""
     nodes = json.loads((repository / "configs" / "examples" / "node-red" / "flow.json").read_text(encoding="utf-8"))
     (switch,) = [node for node in nodes if node["id"] == "aegan-kind"]

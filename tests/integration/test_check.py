@@ -82,7 +82,7 @@ def test_check_proves_a_bundle_once(aegan_monitor: CommandLine, tmp_path: Path) 
     assert re.findall("(?m)^(fan|pump): D_maha: normal sound scored up to", told) == ["fan", "pump"]
 
 
-def test_check_tells_what_each_machine_alarms_on(aegan_monitor: CommandLine, tmp_path: Path) -> None:
+def test_check_reports_what_each_machine_alarms_on(aegan_monitor: CommandLine, tmp_path: Path) -> None:
     """`check` prints the configured score and threshold of each machine, not the defaults of the bundle."""
     config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 9)
     config.write_text(config.read_text().replace("name: pump,", "name: pump, score: D_knn, alarm: {margin: 1000},"))

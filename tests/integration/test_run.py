@@ -109,7 +109,7 @@ def test_a_bundle_that_cannot_be_streamed_is_refused(aegan_monitor: CommandLine,
 
 
 @pytest.mark.broker
-def test_a_silent_pipe_is_told_and_does_not_hold_up_the_end(aegan_monitor: CommandLine, broker: Mosquitto, tmp_path: Path) -> None:
+def test_a_silent_pipe_is_reported_and_does_not_hold_up_the_end(aegan_monitor: CommandLine, broker: Mosquitto, tmp_path: Path) -> None:
     """A pipe without data gives `stalled`, and SIGTERM still ends the daemon with `offline`."""
     path = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", broker.port)
     path.write_text(path.read_text().replace("name: pump,", "name: pump, no_data_s: 0.5,"))

@@ -51,7 +51,7 @@ def test_what_is_right_passes() -> None:
         ("homeassistant/sensor/box_pump/score/config", {**DISCOVERY, "state_topic": "#"}, "$.state_topic: '#' does not match '^[^#+]+$'"),
     ],
 )
-def test_what_is_wrong_is_told(topic: str, payload: Any, fault: str) -> None:
+def test_what_is_wrong_is_reported(topic: str, payload: Any, fault: str) -> None:
     """A wrong field, a wrong form, a kind that nobody knows."""
     text = payload if isinstance(payload, str) else json.dumps(payload)
     found = find_fault(topic, text)

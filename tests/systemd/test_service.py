@@ -42,7 +42,7 @@ pytestmark = [  # the first of them installs it
 ]
 
 
-def test_as_installed_it_starts_and_tells_how_it_fares(system: BootedSystem) -> None:
+def test_as_installed_it_starts_and_reports_how_it_fares(system: BootedSystem) -> None:
     """It is active within 5 s without microphone and broker; `systemctl status` shows its state."""
     system.run("systemctl", "start", UNIT)
     assert system.show(UNIT, "ActiveState") == "active"

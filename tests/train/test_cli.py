@@ -13,8 +13,8 @@ POISONED = "import sys; sys.modules[sys.argv[1]] = None; import {0}.cli; sys.exi
     ("module", "missing", "extra"),
     [
         ("aegan_train", "torch", "train"),
-        ("aegan_train", "sklearn", "train"),
-        ("aegan_train", "tqdm", "train"),
+        pytest.param("aegan_train", "sklearn", "train", marks=pytest.mark.full),
+        pytest.param("aegan_train", "tqdm", "train", marks=pytest.mark.full),
         ("aegan_export", "torch", "export"),
         ("aegan_export", "onnx", "export"),
     ],

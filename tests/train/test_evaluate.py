@@ -145,7 +145,7 @@ def test_a_damaged_run_is_one_line(tmp_path: Path, dataset: Path, run_folder: Pa
     assert re.fullmatch(r"aegan-train: .*: is damaged: .*reference\.npz: cannot be read as arrays .*; finish it again .*\n", done.stderr)
 
 
-def test_evaluate_skips_and_tells_what_it_cannot_hear(tmp_path: Path, dataset: Path, run_folder: Path) -> None:
+def test_evaluate_skips_and_reports_what_it_cannot_hear(tmp_path: Path, dataset: Path, run_folder: Path) -> None:
     """Unreadable clips are listed and the others scored; without any other it is an error."""
     data = tmp_path / "data"
     shutil.copytree(dataset, data)

@@ -162,7 +162,7 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
         assert one["F_mean"] == pytest.approx(np.mean(members))
 
 
-def test_a_stuck_generator_is_drawn_anew_and_then_told(tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stuck_generator_is_drawn_anew_and_then_reported(tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A stuck generator is initialised again up to n_redraws times, then it is a warning."""
     config = load_config("tiny", None, n_epochs=2, batch_segments=2, learning_rate=1e-12, n_redraws=1, ndf=2, nz=8)
     fit(FitRequest(dataset, "pump", "tiny", config, tmp_path / "run", "cpu", 0))

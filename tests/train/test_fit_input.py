@@ -35,7 +35,7 @@ def noise(n: int) -> np.ndarray:
     return 0.1 * np.random.default_rng(0).standard_normal(n)
 
 
-def test_bad_recordings_are_skipped_and_told(tmp_path: Path) -> None:
+def test_bad_recordings_are_skipped_and_reported(tmp_path: Path) -> None:
     """Bad recordings are listed with their reason on stderr and in the run, and the others are trained on."""
     data = write_dataset(tmp_path / "data", n_train=10, n_normal=0, n_anomaly=0)
     paths = {name: data / "dev_data" / "pump" / "train" / f"normal_id_00_{20 + i:08d}.wav" for i, name in enumerate(SPOILT)}
@@ -97,7 +97,7 @@ def test_a_folder_without_normal_clips_is_one_line(tmp_path: Path) -> None:
     )
 
 
-def test_a_wrong_configuration_is_told_at_once(tmp_path: Path, dataset: Path) -> None:
+def test_a_wrong_configuration_is_reported_at_once(tmp_path: Path, dataset: Path) -> None:
     """All problems of a configuration are printed with suggestions and exit code 78."""
     (tmp_path / "c.yaml").write_text("n_epoch: 3\nbeta1: 2\n")
     done = aegan_train(
@@ -118,7 +118,7 @@ def test_a_wrong_configuration_is_told_at_once(tmp_path: Path, dataset: Path) ->
         ("segment_hop_frames: 200", "segment_hop_frames 200 is not from 1 to segment_frames 128"),
     ],
 )
-def test_settings_that_do_not_fit_are_told_before_training(tmp_path: Path, dataset: Path, setting: str, line: str) -> None:
+def test_settings_that_do_not_fit_are_reported_before_training(tmp_path: Path, dataset: Path, setting: str, line: str) -> None:
     """Settings that do not fit end with 78 before anything is written."""
     (tmp_path / "c.yaml").write_text(setting + "\n")
     base = fit_tiny(dataset, tmp_path / "run")

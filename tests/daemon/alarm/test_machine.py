@@ -114,7 +114,7 @@ def test_the_wall_clock_decides_nothing() -> None:
     assert found[1] == found[0]
 
 
-def test_the_sensor_is_told_when_it_is_news(machine: Machine) -> None:
+def test_the_sensor_is_reported_when_it_is_news(machine: Machine) -> None:
     """Each change of the sensor state is published once, except for `starting`."""
     states = [SensorState("starting"), SensorState("ok"), SensorState("ok"), SensorState("missing", "gone"), SensorState("ok")]
     told = [payload for state in states for payload in checked(machine.sense(state, NOW))]

@@ -191,7 +191,7 @@ def test_capture_refuses_while_it_reads(tmp_path: Path, make: Make) -> None:
 
 
 def test_damage_within_flac_is_refused(tmp_path: Path) -> None:
-    """Changed bytes, which libsndfile's decoder notices, are told as damage, whole or block by block."""
+    """Changed bytes, which libsndfile's decoder notices, are reported as damage, whole or block by block."""
     path = write(tmp_path / "pump.flac", noise(40_000))
     content = bytearray(path.read_bytes())
     content[20_000:20_016] = bytes(16)

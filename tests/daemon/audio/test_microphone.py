@@ -77,7 +77,7 @@ def test_the_lost_time_counts_once_though_the_resampler_is_late() -> None:
 
 
 @pytest.mark.parametrize(("value", "fault"), [(0.0, "silent"), (0.3, "constant")])
-def test_a_dead_channel_is_told_and_opened_again(value: float, fault: str) -> None:
+def test_a_dead_channel_is_reported_and_opened_again(value: float, fault: str) -> None:
     """A dead channel is reported after a second and delivers nothing until a growing hold-off has passed."""
     lab = Lab([ramp(1000), *[flat(8000, value)] * 3], [flat(8000, value)] * 30, [*[flat(8000, value)] * 4, *[ramp(800, 100)] * 40])
     lab.capture.open()

@@ -87,7 +87,7 @@ def test_a_writer_that_never_wrote_is_a_fault(pipe_of: Callable[[bytes], int]) -
     [("s16le", 7, "expected 2 bytes for s16le, found 1"), ("f32le", 15, "expected 4 bytes for f32le, found 3")],
 )
 def test_end_within_a_sample_is_refused(pipe_of: Callable[[bytes], int], sample_format: SampleFormat, n_bytes: int, expected: str) -> None:
-    """Whole samples still come; then the rest that is none is told, once."""
+    """Whole samples still come; then the rest that is none is reported, once."""
     capture = open_capture(pipe_of(bytes(n_bytes)), sample_format)
     block = capture.read()
     assert block is not None
@@ -100,7 +100,7 @@ def test_end_within_a_sample_is_refused(pipe_of: Callable[[bytes], int], sample_
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 32768.0])
 def test_what_is_no_sound_is_refused(pipe_of: Callable[[bytes], int], value: float) -> None:
-    """NaN, infinity and integers taken for floats are told with their place in the stream."""
+    """NaN, infinity and integers taken for floats are reported with their place in the stream."""
     samples = np.zeros(250, "<f4")
     samples[123] = value
     capture = open_capture(pipe_of(samples.tobytes()), "f32le")
@@ -150,7 +150,7 @@ def test_a_trickle_does_not_hold_up_a_read() -> None:
         os.close(descriptor)
 
 
-def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
     """What the system says of the descriptor is passed on."""
     folder = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(CaptureError) as caught:
@@ -159,7 +159,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert str(caught.value) == "standard input: cannot be read (Is a directory); check the program that writes to it"
 
 
-def test_describe_tells_what_is_expected() -> None:
+def test_describe_says_what_is_expected() -> None:
     """A person sees which bytes the writer has to send."""
     assert StdinCapture(Pipe(0), RATE_HZ, "s16le").describe() == "standard input (s16le, 16000 Hz, 1 channel)"
 

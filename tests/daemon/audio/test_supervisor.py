@@ -22,7 +22,7 @@ def wait_until(holds: Callable[[], object]) -> None:
 
 
 def test_a_live_capture_is_opened_again_after_every_error() -> None:
-    """Missing at first, broken later: both are told, and the blocks go on with a gap."""
+    """Missing at first, broken later: both are reported, and the blocks go on with a gap."""
     gone = CaptureError("no such device; plug it in")
     capture = ScriptedCapture([[gone], [block(0), CaptureError("unplugged")], [block(5000), block(5512)]])
     ring = Ring(16_000, 512)
@@ -141,7 +141,7 @@ def test_a_device_that_never_opens_is_a_sensor_fault() -> None:
 
 
 def test_a_fault_of_the_driver_does_not_end_the_listening(caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever a capture raises is told, with its traceback, and it is opened again."""
+    """Whatever a capture raises is reported, with its traceback, and it is opened again."""
 
     class FaultyCapture(ScriptedCapture):
         def open(self) -> None:
@@ -182,7 +182,7 @@ def test_a_silent_pipe_is_a_sensor_fault(no_data_s: float, state: str) -> None:
     supervisor.stop()
 
 
-def test_what_has_ended_is_told_behind_its_last_sample() -> None:
+def test_what_has_ended_is_reported_behind_its_last_sample() -> None:
     """It is no longer heard, and not stalled: nobody waits for it."""
     clock = [0.0]
     ring = Ring(1024, 512)

@@ -110,7 +110,7 @@ def test_whatever_a_device_raises_it_is_listened_for(caplog: pytest.LogCaptureFi
 
 
 def test_another_figure_is_no_news() -> None:
-    """A wrong rate that is measured anew at each attempt is told once, and tried less and less often."""
+    """A wrong rate that is measured anew at each attempt is reported once, and tried less and less often."""
     script: list[list[Block | CaptureError]] = [[block(0, 0), CaptureError(f"found {n}", "wrong_rate")] for n in range(20)]
     capture = PluggableCapture(script)
     supervisor = CaptureSupervisor("pump", capture, Ring(4096, 512), live=True, waits=False, no_data_s=50, retry_s=100, first_retry_s=0.01)

@@ -92,7 +92,7 @@ def test_a_host_is_a_name_or_an_address(tmp_path: Path, host: str) -> None:
     assert settle(tmp_path, {"mqtt": {"host": host}, "machines": [MACHINE]}).mqtt.host == host
 
 
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     """All problems are reported at once: unknown keys, types, ranges, missing keys and conflicting machines."""
     text = """
 mqtt: {port: abc, passwrd: x, n_mels: 64}
@@ -122,7 +122,7 @@ def test_a_duplicate_key_is_refused(tmp_path: Path) -> None:
     assert problems(tmp_path, text) == ["m.yaml: line 4: duplicate key name (first in line 2); keep one"]
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     """A missing file is reported with its path."""
     with pytest.raises(ConfigError) as caught:
         load_config(tmp_path / "none.yaml")

@@ -73,12 +73,12 @@ def problems(data: object, **more: object) -> list[str]:
         ("optional_section", {"xyz": "red"}, "optional_section.xyz: unknown key; known here: share, colour"),
     ],
 )
-def test_each_problem_is_told_in_plain_words(key: str, value: object, line: str) -> None:
+def test_each_problem_is_reported_in_plain_words(key: str, value: object, line: str) -> None:
     """A message has path, expected and found value, without pydantic's wording."""
     assert problems({key: value}) == [f"x.yaml: {line}"]
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     """Problems of the model come in its order, then those of the caller, each once."""
     data = {"cuont": 1, "flag": "yes", "sections": [{"share": 0}], "word": {}}
     assert problems(data, also=["word: is taken", "word: is taken"]) == [

@@ -86,7 +86,7 @@ def change(copy: Path, edit: Callable[[dict[str, object]], object]) -> None:
         (lambda r: r["network"].update(n_embedding=9), "embedding_mean: expected shape (9,), found (128,)"),
     ],
 )
-def test_a_wrong_record_is_told(copy: Path, edit: Callable[[dict[str, object]], object], line: str) -> None:
+def test_a_wrong_record_is_reported(copy: Path, edit: Callable[[dict[str, object]], object], line: str) -> None:
     """Wrong formats, names, numbers and shapes in the record give one line with the key."""
     change(copy, edit)
     with pytest.raises(BundleError, match=re.escape(line)) as caught:
@@ -149,7 +149,7 @@ def test_a_flipped_bit_in_the_archive_is_one_line(tmp_path: Path, bundle_folder:
         ReferenceSet.load(tmp_path / "flipped.npz")
 
 
-def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:
+def test_what_is_no_bundle_is_reported(tmp_path: Path) -> None:
     """An empty folder, a record that is no JSON and a record that is a pipe are no bundle."""
     with pytest.raises(BundleError, match=r"bundle\.json: file missing, so .* is no bundle"):
         load_bundle(tmp_path)
@@ -189,7 +189,7 @@ def test_one_that_is_not_there_yet_may_come(tmp_path: Path) -> None:
         (MemoryError(), "/srv/pump: cannot be read now: MemoryError; try again"),
     ],
 )
-def test_what_the_system_refuses_is_told_with_a_remedy(error: Exception, told: str) -> None:
+def test_what_the_system_refuses_is_reported_with_a_remedy(error: Exception, told: str) -> None:
     """Errors of the operating system give a remedy; injected, because tests may run as root."""
     with pytest.raises(BundleAccessError, match=f"^{re.escape(told)}$"), accessing(Path("/srv/pump")):
         raise error

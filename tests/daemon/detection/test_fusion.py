@@ -51,7 +51,7 @@ def test_a_score_needs_its_graphs_only() -> None:
 
 
 @pytest.mark.parametrize("names", [["C_linear_euclidean"], ["F_mean"], ["F_mean", "G_x_2_min", "C_mel_cosine"]])
-def test_a_stream_gives_what_is_asked_for(names: list[str]) -> None:
+def test_a_stream_gives_what_is_requested(names: list[str]) -> None:
     """A pipeline for some scores computes only their graphs, and gives the same numbers."""
     bundle = load_bundle(demo_bundle())
     fields = bundle.record.model_copy(update={"fusion": TERMS})

@@ -162,7 +162,7 @@ def test_nan_is_no_score() -> None:
         evaluate_scores(ClipEvidence(spoiled, BANDS), REFERENCE, 1, [SCORE_IDS["D_maha"]])
 
 
-def test_only_what_is_asked_for_is_computed() -> None:
+def test_only_what_is_requested_is_computed() -> None:
     """A discriminator score is computed without outputs of the generator."""
     outputs, _ = make_outputs(0)
     bare = SegmentOutputs(outputs.embedding, *(np.zeros((0, 0), np.float32),) * 3)

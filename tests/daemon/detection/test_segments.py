@@ -68,7 +68,7 @@ def test_segments_of_a_clip(clip: ClipParameters, n_segments: int) -> None:
     assert clip.problems() == []
 
 
-def test_what_does_not_fit_together_is_told() -> None:
+def test_what_does_not_fit_together_is_reported() -> None:
     """Decision hops must be multiples of segment hops, and a clip must contain a segment."""
     assert ClipParameters(128, 24, 100, 32).problems() == [
         "clip_frames 100 is less than segment_frames 128",

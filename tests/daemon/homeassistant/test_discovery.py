@@ -26,7 +26,7 @@ def read(message: Message) -> dict[str, Any]:
     return found
 
 
-def test_an_entity_is_told_like_this() -> None:
+def test_an_entity_is_described_like_this() -> None:
     """Topic, delivery and payload of an entity are exact, because a renamed entity appears twice."""
     (message,) = [message for message in MESSAGES if message.topic == "homeassistant/sensor/hall_pump/level/config"]
     assert (message.qos, message.retained, message.kind) == (1, True, "discovery")

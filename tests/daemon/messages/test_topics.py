@@ -151,7 +151,7 @@ def test_payloads_are_frozen() -> None:
         SCORE.score = 2.0
 
 
-def test_times_are_told_in_utc() -> None:
+def test_times_are_written_in_utc() -> None:
     """A time of another zone is converted; one without a zone is refused."""
     assert format_time(datetime(2026, 1, 31, 9, 15, 0, 999_999, timezone(timedelta(hours=1)))) == "2026-01-31T08:15:00.999Z"
     with pytest.raises(ValidationError, match="timezone"):

@@ -6,9 +6,9 @@ import pytest
 
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.mqtt.client import LARGER_LIMIT
-from broker import STEP_DEADLINE_S, wait_until
+from broker import wait_until
 from example_messages import EVENT_TOPIC, make_alarm, make_event, put
-from mqtt_peer import ACCEPTED, answer, read_packet
+from mqtt_peer import accepting, answer, read_packet
 from outbox_messages import MemoryOutbox
 from publishers import Make, wait_for_end
 
@@ -29,11 +29,7 @@ def test_an_unknown_reason_refuses_one_message(make: Make, caplog: pytest.LogCap
     with socket.create_server(("127.0.0.1", 0)) as server:
         publisher = make(server.getsockname()[1], outbox)
         publisher.start()
-        peer, _ = server.accept()
-        with peer, peer.makefile("rb") as stream:
-            peer.settimeout(STEP_DEADLINE_S)
-            read_packet(stream)
-            peer.sendall(ACCEPTED)
+        with accepting(server) as (peer, stream, _):
             packets = [read_packet(stream) for _ in range(3)]
             peer.sendall(b"".join(answer(packet, code if b"id-1" in packet[1] else 0) for packet in packets))
             wait_until(lambda: outbox.measure().total == 1, "an answer to each")

@@ -49,10 +49,7 @@ def test_the_brokers_limit_is_kept(make: Make, accepted: bytes, n_allowed: int) 
     with socket.create_server(("127.0.0.1", 0)) as server:
         publisher = make(server.getsockname()[1], outbox)
         publisher.start()
-        peer, _ = server.accept()
-        with peer, peer.makefile("rb") as stream:
-            assert read_packet(stream)[0] == 0x10  # CONNECT
-            peer.sendall(accepted)
+        with accepting(server, accepted) as (peer, stream, _):
             message_ids = [publish_id(read_packet(stream)) for _ in range(n_allowed)]
             peer.settimeout(0.2)
             with pytest.raises(TimeoutError):
@@ -74,7 +71,7 @@ def test_the_brokers_limit_is_kept(make: Make, accepted: bytes, n_allowed: int) 
     ],
     ids=["MQTT 3.1.1 only", "hangs up", "a web server", "broken", "silent", "another of that id", "ending"],
 )
-def test_what_the_peer_does_is_told(
+def test_what_the_peer_does_is_reported(
     serve: Callable[[bytes | None], int], make: Make, caplog: pytest.LogCaptureFixture, reply: bytes | None, line: str
 ) -> None:
     """A peer that is no MQTT 5 broker, or breaks the protocol, gives a log line with the remedy."""

@@ -79,7 +79,7 @@ def test_tls_is_verified_and_new(tmp_path: Path) -> None:
     assert Endpoint("h", 1, "c").make_tls_context() is None
 
 
-def test_a_wrong_certificate_file_is_told_at_once(tmp_path: Path) -> None:
+def test_a_wrong_certificate_file_is_reported_at_once(tmp_path: Path) -> None:
     """A wrong certificate file gives an error with key, file, expected and found content."""
     certificate, key = Authority(tmp_path / "a").sign("c", "h")
     other = Authority(tmp_path / "b").sign("d", "h")[1]

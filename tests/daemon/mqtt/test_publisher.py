@@ -13,7 +13,7 @@ from aegan_monitor.outbox.entry import Entry
 from broker import STEP_DEADLINE_S, Mosquitto, Subscriber, wait_until
 from example_messages import EVENT_TOPIC, STATUS, TOPICS, make_alarm, make_event, make_health, make_score, make_sensor, put, sequences
 from link import Link
-from mqtt_peer import ACCEPTED, make_upgrade, publish_id, read_packet
+from mqtt_peer import ACCEPTED, accepting, make_upgrade, publish_id, read_packet
 from outbox_messages import MemoryOutbox
 from publishers import Make, both, wait_for_end
 from stopwatch import Stopwatch
@@ -221,11 +221,7 @@ def test_one_that_was_given_up_leaves_the_flights_of_the_next_alone(make: Make, 
             put(outbox, make_event(2))
             publisher = make(server.getsockname()[1], outbox)
             publisher.start()
-            peer, _ = server.accept()
-            with peer, peer.makefile("rb") as stream:
-                peer.settimeout(10.0)
-                read_packet(stream)
-                peer.sendall(ACCEPTED)
+            with accepting(server) as (peer, stream, _):
                 packets = [read_packet(stream), read_packet(stream)]
                 assert b"id-1" in packets[1][1]
                 if accepts:

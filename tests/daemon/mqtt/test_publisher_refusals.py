@@ -11,7 +11,7 @@ from aegan_monitor.mqtt.client import LARGER_LIMIT, Protocol
 from aegan_monitor.outbox.backoff import LONGEST_RETRIAL_S
 from broker import Mosquitto, Subscriber, wait_until
 from example_messages import EVENT_TOPIC, STATUS, TOPICS, make_alarm, make_event, put
-from mqtt_peer import ACCEPTED, answer, read_packet
+from mqtt_peer import accepting, answer, read_packet
 from outbox_messages import MemoryOutbox
 from publishers import RETRYING, Clock, Make, both
 
@@ -21,7 +21,7 @@ SMALL_PACKETS = b"\x20\x08\x00\x00\x05\x27\x00\x00\x00\xc8"  # CONNACK with a ma
 
 @pytest.mark.broker
 @both
-def test_a_wrong_password_is_told_once_and_never_shown(
+def test_a_wrong_password_is_reported_once_and_never_shown(
     tmp_path: Path, make: Make, protocol: Protocol, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A wrong password gives one log line for all attempts, and appears in no log or repr."""
@@ -69,7 +69,7 @@ def test_a_topic_that_the_broker_refuses_is_parked_and_counted(
 
 
 @pytest.mark.broker
-def test_discovery_that_the_broker_refuses_is_told_once(tmp_path: Path, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_discovery_that_the_broker_refuses_is_reported_once(tmp_path: Path, make: Make, caplog: pytest.LogCaptureFixture) -> None:
     """Refused discovery gives one log line, not one for each entity."""
     broker = Mosquitto(tmp_path / "mosquitto", acl=f"topic write {STATUS}\n")
     broker.start()
@@ -124,10 +124,7 @@ def test_what_is_too_large_for_the_broker_is_not_sent(make: Make, caplog: pytest
         port = server.getsockname()[1]
         publisher = make(port, outbox)
         publisher.start()
-        peer, _ = server.accept()
-        with peer, peer.makefile("rb") as stream:
-            assert read_packet(stream)[0] == 0x10  # CONNECT
-            peer.sendall(SMALL_PACKETS)
+        with accepting(server, SMALL_PACKETS) as (_, stream, _):
             status, event = read_packet(stream), read_packet(stream)
             assert (STATUS.encode() in status[1], event[1][-5:]) == (True, b"short")
             publisher.stop(timeout_s=0.0)
@@ -145,10 +142,7 @@ def test_what_ends_the_connection_by_its_size_is_parked(make: Make) -> None:
         publisher = make(server.getsockname()[1], outbox)
         publisher.start()
         for n_connection in range(2):
-            peer, _ = server.accept()
-            with peer, peer.makefile("rb") as stream:
-                read_packet(stream)
-                peer.sendall(ACCEPTED)
+            with accepting(server) as (peer, stream, _):
                 packets = [read_packet(stream) for _ in range(3 - n_connection)]
                 assert any(b"id-1" in body for _, body in packets) == (n_connection == 0)
                 peer.sendall(b"\xe0\x02\x95\x00")  # DISCONNECT: packet too large
@@ -166,11 +160,7 @@ def test_what_a_broker_refuses_for_the_moment_it_is_offered_again(make: Make, ca
         port = server.getsockname()[1]
         publisher = make(port, outbox, repeat_s=0.2)
         publisher.start()
-        peer, _ = server.accept()
-        with peer, peer.makefile("rb") as stream:
-            peer.settimeout(10.0)
-            read_packet(stream)
-            peer.sendall(ACCEPTED)
+        with accepting(server) as (peer, stream, _):
             n_refused = 0
             for reason in (0x97, 0x97, 0):
                 missing = {STATUS, EVENT_TOPIC, "aegan/hall/pump/alarm"}
@@ -196,11 +186,7 @@ def test_a_result_that_is_refused_is_not_offered_again(make: Make) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         publisher = make(server.getsockname()[1], outbox)
         publisher.start()
-        peer, _ = server.accept()
-        with peer, peer.makefile("rb") as stream:
-            peer.settimeout(10.0)
-            read_packet(stream)
-            peer.sendall(ACCEPTED)
+        with accepting(server) as (peer, stream, _):
             for reason in (0, 0x97):  # `online` first
                 peer.sendall(answer(read_packet(stream), reason))
             wait_until(lambda: publisher.problem, "the refusal")

@@ -105,7 +105,7 @@ def test_who_looks_into_the_file_only_delays_a_start(store: Store, path: Path) -
 
 @pytest.mark.process
 def test_what_was_written_outlives_a_kill(path: Path) -> None:
-    """A process that is killed in the middle of writing leaves every transaction that it has told of."""
+    """A process that is killed in the middle of writing leaves every transaction that it has reported."""
     program = (
         "import sys\nfrom pathlib import Path\nfrom aegan_monitor.outbox.event_queue import Changes\n"
         "from aegan_monitor.outbox.store import Store\nfrom aegan_monitor.outbox.entry import Entry\n"
@@ -132,7 +132,7 @@ def test_what_was_written_outlives_a_kill(path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000], ids=["text", "broken"])
-def test_a_file_that_is_none_of_ours_is_told_and_set_aside(path: Path, content: bytes) -> None:
+def test_a_file_that_is_none_of_ours_is_reported_and_set_aside(path: Path, content: bytes) -> None:
     """A file of another kind is renamed with a message, and a new store takes its place."""
     path.parent.mkdir()
     path.write_bytes(content)

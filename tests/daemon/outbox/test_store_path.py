@@ -8,7 +8,7 @@ import pytest
 from aegan_monitor.outbox.store import Store, StoreError, find_path
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     """A folder that cannot be made, or is a file, is reported."""
     (tmp_path / "state").write_text("")
     with pytest.raises(StoreError) as caught:

@@ -79,6 +79,18 @@ def test_a_power_cut_leaves_the_transaction_before_or_the_next(tmp_path: Path) -
     assert N_CUTS / 10 < n_next < N_CUTS * 9 / 10, n_next
 
 
+def write_one_more(path: Path) -> list[bytes]:
+    """The events on the disk after a writer has started there and stored the event `after`."""
+    outbox = Outbox()
+    writer = Writer(outbox, Store(path))
+    writer.start()
+    outbox.put(Message(TOPIC, b"after", 1, False, "event"))
+    settle(outbox, writer)
+    writer.stop()
+    assert writer.problem == ""
+    return list(read(path)[0].values())
+
+
 @pytest.mark.parametrize("seed", range(scaled(30)))
 def test_a_daemon_starts_on_whatever_is_left(tmp_path: Path, seed: int) -> None:
     """With spoiled or truncated database files the writer still starts and stores new events."""
@@ -95,14 +107,7 @@ def test_a_daemon_starts_on_whatever_is_left(tmp_path: Path, seed: int) -> None:
         at = rng.randrange(len(content) // PAGE_BYTES) * PAGE_BYTES + rng.choice([0, 512, 1000])
         content[at : at + 512] = rng.choice([bytes(512), rng.randbytes(512)])
     path.write_bytes(content[: rng.choice([len(content), len(content) - rng.randrange(len(content))])])
-    outbox = Outbox()
-    writer = Writer(outbox, Store(path))
-    writer.start()
-    outbox.put(Message(TOPIC, b"after", 1, False, "event"))
-    settle(outbox, writer)
-    writer.stop()
-    assert writer.problem == ""
-    assert b"after" in read(path)[0].values()
+    assert b"after" in write_one_more(path)
 
 
 def test_a_kill_while_a_damaged_file_is_set_aside_is_mended(tmp_path: Path) -> None:
@@ -113,11 +118,4 @@ def test_a_kill_while_a_damaged_file_is_set_aside_is_mended(tmp_path: Path) -> N
         live.write(Changes([Entry(number, Message(TOPIC, b"before", 1, False, "event"), 1e9)]))
     Path(f"{path}-wal").write_bytes(Path(f"{live.path}-wal").read_bytes())
     live.close()
-    outbox = Outbox()
-    writer = Writer(outbox, Store(path))
-    writer.start()
-    outbox.put(Message(TOPIC, b"after", 1, False, "event"))
-    settle(outbox, writer)
-    writer.stop()
-    assert writer.problem == ""
-    assert list(read(path)[0].values()) == [b"after"]
+    assert write_one_more(path) == [b"after"]

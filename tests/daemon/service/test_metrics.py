@@ -65,7 +65,7 @@ def test_a_metric_says_what_it_counts(serve: Serve) -> None:
     assert f"# HELP aegan_refused_commands_total {words}\n" in scrape(serve(SNAPSHOT))
 
 
-def test_a_scrape_tells_what_the_daemon_knows(serve: Serve) -> None:
+def test_a_scrape_reports_what_the_daemon_knows(serve: Serve) -> None:
     """Metrics use base units, ratios and 0 or 1, with the machine as label."""
     found = values(scrape(serve(SNAPSHOT)))
     assert found == pytest.approx(
@@ -132,7 +132,7 @@ def test_prometheus_finds_nothing_to_mend(serve: Serve) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_taken_port_is_told_once_and_had_later(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_taken_port_is_reported_once_and_had_later(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     """A port in use is logged once, and the endpoint starts when the port is free."""
     caplog.set_level("INFO")
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -157,7 +157,7 @@ def test_clients_that_are_silent_hold_up_nobody_and_are_ended(serve: Serve) -> N
             client.close()
 
 
-def test_a_host_that_is_no_name_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_host_that_is_no_name_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     """An unresolvable host name is logged and tried again, and ends no thread."""
     server = MetricsServer("a..b", 9877, lambda _: SNAPSHOT, retry_s=60)
     server.start()

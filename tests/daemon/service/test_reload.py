@@ -35,7 +35,7 @@ def finish(reloader: Reloader) -> Setup | None:
     return found[-1]
 
 
-def test_nothing_is_made_unless_it_is_asked_for() -> None:
+def test_nothing_is_made_unless_it_is_requested() -> None:
     """Each request is prepared once, and nothing without a request."""
     made = make_setup()
     reloader = Reloader(lambda _: made)
@@ -49,7 +49,7 @@ def test_nothing_is_made_unless_it_is_asked_for() -> None:
     assert reloader.problem == ""
 
 
-def test_one_that_is_asked_for_meanwhile_comes_after() -> None:
+def test_one_that_is_requested_meanwhile_comes_after() -> None:
     """Requests during a reload lead to one more reload, which reads the files again."""
     going, n_made = threading.Event(), 0
 

@@ -64,7 +64,7 @@ def test_a_socket_that_nobody_reads_does_not_stop_the_monitor(receiver: socket.s
     Notifier(str(tmp_path / "notify")).send("WATCHDOG=1")
 
 
-def test_a_reload_tells_when_it_began(receiver: socket.socket, tmp_path: Path) -> None:
+def test_a_reload_reports_when_it_began(receiver: socket.socket, tmp_path: Path) -> None:
     """RELOADING=1 and MONOTONIC_USEC are sent in one datagram."""
     receiver.bind(str(tmp_path / "notify"))
     before = time.monotonic_ns() // 1000

@@ -39,7 +39,7 @@ def test_the_largest_message_is_tried(tmp_path: Path, more: str) -> None:
 
 
 @pytest.mark.broker
-def test_a_user_name_that_may_be_the_client_id_is_told(tmp_path: Path) -> None:
+def test_a_user_name_that_may_be_the_client_id_is_reported(tmp_path: Path) -> None:
     """A broker that uses the user name as client id gives a warning, because a check would disconnect the daemon."""
     broker = Mosquitto(tmp_path / "mosquitto", users={"pump": "secret"}, more=["use_username_as_clientid true"])
     broker.start()

@@ -191,7 +191,7 @@ def test_what_leaves_the_configuration_leaves_home_assistant(broker: Mosquitto, 
         wait_until(lambda: not home.states(), "all is gone")
 
 
-def test_the_example_tells_each_alarm_once(broker: Mosquitto, tmp_path: Path, repository: Path, home: HomeAssistant) -> None:
+def test_the_example_reports_each_alarm_once(broker: Mosquitto, tmp_path: Path, repository: Path, home: HomeAssistant) -> None:
     """The example automation notifies once for each alarm over restarts, and the phone's answer becomes a command."""
     package, card = (repository / "configs" / "examples" / "home-assistant" / name for name in ("aegan-monitor.yaml", "card.yaml"))
     told, quick = home.folder / "told.txt", tmp_path / "quick.yaml"

@@ -84,7 +84,7 @@ def flow(repository: Path, broker: Mosquitto) -> list[dict[str, Any]]:
 
 @pytest.mark.broker
 @pytest.mark.nodered
-def test_the_example_flow_tells_of_alarms_and_acknowledges(broker: Mosquitto, tmp_path: Path, flow: list[dict[str, Any]]) -> None:
+def test_the_example_flow_reports_alarms_and_acknowledges(broker: Mosquitto, tmp_path: Path, flow: list[dict[str, Any]]) -> None:
     """The flow shows a raised and a cleared alarm of a real daemon, and its button publishes an unretained command."""
     with Subscriber(broker.port, "aegan/box/pump/command") as subscriber, NodeRed(tmp_path / "node-red", flow) as node_red:
         with Daemon(write_config(tmp_path, broker.port), AlternatingSound()) as daemon:
@@ -102,7 +102,7 @@ def test_the_example_flow_tells_of_alarms_and_acknowledges(broker: Mosquitto, tm
 
 @pytest.mark.broker
 @pytest.mark.nodered
-def test_the_example_flow_tells_of_a_shelf(broker: Mosquitto, tmp_path: Path, flow: list[dict[str, Any]]) -> None:
+def test_the_example_flow_reports_a_shelf(broker: Mosquitto, tmp_path: Path, flow: list[dict[str, Any]]) -> None:
     """The flow shows a shelved alarm with user and reason, and at the end of the shelf that the alarm is still active."""
     config = write_config(tmp_path, broker.port)
     config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))

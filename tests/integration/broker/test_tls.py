@@ -161,7 +161,7 @@ def test_tls_at_a_port_without_and_the_other_way_round(
 
 
 @pytest.mark.broker
-def test_health_tells_what_was_wrong_once_it_can(tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto]) -> None:
+def test_health_reports_what_was_wrong_once_it_can(tmp_path: Path, files: dict[str, Path], brokers: list[Mosquitto]) -> None:
     """After the broker's certificate is renewed the daemon reconnects, and health reports the past failure."""
     broker = make_broker(tmp_path, files, CASES["expired"])
     brokers.append(broker)

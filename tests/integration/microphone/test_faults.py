@@ -62,7 +62,7 @@ def wait_for_sensor(subscriber: Subscriber, state: str, within_s: float = DEADLI
 
 @pytest.mark.mic
 @pytest.mark.broker
-def test_faults_are_told_and_nothing_else_is_heard(pulse: PulseServer, broker: Mosquitto, tmp_path: Path) -> None:
+def test_faults_are_reported_and_nothing_else_is_heard(pulse: PulseServer, broker: Mosquitto, tmp_path: Path) -> None:
     """Each fault is published within 2 s and ends within 3 s of its cause, and the other source is never scored."""
     sound = write_wav(tmp_path / "pump.wav", Pump(31).read(60 * RATE_HZ))
     players = ExitStack()

@@ -138,7 +138,7 @@ def test_a_harmonic_mean_with_a_zero_is_no_error() -> None:
     assert math.isfinite(harmonic_mean([0.0]))
 
 
-def test_rows_without_both_kinds_are_left_out_and_told() -> None:
+def test_rows_without_both_kinds_are_left_out_and_reported() -> None:
     """A row without normal or anomalous clips is left out, with a line."""
     names = ["normal_id_00_0", "anomaly_id_02_0", "normal_id_04_0", "anomaly_id_04_0", "id_01_0"]
     cells, left_out = lay_out(PROTOCOLS["dcase2020"], name_clips(*names))

@@ -83,7 +83,7 @@ def places(clips: list[Clip], data: Path) -> list[str]:
     return [clip.path.relative_to(data).as_posix() for clip in clips]
 
 
-def test_wrong_folders_are_told(tmp_path: Path) -> None:
+def test_wrong_folders_are_reported(tmp_path: Path) -> None:
     """A missing folder is reported with the folders that exist."""
     with pytest.raises(DataError, match="no such folder; --data takes the folder that holds dev_data/pump/train$"):
         find_clips(tmp_path / "none", "pump", "train")

@@ -31,7 +31,7 @@ def test_a_manifest_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
-def test_a_manifest_that_names_no_clip_is_told(tmp_path: Path) -> None:
+def test_a_manifest_that_names_no_clip_is_reported(tmp_path: Path) -> None:
     """Backslashes and a leading ./ are accepted; a manifest that names no clip is an error."""
     data = write_dcase2020(tmp_path / "data")
     path = find_clips(data, "fan", "train").clips[0].path.relative_to(data).as_posix()

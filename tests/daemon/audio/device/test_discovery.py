@@ -136,7 +136,7 @@ def test_sources_and_cards_are_listed_together(tmp_path: Path) -> None:
         devices.list_all()
 
 
-def test_no_device_is_told(tmp_path: Path) -> None:
+def test_no_device_is_reported(tmp_path: Path) -> None:
     """Without any device, default or not, the error says so."""
     devices = Devices(no_server(), AlsaCards(tmp_path), FalsePortAudio())
     assert refusal(devices, None) == "there is no default input device; available: none, see aegan-monitor devices"

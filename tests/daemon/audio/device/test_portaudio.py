@@ -113,7 +113,7 @@ def test_chunks_come_with_their_overflows_until_the_device_goes(false_portaudio:
         ),
     ],
 )
-def test_a_device_that_does_not_open_is_told(tmp_path: Path, code: str, message: str) -> None:
+def test_a_device_that_does_not_open_is_reported(tmp_path: Path, code: str, message: str) -> None:
     """A driver that crashes ends only the child."""
     with pytest.raises(CaptureError) as caught:
         child(tmp_path, code).open("USB Mic", "(hw:1,0)")
@@ -165,7 +165,7 @@ def test_a_driver_that_hangs_does_not_outlive_us(tmp_path: Path) -> None:
     wait_until(lambda: not children(), "the end of the child")
 
 
-def test_missing_portaudio_is_told(tmp_path: Path) -> None:
+def test_missing_portaudio_is_reported(tmp_path: Path) -> None:
     """Listing and opening without PortAudio say what to install."""
     (tmp_path / "sounddevice.py").write_text('raise OSError("PortAudio library not found")\n')
     missing = PortAudio(["env", f"PYTHONPATH={tmp_path}", *COMMAND])
@@ -180,7 +180,7 @@ FORM = """import os, struct, time; os.write(1, b'{"sample_rate_hz": 16000, "n_ch
 
 
 @pytest.mark.parametrize("code", ["print('garbage')", "print('[1]')"])
-def test_what_is_no_form_is_told(tmp_path: Path, code: str) -> None:
+def test_what_is_no_form_is_reported(tmp_path: Path, code: str) -> None:
     """Output that does not follow the protocol is an error."""
     with pytest.raises(CaptureError, match=r"microphone 'USB Mic': does not open \(it wrote wrong data: "):
         child(tmp_path, code + "; import time; time.sleep(100)").open("USB Mic", "(hw:1,0)")

@@ -67,7 +67,7 @@ def test_a_device_that_gives_nothing_is_stalled() -> None:
     subscription.leave()
 
 
-def test_who_is_too_slow_loses_the_oldest_and_is_told() -> None:
+def test_who_is_too_slow_loses_the_oldest_and_is_reported() -> None:
     """A slow listener loses its oldest samples and sees the loss; the others lose nothing."""
     microphones, stream = Microphones(lambda: 0.0), FalseStream()  # a clock that stands, for chunks of no length
     slow, quick = join(microphones, stream), join(microphones, stream)
@@ -110,7 +110,7 @@ def test_a_device_that_does_not_open_opens_later() -> None:
     join(microphones, FalseStream()).leave()
 
 
-def test_a_fault_of_the_driver_is_told() -> None:
+def test_a_fault_of_the_driver_is_reported() -> None:
     """Any exception of the driver is reported."""
 
     class Faulty(FalseStream):

@@ -110,7 +110,7 @@ def test_options_that_do_not_go_together(options: list[str], line: str, tmp_path
     assert not (tmp_path / "o").exists()
 
 
-def test_a_faulty_channel_is_told_by_its_state() -> None:
+def test_a_faulty_channel_is_reported_by_its_state() -> None:
     """A fault comes first in its line, so that a narrow terminal shows it."""
     told: list[str] = []
     fault = CaptureError("microphone 'Yeti': expected sound, found only zeros for 1 s; unmute it, or choose another channel", "silent")
@@ -125,7 +125,7 @@ def test_a_faulty_channel_is_told_by_its_state() -> None:
     assert told[-1].startswith("  channel 0  silent: microphone 'Yeti': expected sound, found only zeros")
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path) -> None:
     """An unwritable folder gives one line with the remedy."""
     (tmp_path / "o").touch()
     done = subprocess.run([*COMMAND, "record", "--out", str(tmp_path / "o"), "--machine", "x"], capture_output=True, text=True, check=False)
@@ -133,7 +133,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (1, f"aegan-monitor: {line}\n")
 
 
-def test_a_configured_bundle_that_lacks_is_told(tmp_path: Path) -> None:
+def test_a_configured_bundle_that_lacks_is_reported(tmp_path: Path) -> None:
     """A missing bundle gives a warning about the sample rate; without clips the exit code is 1."""
     machine = f"{{name: pump, bundle: {tmp_path}/late, capture: {{kind: stdin, sample_format: s16le}}}}"
     (tmp_path / "monitor.yaml").write_text(f"machines: [{machine}]\n")

@@ -154,7 +154,7 @@ def test_one_recorder_has_a_folder(tmp_path: Path) -> None:
     second.close()
 
 
-def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
     """A full disk gives one line, leaves no part of the last clip, and keeps the others."""
     record(tmp_path, [Block(noise(CLIP), 0)])
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -84,7 +84,7 @@ def test_each_address_is_tried_in_turn(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_sound_server_is_told(tmp_path: Path, answer: bytes | None, fault: str, message: str) -> None:
+def test_what_is_no_sound_server_is_reported(tmp_path: Path, answer: bytes | None, fault: str, message: str) -> None:
     """A peer that hangs, disconnects or speaks another protocol gives one line in time."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "native"))

@@ -43,7 +43,7 @@ def test_what_only_servers_write_is_read() -> None:
     assert unpack(b"U" + bytes(7) + b"\5" + b"v\2" + bytes([0, 0, 1, 0, 0, 0, 2, 0]) + b"B\7") == [5, (256, 512), 7]
 
 
-def test_an_unknown_letter_is_told() -> None:
+def test_an_unknown_letter_is_reported() -> None:
     """An unknown type tag gives an error with its position."""
     with pytest.raises(ValueError, match="unknown type '\\?' at byte 1"):
         unpack(b"N?")
