@@ -91,7 +91,7 @@ class Machine:
 
         The alarm is unchanged, but not confirmed. If the basis has changed, it ends as superseded; its shelf stays.
         """
-        self._judge.record = self._stored = record
+        self._judge.record = self._stored = replace(record, since=time) if record.since == EPOCH else record
         self._stored_s = now_s
         if record.shelved:
             self._shelf_end_s = now_s + shelf_left_s(record, time, is_clock_set=time.timestamp() >= CLOCK_SET_FROM_S)

@@ -171,3 +171,10 @@ def test_a_machine_that_has_not_begun_stores_nothing(machine: Machine) -> None:
     record = machine.take_record(0.0, is_last=True)
     assert record is not None
     assert record.event_ids == ("old",)
+
+
+def test_a_new_machine_is_normal_since_it_began(machine: Machine) -> None:
+    """The state before the first decision has the time of the start, not 1970."""
+    (state,) = machine.begin(NOW, 0.0, AlarmRecord())
+    assert isinstance(state, payloads.Alarm)
+    assert (state.state, state.since, state.confirmed) == ("normal", NOW, False)
