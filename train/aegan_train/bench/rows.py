@@ -1,0 +1,26 @@
+"""The table of the bench: each row is a data set, from a folder or synthesised.
+
+The parameters of the synthesised rows were committed before the first detector was measured on them. They do not change.
+"""
+
+from aegan_train.bench.backgrounds import Layer
+from aegan_train.bench.synthesis import Synthesised
+
+HALL = Layer("hall", (-22, -14))
+QUIET_HALL = Layer("hall", (-28, -20))
+PLACE = Layer("hall", (-14, -14))
+LOUD_PLACE = Layer("hall", (0, 0))
+
+SYNTHESISED: dict[str, Synthesised] = {
+    "pump_halls": Synthesised("pump", 101, 9, 8, (HALL, Layer("neighbour", (-26, -18), 0.6))),
+    "rotor_halls": Synthesised("rotor", 102, 6, 7, (HALL, Layer("rain", (-24, -16), 0.3), Layer("engines", (-26, -18), 0.3))),
+    "motor_halls": Synthesised("motor", 103, 12, 8, (HALL, Layer("bangs", (0, 12), 0.2))),
+    "press_halls": Synthesised("press", 104, 8, 8, (QUIET_HALL, Layer("dogs", (-20, -12), 0.2), Layer("speech", (-18, -10), 0.2))),
+    "compressor_halls": Synthesised("compressor", 105, 9, 10, (QUIET_HALL, Layer("neighbour", (-34, -26), 0.6))),
+    "pump_place": Synthesised("pump", 207, 9, 8, (LOUD_PLACE,), in_place=True, injected=True),
+    "rotor_place": Synthesised("rotor", 202, 6, 7, (PLACE,), in_place=True, injected=True),
+    "motor_place": Synthesised("motor", 203, 12, 8, (PLACE,), in_place=True, injected=True),
+    "press_place": Synthesised("press", 204, 8, 8, (PLACE,), in_place=True, injected=True),
+    "compressor_place": Synthesised("compressor", 205, 9, 10, (PLACE,), in_place=True, injected=True),
+    "press_rhythm": Synthesised("press", 304, 10, 8, (PLACE,), in_place=True),
+}
