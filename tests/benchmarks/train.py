@@ -103,7 +103,7 @@ def main() -> None:
         "aegan-train, bf16, penalty on a quarter": make_epoch(bf16.model_copy(update=part), pictures),
     }
     sampler = SegmentSampler(pictures, find_scaling(pictures.db), config.clip, config.batch_segments, CPU)
-    n_segments = sampler.n_segments // sampler.batch_segments * sampler.batch_segments
+    n_segments = sampler.epoch_segments
     took: dict[str, list[tuple[float, float]]] = {name: [] for name in epochs}
     last: dict[str, object] = {}
     for round_number in range(arguments.rounds + 1):

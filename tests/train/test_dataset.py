@@ -119,11 +119,11 @@ DB = [np.arange(5 * n, dtype=np.float32).reshape(5, n) + 1000 * place for place,
 SCALING = Scaling((1.0,), (1.0,))
 
 
-def make_sampler(clip: ClipParameters = CLIP, batch: int = 3) -> SegmentSampler:
+def make_sampler(clip: ClipParameters = CLIP, batch: int = 3, epoch_batches: int | None = None) -> SegmentSampler:
     """A sampler of two clips of 20 and 31 frames."""
     frames = np.concatenate([np.zeros((7, 5), np.float32), DB[0].T, DB[1].T])  # a clip that is not theirs comes first
     pictures = Spectrograms(frames, [7, 27], [20, 31], [np.zeros((1, 2, 128))] * 2, [], [])
-    return SegmentSampler(pictures, SCALING, clip, batch, torch.device("cpu"))
+    return SegmentSampler(pictures, SCALING, clip, batch, torch.device("cpu"), epoch_batches)
 
 
 def test_epochs_show_every_segment_in_time() -> None:
@@ -156,8 +156,20 @@ def test_slices_are_the_scaled_frames() -> None:
 def test_a_batch_is_at_most_what_there_is() -> None:
     """A batch is no larger than the data set."""
     sampler = make_sampler(batch=512)
-    assert sampler.batch_segments == sampler.n_segments
+    assert sampler.batch_segments == sampler.epoch_segments
     assert len(sampler.epoch(torch.Generator().manual_seed(0))) == 1
+
+
+@pytest.mark.parametrize("epoch_batches", [2, 40])
+def test_an_epoch_of_so_many_batches_takes_part_of_a_pass_or_several(epoch_batches: int) -> None:
+    """The number of batches does not depend on the amount of sound, and over epochs every start appears."""
+    sampler, rng = make_sampler(epoch_batches=epoch_batches), torch.Generator().manual_seed(0)
+    seen: set[int] = set()
+    for _ in range(100):
+        batches = sampler.epoch(rng)
+        assert len(batches) * 3 == sampler.epoch_segments == 3 * epoch_batches
+        seen.update(torch.cat(batches).tolist())
+    assert seen == {*range(7, 7 + 13), *range(27, 27 + 24)}
 
 
 def test_the_mean_picture_is_that_of_all_clips() -> None:

@@ -47,7 +47,12 @@ class TrainConfig(Settings):
         default=1.0, gt=0, le=1, description="part of each batch on which the critic's gradient penalty is measured; 1 is the method"
     )
     batch_segments: int = Field(default=512, ge=2, description="segments in a batch; at most as many as there are")
-    n_epochs: int = Field(default=50, ge=1, description="passes over the training clips")
+    n_epochs: int = Field(default=50, ge=1, description="epochs of the training")
+    epoch_batches: int | None = Field(
+        default=None,
+        ge=1,
+        description="batches in an epoch, however much sound there is; null: each epoch takes every segment once, as published",
+    )
     segment_hop_frames: int = Field(default=1, ge=1, description="frames from segment to segment, in training and in scoring")
     clip_frames: int = Field(default=313, ge=128, description="frames that one score covers in the field")
     decision_hop_frames: int = Field(default=32, ge=1, description="frames from decision to decision in the field")
@@ -152,6 +157,7 @@ RECIPES: dict[Recipe, dict[str, object]] = {
         "match_weight": 0.1,
         "max_reference_rows": 128,
         "n_backgrounds": 4,
+        "epoch_batches": 50,
         "n_epochs": 20,
         "n_redraws": 5,
         "score": FUSION,

@@ -126,21 +126,32 @@ def find_moments(pictures: Iterable[FloatArray]) -> tuple[DoubleArray, DoubleArr
 class SegmentSampler:
     """Cuts the segments of an epoch and puts them on the training device.
 
-    In each epoch the segments of a clip begin at a random phase (0 to hop - 1 frames) and then every hop frames, so after some epochs
-    the network has seen every segment. At hop 1 this is the procedure of the reference code.
+    In each pass the segments of a clip begin at a random phase (0 to hop - 1 frames) and then every hop frames, so after some passes
+    the network has seen every segment. At hop 1 this is the procedure of the reference code. An epoch is one pass, or `epoch_batches`
+    batches of as many passes as that takes.
 
     The frames stay in a memory map on disk, and each batch reads and scales its own frames. A GPU holds all frames where they fit.
     """
 
-    def __init__(self, pictures: Spectrograms, scaling: Scaling, clip: ClipParameters, batch_segments: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        pictures: Spectrograms,
+        scaling: Scaling,
+        clip: ClipParameters,
+        batch_segments: int,
+        device: torch.device,
+        epoch_batches: int | None = None,
+    ) -> None:
         self._clip, self._scaling, self._device = clip, scaling, device
         self._frames = pictures.frames
         self._first_frames, self._n_frames = np.array(pictures.first_frames), np.array(pictures.n_frames)
         variance = find_moments(pictures.db)[1]  # scaled: the mean squared error of a generator that returns each band's mean
         self.mean_picture_error = float(np.mean(variance / np.square(scaling.half_range_db)))
         self._on_device = self._load(pictures.db) if device.type == "cuda" else None
-        self.n_segments = len(self._cut(np.zeros_like(self._n_frames)))
-        self.batch_segments = min(batch_segments, self.n_segments)
+        n_segments = len(self._cut(np.zeros_like(self._n_frames)))
+        self.batch_segments = min(batch_segments, n_segments)
+        self._epoch_batches = epoch_batches
+        self.epoch_segments = (epoch_batches or n_segments // self.batch_segments) * self.batch_segments
 
     def _load(self, db: Sequence[FloatArray]) -> Tensor | None:
         """All scaled frames `[n_frames, n_bands]` on the device, or None where they would take more than half of its free memory."""
@@ -160,7 +171,13 @@ class SegmentSampler:
         return torch.from_numpy(np.concatenate(starts))
 
     def epoch(self, rng: torch.Generator) -> list[Tensor]:
-        """First frames of the segments of each batch, in random order; the last partial batch is dropped."""
+        """First frames of the segments of each batch, in random order; the last partial batch of a pass is dropped."""
+        batches = self._draw_pass(rng)
+        while len(batches) < (self._epoch_batches or 0):
+            batches += self._draw_pass(rng)
+        return batches[: self._epoch_batches]
+
+    def _draw_pass(self, rng: torch.Generator) -> list[Tensor]:
         phases = torch.randint(self._clip.segment_hop_frames, (len(self._n_frames),), generator=rng).numpy()
         starts = self._cut(np.minimum(phases, self._n_frames - self._clip.segment_frames))
         order = torch.randperm(len(starts), generator=rng)

@@ -111,9 +111,8 @@ def begin(request: FitRequest, pictures: Spectrograms, device: torch.device) -> 
 def run_epochs(training: Training, pictures: Spectrograms, out: Path, device: torch.device, *, verbose: bool = False) -> bool:
     """Train to `config.n_epochs` and save a checkpoint after each epoch; False on Ctrl-C, with `training` back at the last checkpoint."""
     config = training.config
-    sampler = SegmentSampler(pictures, training.scaling, config.clip, config.batch_segments, device)
-    n_segments = sampler.n_segments // sampler.batch_segments * sampler.batch_segments
-    progress = EpochProgress(config.n_epochs, n_segments, len(training.history), verbose=verbose)
+    sampler = SegmentSampler(pictures, training.scaling, config.clip, config.batch_segments, device, config.epoch_batches)
+    progress = EpochProgress(config.n_epochs, sampler.epoch_segments, len(training.history), verbose=verbose)
     with contextlib.closing(progress):
         try:
             while (epoch := len(training.history)) < config.n_epochs:

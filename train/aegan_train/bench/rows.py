@@ -1,7 +1,9 @@
-"""The table of the bench: each row is a data set, from a folder or synthesised.
+"""The table of the bench: each row is a data set, synthesised or from folders of recordings.
 
 The parameters of the synthesised rows were committed before the first detector was measured on them. They do not change.
 """
+
+from dataclasses import dataclass
 
 from aegan_train.bench.backgrounds import Layer
 from aegan_train.bench.synthesis import Synthesised
@@ -23,4 +25,28 @@ SYNTHESISED: dict[str, Synthesised] = {
     "press_place": Synthesised("press", 204, 8, 8, (PLACE,), in_place=True, injected=True),
     "compressor_place": Synthesised("compressor", 205, 9, 10, (PLACE,), in_place=True, injected=True),
     "press_rhythm": Synthesised("press", 304, 10, 8, (PLACE,), in_place=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A row of recordings.
+
+    Attributes:
+        folders: Below the data folder, each in DCASE layout with a manifest; each is trained on alone, and their test clips are pooled.
+        machine: The machine type.
+        faults: Conditions in the manifest that count as fault; empty takes all.
+        counts: The row enters mean and worst.
+    """
+
+    folders: tuple[str, ...]
+    machine: str
+    faults: tuple[str, ...] = ()
+    counts: bool = True
+
+
+RECORDED: dict[str, Recorded] = {
+    "quadcopter_mixed": Recorded(("quadcopter_mixed",), "quadcopter"),
+    "fan_blade": Recorded(("fan_mixed/fold0", "fan_mixed/fold1"), "fan", ("blade_fault",)),
+    "fan_tapping": Recorded(("fan_mixed/fold0", "fan_mixed/fold1"), "fan", ("tapping",), counts=False),
 }
