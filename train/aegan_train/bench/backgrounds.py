@@ -4,6 +4,7 @@ Each maker takes three random generators (of the place, of the recording's day, 
 backgrounds is 1; of single sounds it is 1 while they sound.
 """
 
+import shutil
 import subprocess
 import tempfile
 import wave
@@ -68,7 +69,7 @@ def bangs(_: Rng, __: Rng, now: Rng, n: int, ___: Sounds) -> DoubleArray:
 def read_esc10(folder: Path, name: str, half: int) -> list[DoubleArray]:
     """Every second clip of a class, each with RMS 1."""
     (found,) = folder.glob(f"*_{name}")
-    return [scale_to(read_recording(path, RATE_HZ).astype(np.float64), 1.0) for path in sorted(found.iterdir())[half::2]]
+    return [scale_to(read_recording(path, RATE_HZ).astype(np.float64), 1.0) for path in sorted(found.glob("*.wav"))[half::2]]
 
 
 def play(now: Rng, n: int, clips: Sequence[DoubleArray]) -> DoubleArray:
@@ -109,16 +110,15 @@ def speech(_: Rng, __: Rng, now: Rng, n: int, sounds: Sounds) -> DoubleArray:
 
 
 Background = Callable[[Rng, Rng, Rng, int, Sounds], DoubleArray]
+RECORDED = {"rain": ("Rain", "Sea_waves"), "engines": ("Helicopter", "Chainsaw"), "dogs": ("Dog_bark", "Rooster")}  # classes of ESC-10
+SPEECH = "speech"
 BACKGROUNDS: dict[str, Background] = {
     "hall": hall,
     "neighbour": neighbour,
     "bangs": bangs,
-    "rain": recorded("Rain", "Sea_waves"),
-    "engines": recorded("Helicopter", "Chainsaw"),
-    "dogs": recorded("Dog_bark", "Rooster"),
-    "speech": speech,
+    SPEECH: speech,
+    **{kind: recorded(*names) for kind, names in RECORDED.items()},
 }
-RECORDED = {"rain", "engines", "dogs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +136,16 @@ class Layer:
             return np.zeros(n)
         sound = BACKGROUNDS[self.kind](place, day, now, n, sounds)
         return machine_rms * 10 ** (level_db / 20) * sound
+
+
+def find_classes(layers: Sequence[Layer]) -> list[str]:
+    """The classes of ESC-10 that these layers play."""
+    kinds = {layer.kind for layer in layers}
+    return [name for kind, names in RECORDED.items() if kind in kinds for name in names]
+
+
+def find_lacking(layers: Sequence[Layer], esc10: Path) -> list[str]:
+    """What these layers need and this machine does not have: one line each."""
+    lacking = [f"{esc10 / f'*_{name}'}: no clips of ESC-10" for name in find_classes(layers) if not any(esc10.glob(f"*_{name}/*.wav"))]
+    speaks = any(layer.kind == SPEECH for layer in layers)
+    return lacking + ([f"{VOICE}: not installed"] if speaks and not shutil.which(VOICE) else [])

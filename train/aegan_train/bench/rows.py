@@ -50,3 +50,10 @@ RECORDED: dict[str, Recorded] = {
     "fan_blade": Recorded(("fan_mixed/fold0", "fan_mixed/fold1"), "fan", ("blade_fault",)),
     "fan_tapping": Recorded(("fan_mixed/fold0", "fan_mixed/fold1"), "fan", ("tapping",), counts=False),
 }
+
+ROWS: dict[str, Recorded | Synthesised] = {**RECORDED, **SYNTHESISED}
+GROUPS: dict[str, list[str]] = {  # rows with a mean of their own
+    "recorded": [name for name, row in RECORDED.items() if row.counts],
+    "synthesised": list(SYNTHESISED),
+    "does not count": [name for name, row in RECORDED.items() if not row.counts],
+}
