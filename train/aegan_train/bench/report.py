@@ -1,0 +1,87 @@
+"""The report of the bench: tables, and quality.json."""
+
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from aegan_train.bench.figures import SeedFigures, summarise
+from aegan_train.bench.rows import GROUPS
+from aegan_train.progress import format_duration
+from aegan_train.run_folder import write_atomically
+
+Rows = Mapping[str, Sequence[SeedFigures]]  # the figures of each seed, by row
+REPORT = "quality.json"
+
+
+def group(rows: Rows) -> dict[str, Rows]:
+    """The rows of each group that has any."""
+    found = {title: {name: rows[name] for name in names if name in rows} for title, names in GROUPS.items()}
+    return {title: members for title, members in found.items() if members}
+
+
+def write_report(rows: Rows, not_run: Mapping[str, str], out: Path) -> None:
+    """Write all figures, and the reasons of rows that were not run.
+
+    Raises:
+        WriteError: The disk is full, or the folder cannot be written.
+    """
+    content = {
+        "groups": {title: asdict(summarise(members)) for title, members in group(rows).items()},
+        "rows": {name: [asdict(each) | {"regret": each.regret} for each in row] for name, row in rows.items()},
+        "not_run": not_run,
+    }
+    write_atomically(out / REPORT, lambda place: place.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8"))
+
+
+def describe_rows(rows: Rows) -> Iterator[str]:
+    """The lines of the report: a table a group, the summary of each, and the AUC of each fault."""
+    for title, members in group(rows).items():
+        fusions = list(dict.fromkeys(name for row in members.values() for each in row for name in each.fusions))
+        yield f"{title}: AUC / pAUC"
+        yield from align([head(fusions), *(cells(name, each, fusions) for name, row in members.items() for each in row)])
+        yield ""
+    for title, members in group(rows).items():
+        found = summarise(members)
+        worst, spread = f"{found.worst_auc:.3f} / {found.worst_pauc:.3f}", f"{found.spread_auc:.3f} / {found.spread_pauc:.3f}"
+        mean = f"{found.auc:.3f} / {found.pauc:.3f}"
+        yield f"{title}: mean {mean}, worst {worst}, spread over seeds {spread}, mean regret {found.regret:.3f}"
+    yield ""
+    yield "AUC of each fault, mean of the seeds"
+    yield from align([[name, describe_faults(row)] for name, row in rows.items()])
+
+
+def describe_faults(row: Sequence[SeedFigures]) -> str:
+    """The AUC of each fault of a row."""
+    return ", ".join(f"{fault} {statistics.fmean(each.by_fault[fault] for each in row):.3f}" for fault in row[0].by_fault)
+
+
+def head(fusions: Sequence[str]) -> list[str]:
+    """The titles of the columns."""
+    figures = ["label-free", "95 % interval", *fusions, "best baseline", "oracle"]
+    return ["row", "seed", *figures, "regret", "over, normal", "faulty", "training", "clips"]
+
+
+def cells(name: str, found: SeedFigures, fusions: Sequence[str]) -> list[str]:
+    """A line of the table."""
+    return [
+        name,
+        str(found.seed),
+        f"{found.label_free} {found.label_free.score}",
+        "{:.3f} to {:.3f}".format(*found.interval),
+        *(str(found.fusions[each]) if each in found.fusions else "" for each in fusions),
+        f"{found.baseline} {found.baseline.score}",
+        f"{found.oracle} {found.oracle.score}",
+        f"{found.regret:.3f}",
+        *(f"{share:.0%}" for share in found.over),
+        format_duration(found.fit_s),
+        str(found.n_clips),
+    ]
+
+
+def align(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table with columns of even width."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
