@@ -20,11 +20,15 @@ UNITS := aegan-monitor.service aegan-monitor@.service
 PRINT_NODE := import socket; from aegan_monitor.config.names import make_name; print(make_name(socket.gethostname()))
 SYSTEMCTL := $(if $(wildcard /run/systemd/system),systemctl,@true)
 
+# Recordings for tests and the bench, never part of the project.
+AEGAN_DATA ?= ../shared/data
+SEEDS ?= 3
+
 # Most integration tests wait: five workers for two cores.
 WORKERS ?= $(shell expr 5 \* $$(nproc) / 2)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 15
 
-.PHONY: demo test test-unit test-full check wheel release clean demo-bundle generate install uninstall
+.PHONY: demo test test-unit test-full check quality wheel release clean demo-bundle generate install uninstall
 .DELETE_ON_ERROR:
 
 demo: $(RUN_STAMP)  ## the main job on embedded parts, to the subscriber's alarm
@@ -44,6 +48,9 @@ check: $(DEV_STAMP)  ## lint, format, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+quality: $(DEV_STAMP)  ## train and evaluate every row of the quality bench: build/quality (SEEDS=1 for a first look)
+	$(BIN)/aegan-train bench --data $(AEGAN_DATA) --seeds $(SEEDS)
 
 wheel: | $(VENV)/bin/python  ## dist/*.whl
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from aegan_monitor import __version__
-from aegan_monitor.arguments import parse_seed
+from aegan_monitor.arguments import parse_count, parse_seed
 from aegan_monitor.errors import AeganError
 from aegan_monitor.program import EXIT_INTERRUPTED, run_command
 from aegan_train.config import Preset, Recipe, load_config
@@ -24,7 +24,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    def add(name: str, run: Callable[[argparse.Namespace], int], purpose: str, example: str) -> argparse.ArgumentParser:
+    def add(
+        name: str,
+        run: Callable[[argparse.Namespace], int],
+        purpose: str,
+        example: str,
+        data: str = "folder in DCASE layout, WAV or FLAC",
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(
             name,
             help=purpose,
@@ -33,7 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.set_defaults(run=run)
-        command.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder in DCASE layout, WAV or FLAC")
+        command.add_argument("--data", type=Path, required=True, metavar="DIR", help=data)
         command.add_argument(
             "--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute (default: a GPU if there is one)"
         )
@@ -50,7 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     fit.add_argument("--recipe", choices=get_args(Recipe), default="robust", help="robust (default), or reference: the method as published")
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the run")
     fit.add_argument("--config", type=Path, metavar="FILE", help="YAML with what differs from the preset")
-    fit.add_argument("--epochs", type=int, metavar="N", help="number of passes over the clips, in place of the preset's")
+    fit.add_argument("--epochs", type=int, metavar="N", help="number of epochs, in place of the preset's")
     fit.add_argument("--seed", type=parse_seed, default=0, metavar="N", help="random seed (default: 0)")
     fit.add_argument("--resume", action="store_true", help="continue the run in RUN from its last whole epoch")
     fit.add_argument("--verbose", action="store_true", help="show the losses of each epoch")
@@ -76,6 +82,19 @@ def make_parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--preset", choices=get_args(Preset), default="paper", help="another size than the paper's, for a trial")
     reproduce.add_argument("--epochs", type=int, metavar="N", help="other than the row's, for a trial")
     reproduce.add_argument("--seed", type=parse_seed, default=0, metavar="N", help="random seed (default: 0)")
+
+    bench = add(
+        "bench",
+        run_bench,
+        "Train and evaluate the rows of the quality bench, and print a table. What was trained before is read.",
+        "--data recordings --rows pump_halls press_rhythm --seeds 1",
+        "folder with the recorded rows and esc10; a row whose recordings are not in it is not run",
+    )
+    bench.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="rows of the table (default: all)")
+    bench.add_argument("--seeds", type=parse_count, default=3, metavar="N", help="trainings of each row (default: 3)")
+    bench.add_argument(
+        "--out", type=Path, default=Path("build/quality"), metavar="OUT", help="folder for the results (default: build/quality)"
+    )
 
     imported = add(
         "import-checkpoint",
@@ -153,6 +172,17 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
     out = arguments.out or Path("runs", f"{naming}_{machine_type}")
     request = FitRequest(arguments.data, machine_type, preset, config, out, arguments.device, arguments.seed, commit=find_commit())
     return 0 if reproduce(request, naming, arguments.jsonl, arguments.csv) else EXIT_INTERRUPTED
+
+
+def run_bench(arguments: argparse.Namespace) -> int:
+    """`aegan-train bench`."""
+    from aegan_train.bench import command  # noqa: PLC0415
+    from aegan_train.bench.units import Bench  # noqa: PLC0415
+    from aegan_train.fit import choose_device  # noqa: PLC0415 - as above
+
+    preset: Preset = "edge"
+    bench = Bench(arguments.data, arguments.out, choose_device(arguments.device), preset, load_config(preset, None, "robust"))
+    return command.run_bench(arguments.rows, arguments.seeds, bench)
 
 
 def run_import(arguments: argparse.Namespace) -> int:

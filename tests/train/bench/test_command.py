@@ -1,0 +1,63 @@
+"""The command of the bench, from recordings to the report, with a training of seconds."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from aegan_monitor.errors import UsageError
+from aegan_train.bench.command import run_bench
+from aegan_train.bench.units import Bench, Measured
+from aegan_train.config import load_config
+from synthetic import write_dataset
+
+ROWS = ["quadcopter_mixed", "press_halls"]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """Synthesised pumps in the place of the quadcopter; there is no ESC-10."""
+    write_dataset(tmp_path / "recordings" / "quadcopter_mixed", machine_type="quadcopter", n_train=8, n_normal=2, n_anomaly=2)
+    config = load_config("tiny", None, "robust", n_epochs=1, epoch_batches=2, n_backgrounds=0)
+    return Bench(tmp_path / "recordings", tmp_path / "out", torch.device("cpu"), "tiny", config)
+
+
+def test_rows_are_trained_once_and_reported(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second call reads the result; a row without its parts is named with what is missing, and the others run."""
+    assert run_bench(ROWS, 1, bench) == 0
+    first = capsys.readouterr()
+    assert "quadcopter_mixed, seed 0: trained in" in first.out
+    assert f"not run: press_halls: {bench.esc10 / '*_Dog_bark'}: no clips of ESC-10" in first.out
+    report = json.loads((bench.out / "quality.json").read_text())
+    assert list(report["rows"]) == ["quadcopter_mixed"]
+    assert list(report["not_run"]) == ["press_halls"]
+    assert (bench.out / "quality.svg").is_file()
+    found = Measured.model_validate_json((bench.out / "runs" / "quadcopter_mixed.0.json").read_bytes())
+    assert [clip.fault for clip in found.clips] == ["none"] * 2 + [""] * 2
+    assert found.n_clips == 8
+    assert "epoch 1 of 1" in (bench.out / "runs" / "quadcopter_mixed.0.log").read_text()
+    assert sorted(path.name for path in bench.out.iterdir()) == ["quality.json", "quality.svg", "runs"]
+
+    assert run_bench(ROWS, 1, bench) == 0
+    second = capsys.readouterr()
+    assert "quadcopter_mixed, seed 0: as before" in second.out
+    assert second.out.partition("recorded: AUC")[2] == first.out.partition("recorded: AUC")[2] != ""
+
+
+def test_a_row_that_cannot_be_trained_is_named(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the reason; the exit code says so, and a report that was there stays."""
+    for path in (bench.recordings / "quadcopter_mixed" / "dev_data" / "quadcopter" / "train").glob("*.wav"):
+        path.unlink()
+    bench.out.mkdir()
+    (bench.out / "quality.json").write_text("{}")
+    assert run_bench(["quadcopter_mixed"], 1, bench) == 1
+    assert "not run: quadcopter_mixed, seed 0: " in capsys.readouterr().out
+    assert (bench.out / "quality.json").read_text() == "{}"
+
+
+def test_an_unknown_row_is_refused(tmp_path: Path) -> None:
+    """With the names that there are."""
+    bench = Bench(tmp_path, tmp_path / "out", torch.device("cpu"), "tiny", load_config("tiny", None, "robust"))
+    with pytest.raises(UsageError, match="pump_hall: no such row; the rows are quadcopter_mixed, "):
+        run_bench(["pump_hall"], 1, bench)
