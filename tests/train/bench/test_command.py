@@ -1,30 +1,21 @@
 """The command of the bench, from recordings to the report, with a training of seconds."""
 
 import json
-from pathlib import Path
 
 import pytest
-import torch
 
 from aegan_monitor.errors import UsageError
 from aegan_train.bench.command import run_bench
-from aegan_train.bench.units import Bench, Measured
-from aegan_train.config import load_config
+from aegan_train.bench.measure import Measured
+from aegan_train.bench.units import Bench
 from synthetic import write_dataset
 
 ROWS = ["quadcopter_mixed", "press_halls"]
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    """Synthesised pumps in the place of the quadcopter; there is no ESC-10."""
-    write_dataset(tmp_path / "recordings" / "quadcopter_mixed", machine_type="quadcopter", n_train=8, n_normal=2, n_anomaly=2)
-    config = load_config("tiny", None, "robust", n_epochs=1, epoch_batches=2, n_backgrounds=0)
-    return Bench(tmp_path / "recordings", tmp_path / "out", torch.device("cpu"), "tiny", config)
-
-
 def test_rows_are_trained_once_and_reported(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     """A second call reads the result; a row without its parts is named with what is missing, and the others run."""
+    write_dataset(bench.recordings / "quadcopter_mixed", machine_type="quadcopter", n_train=8, n_normal=2, n_anomaly=2)
     assert run_bench(ROWS, 1, bench) == 0
     first = capsys.readouterr()
     assert "quadcopter_mixed, seed 0: trained in" in first.out
@@ -47,17 +38,17 @@ def test_rows_are_trained_once_and_reported(bench: Bench, capsys: pytest.Capture
 
 def test_a_row_that_cannot_be_trained_is_named(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     """With the reason; the exit code says so, and a report that was there stays."""
-    for path in (bench.recordings / "quadcopter_mixed" / "dev_data" / "quadcopter" / "train").glob("*.wav"):
-        path.unlink()
+    folder = write_dataset(bench.recordings / "quadcopter_mixed", machine_type="quadcopter", n_train=1, n_normal=1, n_anomaly=1)
     bench.out.mkdir()
     (bench.out / "quality.json").write_text("{}")
     assert run_bench(["quadcopter_mixed"], 1, bench) == 1
-    assert "not run: quadcopter_mixed, seed 0: " in capsys.readouterr().out
+    assert (
+        f"not run: quadcopter_mixed, seed 0: {folder / 'dev_data' / 'quadcopter' / 'train'}: expected at least 8" in capsys.readouterr().out
+    )
     assert (bench.out / "quality.json").read_text() == "{}"
 
 
-def test_an_unknown_row_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_row_is_refused(bench: Bench) -> None:
     """With the names that there are."""
-    bench = Bench(tmp_path, tmp_path / "out", torch.device("cpu"), "tiny", load_config("tiny", None, "robust"))
     with pytest.raises(UsageError, match="pump_hall: no such row; the rows are quadcopter_mixed, "):
         run_bench(["pump_hall"], 1, bench)

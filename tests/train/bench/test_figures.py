@@ -5,7 +5,7 @@ import pytest
 
 from aegan_monitor.errors import DataError
 from aegan_train.bench.figures import Figure, Pooled, SeedFigures, bootstrap, find_figures, pool, summarise
-from aegan_train.bench.units import Measured, ScoredClip
+from aegan_train.bench.measure import Measured, ScoredClip
 
 
 def make_unit(

@@ -9,7 +9,7 @@ from aegan_train.bench.injected import INJECTED
 from aegan_train.bench.machines import LATE, MACHINES, WEAK_DB
 from aegan_train.bench.sounds import RATE_HZ, make_noise, measure_rms
 
-N_SAMPLES = 10 * RATE_HZ
+N_SAMPLES, N_SHORT = 10 * RATE_HZ, 4 * RATE_HZ
 COMPRESSOR_CLIP = 5  # one that is mostly under load
 # What each fault adds, in dB relative to the healthy machine, when the rows were made (2026-11-30). A fault of the press that moves beats
 # draws later noise anew, so its whole sound differs.
@@ -85,7 +85,7 @@ def test_a_new_click_and_a_longer_ring_add_to_their_band(fault: str, low_hz: flo
 @pytest.mark.parametrize("level_db", [-16.0, -6.0])
 def test_an_added_fault_has_the_level_that_was_asked(fault: str, level_db: float) -> None:
     """Relative to the machine, within 0.5 dB."""
-    machine = 0.05 * make_noise(np.random.default_rng(1), N_SAMPLES, np.zeros(8))
+    machine = 0.05 * make_noise(np.random.default_rng(1), N_SHORT, np.zeros(8))
     added = INJECTED[fault](machine, level_db, np.random.default_rng(2)) - machine
     assert 20 * np.log10(measure_rms(added) / measure_rms(machine)) == pytest.approx(level_db, abs=0.5)
 
@@ -94,23 +94,23 @@ def test_an_added_fault_has_the_level_that_was_asked(fault: str, level_db: float
 def test_an_added_fault_lies_in_its_band(fault: str, least_hz: float, most_hz: float) -> None:
     """At least nine tenths of its power, with any draw."""
     for seed in range(5):
-        added = INJECTED[fault](np.ones(N_SAMPLES), -10.0, np.random.default_rng(seed)) - 1
-        power, hz = np.abs(np.fft.rfft(added)) ** 2, np.fft.rfftfreq(N_SAMPLES, 1 / RATE_HZ)
+        added = INJECTED[fault](np.ones(N_SHORT), -10.0, np.random.default_rng(seed)) - 1
+        power, hz = np.abs(np.fft.rfft(added)) ** 2, np.fft.rfftfreq(N_SHORT, 1 / RATE_HZ)
         assert power[(hz >= least_hz) & (hz <= most_hz)].sum() > 0.9 * power.sum()
 
 
 @pytest.mark.parametrize(("level_db", "factor"), [(-16.0, 1.02), (-6.0, 1.06)])
 def test_pitch_moves_every_frequency(level_db: float, factor: float) -> None:
     """Up, by what the level selects."""
-    tone = np.sin(2 * np.pi * 1000 * np.arange(N_SAMPLES) / RATE_HZ)
+    tone = np.sin(2 * np.pi * 1000 * np.arange(N_SHORT) / RATE_HZ)
     moved = INJECTED["pitch"](tone, level_db, np.random.default_rng(0))
-    loudest_hz = np.argmax(np.abs(np.fft.rfft(moved))) * RATE_HZ / N_SAMPLES
+    loudest_hz = np.argmax(np.abs(np.fft.rfft(moved))) * RATE_HZ / N_SHORT
     assert loudest_hz == pytest.approx(1000 * factor, rel=0.001)
 
 
 def test_modulation_swells_one_band_and_leaves_the_rest() -> None:
     """It changes the sound only between its edges, and the less the lower its level."""
-    machine = make_noise(np.random.default_rng(1), N_SAMPLES, np.zeros(8))
+    machine = make_noise(np.random.default_rng(1), N_SHORT, np.zeros(8))
     weak, strong = (INJECTED["modulation"](machine, level_db, np.random.default_rng(2)) - machine for level_db in (-16.0, -6.0))
     assert strong == pytest.approx(2 * weak, abs=1e-9)
     power = np.abs(np.fft.rfft(strong)) ** 2

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from aegan_monitor.errors import EXIT_FAILED, AeganError, UsageError
 from aegan_monitor.program import EXIT_INTERRUPTED
 from aegan_train.bench.figures import SeedFigures, find_figures
+from aegan_train.bench.measure import measure
 from aegan_train.bench.plot import PICTURE, write_picture
 from aegan_train.bench.report import REPORT, describe_rows, write_report
 from aegan_train.bench.rows import RECORDED, ROWS
-from aegan_train.bench.units import Bench, find_lacking, find_units, measure
+from aegan_train.bench.units import Bench, find_lacking, find_units
 from aegan_train.progress import format_duration
 from aegan_train.run_folder import lock_run
 

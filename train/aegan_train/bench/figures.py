@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from aegan_monitor.errors import DataError
 from aegan_monitor.types import DoubleArray
-from aegan_train.bench.units import Measured
+from aegan_train.bench.measure import Measured
 from aegan_train.dcase.protocols import MAX_FALSE_POSITIVE_RATE
 
 N_BOOTSTRAPS = 2000
