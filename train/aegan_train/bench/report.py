@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from aegan_train.bench.figures import SeedFigures, summarise
+from aegan_train.bench.figures import SeedFigures, Summary, summarise
 from aegan_train.bench.rows import GROUPS
 from aegan_train.progress import format_duration
 from aegan_train.run_folder import write_atomically
@@ -29,27 +29,35 @@ def write_report(rows: Rows, not_run: Mapping[str, str], out: Path) -> None:
     """
     content = {
         "groups": {title: asdict(summarise(members)) for title, members in group(rows).items()},
-        "rows": {name: [asdict(each) | {"regret": each.regret} for each in row] for name, row in rows.items()},
+        "rows": {
+            name: {"summary": asdict(summarise({name: row})), "seeds": [asdict(each) | {"regret": each.regret} for each in row]}
+            for name, row in rows.items()
+        },
         "not_run": not_run,
     }
     write_atomically(out / REPORT, lambda place: place.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8"))
 
 
 def describe_rows(rows: Rows) -> Iterator[str]:
-    """The lines of the report: a table a group, the summary of each, and the AUC of each fault."""
+    """The lines of the report: a table of the trainings of each group, one of the rows, and one of the groups."""
     for title, members in group(rows).items():
         fusions = list(dict.fromkeys(name for row in members.values() for each in row for name in each.fusions))
         yield f"{title}: AUC / pAUC"
         yield from align([head(fusions), *(cells(name, each, fusions) for name, row in members.items() for each in row)])
         yield ""
-    for title, members in group(rows).items():
-        found = summarise(members)
-        worst, spread = f"{found.worst_auc:.3f} / {found.worst_pauc:.3f}", f"{found.spread_auc:.3f} / {found.spread_pauc:.3f}"
-        mean = f"{found.auc:.3f} / {found.pauc:.3f}"
-        yield f"{title}: mean {mean}, worst {worst}, spread over seeds {spread}, mean regret {found.regret:.3f}"
+    over_seeds = [[name, *summary_cells(summarise({name: row})), describe_faults(row)] for name, row in rows.items()]
+    yield "label-free, over the seeds"
+    yield from align([["row", "mean", "spread", "regret", "AUC of each fault"], *over_seeds])
     yield ""
-    yield "AUC of each fault, mean of the seeds"
-    yield from align([[name, describe_faults(row)] for name, row in rows.items()])
+    found = {title: summarise(members) for title, members in group(rows).items()}
+    over_rows = [[title, *summary_cells(each), f"{each.worst_auc:.3f} / {each.worst_pauc:.3f}"] for title, each in found.items()]
+    yield "label-free, over the rows"
+    yield from align([["rows", "mean", "spread over seeds", "regret", "worst"], *over_rows])
+
+
+def summary_cells(found: Summary) -> list[str]:
+    """Mean, spread over the seeds, and regret."""
+    return [f"{found.auc:.3f} / {found.pauc:.3f}", f"{found.spread_auc:.3f} / {found.spread_pauc:.3f}", f"{found.regret:.3f}"]
 
 
 def describe_faults(row: Sequence[SeedFigures]) -> str:
