@@ -77,6 +77,9 @@ def finish(
     session = TorchSession(*networks)
     scores, varied, segments = score_held_out(training, reference, session, held_out)
     files = [clip.path.name for clip, bands in zip(held_out.clips, held_out.bands, strict=True) for _ in bands]
+    fusion, crossed = (
+        fit_tail(config, statistics, fitted, scores) if config.fused == "F_tail" else (scale_fusion(config.fusion, scores, varied), [])
+    )
     fields = BundleFields(
         machine_type=training.machine_type,
         features=config.features,
@@ -85,7 +88,7 @@ def finish(
         network=NetworkRecord(preset=training.preset, ndf=config.ndf, nz=config.nz, n_embedding=config.network.n_embedding),
         score=config.score,
         spaces=list(reference.spaces),
-        fusion=scale_members(config, statistics, fitted, scores, varied),
+        fusion=fusion,
         fused=config.fused,
         choice=config.choice,
         sensitivity={},
@@ -107,7 +110,7 @@ def finish(
     )
     if config.fusion:
         scores, varied = ([{**clip, fields.fused: fuse(clip, fields.fusion, fields.fused)} for clip in each] for each in (scores, varied))
-        fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibrate(scores, varied)})
+        fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibrate(scores, varied, crossed)})
     noticed = try_pseudo_faults(
         fields, reference, TorchSession(*networks, needed_graphs(fields, fields.score)), held_out.clips, held_out.n_windows, training.seed
     )
@@ -123,22 +126,17 @@ def finish(
     return Calibrated(fields, [each[fields.score] for each in scores], noticed)
 
 
-def scale_members(
-    config: TrainConfig,
-    statistics: ClipStatistics,
-    fitted: Spectrograms,
-    scores: Sequence[Mapping[str, float]],
-    varied: Sequence[Mapping[str, float]],
-) -> dict[str, FusionTerm]:
-    """Centre and scale of each member of the fused score; `scores` and `varied` are those of held-out windows and of their copies."""
-    if config.fused != "F_tail" or not config.fusion:
-        return scale_fusion(config.fusion, scores, varied)
+def fit_tail(
+    config: TrainConfig, statistics: ClipStatistics, fitted: Spectrograms, scores: Sequence[Mapping[str, float]]
+) -> tuple[dict[str, FusionTerm], list[float]]:
+    """The members of `F_tail`, and its value for each clip that was cross-fitted; `scores` are those of held-out windows."""
     n_held_out = max(2, round(config.held_out * len(fitted.clips)))
     group_of = {clip: place for place, group in enumerate(group_by_recording(fitted.clips, n_held_out)) for clip in group}
     groups = np.array([group_of[clip] for clip, windows in zip(fitted.clips, fitted.bands, strict=True) for _ in windows])
     print("measuring how normal recordings differ from each other", flush=True)
     crossed = cross_fit(statistics, groups, config.fusion, make_filterbank(config.features), config.max_reference_rows)
-    return scale_tail(config.fusion, crossed, scores)
+    terms = scale_tail(config.fusion, crossed, scores)
+    return terms, [fuse(clip, terms, "F_tail") for clip in crossed]
 
 
 def embed(session: TorchSession, scaled: FloatArray, clip: ClipParameters) -> DoubleArray:

@@ -36,7 +36,7 @@ def cross_fit(
             return []
         rest = clips.select(np.flatnonzero(~left_out))
         reference = fit_reference(rest, filterbank, np.zeros((1, 1), np.float32), max_rows)[0]
-        for place in np.flatnonzero(left_out):
+        for place in np.flatnonzero(left_out).tolist():
             outputs = SegmentOutputs(**{**empty_outputs(1), "embedding": clips.embeddings[place : place + 1].astype(np.float32)})
             found.append(evaluate_scores(ClipEvidence(outputs, clips.bands[place]), reference, 1, score_ids))
     return found

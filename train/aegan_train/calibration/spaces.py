@@ -8,10 +8,11 @@ from sklearn.covariance import LedoitWolf
 from aegan_monitor.detection.scores import SPACE_VIEWS
 from aegan_monitor.detection.spaces import Space
 from aegan_monitor.detection.views import VIEWS, BandSummary, View
-from aegan_monitor.types import DoubleArray
+from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.calibration.coreset import group_clips, mean_of_groups
 
 LEAST_STD_DB = 0.3  # floor for a band that hardly moves, so that its noise is not amplified
+Vectors = DoubleArray | FloatArray
 N_NEIGHBOURS = 4  # of a row, for its density
 LEAST_DENSITY = 1e-3  # standard deviations, among equal rows
 N_COMPONENTS = 48  # of windows
@@ -77,9 +78,7 @@ FITS: dict[str, Callable[[Sequence[BandSummary], View, int | None], Space]] = { 
 }
 
 
-def make_space(
-    centre: DoubleArray, transform: DoubleArray, rows: DoubleArray, density: DoubleArray, residual: DoubleArray | None = None
-) -> Space:
+def make_space(centre: Vectors, transform: Vectors, rows: Vectors, density: Vectors, residual: Vectors | None = None) -> Space:
     """A space in float32."""
     residual = np.zeros(len(centre)) if residual is None else residual
     return Space(*(np.asarray(each, np.float32) for each in (centre, transform, rows, density, residual)))
