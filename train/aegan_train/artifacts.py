@@ -40,6 +40,8 @@ RUN_RECORD = "run.json"
 SEGMENTS = "segments.npz"
 HELD_OUT = "held_out.jsonl"
 N_PARITY_SEGMENTS = 32
+MAX_FITTED, MAX_SCORED = 4096, 512  # recordings for the reference set and for the calibration, so that a day of sound takes minutes
+N_MOVED = 64  # held-out windows that get copies with other backgrounds
 LEAST_COPIES = 128  # of held-out clips with other backgrounds: the highest scores of fewer copies vary too much
 N_VARIED = 256  # windows that get copies with other backgrounds; with four copies each they outnumber the embedding's dimensions
 
@@ -69,6 +71,8 @@ def finish(
     """
     config = training.config
     clip_frames = config.clip.clip_frames
+    n_fitted, n_held_out = len(fitted.clips), len(held_out.clips)
+    fitted, held_out = fitted.thin(MAX_FITTED), held_out.thin(MAX_SCORED)
     round_weights(training)
     networks = training.generator, training.discriminator, device
     statistics = gather_statistics(training, TorchSession(*networks, ["embedding"]), fitted)
@@ -104,8 +108,8 @@ def finish(
             seed=training.seed,
             n_epochs=len(training.history),
             training_data_sha256=training.training_data_sha256,
-            n_training_clips=len(fitted.clips),
-            n_held_out_clips=len(held_out.clips),
+            n_training_clips=n_fitted,
+            n_held_out_clips=n_held_out,
         ),
     )
     if config.fusion:
@@ -182,14 +186,16 @@ def score_held_out(
     probe = Pipeline(unfinished, reference, session)
     rng = np.random.default_rng([training.seed, CALIBRATED])
     n_windows = held_out.n_windows
-    n_copies = max(config.n_backgrounds, -(-LEAST_COPIES // n_windows)) if config.n_backgrounds else 0
-    n_all = n_windows * n_copies
+    moved = set(np.linspace(0, n_windows - 1, min(n_windows, N_MOVED)).astype(int).tolist())
+    n_copies = max(config.n_backgrounds, -(-LEAST_COPIES // len(moved))) if config.n_backgrounds else 0
+    n_all = len(moved) * n_copies
     score = follow(probe.score_clip, n_windows + n_all, f"scoring {n_windows} held-out clips{describe_copies(n_all)}")
     scores, varied, segments = [], [], np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
     for clip in held_out.clips:
         for samples in read_windows(clip.path, config.features, config.clip.clip_frames):
+            if len(scores) in moved:
+                varied += [score(change_background(samples, rng)) for _ in range(n_copies)]
             scores.append(score(samples))
-            varied += [score(change_background(samples, rng)) for _ in range(n_copies)]
             if len(segments) < N_PARITY_SEGMENTS:
                 segments = np.concatenate([segments, probe.cut_clip(samples)[0]])[:N_PARITY_SEGMENTS]
     return scores, varied, segments

@@ -169,7 +169,7 @@ ROBUST: dict[str, object] = {
     "max_reference_rows": 128,
     "n_backgrounds": 4,
     "epoch_batches": 50,
-    "n_epochs": 20,
+    "n_epochs": 15,
     "n_redraws": 5,
     "score": "F_mean",
     "fusion": ["D_near", "C_linear_euclidean"],
