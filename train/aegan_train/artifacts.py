@@ -190,7 +190,9 @@ def score_held_out(
     n_copies = max(config.n_backgrounds, -(-LEAST_COPIES // len(moved))) if config.n_backgrounds else 0
     n_all = len(moved) * n_copies
     score = follow(probe.score_clip, n_windows + n_all, f"scoring {n_windows} held-out clips{describe_copies(n_all)}")
-    scores, varied, segments = [], [], np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
+    scores: list[dict[str, float]] = []
+    varied: list[dict[str, float]] = []
+    segments = np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
     for clip in held_out.clips:
         for samples in read_windows(clip.path, config.features, config.clip.clip_frames):
             if len(scores) in moved:
