@@ -1,7 +1,7 @@
 """Writes every file of a run except its checkpoint, so that export needs no audio and no data set."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,21 +10,25 @@ import torch
 
 from aegan_monitor import __version__
 from aegan_monitor.audio.recording import read_recording
-from aegan_monitor.detection.baselines import make_baseline_filterbank, mean_bands
+from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import GOLDEN, REFERENCE
 from aegan_monitor.detection.features import LogMel, limit_range, make_filterbank
 from aegan_monitor.detection.fusion import fuse, needed_graphs
 from aegan_monitor.detection.golden import compute_stages, golden_samples, write_golden
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.record import BundleFields, NetworkRecord, Provenance, ReferenceRecord
+from aegan_monitor.detection.record import BundleFields, FusionTerm, NetworkRecord, Provenance, ReferenceRecord
 from aegan_monitor.detection.reference import ReferenceSet
-from aegan_monitor.detection.scores import FUSION
+from aegan_monitor.detection.scores import SPACE_VIEWS
 from aegan_monitor.detection.segments import ClipParameters, cut_segments
+from aegan_monitor.detection.views import summarise
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.calibration.background_augmentation import CALIBRATED, FITTED, change_background
+from aegan_train.calibration.cross_fit import cross_fit, scale_tail
 from aegan_train.calibration.sensitivity import Noticed, try_pseudo_faults
 from aegan_train.calibration.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
 from aegan_train.checkpoint import Training, round_weights
+from aegan_train.config import TrainConfig
+from aegan_train.dataset import group_by_recording
 from aegan_train.progress import follow
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import Spectrograms
@@ -36,6 +40,8 @@ RUN_RECORD = "run.json"
 SEGMENTS = "segments.npz"
 HELD_OUT = "held_out.jsonl"
 N_PARITY_SEGMENTS = 32
+MAX_FITTED, MAX_SCORED = 4096, 512  # recordings for the reference set and for the calibration, so that a day of sound takes minutes
+N_MOVED = 64  # held-out windows that get copies with other backgrounds
 LEAST_COPIES = 128  # of held-out clips with other backgrounds: the highest scores of fewer copies vary too much
 N_VARIED = 256  # windows that get copies with other backgrounds; with four copies each they outnumber the embedding's dimensions
 
@@ -65,6 +71,8 @@ def finish(
     """
     config = training.config
     clip_frames = config.clip.clip_frames
+    n_fitted, n_held_out = len(fitted.clips), len(held_out.clips)
+    fitted, held_out = fitted.thin(MAX_FITTED), held_out.thin(MAX_SCORED)
     round_weights(training)
     networks = training.generator, training.discriminator, device
     statistics = gather_statistics(training, TorchSession(*networks, ["embedding"]), fitted)
@@ -72,7 +80,10 @@ def finish(
     reference, shrinkage = fit_reference(statistics, make_filterbank(config.features), mean_spectrogram, config.max_reference_rows)
     session = TorchSession(*networks)
     scores, varied, segments = score_held_out(training, reference, session, held_out)
-    files = [clip.path.name for clip, bands in zip(held_out.clips, held_out.baseline_bands, strict=True) for _ in bands]
+    files = [clip.path.name for clip, bands in zip(held_out.clips, held_out.bands, strict=True) for _ in bands]
+    fusion, crossed = (
+        fit_tail(config, statistics, fitted, scores) if config.fused == "F_tail" else (scale_fusion(config.fusion, scores, varied), [])
+    )
     fields = BundleFields(
         machine_type=training.machine_type,
         features=config.features,
@@ -80,7 +91,9 @@ def finish(
         clip=config.clip,
         network=NetworkRecord(preset=training.preset, ndf=config.ndf, nz=config.nz, n_embedding=config.network.n_embedding),
         score=config.score,
-        fusion=scale_fusion(config.fusion, scores, varied),
+        spaces=list(reference.spaces),
+        fusion=fusion,
+        fused=config.fused,
         choice=config.choice,
         sensitivity={},
         precision=config.precision,
@@ -95,13 +108,13 @@ def finish(
             seed=training.seed,
             n_epochs=len(training.history),
             training_data_sha256=training.training_data_sha256,
-            n_training_clips=len(fitted.clips),
-            n_held_out_clips=len(held_out.clips),
+            n_training_clips=n_fitted,
+            n_held_out_clips=n_held_out,
         ),
     )
     if config.fusion:
-        scores, varied = ([{**clip, FUSION: fuse(clip, fields)} for clip in each] for each in (scores, varied))
-        fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibrate(scores, varied)})
+        scores, varied = ([{**clip, fields.fused: fuse(clip, fields.fusion, fields.fused)} for clip in each] for each in (scores, varied))
+        fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibrate(scores, varied, crossed)})
     noticed = try_pseudo_faults(
         fields, reference, TorchSession(*networks, needed_graphs(fields, fields.score)), held_out.clips, held_out.n_windows, training.seed
     )
@@ -115,6 +128,19 @@ def finish(
     write_atomically(out / HELD_OUT, lambda path: path.write_text("\n".join(lines) + "\n", encoding="utf-8"))
     write_atomically(out / RUN_RECORD, lambda path: path.write_text(fields.model_dump_json(indent=1) + "\n", encoding="utf-8"))
     return Calibrated(fields, [each[fields.score] for each in scores], noticed)
+
+
+def fit_tail(
+    config: TrainConfig, statistics: ClipStatistics, fitted: Spectrograms, scores: Sequence[Mapping[str, float]]
+) -> tuple[dict[str, FusionTerm], list[float]]:
+    """The members of `F_tail`, and its value for each clip that was cross-fitted; `scores` are those of held-out windows."""
+    n_held_out = max(2, round(config.held_out * len(fitted.clips)))
+    group_of = {clip: place for place, group in enumerate(group_by_recording(fitted.clips, n_held_out)) for clip in group}
+    groups = np.array([group_of[clip] for clip, windows in zip(fitted.clips, fitted.bands, strict=True) for _ in windows])
+    print("measuring how normal recordings differ from each other", flush=True)
+    crossed = cross_fit(statistics, groups, config.fusion, make_filterbank(config.features), config.max_reference_rows)
+    terms = scale_tail(config.fusion, crossed, scores)
+    return terms, [fuse(clip, terms, "F_tail") for clip in crossed]
 
 
 def embed(session: TorchSession, scaled: FloatArray, clip: ClipParameters) -> DoubleArray:
@@ -131,12 +157,12 @@ def gather_statistics(training: Training, session: TorchSession, fitted: Spectro
     n_copies = len(chosen) * config.n_backgrounds
     embed_next = follow(embed, n_windows + n_copies, f"embedding {n_windows} clips{describe_copies(n_copies)}")
     embeddings = np.stack([embed_next(session, training.scaling.apply(db), config.clip) for db in fitted.cut(config.clip.clip_frames)])
-    bands = np.concatenate(fitted.baseline_bands)
+    bands = [window for each in fitted.bands for window in each]
     rng = np.random.default_rng([training.seed, FITTED])
     logmel = LogMel(config.features, make_filterbank(config.features), make_baseline_filterbank(config.features))
-    embedding_changes, band_changes = [np.zeros((0, config.network.n_embedding))], [np.zeros((0, *bands.shape[1:]))]
+    embedding_changes, band_changes = [np.zeros((0, config.network.n_embedding))], [np.zeros((0, *bands[0].mean.shape))]
     first = 0
-    for clip, own in zip(fitted.clips, fitted.baseline_bands, strict=True):
+    for clip, own in zip(fitted.clips, fitted.bands, strict=True):
         places = [place for place in chosen if first <= place < first + len(own)]
         windows = read_windows(clip.path, config.features, config.clip.clip_frames) if places else []
         for place in places:
@@ -144,7 +170,7 @@ def gather_statistics(training: Training, session: TorchSession, fitted: Spectro
             copies = [logmel.transform_clip(change_background(samples, rng)) for _ in range(config.n_backgrounds)]
             scaled = [training.scaling.apply(limit_range(copy.db, config.top_db)) for copy in copies]
             embedding_changes.append(np.stack([embed_next(session, each, config.clip) for each in scaled]) - embeddings[place])
-            band_changes.append(np.stack([mean_bands(copy.baseline_db) for copy in copies]) - bands[place])
+            band_changes.append(np.stack([summarise(copy.baseline_db).mean for copy in copies]) - bands[place].mean)
         first += len(own)
     return ClipStatistics(embeddings, bands, np.concatenate(embedding_changes), np.concatenate(band_changes))
 
@@ -154,18 +180,24 @@ def score_held_out(
 ) -> tuple[list[dict[str, float]], list[dict[str, float]], FloatArray]:
     """(scores of each held-out window, scores of its copies with other backgrounds, the first segments for the parity check)."""
     config = training.config
-    unfinished = BundleFields.model_construct(features=config.features, scaling=training.scaling, clip=config.clip, fusion={})
+    unfinished = BundleFields.model_construct(
+        features=config.features, scaling=training.scaling, clip=config.clip, fusion={}, spaces=list(SPACE_VIEWS)
+    )
     probe = Pipeline(unfinished, reference, session)
     rng = np.random.default_rng([training.seed, CALIBRATED])
     n_windows = held_out.n_windows
-    n_copies = max(config.n_backgrounds, -(-LEAST_COPIES // n_windows)) if config.n_backgrounds else 0
-    n_all = n_windows * n_copies
+    moved = set(np.linspace(0, n_windows - 1, min(n_windows, N_MOVED)).astype(int).tolist())
+    n_copies = max(config.n_backgrounds, -(-LEAST_COPIES // len(moved))) if config.n_backgrounds else 0
+    n_all = len(moved) * n_copies
     score = follow(probe.score_clip, n_windows + n_all, f"scoring {n_windows} held-out clips{describe_copies(n_all)}")
-    scores, varied, segments = [], [], np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
+    scores: list[dict[str, float]] = []
+    varied: list[dict[str, float]] = []
+    segments = np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
     for clip in held_out.clips:
         for samples in read_windows(clip.path, config.features, config.clip.clip_frames):
+            if len(scores) in moved:
+                varied += [score(change_background(samples, rng)) for _ in range(n_copies)]
             scores.append(score(samples))
-            varied += [score(change_background(samples, rng)) for _ in range(n_copies)]
             if len(segments) < N_PARITY_SEGMENTS:
                 segments = np.concatenate([segments, probe.cut_clip(samples)[0]])[:N_PARITY_SEGMENTS]
     return scores, varied, segments

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from aegan_monitor.config.validation import Settings, validate
 from aegan_monitor.config.yaml import load_yaml
 from aegan_monitor.detection.features import FeatureParameters
-from aegan_monitor.detection.scores import FUSION, SCORE_IDS
+from aegan_monitor.detection.fusion import FUSIONS
+from aegan_monitor.detection.scores import SCORE_IDS, SPACE_VIEWS
 from aegan_monitor.detection.segments import ClipParameters
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 Norm = Literal["ln", "bn", "in"]
 Match = Literal["mu", "mu+sigma"]
 Preset = Literal["paper", "edge", "tiny"]
-Recipe = Literal["reference", "robust"]
+Recipe = Literal["reference", "robust", "in_place"]
 SetName = Literal["dev", "eval", "additional"]
 ScalingKind = Literal["extremes", "bands"]
 
@@ -76,7 +77,7 @@ class TrainConfig(Settings):
     score_by_labels: bool = Field(
         default=False, description="whether that score was chosen by labelled faults, as in the published tables; printed beside its name"
     )
-    fusion: list[str] = Field(default=[], description="scores that F_mean averages, each scaled by the effect of other backgrounds on it")
+    fusion: list[str] = Field(default=[], description="members of the fused score (F_tail or F_mean)")
     n_redraws: int = Field(
         default=0, ge=0, description="times that fresh networks may be drawn when a generator stays worse than the mean picture"
     )
@@ -92,7 +93,9 @@ class TrainConfig(Settings):
             raise ValueError(problems[0])
         if unknown := [name for name in self.fusion if name not in SCORE_IDS]:
             raise ValueError(f"fusion: {unknown[0]!r} is none of {', '.join(SCORE_IDS)}")
-        if self.score not in (names := [*SCORE_IDS, *([FUSION] if self.fusion else [])]):
+        if self.fused == "F_tail" and (whole := [name for name in self.fusion if SCORE_IDS[name].graph == "generator"]):
+            raise ValueError(f"fusion: F_tail joins scores of embeddings and of bands, not {whole[0]}; take it out, or set score: F_mean")
+        if self.score not in (names := [*SCORE_IDS, *(FUSIONS if self.fusion else [])]):
             raise ValueError(f"score: {self.score!r} is none of {', '.join(names)}")
         if self.n_critic > 1 and self.generator_norm == "bn":
             raise ValueError("n_critic over 1 goes with generator_norm ln or in; with bn its running statistics would not be the method's")
@@ -108,11 +111,21 @@ class TrainConfig(Settings):
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / self.n_epochs))
 
     @property
+    def fused(self) -> str:
+        """The name of the fused score."""
+        return self.score if self.score in FUSIONS else "F_mean"
+
+    @property
     def choice(self) -> str:
         """One sentence for bundle.json: why this score decides."""
-        if self.score == FUSION:
+        if self.score == "F_tail":
             return (
-                f"{FUSION}, the mean of {', '.join(self.fusion)}: each as log ratio to held-out normal sound, in units of "
+                f"F_tail of {', '.join(self.fusion)}: each as log ratio to normal sound, in units of its spread over recordings; "
+                "one member that is far out suffices; no fault of this machine was used"
+            )
+        if self.score == "F_mean":
+            return (
+                f"F_mean, the mean of {', '.join(self.fusion)}: each as log ratio to held-out normal sound, in units of "
                 f"{'the effect of other backgrounds' if self.n_backgrounds else 'its spread there'}; no fault of this machine was used"
             )
         if self.score_by_labels:
@@ -147,22 +160,24 @@ PRESETS: dict[Preset, dict[str, object]] = {
 
 
 # What each recipe changes of the method as published; docs/quality.md has the measurements.
+ROBUST: dict[str, object] = {
+    "arithmetic": "auto",
+    "band_scale": "linear",
+    "scaling": "bands",
+    "schedule": "cosine",
+    "match_weight": 0.1,
+    "max_reference_rows": 128,
+    "n_backgrounds": 4,
+    "epoch_batches": 50,
+    "n_epochs": 15,
+    "n_redraws": 5,
+    "score": "F_mean",
+    "fusion": ["D_near", "C_linear_euclidean"],
+}
 RECIPES: dict[Recipe, dict[str, object]] = {
     "reference": {},
-    "robust": {
-        "arithmetic": "auto",
-        "band_scale": "linear",
-        "scaling": "bands",
-        "schedule": "cosine",
-        "match_weight": 0.1,
-        "max_reference_rows": 128,
-        "n_backgrounds": 4,
-        "epoch_batches": 50,
-        "n_epochs": 20,
-        "n_redraws": 5,
-        "score": FUSION,
-        "fusion": ["D_near", "C_linear_euclidean"],
-    },
+    "robust": ROBUST,
+    "in_place": {**ROBUST, "score": "F_tail", "fusion": ["D_maha", "D_near", *SPACE_VIEWS]},
 }
 
 

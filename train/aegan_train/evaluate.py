@@ -58,7 +58,7 @@ def score_clips(
     session = TorchSession(training.generator, training.discriminator, device)
     try:
         with accessing(run):
-            reference = ReferenceSet.load(run / REFERENCE)
+            reference = ReferenceSet.load(run / REFERENCE, fields.spaces)
     except BundleError as error:
         raise DataError(f"{run}: is damaged: {error.__cause__}; finish it again with: aegan-train fit ... --resume") from error
     pipeline = Pipeline(fields, reference, session)

@@ -7,22 +7,16 @@ import numpy as np
 
 from aegan_monitor.detection.features import BandScale, FeatureParameters, make_filterbank
 from aegan_monitor.detection.reference import NormalClips
+from aegan_monitor.detection.views import N_SCALE_BANDS
 from aegan_monitor.types import DoubleArray, FloatArray
 
 BASELINE_SCALES: tuple[BandScale, ...] = ("linear", "mel")
-N_BASELINE_BANDS = 128
 
 
 def make_baseline_filterbank(features: FeatureParameters) -> FloatArray:
     """128 linear and 128 mel bands from 0 to half the rate, float32 `[256, n_fft / 2 + 1]`, independent of the network's bands."""
-    whole = replace(features, n_bands=N_BASELINE_BANDS, f_min_hz=0.0, f_max_hz=features.sample_rate_hz / 2)
+    whole = replace(features, n_bands=N_SCALE_BANDS, f_min_hz=0.0, f_max_hz=features.sample_rate_hz / 2)
     return np.concatenate([make_filterbank(replace(whole, band_scale=scale)) for scale in BASELINE_SCALES])
-
-
-def mean_bands(db: FloatArray) -> DoubleArray:
-    """Mean over time of baseline bands in dB `[256, n_frames]`, float64 `[2, 128]`."""
-    mean: DoubleArray = db.mean(axis=1, dtype=np.float64)
-    return mean.reshape(len(BASELINE_SCALES), N_BASELINE_BANDS)
 
 
 BASELINES: dict[str, tuple[Callable[[NormalClips, DoubleArray], float], int]] = {  # distance, and place of its scale

@@ -10,21 +10,28 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
-from aegan_monitor.detection.baselines import BASELINE_SCALES, N_BASELINE_BANDS
+from aegan_monitor.detection.fusion import FUSIONS, score_names
 from aegan_monitor.detection.network import GRAPHS
 from aegan_monitor.detection.record import BundleFields, BundleRecord, FileRecord
 from aegan_monitor.detection.reference import ReferenceSet
-from aegan_monitor.detection.scores import FUSION, SCORE_IDS
+from aegan_monitor.detection.scores import SCORE_IDS, SPACE_VIEWS
+from aegan_monitor.detection.views import N_GROUPS, N_SCALE_BANDS, SCALES, WINDOW_FRAMES
 from aegan_monitor.errors import BundleAccessError, BundleError
 from aegan_monitor.files import write_whole
 
-FORMAT = 2
+FORMAT = 3
+READABLE = (2, FORMAT)
 RECORD = "bundle.json"
 DIGEST_KEY = "record_sha256"
 LONGEST_PLACE = 100  # characters of a key in a message
 WEIGHTS = "weights.bin"
 REFERENCE = "reference.npz"
 GOLDEN = "golden.npz"
+VECTOR_SIZES = {  # of each view
+    **dict.fromkeys(("linear", "mel", "flux"), N_SCALE_BANDS),
+    **dict.fromkeys(("linear_spread", "mel_spread", "linear_peak"), 2 * N_SCALE_BANDS),
+    "moments": N_GROUPS * WINDOW_FRAMES,
+}
 PAYLOAD = (*(f"{graph}.onnx" for graph in GRAPHS), WEIGHTS, REFERENCE, GOLDEN)
 
 
@@ -78,7 +85,7 @@ def load_bundle(folder: Path) -> Bundle:
         record = _read_record(folder)
         for name in PAYLOAD:
             _check_file(folder / name, record.files.get(name))
-        reference = ReferenceSet.load(folder / REFERENCE)
+        reference = ReferenceSet.load(folder / REFERENCE, record.spaces)
     _check_shapes(folder, record, reference)
     return Bundle(folder, record, reference)
 
@@ -129,9 +136,9 @@ def _read_record(folder: Path) -> BundleRecord:
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: cannot be read: {error}; export the bundle again") from error
     found = raw.get("format") if isinstance(raw, dict) else None
-    if found != FORMAT:
+    if found not in READABLE:
         remedy = "update aegan-monitor" if isinstance(found, int) else "export the bundle again"
-        if isinstance(found, int) and found < FORMAT:  # it lacks statistics that training computes
+        if isinstance(found, int) and found < READABLE[0]:  # it lacks statistics that training computes
             remedy = f"it is of an older version; train again with aegan-train fit ... --out RUN, then aegan-export RUN --out {folder}"
         raise BundleError(f"{path}: format: expected {FORMAT}, found {found}; {remedy}")
     if raw.get(DIGEST_KEY) != digest_of(raw):
@@ -156,7 +163,13 @@ def _read_record(folder: Path) -> BundleRecord:
 def _find_score_problems(record: BundleRecord) -> list[str]:
     if unknown := [name for name in record.fusion if name not in SCORE_IDS]:
         return [f"fusion: {unknown[0]!r} is none of {', '.join(SCORE_IDS)}"]
-    names = [*SCORE_IDS, *([FUSION] if record.fusion else [])]
+    if unknown := [name for name in record.spaces if name not in SPACE_VIEWS]:
+        return [f"spaces: {unknown[0]!r} is none of {', '.join(SPACE_VIEWS)}"]
+    if record.fused not in FUSIONS:
+        return [f"fused: {record.fused!r} is none of {', '.join(FUSIONS)}"]
+    names = score_names(record)
+    if lacking := [name for name in record.fusion if name not in names]:
+        return [f"fusion: {lacking[0]} has no space"]
     if record.score not in names:
         return [f"score: {record.score!r} is none of {', '.join(names)}"]
     probabilities, quantiles = record.calibration.probabilities, record.calibration.quantiles
@@ -197,11 +210,17 @@ def _check_shapes(folder: Path, record: BundleRecord, reference: ReferenceSet) -
         "embedding_near": (n_embedding, n_embedding),
         "lof_distance": (n_clips,),
         "lof_density": (n_clips,),
-        "baseline_clips": (n_clips, len(BASELINE_SCALES), N_BASELINE_BANDS),
-        "baseline_std": (len(BASELINE_SCALES), N_BASELINE_BANDS),
-        "baseline_near": (len(BASELINE_SCALES), N_BASELINE_BANDS, N_BASELINE_BANDS),
+        "baseline_clips": (n_clips, SCALES, N_SCALE_BANDS),
+        "baseline_std": (SCALES, N_SCALE_BANDS),
+        "baseline_near": (SCALES, N_SCALE_BANDS, N_SCALE_BANDS),
     }
     for name, shape in expected.items():
         found = getattr(reference, name).shape
         if found != shape:
             raise BundleError(f"{folder / REFERENCE}: {name}: expected shape {shape}, found {found}; export the bundle again")
+    for name, space in reference.spaces.items():
+        n, n_rows, k = VECTOR_SIZES[SPACE_VIEWS[name]], len(space.rows), space.rows.shape[-1]
+        shapes = {"centre": (n,), "transform": (n, k), "rows": (n_rows, k), "density": (n_rows,), "residual": (n,)}
+        for part, shape in shapes.items():
+            if (found := getattr(space, part).shape) != shape or not n_rows:
+                raise BundleError(f"{folder / REFERENCE}: {name}.{part}: expected shape {shape}, found {found}; export the bundle again")

@@ -1,23 +1,30 @@
-"""The fused score, each member in units of its change with the background, and the graphs for a score."""
+"""The fused scores, and the graphs for a score.
+
+In both, a member counts as `(log score - centre) / scale`: 0 for normal sound. The logarithm bounds the influence of a member that grows
+without limit.
+
+Source: score normalisation as in T-norm (R. Auckenthaler et al., 2000).
+"""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from aegan_monitor.detection.network import GRAPHS, Graph
-from aegan_monitor.detection.record import BundleFields
-from aegan_monitor.detection.scores import FUSION, SCORE_IDS, ScoreId
+from aegan_monitor.detection.record import BundleFields, FusionTerm
+from aegan_monitor.detection.scores import SCORE_IDS, SPACE_VIEWS, ScoreId
 
 LEAST_SCORE = 1e-12
+TAIL_EXPONENT = 3
 
 
 def score_names(fields: BundleFields) -> list[str]:
     """All scores of the bundle."""
-    return [*SCORE_IDS, *([FUSION] if fields.fusion else [])]
+    return [*(name for name in SCORE_IDS if name not in SPACE_VIEWS), *fields.spaces, *([fields.fused] if fields.fusion else [])]
 
 
 def needed_ids(fields: BundleFields, names: Iterable[str]) -> list[ScoreId]:
     """The scores from which `names` are computed."""
-    wanted = [member for name in names for member in (fields.fusion if name == FUSION else [name])]
+    wanted = [member for name in names for member in (fields.fusion if name in FUSIONS else [name])]
     return [SCORE_IDS[name] for name in dict.fromkeys(wanted)]
 
 
@@ -27,15 +34,26 @@ def needed_graphs(fields: BundleFields, name: str) -> tuple[Graph, ...]:
     return tuple(graph for graph in GRAPHS if graph in wanted)
 
 
-def fuse(scores: Mapping[str, float], fields: BundleFields) -> float:
-    """Mean over the bundle's fusion of `(log score - centre) / scale`: 0 for normal sound, about 1 with another background.
+def mean(terms: Sequence[float]) -> float:
+    """Their mean. Units are the change of each member with the background, so the result is about 1 before another one."""
+    return sum(terms) / len(terms)
 
-    The logarithm bounds the influence of a member that grows without limit. The scale is the change of the member with the background.
 
-    Source: score normalisation as in T-norm (R. Auckenthaler et al., 2000), with normal clips before other backgrounds as cohort.
+def tail(terms: Sequence[float]) -> float:
+    """A power mean of what exceeds -1: one strong member suffices, and one that sees nothing costs little.
+
+    Units are standard deviations of normal sound. The exponent 3 lies between a mean (1), in which a blind member hides a fault, and the
+    largest (infinity), in which the noisiest member decides.
     """
-    terms = fields.fusion.items()
-    return sum((log_score(scores[name]) - term.centre) / term.scale for name, term in terms) / len(terms)
+    return float((sum(max(0.0, term + 1) ** TAIL_EXPONENT for term in terms) / len(terms)) ** (1 / TAIL_EXPONENT))
+
+
+FUSIONS: dict[str, Callable[[Sequence[float]], float]] = {"F_mean": mean, "F_tail": tail}
+
+
+def fuse(scores: Mapping[str, float], fusion: Mapping[str, FusionTerm], fused: str) -> float:
+    """The fused score `fused` (a key of FUSIONS) of the members in `fusion`."""
+    return FUSIONS[fused]([(log_score(scores[name]) - term.centre) / term.scale for name, term in fusion.items()])
 
 
 def log_score(score: float) -> float:

@@ -5,14 +5,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from aegan_monitor.detection.baselines import make_baseline_filterbank, mean_bands
+from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.features import LogMel, dbfs_from_power, limit_range
-from aegan_monitor.detection.fusion import fuse, needed_ids, score_names
+from aegan_monitor.detection.fusion import FUSIONS, fuse, needed_ids, score_names
 from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
-from aegan_monitor.detection.scores import FUSION, ClipEvidence, evaluate_scores
+from aegan_monitor.detection.scores import ClipEvidence, evaluate_scores
 from aegan_monitor.detection.segments import Segmenter, cut_segments
+from aegan_monitor.detection.views import summarise
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import ClipScore, DoubleArray, FloatArray, SegmentOutputs
 
@@ -107,9 +108,10 @@ class Pipeline:
         return ClipScore(end_sample, scores, level_dbfs)
 
     def _evaluate(self, outputs: SegmentOutputs, baseline_db: FloatArray) -> dict[str, float]:
-        bands = mean_bands(baseline_db) if len(baseline_db) else np.zeros(0)
+        bands = summarise(baseline_db) if len(baseline_db) else None
         found = evaluate_scores(ClipEvidence(outputs, bands), self._reference, self.fields.clip.n_segments, self._score_ids)
-        return {name: fuse(found, self.fields) if name == FUSION else found[name] for name in self._names}
+        fusion, fused = self.fields.fusion, self.fields.fused
+        return {name: fuse(found, fusion, fused) if name in FUSIONS else found[name] for name in self._names}
 
     def _forget_frames(self) -> None:
         """Drop frames that no further clip covers."""

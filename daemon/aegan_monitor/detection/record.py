@@ -49,7 +49,7 @@ class Normalisation(Record):
 
 
 class FusionTerm(Record):
-    """One member of the fusion: its mean logarithm over held-out normal clips, and its RMS distance from that with other backgrounds."""
+    """One member of the fusion: the mean logarithm of its scores of normal clips, and the unit of a distance from that."""
 
     centre: float
     scale: float = Field(gt=0)
@@ -93,7 +93,9 @@ class BundleFields(Record):
 
     Attributes:
         score: The score that decides.
-        fusion: Scores and terms of `F_mean`; empty without this score.
+        spaces: Scores that have a space in the reference set; bundles of format 2 have none.
+        fusion: Scores and terms of the fused score; empty without one.
+        fused: The name of the fused score, which says how it is made (`aegan_monitor.detection.fusion`).
         choice: Reason for this score, in one sentence.
         sensitivity: AUC of that score between altered and plain held-out clips, by alteration; empty if not measured.
     """
@@ -104,7 +106,9 @@ class BundleFields(Record):
     clip: ClipParameters
     network: NetworkRecord
     score: str
+    spaces: list[str] = []
     fusion: dict[str, FusionTerm]
+    fused: str = "F_mean"
     choice: str
     sensitivity: dict[str, float]
     precision: Literal["fp32", "fp16"]
@@ -122,6 +126,6 @@ class BundleFields(Record):
 class BundleRecord(BundleFields):
     """`bundle.json`; `record_sha256` is the digest of all its other keys (`digest_of`)."""
 
-    format: Literal[2]
+    format: Literal[2, 3]
     files: dict[str, FileRecord]
     record_sha256: str

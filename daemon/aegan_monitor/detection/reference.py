@@ -3,8 +3,8 @@
 scikit-learn fits these statistics at training time (`aegan_train.calibration.statistics`); the numbers here agree with it to 1e-12.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aegan_monitor.detection.arrays import load_arrays
+from aegan_monitor.detection.spaces import Space
 from aegan_monitor.errors import BundleError
 from aegan_monitor.types import DoubleArray, FloatArray
 
@@ -104,6 +105,7 @@ class ReferenceSet:
         baseline_clips: float64 `[n_rows, 2, 128]`, mean linear and mel bands of normal clips in dB (`aegan_monitor.detection.baselines`).
         baseline_std: float64 `[2, 128]`, standard deviation over the clips.
         baseline_near: float64 `[2, 128, 128]`, as `embedding_near`.
+        spaces: The space of each score that has one.
     """
 
     filterbank: FloatArray
@@ -118,22 +120,28 @@ class ReferenceSet:
     baseline_clips: DoubleArray
     baseline_std: DoubleArray
     baseline_near: DoubleArray
+    spaces: Mapping[str, Space] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write as `.npz`, nothing pickled."""
         with path.open("wb") as file:
-            np.savez(file, **{_name_in_file(field.name): getattr(self, field.name) for field in fields(self)})
+            spaces = {f"{name}.{part.name}": getattr(space, part.name) for name, space in self.spaces.items() for part in fields(Space)}
+            np.savez(file, **{in_file: getattr(self, name) for name, in_file in ARRAYS.items()}, **spaces)
 
     @staticmethod
-    def load(path: Path) -> "ReferenceSet":
-        """Read a `.npz`.
+    def load(path: Path, spaces: Iterable[str]) -> "ReferenceSet":
+        """Read a `.npz` that holds these `spaces`.
 
         Raises:
             BundleError: The file cannot be read, or an array is missing.
         """
         try:
-            names = {_name_in_file(field.name): field.name for field in fields(ReferenceSet)}
-            return ReferenceSet(**{names[name]: array for name, array in load_arrays(path, list(names)).items()})
+            parts = {name: {part.name: f"{name}.{part.name}" for part in fields(Space)} for name in spaces}
+            found = load_arrays(path, [*ARRAYS.values(), *(each for part in parts.values() for each in part.values())])
+            return ReferenceSet(
+                **{name: found[in_file] for name, in_file in ARRAYS.items()},
+                spaces={name: Space(**{part: found[in_file] for part, in_file in each.items()}) for name, each in parts.items()},
+            )
         except ValueError as error:
             raise BundleError(f"{error}; export the bundle again") from error
 
@@ -149,9 +157,8 @@ class ReferenceSet:
         return tuple(NormalClips(*each) for each in zip(rows, self.baseline_std, self.baseline_near, strict=True))
 
 
-def _name_in_file(field: str) -> str:
-    """Name of an array in the file: format 2 calls the baselines controls."""
-    return field.replace("baseline_", "control_")
+# The arrays, and their names in the file: the format calls the baselines controls.
+ARRAYS = {each.name: each.name.replace("baseline_", "control_") for each in fields(ReferenceSet) if each.name != "spaces"}
 
 
 def unit(vectors: DoubleArray) -> DoubleArray:

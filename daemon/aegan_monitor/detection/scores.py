@@ -8,6 +8,7 @@ import numpy as np
 from aegan_monitor.detection.baselines import BASELINES
 from aegan_monitor.detection.network import Graph
 from aegan_monitor.detection.reference import OWN_DISTANCES, PUBLISHED_DISTANCES, ReferenceSet
+from aegan_monitor.detection.views import VIEWS, BandSummary
 from aegan_monitor.errors import InferenceRunError
 from aegan_monitor.types import DoubleArray, SegmentOutputs
 
@@ -22,10 +23,10 @@ ERRORS = {"x_2": ("x_errors", 0), "x_1": ("x_errors", 1), "z_2": ("z_errors", 0)
 
 @dataclass(frozen=True, slots=True)
 class ClipEvidence:
-    """Input of the scores of one clip: the outputs of all its segments, and its mean baseline bands in dB, float64 `[2, 128]` or empty."""
+    """Input of the scores of one clip: the outputs of all its segments, and the summary of its bands (None if no score needs it)."""
 
     outputs: SegmentOutputs
-    bands: DoubleArray
+    bands: BandSummary | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class ScoreId:
     Attributes:
         name: As published, e.g. `D_maha` or `G_z_cos_min`; our own are `D_euclidean` and `D_near`, baselines `C_...`.
         graph: The graph for it; None for a baseline.
-        kind, pool: Key of DISTANCES (D), keys of ERRORS and POOLS (G), or key of BASELINES (C).
+        kind, pool: Key of DISTANCES (D), keys of ERRORS and POOLS (G), key of BASELINES or of VIEWS (C).
     """
 
     name: str
@@ -46,8 +47,12 @@ class ScoreId:
     def evaluate(self, evidence: ClipEvidence, reference: ReferenceSet, n_segments: int) -> float:
         """The score of a clip; larger is more abnormal. `sum` is the mean times `n_segments`, the segments in a clip of a stream."""
         if self.graph is None:
+            if evidence.bands is None:
+                raise ValueError(f"{self.name} needs bands")
+            if self.name in SPACE_VIEWS:
+                return reference.spaces[self.name].measure(VIEWS[self.kind](evidence.bands))
             distance, place = BASELINES[self.kind]
-            return distance(reference.bands[place], evidence.bands[place])
+            return distance(reference.bands[place], evidence.bands.mean[place])
         if self.graph == "embedding":
             return DISTANCES[self.kind](evidence.outputs.embedding.mean(axis=0, dtype=np.float64), reference)
         field, column = ERRORS[self.kind]
@@ -61,10 +66,21 @@ PUBLISHED_IDS: dict[str, ScoreId] = {
         *(ScoreId(f"G_{kind}_{pool}", "generator", kind, pool) for kind in ERRORS for pool in POOLS),
     ]
 }
-BASELINE_IDS: dict[str, ScoreId] = {f"C_{kind}": ScoreId(f"C_{kind}", None, kind) for kind in BASELINES}
+SPACE_VIEWS = {  # scores by a space of the reference set (`aegan_monitor.detection.spaces`), and the view of each
+    "C_linear_maha": "linear",
+    "C_mel_maha": "mel",
+    "C_linear_spread_density": "linear_spread",
+    "C_mel_spread_density": "mel_spread",
+    "C_linear_peak_density": "linear_peak",
+    "C_linear_peak_maha": "linear_peak",
+    "C_flux": "flux",
+    "C_moments": "moments",
+}
+BASELINE_IDS: dict[str, ScoreId] = {
+    name: ScoreId(name, None, kind) for name, kind in [*((f"C_{kind}", kind) for kind in BASELINES), *SPACE_VIEWS.items()]
+}
 OWN_IDS: dict[str, ScoreId] = {f"D_{kind}": ScoreId(f"D_{kind}", "embedding", kind) for kind in OWN_DISTANCES}
 SCORE_IDS: dict[str, ScoreId] = {**PUBLISHED_IDS, **OWN_IDS, **BASELINE_IDS}
-FUSION = "F_mean"  # of several of these, by the bundle (`aegan_monitor.detection.fusion`)
 
 
 def evaluate_scores(

@@ -1,17 +1,20 @@
 """The reference set, fitted by scikit-learn, and calibration on held-out normal clips."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 from sklearn.neighbors import LocalOutlierFactor
 
 from aegan_monitor.detection.fusion import log_score
 from aegan_monitor.detection.record import Calibration, FusionTerm, Normalisation
 from aegan_monitor.detection.reference import N_LOF_NEIGHBOURS, ReferenceSet
+from aegan_monitor.detection.views import BandSummary
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.calibration.coreset import group_clips, mean_of_groups
+from aegan_train.calibration.spaces import fit_spaces
 
 COVARIANCE = "ledoit-wolf"
 PROBABILITIES = [*(round(i / 100, 2) for i in range(100)), 0.995, 0.999, 1.0]
@@ -26,15 +29,19 @@ class ClipStatistics:
 
     Attributes:
         embeddings: float64 `[n_clips, n_embedding]`, mean embeddings.
-        bands: float64 `[n_clips, 2, 128]`, mean baseline bands in dB.
+        bands: The summary of each clip's bands.
         embedding_changes: float64 `[n_copies, n_embedding]`, copy minus original.
         band_changes: float64 `[n_copies, 2, 128]`, copy minus original.
     """
 
     embeddings: DoubleArray
-    bands: DoubleArray
+    bands: Sequence[BandSummary]
     embedding_changes: DoubleArray
     band_changes: DoubleArray
+
+    def select(self, places: NDArray[np.intp]) -> "ClipStatistics":
+        """The statistics of some clips, with all copies: they only say what a background does."""
+        return replace(self, embeddings=self.embeddings[places], bands=[self.bands[place] for place in places])
 
 
 def fit_reference(
@@ -48,7 +55,7 @@ def fit_reference(
     The covariance is shrunk towards a multiple of the identity (O. Ledoit, M. Wolf, 2004): that of fewer clips than
     dimensions is singular, although the reference code inverts it.
     """
-    embeddings, bands = clips.embeddings, clips.bands
+    embeddings, bands = clips.embeddings, np.stack([each.mean for each in clips.bands])
     covariance = LedoitWolf().fit(embeddings)
     embedding_std, baseline_std = np.maximum(embeddings.std(axis=0), LEAST_STD), np.maximum(bands.std(axis=0), LEAST_BASELINE_STD_DB)
     embedding_near = compensate(embedding_std, clips.embedding_changes)
@@ -71,6 +78,7 @@ def fit_reference(
         baseline_clips=mean_of_groups(bands, groups),
         baseline_std=baseline_std,
         baseline_near=baseline_near,
+        spaces=fit_spaces(clips.bands, max_rows),
     )
     return reference, float(covariance.shrinkage_)
 
@@ -113,15 +121,24 @@ def normalise(scores: Sequence[Mapping[str, float]]) -> dict[str, Normalisation]
     return {name: Normalisation(mean=float(v.mean()), std=max(LEAST_STD, float(v.std()))) for name, v in table.items()}
 
 
-def calibrate(normal: Sequence[Mapping[str, float]], varied: Sequence[Mapping[str, float]] = ()) -> Calibration:
+def calibrate(
+    normal: Sequence[Mapping[str, float]], varied: Sequence[Mapping[str, float]] = (), crossed: Sequence[float] = ()
+) -> Calibration:
     """Quantiles of every score over held-out normal clips and their copies with other backgrounds, and the defaults of the alarm.
 
     With copies the calibration includes the effect of other places, and the threshold lies at the upper end of these scores. Without
     copies a few dozen clips do not cover the range of normal sound, so the threshold lies well above their scores.
+
+    `F_tail` is for the place of the recordings. It is calibrated on held-out clips and on its values `crossed` of cross-fitted clips,
+    without copies; its threshold lies as far over the upper end of these scores as that lies over their median.
     """
     scores = [*normal, *varied]
     quantiles = {name: [float(q) for q in np.quantile([clip[name] for clip in scores], PROBABILITIES)] for name in scores[0]}
     advice = {"quantile": 0.95, "margin": 0.1} if varied else {}
+    if crossed:
+        in_place = [*crossed, *(clip["F_tail"] for clip in normal)]
+        quantiles["F_tail"] = [float(q) for q in np.quantile(in_place, PROBABILITIES)]
+        return Calibration(n_clips=len(in_place), probabilities=PROBABILITIES, quantiles=quantiles, quantile=0.95, margin=1.0)
     return Calibration(n_clips=len(normal), n_copies=len(varied), probabilities=PROBABILITIES, quantiles=quantiles, **advice)
 
 

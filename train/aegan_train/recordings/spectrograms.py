@@ -11,7 +11,8 @@ import numpy as np
 
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.segments import ClipParameters
-from aegan_monitor.types import DoubleArray, FloatArray
+from aegan_monitor.detection.views import BandSummary
+from aegan_monitor.types import FloatArray
 from aegan_train.progress import follow
 from aegan_train.recordings.folder import Clip, Skipped
 from aegan_train.recordings.survey import Picture, survey
@@ -27,7 +28,7 @@ class Spectrograms:
         frames: float32 `[n_frames, n_bands]`, a memory map that may also hold other recordings.
         first_frames: The first frame of each recording in `frames`.
         n_frames: The number of frames of each recording.
-        baseline_bands: float64 `[n_windows, 2, 128]` for each recording: the mean linear and mel bands of its windows.
+        bands: For each recording the summary of the linear and mel bands of each window.
         digests: SHA-256 of each recording's samples.
         clips: The file of each recording.
         levels_dbfs: RMS level of each recording.
@@ -37,7 +38,7 @@ class Spectrograms:
     frames: FloatArray
     first_frames: Sequence[int]
     n_frames: Sequence[int]
-    baseline_bands: Sequence[DoubleArray]
+    bands: Sequence[Sequence[BandSummary]]
     digests: Sequence[str]
     clips: Sequence[Clip]
     levels_dbfs: Sequence[float] = ()
@@ -51,7 +52,7 @@ class Spectrograms:
     @property
     def n_windows(self) -> int:
         """The number of windows of all recordings."""
-        return sum(map(len, self.baseline_bands))
+        return sum(map(len, self.bands))
 
     @property
     def sha256(self) -> str:
@@ -62,6 +63,11 @@ class Spectrograms:
         """A view `[n_bands, n_frames]` of each window (`find_windows`) of each recording."""
         return [db[:, window] for db in self.db for window in find_windows(db.shape[1], clip_frames)]
 
+    def thin(self, max_clips: int) -> "Spectrograms":
+        """At most `max_clips` recordings, evenly spread."""
+        n = len(self.clips)
+        return self if n <= max_clips else self.select([self.clips[place] for place in np.linspace(0, n - 1, max_clips).astype(int)])
+
     def select(self, clips: Sequence[Clip]) -> "Spectrograms":
         """The spectrograms of `clips` alone."""
         wanted = set(clips)
@@ -70,7 +76,7 @@ class Spectrograms:
             self,
             first_frames=[self.first_frames[place] for place in places],
             n_frames=[self.n_frames[place] for place in places],
-            baseline_bands=[self.baseline_bands[place] for place in places],
+            bands=[self.bands[place] for place in places],
             digests=[self.digests[place] for place in places],
             clips=[self.clips[place] for place in places],
             levels_dbfs=[self.levels_dbfs[place] for place in places],
@@ -113,7 +119,7 @@ def compute_spectrograms(clips: Sequence[Clip], features: FeatureParameters, cli
         frames,
         list(accumulate(n_frames[:-1], initial=0)),
         n_frames,
-        [seen.baseline_bands for _, seen in found],
+        [seen.bands for _, seen in found],
         [seen.sha256 for _, seen in found],
         [each for each, _ in found],
         [seen.level_dbfs for _, seen in found],

@@ -11,17 +11,17 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.recording import read_recording
-from aegan_monitor.detection.baselines import make_baseline_filterbank, mean_bands
+from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.features import FeatureParameters, LogMel, limit_range, make_filterbank
 from aegan_monitor.detection.segments import ClipParameters
+from aegan_monitor.detection.views import BandSummary, summarise
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.files import show_path
-from aegan_monitor.types import DoubleArray, FloatArray
+from aegan_monitor.types import FloatArray
 from aegan_train.recordings.windows import find_windows
 
 BYTES_PER_PROCESS = 40_000_000  # 20 min of recordings: a process needs as long to start as to read these
@@ -35,14 +35,14 @@ class Picture:
     Attributes:
         frames: Spectrogram in dB, float32 `[n_frames, n_bands]`.
         n_frames: The number of frames.
-        baseline_bands: Mean linear and mel bands of each window, float64 `[n_windows, 2, 128]`.
+        bands: The summary of the linear and mel bands of each window.
         level_dbfs: RMS of the samples.
         sha256: SHA-256 of the samples.
     """
 
     frames: FloatArray
     n_frames: int
-    baseline_bands: DoubleArray
+    bands: Sequence[BandSummary]
     level_dbfs: float
     sha256: str
 
@@ -67,7 +67,7 @@ def look_at(path: Path, features: FeatureParameters, clip: ClipParameters) -> Pi
         least_s, found_s = (clip.segment_frames - 1) * features.hop_s, len(samples) / features.sample_rate_hz
         return f"expected at least {least_s:.2f} s, found {found_s:.2f} s; record longer clips or remove it"
     db = limit_range(frames.db, features.top_db).T.copy()  # a copy, so that the baseline frames are freed
-    bands = np.stack([mean_bands(frames.baseline_db[:, window]) for window in find_windows(n_frames, clip.clip_frames)])
+    bands = [summarise(frames.baseline_db[:, window]) for window in find_windows(n_frames, clip.clip_frames)]
     return Picture(db, n_frames, bands, measure_level(samples).rms_dbfs, hashlib.sha256(samples.data).hexdigest())
 
 

@@ -1,0 +1,54 @@
+"""Spaces: normal vectors of one view after a linear map, and the distance of a clip from them.
+
+One mechanism serves all distances, because only the arrays differ. Mahalanobis distance: one row, the mean, after a whitening map. Local
+density: a row for each normal clip, each distance in units of how far that row's own neighbours are. Nearest windows: the same without it.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from aegan_monitor.types import DoubleArray, FloatArray
+
+N_NEAREST = 2
+POOL = 0.9  # quantile over the vectors of a clip: one tenth of the windows suffices
+
+
+@dataclass(frozen=True)
+class Space:
+    """Normal vectors of one view.
+
+    Attributes:
+        centre: float32 `[n]`, subtracted first.
+        transform: float32 `[n, k]`, the linear map.
+        rows: float32 `[n_rows, k]`, normal vectors after the map.
+        density: float32 `[n_rows]`, unit of the distance to each row.
+        residual: float32 `[n]`, weight of each dimension in the part that the map leaves out; all 0 to ignore that part.
+    """
+
+    centre: FloatArray
+    transform: FloatArray
+    rows: FloatArray
+    density: FloatArray
+    residual: FloatArray
+
+    @cached_property
+    def _squares(self) -> FloatArray:
+        found: FloatArray = np.einsum("ij,ij->i", self.rows, self.rows)
+        return found
+
+    def distances(self, vectors: DoubleArray) -> DoubleArray:
+        """Mean distance of each of `vectors` `[m, n]` to the N_NEAREST rows, `[m]`."""
+        centred = (vectors - self.centre).astype(np.float32)
+        points, outside = centred @ self.transform, centred * self.residual
+        squares = np.einsum("ij,ij->i", points, points)
+        left_out = np.maximum(0, np.einsum("ij,ij->i", outside, outside) - squares)[:, None]
+        lengths = np.sqrt(np.maximum(0, squares[:, None] + self._squares - 2 * points @ self.rows.T) + left_out) / self.density
+        n = min(N_NEAREST, len(self.rows))
+        found: DoubleArray = np.partition(lengths, n - 1, axis=1)[:, :n].mean(axis=1, dtype=np.float64)
+        return found
+
+    def measure(self, vectors: DoubleArray) -> float:
+        """The distance of a clip: a quantile over its vectors `[m, n]`."""
+        return float(np.quantile(self.distances(vectors), POOL))

@@ -1,0 +1,61 @@
+"""Cross-fitting over recordings: scores of normal clips by reference sets that do not hold their recording."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aegan_monitor.detection.fusion import log_score
+from aegan_monitor.detection.network import empty_outputs
+from aegan_monitor.detection.record import FusionTerm
+from aegan_monitor.detection.scores import SCORE_IDS, ClipEvidence, evaluate_scores
+from aegan_monitor.types import FloatArray, SegmentOutputs
+from aegan_train.calibration.statistics import LEAST_STD, ClipStatistics, fit_reference
+
+N_FOLDS = 8
+
+
+def cross_fit(
+    clips: ClipStatistics, groups: NDArray[np.intp], names: Sequence[str], filterbank: FloatArray, max_rows: int | None
+) -> list[dict[str, float]]:
+    """The scores `names` of each clip, by reference sets of the clips of other folds.
+
+    Args:
+        clips: The normal clips.
+        groups: The recording of each clip, `[n_clips]`, numbered from 0: a recording is never split. With one recording alone
+            nothing can be left out, and nothing is returned.
+        names: Scores of mean embeddings and of bands.
+        filterbank, max_rows: As in `fit_reference`.
+    """
+    score_ids = [SCORE_IDS[name] for name in names]
+    folds = np.random.default_rng(0).permutation(groups.max() + 1)[groups] % N_FOLDS
+    found: list[dict[str, float]] = []
+    for fold in np.unique(folds):
+        left_out = folds == fold
+        if left_out.all():
+            return []
+        rest = clips.select(np.flatnonzero(~left_out))
+        reference = fit_reference(rest, filterbank, np.zeros((1, 1), np.float32), max_rows)[0]
+        for place in np.flatnonzero(left_out).tolist():
+            outputs = SegmentOutputs(**{**empty_outputs(1), "embedding": clips.embeddings[place : place + 1].astype(np.float32)})
+            found.append(evaluate_scores(ClipEvidence(outputs, clips.bands[place]), reference, 1, score_ids))
+    return found
+
+
+def scale_tail(
+    names: Sequence[str], crossed: Sequence[Mapping[str, float]], held_out: Sequence[Mapping[str, float]]
+) -> dict[str, FusionTerm]:
+    """Centre and scale of each member of `F_tail`: mean and standard deviation of its logarithm over normal clips.
+
+    A score without a network takes the cross-fitted and the held-out clips together. The network has been trained on the cross-fitted
+    clips, and so lies nearer to them: the centre of its scores comes from the held-out clips alone.
+    """
+    terms = {}
+    for name in names:
+        inside, outside = (np.array([log_score(clip[name]) for clip in clips]) for clips in (crossed, held_out))
+        both = np.concatenate([inside, outside])
+        if SCORE_IDS[name].graph is None or not len(inside):
+            terms[name] = FusionTerm(centre=float(both.mean()), scale=max(LEAST_STD, float(both.std())))
+        else:
+            terms[name] = FusionTerm(centre=float(outside.mean()), scale=max(LEAST_STD, float(inside.std()), float(outside.std())))
+    return terms
