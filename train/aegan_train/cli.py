@@ -95,6 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
         "folder with the recorded rows and esc10; a row whose recordings are not in it is not run",
     )
     bench.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="rows of the table (default: all)")
+    bench.add_argument("--recipe", choices=get_args(Recipe), default="in_place", help="as in fit (default: in_place)")
     bench.add_argument("--seeds", type=parse_count, default=3, metavar="N", help="trainings of each row (default: 3)")
     bench.add_argument(
         "--out", type=Path, default=Path("build/quality"), metavar="OUT", help="folder for the results (default: build/quality)"
@@ -185,7 +186,9 @@ def run_bench(arguments: argparse.Namespace) -> int:
     from aegan_train.fit import choose_device  # noqa: PLC0415 - as above
 
     preset: Preset = "edge"
-    bench = Bench(arguments.data, arguments.out, choose_device(arguments.device), preset, load_config(preset, None, "robust"))
+    recipe: Recipe = arguments.recipe
+    config = load_config(preset, None, recipe)
+    bench = Bench(arguments.data, arguments.out, choose_device(arguments.device), preset, recipe, config)
     return command.run_bench(arguments.rows, arguments.seeds, bench)
 
 

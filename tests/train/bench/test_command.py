@@ -24,7 +24,7 @@ def test_rows_are_trained_once_and_reported(bench: Bench, capsys: pytest.Capture
     assert list(report["rows"]) == ["quadcopter_mixed"]
     assert list(report["not_run"]) == ["press_halls"]
     assert (bench.out / "quality.svg").is_file()
-    found = Measured.model_validate_json((bench.out / "runs" / "quadcopter_mixed.0.json").read_bytes())
+    found = Measured.model_validate_json((bench.out / "runs" / "quadcopter_mixed.in_place.0.json").read_bytes())
     assert [clip.fault for clip in found.clips] == ["none"] * 2 + [""] * 2
     assert found.n_clips == 8
     assert "epoch 1 of 1" in (bench.out / "runs" / "quadcopter_mixed.0.log").read_text()

@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ValidationError
 
+from aegan_monitor.detection.fusion import fuse
 from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.scores import SCORE_IDS
 from aegan_monitor.errors import DataError
 from aegan_train.bench.keys import make_key
 from aegan_train.bench.synthesis import Synthesised, write_row
@@ -58,7 +60,7 @@ def measure(unit: Unit, seed: int, bench: Bench) -> tuple[Measured, bool]:
         AeganError: As `fit` and `score_clips`.
         KeyboardInterrupt: Ctrl-C during the training, of which nothing is kept.
     """
-    path, key = bench.out / "runs" / f"{unit.name}.{seed}.json", make_key(unit, seed, bench)
+    path, key = bench.out / "runs" / f"{unit.name}.{bench.recipe}.{seed}.json", make_key(unit, seed, bench)
     if found := read_measured(path, key):
         return found, True
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,23 +100,30 @@ def read_measured(path: Path, key: str) -> Measured | None:
 
 
 def score(run: Path, data: Path, device: torch.device) -> list[ScoredClip]:
-    """The scores of all test clips of `data`.
+    """The scores of all test clips of `data`, and `F_tail` of its members without and with a network alone.
 
     Raises:
         DataError: A clip cannot be scored, or is not in the manifest.
     """
-    found = find_clips(data, load_fields(run).machine_type, "test")
+    fields = load_fields(run)
+    found = find_clips(data, fields.machine_type, "test")
     clips, scores, unreadable = score_clips(run, load_trained(run, device), found.clips, device)
     if skipped := [*found.skipped, *unreadable]:
         raise DataError(f"{skipped[0][0]}: {skipped[0][1]}")
     conditions = read_conditions(data)
+    terms = fields.fusion if fields.fused == "F_tail" else {}
+    members = {
+        "F_without_network": {name: term for name, term in terms.items() if SCORE_IDS[name].graph is None},
+        "F_network_alone": {name: term for name, term in terms.items() if SCORE_IDS[name].graph},
+    }
     scored = []
     for clip, values in zip(clips, scores, strict=True):
         name = clip.path.relative_to(data).as_posix()
         if name not in conditions:
             raise DataError(f"{data / MANIFEST}: expected a line for {name}, found none")
         condition, recording = conditions[name]
-        scored.append(ScoredClip(fault=condition if clip.is_anomaly else "", recording=recording, scores=values))
+        parts = {name: fuse(values, terms, "F_tail") for name, terms in members.items() if terms}
+        scored.append(ScoredClip(fault=condition if clip.is_anomaly else "", recording=recording, scores={**values, **parts}))
     return scored
 
 

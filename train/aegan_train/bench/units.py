@@ -8,7 +8,7 @@ import torch
 from aegan_train.bench import backgrounds
 from aegan_train.bench.rows import RECORDED, SYNTHESISED
 from aegan_train.bench.synthesis import Synthesised
-from aegan_train.config import Preset, TrainConfig
+from aegan_train.config import Preset, Recipe, TrainConfig
 from aegan_train.recordings.folder import MANIFEST
 
 
@@ -19,13 +19,14 @@ class Bench:
     Attributes:
         recordings: The folder that holds the recorded sets and esc10.
         out: The folder for the results.
-        preset: The name of `config`'s preset.
+        preset, recipe: What `config` was made of.
     """
 
     recordings: Path
     out: Path
     device: torch.device
     preset: Preset
+    recipe: Recipe
     config: TrainConfig
 
     @property
