@@ -62,5 +62,5 @@ def test_long_recordings_are_calibrated_as_the_daemon_hears_them(tmp_path: Path)
 def test_a_reference_set_has_as_many_rows_as_configured(tmp_path: Path) -> None:
     """With `max_reference_rows` a run keeps so many rows, however many windows were recorded."""
     found = calibrate(tmp_path, 1, CONFIG.model_copy(update={"max_reference_rows": 4}))
-    reference = ReferenceSet.load(tmp_path / REFERENCE)
+    reference = ReferenceSet.load(tmp_path / REFERENCE, found.fields.spaces)
     assert found.fields.reference.n_clips == len(reference.embedding_clips) == len(reference.baseline_clips) == 4
