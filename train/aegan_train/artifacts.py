@@ -40,6 +40,8 @@ RUN_RECORD = "run.json"
 SEGMENTS = "segments.npz"
 HELD_OUT = "held_out.jsonl"
 N_PARITY_SEGMENTS = 32
+MAX_FITTED, MAX_SCORED = 4096, 512  # recordings for the reference set and for the calibration, so that a day of sound takes minutes
+N_MOVED = 64  # held-out windows that get copies with other backgrounds
 LEAST_COPIES = 128  # of held-out clips with other backgrounds: the highest scores of fewer copies vary too much
 N_VARIED = 256  # windows that get copies with other backgrounds; with four copies each they outnumber the embedding's dimensions
 
@@ -69,6 +71,8 @@ def finish(
     """
     config = training.config
     clip_frames = config.clip.clip_frames
+    n_fitted, n_held_out = len(fitted.clips), len(held_out.clips)
+    fitted, held_out = fitted.thin(MAX_FITTED), held_out.thin(MAX_SCORED)
     round_weights(training)
     networks = training.generator, training.discriminator, device
     statistics = gather_statistics(training, TorchSession(*networks, ["embedding"]), fitted)
@@ -77,6 +81,9 @@ def finish(
     session = TorchSession(*networks)
     scores, varied, segments = score_held_out(training, reference, session, held_out)
     files = [clip.path.name for clip, bands in zip(held_out.clips, held_out.bands, strict=True) for _ in bands]
+    fusion, crossed = (
+        fit_tail(config, statistics, fitted, scores) if config.fused == "F_tail" else (scale_fusion(config.fusion, scores, varied), [])
+    )
     fields = BundleFields(
         machine_type=training.machine_type,
         features=config.features,
@@ -85,7 +92,7 @@ def finish(
         network=NetworkRecord(preset=training.preset, ndf=config.ndf, nz=config.nz, n_embedding=config.network.n_embedding),
         score=config.score,
         spaces=list(reference.spaces),
-        fusion=scale_members(config, statistics, fitted, scores, varied),
+        fusion=fusion,
         fused=config.fused,
         choice=config.choice,
         sensitivity={},
@@ -101,13 +108,13 @@ def finish(
             seed=training.seed,
             n_epochs=len(training.history),
             training_data_sha256=training.training_data_sha256,
-            n_training_clips=len(fitted.clips),
-            n_held_out_clips=len(held_out.clips),
+            n_training_clips=n_fitted,
+            n_held_out_clips=n_held_out,
         ),
     )
     if config.fusion:
         scores, varied = ([{**clip, fields.fused: fuse(clip, fields.fusion, fields.fused)} for clip in each] for each in (scores, varied))
-        fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibrate(scores, varied)})
+        fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibrate(scores, varied, crossed)})
     noticed = try_pseudo_faults(
         fields, reference, TorchSession(*networks, needed_graphs(fields, fields.score)), held_out.clips, held_out.n_windows, training.seed
     )
@@ -123,22 +130,17 @@ def finish(
     return Calibrated(fields, [each[fields.score] for each in scores], noticed)
 
 
-def scale_members(
-    config: TrainConfig,
-    statistics: ClipStatistics,
-    fitted: Spectrograms,
-    scores: Sequence[Mapping[str, float]],
-    varied: Sequence[Mapping[str, float]],
-) -> dict[str, FusionTerm]:
-    """Centre and scale of each member of the fused score; `scores` and `varied` are those of held-out windows and of their copies."""
-    if config.fused != "F_tail" or not config.fusion:
-        return scale_fusion(config.fusion, scores, varied)
+def fit_tail(
+    config: TrainConfig, statistics: ClipStatistics, fitted: Spectrograms, scores: Sequence[Mapping[str, float]]
+) -> tuple[dict[str, FusionTerm], list[float]]:
+    """The members of `F_tail`, and its value for each clip that was cross-fitted; `scores` are those of held-out windows."""
     n_held_out = max(2, round(config.held_out * len(fitted.clips)))
     group_of = {clip: place for place, group in enumerate(group_by_recording(fitted.clips, n_held_out)) for clip in group}
     groups = np.array([group_of[clip] for clip, windows in zip(fitted.clips, fitted.bands, strict=True) for _ in windows])
     print("measuring how normal recordings differ from each other", flush=True)
     crossed = cross_fit(statistics, groups, config.fusion, make_filterbank(config.features), config.max_reference_rows)
-    return scale_tail(config.fusion, crossed, scores)
+    terms = scale_tail(config.fusion, crossed, scores)
+    return terms, [fuse(clip, terms, "F_tail") for clip in crossed]
 
 
 def embed(session: TorchSession, scaled: FloatArray, clip: ClipParameters) -> DoubleArray:
@@ -184,14 +186,18 @@ def score_held_out(
     probe = Pipeline(unfinished, reference, session)
     rng = np.random.default_rng([training.seed, CALIBRATED])
     n_windows = held_out.n_windows
-    n_copies = max(config.n_backgrounds, -(-LEAST_COPIES // n_windows)) if config.n_backgrounds else 0
-    n_all = n_windows * n_copies
+    moved = set(np.linspace(0, n_windows - 1, min(n_windows, N_MOVED)).astype(int).tolist())
+    n_copies = max(config.n_backgrounds, -(-LEAST_COPIES // len(moved))) if config.n_backgrounds else 0
+    n_all = len(moved) * n_copies
     score = follow(probe.score_clip, n_windows + n_all, f"scoring {n_windows} held-out clips{describe_copies(n_all)}")
-    scores, varied, segments = [], [], np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
+    scores: list[dict[str, float]] = []
+    varied: list[dict[str, float]] = []
+    segments = np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
     for clip in held_out.clips:
         for samples in read_windows(clip.path, config.features, config.clip.clip_frames):
+            if len(scores) in moved:
+                varied += [score(change_background(samples, rng)) for _ in range(n_copies)]
             scores.append(score(samples))
-            varied += [score(change_background(samples, rng)) for _ in range(n_copies)]
             if len(segments) < N_PARITY_SEGMENTS:
                 segments = np.concatenate([segments, probe.cut_clip(samples)[0]])[:N_PARITY_SEGMENTS]
     return scores, varied, segments

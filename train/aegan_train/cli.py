@@ -15,6 +15,10 @@ from aegan_train.config import Preset, Recipe, load_config
 from aegan_train.recordings.folder import Naming
 
 NAMINGS = get_args(Naming)
+RECIPE_HELP = (
+    "robust (default): works before other backgrounds too; in_place: finds smaller faults, for a microphone that stays in the place of "
+    "the recordings; reference: the method as published"
+)
 PACKAGES = ("torch", "sklearn", "scipy", "threadpoolctl", "tqdm")  # of the extra `train`
 
 
@@ -47,7 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     fit.add_argument("--machine-type", required=True, metavar="NAME", help="folder name below dev_data")
     fit.add_argument("--preset", choices=get_args(Preset), required=True, help="size: paper (GPU), edge (small box), tiny")
-    fit.add_argument("--recipe", choices=get_args(Recipe), default="robust", help="robust (default), or reference: the method as published")
+    fit.add_argument("--recipe", choices=get_args(Recipe), default="robust", help=RECIPE_HELP)
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the run")
     fit.add_argument("--config", type=Path, metavar="FILE", help="YAML with what differs from the preset")
     fit.add_argument("--epochs", type=int, metavar="N", help="number of passes over the clips, in place of the preset's")

@@ -42,10 +42,10 @@ def try_pseudo_faults(
 ) -> dict[str, Noticed]:
     """The sensitivity to each pseudo-fault, on at most N_TRIED of the `n_windows` windows of held-out recordings.
 
-    For a run with background augmentation (`n_backgrounds`), each window for the AUC gets another random background, so that the AUC
+    For a score that is calibrated with other backgrounds, each window for the AUC gets another random background, so that the AUC
     measures the pseudo-fault and not the difference between recordings.
     """
-    features, has_backgrounds = fields.features, bool(fields.reference.n_backgrounds)
+    features, has_backgrounds = fields.features, bool(fields.calibration.n_copies)
     rng = np.random.default_rng([seed, TRIED])
     pipeline = Pipeline(fields, reference, session, [fields.score])
     threshold = make_threshold(fields, fields.score).on

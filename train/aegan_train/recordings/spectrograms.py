@@ -63,6 +63,11 @@ class Spectrograms:
         """A view `[n_bands, n_frames]` of each window (`find_windows`) of each recording."""
         return [db[:, window] for db in self.db for window in find_windows(db.shape[1], clip_frames)]
 
+    def thin(self, max_clips: int) -> "Spectrograms":
+        """At most `max_clips` recordings, evenly spread."""
+        n = len(self.clips)
+        return self if n <= max_clips else self.select([self.clips[place] for place in np.linspace(0, n - 1, max_clips).astype(int)])
+
     def select(self, clips: Sequence[Clip]) -> "Spectrograms":
         """The spectrograms of `clips` alone."""
         wanted = set(clips)
