@@ -17,7 +17,7 @@ from sklearn.neighbors import LocalOutlierFactor
 
 from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.demo.pump import Pump
-from aegan_monitor.detection.baselines import make_baseline_filterbank, mean_bands
+from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import REFERENCE, demo_bundle, load_bundle
 from aegan_monitor.detection.features import LogMel, limit_range
 from aegan_monitor.detection.fusion import log_score
@@ -26,6 +26,7 @@ from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import DENSITY_FLOOR, N_LOF_NEIGHBOURS, ReferenceSet
 from aegan_monitor.detection.scores import SCORE_IDS, ClipEvidence
 from aegan_monitor.detection.segments import cut_segments
+from aegan_monitor.detection.views import summarise
 from aegan_monitor.types import FloatArray, SegmentOutputs
 from aegan_train.calibration.coreset import group_clips, mean_of_groups
 from aegan_train.calibration.statistics import ClipStatistics, fit_reference
@@ -50,15 +51,16 @@ def embed(samples: Iterable[FloatArray], fields: BundleFields, reference: Refere
         frames = logmel.transform_clip(clip)
         segments = np.ascontiguousarray(cut_segments(fields.scaling.apply(limit_range(frames.db, fields.features.top_db)), fields.clip))
         embedding = session.infer(segments).embedding.mean(axis=0, keepdims=True)
-        found.append(ClipEvidence(SegmentOutputs(**{**empty_outputs(1), "embedding": embedding}), mean_bands(frames.baseline_db)))
+        found.append(ClipEvidence(SegmentOutputs(**{**empty_outputs(1), "embedding": embedding}), summarise(frames.baseline_db)))
     return found
 
 
 def fit(clips: list[ClipEvidence], filterbank: FloatArray) -> ReferenceSet:
     """A reference set of all clips, without copies before other backgrounds."""
     embeddings = np.stack([clip.outputs.embedding[0].astype(np.float64) for clip in clips])
-    bands = np.stack([clip.bands for clip in clips])
-    return fit_reference(ClipStatistics(embeddings, bands, embeddings[:0], bands[:0]), filterbank, np.zeros((1, 1), np.float32))[0]
+    bands = [clip.bands for clip in clips if clip.bands is not None]
+    statistics = ClipStatistics(embeddings, bands, embeddings[:0], np.zeros((0, 2, 128)))
+    return fit_reference(statistics, filterbank, np.zeros((1, 1), np.float32))[0]
 
 
 def keep(reference: ReferenceSet, max_rows: int, kind: str) -> ReferenceSet:
@@ -125,7 +127,7 @@ def print_recorded(run: Path, data: Path) -> None:
     fields, training = load_fields(run), load_trained(run, torch.device("cpu"))
     session, reference = (
         TorchSession(training.generator, training.discriminator, torch.device("cpu"), ["embedding"]),
-        ReferenceSet.load(run / REFERENCE),
+        ReferenceSet.load(run / REFERENCE, fields.spaces),
     )
     clips = find_clips(data, fields.machine_type, "test").clips
     normal, faulty = (
@@ -159,9 +161,8 @@ def print_cost() -> None:
             baseline_clips=row_bands,
             baseline_near=baseline_near,
         )
-        evidence = ClipEvidence(
-            SegmentOutputs(**{**empty_outputs(23), "embedding": rng.normal(size=(23, N_EMBEDDING)).astype(np.float32)}), bands[0]
-        )
+        outputs = SegmentOutputs(**{**empty_outputs(23), "embedding": rng.normal(size=(23, N_EMBEDDING)).astype(np.float32)})
+        evidence = ClipEvidence(outputs, summarise(rng.normal(-40, 10, (256, 304)).astype(np.float32)))
         rounds = []
         for _ in range(200):
             began_s = time.perf_counter()

@@ -35,7 +35,7 @@ def make_pictures(n_clips: int, config: TrainConfig) -> Spectrograms:
     logmel = LogMel(config.features, make_filterbank(config.features))
     frames = [logmel.transform_clip(Pump(seed).read(CLIP_S * config.features.sample_rate_hz)).db.T for seed in range(n_clips)]
     n = len(frames[0])
-    return Spectrograms(np.concatenate(frames), range(0, n * n_clips, n), [n] * n_clips, [np.zeros((1, 2, 128))] * n_clips, [], [])
+    return Spectrograms(np.concatenate(frames), range(0, n * n_clips, n), [n] * n_clips, [], [], [])
 
 
 def make_plain_epoch(config: TrainConfig, pictures: Spectrograms) -> Callable[[], object]:

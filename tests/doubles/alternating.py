@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from aegan_monitor.detection.baselines import make_baseline_filterbank, mean_bands
+from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.detection.features import LogMel
 from aegan_monitor.detection.fusion import needed_graphs
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.views import summarise
 from aegan_monitor.types import DoubleArray, FloatArray
 
 SCORE = "C_linear_euclidean"  # a control: no network has to be computed
@@ -72,5 +73,5 @@ class AlternatingSound:
     def _bands(self, loop: DoubleArray) -> DoubleArray:
         features = self._record.features
         logmel = LogMel(features, self._reference.filterbank, make_baseline_filterbank(features))
-        bands: DoubleArray = mean_bands(logmel.push(np.tile(loop, 5).astype(np.float32)).baseline_db)[0]
+        bands: DoubleArray = summarise(logmel.push(np.tile(loop, 5).astype(np.float32)).baseline_db).mean[0]
         return bands

@@ -2,15 +2,18 @@
 
 import io
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 
 from aegan_monitor.detection.features import FeatureParameters, make_filterbank
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
+from aegan_monitor.detection.scores import SPACE_VIEWS
 from aegan_monitor.detection.segments import ClipParameters, Scaling
+from aegan_monitor.detection.views import BandSummary, summarise
 from aegan_monitor.errors import CaptureError
-from aegan_monitor.types import Block, FloatArray, SegmentOutputs
+from aegan_monitor.types import Block, DoubleArray, FloatArray, SegmentOutputs
 from aegan_train.calibration.statistics import ClipStatistics, fit_reference
 
 N_EMBEDDING = 6
@@ -42,17 +45,34 @@ def make_fields(clip: ClipParameters | None = None) -> BundleFields:
     """The fields of a bundle's record that a pipeline reads."""
     return BundleFields.model_construct(
         fusion={},
+        spaces=list(SPACE_VIEWS),
         features=FeatureParameters(),
         scaling=Scaling((-30.0,), (50.0,)),
         clip=clip or ClipParameters(segment_hop_frames=16),
     )
 
 
+def make_db(n_clips: int, seed: int, n_frames: int = 128) -> list[FloatArray]:
+    """The linear and mel bands of clips of noise in dB, `[256, n_frames]`, each clip with levels of its own."""
+    rng = np.random.default_rng(seed)
+    return [rng.normal(rng.normal(-40, 10, (256, 1)), 5, (256, n_frames)).astype(np.float32) for _ in range(n_clips)]
+
+
+def make_bands(n_clips: int, seed: int, n_frames: int = 128) -> list[BandSummary]:
+    """The summaries of `make_db`."""
+    return [summarise(db) for db in make_db(n_clips, seed, n_frames)]
+
+
+def stack_means(bands: Sequence[BandSummary]) -> DoubleArray:
+    """The mean bands of clips, `[n_clips, 2, 128]`."""
+    return np.stack([each.mean for each in bands])
+
+
 def make_reference() -> ReferenceSet:
     """A reference set of random normal embeddings."""
     embeddings = np.random.default_rng(1).normal(size=(20, N_EMBEDDING))
-    controls = np.random.default_rng(2).normal(-40, 10, size=(20, 2, 128))
-    clips = ClipStatistics(embeddings, controls, embeddings[:5] / 3, controls[:5] / 9)
+    bands = make_bands(20, 2)
+    clips = ClipStatistics(embeddings, bands, embeddings[:5] / 3, stack_means(bands)[:5] / 9)
     return fit_reference(clips, make_filterbank(FeatureParameters()), np.zeros((128, 304), np.float32))[0]
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,10 @@ from aegan_export.bundle import export_bundle
 from aegan_export.cli import main
 from aegan_export.graph import make_modules, write_graphs
 from aegan_export.parity import ParityError, check_parity
-from aegan_monitor.detection.bundle import PAYLOAD, load_bundle
+from aegan_monitor.detection.bundle import FORMAT, PAYLOAD, REFERENCE, load_bundle
+from aegan_monitor.detection.reference import ReferenceSet
+from aegan_monitor.detection.scores import SPACE_VIEWS
+from aegan_monitor.detection.spaces import Space
 from aegan_train.checkpoint import load_checkpoint
 from aegan_train.config import Norm, TrainConfig
 from aegan_train.networks import Discriminator, Generator
@@ -28,6 +32,16 @@ def test_a_bundle_is_whole(bundle_folder: Path) -> None:
     """A bundle has all files, and its record agrees with them."""
     assert {path.name for path in bundle_folder.iterdir()} == {"bundle.json", *PAYLOAD}
     assert load_bundle(bundle_folder).record.provenance.n_epochs == 3
+
+
+def test_spaces_survive_the_way_into_the_bundle(bundle_folder: Path, run_folder: Path) -> None:
+    """A bundle has the spaces of its run, in format 3, number for number."""
+    bundle = load_bundle(bundle_folder)
+    assert (bundle.record.format, bundle.record.spaces) == (FORMAT, list(SPACE_VIEWS))
+    fitted = ReferenceSet.load(run_folder / REFERENCE, bundle.record.spaces)
+    for name, space in fitted.spaces.items():
+        for part in fields(Space):
+            np.testing.assert_array_equal(getattr(bundle.reference.spaces[name], part.name), getattr(space, part.name))
 
 
 @pytest.mark.parametrize("graph", ["encoder", "embedding", "generator"])

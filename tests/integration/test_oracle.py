@@ -1,4 +1,4 @@
-"""Streaming is offline: replay, evaluate and an independent oracle agree on all scores: the 19, our own and the controls.
+"""Streaming is offline: replay, evaluate and an independent oracle agree on all scores: the 19, our own and the baselines.
 
 The oracle uses librosa, strided slices, plain PyTorch and scikit-learn. Of ours it uses the trained weights alone:
 nothing of the pipeline, the features, the segments or the scores.
@@ -21,6 +21,7 @@ from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from plain_networks import decode, discriminate, encode
+from plain_spaces import score_plainly
 from synthetic import write_wav
 from tolerances import COSINE_OF_SPECTRA, SCORES
 
@@ -35,15 +36,15 @@ def log_mel(path: Path) -> np.ndarray:
     return np.asarray(librosa.power_to_db(mel, ref=1.0, amin=1e-10, top_db=None))
 
 
-def mean_bands(path: Path) -> list[np.ndarray]:
-    """Mean over time of 128 linear and 128 mel bands in dB: triangles of unit area, drawn from their corners."""
+def read_bands(path: Path) -> np.ndarray:
+    """128 linear and 128 mel bands in dB, `[256, n_frames]`: triangles of unit area, drawn from their corners."""
     sound, rate = soundfile.read(path, dtype="float32")
     power = np.abs(librosa.stft(y=sound, n_fft=2048, hop_length=512, pad_mode="constant")) ** 2
     corners, hz = np.linspace(0, rate / 2, 130), np.linspace(0, rate / 2, 1025)
     peaks = 2 / (corners[2:] - corners[:-2])
     linear = np.stack([np.interp(hz, corners[i : i + 3], [0, peaks[i], 0]) for i in range(128)])
     mel = librosa.filters.mel(sr=rate, n_fft=2048, n_mels=128)
-    return [np.asarray(librosa.power_to_db(bank @ power, ref=1.0, amin=1e-10, top_db=None)).mean(1) for bank in (linear, mel)]
+    return np.asarray(librosa.power_to_db(np.concatenate([linear, mel]) @ power, ref=1.0, amin=1e-10, top_db=None))
 
 
 class Oracle:
@@ -57,7 +58,7 @@ class Oracle:
         paths = [path for path in sorted((data / "dev_data" / "pump" / "train").glob("*.wav")) if path.name not in held_out]
         pictures = [log_mel(path) for path in paths]
         self.low, self.high = min(p.min() for p in pictures), max(p.max() for p in pictures)
-        self.bands = [np.stack([mean_bands(path)[scale] for path in paths]) for scale in (0, 1)]
+        self.bands = [read_bands(path) for path in paths]
         self.normal = np.stack([self.embed(self.segments(picture)).mean(0) for picture in pictures])
 
     def segments(self, picture: np.ndarray) -> torch.Tensor:
@@ -78,7 +79,10 @@ class Oracle:
             "D_lof": -lof.score_samples(mean)[0],
             "D_cos": 1 - cosine_similarity(mean, self.normal.mean(0, keepdims=True))[0, 0],
         }
-        spectra = zip(("C_linear", "C_mel"), self.bands, mean_bands(path), strict=True)
+        bands = read_bands(path)
+        found |= score_plainly(self.bands, bands)
+        normal_means, means = np.stack([each.mean(1) for each in self.bands]), bands.mean(1)
+        spectra = (("C_linear", normal_means[:, :128], means[:128]), ("C_mel", normal_means[:, 128:], means[128:]))
         for name, normal, vector in (("D", self.normal, mean[0]), *spectra):
             scaler = StandardScaler().fit(normal)
             near = NearestNeighbors(n_neighbors=2).fit(scaler.transform(normal)).kneighbors(scaler.transform(vector[None]))[0]

@@ -1,5 +1,6 @@
 """Calibration of a run."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import torch
 from aegan_monitor.detection.bundle import REFERENCE
 from aegan_monitor.detection.policy import make_threshold
 from aegan_monitor.detection.reference import ReferenceSet
+from aegan_monitor.detection.scores import SPACE_VIEWS
 from aegan_monitor.types import FloatArray
-from aegan_train.artifacts import Calibrated, finish
+from aegan_train.artifacts import HELD_OUT, Calibrated, finish
 from aegan_train.checkpoint import Training, make_updater
 from aegan_train.config import TrainConfig, load_config
 from aegan_train.dataset import find_scaling
@@ -35,12 +37,12 @@ def make_cycles() -> Iterator[FloatArray]:
     yield from (np.clip(each, -0.9, 0.9).astype(np.float32) for each in np.split(sound, N_FITTED + N_HELD_OUT))
 
 
-def calibrate(folder: Path, n_joined: int, config: TrainConfig = CONFIG) -> Calibrated:
+def calibrate(folder: Path, n_joined: int, config: TrainConfig = CONFIG, recording: str = "") -> Calibrated:
     """What untrained networks are calibrated to, on recordings of `n_joined` windows each."""
     windows = list(make_cycles())
     recordings = [np.concatenate(windows[place : place + n_joined]) for place in range(0, len(windows), n_joined)]
     paths = [write_wav(folder / f"{number}.wav", samples) for number, samples in enumerate(recordings)]
-    clips = [Clip(path, "train", "00", False, number) for number, path in enumerate(paths)]
+    clips = [Clip(path, "train", "00", False, number, recording=recording) for number, path in enumerate(paths)]
     found = compute_spectrograms(clips, CONFIG.features, CONFIG.clip, folder)
     fitted, held_out = found.select(clips[: N_FITTED // n_joined]), found.select(clips[N_FITTED // n_joined :])
     torch.manual_seed(0)
@@ -62,5 +64,29 @@ def test_long_recordings_are_calibrated_as_the_daemon_hears_them(tmp_path: Path)
 def test_a_reference_set_has_as_many_rows_as_configured(tmp_path: Path) -> None:
     """With `max_reference_rows` a run keeps so many rows, however many windows were recorded."""
     found = calibrate(tmp_path, 1, CONFIG.model_copy(update={"max_reference_rows": 4}))
-    reference = ReferenceSet.load(tmp_path / REFERENCE)
+    reference = ReferenceSet.load(tmp_path / REFERENCE, found.fields.spaces)
     assert found.fields.reference.n_clips == len(reference.embedding_clips) == len(reference.baseline_clips) == 4
+
+
+IN_PLACE = CONFIG.model_copy(update={"score": "F_tail", "fusion": ["D_maha", "C_linear_maha", "C_moments"]})
+
+
+def test_f_tail_is_calibrated_on_recordings_that_its_reference_set_does_not_hold(tmp_path: Path) -> None:
+    """F_tail has a term for each member; its threshold comes from every window, fitted or held out, and lies over all of them."""
+    found = calibrate(tmp_path, 1, IN_PLACE)
+    fields = found.fields
+    assert (fields.fused, list(fields.fusion), fields.spaces) == ("F_tail", IN_PLACE.fusion, list(SPACE_VIEWS))
+    assert (fields.calibration.n_clips, fields.calibration.n_copies) == (N_FITTED + N_HELD_OUT, 0)
+    highest = fields.calibration.quantiles["F_tail"][-1]
+    assert max(found.normal) <= highest < make_threshold(fields, "F_tail").on
+    lines = [json.loads(line)["scores"] for line in (tmp_path / HELD_OUT).read_text().splitlines()]
+    for scores, normal in zip(lines, found.normal, strict=True):
+        members = np.array([(np.log(scores[name]) - term.centre) / term.scale for name, term in fields.fusion.items()])
+        assert scores["F_tail"] == normal == pytest.approx(np.mean(np.maximum(0, members + 1) ** 3) ** (1 / 3))
+
+
+def test_one_recording_alone_is_calibrated_on_what_is_held_out(tmp_path: Path) -> None:
+    """Where nothing can be cross-fitted, terms and threshold come from the held-out windows."""
+    found = calibrate(tmp_path, 1, IN_PLACE, "flight 1")
+    assert found.fields.calibration.n_clips == N_HELD_OUT
+    assert np.isfinite(found.normal).all()

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from aegan_monitor.detection.scores import SPACE_VIEWS
+from aegan_monitor.errors import ConfigError
 from aegan_train.config import PRESETS, TrainConfig, load_config
 
 
@@ -31,3 +33,23 @@ def test_presets_are_the_documented_ones() -> None:
         for c in [load_config(name, None)]
     }
     assert found == {"paper": (32, 256, 512, 1, 512), "edge": (16, 256, 32, 16, 256), "tiny": (8, 64, 32, 16, 128)}
+
+
+def test_f_tail_refuses_what_cannot_be_cross_fitted() -> None:
+    """Scores of the generator are no members of F_tail, and may be of F_mean."""
+    members = ["D_maha", "G_z_2_sum"]
+    line = "fusion: F_tail joins scores of embeddings and of bands, not G_z_2_sum; take it out, or set score: F_mean"
+    with pytest.raises(ConfigError, match=line):
+        load_config("edge", None, score="F_tail", fusion=members)
+    assert load_config("edge", None, score="F_mean", fusion=members).fused == "F_mean"
+    with pytest.raises(ConfigError, match="score: 'F_tail' is none of D_maha, "):
+        load_config("edge", None, score="F_tail")
+
+
+def test_each_recipe_says_how_its_score_is_made() -> None:
+    """`robust` decides by F_mean, `in_place` by F_tail of embeddings and bands, and the sentence for the bundle names its members."""
+    robust, in_place = (load_config("edge", None, recipe) for recipe in ("robust", "in_place"))
+    assert (robust.score, in_place.score, in_place.fusion) == ("F_mean", "F_tail", ["D_maha", "D_near", *SPACE_VIEWS])
+    assert robust.choice.startswith("F_mean, the mean of D_near, C_linear_euclidean: each as log ratio to held-out normal sound, ")
+    assert in_place.choice.startswith("F_tail of D_maha, D_near, C_linear_maha, ")
+    assert "in units of its spread over recordings; one member that is far out suffices" in in_place.choice

@@ -14,6 +14,7 @@ from aegan_train.config import TrainConfig
 from aegan_train.dataset import SegmentSampler, find_scaling, group_by_recording, require_enough, split_held_out
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import Spectrograms
+from fakes import make_bands
 
 RNG = np.random.default_rng(0)
 
@@ -73,7 +74,7 @@ def test_too_few_clips_or_recordings_are_refused() -> None:
     """Too few clips, or one recording alone, are refused with a remedy."""
 
     def require(n: int, n_windows: int) -> None:
-        bands = [np.zeros((n_windows, 2, 128))] * n
+        bands = [make_bands(1, 0) * n_windows] * n
         frames = np.zeros((0, 128), np.float32)
         require_enough(Spectrograms(frames, [0] * n, [304 * n_windows] * n, bands, [], make_clips([""] * n)), TrainConfig())
 
@@ -122,7 +123,7 @@ SCALING = Scaling((1.0,), (1.0,))
 def make_sampler(clip: ClipParameters = CLIP, batch: int = 3, epoch_batches: int | None = None) -> SegmentSampler:
     """A sampler of two clips of 20 and 31 frames."""
     frames = np.concatenate([np.zeros((7, 5), np.float32), DB[0].T, DB[1].T])  # a clip that is not theirs comes first
-    pictures = Spectrograms(frames, [7, 27], [20, 31], [np.zeros((1, 2, 128))] * 2, [], [])
+    pictures = Spectrograms(frames, [7, 27], [20, 31], [], [], [])
     return SegmentSampler(pictures, SCALING, clip, batch, torch.device("cpu"), epoch_batches)
 
 

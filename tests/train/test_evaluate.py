@@ -49,7 +49,7 @@ def test_dcase2020_goes_from_fit_to_bundle(dcase2020: Path, tmp_path: Path, caps
         each = read_scores(scores / f"anomaly_score_fan_id_{section}.csv")
         kinds = [[value for name, value in each.items() if name.startswith(kind)] for kind in ("normal", "anomaly")]
         assert table[f"id {section}"][0] == f"{count_auc(*kinds):.4f}"
-    assert sum(re.match(r"[CDG]_", line) is not None for line in lines) == 27
+    assert sum(re.match(r"[CDG]_", line) is not None for line in lines) == 35
     export_bundle(run, tmp_path / "bundle")
     assert load_bundle(tmp_path / "bundle").record.score == "D_maha"
 
@@ -118,7 +118,7 @@ def test_evaluate_prints_all_scores_and_writes_lines(run_folder: Path, dataset: 
     done = aegan_train("evaluate", run_folder, "--data", dataset, "--jsonl", tmp_path / "s.jsonl")
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if re.match(r"[CDG]_", line)]
-    assert len(rows) == 27
+    assert len(rows) == 35
     assert re.match(r"label-free \(.*\): D_maha AUC [01]\.\d+ pAUC [01]\.\d+$", done.stdout.splitlines()[1])
     assert all(0 <= float(row[1]) <= 1 and 0 <= float(row[2]) <= 1 for row in rows)
     assert done.stdout.splitlines()[-1].startswith("oracle (best by these labels, ")

@@ -156,7 +156,7 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
         [json.loads(line)["scores"] for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()] for name in ("evaluate", "replay")
     )
     for one, other in zip(evaluated, replayed, strict=True):
-        assert len(one) == 28
+        assert len(one) == 36
         assert other == pytest.approx(one, rel=1e-4, abs=1e-4)  # F_mean passes through 0
         members = [(np.log(one[name]) - term.centre) / term.scale for name, term in record.fusion.items()]
         assert one["F_mean"] == pytest.approx(np.mean(members))

@@ -14,12 +14,13 @@ from aegan_train.evaluate import load_fields
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import Spectrograms
 from aegan_train.summary import print_recordings, print_verdict
+from fakes import make_bands
 
 
 def make_recordings(n: int, seconds: float, level_dbfs: float) -> Spectrograms:
     """`n` recordings of a length and level, without frames."""
     clips = [Clip(Path(f"{number}.wav"), "train", "00", False, number) for number in range(n)]
-    bands = [np.zeros((max(1, round(seconds / 9.73)), 2, 128))] * n
+    bands = [make_bands(1, 0) * max(1, round(seconds / 9.73))] * n
     n_frames = [round(seconds / 0.032)] * n
     return Spectrograms(np.zeros((0, 128), np.float32), [0] * n, n_frames, bands, [""] * n, clips, [level_dbfs] * n)
 

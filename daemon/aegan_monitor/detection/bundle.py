@@ -161,12 +161,15 @@ def _read_record(folder: Path) -> BundleRecord:
 
 
 def _find_score_problems(record: BundleRecord) -> list[str]:
-    if unknown := [name for name in record.fusion if name not in SCORE_IDS]:
-        return [f"fusion: {unknown[0]!r} is none of {', '.join(SCORE_IDS)}"]
-    if unknown := [name for name in record.spaces if name not in SPACE_VIEWS]:
-        return [f"spaces: {unknown[0]!r} is none of {', '.join(SPACE_VIEWS)}"]
-    if record.fused not in FUSIONS:
-        return [f"fused: {record.fused!r} is none of {', '.join(FUSIONS)}"]
+    for key, named, known in (
+        ("fusion", record.fusion, SCORE_IDS),
+        ("spaces", record.spaces, SPACE_VIEWS),
+        ("fused", [record.fused], FUSIONS),
+    ):
+        if unknown := [name for name in named if name not in known]:
+            return [f"{key}: {unknown[0]!r} is none of {', '.join(known)}"]
+    if record.spaces and record.clip.segment_frames < WINDOW_FRAMES:
+        return [f"clip.segment_frames: expected at least {WINDOW_FRAMES} for spaces, found {record.clip.segment_frames}"]
     names = score_names(record)
     if lacking := [name for name in record.fusion if name not in names]:
         return [f"fusion: {lacking[0]} has no space"]
@@ -219,8 +222,8 @@ def _check_shapes(folder: Path, record: BundleRecord, reference: ReferenceSet) -
         if found != shape:
             raise BundleError(f"{folder / REFERENCE}: {name}: expected shape {shape}, found {found}; export the bundle again")
     for name, space in reference.spaces.items():
-        n, n_rows, k = VECTOR_SIZES[SPACE_VIEWS[name]], len(space.rows), space.rows.shape[-1]
-        shapes = {"centre": (n,), "transform": (n, k), "rows": (n_rows, k), "density": (n_rows,), "residual": (n,)}
+        n, n_rows, k = VECTOR_SIZES[SPACE_VIEWS[name]], max(1, space.density.size), space.transform.shape[-1:]
+        shapes = {"centre": (n,), "transform": (n, *k), "rows": (n_rows, *k), "density": (n_rows,), "residual": (n,)}
         for part, shape in shapes.items():
-            if (found := getattr(space, part).shape) != shape or not n_rows:
+            if (found := getattr(space, part).shape) != shape:
                 raise BundleError(f"{folder / REFERENCE}: {name}.{part}: expected shape {shape}, found {found}; export the bundle again")

@@ -45,7 +45,8 @@ def tail(terms: Sequence[float]) -> float:
     Units are standard deviations of normal sound. The exponent 3 lies between a mean (1), in which a blind member hides a fault, and the
     largest (infinity), in which the noisiest member decides.
     """
-    return float((sum(max(0.0, term + 1) ** TAIL_EXPONENT for term in terms) / len(terms)) ** (1 / TAIL_EXPONENT))
+    powers = [max(0.0, term + 1) ** TAIL_EXPONENT for term in terms]
+    return float(mean(powers) ** (1 / TAIL_EXPONENT))
 
 
 FUSIONS: dict[str, Callable[[Sequence[float]], float]] = {"F_mean": mean, "F_tail": tail}

@@ -51,8 +51,8 @@ class Normalisation(Record):
 class FusionTerm(Record):
     """One member of the fusion: the mean logarithm of its scores of normal clips, and the unit of a distance from that."""
 
-    centre: float
-    scale: float = Field(gt=0)
+    centre: float = Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)
+    scale: float = Field(gt=1 / LARGEST_SCORE)
 
 
 class ReferenceRecord(Record):

@@ -62,9 +62,9 @@ def change(copy: Path, edit: Callable[[dict[str, object]], object]) -> None:
 @pytest.mark.parametrize(
     ("edit", "line"),
     [
-        (lambda r: r.update(format=3), "format: expected 2, found 3; update aegan-monitor"),
-        (lambda r: r.update(format=1), "format: expected 2, found 1; it is of an older version; train again with aegan-train fit"),
-        (lambda r: r.pop("format"), "format: expected 2, found None; export the bundle again"),
+        (lambda r: r.update(format=4), "format: expected 3, found 4; update aegan-monitor"),
+        (lambda r: r.update(format=1), "format: expected 3, found 1; it is of an older version; train again with aegan-train fit"),
+        (lambda r: r.pop("format"), "format: expected 3, found None; export the bundle again"),
         (lambda r: r.update(fusion={"C_liner": {"centre": 0, "scale": 1}}), "fusion: 'C_liner' is none of D_maha, "),
         (lambda r: r.update(fusion={"D_near": {"centre": 0, "scale": 0}}), "fusion.D_near.scale: "),
         (lambda r: r.update(fusion={"D_near": {"centre": 0, "scale": 1}}), "calibration or normalisation lacks F_mean"),
@@ -116,10 +116,10 @@ def test_a_cut_archive_is_one_line(tmp_path: Path, bundle_folder: Path) -> None:
     for n_bytes in (0, 1, 100, len(content) // 2, len(content) - 1):
         (tmp_path / "cut.npz").write_bytes(content[:n_bytes])
         with pytest.raises(BundleError, match=r"cut\.npz: cannot be read as arrays \(.*\); export the bundle again$"):
-            ReferenceSet.load(tmp_path / "cut.npz")
+            ReferenceSet.load(tmp_path / "cut.npz", [])
     (tmp_path / "text.npz").write_text("no arrays")
     with pytest.raises(BundleError, match=r"text\.npz: cannot be read as arrays"):
-        ReferenceSet.load(tmp_path / "text.npz")
+        ReferenceSet.load(tmp_path / "text.npz", [])
 
 
 @pytest.mark.parametrize("dtype", ["int8", "complex128", "<U3", "datetime64[s]", "bool"])
@@ -130,7 +130,7 @@ def test_arrays_of_anything_but_numbers_with_a_point_are_refused(tmp_path: Path,
     np.savez(tmp_path / "odd.npz", **{**held, "embedding_std": np.zeros(held["embedding_std"].shape, dtype)})
     line = rf"odd\.npz: embedding_std: expected floating-point numbers, found {re.escape(str(np.dtype(dtype)))}; export the bundle again$"
     with pytest.raises(BundleError, match=line):
-        ReferenceSet.load(tmp_path / "odd.npz")
+        ReferenceSet.load(tmp_path / "odd.npz", [])
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_flipped_bit_in_the_archive_is_one_line(tmp_path: Path, bundle_folder:
     content[content.rindex(b"PK\1\2embedding_mean"[:4]) + 2 + place] = byte
     (tmp_path / "flipped.npz").write_bytes(content)
     with pytest.raises(BundleError, match=rf"flipped\.npz: cannot be read as arrays \({reason}.*\); export the bundle again$"):
-        ReferenceSet.load(tmp_path / "flipped.npz")
+        ReferenceSet.load(tmp_path / "flipped.npz", [])
 
 
 def test_what_is_no_bundle_is_reported(tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
-from aegan_monitor.detection.fusion import fuse, needed_graphs, needed_ids, score_names
+from aegan_monitor.detection.fusion import FUSIONS, fuse, mean, needed_graphs, needed_ids, score_names, tail
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.record import BundleFields, FusionTerm
+from aegan_monitor.detection.record import LARGEST_SCORE, BundleFields, FusionTerm
 from aegan_train.calibration.statistics import scale_fusion
 
 MEMBERS = ["D_near", "C_linear_euclidean"]
@@ -21,9 +23,9 @@ PLAIN = BundleFields.model_construct(fusion={})
 
 def test_the_fusion_is_the_mean_distance_from_normal() -> None:
     """The fusion is the mean of log scores in units of their scale, so normal sound gives 0."""
-    assert fuse({"D_near": math.exp(1), "C_linear_euclidean": math.exp(3)}, FUSED) == pytest.approx(0)
-    assert fuse({"D_near": math.exp(5), "C_linear_euclidean": math.exp(2.5), "D_cos": 99}, FUSED) == pytest.approx((2 - 1) / 2)
-    assert math.isfinite(fuse({"D_near": 0, "C_linear_euclidean": 1}, FUSED))
+    assert fuse({"D_near": math.exp(1), "C_linear_euclidean": math.exp(3)}, TERMS, "F_mean") == pytest.approx(0)
+    assert fuse({"D_near": math.exp(5), "C_linear_euclidean": math.exp(2.5), "D_cos": 99}, TERMS, "F_mean") == pytest.approx((2 - 1) / 2)
+    assert math.isfinite(fuse({"D_near": 0, "C_linear_euclidean": 1}, TERMS, "F_mean"))
 
 
 def test_the_scale_is_what_backgrounds_do() -> None:
@@ -48,6 +50,50 @@ def test_a_score_needs_its_graphs_only() -> None:
     assert [score.name for score in needed_ids(FUSED, ["F_mean", "D_near"])] == MEMBERS
     assert "F_mean" in score_names(FUSED)
     assert "F_mean" not in score_names(PLAIN)
+
+
+def test_one_strong_member_decides() -> None:
+    """A fault that one of ten members sees at 10 standard deviations is far over normal sound; the mean hides it at 1."""
+    seen_by_one = [10.0, *[0.0] * 9]
+    assert tail([0.0] * 10) == pytest.approx(1)
+    assert tail(seen_by_one) > 5
+    assert mean(seen_by_one) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("blind", [-3.0, -1.0, 0.0, 1.0])
+def test_blind_members_cost_little(blind: float) -> None:
+    """Nine members that see nothing leave a strong one at least 46 % of its height, whatever they say of normal sound."""
+    assert tail([10.0, *[blind] * 9]) > 0.46 * tail([10.0])
+
+
+def test_the_tail_is_0_for_what_is_more_normal_than_normal() -> None:
+    """Members far under normal sound neither lower the score nor make it negative."""
+    assert tail([-50.0, -1.0]) == 0
+    assert tail([-50.0, 5.0]) == tail([-1.0, 5.0])
+
+
+TERMS_OF_ANY = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12)
+
+
+@given(terms=TERMS_OF_ANY, place=st.integers(0, 11), more=st.floats(0, 1e6))
+def test_the_tail_is_a_mean_of_members(terms: list[float], place: int, more: float) -> None:
+    """It lies between the lowest and the highest member, does not depend on their order, and never falls when a member rises."""
+    found = tail(terms)
+    lifted = [max(0.0, term + 1) for term in terms]
+    assert min(lifted) * (1 - 1e-9) <= found <= max(lifted) * (1 + 1e-9)
+    assert tail(sorted(terms)) == pytest.approx(found)
+    place %= len(terms)
+    assert tail([*terms[:place], terms[place] + more, *terms[place + 1 :]]) >= found * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("fused", FUSIONS)
+@pytest.mark.parametrize("score", [0.0, 5e-324, 1e-12, LARGEST_SCORE, 1.7e308])
+@pytest.mark.parametrize("scale", [2 / LARGEST_SCORE, 1.0, 1e300])
+@pytest.mark.parametrize("centre", [-LARGEST_SCORE, LARGEST_SCORE])
+def test_a_fused_score_is_a_number(fused: str, score: float, scale: float, centre: float) -> None:
+    """Extreme scores and extreme terms give a finite score."""
+    terms = {name: FusionTerm(centre=centre, scale=scale) for name in MEMBERS}
+    assert math.isfinite(fuse(dict.fromkeys(MEMBERS, score), terms, fused))
 
 
 @pytest.mark.parametrize("names", [["C_linear_euclidean"], ["F_mean"], ["F_mean", "G_x_2_min", "C_mel_cosine"]])

@@ -12,9 +12,10 @@ from aegan_monitor.detection.fusion import score_names
 from aegan_monitor.detection.golden import TOLERANCES, check_golden, compute_stages, require_golden, write_golden
 from aegan_monitor.detection.network import OrtSession, Session
 from aegan_monitor.detection.record import FusionTerm, Normalisation
-from aegan_monitor.detection.scores import FUSION
 from aegan_monitor.errors import BundleError
 from aegan_monitor.types import FloatArray, SegmentOutputs
+
+FUSION = "F_mean"
 
 
 class SpoiledSession:

@@ -9,22 +9,27 @@ from sklearn.metrics.pairwise import cosine_distances
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from aegan_monitor.detection.scores import PUBLISHED_IDS, SCORE_IDS, ClipEvidence, evaluate_scores
+from aegan_monitor.detection.scores import PUBLISHED_IDS, SCORE_IDS, SPACE_VIEWS, ClipEvidence, evaluate_scores
+from aegan_monitor.detection.views import summarise
 from aegan_monitor.errors import InferenceRunError
 from aegan_monitor.types import SegmentOutputs
 from aegan_train.calibration.statistics import BACKGROUND_WEIGHT, ClipStatistics, compensate, fit_reference
 from aegan_train.torch_session import latent_errors, picture_errors
-from tolerances import STATISTICS
+from fakes import make_db, stack_means
+from plain_spaces import score_plainly
+from tolerances import FLOAT32_DISTANCES, STATISTICS
 
 RNG = np.random.default_rng(3)
 N_EMBEDDING = 24
 EMPTY = np.zeros((1, 1), np.float32)
 NORMAL = RNG.normal(size=(40, N_EMBEDDING)) * np.linspace(0.1, 2, N_EMBEDDING) + 1
-CONTROL_CLIPS = RNG.normal(-40, 10, size=(40, 2, 128))
-BANDS = RNG.normal(-40, 10, size=(2, 128))
+CLIP_DB, (DB,) = make_db(40, 4), make_db(1, 5)
+CLIP_BANDS, BANDS = [summarise(db) for db in CLIP_DB], summarise(DB)
+CONTROL_CLIPS = stack_means(CLIP_BANDS)
 EMBEDDING_CHANGES = RNG.normal(size=(90, N_EMBEDDING)) * np.linspace(3, 0, N_EMBEDDING)
 BAND_CHANGES = RNG.normal(0, 5, size=(90, 2, 128))
-REFERENCE, SHRINKAGE = fit_reference(ClipStatistics(NORMAL, CONTROL_CLIPS, EMBEDDING_CHANGES, BAND_CHANGES), EMPTY, EMPTY)
+REFERENCE, SHRINKAGE = fit_reference(ClipStatistics(NORMAL, CLIP_BANDS, EMBEDDING_CHANGES, BAND_CHANGES), EMPTY, EMPTY)
+SPACE_SCORES = score_plainly(CLIP_DB, DB)
 SEGMENTS = 7
 DEFINED_SEGMENTS = 12
 
@@ -71,11 +76,12 @@ def oracle(outputs: SegmentOutputs, raw: dict[str, torch.Tensor]) -> dict[str, f
         "D_cos": float(cosine_distances(mean, NORMAL.mean(0, keepdims=True))[0, 0]),
         "D_euclidean": euclidean_oracle(NORMAL, mean[0]),
         "D_near": near_oracle(NORMAL, EMBEDDING_CHANGES, mean[0]),
+        **SPACE_SCORES,
     }
     for place, scale in enumerate(("linear", "mel")):
-        found[f"C_{scale}_euclidean"] = euclidean_oracle(CONTROL_CLIPS[:, place], BANDS[place])
-        found[f"C_{scale}_near"] = near_oracle(CONTROL_CLIPS[:, place], BAND_CHANGES[:, place], BANDS[place])
-        found[f"C_{scale}_cosine"] = float(np.sort(cosine_distances(BANDS[place : place + 1], CONTROL_CLIPS[:, place])[0])[:2].mean())
+        found[f"C_{scale}_euclidean"] = euclidean_oracle(CONTROL_CLIPS[:, place], BANDS.mean[place])
+        found[f"C_{scale}_near"] = near_oracle(CONTROL_CLIPS[:, place], BAND_CHANGES[:, place], BANDS.mean[place])
+        found[f"C_{scale}_cosine"] = float(np.sort(cosine_distances(BANDS.mean[place : place + 1], CONTROL_CLIPS[:, place])[0])[:2].mean())
     dx, dz = (raw["x"] - raw["recon"]).double().flatten(1), (raw["z"] - raw["zz"]).double()
     errors = {
         "x_2": (dx**2).sum(1),
@@ -94,12 +100,12 @@ def oracle(outputs: SegmentOutputs, raw: dict[str, torch.Tensor]) -> dict[str, f
 
 
 def test_there_are_19_scores() -> None:
-    """There are four discriminator and fifteen generator scores by the published names, two of our own and six baselines."""
+    """There are four discriminator and fifteen generator scores by the published names, two of our own, and fourteen baselines."""
     generator = {f"G_{kind}_{pool}" for kind in ("x_2", "x_1", "z_2", "z_1", "z_cos") for pool in ("sum", "min", "max")}
     assert set(PUBLISHED_IDS) == {"D_maha", "D_knn", "D_lof", "D_cos"} | generator
     assert len(PUBLISHED_IDS) == 19
     controls = {f"C_{scale}_{kind}" for scale in ("linear", "mel") for kind in ("euclidean", "cosine", "near")}
-    assert set(SCORE_IDS) - set(PUBLISHED_IDS) == controls | {"D_euclidean", "D_near"}
+    assert set(SCORE_IDS) - set(PUBLISHED_IDS) == controls | {"D_euclidean", "D_near", *SPACE_VIEWS}
 
 
 @pytest.mark.parametrize("name", sorted(SCORE_IDS))
@@ -109,20 +115,21 @@ def test_a_score_is_what_others_compute(name: str) -> None:
         outputs, raw = make_outputs(seed)
         found = evaluate_scores(ClipEvidence(outputs, BANDS), REFERENCE, DEFINED_SEGMENTS)[name]
         tolerance = 2e-6 if name.startswith("G") else STATISTICS  # errors are summed in float32 by the network
+        tolerance = FLOAT32_DISTANCES if name in SPACE_VIEWS else tolerance
         assert found == pytest.approx(oracle(outputs, raw)[name], rel=tolerance)
 
 
 def test_lof_of_equal_embeddings_is_finite() -> None:
     """Duplicates among the normal clips do not divide by zero."""
     equal = np.repeat(NORMAL[:1], 10, axis=0)
-    reference, _ = fit_reference(ClipStatistics(equal + 0.0, CONTROL_CLIPS[:10], equal[:0], BAND_CHANGES[:0]), EMPTY, EMPTY)
+    reference, _ = fit_reference(ClipStatistics(equal + 0.0, CLIP_BANDS[:10], equal[:0], BAND_CHANGES[:0]), EMPTY, EMPTY)
     outputs, _ = make_outputs(0)
     assert np.isfinite(SCORE_IDS["D_lof"].evaluate(ClipEvidence(outputs, BANDS), reference, 1))
 
 
 def test_the_covariance_of_few_clips_is_shrunk_not_singular() -> None:
     """Ten clips in 24 dimensions give a usable precision matrix and a shrinkage."""
-    clips = ClipStatistics(NORMAL[:10], CONTROL_CLIPS[:10], NORMAL[:0], BAND_CHANGES[:0])
+    clips = ClipStatistics(NORMAL[:10], CLIP_BANDS[:10], NORMAL[:0], BAND_CHANGES[:0])
     reference, shrinkage = fit_reference(clips, EMPTY, EMPTY)
     assert 0 < shrinkage <= 1
     assert np.linalg.cond(reference.embedding_precision) < 1e6
@@ -148,7 +155,7 @@ def test_calm_dimensions_do_not_use_up_the_compensation() -> None:
 
 def test_without_copies_near_is_euclidean() -> None:
     """Without copies D_near is the Euclidean distance."""
-    reference, _ = fit_reference(ClipStatistics(NORMAL, CONTROL_CLIPS, NORMAL[:0], BAND_CHANGES[:0]), EMPTY, EMPTY)
+    reference, _ = fit_reference(ClipStatistics(NORMAL, CLIP_BANDS, NORMAL[:0], BAND_CHANGES[:0]), EMPTY, EMPTY)
     found = evaluate_scores(ClipEvidence(make_outputs(0)[0], BANDS), reference, 1)
     for prefix in ("D", "C_linear", "C_mel"):
         assert found[f"{prefix}_near"] == pytest.approx(found[f"{prefix}_euclidean"])

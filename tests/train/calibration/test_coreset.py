@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from aegan_monitor.detection.reference import NearestRows
 from aegan_train.calibration.coreset import group_clips, mean_of_groups
 from aegan_train.calibration.statistics import ClipStatistics, fit_reference
+from fakes import make_bands, stack_means
 
 EMPTY = np.zeros((1, 1), np.float32)
 N_EMBEDDING = 8
@@ -16,9 +17,8 @@ ARRAYS_OF_CLIPS = ("embedding_clips", "baseline_clips", "lof_distance", "lof_den
 
 def make_clips(n_clips: int, seed: int = 0) -> ClipStatistics:
     """Random clips without copies with other backgrounds."""
-    rng = np.random.default_rng(seed)
-    embeddings, bands = rng.normal(size=(n_clips, N_EMBEDDING)), rng.normal(-40, 10, size=(n_clips, 2, 128))
-    return ClipStatistics(embeddings, bands, embeddings[:0], bands[:0])
+    embeddings, bands = np.random.default_rng(seed).normal(size=(n_clips, N_EMBEDDING)), make_bands(n_clips, seed)
+    return ClipStatistics(embeddings, bands, embeddings[:0], stack_means(bands)[:0])
 
 
 @given(seed=st.integers(0, 2**32 - 1), n_clusters=st.integers(1, 9))
@@ -62,13 +62,14 @@ def test_a_decision_costs_the_same_whatever_was_recorded(n_clips: int) -> None:
     found = [rows for clips in (reference.clips, *reference.bands) for rows in (clips.directions, clips.standardised, clips.weighted)]
     assert [rows.rows.shape for rows in found] == [(32, N_EMBEDDING)] * 3 + [(32, 128)] * 6
     np.testing.assert_allclose(reference.embedding_mean, clips.embeddings.mean(axis=0))
-    np.testing.assert_allclose(reference.baseline_std, clips.bands.std(axis=0))
+    np.testing.assert_allclose(reference.baseline_std, stack_means(clips.bands).std(axis=0))
 
 
 def test_a_row_is_the_mean_of_the_same_clips_in_every_space() -> None:
     """A row averages the same clips in every space."""
     clips = make_clips(200)
-    clips.bands[:, 0, :N_EMBEDDING] = clips.embeddings
+    for bands, embedding in zip(clips.bands, clips.embeddings, strict=True):
+        bands.mean[0, :N_EMBEDDING] = embedding
     reference, _ = fit_reference(clips, EMPTY, EMPTY, max_rows=16)
     np.testing.assert_allclose(reference.baseline_clips[:, 0, :N_EMBEDDING], reference.embedding_clips)
 

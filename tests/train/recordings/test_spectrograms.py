@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ import pytest
 import torch
 
 from aegan_monitor.audio.recording import read_recording
-from aegan_monitor.detection.baselines import make_baseline_filterbank, mean_bands
+from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.features import FeatureParameters, LogMel, make_filterbank
 from aegan_monitor.detection.segments import ClipParameters, Scaling
+from aegan_monitor.detection.views import BandSummary, summarise
 from aegan_train.dataset import SegmentSampler
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import Spectrograms, compute_spectrograms
@@ -43,15 +45,21 @@ def make_clips(paths: list[Path]) -> list[Clip]:
     return [Clip(path, "train", "00", False, number) for number, path in enumerate(paths)]
 
 
+def assert_equal_bands(found: BandSummary, expected: BandSummary) -> None:
+    """Each array of the summaries is equal."""
+    for part in fields(BandSummary):
+        np.testing.assert_array_equal(getattr(found, part.name), getattr(expected, part.name))
+
+
 def test_spectrograms_are_the_daemons_features(tmp_path: Path, recordings: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     """Frames, baseline bands, levels and skipped files are right, and no file stays."""
     found = compute_spectrograms(make_clips(recordings), FEATURES, CLIP, tmp_path)
     logmel = LogMel(FEATURES, make_filterbank(FEATURES), make_baseline_filterbank(FEATURES))
     frames = [logmel.transform_clip(read_recording(path, 16_000)) for path in recordings[:3]]
     np.testing.assert_array_equal(found.frames, np.concatenate([each.db for each in frames], axis=1).T)
-    assert (found.n_frames, list(map(len, found.baseline_bands)), found.n_windows) == ([157, 157, 938], [1, 1, 3], 5)
-    np.testing.assert_array_equal(found.baseline_bands[0], [mean_bands(frames[0].baseline_db)])
-    np.testing.assert_array_equal(found.baseline_bands[2][1], mean_bands(frames[2].baseline_db[:, 317 : 317 + 304]))
+    assert (found.n_frames, list(map(len, found.bands)), found.n_windows) == ([157, 157, 938], [1, 1, 3], 5)
+    assert_equal_bands(found.bands[0][0], summarise(frames[0].baseline_db))
+    assert_equal_bands(found.bands[2][1], summarise(frames[2].baseline_db[:, 317 : 317 + 304]))
     np.testing.assert_array_equal(found.cut(304)[3], frames[2].db[:, 317 : 317 + 304])
     assert found.levels_dbfs == pytest.approx([-16.99] * 3, abs=0.1)
     assert [(path.name, reason[:26]) for path, reason in found.skipped] == [
@@ -130,8 +138,7 @@ def test_a_data_set_need_not_fit_into_memory(tmp_path: Path) -> None:
     """Reading batches from 512 MB of frames enlarges the process's own memory by a hundredth of that."""
     n_clips, n_frames = 100, 10_000
     frames = np.memmap(tmp_path / "frames.f32", np.float32, "w+", shape=(n_clips * n_frames, 128))
-    bands = [np.zeros((1, 2, 128))] * n_clips
-    pictures = Spectrograms(frames, range(0, len(frames), n_frames), [n_frames] * n_clips, bands, [], [])
+    pictures = Spectrograms(frames, range(0, len(frames), n_frames), [n_frames] * n_clips, [], [], [])
 
     def own_memory_mb() -> float:
         line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon"))

@@ -13,17 +13,18 @@ from aegan_monitor.types import FloatArray, SegmentOutputs
 from aegan_train.calibration.statistics import LEAST_STD, ClipStatistics, fit_reference
 
 N_FOLDS = 8
+LEAST_CLIPS = 2  # of a reference set: distances to neighbours need two
 
 
 def cross_fit(
     clips: ClipStatistics, groups: NDArray[np.intp], names: Sequence[str], filterbank: FloatArray, max_rows: int | None
 ) -> list[dict[str, float]]:
-    """The scores `names` of each clip, by reference sets of the clips of other folds.
+    """The scores `names` of each clip, by reference sets of the clips of other folds; fold by fold.
 
     Args:
         clips: The normal clips.
-        groups: The recording of each clip, `[n_clips]`, numbered from 0: a recording is never split. With one recording alone
-            nothing can be left out, and nothing is returned.
+        groups: The recording of each clip, `[n_clips]`, numbered from 0: a recording is never split. Clips for which fewer than
+            LEAST_CLIPS of other recordings remain have no scores; with one recording alone nothing is returned.
         names: Scores of mean embeddings and of bands.
         filterbank, max_rows: As in `fit_reference`.
     """
@@ -32,8 +33,8 @@ def cross_fit(
     found: list[dict[str, float]] = []
     for fold in np.unique(folds):
         left_out = folds == fold
-        if left_out.all():
-            return []
+        if np.count_nonzero(~left_out) < LEAST_CLIPS:
+            continue
         rest = clips.select(np.flatnonzero(~left_out))
         reference = fit_reference(rest, filterbank, np.zeros((1, 1), np.float32), max_rows)[0]
         for place in np.flatnonzero(left_out).tolist():

@@ -1,18 +1,21 @@
 """Fits the spaces of the reference set (`aegan_monitor.detection.spaces`) on normal clips."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
-from sklearn.covariance import LedoitWolf
+from sklearn.covariance import ledoit_wolf_shrinkage, shrunk_covariance
+from sklearn.neighbors import NearestNeighbors
 
 from aegan_monitor.detection.scores import SPACE_VIEWS
 from aegan_monitor.detection.spaces import Space
 from aegan_monitor.detection.views import VIEWS, BandSummary, View
-from aegan_monitor.types import DoubleArray, FloatArray
+from aegan_monitor.types import DoubleArray
 from aegan_train.calibration.coreset import group_clips, mean_of_groups
 
 LEAST_STD_DB = 0.3  # floor for a band that hardly moves, so that its noise is not amplified
-Vectors = DoubleArray | FloatArray
+LEAST_SHRINKAGE = 1e-3
+LEAST_VARIANCE = 1e-9  # of standardised vectors, among equal ones
 N_NEIGHBOURS = 4  # of a row, for its density
 LEAST_DENSITY = 1e-3  # standard deviations, among equal rows
 N_COMPONENTS = 48  # of windows
@@ -26,11 +29,16 @@ def fit_spaces(bands: Sequence[BandSummary], max_rows: int | None) -> dict[str, 
 
 
 def fit_maha(bands: Sequence[BandSummary], view: View, _: int | None) -> Space:
-    """Distance to the mean under the shrunk covariance of standardised vectors (O. Ledoit, M. Wolf, 2004)."""
+    """Distance to the mean under the shrunk covariance of standardised vectors (O. Ledoit, M. Wolf, 2004).
+
+    The shrinkage is at least LEAST_SHRINKAGE: for two clips, or equal ones, the method's own is 0, and nothing could be inverted.
+    """
     vectors = np.concatenate([view(each) for each in bands])
     std = np.maximum(vectors.std(axis=0), LEAST_STD_DB)
-    covariance = LedoitWolf(assume_centered=True).fit((vectors - vectors.mean(axis=0)) / std)
-    whitening = np.linalg.cholesky(covariance.precision_) / std[:, None]
+    standardised = (vectors - vectors.mean(axis=0)) / std
+    shrinkage = max(LEAST_SHRINKAGE, ledoit_wolf_shrinkage(standardised, assume_centered=True))
+    covariance = shrunk_covariance(standardised.T @ standardised / len(standardised), shrinkage) + LEAST_VARIANCE * np.eye(len(std))
+    whitening = np.linalg.cholesky(np.linalg.inv(covariance)) / std[:, None]
     return make_space(vectors.mean(axis=0), whitening, np.zeros((1, len(std))), np.ones(1))
 
 
@@ -40,11 +48,9 @@ def fit_density(bands: Sequence[BandSummary], view: View, max_rows: int | None) 
     Source: K. Wilkinghoff et al., Local density-based anomaly score normalization for domain generalization, 2025.
     """
     found = fit_nearest(bands, view, max_rows)
-    apart = np.linalg.norm(found.rows[:, None] - found.rows[None], axis=2)
-    np.fill_diagonal(apart, np.inf)
-    n = min(N_NEIGHBOURS, len(apart) - 1)
-    density = np.sort(apart, axis=1)[:, :n].mean(axis=1)
-    return make_space(found.centre, found.transform, found.rows, np.maximum(density, LEAST_DENSITY))
+    neighbours = NearestNeighbors(n_neighbors=min(N_NEIGHBOURS, len(found.rows) - 1)).fit(found.rows)
+    density = neighbours.kneighbors()[0].mean(axis=1)  # a row is no neighbour of its own
+    return replace(found, density=np.maximum(density, LEAST_DENSITY).astype(np.float32))
 
 
 def fit_nearest(bands: Sequence[BandSummary], view: View, max_rows: int | None) -> Space:
@@ -78,7 +84,9 @@ FITS: dict[str, Callable[[Sequence[BandSummary], View, int | None], Space]] = { 
 }
 
 
-def make_space(centre: Vectors, transform: Vectors, rows: Vectors, density: Vectors, residual: Vectors | None = None) -> Space:
+def make_space(
+    centre: DoubleArray, transform: DoubleArray, rows: DoubleArray, density: DoubleArray, residual: DoubleArray | None = None
+) -> Space:
     """A space in float32."""
     residual = np.zeros(len(centre)) if residual is None else residual
     return Space(*(np.asarray(each, np.float32) for each in (centre, transform, rows, density, residual)))

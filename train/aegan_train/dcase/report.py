@@ -31,7 +31,7 @@ def print_report(fields: BundleFields, config: TrainConfig, protocol: Protocol, 
     for name, each in metrics.items():
         note = "   baseline: no network, no training" if name in BASELINE_IDS else ""
         print(f"{name:<20}{each.auc:>8.4f}{each.pauc:>8.4f}{each.figure:>8.4f}{note}")
-    best, baseline = find_oracle(metrics), find_oracle({name: metrics[name] for name in BASELINE_IDS})
+    best, baseline = find_oracle(metrics), find_oracle({name: metrics[name] for name in BASELINE_IDS if name in metrics})
     print(f"oracle (best by these labels, which a plant does not have): {figures(best)}; best baseline: {figures(baseline)}")
 
 
