@@ -38,17 +38,18 @@ class Space:
         found: FloatArray = np.einsum("ij,ij->i", self.rows, self.rows)
         return found
 
-    def distances(self, vectors: DoubleArray) -> DoubleArray:
+    def distances(self, vectors: DoubleArray | FloatArray) -> DoubleArray:
         """Mean distance of each of `vectors` `[m, n]` to the N_NEAREST rows, `[m]`."""
         centred = (vectors - self.centre).astype(np.float32)
         points, outside = centred @ self.transform, centred * self.residual
         squares = np.einsum("ij,ij->i", points, points)
         left_out = np.maximum(0, np.einsum("ij,ij->i", outside, outside) - squares)[:, None]
-        lengths = np.sqrt(np.maximum(0, squares[:, None] + self._squares - 2 * points @ self.rows.T) + left_out) / self.density
+        apart = np.maximum(0, squares[:, None] + self._squares - 2 * points @ self.rows.T) + left_out
         n = min(N_NEAREST, len(self.rows))
-        found: DoubleArray = np.partition(lengths, n - 1, axis=1)[:, :n].mean(axis=1, dtype=np.float64)
+        nearest = np.partition(apart / self.density**2, n - 1, axis=1)[:, :n]
+        found: DoubleArray = np.sqrt(nearest).mean(axis=1, dtype=np.float64)
         return found
 
-    def measure(self, vectors: DoubleArray) -> float:
+    def measure(self, vectors: DoubleArray | FloatArray) -> float:
         """The distance of a clip: a quantile over its vectors `[m, n]`."""
         return float(np.quantile(self.distances(vectors), POOL))

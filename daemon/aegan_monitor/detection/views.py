@@ -15,7 +15,7 @@ SCALES = 2  # linear, mel
 N_SCALE_BANDS = 128
 N_GROUPS = 8  # of 16 neighbouring linear bands, for windows
 WINDOW_FRAMES = 64  # 2 s: longer than a beat of most machines
-WINDOW_HOP_FRAMES = 2
+WINDOW_HOP_FRAMES = 4  # half as many windows as with 2, with the same AUC
 LEAST_POWER = 1e-10
 LEAST_FLUX_DB = 0.05  # below the flux of any real sound
 
@@ -54,18 +54,18 @@ def summarise(db: FloatArray) -> BandSummary:
     )
 
 
-def cut_windows(bands: BandSummary) -> DoubleArray:
-    """The windows of a clip, float64 `[n_windows, 8 * 64]`."""
+def cut_windows(bands: BandSummary) -> FloatArray:
+    """The windows of a clip, float32 `[n_windows, 8 * 64]`."""
     windows = np.lib.stride_tricks.sliding_window_view(bands.groups, WINDOW_FRAMES, axis=1)[:, ::WINDOW_HOP_FRAMES]
-    return windows.transpose(1, 0, 2).reshape(windows.shape[1], -1).astype(np.float64)
+    return windows.transpose(1, 0, 2).reshape(windows.shape[1], -1)
 
 
 def _join(*values: DoubleArray) -> DoubleArray:
     return np.concatenate(values)[None]
 
 
-View = Callable[[BandSummary], DoubleArray]
-VIEWS: dict[str, View] = {  # each gives the vectors of a clip, float64 `[n_vectors, n]`
+View = Callable[[BandSummary], DoubleArray | FloatArray]
+VIEWS: dict[str, View] = {  # each gives the vectors of a clip, `[n_vectors, n]`
     "linear": lambda bands: bands.mean[:1],
     "mel": lambda bands: bands.mean[1:],
     "linear_spread": lambda bands: _join(bands.mean[0], bands.spread[0]),
