@@ -47,10 +47,11 @@ def test_a_distance_is_what_a_plain_search_finds(seed: int, n_rows: int, n_vecto
     scale=st.sampled_from([0.0, 1e-12, 1.0, 1e6]),
     vector_scale=st.sampled_from([0.0, 1e-12, 1.0, 1e6]),
     is_a_row=st.booleans(),
+    has_residual=st.booleans(),
 )
-def test_a_distance_is_a_number(seed: int, n_rows: int, scale: float, vector_scale: float, is_a_row: bool) -> None:
+def test_a_distance_is_a_number(seed: int, n_rows: int, scale: float, vector_scale: float, is_a_row: bool, has_residual: bool) -> None:
     """No distance is NaN, infinite or negative: rounding must not take the root of less than nothing."""
-    space = make_space(seed, n_rows, scale)
+    space = make_space(seed, n_rows, scale, has_residual)
     vectors = vector_scale * np.random.default_rng(seed).normal(size=(3, N))
     if is_a_row:
         vectors[0] = space.centre + np.linalg.pinv(space.transform.T.astype(np.float64)) @ space.rows[0]
