@@ -68,7 +68,7 @@ def cut_plainly(db: np.ndarray) -> np.ndarray:
     power = 10 ** (db[:128] / 10)
     groups = np.stack([10 * np.log10(1e-10 + power[16 * i : 16 * i + 16].mean(axis=0)) for i in range(8)])
     groups -= np.median(groups, axis=1)[:, None]
-    return np.stack([groups[:, start : start + 64] for start in range(0, groups.shape[1] - 63, 2)])
+    return np.stack([groups[:, start : start + 64] for start in range(0, groups.shape[1] - 63, 4)])
 
 
 def moments(clips: list[np.ndarray], sound: np.ndarray) -> float:
