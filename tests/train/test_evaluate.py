@@ -124,7 +124,21 @@ def test_evaluate_prints_all_scores_and_writes_lines(run_folder: Path, dataset: 
     assert done.stdout.splitlines()[-1].startswith("oracle (best by these labels, ")
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
     assert len(lines) == 8
-    assert all(len(line["scores"]) == 27 for line in lines)
+    assert all(len(line["scores"]) == 35 for line in lines)
+
+
+def test_a_run_from_before_spaces_is_evaluated_with_the_scores_that_it_has(
+    run_folder: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run of an older version has no spaces; the best baseline is one of the six that it has."""
+    run = shutil.copytree(run_folder, tmp_path / "run")
+    record = json.loads((run / "run.json").read_text())
+    del record["spaces"], record["fused"]
+    (run / "run.json").write_text(json.dumps(record))
+    assert main(["evaluate", str(run), "--data", str(dataset)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(re.match(r"[CDG]_", line) is not None for line in lines) == 27
+    assert re.search(r"; best baseline: C_(linear|mel)_(euclidean|cosine|near) AUC", lines[-1])
 
 
 def test_evaluate_without_a_run_is_one_line(tmp_path: Path, dataset: Path) -> None:
