@@ -18,10 +18,13 @@ REMEDY = "raise its limit (mosquitto: message_size_limit"
 
 @pytest.mark.parametrize(
     ("limit_bytes", "arriving", "refused"),
-    [(512, (SCORE_TOPIC, EVENT_TOPIC, ALARM_TOPIC), "homeassistant/"), (300, (SCORE_TOPIC, ALARM_TOPIC), EVENT_TOPIC)],
+    [(512, (SCORE_TOPIC, EVENT_TOPIC, ALARM_TOPIC), "homeassistant/"), (300, (SCORE_TOPIC,), EVENT_TOPIC)],
 )
 def test_a_message_over_the_limit_is_refused_alone(tmp_path: Path, limit_bytes: int, arriving: tuple[str, ...], refused: str) -> None:
-    """A message over the limit is refused with one log line on one connection, and the rest arrives."""
+    """A message over the limit is refused with one log line on one connection, and the rest arrives.
+
+    An alarm state has less than 300 bytes only before the first decision, which may come before the connection.
+    """
     broker = Mosquitto(tmp_path / "mosquitto", more=[f"message_size_limit {limit_bytes}"])
     broker.start()
     config = write_config(tmp_path, broker.port, more="health_interval_s: 1\n")
