@@ -1,4 +1,4 @@
-"""Days of sound through the daemon as fast as it goes; a line a day, so that a run that is cut short has told what it found.
+"""Days of sound through the daemon as fast as it goes; a line a day, so that a run that is cut short still shows what it found.
 
 .venv/bin/python tests/benchmarks/soak.py [DAYS]     (needs mosquitto and mosquitto_sub)
 """
@@ -22,11 +22,11 @@ LONGEST_DAYS = 7.0
 def main() -> None:
     """Soak, and print."""
     days = float(sys.argv[1]) if len(sys.argv) > 1 else LONGEST_DAYS
-    told: list[Reading] = []
+    reported: list[Reading] = []
 
     def tell(reading: Reading) -> None:
-        if not told or reading.stream_s >= (told[-1].stream_s // DAY_S + 1) * DAY_S:
-            told.append(reading)
+        if not reported or reading.stream_s >= (reported[-1].stream_s // DAY_S + 1) * DAY_S:
+            reported.append(reading)
             print(
                 f"day {reading.stream_s / DAY_S:5.2f} after {reading.wall_s / 60:5.1f} min: {reading.rss_bytes / 1e6:.1f} MB, "
                 f"{reading.n_files} files, {reading.n_threads} threads",

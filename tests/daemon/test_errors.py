@@ -12,7 +12,7 @@ def fail(error: BaseException) -> int:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "reported"),
     [
         (ConfigError("a: wrong\nb: wrong"), 78, "prog: a: wrong\nprog: b: wrong\n"),
         (BundleError("x"), 78, "prog: x\n"),
@@ -22,10 +22,12 @@ def fail(error: BaseException) -> int:
         (OSError(28, "No space left on device"), 1, "prog: No space left on device\n"),
     ],
 )
-def test_each_failure_has_its_code_and_its_lines(capsys: pytest.CaptureFixture[str], error: BaseException, code: int, told: str) -> None:
+def test_each_failure_has_its_code_and_its_lines(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, reported: str
+) -> None:
     """Each error has its exit code and lines, without a traceback."""
     assert run_command("prog", lambda: fail(error)) == code
-    assert capsys.readouterr().err == told
+    assert capsys.readouterr().err == reported
 
 
 def test_a_fault_of_ours_is_not_hidden() -> None:

@@ -20,11 +20,11 @@ def probe(
     largest_bytes: int = 0,
 ) -> tuple[list[str], str]:
     """Run the stages; returns their verdicts and the error, both without the name of the broker."""
-    told: list[str] = []
+    reported: list[str] = []
     failure = ""
     try:
-        BrokerProbe(endpoint, protocol, [MAY_WRITE, *more], commands, timeout_s, largest_bytes=largest_bytes).run(told.append)  # type: ignore[arg-type]
+        BrokerProbe(endpoint, protocol, [MAY_WRITE, *more], commands, timeout_s, largest_bytes=largest_bytes).run(reported.append)  # type: ignore[arg-type]
     except PublishError as error:
         failure = str(error)
     where = f"MQTT broker {endpoint.host}:{endpoint.port}: "
-    return [line.removeprefix(where) for line in told], failure.removeprefix(where)
+    return [line.removeprefix(where) for line in reported], failure.removeprefix(where)

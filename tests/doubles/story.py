@@ -49,12 +49,12 @@ class SamplePipeline(Pipeline):
 
 
 class Story:
-    """An alarm with delays in hops and one decision a hop; `told` holds the messages published since the last read."""
+    """An alarm with delays in hops and one decision a hop; `reported` holds the messages published since the last read."""
 
     def __init__(self, record: AlarmRecord | None = None, on_hops: float = 0, off_hops: float = 0, basis: str = "basis") -> None:
         self.now_s, self._sample, self._delays, self._ids = 0.0, 0, (on_hops, off_hops), count()
         self.stored = dump_record(record or AlarmRecord())
-        self.told: list[Payload] = []
+        self.reported: list[Payload] = []
         self.start(basis)
 
     def start(self, basis: str = "basis", boot_s: float = 0.0, after_s: float = 0.0) -> None:
@@ -112,7 +112,7 @@ class Story:
 
     def events(self) -> list[payloads.Event]:
         """The events since the last call."""
-        found, self.told = [payload for payload in self.told if isinstance(payload, payloads.Event)], []
+        found, self.reported = [payload for payload in self.reported if isinstance(payload, payloads.Event)], []
         return found
 
     def kinds(self) -> list[str]:
@@ -128,7 +128,7 @@ class Story:
         for payload in checked(found):
             if isinstance(payload, payloads.Alarm):
                 self._state = payload
-        self.told += found
+        self.reported += found
         if (record := self.machine.take_record(self.clock_s)) is not None:
             self.stored = dump_record(record)
         events = [payload for payload in found if isinstance(payload, payloads.Event)]

@@ -31,10 +31,10 @@ def test_check_tries_everything_whatever_fails(aegan_monitor: CommandLine, tmp_p
     config.write_text(config.read_text().replace("machines: [", f"machines: [{wrong}, "))
     done = aegan_monitor("check", "--config", config, env=without_portaudio(tmp_path))
     assert_lines(done, 78, ".*/empty/bundle.json: file missing, .*", "fan: PortAudio is not installed.*", NO_BROKER)
-    told = done.stdout.splitlines()
-    assert f"{config}: configuration is valid: node box, 2 machine(s)" == told[0]
-    assert re.fullmatch(r"pump: hears .*, level -\d+\.\d dBFS, peak -\d+\.\d dBFS", told[-2])
-    assert told[-1] == "MQTT broker 127.0.0.1:9: DNS: 127.0.0.1"
+    reported = done.stdout.splitlines()
+    assert f"{config}: configuration is valid: node box, 2 machine(s)" == reported[0]
+    assert re.fullmatch(r"pump: hears .*, level -\d+\.\d dBFS, peak -\d+\.\d dBFS", reported[-2])
+    assert reported[-1] == "MQTT broker 127.0.0.1:9: DNS: 127.0.0.1"
 
 
 def test_check_hides_no_mistake_behind_another(aegan_monitor: CommandLine, tmp_path: Path) -> None:
@@ -77,17 +77,17 @@ def test_check_proves_a_bundle_once(aegan_monitor: CommandLine, tmp_path: Path) 
     config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 9)
     (tmp_path / "link").symlink_to(demo_bundle())
     config.write_text(config.read_text().replace("machines: [", "machines: [{name: fan, bundle: link, capture: {device: no such thing}}, "))
-    told = aegan_monitor("check", "--config", config).stdout
-    assert told.count("golden check passed") == 1
-    assert re.findall("(?m)^(fan|pump): D_maha: normal sound scored up to", told) == ["fan", "pump"]
+    reported = aegan_monitor("check", "--config", config).stdout
+    assert reported.count("golden check passed") == 1
+    assert re.findall("(?m)^(fan|pump): D_maha: normal sound scored up to", reported) == ["fan", "pump"]
 
 
 def test_check_reports_what_each_machine_alarms_on(aegan_monitor: CommandLine, tmp_path: Path) -> None:
     """`check` prints the configured score and threshold of each machine, not the defaults of the bundle."""
     config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 9)
     config.write_text(config.read_text().replace("name: pump,", "name: pump, score: D_knn, alarm: {margin: 1000},"))
-    told = ThresholdPolicy(load_bundle(demo_bundle()).record, "D_knn", margin=1000).describe()
-    assert f"pump: {told}" in aegan_monitor("check", "--config", config).stdout.splitlines()
+    reported = ThresholdPolicy(load_bundle(demo_bundle()).record, "D_knn", margin=1000).describe()
+    assert f"pump: {reported}" in aegan_monitor("check", "--config", config).stdout.splitlines()
 
 
 def test_wrong_usage_is_2(aegan_monitor: CommandLine) -> None:

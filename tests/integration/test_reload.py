@@ -87,11 +87,11 @@ def fail_to_load_a_slow_bundle(folder: Path, broker: Mosquitto, daemon: Daemon, 
     """Decisions continue while the bundle is read; then caller, log and health give the reason."""
     slow = make_slow_bundle(folder / "slow")
     write_config(folder, broker.port, PUMP, YARD, fan(bundle=slow))
-    code, told = reload(daemon)
-    refused = [line.partition(": the configuration from before stays in use: ")[2] for line in told.splitlines()]
+    code, reported = reload(daemon)
+    refused = [line.partition(": the configuration from before stays in use: ")[2] for line in reported.splitlines()]
     problem = refused[0]
     assert problem.startswith(f"{slow / LARGE_FILE}: expected sha256 {WRONG_SHA256[:12]}...")
-    assert (code, told) == (1, f"aegan-monitor: reload: the configuration from before stays in use: {problem}\n")
+    assert (code, reported) == (1, f"aegan-monitor: reload: the configuration from before stays in use: {problem}\n")
     failure = f"reload failed, the configuration from before stays in use: {problem}\n"
     wait_for_log(daemon, failure)
     meanwhile = daemon.log.partition(" yard: its bundle is the demo's")[2].partition(failure)[0]

@@ -1,6 +1,6 @@
 """What every message that a test sees published must obey: its topic names its kind, and its payload obeys that kind's schema in docs.
 
-What Home Assistant is told must obey what that has published (`discovery_options`).
+What Home Assistant is reported must obey what that has published (`discovery_options`).
 """
 
 import json

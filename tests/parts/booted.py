@@ -30,7 +30,7 @@ mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 if mountpoint -q /etc/resolv.conf; then mount --bind /etc/resolv.conf "$root/etc/resolv.conf"; fi
-# an overlay shows no mounts of its lower layer: packages that pip is told to look for on disk would be missing
+# an overlay shows no mounts of its lower layer: pip would not find packages on a mounted disk
 for file in /opt/*; do if mountpoint -q "$file"; then mount --rbind "$file" "$root$file"; fi; done
 chroot "$root" /bin/bash -euc "cd /source; $PREPARE" >"$FOLDER/prepare.log" 2>&1 || { cat "$FOLDER/prepare.log"; exit 1; }
 umount --lazy "$root/dev" "$root/proc"

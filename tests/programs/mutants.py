@@ -88,18 +88,18 @@ def attempt(kind: str, folder: Path, bundle: Path, number: int, logged: Tracebac
             "mqtt: {host: 127.0.0.1, port: 9}\noutbox: {path: outbox.sqlite}\n"
             "machines: [{name: pump, bundle: bundle, capture: {kind: file, paths: [loop.wav], pace: fast}}]\n"
         )
-    code, told, began_s = None, io.StringIO(), time.process_time()
+    code, reported, began_s = None, io.StringIO(), time.process_time()
     faulthandler.dump_traceback_later(LONGEST_S, exit=True)
-    with contextlib.redirect_stderr(told), Stopwatch() as watch:
+    with contextlib.redirect_stderr(reported), Stopwatch() as watch:
         try:
             code = run_command("aegan-monitor", lambda: monitor(config))
         except BaseException:  # noqa: BLE001 - whatever it is, the test shall tell it
-            told.write(traceback.format_exc())
+            reported.write(traceback.format_exc())
         took_s = watch.read_s()
     faulthandler.cancel_dump_traceback_later()
-    lines = [*told.getvalue().splitlines(), *logged.found]
+    lines = [*reported.getvalue().splitlines(), *logged.found]
     seconds = {"processor_s": round(time.process_time() - began_s, 3), "took_s": round(took_s, 3)}
-    return {"number": number, "what": what, "code": code, "told": lines, **seconds}
+    return {"number": number, "what": what, "code": code, "reported": lines, **seconds}
 
 
 def largest_rss_bytes() -> int:

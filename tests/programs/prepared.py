@@ -122,8 +122,8 @@ class Prepared:
                 code = child.wait(timeout_s)
             finally:
                 child.kill()
-            told, complaints = (text.result().decode() for text in texts)
-        return subprocess.CompletedProcess([module, function], code, told, complaints)
+            reported, complaints = (text.result().decode() for text in texts)
+        return subprocess.CompletedProcess([module, function], code, reported, complaints)
 
 
 def serve(channel: socket.socket) -> None:

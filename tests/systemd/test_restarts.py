@@ -83,7 +83,7 @@ def test_a_late_bundle_is_waited_for(system: BootedSystem, broker: Mosquitto) ->
     wait_until(lambda: system.show(UNIT, "ExecMainStatus") == "1", "a failure, perhaps of the next start", DEADLINE_S)
     assert f"aegan-monitor: {late}: no such bundle folder; mount its disk, " in system.journal(UNIT)
     system.run("bash", "-c", f"mkdir -p {Path(late).parent}; umask 077; cp -rL {BUNDLE} {late}")
-    told = f"aegan-monitor: {late}/bundle.json: may not be read by this user; make it readable (chmod -R a+rX {late}), "
-    wait_until(lambda: told in system.journal(UNIT), "the refusal", DEADLINE_S)
+    reported = f"aegan-monitor: {late}/bundle.json: may not be read by this user; make it readable (chmod -R a+rX {late}), "
+    wait_until(lambda: reported in system.journal(UNIT), "the refusal", DEADLINE_S)
     system.run("chmod", "-R", "a+rX", late)
     wait_until(lambda: system.show(UNIT, "ActiveState") == "active", "a start", DEADLINE_S)

@@ -48,8 +48,8 @@ def test_as_installed_it_starts_and_reports_how_it_fares(system: BootedSystem) -
     assert system.show(UNIT, "ActiveState") == "active"
     assert 0 < stamp_s(system, "ActiveEnter") - stamp_s(system, "InactiveExit") < START_S
     assert re.findall("(?m)^node:.*", system.path(CONFIG).read_text())[0].split()[:2] == ["node:", f'"{make_name(socket.gethostname())}"']
-    told = 'Status: "demo: sensor missing; inference on cpu; broker: cannot be reached (Connection refused); retrying every 1 to 30 s"'
-    wait_until(lambda: told in system.run("systemctl", "status", "--no-pager", "--full", UNIT), "its status", DEADLINE_S)
+    reported = 'Status: "demo: sensor missing; inference on cpu; broker: cannot be reached (Connection refused); retrying every 1 to 30 s"'
+    wait_until(lambda: reported in system.run("systemctl", "status", "--no-pager", "--full", UNIT), "its status", DEADLINE_S)
 
 
 def test_its_whole_work_in_the_sandbox(system: BootedSystem, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -23,10 +23,10 @@ def test_uninstalled(system: BootedSystem, broker: Mosquitto) -> None:
     refused = system.attempt(*make, "PREFIX=/opt/typo", "PURGE=1").stdout
     assert "make uninstall: /usr/local/lib/systemd/system/aegan-monitor.service is there: uninstall with its PREFIX first\n" in refused
     assert [system.show(unit, "ActiveState") for unit in both] == ["active"] * 2
-    told = system.run(*make, "PURGE=0")
-    assert "rror" not in told
+    reported = system.run(*make, "PURGE=0")
+    assert "rror" not in reported
     assert [system.show(unit, name) for unit in both for name in ("LoadState", "ActiveState")] == ["not-found", "inactive"] * 2
-    assert "Left as they are: /etc/aegan-monitor, /var/lib/aegan-monitor*" in told
+    assert "Left as they are: /etc/aegan-monitor, /var/lib/aegan-monitor*" in reported
     assert system.run("find", "/usr/local", "/etc/systemd", "-name", "*aegan*") == ""
     assert system.path(CONFIG).exists()
     assert system.run(*make).startswith("Nothing is installed in /usr/local/lib/aegan-monitor.\nLeft as they are: ")

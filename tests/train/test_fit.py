@@ -128,11 +128,13 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
     run, bundle = tmp_path / "run", tmp_path / "bundle"
     done = aegan_train("fit", "--data", dataset, "--machine-type", "pump", "--preset", "tiny", "--epochs", "1", "--out", run)
     assert done.returncode == 0, done.stderr
-    told = done.stdout.splitlines()
-    assert told[0] == "computing the features of 12 recordings"
-    place = next(place for place, line in enumerate(told) if line.startswith("epoch"))
-    assert told[place] == "epoch 1 of 1, about 0 s left"
-    steps = [line for line in told[place + 1 :] if re.match("embedding|scoring", line)]  # between them, on a slow machine, how far each is
+    reported = done.stdout.splitlines()
+    assert reported[0] == "computing the features of 12 recordings"
+    place = next(place for place, line in enumerate(reported) if line.startswith("epoch"))
+    assert reported[place] == "epoch 1 of 1, about 0 s left"
+    steps = [
+        line for line in reported[place + 1 :] if re.match("embedding|scoring", line)
+    ]  # between them, on a slow machine, how far each is
     assert steps == [
         "embedding 10 clips and 40 copies with other backgrounds",
         "scoring 2 held-out clips and 128 copies with other backgrounds",

@@ -43,14 +43,14 @@ def test_bad_recordings_are_skipped_and_reported(tmp_path: Path) -> None:
         spoil(paths[name])
     done = aegan_train(*fit_tiny(data, tmp_path / "run"), "--epochs", "1")
     assert done.returncode == 0
-    told = done.stderr.splitlines()
-    assert told[0] == "9 files skipped:"
-    for line, (name, (_, reason)) in zip(told[1:10], SPOILT.items(), strict=True):
+    reported = done.stderr.splitlines()
+    assert reported[0] == "9 files skipped:"
+    for line, (name, (_, reason)) in zip(reported[1:10], SPOILT.items(), strict=True):
         assert re.fullmatch(rf"  {re.escape(str(paths[name]))}: {reason}", line), line
     with (tmp_path / "run" / "skipped.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["path", "reason"]
-    assert [f"  {path}: {reason}" for path, reason in rows[1:]] == told[1:10]
+    assert [f"  {path}: {reason}" for path, reason in rows[1:]] == reported[1:10]
     provenance = json.loads((tmp_path / "run" / "run.json").read_text())["provenance"]
     assert provenance["n_training_clips"] + provenance["n_held_out_clips"] == 10
 
@@ -78,8 +78,8 @@ def test_a_long_list_is_cut_on_screen(tmp_path: Path, capsys: pytest.CaptureFixt
     """The screen shows twenty skipped files, and the run's file all; without any the file is removed."""
     skipped = [(Path(f"{number}.wav"), "bad, very") for number in range(23)]
     print_skipped(skipped)
-    told = capsys.readouterr().err.splitlines()
-    assert (told[0], told[20], told[21:]) == ("23 files skipped:", "  19.wav: bad, very", ["  and 3 more"])
+    reported = capsys.readouterr().err.splitlines()
+    assert (reported[0], reported[20], reported[21:]) == ("23 files skipped:", "  19.wav: bad, very", ["  and 3 more"])
     write_skipped(skipped, tmp_path / "skipped.csv")
     assert (tmp_path / "skipped.csv").read_text().splitlines()[-1] == '22.wav,"bad, very"'
     write_skipped([], tmp_path / "skipped.csv")

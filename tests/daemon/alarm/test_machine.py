@@ -117,8 +117,8 @@ def test_the_wall_clock_decides_nothing() -> None:
 def test_the_sensor_is_reported_when_it_is_news(machine: Machine) -> None:
     """Each change of the sensor state is published once, except for `starting`."""
     states = [SensorState("starting"), SensorState("ok"), SensorState("ok"), SensorState("missing", "gone"), SensorState("ok")]
-    told = [payload for state in states for payload in checked(machine.sense(state, NOW))]
-    assert [(payload.state, payload.detail) for payload in told if isinstance(payload, payloads.Sensor)] == [
+    reported = [payload for state in states for payload in checked(machine.sense(state, NOW))]
+    assert [(payload.state, payload.detail) for payload in reported if isinstance(payload, payloads.Sensor)] == [
         ("ok", ""),
         ("missing", "gone"),
         ("ok", ""),

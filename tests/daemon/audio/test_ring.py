@@ -207,7 +207,7 @@ def test_one_reader_can_wait_for_several_rings() -> None:
 
 
 def test_writer_can_wait_for_room() -> None:
-    """A writer that need not hurry is told when a block fits without loss, and woken when the reader has made room."""
+    """A writer that need not hurry learns whether a block fits without loss, and is woken when the reader has made room."""
     ring = Ring(capacity_samples=16, hop_samples=8)
     ring.write(Block(ramp(0, 9), 0))
     assert ring.wait_for_room(7, timeout_s=0)

@@ -69,5 +69,5 @@ def test_a_misspelt_key_is_recognised(tmp_path: Path, number: int, key: str) -> 
     data = copy.deepcopy(FULL)
     path, section = list(sections(data))[number]
     section[misspelt] = section.pop(key)
-    told = [line for line in problems(tmp_path, data) if line.startswith(f"m.yaml: {path}{misspelt}: ")]
-    assert told == [f"m.yaml: {path}{misspelt}: unknown key; did you mean {key}?"]
+    reported = [line for line in problems(tmp_path, data) if line.startswith(f"m.yaml: {path}{misspelt}: ")]
+    assert reported == [f"m.yaml: {path}{misspelt}: unknown key; did you mean {key}?"]

@@ -176,7 +176,7 @@ def test_one_that_is_not_there_yet_may_come(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reported"),
     [
         (
             PermissionError(13, "Permission denied", "/srv/pump"),
@@ -189,7 +189,7 @@ def test_one_that_is_not_there_yet_may_come(tmp_path: Path) -> None:
         (MemoryError(), "/srv/pump: cannot be read now: MemoryError; try again"),
     ],
 )
-def test_what_the_system_refuses_is_reported_with_a_remedy(error: Exception, told: str) -> None:
+def test_what_the_system_refuses_is_reported_with_a_remedy(error: Exception, reported: str) -> None:
     """Errors of the operating system give a remedy; injected, because tests may run as root."""
-    with pytest.raises(BundleAccessError, match=f"^{re.escape(told)}$"), accessing(Path("/srv/pump")):
+    with pytest.raises(BundleAccessError, match=f"^{re.escape(reported)}$"), accessing(Path("/srv/pump")):
         raise error

@@ -63,5 +63,5 @@ def test_the_description_says_the_threshold_beside_normal_scores(n_copies: int, 
     quantiles = {"D_knn": [1.0, 3.0, 4.0]}
     known = Calibration(n_clips=36, n_copies=n_copies, quantile=1.0, margin=2.0, probabilities=[0.0, 0.5, 1.0], quantiles=quantiles)
     fields = BundleFields.model_construct(calibration=known, normalisation=normalise([{"D_knn": 3.0}]))
-    told = ThresholdPolicy(fields, "D_knn", *arguments).describe()
-    assert [part for part in ["D_knn", "median 3,", *parts] if part not in told] == []
+    reported = ThresholdPolicy(fields, "D_knn", *arguments).describe()
+    assert [part for part in ["D_knn", "median 3,", *parts] if part not in reported] == []

@@ -34,11 +34,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """An unreadable secret file is named with its key, and no secret is shown."""
     with pytest.raises(ConfigError) as caught:
         settle(username="u", password_file=tmp_path / "none")
-    told = f"{tmp_path}/none: cannot be read (FileNotFoundError); check path and permissions"
-    assert str(caught.value) == f"mqtt.password_file: {told}"
+    reported = f"{tmp_path}/none: cannot be read (FileNotFoundError); check path and permissions"
+    assert str(caught.value) == f"mqtt.password_file: {reported}"
     with pytest.raises(ConfigError) as caught:
         settle(username_file=tmp_path / "none", password_file=tmp_path / "none")
-    assert str(caught.value) == f"mqtt.username_file: {told}\nmqtt.password_file: {told}"
+    assert str(caught.value) == f"mqtt.username_file: {reported}\nmqtt.password_file: {reported}"
 
 
 def test_a_secret_of_a_windows_editor_is_read(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_broker_that_acknowledges_nothing_is_left(make: Make, caplog: pytest.L
     """A broker that answers only pings is disconnected; each connection sends the events again, and the reason is logged once."""
     outbox = MemoryOutbox()
     put(outbox, make_event(1))
-    told = f"left a message without acknowledgement for 3 s: see the log of the broker{RETRYING}"
+    reported = f"left a message without acknowledgement for 3 s: see the log of the broker{RETRYING}"
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         # Twice the time for an answer: so late as CONNACK may come, the message is late by then, and the connection no settled one.
@@ -58,11 +58,11 @@ def test_a_broker_that_acknowledges_nothing_is_left(make: Make, caplog: pytest.L
         heard: list[list[bytes]] = []
         while len(heard) < 2:
             bodies = hear_out(server)
-            if publisher.problem == told:  # else nobody had a turn, to ask or to answer
+            if publisher.problem == reported:  # else nobody had a turn, to ask or to answer
                 heard.append(bodies)
         publisher.stop(timeout_s=0.0)
     assert all(any(b"id-1" in body for body in bodies) for bodies in heard)
-    assert caplog.messages.count(f"MQTT broker 127.0.0.1:{port} {told}") == 1
+    assert caplog.messages.count(f"MQTT broker 127.0.0.1:{port} {reported}") == 1
     assert outbox.measure().total == 1
 
 

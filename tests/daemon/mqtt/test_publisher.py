@@ -64,10 +64,10 @@ def test_states_are_right_before_online_comes(broker: Mosquitto, link: Link, mak
         put(outbox, make_alarm(active=True))
         link.join()
         wait_until(lambda: subscriber.payloads(STATUS)[-1] == "online", "the connection after the outage")
-        told = [message for message in subscriber.received() if not message.retained]
+        reported = [message for message in subscriber.received() if not message.retained]
     alarm_topic, sensor_topic = "aegan/hall/pump/alarm", "aegan/hall/pump/sensor"
     believed, held = [], {alarm_topic: make_alarm(active=True).model_dump_json(), sensor_topic: ""}
-    for message in told:
+    for message in reported:
         held[message.topic] = message.payload
         if message.payload == "online":
             believed.append((held[alarm_topic], held[sensor_topic]))

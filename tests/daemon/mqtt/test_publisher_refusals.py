@@ -62,10 +62,10 @@ def test_a_topic_that_the_broker_refuses_is_parked_and_counted(
         publisher.stop()
         assert subscriber.received(EVENT_TOPIC) == []
     broker.stop()
-    told = f"refused a message on {EVENT_TOPIC} (Not authorized): it is sent again every 1 to 10 minutes; check the broker's ACL"
+    reported = f"refused a message on {EVENT_TOPIC} (Not authorized): it is sent again every 1 to 10 minutes; check the broker's ACL"
     assert publisher.refused_total == (3 if protocol == "5" else 0)
-    assert publisher.problem == (told if protocol == "5" else "")
-    assert caplog.messages[1:] == ([f"MQTT broker 127.0.0.1:{broker.port} {told}"] if protocol == "5" else [])
+    assert publisher.problem == (reported if protocol == "5" else "")
+    assert caplog.messages[1:] == ([f"MQTT broker 127.0.0.1:{broker.port} {reported}"] if protocol == "5" else [])
 
 
 @pytest.mark.broker
@@ -79,8 +79,8 @@ def test_discovery_that_the_broker_refuses_is_reported_once(tmp_path: Path, make
     publisher = make(broker.port, outbox)
     publisher.start()
     wait_until(lambda: outbox.measure().total == 0, "an answer to each")
-    told = "(Not authorized): it is sent again every 1 to 10 minutes; check the broker's ACL"
-    assert caplog.messages[1:] == [f"MQTT broker 127.0.0.1:{broker.port} refused a message on homeassistant/+/+/+/config {told}"]
+    reported = "(Not authorized): it is sent again every 1 to 10 minutes; check the broker's ACL"
+    assert caplog.messages[1:] == [f"MQTT broker 127.0.0.1:{broker.port} refused a message on homeassistant/+/+/+/config {reported}"]
     publisher.stop()
     broker.stop()
 
@@ -128,8 +128,8 @@ def test_what_is_too_large_for_the_broker_is_not_sent(make: Make, caplog: pytest
             status, event = read_packet(stream), read_packet(stream)
             assert (STATUS.encode() in status[1], event[1][-5:]) == (True, b"short")
             publisher.stop(timeout_s=0.0)
-    told = f"refused a message on {EVENT_TOPIC} (Packet too large): it is not sent again on this connection; {LARGER_LIMIT}"
-    assert f"MQTT broker 127.0.0.1:{port} {told}" in caplog.messages
+    reported = f"refused a message on {EVENT_TOPIC} (Packet too large): it is not sent again on this connection; {LARGER_LIMIT}"
+    assert f"MQTT broker 127.0.0.1:{port} {reported}" in caplog.messages
     assert (publisher.refused_total, outbox.measure().parked) == (1, 1)
 
 
@@ -174,9 +174,9 @@ def test_what_a_broker_refuses_for_the_moment_it_is_offered_again(make: Make, ca
             wait_until(lambda: outbox.measure().total == 0, "the delivery")
             publisher.stop(timeout_s=0.0)
     refusals = [message for message in caplog.messages if "refused" in message]
-    told = "(Quota exceeded): it is sent again every 1 to 10 minutes; see the log of the broker"
+    reported = "(Quota exceeded): it is sent again every 1 to 10 minutes; see the log of the broker"
     topics = {EVENT_TOPIC, STATUS, "aegan/hall/pump/alarm"}
-    assert sorted(refusals) == sorted(f"MQTT broker 127.0.0.1:{port} refused a message on {topic} {told}" for topic in topics)
+    assert sorted(refusals) == sorted(f"MQTT broker 127.0.0.1:{port} refused a message on {topic} {reported}" for topic in topics)
 
 
 def test_a_result_that_is_refused_is_not_offered_again(make: Make) -> None:
@@ -193,8 +193,8 @@ def test_a_result_that_is_refused_is_not_offered_again(make: Make) -> None:
             clock.now_s += 1000.0
             assert (outbox.next(), outbox.measure().total) == (None, 0)
             publisher.stop(timeout_s=0.0)
-    told = "(Quota exceeded): it is not sent again on this connection; see the log of the broker"
-    assert publisher.problem == f"refused a message on aegan/hall/pump/result {told}"
+    reported = "(Quota exceeded): it is not sent again on this connection; see the log of the broker"
+    assert publisher.problem == f"refused a message on aegan/hall/pump/result {reported}"
 
 
 @pytest.mark.broker

@@ -172,7 +172,7 @@ def test_a_refused_subscription_is_reported_once_and_requested_again(
         n_turns += 1
         return now_s
 
-    told = (
+    reported = (
         f"refused the subscription to {PUMP} ({reason}): nothing is received from there, "
         "and the subscription is tried again every 1 to 10 minutes; its ACL must let this user read it"
     )
@@ -185,7 +185,7 @@ def test_a_refused_subscription_is_reported_once_and_requested_again(
             for codes, wait_s in ((code + b"\1", FIRST_RETRIAL_S), (code, 2 * FIRST_RETRIAL_S), (b"\1", 4 * FIRST_RETRIAL_S)):
                 body = read_subscribe(stream)
                 assert (PUMP.encode() in body, FAN.encode() in body) == (True, len(codes) == 2)
-                assert publisher.problem == ("" if len(codes) == 2 else told)
+                assert publisher.problem == ("" if len(codes) == 2 else reported)
                 peer.sendall(bytes((0x90, 2 + len(properties + codes))) + body[:2] + properties + codes)  # SUBACK
                 n_before = n_turns
                 wait_until(lambda n=n_before: n_turns > n + 3, "turns at which it is not asked for")  # type: ignore[misc]
@@ -194,10 +194,10 @@ def test_a_refused_subscription_is_reported_once_and_requested_again(
             wait_until(lambda: "grants" in caplog.text, "the end of it")
             n_before = n_turns
             wait_until(lambda: n_turns > n_before + 3, "turns at which it is not asked for")
-            assert (publisher.problem, publisher.refused_total) == (told, 2)
+            assert (publisher.problem, publisher.refused_total) == (reported, 2)
             publisher.stop(timeout_s=0.0)
             assert stream.read() == b""
     assert caplog.messages == [
         f"MQTT broker 127.0.0.1:{port} {line}"
-        for line in (f"accepted client 'aegan-hall' (MQTT {protocol})", told, f"grants the subscription to {PUMP}")
+        for line in (f"accepted client 'aegan-hall' (MQTT {protocol})", reported, f"grants the subscription to {PUMP}")
     ]

@@ -65,8 +65,8 @@ def test_a_full_disk_holds_nothing_up_and_is_over_when_it_is_over(tmp_path: Path
     put(outbox, writer, "e3")
     writer.stop()
     assert read(path) == ["e2", "e3"]
-    told = f"{path}: database or disk is full: events are kept in memory alone; trying again every 0.05 s"
-    assert caplog.messages == [told, f"{path}: can be written again; it has 1 event(s)"]
+    reported = f"{path}: database or disk is full: events are kept in memory alone; trying again every 0.05 s"
+    assert caplog.messages == [reported, f"{path}: can be written again; it has 1 event(s)"]
 
 
 def test_a_folder_that_comes_late_has_its_events_sent_first(tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ def test_an_error_of_our_own_does_not_hold_up_an_event(tmp_path: Path, caplog: p
     writer.start()
     put(outbox, writer, "e0")
     put(outbox, writer, "e1")
-    told = f"{path}: please report this (RuntimeError: gremlins)"
-    assert writer.problem == told
+    reported = f"{path}: please report this (RuntimeError: gremlins)"
+    assert writer.problem == reported
 
     def has_passed() -> bool:
         """After some attempts."""
@@ -157,7 +157,7 @@ def test_an_error_of_our_own_does_not_hold_up_an_event(tmp_path: Path, caplog: p
 
     wait_until(has_passed, "it has passed")
     writer.stop()
-    assert caplog.messages[0] == f"{told}: events are kept in memory alone; trying again every {RETRY_S:g} s"
+    assert caplog.messages[0] == f"{reported}: events are kept in memory alone; trying again every {RETRY_S:g} s"
     assert caplog.text.count("Traceback") == 1
     assert read(path) == ["e0", "e1"]
 

@@ -25,8 +25,8 @@ def test_a_damaged_file_is_set_aside_at_start(tmp_path: Path, caplog: pytest.Log
     writer.stop()
     assert read(path) == ["e0"]
     assert (tmp_path / "o.sqlite.damaged-20250101T000000Z").read_bytes().startswith(b"not a database")
-    told = "it is kept as o.sqlite.damaged-20250101T000000Z, its events are not sent, and event numbers start again"
-    assert caplog.messages == [f"{path}: damaged (file is not a database); {told}"]
+    reported = "it is kept as o.sqlite.damaged-20250101T000000Z, its events are not sent, and event numbers start again"
+    assert caplog.messages == [f"{path}: damaged (file is not a database); {reported}"]
 
 
 def test_a_damaged_file_that_cannot_be_set_aside_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -36,16 +36,16 @@ def test_a_damaged_file_that_cannot_be_set_aside_ends_nothing(tmp_path: Path, ca
     outbox = Outbox()
     writer = Writer(outbox, Store(path), retry_s=0.05)
     writer.start()
-    told = f"{path}: damaged (file is not a database), and cannot be set aside (File name too long)"
-    assert writer.problem == told
+    reported = f"{path}: damaged (file is not a database), and cannot be set aside (File name too long)"
+    assert writer.problem == reported
     put(outbox, writer, "e0")
     assert deliver(outbox) == ["e0"]
-    assert (writer.problem, path.read_bytes()[:14]) == (told, b"not a database")
+    assert (writer.problem, path.read_bytes()[:14]) == (reported, b"not a database")
     path.unlink()
     wait_until(lambda: writer.problem == "", "a new file")
     writer.stop()
     assert read(path) == ["e0"]
-    assert caplog.messages[0] == f"{told}: events are kept in memory alone; trying again every 0.05 s"
+    assert caplog.messages[0] == f"{reported}: events are kept in memory alone; trying again every 0.05 s"
 
 
 def test_damage_that_a_write_finds_is_over_when_another_file_has_all(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_capture_that_failed_begins_anew(bundles: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("machines", "told"),
+    ("machines", "reported"),
     [
         ("[{name: pump, bundle: a}, {name: fan, bundle: b, no_data_s: 7}]", "pump runs on, fan replaced"),
         ("[{name: pump, bundle: a}, {name: fan, bundle: b, alarm: {on_delay_s: 1}}]", "pump runs on, fan replaced"),
@@ -78,11 +78,11 @@ def test_a_capture_that_failed_begins_anew(bundles: Path) -> None:
         ("[{name: pump, bundle: a}, {name: fan, bundle: b}, {name: hall, bundle: b}]", "pump runs on, fan runs on, hall added"),
     ],
 )
-def test_what_differs_is_replaced(bundles: Path, machines: str, told: str) -> None:
+def test_what_differs_is_replaced(bundles: Path, machines: str, reported: str) -> None:
     """Changed lines are replaced, the others are the same objects, and the order is that of the new configuration."""
     before = start(bundles)
     after = reload(before, configure(bundles, machines))
-    assert after.describe_changes(before) == told
+    assert after.describe_changes(before) == reported
     assert [line.machine.name for line in after.lines] == [machine.name for machine in after.config.machines]
 
 
@@ -188,9 +188,9 @@ def test_home_assistant_needs_no_restart(bundles: Path) -> None:
 
 def test_the_demo_is_no_bundle_for_a_microphone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Every start warns about the demo bundle on a microphone, but not on a recording of the demo pump."""
-    told = "pump: its bundle is the demo's, which knows a synthesised pump alone: its alarms mean nothing here"
+    reported = "pump: its bundle is the demo's, which knows a synthesised pump alone: its alarms mean nothing here"
     capture = "{kind: file, paths: [pump.wav]}"
     start(tmp_path, machines=f"[{{name: pump, bundle: {demo_bundle()}, capture: {capture}}}]")
-    assert told not in caplog.messages
+    assert reported not in caplog.messages
     start(tmp_path, machines=f"[{{name: pump, bundle: {demo_bundle()}}}]")
-    assert told in caplog.messages
+    assert reported in caplog.messages

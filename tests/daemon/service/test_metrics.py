@@ -140,8 +140,8 @@ def test_a_taken_port_is_reported_once_and_had_later(serve: Serve, caplog: pytes
         wait_until(lambda: caplog.messages, "a line")
     assert ("aegan_uptime_seconds", "") in values(scrape(port))
     remedy = "set metrics.host and metrics.port to an address that is free; trying again every 0.05 s"
-    told = [f"cannot listen there (Address already in use); {remedy}", "listening"]
-    assert caplog.messages == [f"metrics on 127.0.0.1:{port}: {text}" for text in told]
+    reported = [f"cannot listen there (Address already in use); {remedy}", "listening"]
+    assert caplog.messages == [f"metrics on 127.0.0.1:{port}: {text}" for text in reported]
 
 
 def test_clients_that_are_silent_hold_up_nobody_and_are_ended(serve: Serve) -> None:
@@ -164,9 +164,9 @@ def test_a_host_that_is_no_name_is_reported(caplog: pytest.LogCaptureFixture) ->
     wait_until(lambda: caplog.messages, "a line")
     server.stop(STEP_DEADLINE_S)
     remedy = "set metrics.host and metrics.port to an address that is free; trying again every 60 s"
-    (told,) = caplog.messages
-    assert told.startswith("metrics on a..b:9877: cannot listen there (")
-    assert told.endswith(f"; {remedy}")
+    (reported,) = caplog.messages
+    assert reported.startswith("metrics on a..b:9877: cannot listen there (")
+    assert reported.endswith(f"; {remedy}")
 
 
 def test_stop_ends_it() -> None:

@@ -97,17 +97,17 @@ def test_deaf_or_hung_is_not_fed_and_told_to_be_deaf_is(
         return captures[0]
 
     notifier = Notifier(str(tmp_path / "notify"))
-    told: list[bytes] = []
+    reported: list[bytes] = []
     ahead_s = 0.0
 
     def is_fed() -> bool:
-        told.extend(heard(systemd))
-        return FED in told
+        reported.extend(heard(systemd))
+        return FED in reported
 
     monitor = Monitor(load_config(path), capture=make_capture, notifier=notifier, clock=lambda: time.monotonic() + ahead_s)
     with running(monitor):
         wait_until(is_fed, "food")
-        assert told.index(b"READY=1") < told.index(FED)
+        assert reported.index(b"READY=1") < reported.index(FED)
         ahead_s = LONG_S
         wait_until(lambda: LATE in caplog.text, "a machine over its time")
         heard(systemd)
@@ -144,7 +144,7 @@ def test_a_start_that_fails_is_undone_in_order(systemd: socket.socket, tmp_path:
     config.write_text(f"{config.read_text()}metrics: {{port: {find_free_port()}}}\n")
 
     def clock() -> float:
-        """The watchdog's: it is looked at as a machine begins to listen, behind what is told of all of them."""
+        """The watchdog's: it is looked at as a machine begins to listen, behind what is reported of all of them."""
         raise RuntimeError("no clock")
 
     notifier = Notifier(str(tmp_path / "notify"))

@@ -43,6 +43,6 @@ def test_a_user_name_that_may_be_the_client_id_is_reported(tmp_path: Path) -> No
     """A broker that uses the user name as client id gives a warning, because a check would disconnect the daemon."""
     broker = Mosquitto(tmp_path / "mosquitto", users={"pump": "secret"}, more=["use_username_as_clientid true"])
     broker.start()
-    told, _ = probe(Endpoint("127.0.0.1", broker.port, "aegan-hall", "pump", "secret"))
+    reported, _ = probe(Endpoint("127.0.0.1", broker.port, "aegan-hall", "pump", "secret"))
     broker.stop()
-    assert [line for line in told if "use_username_as_clientid" in line]
+    assert [line for line in reported if "use_username_as_clientid" in line]

@@ -37,7 +37,7 @@ class Result:
     """The result of a replay."""
 
     def __init__(self, bundle: Bundle, session: OrtSession, paths: list[Path], channel: int | None = None, *, clips: bool = False) -> None:
-        self.told: list[str] = []
+        self.reported: list[str] = []
         self.warned: list[str] = []
         self.lines: list[dict[str, Any]] = []
 
@@ -48,7 +48,9 @@ class Result:
             self.lines.append(json.loads(line))
 
         settings = AlarmConfig()
-        replay = Replay(bundle, session, bundle.record.score, settings, channel, self.told.append, warn, record, Progress(io.StringIO()))
+        replay = Replay(
+            bundle, session, bundle.record.score, settings, channel, self.reported.append, warn, record, Progress(io.StringIO())
+        )
         self.code = replay.clips(paths) if clips else replay.stream(paths)
 
 
@@ -63,7 +65,7 @@ def test_an_alarm_names_file_and_offset(bundle: Bundle, session: OrtSession, tmp
     sound = make_pump(80, 40)
     a, b = write(tmp_path / "a.wav", sound[: 35 * RATE_HZ]), write(tmp_path / "b.wav", sound[35 * RATE_HZ :])
     result = Result(bundle, session, [a, b])
-    raised = next(line for line in result.told if "alarm raised" in line)
+    raised = next(line for line in result.reported if "alarm raised" in line)
     first = next(line for line in result.lines if line["state"] == "alarm")
     minutes, seconds = divmod(int(first["offset_s"]), 60)
     assert raised.startswith(f"{first['stream_s']:9.2f} s  {b} at {minutes}:{seconds:02d}  alarm raised: ")
@@ -77,8 +79,8 @@ def test_silence_is_a_fault_of_the_sensor_and_not_scored(bundle: Bundle, session
     silence = np.zeros(30 * RATE_HZ, np.float32)
     path = write(tmp_path / "a.wav", np.concatenate([make_pump(20), silence, make_pump(20)]))
     result = Result(bundle, session, [path])
-    assert result.told[0].startswith(f"    20.00 s  {path} at 0:20  sensor silent")
-    assert "0 alarms" in result.told[-1]
+    assert result.reported[0].startswith(f"    20.00 s  {path} at 0:20  sensor silent")
+    assert "0 alarms" in result.reported[-1]
     ends = np.array([line["stream_s"] for line in result.lines])
     assert ((ends <= 20) | (ends > 59)).all()
     assert (ends > 59).sum() > 5
@@ -106,12 +108,12 @@ def test_after_silence_a_stretch_begins_where_it_lies(tmp_path: Path) -> None:
     """After silence the first run is marked as a gap, and samples keep their index."""
     sound = noise(5 * RATE_HZ)
     sound[RATE_HZ : 3 * RATE_HZ + 123] = 0
-    told: list[str] = []
-    runs = list(JoinedRecordings([write(tmp_path / "a.wav", sound)], RATE_HZ, None, print).read(told.append))
+    reported: list[str] = []
+    runs = list(JoinedRecordings([write(tmp_path / "a.wav", sound)], RATE_HZ, None, print).read(reported.append))
     for run in runs:
         np.testing.assert_array_equal(run.samples, sound[run.start_sample : run.start_sample + len(run.samples)])
     assert [run.start_sample for run in runs if run.after_gap] == [3 * RATE_HZ + 123]
-    assert len(told) == 1
+    assert len(reported) == 1
 
 
 @pytest.mark.parametrize("clips", [False, True])
@@ -126,7 +128,7 @@ def test_one_odd_file_does_not_end_the_others(bundle: Bundle, session: OrtSessio
     nan = write(tmp_path / "nan.wav", damaged, subtype="FLOAT")
     result = Result(bundle, session, [tmp_path / "none.wav", good, tmp_path / "x.raw", stereo, nan, unfinished], clips=clips)
     assert (result.code, len(result.warned)) == (1, 4)
-    assert all(line.isprintable() for line in [*result.told, *result.warned])
+    assert all(line.isprintable() for line in [*result.reported, *result.warned])
     assert {line["file"] for line in result.lines} >= {str(good), str(unfinished)}
     if clips:
         assert result.lines[0]["scores"] == result.lines[1]["scores"]
@@ -135,7 +137,7 @@ def test_one_odd_file_does_not_end_the_others(bundle: Bundle, session: OrtSessio
 def test_all_odd_is_one_line_each(bundle: Bundle, session: OrtSession, tmp_path: Path) -> None:
     """Only bad files give one line each and nothing else."""
     result = Result(bundle, session, [tmp_path / "a.wav", tmp_path / "b.wav"])
-    assert (result.code, result.told, len(result.warned)) == (1, [], 2)
+    assert (result.code, result.reported, len(result.warned)) == (1, [], 2)
 
 
 def test_a_channel_is_replayed_alone(bundle: Bundle, session: OrtSession, tmp_path: Path) -> None:

@@ -87,22 +87,22 @@ def test_a_shelf_keeps_quiet_and_its_end_does_not(broker: Mosquitto, tmp_path: P
     """While shelved no event is published; before and after, events have consecutive numbers."""
     config = write_alternating_config(tmp_path, broker.port)
 
-    def told() -> list[tuple[int, str]]:
+    def reported() -> list[tuple[int, str]]:
         return [(event.json()["sequence"], event.json()["kind"]) for event in subscriber.received(EVENT_TOPIC)]
 
     with Subscriber(broker.port, "aegan/box/pump/#") as subscriber, Daemon(config, AlternatingSound()) as daemon:
-        wait_until(lambda: len(told()) >= 4, "events", 60.0)
+        wait_until(lambda: len(reported()) >= 4, "events", 60.0)
         publish(broker.port, '{"command": "shelve"}')
         wait_until(lambda: subscriber.received(RESULT_TOPIC), "the answer")
         n_scores = len(subscriber.received(SCORE_TOPIC))
         wait_until(lambda: len(subscriber.received(SCORE_TOPIC)) >= n_scores + 10, "ten decisions")
-        assert told()[-1][1] == "shelved"
-        n_told = len(told())
+        assert reported()[-1][1] == "shelved"
+        n_told = len(reported())
         publish(broker.port, '{"command": "unshelve"}')
-        wait_until(lambda: len(told()) >= n_told + 4, "events")
+        wait_until(lambda: len(reported()) >= n_told + 4, "events")
         assert daemon.end() == 0
-    kinds = [kind for _, kind in told()]
-    assert [number for number, _ in told()] == list(range(1, len(kinds) + 1))
+    kinds = [kind for _, kind in reported()]
+    assert [number for number, _ in reported()] == list(range(1, len(kinds) + 1))
     assert kinds[n_told] == "unshelved"
     assert "raised" in kinds[n_told + 1 : n_told + 3]
 

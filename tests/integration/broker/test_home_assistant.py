@@ -35,7 +35,7 @@ WRONG, NORMAL = "Score 2.55, threshold 2.32", "The pump sounds normal again"
 BROKER_GONE = "homeassistant.components.mqtt.client"  # complains of a broker that a test has killed
 DEAF = "The pump is not heard: the monitor is gone\n"
 CLOSED = "The pump's alarm has ended: by Home Assistant"
-PHONE = "notify: [{platform: file, name: notify, filename: told.txt}]\n"  # what is sent to it stands in a file
+PHONE = "notify: [{platform: file, name: notify, filename: reported.txt}]\n"  # what is sent to it stands in a file
 
 
 class NoSound(AlternatingSound):
@@ -194,14 +194,14 @@ def test_what_leaves_the_configuration_leaves_home_assistant(broker: Mosquitto, 
 def test_the_example_reports_each_alarm_once(broker: Mosquitto, tmp_path: Path, repository: Path, home: HomeAssistant) -> None:
     """The example automation notifies once for each alarm over restarts, and the phone's answer becomes a command."""
     package, card = (repository / "configs" / "examples" / "home-assistant" / name for name in ("aegan-monitor.yaml", "card.yaml"))
-    told, quick = home.folder / "told.txt", tmp_path / "quick.yaml"
+    reported, quick = home.folder / "reported.txt", tmp_path / "quick.yaml"
     quick.write_text(package.read_text().replace("minutes: 5", "seconds: 1"))
     config, sound = write_config(tmp_path, broker.port), AlternatingSound()
     config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))
 
     def lines() -> list[str]:
         """All notifications about the alarm, in order."""
-        found = told.read_text().splitlines() if told.is_file() else []
+        found = reported.read_text().splitlines() if reported.is_file() else []
         return [line for line in found if line.startswith(("Score ", NORMAL, "The pump's alarm"))]
 
     with Subscriber(broker.port, "aegan/box/pump/command") as commands:
@@ -242,5 +242,5 @@ def test_the_example_reports_each_alarm_once(broker: Mosquitto, tmp_path: Path, 
             wait_until(lambda: len(lines()) > 5, "further alarms on the phone", START_S)
             assert lines()[2:6] == [WRONG, NORMAL, WRONG, NORMAL]
             wait_until(lambda: home.render("{{ states('input_text.aegan_box_pump_deaf') }}") == "off", "the word that it is heard", START_S)
-            told.unlink()
-        wait_until(lambda: told.is_file() and DEAF in told.read_text(), "the monitor's end on the phone", START_S)
+            reported.unlink()
+        wait_until(lambda: reported.is_file() and DEAF in reported.read_text(), "the monitor's end on the phone", START_S)

@@ -36,7 +36,7 @@ class NodeRed:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            wait_until(lambda: self.told("Connected to broker"), "Node-RED's connection to the broker", START_S)
+            wait_until(lambda: self.reported("Connected to broker"), "Node-RED's connection to the broker", START_S)
         except BaseException:
             self._process.kill()
             self.__exit__()
@@ -54,7 +54,7 @@ class NodeRed:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
-    def told(self, text: str) -> list[str]:
+    def reported(self, text: str) -> list[str]:
         """The debug lines with that text."""
         return [line for line in list(self.lines) if text in line]
 
@@ -88,16 +88,18 @@ def test_the_example_flow_reports_alarms_and_acknowledges(broker: Mosquitto, tmp
     """The flow shows a raised and a cleared alarm of a real daemon, and its button publishes an unretained command."""
     with Subscriber(broker.port, "aegan/box/pump/command") as subscriber, NodeRed(tmp_path / "node-red", flow) as node_red:
         with Daemon(write_config(tmp_path, broker.port), AlternatingSound()) as daemon:
-            wait_until(lambda: node_red.told("ALARM on aegan/box/pump/event: C_linear_euclidean "), "the alarm in Node-RED", START_S)
+            wait_until(lambda: node_red.reported("ALARM on aegan/box/pump/event: C_linear_euclidean "), "the alarm in Node-RED", START_S)
             wait_until(
-                lambda: node_red.told("the alarm has ended on aegan/box/pump/event: C_linear_euclidean "), "its end in Node-RED", START_S
+                lambda: node_red.reported("the alarm has ended on aegan/box/pump/event: C_linear_euclidean "),
+                "its end in Node-RED",
+                START_S,
             )
             node_red.press("aegan-acknowledge")
             command = subscriber.wait_for(bool)
             assert (command.json(), command.qos, command.retained) == ({"command": "acknowledge"}, 1, False)
             daemon.end()
-        wait_until(lambda: node_red.told("the monitor is gone: aegan/box/status"), "the monitor's end in Node-RED")
-    assert not node_red.told("[error]")
+        wait_until(lambda: node_red.reported("the monitor is gone: aegan/box/status"), "the monitor's end in Node-RED")
+    assert not node_red.reported("[error]")
 
 
 @pytest.mark.broker
@@ -107,15 +109,15 @@ def test_the_example_flow_reports_a_shelf(broker: Mosquitto, tmp_path: Path, flo
     config = write_config(tmp_path, broker.port)
     config.write_text(config.read_text().replace("off_delay_s: 0", "off_delay_s: 3600"))
     shelve = '{"command": "shelve", "duration_s": 3600, "by": "Anna", "reason": "the bearing is ordered"}'
-    told = "shelved, no alarms of aegan/box/pump/event: for 3600 s by Anna: the bearing is ordered"
+    reported = "shelved, no alarms of aegan/box/pump/event: for 3600 s by Anna: the bearing is ordered"
     with NodeRed(tmp_path / "node-red", flow) as node_red, Daemon(config, AlternatingSound(), 2.0, apart=True):
-        wait_until(lambda: node_red.told("ALARM on "), "the alarm in Node-RED", START_S)
+        wait_until(lambda: node_red.reported("ALARM on "), "the alarm in Node-RED", START_S)
         publish(broker, shelve)
-        wait_until(lambda: node_red.told(told), "the shelf in Node-RED")
+        wait_until(lambda: node_red.reported(reported), "the shelf in Node-RED")
         publish(broker, '{"command": "unshelve"}')
         end = "no longer shelved, and the alarm is still active: aegan/box/pump/event: by "
-        wait_until(lambda: node_red.told(end), "the end of the shelf in Node-RED")
-        assert [len(node_red.told(text)) for text in ("ALARM on ", told, "has ended", "[error]")] == [1, 1, 0, 0]
+        wait_until(lambda: node_red.reported(end), "the end of the shelf in Node-RED")
+        assert [len(node_red.reported(text)) for text in ("ALARM on ", reported, "has ended", "[error]")] == [1, 1, 0, 0]
 
 
 @pytest.mark.broker
@@ -128,4 +130,4 @@ def test_events_wait_for_node_red(broker: Mosquitto, tmp_path: Path, flow: list[
         wait_until(lambda: daemon.n_logged, "an event", START_S)
         daemon.end()
     with NodeRed(tmp_path / "after", flow) as node_red:
-        wait_until(lambda: node_red.told("ALARM on aegan/box/pump/event: "), "the alarm in Node-RED", START_S)
+        wait_until(lambda: node_red.reported("ALARM on aegan/box/pump/event: "), "the alarm in Node-RED", START_S)

@@ -53,6 +53,6 @@ def test_check_tries_the_largest_message(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "aegan_monitor.cli", "check", "--config", str(config)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         broker.stop()
-        told = done.stdout + done.stderr
-        assert (done.returncode == 0) == fits, told
-        assert ("largest message: ok" in told, REMEDY in told) == (fits, not fits), told
+        reported = done.stdout + done.stderr
+        assert (done.returncode == 0) == fits, reported
+        assert ("largest message: ok" in reported, REMEDY in reported) == (fits, not fits), reported

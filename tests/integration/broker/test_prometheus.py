@@ -53,8 +53,8 @@ def test_the_example_alerts_when_it_should(
     names = [rule["alert"] for rule in yaml.safe_load(rules.read_text(encoding="utf-8"))["groups"][0]["rules"]]
     labels = {"instance": "localhost:9877", "job": "aegan-monitor"} | ({"machine": "pump"} if "pump" in summary else {})
     at = "1445m" if alert == "AeganAlarmShelvedLong" else "8m"
-    told = [{"exp_labels": labels, "exp_annotations": {"summary": summary}}]
-    expected = [{"alertname": name, "eval_time": at, "exp_alerts": told if name == alert else []} for name in names]
+    reported = [{"exp_labels": labels, "exp_annotations": {"summary": summary}}]
+    expected = [{"alertname": name, "eval_time": at, "exp_alerts": reported if name == alert else []} for name in names]
     series = [{"series": name, "values": values} for name, values in {**FINE, **changes}.items()]
     case = {"interval": "1m", "input_series": series, "alert_rule_test": expected}
     (tmp_path / "test.yml").write_text(json.dumps({"rule_files": [str(rules)], "evaluation_interval": "15s", "tests": [case]}))

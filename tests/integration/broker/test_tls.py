@@ -100,8 +100,8 @@ def test_each_way_has_its_line(
     where = f"MQTT broker 127.0.0.1:{broker.port}"
     environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
     with run_daemon(config, environment) as daemon:
-        told = "broker: connected" if name == "good" or "ACL" in name else case.line
-        wait_until(lambda: any(told in status for status in manager.statuses()), told, 60.0)
+        reported = "broker: connected" if name == "good" or "ACL" in name else case.line
+        wait_until(lambda: any(reported in status for status in manager.statuses()), reported, 60.0)
         arguments = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()
         check = aegan_monitor("check", "--config", config)
         daemon.send_signal(signal.SIGTERM)
@@ -204,7 +204,7 @@ def test_the_example_broker_takes_a_node_and_no_other(
     broker.start()
     config = write_config(tmp_path, files, CASES["good"], broker.port)
     where = f"MQTT broker 127.0.0.1:{broker.port}: permission to"
-    for user, code, told in (
+    for user, code, reported in (
         (
             *("box", 0),
             (
@@ -226,4 +226,4 @@ def test_the_example_broker_takes_a_node_and_no_other(
         )
         check = aegan_monitor("check", "--config", config)
         said = re.sub(r".* largest message: .*\n", "", check.stdout) + check.stderr
-        assert (check.returncode, said.endswith(told)) == (code, True), said
+        assert (check.returncode, said.endswith(reported)) == (code, True), said

@@ -40,7 +40,7 @@ def test_each_mutant_is_refused_in_clear_lines_or_runs(tmp_path: Path, figure: C
         f"{found[-1]['largest_rss_bytes'] / 1e6:.0f} MB"
     )
     for mutant in found:
-        lines = mutant["told"]
+        lines = mutant["reported"]
         assert mutant["code"] in (0, 78), mutant
         assert bool(lines) == (mutant["code"] == 78), mutant
         assert all(line.startswith("aegan-monitor: ") and len(line) < LONGEST_LINE for line in lines), mutant

@@ -46,8 +46,8 @@ def start(prepared: Prepared, out: Path, sound: Path, n_calls: int = 0) -> Child
 def finish(child: Child) -> None:
     """Wait for the end of a recorder, which must be a kill."""
     child.wait(DEADLINE_S)
-    with child.stderr as told:
-        text = told.read().decode()
+    with child.stderr as reported:
+        text = reported.read().decode()
     assert "Traceback" not in text, text
 
 

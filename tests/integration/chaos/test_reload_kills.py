@@ -102,8 +102,8 @@ class Lane:
             wait_until(lambda: daemon.n_logged, "an event", DEADLINE_S)
             before, self._margins = self._margins, change(self._margins, self._dice)
             write_config(self._folder, self._broker.port, self._margins)
-            told: list[str] = []
-            asking = threading.Thread(target=ask, args=(process.pid, answer, told))
+            reported: list[str] = []
+            asking = threading.Thread(target=ask, args=(process.pid, answer, reported))
             asking.start()
             if self._dice.random() < 0.5:
                 wait_until(lambda: "reloaded: " in daemon.log, "a reload", DEADLINE_S)
@@ -114,11 +114,11 @@ class Lane:
             asking.join(DEADLINE_S)
         wait_until(lambda: subscriber.payloads(STATUS).count("offline") > n_before["offline"], "its last will", DEADLINE_S)
         assert not [line for line in daemon.log.splitlines() if " ERROR " in line or "Traceback" in line], daemon.log
-        assert told in ([""], [f"reload: process {process.pid} cannot be reached (No such process); is the daemon running?"])
+        assert reported in ([""], [f"reload: process {process.pid} cannot be reached (No such process); is the daemon running?"])
         known = self._read_store()
         kept = find_retained(subscriber.received())
         assert kept <= known, f"the broker keeps what the daemon does not know any more: {kept - known}"
-        self._count("reloaded: " in daemon.log, told == [""], before, {topic for topic in known if "fan" in topic})
+        self._count("reloaded: " in daemon.log, reported == [""], before, {topic for topic in known if "fan" in topic})
 
     def _count(self, is_made: bool, is_answered: bool, before: Margins, of_fan: set[str]) -> None:
         """Count the phase in which the kill came."""
@@ -170,14 +170,14 @@ class Lane:
         return topics
 
 
-def ask(pid: int, answer: Path, told: list[str]) -> None:
+def ask(pid: int, answer: Path, reported: list[str]) -> None:
     """Request a reload as `systemctl reload` does; returns its result."""
     try:
         request_reload(pid, answer)
     except AeganError as error:
-        told.append(str(error))
+        reported.append(str(error))
     else:
-        told.append("")
+        reported.append("")
 
 
 def find_events(messages: list[Received]) -> list[tuple[EventKey, str]]:

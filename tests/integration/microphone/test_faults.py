@@ -46,8 +46,8 @@ def running(config: Path, env: dict[str, str]) -> Iterator[None]:
 
 def sensor_of(subscriber: Subscriber) -> str:
     """The last published sensor state; empty before the first."""
-    told = subscriber.payloads(SENSOR)
-    return str(json.loads(told[-1])["state"]) if told else ""
+    reported = subscriber.payloads(SENSOR)
+    return str(json.loads(reported[-1])["state"]) if reported else ""
 
 
 def wait_for_sensor(subscriber: Subscriber, state: str, within_s: float = DEADLINE_S) -> None:

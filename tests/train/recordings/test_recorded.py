@@ -36,17 +36,17 @@ def test_of_a_start_of_any_length_about_an_eighth_is_held_out(n_clips: int, seed
 @pytest.mark.timeout(240)
 def test_a_recorded_folder_is_trained_on_as_it_is(tmp_path: Path) -> None:
     """Two starts of three recordings each, some held out; the last line says how to train, and that trains."""
-    told: list[str] = []
+    reported: list[str] = []
     for start in range(2):
         block = Block(Pump(300 + start, RATE_HZ).read(50 * RATE_HZ), 0)
         ring = Ring(60 * RATE_HZ, 1)
         capture = ScriptedCapture([[block]], RATE_HZ)
         supervisor = CaptureSupervisor("pump", capture, ring, live=False, waits=True, no_data_s=9.0, retry_s=1.0)
-        writer = ClipWriter(ClipFolder(tmp_path, "pump"), RATE_HZ, told.append, keep_free_bytes=0)
-        assert Recorder(supervisor, ring, writer, RATE_HZ, told.append, now=partial(float, 1.8e9 + 60 * start)).run() == 0
+        writer = ClipWriter(ClipFolder(tmp_path, "pump"), RATE_HZ, reported.append, keep_free_bytes=0)
+        assert Recorder(supervisor, ring, writer, RATE_HZ, reported.append, now=partial(float, 1.8e9 + 60 * start)).run() == 0
     found = find_clips(tmp_path, "pump", "train")
     assert (len(found.clips), found.skipped, len({clip.recording for clip in found.clips})) == (10, [], 6)
-    advised = re.fullmatch("next: aegan-train (.*) --preset edge --out runs/pump", told[-1])
+    advised = re.fullmatch("next: aegan-train (.*) --preset edge --out runs/pump", reported[-1])
     assert advised
     assert advised[1] == f"fit --data {tmp_path} --machine-type pump"
     tiny = ["--preset", "tiny", "--recipe", "reference", "--epochs", "1", "--device", "cpu", "--out", str(tmp_path / "run")]

@@ -113,10 +113,10 @@ def test_bad_input_is_one_clear_line(
     (tmp_path / "taken.npz").mkdir()
 
     assert main(["localize", str(bundle), sound, "--out", out]) == code
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith(f"aegan-monitor: {line}")
-    assert told.err.count("\n") == 1
+    reported = capsys.readouterr()
+    assert reported.out == ""
+    assert reported.err.startswith(f"aegan-monitor: {line}")
+    assert reported.err.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["good.wav", "rate.wav", "short.wav", "taken.npz"]
 
 

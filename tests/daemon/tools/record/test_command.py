@@ -65,24 +65,24 @@ def test_the_meter_shows_each_channel(redraws: bool) -> None:
     """The meter shows level, clipping, silence and faults of each channel."""
     loud, silent = np.tile(np.array([1, -1], np.float32), 800), np.zeros(1600, np.float32)
     heard: Sequence[Sequence[Block | CaptureError]] = [[Block(loud, 0)], [Block(silent, 0)]]
-    told: list[str] = []
+    reported: list[str] = []
 
     def capture(_identity: str, channel: int, _rate_hz: int) -> Capture:
         return ScriptedCapture([list(heard[channel])])
 
     def tell(line: str) -> None:
-        told.append(line)
-        if "muted" in line and any("CLIPPED" in each for each in told):
+        reported.append(line)
+        if "muted" in line and any("CLIPPED" in each for each in reported):
             meter.stop()
 
     meter = Meter([MIC], 2, tell, redraws=redraws, interval_s=0.1, capture=capture)
     meter.run(20.0)
-    shown = [re.sub("\x1b\\[[0-9]*[A-Z]", "", line) for line in told]
+    shown = [re.sub("\x1b\\[[0-9]*[A-Z]", "", line) for line in reported]
     loudness = "  channel 0     3.0 dBFS  peak    0.0 dBFS  CLIPPED 1600 samples"
     assert loudness in [line[: len(loudness)] for line in shown]
     assert "  channel 1  digital silence: muted?" in shown
     assert shown[0] == "alsa:Yeti"  # a line of its own: identities are long
-    assert ("\x1b[K" in told[0]) == redraws
+    assert ("\x1b[K" in reported[0]) == redraws
 
 
 @pytest.mark.parametrize(
@@ -112,17 +112,17 @@ def test_options_that_do_not_go_together(options: list[str], line: str, tmp_path
 
 def test_a_faulty_channel_is_reported_by_its_state() -> None:
     """A fault comes first in its line, so that a narrow terminal shows it."""
-    told: list[str] = []
+    reported: list[str] = []
     fault = CaptureError("microphone 'Yeti': expected sound, found only zeros for 1 s; unmute it, or choose another channel", "silent")
 
     def tell(line: str) -> None:
-        told.append(line)
+        reported.append(line)
         if "silent" in line:
             meter.stop()
 
     meter = Meter([MIC], 1, tell, redraws=True, interval_s=0.05, capture=lambda *_: ScriptedCapture([[fault] for _ in range(100)]))
     meter.run(20.0)
-    assert told[-1].startswith("  channel 0  silent: microphone 'Yeti': expected sound, found only zeros")
+    assert reported[-1].startswith("  channel 0  silent: microphone 'Yeti': expected sound, found only zeros")
 
 
 def test_a_folder_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path) -> None:
@@ -157,19 +157,19 @@ def test_a_microphone_is_recorded_over_a_fault(pulse: PulseServer, tmp_path: Pat
     played = write_wav(tmp_path / "sound.wav", Pump(5, RATE_HZ).read(60 * RATE_HZ))
     out = tmp_path / "out"
     command = [*COMMAND, "record", "--out", str(out), "--machine", "pump", "--device", f"pulse:{SINK}.monitor", "--keep-free-mb", "1"]
-    told = tmp_path / "told"
+    reported = tmp_path / "reported"
     clips = out / "dev_data" / "pump" / "train"
 
     def wait_for_clips(n_clips: int) -> None:
         wait_until(lambda: len(list(clips.glob("normal*"))) >= n_clips, f"{n_clips} clips", DEADLINE_S)
 
-    with told.open("wb") as stdout, (tmp_path / "log").open("wb") as stderr, contextlib.ExitStack() as ends:
+    with reported.open("wb") as stdout, (tmp_path / "log").open("wb") as stderr, contextlib.ExitStack() as ends:
         process = ends.enter_context(subprocess.Popen(command, env=pulse.env, stdout=stdout, stderr=stderr))
         ends.callback(process.kill)
         with pulse.playing(played):
             wait_for_clips(1)
             pulse.control("unload-module", "module-null-sink")
-        wait_until(lambda: re.search("^WAITING, nothing is recorded: ", told.read_text(), re.MULTILINE), "the fault", DEADLINE_S)
+        wait_until(lambda: re.search("^WAITING, nothing is recorded: ", reported.read_text(), re.MULTILINE), "the fault", DEADLINE_S)
         pulse.add_sink(SINK)
         with pulse.playing(played):
             wait_for_clips(2)
@@ -177,9 +177,9 @@ def test_a_microphone_is_recorded_over_a_fault(pulse: PulseServer, tmp_path: Pat
             assert process.wait(DEADLINE_S) == 0
     log = (tmp_path / "log").read_text()
     assert all(" INFO " in line for line in log.splitlines()), log
-    assert re.search("^gap: sound was lost; [0-9.]+ s of a begun clip discarded$", told.read_text(), re.MULTILINE)
-    assert re.search(r"^recorded: 2 clips, 0\.01 h, coverage [0-9.]+ %, [0-9]+ gap\(s\), ", told.read_text(), re.MULTILINE)
-    assert re.search("^recording goes on after [0-9]+ s$", told.read_text(), re.MULTILINE)
+    assert re.search("^gap: sound was lost; [0-9.]+ s of a begun clip discarded$", reported.read_text(), re.MULTILINE)
+    assert re.search(r"^recorded: 2 clips, 0\.01 h, coverage [0-9.]+ %, [0-9]+ gap\(s\), ", reported.read_text(), re.MULTILINE)
+    assert re.search("^recording goes on after [0-9]+ s$", reported.read_text(), re.MULTILINE)
     paths = sorted(clips.glob("normal*"))
     assert len(paths) == 2
     whole = soundfile.read(played, dtype="int16")[0]

@@ -26,10 +26,10 @@ KEY = "dev_data/pump/train"
 
 def cut(out: Path, *paths: Path, channel: int | None = None, n_wanted: float = math.inf) -> tuple[int, list[str], list[str]]:
     """Exit code, standard output and standard error of a cut."""
-    told: list[str] = []
+    reported: list[str] = []
     warned: list[str] = []
-    writer = ClipWriter(ClipFolder(out, "pump"), RATE_HZ, told.append, n_wanted=n_wanted, keep_free_bytes=0)
-    return FileCutter(paths, channel, writer, RATE_HZ, told.append, warned.append).run(), told, warned
+    writer = ClipWriter(ClipFolder(out, "pump"), RATE_HZ, reported.append, n_wanted=n_wanted, keep_free_bytes=0)
+    return FileCutter(paths, channel, writer, RATE_HZ, reported.append, warned.append).run(), reported, warned
 
 
 def read_clips(out: Path) -> list[np.ndarray]:
@@ -45,11 +45,11 @@ def test_no_clip_spans_two_files(tmp_path_factory: pytest.TempPathFactory, lengt
     parts = [noise(n_samples, seed) for seed, n_samples in enumerate(lengths)]
     paths = [write(folder / f"{chr(97 + i)}.wav", part, RATE_HZ) for i, part in enumerate(parts)]
     expected = [part[i : i + CLIP] for part in parts for i in range(0, len(part) - CLIP + 1, CLIP)]
-    code, told, warned = cut(folder / "out", *paths)
+    code, reported, warned = cut(folder / "out", *paths)
     assert [clip.tolist() for clip in read_clips(folder / "out")] == [clip.tolist() for clip in expected]
     assert (code, warned) == (0 if expected else 1, [])
     for path, part in zip(paths, parts, strict=True):
-        assert f"{path}: {len(part) // CLIP} clips of 10 s; {len(part) % CLIP / RATE_HZ:.1f} s at its end are left over" in told
+        assert f"{path}: {len(part) // CLIP} clips of 10 s; {len(part) % CLIP / RATE_HZ:.1f} s at its end are left over" in reported
     ids = [find_recording_id(path) for path in sorted((folder / "out" / KEY).glob("normal*"))]
     assert [each.partition("/")[0] for each in ids] == [
         f"{chr(97 + i)}.wav" for i, part in enumerate(parts) for _ in range(len(part) // CLIP)
@@ -69,10 +69,10 @@ def test_another_rate_is_resampled(tmp_path: Path, rate_hz: int) -> None:
     """A file of another rate is resampled as by soxr in one call, for any block size."""
     sound = (0.1 * noise(25 * rate_hz)).astype(np.float32)
     path = write(tmp_path / "a.wav", sound, rate_hz, subtype="FLOAT")
-    code, told, _ = cut(tmp_path / "out", path)
+    code, reported, _ = cut(tmp_path / "out", path)
     expected = soxr.resample(sound, rate_hz, RATE_HZ)
     assert code == 0
-    assert any("2 clips of 10 s; 5.0 s at its end" in line for line in told)
+    assert any("2 clips of 10 s; 5.0 s at its end" in line for line in reported)
     np.testing.assert_allclose(np.concatenate(read_clips(tmp_path / "out")), expected[: 2 * CLIP], atol=2 / 32768)
 
 
@@ -82,10 +82,10 @@ def test_one_microphone_of_an_array(tmp_path: Path) -> None:
     array, mono = write(tmp_path / "array.wav", sound, RATE_HZ), write(tmp_path / "mono.wav", noise(CLIP), RATE_HZ)
     assert cut(tmp_path / "a", array, channel=3)[0] == 0
     np.testing.assert_array_equal(read_clips(tmp_path / "a")[0], sound[:, 3])
-    code, told, warned = cut(tmp_path / "b", array, mono)
+    code, reported, warned = cut(tmp_path / "b", array, mono)
     assert (code, len(warned), len(read_clips(tmp_path / "b"))) == (1, 1, 1)
     assert "--channel N" in warned[0]
-    assert any(line.startswith("recorded: 1 clips, 0.00 h, 1 file(s) refused") for line in told)
+    assert any(line.startswith("recorded: 1 clips, 0.00 h, 1 file(s) refused") for line in reported)
 
 
 def test_a_file_with_an_odd_name_or_header_is_cut(tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ def test_a_file_with_an_odd_name_or_header_is_cut(tmp_path: Path) -> None:
 
 def test_a_quota_ends_it(tmp_path: Path) -> None:
     """A quota ends the cut within a file, with exit code 0."""
-    code, told, _ = cut(tmp_path / "out", write(tmp_path / "a.wav", noise(5 * CLIP), RATE_HZ), n_wanted=2)
+    code, reported, _ = cut(tmp_path / "out", write(tmp_path / "a.wav", noise(5 * CLIP), RATE_HZ), n_wanted=2)
     assert (code, len(read_clips(tmp_path / "out"))) == (0, 2)
-    assert "enough: that was the quota" in told
+    assert "enough: that was the quota" in reported
 
 
 def test_a_rate_of_a_damaged_header_is_refused(tmp_path: Path) -> None:

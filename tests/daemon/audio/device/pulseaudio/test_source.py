@@ -130,5 +130,5 @@ def test_a_server_that_sends_all_but_the_answer_hangs(tmp_path: Path) -> None:
         thread.start()
         error = refuse(f"unix:{tmp_path / 'native'}")
         thread.join()
-    told = f"the sound server at unix:{tmp_path / 'native'} does not answer; restart it"
-    assert (error.fault, str(error)) == ("stalled", told)
+    reported = f"the sound server at unix:{tmp_path / 'native'} does not answer; restart it"
+    assert (error.fault, str(error)) == ("stalled", reported)
