@@ -68,21 +68,27 @@ def test_a_reference_set_has_as_many_rows_as_configured(tmp_path: Path) -> None:
     assert found.fields.reference.n_clips == len(reference.embedding_clips) == len(reference.baseline_clips) == 4
 
 
-IN_PLACE = CONFIG.model_copy(update={"score": "F_tail", "fusion": ["D_maha", "C_linear_maha", "C_moments"]})
+IN_PLACE = CONFIG.model_copy(update={"score": "F_joint", "fusion": ["D_maha", "C_linear_maha", "C_moments"]})
 
 
 def test_f_tail_is_calibrated_on_recordings_that_its_reference_set_does_not_hold(tmp_path: Path) -> None:
-    """F_tail has a term for each member; its threshold comes from every window, fitted or held out, and lies over all of them."""
+    """F_joint has a term for each member; its threshold comes from every window, fitted or held out, and lies over all of them."""
     found = calibrate(tmp_path, 1, IN_PLACE)
     fields = found.fields
-    assert (fields.fused, list(fields.fusion), fields.spaces) == ("F_tail", IN_PLACE.fusion, list(SPACE_VIEWS))
+    assert (fields.fused, list(fields.fusion), fields.spaces) == ("F_joint", IN_PLACE.fusion, list(SPACE_VIEWS))
     assert (fields.calibration.n_clips, fields.calibration.n_copies) == (N_FITTED + N_HELD_OUT, 0)
-    highest = fields.calibration.quantiles["F_tail"][-1]
-    assert max(found.normal) <= highest < make_threshold(fields, "F_tail").on
+    highest = fields.calibration.quantiles["F_joint"][-1]
+    assert max(found.normal) <= highest < make_threshold(fields, "F_joint").on
     lines = [json.loads(line)["scores"] for line in (tmp_path / HELD_OUT).read_text().splitlines()]
+    terms = list(fields.fusion.values())
+    matrix = np.eye(3)
+    for i, j in ((1, 0), (2, 0), (2, 1)):
+        matrix[i, j] = matrix[j, i] = terms[i].correlations[IN_PLACE.fusion[j]]
+    assert 0 < np.abs(matrix[np.triu_indices(3, 1)]).max() <= 0.8
     for scores, normal in zip(lines, found.normal, strict=True):
         members = np.array([(np.log(scores[name]) - term.centre) / term.scale for name, term in fields.fusion.items()])
-        assert scores["F_tail"] == normal == pytest.approx(np.mean(np.maximum(0, members + 1) ** 3) ** (1 / 3))
+        over = np.maximum(0, members)
+        assert scores["F_joint"] == normal == pytest.approx(np.sqrt(over @ np.linalg.inv(matrix) @ over / 3))
 
 
 def test_one_recording_alone_is_calibrated_on_what_is_held_out(tmp_path: Path) -> None:

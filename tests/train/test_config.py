@@ -36,20 +36,20 @@ def test_presets_are_the_documented_ones() -> None:
 
 
 def test_f_tail_refuses_what_cannot_be_cross_fitted() -> None:
-    """Scores of the generator are no members of F_tail, and may be of F_mean."""
+    """Scores of the generator are no members of F_joint, and may be of F_mean."""
     members = ["D_maha", "G_z_2_sum"]
-    line = "fusion: F_tail joins scores of embeddings and of bands, not G_z_2_sum; take it out, or set score: F_mean"
+    line = "fusion: F_joint joins scores of embeddings and of bands, not G_z_2_sum; take it out, or set score: F_mean"
     with pytest.raises(ConfigError, match=line):
-        load_config("edge", None, score="F_tail", fusion=members)
+        load_config("edge", None, score="F_joint", fusion=members)
     assert load_config("edge", None, score="F_mean", fusion=members).fused == "F_mean"
-    with pytest.raises(ConfigError, match="score: 'F_tail' is none of D_maha, "):
-        load_config("edge", None, score="F_tail")
+    with pytest.raises(ConfigError, match="score: 'F_joint' is none of D_maha, "):
+        load_config("edge", None, score="F_joint")
 
 
 def test_each_recipe_says_how_its_score_is_made() -> None:
-    """`robust` decides by F_mean, `in_place` by F_tail of embeddings and bands, and the sentence for the bundle names its members."""
+    """`robust` decides by F_mean, `in_place` by F_joint of embeddings and bands, and the sentence for the bundle names its members."""
     robust, in_place = (load_config("edge", None, recipe) for recipe in ("robust", "in_place"))
-    assert (robust.score, in_place.score, in_place.fusion) == ("F_mean", "F_tail", ["D_maha", "D_near", *SPACE_VIEWS])
+    assert (robust.score, in_place.score, in_place.fusion) == ("F_mean", "F_joint", ["D_maha", *SPACE_VIEWS])
     assert robust.choice.startswith("F_mean, the mean of D_near, C_linear_euclidean: each as log ratio to held-out normal sound, ")
-    assert in_place.choice.startswith("F_tail of D_maha, D_near, C_linear_maha, ")
-    assert "in units of its spread over recordings; one member that is far out suffices" in in_place.choice
+    assert in_place.choice.startswith("F_joint of D_maha, C_linear_maha, ")
+    assert "in units of its spread over recordings, joined by their correlations" in in_place.choice

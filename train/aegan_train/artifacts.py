@@ -23,7 +23,7 @@ from aegan_monitor.detection.segments import ClipParameters, cut_segments
 from aegan_monitor.detection.views import summarise
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.calibration.background_augmentation import CALIBRATED, FITTED, change_background
-from aegan_train.calibration.cross_fit import cross_fit, scale_tail
+from aegan_train.calibration.cross_fit import cross_fit, scale_joint
 from aegan_train.calibration.sensitivity import Noticed, try_pseudo_faults
 from aegan_train.calibration.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
 from aegan_train.checkpoint import Training, round_weights
@@ -82,7 +82,7 @@ def finish(
     scores, varied, segments = score_held_out(training, reference, session, held_out)
     files = [clip.path.name for clip, bands in zip(held_out.clips, held_out.bands, strict=True) for _ in bands]
     fusion, crossed = (
-        fit_tail(config, statistics, fitted, scores) if config.fused == "F_tail" else (scale_fusion(config.fusion, scores, varied), [])
+        fit_joint(config, statistics, fitted, scores) if config.fused == "F_joint" else (scale_fusion(config.fusion, scores, varied), [])
     )
     fields = BundleFields(
         machine_type=training.machine_type,
@@ -130,17 +130,17 @@ def finish(
     return Calibrated(fields, [each[fields.score] for each in scores], noticed)
 
 
-def fit_tail(
+def fit_joint(
     config: TrainConfig, statistics: ClipStatistics, fitted: Spectrograms, scores: Sequence[Mapping[str, float]]
 ) -> tuple[dict[str, FusionTerm], list[float]]:
-    """The members of `F_tail`, and its value for each clip that was cross-fitted; `scores` are those of held-out windows."""
+    """The members of `F_joint`, and its value for each clip that was cross-fitted; `scores` are those of held-out windows."""
     n_held_out = max(2, round(config.held_out * len(fitted.clips)))
     group_of = {clip: place for place, group in enumerate(group_by_recording(fitted.clips, n_held_out)) for clip in group}
     groups = np.array([group_of[clip] for clip, windows in zip(fitted.clips, fitted.bands, strict=True) for _ in windows])
     print("measuring how normal recordings differ from each other", flush=True)
     crossed = cross_fit(statistics, groups, config.fusion, make_filterbank(config.features), config.max_reference_rows)
-    terms = scale_tail(config.fusion, crossed, scores)
-    return terms, [fuse(clip, terms, "F_tail") for clip in crossed]
+    terms = scale_joint(config.fusion, crossed, scores)
+    return terms, [fuse(clip, terms, "F_joint") for clip in crossed]
 
 
 def embed(session: TorchSession, scaled: FloatArray, clip: ClipParameters) -> DoubleArray:

@@ -77,7 +77,7 @@ class TrainConfig(Settings):
     score_by_labels: bool = Field(
         default=False, description="whether that score was chosen by labelled faults, as in the published tables; printed beside its name"
     )
-    fusion: list[str] = Field(default=[], description="members of the fused score (F_tail or F_mean)")
+    fusion: list[str] = Field(default=[], description="members of the fused score (F_joint or F_mean)")
     n_redraws: int = Field(
         default=0, ge=0, description="times that fresh networks may be drawn when a generator stays worse than the mean picture"
     )
@@ -93,8 +93,8 @@ class TrainConfig(Settings):
             raise ValueError(problems[0])
         if unknown := [name for name in self.fusion if name not in SCORE_IDS]:
             raise ValueError(f"fusion: {unknown[0]!r} is none of {', '.join(SCORE_IDS)}")
-        if self.fused == "F_tail" and (whole := [name for name in self.fusion if SCORE_IDS[name].graph == "generator"]):
-            raise ValueError(f"fusion: F_tail joins scores of embeddings and of bands, not {whole[0]}; take it out, or set score: F_mean")
+        if self.fused == "F_joint" and (whole := [name for name in self.fusion if SCORE_IDS[name].graph == "generator"]):
+            raise ValueError(f"fusion: F_joint joins scores of embeddings and of bands, not {whole[0]}; take it out, or set score: F_mean")
         if self.score not in (names := [*SCORE_IDS, *(FUSIONS if self.fusion else [])]):
             raise ValueError(f"score: {self.score!r} is none of {', '.join(names)}")
         if self.n_critic > 1 and self.generator_norm == "bn":
@@ -118,10 +118,10 @@ class TrainConfig(Settings):
     @property
     def choice(self) -> str:
         """One sentence for bundle.json: why this score decides."""
-        if self.score == "F_tail":
+        if self.score == "F_joint":
             return (
-                f"F_tail of {', '.join(self.fusion)}: each as log ratio to normal sound, in units of its spread over recordings; "
-                "one member that is far out suffices; no fault of this machine was used"
+                f"F_joint of {', '.join(self.fusion)}: each as log ratio to normal sound, in units of its spread over recordings, "
+                "joined by their correlations; no fault of this machine was used"
             )
         if self.score == "F_mean":
             return (
@@ -177,7 +177,7 @@ ROBUST: dict[str, object] = {
 RECIPES: dict[Recipe, dict[str, object]] = {
     "reference": {},
     "robust": ROBUST,
-    "in_place": {**ROBUST, "score": "F_tail", "fusion": ["D_maha", "D_near", *SPACE_VIEWS]},
+    "in_place": {**ROBUST, "score": "F_joint", "fusion": ["D_maha", *SPACE_VIEWS]},
 }
 
 

@@ -9,12 +9,14 @@ Source: score normalisation as in T-norm (R. Auckenthaler et al., 2000).
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
+
 from aegan_monitor.detection.network import GRAPHS, Graph
 from aegan_monitor.detection.record import BundleFields, FusionTerm
 from aegan_monitor.detection.scores import SCORE_IDS, SPACE_VIEWS, ScoreId
+from aegan_monitor.types import DoubleArray
 
 LEAST_SCORE = 1e-12
-TAIL_EXPONENT = 3
 
 
 def score_names(fields: BundleFields) -> list[str]:
@@ -34,27 +36,34 @@ def needed_graphs(fields: BundleFields, name: str) -> tuple[Graph, ...]:
     return tuple(graph for graph in GRAPHS if graph in wanted)
 
 
-def mean(terms: Sequence[float]) -> float:
+def mean(terms: Sequence[float], _: Mapping[str, FusionTerm]) -> float:
     """Their mean. Units are the change of each member with the background, so the result is about 1 before another one."""
     return sum(terms) / len(terms)
 
 
-def tail(terms: Sequence[float]) -> float:
-    """A power mean of what exceeds -1: one strong member suffices, and one that sees nothing costs little.
+def joint(terms: Sequence[float], members: Mapping[str, FusionTerm]) -> float:
+    """The Mahalanobis distance of what exceeds normal sound, over the root of the number of members; 0 where no member exceeds it.
 
-    Units are standard deviations of normal sound. The exponent 3 lies between a mean (1), in which a blind member hides a fault, and the
-    largest (infinity), in which the noisiest member decides.
+    Units are spreads of normal sound. Members that rise and fall together on normal sound count as little more than one of them, so
+    a member that stands alone keeps its share; a rise of one member without its companions counts most.
     """
-    powers = [max(0.0, term + 1) ** TAIL_EXPONENT for term in terms]
-    return float(mean(powers) ** (1 / TAIL_EXPONENT))
+    over = np.maximum(terms, 0)
+    return float(np.sqrt(over @ np.linalg.solve(correlations(members), over) / len(over)))
 
 
-FUSIONS: dict[str, Callable[[Sequence[float]], float]] = {"F_mean": mean, "F_tail": tail}
+def correlations(members: Mapping[str, FusionTerm]) -> DoubleArray:
+    """The correlation matrix of the members, `[n, n]`."""
+    lower = np.array([[term.correlations.get(name, 0.0) for name in members] for term in members.values()])
+    found: DoubleArray = lower + lower.T + np.eye(len(members))
+    return found
+
+
+FUSIONS: dict[str, Callable[[Sequence[float], Mapping[str, FusionTerm]], float]] = {"F_mean": mean, "F_joint": joint}
 
 
 def fuse(scores: Mapping[str, float], fusion: Mapping[str, FusionTerm], fused: str) -> float:
     """The fused score `fused` (a key of FUSIONS) of the members in `fusion`."""
-    return FUSIONS[fused]([(log_score(scores[name]) - term.centre) / term.scale for name, term in fusion.items()])
+    return FUSIONS[fused]([(log_score(scores[name]) - term.centre) / term.scale for name, term in fusion.items()], fusion)
 
 
 def log_score(score: float) -> float:

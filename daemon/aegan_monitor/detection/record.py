@@ -49,10 +49,17 @@ class Normalisation(Record):
 
 
 class FusionTerm(Record):
-    """One member of the fusion: the mean logarithm of its scores of normal clips, and the unit of a distance from that."""
+    """One member of the fusion: the logarithm of its scores of normal clips.
+
+    Attributes:
+        centre: Its middle.
+        scale: The unit of a distance from that.
+        correlations: Its correlation with each earlier member of the fusion over normal clips; 0 with those that are not named.
+    """
 
     centre: float = Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)
     scale: float = Field(gt=1 / LARGEST_SCORE)
+    correlations: dict[str, Annotated[float, Field(gt=-1, lt=1)]] = {}
 
 
 class ReferenceRecord(Record):

@@ -27,19 +27,19 @@ from fakes import make_bands
 
 @pytest.fixture(scope="module")
 def spaced_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo bundle with spaces, fitted on noise, and F_tail of two of them."""
+    """The demo bundle with spaces, fitted on noise, and F_joint of two of them."""
     folder = shutil.copytree(demo_bundle(), tmp_path_factory.mktemp("spaced") / "bundle")
     bundle = load_bundle(folder)
     record, calibration = bundle.record, bundle.record.calibration
     replace(bundle.reference, spaces=fit_spaces(make_bands(6, 0), 4)).save(folder / "reference.npz")
-    added, rising = [*SPACE_VIEWS, "F_tail"], np.arange(float(len(calibration.probabilities))).tolist()
+    added, rising = [*SPACE_VIEWS, "F_joint"], np.arange(float(len(calibration.probabilities))).tolist()
     quantiles = {**calibration.quantiles, **dict.fromkeys(added, rising)}
-    terms = {name: FusionTerm(centre=1, scale=1) for name in ("D_near", "C_flux")}
+    terms = {"D_near": FusionTerm(centre=1, scale=1), "C_flux": FusionTerm(centre=1, scale=1, correlations={"D_near": 0.5})}
     update = {
         "spaces": list(SPACE_VIEWS),
         "fusion": terms,
-        "fused": "F_tail",
-        "score": "F_tail",
+        "fused": "F_joint",
+        "score": "F_joint",
         "normalisation": {**record.normalisation, **dict.fromkeys(added, Normalisation(mean=0, std=1))},
         "calibration": calibration.model_copy(update={"quantiles": quantiles}),
     }
@@ -61,13 +61,14 @@ def test_a_bundle_keeps_its_spaces(spaced_folder: Path) -> None:
     """A bundle of format 3 has the scores of its spaces and its fused score, and gives them."""
     bundle = load_bundle(spaced_folder)
     assert bundle.record.format == FORMAT == 3
-    assert score_names(bundle.record)[27:] == [*SPACE_VIEWS, "F_tail"]
+    assert score_names(bundle.record)[27:] == [*SPACE_VIEWS, "F_joint"]
     for name, space in fit_spaces(make_bands(6, 0), 4).items():
         for part in fields(Space):
             np.testing.assert_array_equal(getattr(bundle.reference.spaces[name], part.name), getattr(space, part.name))
     found = Pipeline(bundle.record, bundle.reference, OrtSession(bundle)).score_clip(Pump(0).read(160_000))
     members = [math.log(found[name]) - 1 for name in ("D_near", "C_flux")]
-    assert found["F_tail"] == pytest.approx((sum(max(0, member + 1) ** 3 for member in members) / 2) ** (1 / 3))
+    over = [max(0, member) for member in members]
+    assert found["F_joint"] == pytest.approx(math.sqrt((over[0] ** 2 + over[1] ** 2 - over[0] * over[1]) / 0.75 / 2))
 
 
 @pytest.mark.parametrize(
@@ -75,8 +76,8 @@ def test_a_bundle_keeps_its_spaces(spaced_folder: Path) -> None:
     [
         (lambda r: r["spaces"].append("C_linear_near"), "spaces: 'C_linear_near' is none of C_linear_maha, "),
         (lambda r: r["spaces"].remove("C_flux"), "fusion: C_flux has no space"),
-        (lambda r: r.update(fused="F_max"), "fused: 'F_max' is none of F_mean, F_tail"),
-        (lambda r: r.update(fused="F_mean"), "score: 'F_tail' is none of D_maha, "),
+        (lambda r: r.update(fused="F_max"), "fused: 'F_max' is none of F_mean, F_joint"),
+        (lambda r: r.update(fused="F_mean"), "score: 'F_joint' is none of D_maha, "),
         (lambda r: r["fusion"]["C_flux"].update(scale=1e-16), "fusion.C_flux.scale: "),
         (lambda r: r["fusion"]["C_flux"].update(centre=-1e16), "fusion.C_flux.centre: "),
         (lambda r: r["clip"].update(segment_frames=63), "clip.segment_frames: expected at least 64 for spaces, found 63"),

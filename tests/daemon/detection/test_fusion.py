@@ -1,6 +1,7 @@
 """The fused score, and the graphs that each score needs."""
 
 import math
+from random import Random
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
-from aegan_monitor.detection.fusion import FUSIONS, fuse, mean, needed_graphs, needed_ids, score_names, tail
+from aegan_monitor.detection.fusion import FUSIONS, fuse, joint, mean, needed_graphs, needed_ids, score_names
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.record import LARGEST_SCORE, BundleFields, FusionTerm
@@ -52,38 +53,53 @@ def test_a_score_needs_its_graphs_only() -> None:
     assert "F_mean" not in score_names(PLAIN)
 
 
+def correlate(n: int, correlation: float) -> dict[str, FusionTerm]:
+    """`n` members, each with the same correlation with each other."""
+    return {str(i): FusionTerm(centre=0, scale=1, correlations={str(j): correlation for j in range(i)}) for i in range(n)}
+
+
 def test_one_strong_member_decides() -> None:
     """A fault that one of ten members sees at 10 standard deviations is far over normal sound; the mean hides it at 1."""
     seen_by_one = [10.0, *[0.0] * 9]
-    assert tail([0.0] * 10) == pytest.approx(1)
-    assert tail(seen_by_one) > 5
-    assert mean(seen_by_one) == pytest.approx(1)
+    assert joint(seen_by_one, correlate(10, 0)) == pytest.approx(math.sqrt(10))
+    assert joint(seen_by_one, correlate(10, 0.7)) > 5
+    assert mean(seen_by_one, {}) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("blind", [-3.0, -1.0, 0.0, 1.0])
-def test_blind_members_cost_little(blind: float) -> None:
-    """Nine members that see nothing leave a strong one at least 46 % of its height, whatever they say of normal sound."""
-    assert tail([10.0, *[blind] * 9]) > 0.46 * tail([10.0])
+def test_members_that_rise_together_count_as_one() -> None:
+    """Nine members that always rise together do not outweigh a tenth that stands alone; without the correlations they do."""
+    together = {**correlate(9, 0.75), "alone": FusionTerm(centre=0, scale=1)}
+    nine, one = [3.0] * 9 + [0.0], [0.0] * 9 + [3.0]
+    assert joint(nine, together) < 1.2 * joint(one, together)
+    assert joint(nine, correlate(10, 0)) == pytest.approx(3 * joint(one, correlate(10, 0)))
 
 
-def test_the_tail_is_0_for_what_is_more_normal_than_normal() -> None:
+def test_members_under_normal_sound_do_not_count() -> None:
     """Members far under normal sound neither lower the score nor make it negative."""
-    assert tail([-50.0, -1.0]) == 0
-    assert tail([-50.0, 5.0]) == tail([-1.0, 5.0])
+    members = correlate(2, 0.5)
+    assert joint([-50.0, -1.0], members) == 0
+    assert joint([-50.0, 5.0], members) == joint([0.0, 5.0], members)
 
 
-TERMS_OF_ANY = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12)
-
-
-@given(terms=TERMS_OF_ANY, place=st.integers(0, 11), more=st.floats(0, 1e6))
-def test_the_tail_is_a_mean_of_members(terms: list[float], place: int, more: float) -> None:
-    """It lies between the lowest and the highest member, does not depend on their order, and never falls when a member rises."""
-    found = tail(terms)
-    lifted = [max(0.0, term + 1) for term in terms]
-    assert min(lifted) * (1 - 1e-9) <= found <= max(lifted) * (1 + 1e-9)
-    assert tail(sorted(terms)) == pytest.approx(found)
-    place %= len(terms)
-    assert tail([*terms[:place], terms[place] + more, *terms[place + 1 :]]) >= found * (1 - 1e-9)
+@given(
+    terms=st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=6),
+    seed=st.integers(0, 1000),
+    order=st.randoms(use_true_random=False),
+)
+def test_the_joint_score_is_a_mahalanobis_distance(terms: list[float], seed: int, order: Random) -> None:
+    """It equals the plain formula with an inverse matrix, and does not depend on the order of the members."""
+    n = len(terms)
+    wanted = 0.8 * np.corrcoef(np.random.default_rng(seed).normal(size=(n, 3 * n))) + 0.2 * np.eye(n)
+    over = np.array([max(0.0, term) for term in terms])
+    plain = math.sqrt(over @ np.linalg.inv(wanted) @ over / n)
+    places = list(range(n))
+    for _ in range(2):
+        members = {
+            str(i): FusionTerm(centre=0, scale=1, correlations={str(j): float(wanted[i, j]) for j in places[:at]})
+            for at, i in enumerate(places)
+        }
+        assert joint([terms[i] for i in places], members) == pytest.approx(plain, rel=1e-9, abs=1e-9)
+        order.shuffle(places)
 
 
 @pytest.mark.parametrize("fused", FUSIONS)

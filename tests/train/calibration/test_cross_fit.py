@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aegan_monitor.detection.scores import SPACE_VIEWS
-from aegan_train.calibration.cross_fit import N_FOLDS, cross_fit, scale_tail
+from aegan_train.calibration.cross_fit import N_FOLDS, cross_fit, scale_joint
 from aegan_train.calibration.statistics import ClipStatistics
 from fakes import make_bands
 
@@ -51,16 +51,38 @@ def test_where_nothing_can_be_left_out_nothing_is_scored() -> None:
     assert list(only) == NAMES
 
 
-def test_the_terms_are_means_and_spreads_of_logarithms() -> None:
+def exponentials(**logs: list[float]) -> list[dict[str, float]]:
+    """Clips with these logarithms of scores."""
+    return [dict(zip(logs, map(math.exp, values), strict=True)) for values in zip(*logs.values(), strict=True)]
+
+
+def test_the_terms_are_medians_and_spreads_of_logarithms() -> None:
     """A score without a network takes cross-fitted and held-out clips together, one with a network its centre from the held-out ones."""
-    crossed = [{"C_flux": math.exp(value), "D_near": math.exp(value)} for value in (1.0, 3.0)]
-    held_out = [{"C_flux": math.exp(value), "D_near": math.exp(value)} for value in (5.0, 5.5)]
-    found = scale_tail(["C_flux", "D_near"], crossed, held_out)
-    assert (found["C_flux"].centre, found["C_flux"].scale) == pytest.approx((np.mean([1, 3, 5, 5.5]), np.std([1, 3, 5, 5.5])))
-    assert (found["D_near"].centre, found["D_near"].scale) == pytest.approx((5.25, 1.0))
+    crossed = exponentials(C_flux=[1.0, 2.0, 3.0], D_near=[1.0, 2.0, 3.0])
+    held_out = exponentials(C_flux=[5.0, 5.5, 90.0], D_near=[5.0, 5.5, 90.0])
+    found = scale_joint(["C_flux", "D_near"], crossed, held_out)
+    assert (found["C_flux"].centre, found["C_flux"].scale) == pytest.approx((4, 1.4826 * 1.75))
+    assert (found["D_near"].centre, found["D_near"].scale) == pytest.approx((5.5, 1.4826 * 0.75))
+
+
+def test_the_correlations_are_those_of_the_logarithms_and_smaller() -> None:
+    """Members that follow each other have a correlation of 0.8, opposite ones of -0.8; one strange clip hardly changes that of others."""
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(2, 400)).tolist()
+    clips = exponentials(C_flux=one, C_mel_maha=one, C_moments=[-value for value in one], C_linear_maha=other)
+    names = list(clips[0])
+    found = scale_joint(names, clips, [])
+    assert list(found["C_flux"].correlations) == []
+    assert found["C_mel_maha"].correlations == {"C_flux": pytest.approx(0.8)}
+    assert found["C_moments"].correlations == {"C_flux": pytest.approx(-0.8), "C_mel_maha": pytest.approx(-0.8)}
+    plain = 0.8 * np.corrcoef(one, other)[0, 1]
+    assert found["C_linear_maha"].correlations["C_flux"] == pytest.approx(plain, abs=0.02)
+    strange = exponentials(**{name: [300.0] for name in names})
+    assert scale_joint(names, clips, strange)["C_linear_maha"].correlations["C_flux"] == pytest.approx(plain, abs=0.06)
 
 
 def test_the_terms_of_one_recording_come_from_the_held_out_clips() -> None:
-    """Without cross-fitted clips, and with equal held-out ones, the terms are finite."""
-    found = scale_tail(["C_flux", "D_near"], [], [{"C_flux": 1.0, "D_near": 1.0}] * 2)
+    """Without cross-fitted clips, and with equal held-out ones, the terms are finite and without correlation."""
+    found = scale_joint(["C_flux", "D_near"], [], [{"C_flux": 1.0, "D_near": 1.0}] * 2)
     assert {(term.centre, term.scale) for term in found.values()} == {(0.0, 1e-12)}
+    assert found["D_near"].correlations == {"C_flux": 0}

@@ -100,7 +100,7 @@ def read_measured(path: Path, key: str) -> Measured | None:
 
 
 def score(run: Path, data: Path, device: torch.device) -> list[ScoredClip]:
-    """The scores of all test clips of `data`, and `F_tail` of its members without and with a network alone.
+    """The scores of all test clips of `data`, and `F_joint` of its members without and with a network alone.
 
     Raises:
         DataError: A clip cannot be scored, or is not in the manifest.
@@ -111,7 +111,7 @@ def score(run: Path, data: Path, device: torch.device) -> list[ScoredClip]:
     if skipped := [*found.skipped, *unreadable]:
         raise DataError(f"{skipped[0][0]}: {skipped[0][1]}")
     conditions = read_conditions(data)
-    terms = fields.fusion if fields.fused == "F_tail" else {}
+    terms = fields.fusion if fields.fused == "F_joint" else {}
     members = {
         "F_without_network": {name: term for name, term in terms.items() if SCORE_IDS[name].graph is None},
         "F_network_alone": {name: term for name, term in terms.items() if SCORE_IDS[name].graph},
@@ -122,7 +122,7 @@ def score(run: Path, data: Path, device: torch.device) -> list[ScoredClip]:
         if name not in conditions:
             raise DataError(f"{data / MANIFEST}: expected a line for {name}, found none")
         condition, recording = conditions[name]
-        parts = {name: fuse(values, terms, "F_tail") for name, terms in members.items() if terms}
+        parts = {name: fuse(values, terms, "F_joint") for name, terms in members.items() if terms}
         scored.append(ScoredClip(fault=condition if clip.is_anomaly else "", recording=recording, scores={**values, **parts}))
     return scored
 

@@ -14,6 +14,9 @@ from aegan_train.calibration.statistics import LEAST_STD, ClipStatistics, fit_re
 
 N_FOLDS = 8
 LEAST_CLIPS = 2  # of a reference set: distances to neighbours need two
+MAD_TO_STD = 1.4826  # standard deviation of a normal distribution whose median absolute deviation is 1
+LARGEST_TERM = 4.0  # a stranger clip counts no more in a correlation
+SHRINKAGE = 0.2  # of correlations; between 0.05 and 0.5 the AUC changes by less than 0.005
 
 
 def cross_fit(
@@ -43,20 +46,28 @@ def cross_fit(
     return found
 
 
-def scale_tail(
+def scale_joint(
     names: Sequence[str], crossed: Sequence[Mapping[str, float]], held_out: Sequence[Mapping[str, float]]
 ) -> dict[str, FusionTerm]:
-    """Centre and scale of each member of `F_tail`: mean and standard deviation of its logarithm over normal clips.
+    """The members of `F_joint`: median, spread and correlations of their logarithms over normal clips.
 
-    A score without a network takes the cross-fitted and the held-out clips together. The network has been trained on the cross-fitted
-    clips, and so lies nearer to them: the centre of its scores comes from the held-out clips alone.
+    Cross-fitted and held-out clips count alike. But the network has been trained on the cross-fitted clips, which therefore lie nearer
+    to the reference set: for its scores the median of held-out clips is the centre, and each part deviates from its own median. The
+    spread is the median absolute deviation, so that a few strange clips do not widen it. Correlations are shrunk towards 0.
     """
-    terms = {}
-    for name in names:
-        inside, outside = (np.array([log_score(clip[name]) for clip in clips]) for clips in (crossed, held_out))
-        both = np.concatenate([inside, outside])
-        if SCORE_IDS[name].graph is None or not len(inside):
-            terms[name] = FusionTerm(centre=float(both.mean()), scale=max(LEAST_STD, float(both.std())))
-        else:
-            terms[name] = FusionTerm(centre=float(outside.mean()), scale=max(LEAST_STD, float(inside.std()), float(outside.std())))
-    return terms
+    parts = [np.array([[log_score(clip[name]) for name in names] for clip in clips]) for clips in (crossed, held_out) if clips]
+    has_network = np.array([SCORE_IDS[name].graph is not None for name in names])
+    middle = np.median(np.concatenate(parts), axis=0)
+    centre = np.where(has_network, np.median(parts[-1], axis=0), middle)
+    away = np.concatenate([part - np.where(has_network, np.median(part, axis=0), middle) for part in parts])
+    scale = np.maximum(LEAST_STD, MAD_TO_STD * np.median(np.abs(away), axis=0))
+    terms = np.clip(away / scale, -LARGEST_TERM, LARGEST_TERM)
+    terms -= terms.mean(axis=0)
+    lengths = np.maximum(np.sqrt(np.square(terms).sum(axis=0)), LEAST_STD)
+    correlations = (1 - SHRINKAGE) * (terms / lengths).T @ (terms / lengths)
+    return {
+        name: FusionTerm(
+            centre=float(centre[i]), scale=float(scale[i]), correlations=dict(zip(names[:i], correlations[i, :i].tolist(), strict=True))
+        )
+        for i, name in enumerate(names)
+    }

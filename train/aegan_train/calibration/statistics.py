@@ -129,15 +129,15 @@ def calibrate(
     With copies the calibration includes the effect of other places, and the threshold lies at the upper end of these scores. Without
     copies a few dozen clips do not cover the range of normal sound, so the threshold lies well above their scores.
 
-    `F_tail` is for the place of the recordings. It is calibrated on held-out clips and on its values `crossed` of cross-fitted clips,
+    `F_joint` is for the place of the recordings. It is calibrated on held-out clips and on its values `crossed` of cross-fitted clips,
     without copies; its threshold lies as far over the upper end of these scores as that lies over their median.
     """
     scores = [*normal, *varied]
     quantiles = {name: [float(q) for q in np.quantile([clip[name] for clip in scores], PROBABILITIES)] for name in scores[0]}
     advice = {"quantile": 0.95, "margin": 0.1} if varied else {}
     if crossed:
-        in_place = [*crossed, *(clip["F_tail"] for clip in normal)]
-        quantiles["F_tail"] = [float(q) for q in np.quantile(in_place, PROBABILITIES)]
+        in_place = [*crossed, *(clip["F_joint"] for clip in normal)]
+        quantiles["F_joint"] = [float(q) for q in np.quantile(in_place, PROBABILITIES)]
         return Calibration(n_clips=len(in_place), probabilities=PROBABILITIES, quantiles=quantiles, quantile=0.95, margin=1.0)
     return Calibration(n_clips=len(normal), n_copies=len(varied), probabilities=PROBABILITIES, quantiles=quantiles, **advice)
 
