@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from aegan_monitor.detection.bundle import WEIGHTS
 from aegan_monitor.detection.network import GRAPH_OUTPUTS, GRAPHS, Graph
 from aegan_monitor.files import write_whole
-from aegan_train.networks import Discriminator, Generator
+from aegan_train.networks.aegan import Discriminator, Generator
 from aegan_train.torch_session import latent_errors, picture_errors
 
 OPSET = 20

@@ -23,7 +23,7 @@ from aegan_train.checkpoint import Training, make_updater
 from aegan_train.config import PRESETS, TrainConfig, load_config
 from aegan_train.dataset import SegmentSampler, find_scaling
 from aegan_train.fit import run_epoch
-from aegan_train.networks import Discriminator, Generator
+from aegan_train.networks.aegan import Discriminator, Generator
 from aegan_train.recordings.spectrograms import Spectrograms
 
 CPU = torch.device("cpu")

@@ -23,7 +23,7 @@ from aegan_monitor.detection.scores import SPACE_VIEWS
 from aegan_monitor.detection.spaces import Space
 from aegan_train.checkpoint import load_checkpoint
 from aegan_train.config import Norm, TrainConfig
-from aegan_train.networks import Discriminator, Generator
+from aegan_train.networks.aegan import Discriminator, Generator
 
 SEGMENTS = np.random.default_rng(0).uniform(-1, 1, (5, 1, 128, 128)).astype(np.float32)
 

@@ -49,6 +49,8 @@ def test_a_resumed_run_is_the_run_that_never_stopped(dataset: Path, run_folder: 
     fit(FitRequest(dataset, "pump", "tiny", load_config("tiny", None, n_epochs=2), out, "cpu", 0))
     fit(FitRequest(dataset, "pump", "tiny", load_config("tiny", None, n_epochs=3), out, "cpu", 0, resume=True))
     one, other = load_checkpoint(out, CPU), load_checkpoint(run_folder, CPU)
+    times = [[epoch.pop("minutes") for epoch in each.history] for each in (one, other)]
+    assert times == [sorted(each) for each in times]
     assert one.history == other.history
     for network in ("generator", "discriminator"):
         for name, value in getattr(one, network).state_dict().items():

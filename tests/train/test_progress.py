@@ -32,7 +32,7 @@ def test_a_log_has_a_line_an_epoch_and_one_each_half_minute(capsys: pytest.Captu
     for _ in range(10):
         now_s += 0.4 * EPOCH_EVERY_S
         progress.add_batch(10)
-    progress.end_epoch({"critic": -9.69})
+    progress.end_epoch({"critic": -9.69}, 3)
     assert capsys.readouterr().out.splitlines() == [
         "epoch 1 of 3: 30%, about 5 min left",
         "epoch 1 of 3: 60%, about 5 min left",
@@ -41,7 +41,7 @@ def test_a_log_has_a_line_an_epoch_and_one_each_half_minute(capsys: pytest.Captu
     ]
     progress.restart()
     progress.add_batch(100)
-    progress.end_epoch({})
+    progress.end_epoch({}, 3)
     assert capsys.readouterr().out.startswith("epoch 1 of 3, about ")
     progress.close()
 
@@ -52,7 +52,7 @@ def test_losses_are_for_those_who_ask(capsys: pytest.CaptureFixture[str]) -> Non
     progress = EpochProgress(10, 100, 4, verbose=True, clock=lambda: now_s)
     now_s = 50.0
     progress.add_batch(100)
-    progress.end_epoch({"critic": -9.694, "recon": 0.0712345})
+    progress.end_epoch({"critic": -9.694, "recon": 0.0712345}, 10)
     assert capsys.readouterr().out == "epoch 5 of 10, about 4 min left, critic -9.694, recon 0.07123, 2 segments/s\n"
     progress.close()
 

@@ -7,7 +7,7 @@ import torch
 from aegan_monitor.detection.network import GRAPH_OUTPUTS, GRAPHS, Graph
 from aegan_monitor.types import SegmentOutputs
 from aegan_train.config import load_config
-from aegan_train.networks import Discriminator, Generator
+from aegan_train.networks.aegan import Discriminator, Generator
 from aegan_train.torch_session import TorchSession
 
 

@@ -10,8 +10,8 @@ import torch
 from aegan_monitor.detection.segments import Scaling
 from aegan_monitor.errors import DataError
 from aegan_train.config import TrainConfig
-from aegan_train.losses import LossParameters, Updater
-from aegan_train.networks import Discriminator, Generator
+from aegan_train.networks.aegan import Discriminator, Generator
+from aegan_train.networks.losses import LossParameters, Updater
 from aegan_train.run_folder import WriteError, write_atomically
 
 FORMAT = 2

@@ -14,7 +14,7 @@ from aegan_monitor.detection.scores import SCORE_IDS, SPACE_VIEWS
 from aegan_monitor.detection.segments import ClipParameters
 
 if TYPE_CHECKING:
-    from aegan_train.networks import NetworkParameters
+    from aegan_train.networks.aegan import NetworkParameters
 
 Norm = Literal["ln", "bn", "in"]
 Match = Literal["mu", "mu+sigma"]
@@ -53,6 +53,14 @@ class TrainConfig(Settings):
         default=None,
         ge=1,
         description="batches in an epoch, however much sound there is; null: each epoch takes every segment once, as published",
+    )
+    max_minutes: float | None = Field(
+        default=None, gt=0, description="longest time of the epochs; the learning rate falls sooner, and at least 3 epochs are made"
+    )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        description="epochs in which the reconstruction error on held-out sound must change by 1 %; else as many more end the training",
     )
     segment_hop_frames: int = Field(default=1, ge=1, description="frames from segment to segment, in training and in scoring")
     clip_frames: int = Field(default=313, ge=128, description="frames that one score covers in the field")
@@ -101,14 +109,14 @@ class TrainConfig(Settings):
             raise ValueError("n_critic over 1 goes with generator_norm ln or in; with bn its running statistics would not be the method's")
         return self
 
-    def learning_rate_in(self, epoch: int) -> float:
-        """The learning rate of an epoch; `epoch` counts from 0.
+    def learning_rate_in(self, epoch: int, n_epochs: int) -> float:
+        """The learning rate of an epoch of `n_epochs`; `epoch` counts from 0.
 
         Source: I. Loshchilov, F. Hutter, SGDR, 2017, equation 5, without restarts.
         """
         if self.schedule == "constant":
             return self.learning_rate
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / self.n_epochs))
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / n_epochs))
 
     @property
     def fused(self) -> str:
@@ -147,7 +155,7 @@ class TrainConfig(Settings):
     @property
     def network(self) -> "NetworkParameters":
         """Widths and norms of the networks."""
-        from aegan_train.networks import NetworkParameters  # noqa: PLC0415 - torch takes seconds to import; --help must not
+        from aegan_train.networks.aegan import NetworkParameters  # noqa: PLC0415 - torch takes seconds to import; --help must not
 
         return NetworkParameters(self.ndf, self.nz, self.generator_norm, self.discriminator_norm, self.first_norm)
 
@@ -170,6 +178,8 @@ ROBUST: dict[str, object] = {
     "n_backgrounds": 4,
     "epoch_batches": 50,
     "n_epochs": 15,
+    "max_minutes": 8,
+    "patience": 3,
     "n_redraws": 5,
     "score": "F_mean",
     "fusion": ["D_near", "C_linear_euclidean"],

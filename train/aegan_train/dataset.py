@@ -184,6 +184,11 @@ class SegmentSampler:
         n_batches = max(1, len(starts) // self.batch_segments)
         return list(starts[order][: n_batches * self.batch_segments].split(self.batch_segments))
 
+    def spread(self, n: int) -> Tensor:
+        """First frames of at most `n` segments, evenly spread over all recordings."""
+        starts = self._cut(np.zeros_like(self._n_frames))
+        return starts[np.unique(np.linspace(0, len(starts) - 1, n).astype(int))]
+
     def slice(self, starts: Tensor) -> Tensor:
         """The segments `[n, 1, n_bands, segment_frames]` that begin at these frames."""
         places = starts[:, None] + torch.arange(self._clip.segment_frames)

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 from aegan_monitor.errors import DataError
 from aegan_train.artifacts import RUN_RECORD, finish
+from aegan_train.budget import explain_end, measure_error, plan_epochs
 from aegan_train.checkpoint import CHECKPOINT, Training, describe_kept, load_checkpoint, make_updater, redraw_networks, save_checkpoint
 from aegan_train.config import TrainConfig
 from aegan_train.dataset import SegmentSampler, find_scaling, gather_recordings, split_held_out
@@ -65,7 +67,7 @@ def _fit(request: FitRequest, device: torch.device) -> bool:
     print_recordings(request.machine_type, fitted, held_out, config, device.type, request.seed)
     write_skipped(found.skipped, out / SKIPPED)
     (out / RUN_RECORD).unlink(missing_ok=True)  # it describes the previous weights; a run without it is unfinished
-    whole = run_epochs(training, fitted, out, device, verbose=request.verbose)
+    whole = run_epochs(training, fitted, held_out, out, device, verbose=request.verbose)
     if not training.history:
         return False
     try:
@@ -108,16 +110,23 @@ def begin(request: FitRequest, pictures: Spectrograms, device: torch.device) -> 
     return Training(request.machine_type, request.preset, request.config, request.seed, scaling, pictures.sha256, updater, rng)
 
 
-def run_epochs(training: Training, pictures: Spectrograms, out: Path, device: torch.device, *, verbose: bool = False) -> bool:
-    """Train to `config.n_epochs` and save a checkpoint after each epoch; False on Ctrl-C, with `training` back at the last checkpoint."""
+def run_epochs(
+    training: Training, fitted: Spectrograms, held_out: Spectrograms, out: Path, device: torch.device, *, verbose: bool = False
+) -> bool:
+    """Train as long as `plan_epochs` says, and save a checkpoint after each epoch.
+
+    False on Ctrl-C, with `training` back at the last checkpoint.
+    """
     config = training.config
-    sampler = SegmentSampler(pictures, training.scaling, config.clip, config.batch_segments, device, config.epoch_batches)
+    sampler = SegmentSampler(fitted, training.scaling, config.clip, config.batch_segments, device, config.epoch_batches)
+    compared = SegmentSampler(held_out, training.scaling, config.clip, config.batch_segments, device)
+    began_s = time.monotonic() - 60 * (training.history[-1]["minutes"] if training.history else 0)
     progress = EpochProgress(config.n_epochs, sampler.epoch_segments, len(training.history), verbose=verbose)
     with contextlib.closing(progress):
         try:
-            while (epoch := len(training.history)) < config.n_epochs:
+            while (epoch := len(training.history)) < (n_epochs := plan_epochs(config, training.history)):
                 n_batches_before = training.updater.n_batches
-                training.updater.set_learning_rate(config.learning_rate_in(epoch))
+                training.updater.set_learning_rate(config.learning_rate_in(epoch, n_epochs))
                 losses = run_epoch(training, sampler, device, progress.add_batch)
                 refuse_divergence(losses, epoch, out)
                 if n_batches_before < SETTLED_BATCHES <= training.updater.n_batches and losses["recon"] > sampler.mean_picture_error:
@@ -129,9 +138,12 @@ def run_epochs(training: Training, pictures: Spectrograms, out: Path, device: to
                         continue
                     advice = "train with another --seed, or set n_redraws"
                     progress.say(f"warning: the generator is stuck ({found}); {advice}", file=sys.stderr)
-                training.history.append(losses)
+                minutes, error = (time.monotonic() - began_s) / 60, measure_error(training, compared)
+                training.history.append({**losses, "held_out": error, "minutes": minutes})
                 save_checkpoint(training, out)
-                progress.end_epoch(losses)
+                progress.end_epoch(losses, plan_epochs(config, training.history))
+            if why := explain_end(config, training.history):
+                progress.say(why)
         except KeyboardInterrupt:
             progress.close()
             return stop_early(training, out, device)

@@ -67,9 +67,10 @@ class EpochProgress:
             part = self._n_in_epoch / self._n_segments
             self.say(f"epoch {self._n_whole + 1} of {self._n_epochs}: {part:.0%}, about {self._find_left()} left")
 
-    def end_epoch(self, losses: Mapping[str, float]) -> None:
-        """Count a completed epoch and print its line."""
-        self._n_whole, self._n_in_epoch = self._n_whole + 1, 0
+    def end_epoch(self, losses: Mapping[str, float], n_epochs: int) -> None:
+        """Count a completed epoch of `n_epochs`, and print its line."""
+        self._n_whole, self._n_in_epoch, self._n_epochs = self._n_whole + 1, 0, n_epochs
+        self._bar.total = n_epochs * self._n_segments
         rate = self._n_seen / max(self._clock() - self._began_s, 1e-9)
         details = "".join(f", {name} {value:.4g}" for name, value in losses.items()) + f", {rate:.0f} segments/s"
         if self._bar.disable or self._verbose:

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from aegan_monitor.detection.network import GRAPHS, MAX_BATCH, Graph, empty_outputs
 from aegan_monitor.types import FloatArray, SegmentOutputs
-from aegan_train.networks import Discriminator, Generator
+from aegan_train.networks.aegan import Discriminator, Generator
 
 
 def latent_errors(z: Tensor, z_recon: Tensor) -> Tensor:

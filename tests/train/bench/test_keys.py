@@ -29,10 +29,10 @@ def test_the_key_depends_on_the_code_but_not_on_its_layout(tmp_path: Path) -> No
     daemon, train = (shutil.copytree(folder, tmp_path / folder.name) for folder in (DAEMON, TRAIN))
     before = digest_code(daemon, train)
     for path, tail, changes in (
-        (train / "losses.py", "# a comment\n", (False, False)),
+        (train / "networks" / "losses.py", "# a comment\n", (False, False)),
         (train / "bench" / "report.py", "CHANGED = 1\n", (False, False)),
         (train / "bench" / "machines.py", "CHANGED = 1\n", (False, True)),
-        (train / "losses.py", "CHANGED = 1\n", (True, False)),
+        (train / "networks" / "losses.py", "CHANGED = 1\n", (True, False)),
         (daemon / "detection" / "scores.py", "CHANGED = 1\n", (True, False)),
     ):
         with path.open("a") as file:

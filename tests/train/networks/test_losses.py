@@ -12,9 +12,9 @@ from torch.nn.functional import mse_loss
 import plain_networks as plain
 from aegan_monitor.types import DoubleArray
 from aegan_train.config import Match, Norm
-from aegan_train.fast_networks import space_to_depth
-from aegan_train.losses import LossParameters, Updater, critic_loss, generator_loss
-from aegan_train.networks import Discriminator, Generator, NetworkParameters
+from aegan_train.networks.aegan import Discriminator, Generator, NetworkParameters
+from aegan_train.networks.fast_networks import space_to_depth
+from aegan_train.networks.losses import LossParameters, Updater, critic_loss, generator_loss
 from chaos import scaled
 from plain_updates import LEARNING_RATE, PENALTY, RECIPES, PlainUpdates, Recipe
 

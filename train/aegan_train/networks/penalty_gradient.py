@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import leaky_relu
 
-from aegan_train.fast_networks import convolve_down, convolve_up, criticise, judge, normalise, weigh
-from aegan_train.networks import Discriminator
+from aegan_train.networks.aegan import Discriminator
+from aegan_train.networks.fast_networks import convolve_down, convolve_up, criticise, judge, normalise, weigh
 
 
 def input_gradient(discriminator: Discriminator, x: Tensor) -> Tensor:

@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.nn.functional import pixel_shuffle
 
 from aegan_train.config import Norm
-from aegan_train.fast_networks import arrange, criticise, embed, generate, space_to_depth
-from aegan_train.networks import Discriminator, Generator, NetworkParameters
-from aegan_train.penalty_gradient import input_gradient
+from aegan_train.networks.aegan import Discriminator, Generator, NetworkParameters
+from aegan_train.networks.fast_networks import arrange, criticise, embed, generate, space_to_depth
+from aegan_train.networks.penalty_gradient import input_gradient
 
 TOLERANCE = 1e-9  # float64 in another order
 

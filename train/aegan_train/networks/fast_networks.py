@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, pad, pixel_unshuffle, relu
 
-from aegan_train.networks import INPUT_SIZE, Discriminator, Generator
+from aegan_train.networks.aegan import INPUT_SIZE, Discriminator, Generator
 
 BLOCKS = INPUT_SIZE // 2
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from aegan_train.config import Match
-from aegan_train.fast_networks import arrange, criticise, embed, generate, space_to_depth
-from aegan_train.networks import Discriminator, Generator
-from aegan_train.penalty_gradient import input_gradient
+from aegan_train.networks.aegan import Discriminator, Generator
+from aegan_train.networks.fast_networks import arrange, criticise, embed, generate, space_to_depth
+from aegan_train.networks.penalty_gradient import input_gradient
 
 PENALTY_WEIGHT = 10.0  # lambda of the gradient penalty
 

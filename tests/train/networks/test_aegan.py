@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import plain_networks as plain
 from aegan_train.config import Norm, Preset, load_config
-from aegan_train.networks import Discriminator, Generator, NetworkParameters
+from aegan_train.networks.aegan import Discriminator, Generator, NetworkParameters
 
 TOLERANCE = 1e-10  # float64 sums in another order, relative to the largest number
 NORMS: tuple[Norm, ...] = get_args(Norm)
