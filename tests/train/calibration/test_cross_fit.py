@@ -57,12 +57,13 @@ def exponentials(**logs: list[float]) -> list[dict[str, float]]:
 
 
 def test_the_terms_are_medians_and_spreads_of_logarithms() -> None:
-    """A score without a network takes cross-fitted and held-out clips together, one with a network its centre from the held-out ones."""
+    """The centre of a score with a network is that of held-out clips where they lie higher, that of all clips where they do not."""
     crossed = exponentials(C_flux=[1.0, 2.0, 3.0], D_near=[1.0, 2.0, 3.0])
     held_out = exponentials(C_flux=[5.0, 5.5, 90.0], D_near=[5.0, 5.5, 90.0])
     found = scale_joint(["C_flux", "D_near"], crossed, held_out)
     assert (found["C_flux"].centre, found["C_flux"].scale) == pytest.approx((4, 1.4826 * 1.75))
-    assert (found["D_near"].centre, found["D_near"].scale) == pytest.approx((5.5, 1.4826 * 0.75))
+    assert (found["D_near"].centre, found["D_near"].scale) == pytest.approx((5.5, 1.4826 * 1.75))
+    assert scale_joint(["D_near"], held_out, crossed)["D_near"].centre == pytest.approx(4)
 
 
 def test_the_correlations_are_those_of_the_logarithms_and_smaller() -> None:

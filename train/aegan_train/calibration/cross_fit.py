@@ -51,15 +51,18 @@ def scale_joint(
 ) -> dict[str, FusionTerm]:
     """The members of `F_joint`: median, spread and correlations of their logarithms over normal clips.
 
-    Cross-fitted and held-out clips count alike. But the network has been trained on the cross-fitted clips, which therefore lie nearer
-    to the reference set: for its scores the median of held-out clips is the centre, and each part deviates from its own median. The
-    spread is the median absolute deviation, so that a few strange clips do not widen it. Correlations are shrunk towards 0.
+    The network has been trained on the cross-fitted clips, which may therefore lie nearer to the reference set than new sound: for its
+    scores the median of held-out clips is the centre, if that is higher. The difference between the two parts then widens the spread.
+    The spread is the median absolute deviation, so that a few strange clips do not widen it. Correlations are shrunk towards 0.
     """
-    parts = [np.array([[log_score(clip[name]) for name in names] for clip in clips]) for clips in (crossed, held_out) if clips]
-    has_network = np.array([SCORE_IDS[name].graph is not None for name in names])
-    middle = np.median(np.concatenate(parts), axis=0)
-    centre = np.where(has_network, np.median(parts[-1], axis=0), middle)
-    away = np.concatenate([part - np.where(has_network, np.median(part, axis=0), middle) for part in parts])
+    inside, outside = (
+        np.array([[log_score(clip[name]) for name in names] for clip in clips]).reshape(-1, len(names)) for clips in (crossed, held_out)
+    )
+    logs = np.concatenate([inside, outside])
+    middle = np.median(logs, axis=0)
+    has_network = [SCORE_IDS[name].graph is not None for name in names]
+    centre = np.where(has_network, np.maximum(middle, np.median(outside, axis=0)), middle) if len(outside) else middle
+    away = logs - middle
     scale = np.maximum(LEAST_STD, MAD_TO_STD * np.median(np.abs(away), axis=0))
     terms = np.clip(away / scale, -LARGEST_TERM, LARGEST_TERM)
     terms -= terms.mean(axis=0)
