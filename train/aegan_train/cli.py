@@ -98,6 +98,9 @@ def make_parser() -> argparse.ArgumentParser:
     bench.add_argument("--recipe", choices=get_args(Recipe), default="in_place", help="as in fit (default: in_place)")
     bench.add_argument("--seeds", type=parse_count, default=3, metavar="N", help="trainings of each row (default: 3)")
     bench.add_argument(
+        "--jobs", type=parse_count, metavar="N", help="trainings at a time, one thread each; changes no result (default: one a core)"
+    )
+    bench.add_argument(
         "--out", type=Path, default=Path("build/quality"), metavar="OUT", help="folder for the results (default: build/quality)"
     )
 
@@ -182,14 +185,15 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
 def run_bench(arguments: argparse.Namespace) -> int:
     """`aegan-train bench`."""
     from aegan_train.bench import command  # noqa: PLC0415
+    from aegan_train.bench.processes import choose_jobs  # noqa: PLC0415
     from aegan_train.bench.units import Bench  # noqa: PLC0415
     from aegan_train.fit import choose_device  # noqa: PLC0415 - as above
 
     preset: Preset = "edge"
     recipe: Recipe = arguments.recipe
-    config = load_config(preset, None, recipe)
+    config = load_config(preset, None, recipe, max_minutes=None)  # so that no result depends on the speed of the computer
     bench = Bench(arguments.data, arguments.out, choose_device(arguments.device), preset, recipe, config)
-    return command.run_bench(arguments.rows, arguments.seeds, bench)
+    return command.run_bench(arguments.rows, arguments.seeds, bench, arguments.jobs or choose_jobs(bench.device))
 
 
 def run_import(arguments: argparse.Namespace) -> int:

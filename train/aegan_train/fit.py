@@ -42,8 +42,10 @@ class FitRequest:
     verbose: bool = False
 
 
-def fit(request: FitRequest) -> bool:
+def fit(request: FitRequest, train: Callable[..., bool] | None = None) -> bool:
     """Train, and write a run into `request.out`; False when Ctrl-C ended it early (the last completed epoch is kept).
+
+    `train` replaces `run_epochs`; the bench takes weights that it kept.
 
     Recordings that cannot be trained on are skipped, listed on stderr, and written to skipped.csv in `request.out`.
 
@@ -55,10 +57,10 @@ def fit(request: FitRequest) -> bool:
     if (request.out / CHECKPOINT).exists() and not request.resume:
         raise DataError(f"{request.out}: already holds a run; continue it with --resume, or choose another --out")
     with lock_run(request.out):
-        return _fit(request, device)
+        return _fit(request, device, train or run_epochs)
 
 
-def _fit(request: FitRequest, device: torch.device) -> bool:
+def _fit(request: FitRequest, device: torch.device, train: Callable[..., bool]) -> bool:
     config, out = request.config, request.out
     found = gather_recordings(request.data, request.machine_type, config, out)
     fitted, held_out = (found.select(clips) for clips in split_held_out(found.clips, config.held_out, request.seed))
@@ -67,7 +69,7 @@ def _fit(request: FitRequest, device: torch.device) -> bool:
     print_recordings(request.machine_type, fitted, held_out, config, device.type, request.seed)
     write_skipped(found.skipped, out / SKIPPED)
     (out / RUN_RECORD).unlink(missing_ok=True)  # it describes the previous weights; a run without it is unfinished
-    whole = run_epochs(training, fitted, held_out, out, device, verbose=request.verbose)
+    whole = train(training, fitted, held_out, out, device, verbose=request.verbose)
     if not training.history:
         return False
     try:

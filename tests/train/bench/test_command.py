@@ -1,6 +1,11 @@
 """The command of the bench, from recordings to the report, with a training of seconds."""
 
 import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +13,7 @@ from aegan_monitor.errors import UsageError
 from aegan_train.bench.command import run_bench
 from aegan_train.bench.measure import Measured
 from aegan_train.bench.units import Bench
+from broker import wait_until
 from synthetic import write_dataset
 
 ROWS = ["quadcopter_mixed", "press_halls"]
@@ -28,12 +34,67 @@ def test_rows_are_trained_once_and_reported(bench: Bench, capsys: pytest.Capture
     assert [clip.fault for clip in found.clips] == ["none"] * 2 + [""] * 2
     assert found.n_clips == 8
     assert "epoch 1 of 1" in (bench.out / "runs" / "quadcopter_mixed.in_place.0.log").read_text()
-    assert sorted(path.name for path in bench.out.iterdir()) == ["quality.json", "quality.svg", "runs"]
+    assert sorted(path.name for path in bench.out.iterdir()) == ["quality.json", "quality.svg", "runs", "weights"]
 
     assert run_bench(ROWS, 1, bench) == 0
     second = capsys.readouterr()
     assert "quadcopter_mixed, seed 0: as before" in second.out
     assert second.out.partition("recorded: AUC")[2] == first.out.partition("recorded: AUC")[2] != ""
+
+
+def test_kept_weights_are_calibrated_again_without_training(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """With other settings of the calibration; other data and other settings of the training need another training."""
+
+    def run(changed: Bench) -> str:
+        assert run_bench(["quadcopter_mixed"], 1, changed) == 0
+        return capsys.readouterr().out.splitlines()[0]
+
+    folder = write_dataset(bench.recordings / "quadcopter_mixed", machine_type="quadcopter", n_train=8, n_normal=2, n_anomaly=2)
+    path = bench.out / "runs" / "quadcopter_mixed.in_place.0.json"
+    assert "trained in" in run(bench)
+    first = Measured.model_validate_json(path.read_bytes())
+    path.unlink()
+    assert "kept weights, calibrated in" in run(bench)
+    again = Measured.model_validate_json(path.read_bytes())
+    assert (again.clips, again.threshold) == (first.clips, first.threshold)
+    assert "kept weights" in run(replace(bench, config=bench.config.model_copy(update={"score": "D_near"})))
+    assert Measured.model_validate_json(path.read_bytes()).score == "D_near"
+    assert "trained in" in run(replace(bench, config=bench.config.model_copy(update={"match_weight": 0.2})))
+    (weights,) = sorted((bench.out / "weights").iterdir(), key=lambda each: each.stat().st_mtime)[:1]
+    weights.write_bytes(weights.read_bytes()[:1000])
+    path.unlink()
+    assert "trained in" in run(bench)
+    clip = next(folder.glob("dev_data/quadcopter/train/*.wav"))
+    clip.write_bytes(clip.read_bytes()[:-2000] + bytes(2000))
+    assert "trained in" in run(bench)
+
+
+def test_the_number_of_jobs_changes_no_result(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two trainings side by side give the scores of two in turn, to the last bit."""
+    write_dataset(bench.recordings / "quadcopter_mixed", machine_type="quadcopter", n_train=8, n_normal=2, n_anomaly=2)
+    assert run_bench(["quadcopter_mixed"], 2, bench) == 0
+    paths = [bench.out / "runs" / f"quadcopter_mixed.in_place.{seed}.json" for seed in range(2)]
+    before = [Measured.model_validate_json(path.read_bytes()) for path in paths]
+    for path in [*paths, *(bench.out / "weights").iterdir()]:
+        path.unlink()
+    assert run_bench(["quadcopter_mixed"], 2, bench, 2) == 0
+    after = [Measured.model_validate_json(path.read_bytes()) for path in paths]
+    assert [each.clips for each in after] == [each.clips for each in before]
+    assert capsys.readouterr().out.count("trained in") == 4
+
+
+def test_ctrl_c_ends_all_trainings_and_keeps_what_is_finished(tmp_path: Path) -> None:
+    """No process and no clip stays behind."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "aegan_train.cli", "bench", "--data", str(tmp_path), "--out", str(out), "--device", "cpu"]
+    rows = ["--rows", "pump_place", "rotor_place", "--seeds", "1", "--jobs", "2"]
+    process = subprocess.Popen([*command, *rows], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: len(list(out.glob(".*/*/data/dev_data"))) == 2, "two trainings", 60)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)  # also waits until the processes that hold its pipes have ended
+    assert process.returncode == 130
+    assert errors == "stopped; finished trainings are kept, and the same command goes on\n"
+    assert [path for path in out.rglob("*") if path.is_file()] == []
 
 
 def test_a_row_that_cannot_be_trained_is_named(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,16 +1,20 @@
 """What a result of the bench depends on."""
 
 import dataclasses
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from aegan_train.bench.keys import DAEMON, TRAIN, digest_code, make_key
+from aegan_train.bench.keys import DAEMON, NOT_UPDATES, TRAIN, digest_code, make_key
 from aegan_train.bench.rows import SYNTHESISED
 from aegan_train.bench.units import Bench, find_units
-from aegan_train.config import load_config
+from aegan_train.bench.weights import CALIBRATION
+from aegan_train.config import TrainConfig, load_config
 from synthetic import write_wav
 
 
@@ -25,21 +29,59 @@ def test_the_key_depends_on_settings_seed_and_row(bench: Bench) -> None:
 
 
 def test_the_key_depends_on_the_code_but_not_on_its_layout(tmp_path: Path) -> None:
-    """A comment leaves a result valid, another number does not; the code of the sounds has a digest of its own."""
+    """A comment or a docstring leaves a result valid, another number does not; sounds and updates have digests of their own."""
     daemon, train = (shutil.copytree(folder, tmp_path / folder.name) for folder in (DAEMON, TRAIN))
     before = digest_code(daemon, train)
+    changed = "CHANGED = 1\n"
     for path, tail, changes in (
-        (train / "networks" / "losses.py", "# a comment\n", (False, False)),
-        (train / "bench" / "report.py", "CHANGED = 1\n", (False, False)),
-        (train / "bench" / "machines.py", "CHANGED = 1\n", (False, True)),
-        (train / "networks" / "losses.py", "CHANGED = 1\n", (True, False)),
-        (daemon / "detection" / "scores.py", "CHANGED = 1\n", (True, False)),
+        (train / "networks" / "losses.py", '# a comment\n"""A docstring."""\n', set()),
+        (train / "bench" / "report.py", changed, set()),
+        (train / "bench" / "machines.py", changed, {"synthesis"}),
+        (train / "networks" / "losses.py", changed, {"scoring", "updates"}),
+        (train / "fit.py", changed, {"scoring", "updates"}),
+        (train / "dataset.py", changed, {"scoring", "updates"}),
+        (train / "new.py", changed, {"scoring", "updates"}),
+        (train / "calibration" / "statistics.py", changed, {"scoring"}),
+        (train / "artifacts.py", changed, {"scoring"}),
+        (daemon / "detection" / "scores.py", changed, {"scoring"}),
     ):
         with path.open("a") as file:
             file.write(tail)
         after = digest_code(daemon, train)
-        assert tuple(one != other for one, other in zip(after, before, strict=True)) == changes, path
+        assert {name for name, one in asdict(before).items() if one != asdict(after)[name]} == changes, path
         before = after
+
+
+def test_settings_of_the_calibration_change_no_weights(tmp_path: Path) -> None:
+    """Neither do functions that only choose recordings or write files; each name that is left out exists."""
+    daemon, train = (shutil.copytree(folder, tmp_path / folder.name) for folder in (DAEMON, TRAIN))
+    before = digest_code(daemon, train)
+    assert {name for name in CALIBRATION if name not in TrainConfig.model_fields} == set()
+    source = "".join(path.read_text() for path in train.glob("*.py"))
+    names = {name for name in NOT_UPDATES if not (train / name).is_file()}
+    assert {name for name in names if not re.search(rf"^ *(def |class |){name}\b", source, re.MULTILINE)} == set()
+    for name, old, new in (
+        ("config.py", "class TrainConfig(Settings):", 'class TrainConfig(Settings):\n    other: int = Field(default=1, description="x")\n'),
+        ("dataset.py", "def split_held_out(clips", "def split_held_out(other"),
+        ("fit.py", "def choose_device(name", "def choose_device(other"),
+    ):
+        changed = (train / name).read_text().replace(old, new)
+        assert changed != (train / name).read_text()
+        (train / name).write_text(changed)
+        assert digest_code(daemon, train).updates == before.updates, name
+
+
+def test_the_key_depends_on_the_voice_where_a_row_speaks(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another release of espeak-ng speaks otherwise."""
+    keys: dict[str, set[str]] = {"press_halls": set(), "pump_place": set()}
+    for release in ("1.51", "1.52", "1.52"):
+        program = tmp_path / "espeak-ng"
+        program.write_text(f"#!/bin/sh\necho 'eSpeak NG text-to-speech: {release}  Data at: {tmp_path}'\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}")
+        for name, found in keys.items():
+            found.add(make_key(find_units(name, bench.recordings)[0], 0, bench))
+    assert {name: len(found) for name, found in keys.items()} == {"press_halls": 2, "pump_place": 1}
 
 
 def test_the_key_depends_on_the_recordings_that_are_used(bench: Bench, write_esc10: Callable[[], None]) -> None:

@@ -149,3 +149,11 @@ def find_lacking(layers: Sequence[Layer], esc10: Path) -> list[str]:
     lacking = [f"{esc10 / f'*_{name}'}: no clips of ESC-10" for name in find_classes(layers) if not any(esc10.glob(f"*_{name}/*.wav"))]
     speaks = any(layer.kind == SPEECH for layer in layers)
     return lacking + ([f"{VOICE}: not installed"] if speaks and not shutil.which(VOICE) else [])
+
+
+def find_voice(layers: Sequence[Layer]) -> str:
+    """The release of espeak-ng that speaks in these layers; empty where none does, or it is not installed."""
+    if not shutil.which(VOICE) or not any(layer.kind == SPEECH for layer in layers):
+        return ""
+    shown = subprocess.run([VOICE, "--version"], check=True, capture_output=True, text=True, timeout=30).stdout
+    return shown.partition("Data at")[0].strip()

@@ -13,12 +13,14 @@ from aegan_monitor.detection.fusion import fuse
 from aegan_monitor.detection.policy import make_threshold
 from aegan_monitor.detection.scores import SCORE_IDS
 from aegan_monitor.errors import DataError
-from aegan_train.bench.keys import make_key
+from aegan_train.bench.keys import digest_own_code, make_key
 from aegan_train.bench.synthesis import Synthesised, write_row
 from aegan_train.bench.units import Bench, Unit
+from aegan_train.bench.weights import KeptTraining
 from aegan_train.checkpoint import load_trained
 from aegan_train.evaluate import load_fields, score_clips
 from aegan_train.fit import FitRequest, fit
+from aegan_train.progress import format_duration
 from aegan_train.recordings.folder import MANIFEST, find_clips
 from aegan_train.run_folder import write_atomically
 
@@ -36,7 +38,7 @@ class Measured(BaseModel, frozen=True):
 
     Attributes:
         key: Digest of all that it depends on.
-        fit_s: Duration of the training, calibration included.
+        fit_s: Duration of the training, reading and calibration included; the part of kept weights is that of their own training.
         n_clips: Normal clips that were trained or calibrated on.
         score, threshold: The score that decides without labels, and the threshold of an alarm.
     """
@@ -51,20 +53,24 @@ class Measured(BaseModel, frozen=True):
     clips: list[ScoredClip]
 
 
-def measure(unit: Unit, seed: int, bench: Bench) -> tuple[Measured, bool]:
-    """Train and score the test clips, or read what the same code found for the same data, settings and seed: (result, was read).
+def find_path(unit: Unit, seed: int, bench: Bench) -> Path:
+    """The file of a result."""
+    return bench.out / "runs" / f"{unit.name}.{bench.recipe}.{seed}.json"
 
-    What `fit` prints goes into a file beside the result; the run is removed.
+
+def measure(unit: Unit, seed: int, bench: Bench, scratch: Path) -> tuple[Measured, str]:
+    """Train and score the test clips: (the result, what was done). Kept weights of the same updates need no training.
+
+    What `fit` prints goes into a file beside the result. Clips and run lie in the folder `scratch`, and are removed.
 
     Raises:
         AeganError: As `fit` and `score_clips`.
         KeyboardInterrupt: Ctrl-C during the training, of which nothing is kept.
     """
-    path, key = bench.out / "runs" / f"{unit.name}.{bench.recipe}.{seed}.json", make_key(unit, seed, bench)
-    if found := read_measured(path, key):
-        return found, True
+    path, key = find_path(unit, seed, bench), make_key(unit, seed, bench)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=bench.out, prefix=".") as temporary:
+    train = KeptTraining(bench.out / "weights", f"{unit.name}.{seed}", digest_own_code().updates)
+    with tempfile.TemporaryDirectory(dir=scratch) as temporary:
         data, run = Path(temporary, "data"), Path(temporary, "run")
         if isinstance(unit.source, Synthesised):
             write_row(unit.source, data, bench.esc10)
@@ -76,18 +82,20 @@ def measure(unit: Unit, seed: int, bench: Bench) -> tuple[Measured, bool]:
             contextlib.redirect_stderr(log),
         ):
             began_s = time.monotonic()
-            if not fit(FitRequest(data, unit.machine, bench.preset, bench.config, run, bench.device.type, seed)):
+            if not fit(FitRequest(data, unit.machine, bench.preset, bench.config, run, bench.device.type, seed), train):
                 raise KeyboardInterrupt
-            fit_s = time.monotonic() - began_s
+            took_s = time.monotonic() - began_s
             clips = score(run, data, bench.device)
         fields = load_fields(run)
         n_clips = fields.provenance.n_training_clips + fields.provenance.n_held_out_clips
         threshold = make_threshold(fields, fields.score).on
+    fit_s = took_s + (train.train_s if train.was_kept else 0)
     found = Measured(
         key=key, unit=unit.name, seed=seed, fit_s=round(fit_s, 1), n_clips=n_clips, score=fields.score, threshold=threshold, clips=clips
     )
     write_atomically(path, lambda place: place.write_text(found.model_dump_json() + "\n", encoding="utf-8"))
-    return found, False
+    what = "kept weights, calibrated" if train.was_kept else "trained"
+    return found, f"{what} in {format_duration(took_s)}"
 
 
 def read_measured(path: Path, key: str) -> Measured | None:
