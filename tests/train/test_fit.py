@@ -58,6 +58,23 @@ def test_a_resumed_run_is_the_run_that_never_stopped(dataset: Path, run_folder: 
     assert (out / "run.json").read_text() == (run_folder / "run.json").read_text()
 
 
+def test_a_resumed_run_goes_on_with_its_tasks(dataset: Path, tmp_path: Path) -> None:
+    """The layers of the pretext task are in the checkpoint: one epoch and then one more give the weights of two, bit for bit."""
+    runs = []
+    for place, epochs in enumerate(([2], [1, 2])):
+        out = tmp_path / str(place)
+        for n_epochs in epochs:
+            config = load_config("tiny", None, n_epochs=n_epochs, epoch_batches=4, pretext_weight=10)
+            fit(FitRequest(dataset, "pump", "tiny", config, out, "cpu", 0, resume=n_epochs == 2))
+        runs.append(torch.load(out / "checkpoint.pt", weights_only=True))
+    whole, resumed = runs
+    assert list(whole["heads"]) == ["change.weight", "change.bias", "recording.weight", "recording.bias"]
+    assert len(whole["heads"]["recording.bias"]) == whole["n_recordings"] > 1
+    for part in ("heads", "netD"):
+        for name, value in whole[part].items():
+            assert torch.equal(value, resumed[part][name]), name
+
+
 def test_a_run_is_not_overwritten_nor_continued_with_other_settings(dataset: Path, run_folder: Path) -> None:
     """Overwriting a run, or resuming it with other settings, is refused in one line."""
     base = fit_tiny(dataset, run_folder)

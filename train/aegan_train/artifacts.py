@@ -28,7 +28,7 @@ from aegan_train.calibration.sensitivity import Noticed, try_pseudo_faults
 from aegan_train.calibration.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
 from aegan_train.checkpoint import Training, round_weights
 from aegan_train.config import TrainConfig
-from aegan_train.dataset import group_by_recording
+from aegan_train.dataset import number_recordings
 from aegan_train.progress import follow
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import Spectrograms
@@ -134,9 +134,7 @@ def fit_joint(
     config: TrainConfig, statistics: ClipStatistics, fitted: Spectrograms, scores: Sequence[Mapping[str, float]]
 ) -> tuple[dict[str, FusionTerm], list[float]]:
     """The members of `F_joint`, and its value for each clip that was cross-fitted; `scores` are those of held-out windows."""
-    n_held_out = max(2, round(config.held_out * len(fitted.clips)))
-    group_of = {clip: place for place, group in enumerate(group_by_recording(fitted.clips, n_held_out)) for clip in group}
-    groups = np.array([group_of[clip] for clip, windows in zip(fitted.clips, fitted.bands, strict=True) for _ in windows])
+    groups = np.repeat(number_recordings(fitted.clips, config.held_out), [len(windows) for windows in fitted.bands])
     print("measuring how normal recordings differ from each other", flush=True)
     crossed = cross_fit(statistics, groups, config.fusion, make_filterbank(config.features), config.max_reference_rows)
     terms = scale_joint(config.fusion, crossed, scores)

@@ -12,6 +12,7 @@ from aegan_monitor.errors import DataError
 from aegan_train.config import TrainConfig
 from aegan_train.networks.aegan import Discriminator, Generator
 from aegan_train.networks.losses import LossParameters, Updater
+from aegan_train.networks.pretext import Heads
 from aegan_train.run_folder import WriteError, write_atomically
 
 FORMAT = 2
@@ -26,6 +27,7 @@ class Training:
     Attributes:
         history: Mean losses of each completed epoch.
         n_redrawn: How often the networks were initialised again.
+        n_recordings: Groups of clips that the pretext task distinguishes.
         rng: Generator of phases, order and alphas. The checkpoint contains it, so a resumed training gives the same result.
     """
 
@@ -39,6 +41,7 @@ class Training:
     rng: torch.Generator
     history: list[dict[str, float]] = field(default_factory=list)
     n_redrawn: int = 0
+    n_recordings: int = 1
 
     @property
     def generator(self) -> Generator:
@@ -51,10 +54,11 @@ class Training:
         return self.updater.discriminator
 
 
-def make_updater(config: TrainConfig, device: torch.device) -> Updater:
-    """New networks and optimisers on `device`, initialised from PyTorch's global seed."""
+def make_updater(config: TrainConfig, device: torch.device, n_recordings: int) -> Updater:
+    """New networks and optimisers on `device`, initialised from PyTorch's global seed; `n_recordings` are those of the pretext task."""
     generator, discriminator = Generator(config.network).to(device), Discriminator(config.network).to(device)
     loss = LossParameters(config.match, config.match_weight)
+    heads = Heads(config.network.n_embedding, n_recordings).to(device) if config.pretext_weight else None
     bf16 = config.arithmetic == "bf16" or (config.arithmetic == "auto" and has_bf16(device))
     return Updater(
         generator,
@@ -64,6 +68,8 @@ def make_updater(config: TrainConfig, device: torch.device) -> Updater:
         beta1=config.beta1,
         n_critic=config.n_critic,
         penalty_part=config.penalty_part,
+        heads=heads,
+        pretext_weight=config.pretext_weight,
         bf16=bf16,
     )
 
@@ -73,7 +79,7 @@ def redraw_networks(training: Training, run: Path, device: torch.device) -> None
     (run / CHECKPOINT).unlink(missing_ok=True)
     training.n_redrawn += 1
     torch.manual_seed(training.seed + training.n_redrawn * SEEDS_APART)
-    training.updater = make_updater(training.config, device)
+    training.updater = make_updater(training.config, device, training.n_recordings)
     training.history.clear()
 
 
@@ -108,6 +114,8 @@ def save_checkpoint(training: Training, run: Path) -> None:
         "n_batches": updater.n_batches,
         "netG": updater.generator.state_dict(),
         "netD": updater.discriminator.state_dict(),
+        "heads": updater.heads.state_dict() if updater.heads else {},
+        "n_recordings": training.n_recordings,
         "adamG": updater.generator_adam.state_dict(),
         "adamD": updater.discriminator_adam.state_dict(),
         "rng": training.rng.get_state(),
@@ -170,9 +178,12 @@ def load_checkpoint(run: Path, device: torch.device) -> Training:
 def restore(state: dict[str, Any], device: torch.device) -> Training:
     """Rebuild the training from the content of a checkpoint; raises the error of whichever part does not fit."""
     config = TrainConfig(**state["config"])
-    updater = make_updater(config, device)
+    n_recordings = state.get("n_recordings", 1)
+    updater = make_updater(config, device, n_recordings)
     updater.generator.load_state_dict(state["netG"])
     updater.discriminator.load_state_dict(state["netD"])
+    if updater.heads:
+        updater.heads.load_state_dict(state["heads"])
     updater.generator_adam.load_state_dict(state["adamG"])
     updater.discriminator_adam.load_state_dict(state["adamD"])
     updater.n_batches = state["n_batches"]
@@ -189,4 +200,5 @@ def restore(state: dict[str, Any], device: torch.device) -> Training:
         rng,
         state["history"],
         state["n_redrawn"],
+        n_recordings,
     )

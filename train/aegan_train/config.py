@@ -47,6 +47,11 @@ class TrainConfig(Settings):
     penalty_part: float = Field(
         default=1.0, gt=0, le=1, description="part of each batch on which the critic's gradient penalty is measured; 1 is the method"
     )
+    pretext_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of a second task of the critic's embedding: which change was made to a segment; 0 is the method",
+    )
     batch_segments: int = Field(default=512, ge=2, description="segments in a batch; at most as many as there are")
     n_epochs: int = Field(default=50, ge=1, description="epochs of the training")
     epoch_batches: int | None = Field(

@@ -40,6 +40,13 @@ def group_by_recording(clips: Sequence[Clip], n_held_out: int) -> list[list[Clip
     return [*known.values(), *runs]
 
 
+def number_recordings(clips: Sequence[Clip], held_out: float) -> IntArray:
+    """The number of each clip's group (`group_by_recording`), from 0, where a part `held_out` of all clips is held out."""
+    groups = group_by_recording(clips, max(2, round(held_out * len(clips))))
+    number_of = {clip: number for number, group in enumerate(groups) for clip in group}
+    return np.array([number_of[clip] for clip in clips])
+
+
 def split_held_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[Clip], list[Clip]]:
     """(clips to fit, clips held out for calibration); a recording is never split between the two.
 
@@ -141,10 +148,13 @@ class SegmentSampler:
         batch_segments: int,
         device: torch.device,
         epoch_batches: int | None = None,
+        recordings: IntArray | None = None,
     ) -> None:
+        """`recordings` are the numbers of the recordings of `pictures`, for `name_recordings`."""
         self._clip, self._scaling, self._device = clip, scaling, device
         self._frames = pictures.frames
         self._first_frames, self._n_frames = np.array(pictures.first_frames), np.array(pictures.n_frames)
+        self._recordings = torch.from_numpy(np.zeros_like(self._n_frames) if recordings is None else recordings)
         variance = find_moments(pictures.db)[1]  # scaled: the mean squared error of a generator that returns each band's mean
         self.mean_picture_error = float(np.mean(variance / np.square(scaling.half_range_db)))
         self._on_device = self._load(pictures.db) if device.type == "cuda" else None
@@ -183,6 +193,10 @@ class SegmentSampler:
         order = torch.randperm(len(starts), generator=rng)
         n_batches = max(1, len(starts) // self.batch_segments)
         return list(starts[order][: n_batches * self.batch_segments].split(self.batch_segments))
+
+    def name_recordings(self, starts: Tensor) -> Tensor:
+        """The number of the recording of each segment, `[n]`."""
+        return self._recordings[np.searchsorted(self._first_frames, starts.numpy(), side="right") - 1].to(self._device)
 
     def spread(self, n: int) -> Tensor:
         """First frames of at most `n` segments, evenly spread over all recordings."""

@@ -15,6 +15,7 @@ from aegan_train.config import Match
 from aegan_train.networks.aegan import Discriminator, Generator
 from aegan_train.networks.fast_networks import arrange, criticise, embed, generate, space_to_depth
 from aegan_train.networks.penalty_gradient import input_gradient
+from aegan_train.networks.pretext import Heads, change_segments, mix
 
 PENALTY_WEIGHT = 10.0  # lambda of the gradient penalty
 
@@ -70,6 +71,7 @@ class BatchLosses:
     penalty: Tensor
     recon: Tensor
     matching: Tensor
+    pretext: Tensor
 
 
 class Updater:
@@ -89,26 +91,32 @@ class Updater:
         beta1: float = 0.5,
         n_critic: int = 1,
         penalty_part: float = 1.0,
+        heads: Heads | None = None,
+        pretext_weight: float = 1.0,
         bf16: bool = False,
     ) -> None:
         """With `bf16`, convolutions multiply in bfloat16 and add in float32; weights and Adam stay float32.
 
         With `penalty_part` below 1 the penalty uses that part of each batch: its mean stays the same, its variance grows.
+        With `heads` the critic also learns their tasks (`pretext.py`), each on one half of a batch.
         """
         self.generator = generator
         self.discriminator = discriminator
         self.loss = loss
         self.n_critic = n_critic
         self.penalty_part = penalty_part
+        self.heads = heads
+        self.pretext_weight = pretext_weight
         self._bf16 = bf16
         self.n_batches = 0
-        nothing = next(generator.parameters()).new_zeros(())
-        self._last = (nothing, nothing)
+        self._nothing = next(generator.parameters()).new_zeros(())
+        self._last = (self._nothing, self._nothing)
         betas = (beta1, 0.999)
         for network in (generator, discriminator):
             arrange(network)
         self.generator_adam = torch.optim.Adam(generator.parameters(), lr=learning_rate, betas=betas, fused=True)
-        self.discriminator_adam = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=betas, fused=True)
+        critic = [*discriminator.parameters(), *(heads.parameters() if heads else ())]
+        self.discriminator_adam = torch.optim.Adam(critic, lr=learning_rate, betas=betas, fused=True)
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """Set the learning rate of both optimisers."""
@@ -116,12 +124,26 @@ class Updater:
             for group in adam.param_groups:
                 group["lr"] = learning_rate
 
-    def step(self, x: Tensor, alpha: Tensor) -> BatchLosses:
-        """Both updates on one batch of segments `[n, 1, 128, 128]`; `alpha` as in `critic_loss`."""
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self._bf16):
-            return self._step(space_to_depth(x), alpha)
+    def step(self, x: Tensor, alpha: Tensor, recordings: Tensor | None = None, rng: torch.Generator | None = None) -> BatchLosses:
+        """Both updates on one batch of segments `[n, 1, 128, 128]`; `alpha` as in `critic_loss`.
 
-    def _step(self, x: Tensor, alpha: Tensor) -> BatchLosses:
+        `recordings` `[n]` (of which recording each segment is) and `rng` are for the tasks of `heads`.
+        """
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self._bf16):
+            pretext = self._nothing
+            if self.heads and recordings is not None and rng:
+                pretext = self._find_pretext_loss(self.heads, x, recordings, rng)
+            return self._step(space_to_depth(x), alpha, pretext)
+
+    def _find_pretext_loss(self, heads: Heads, x: Tensor, recordings: Tensor, rng: torch.Generator) -> Tensor:
+        half = len(x) // 2
+        changed, kinds = change_segments(x[:half], rng)
+        mixed, both, parts = mix(x[half:], recordings[half:], rng)
+        embedding = embed(self.discriminator, space_to_depth(torch.cat([changed, mixed])))
+        with torch.autocast(x.device.type, enabled=False):
+            return heads.change_loss(embedding[:half], kinds) + heads.recording_loss(embedding[half:], both, parts)
+
+    def _step(self, x: Tensor, alpha: Tensor, pretext: Tensor) -> BatchLosses:
         with_generator = self.n_batches % self.n_critic == 0
         self.n_batches += 1
         with torch.set_grad_enabled(with_generator):
@@ -130,12 +152,12 @@ class Updater:
         self.discriminator_adam.zero_grad(set_to_none=True)
         n_penalised = math.ceil(self.penalty_part * len(x))
         critic, penalty = critic_loss(self.discriminator, x, recon.detach(), alpha[:n_penalised])
-        (critic + PENALTY_WEIGHT * penalty).backward()
+        (critic + PENALTY_WEIGHT * penalty + self.pretext_weight * pretext).backward()
         self.discriminator_adam.step()
 
         if with_generator:
             self._last = self._step_generator(x, recon)
-        return BatchLosses(critic.detach(), penalty.detach(), *self._last)
+        return BatchLosses(critic.detach(), penalty.detach(), *self._last, pretext.detach())
 
     def _step_generator(self, x: Tensor, recon: Tensor) -> tuple[Tensor, Tensor]:
         self.discriminator.requires_grad_(False)
