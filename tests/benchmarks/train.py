@@ -77,7 +77,7 @@ def make_epoch(config: TrainConfig, pictures: Spectrograms) -> Callable[[], obje
     """Ours, as `fit` runs it."""
     torch.manual_seed(0)
     scaling, rng = find_scaling(pictures.db), torch.Generator().manual_seed(0)
-    training = Training("pump", "edge", config, 0, scaling, "", make_updater(config, CPU, 1), rng)
+    training = Training("pump", "edge", config, 0, scaling, "", make_updater(config, CPU), rng)
     sampler = SegmentSampler(pictures, scaling, config.clip, config.batch_segments, CPU)
     return lambda: run_epoch(training, sampler, CPU, lambda _: None)["recon"]
 

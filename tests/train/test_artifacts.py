@@ -47,7 +47,7 @@ def calibrate(folder: Path, n_joined: int, config: TrainConfig = CONFIG, recordi
     fitted, held_out = found.select(clips[: N_FITTED // n_joined]), found.select(clips[N_FITTED // n_joined :])
     torch.manual_seed(0)
     scaling = find_scaling(fitted.db)
-    training = Training("pump", "tiny", config, 0, scaling, "", make_updater(config, CPU, 1), torch.Generator(), [{}])
+    training = Training("pump", "tiny", config, 0, scaling, "", make_updater(config, CPU), torch.Generator(), [{}])
     return finish(training, fitted, held_out, folder, CPU, None)
 
 

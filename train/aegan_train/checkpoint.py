@@ -12,7 +12,7 @@ from aegan_monitor.errors import DataError
 from aegan_train.config import TrainConfig
 from aegan_train.networks.aegan import Discriminator, Generator
 from aegan_train.networks.losses import LossParameters, Updater
-from aegan_train.networks.pretext import Heads
+from aegan_train.networks.pretext import make_head
 from aegan_train.run_folder import WriteError, write_atomically
 
 FORMAT = 2
@@ -27,7 +27,6 @@ class Training:
     Attributes:
         history: Mean losses of each completed epoch.
         n_redrawn: How often the networks were initialised again.
-        n_recordings: Groups of clips that the pretext task distinguishes.
         rng: Generator of phases, order and alphas. The checkpoint contains it, so a resumed training gives the same result.
     """
 
@@ -41,7 +40,6 @@ class Training:
     rng: torch.Generator
     history: list[dict[str, float]] = field(default_factory=list)
     n_redrawn: int = 0
-    n_recordings: int = 1
 
     @property
     def generator(self) -> Generator:
@@ -54,11 +52,11 @@ class Training:
         return self.updater.discriminator
 
 
-def make_updater(config: TrainConfig, device: torch.device, n_recordings: int) -> Updater:
-    """New networks and optimisers on `device`, initialised from PyTorch's global seed; `n_recordings` are those of the pretext task."""
+def make_updater(config: TrainConfig, device: torch.device) -> Updater:
+    """New networks and optimisers on `device`, initialised from PyTorch's global seed."""
     generator, discriminator = Generator(config.network).to(device), Discriminator(config.network).to(device)
     loss = LossParameters(config.match, config.match_weight)
-    heads = Heads(config.network.n_embedding, n_recordings).to(device) if config.pretext_weight else None
+    head = make_head(config.network.n_embedding).to(device) if config.pretext_weight else None
     bf16 = config.arithmetic == "bf16" or (config.arithmetic == "auto" and has_bf16(device))
     return Updater(
         generator,
@@ -68,7 +66,7 @@ def make_updater(config: TrainConfig, device: torch.device, n_recordings: int) -
         beta1=config.beta1,
         n_critic=config.n_critic,
         penalty_part=config.penalty_part,
-        heads=heads,
+        head=head,
         pretext_weight=config.pretext_weight,
         bf16=bf16,
     )
@@ -79,7 +77,7 @@ def redraw_networks(training: Training, run: Path, device: torch.device) -> None
     (run / CHECKPOINT).unlink(missing_ok=True)
     training.n_redrawn += 1
     torch.manual_seed(training.seed + training.n_redrawn * SEEDS_APART)
-    training.updater = make_updater(training.config, device, training.n_recordings)
+    training.updater = make_updater(training.config, device)
     training.history.clear()
 
 
@@ -114,8 +112,7 @@ def save_checkpoint(training: Training, run: Path) -> None:
         "n_batches": updater.n_batches,
         "netG": updater.generator.state_dict(),
         "netD": updater.discriminator.state_dict(),
-        "heads": updater.heads.state_dict() if updater.heads else {},
-        "n_recordings": training.n_recordings,
+        "head": updater.head.state_dict() if updater.head else {},
         "adamG": updater.generator_adam.state_dict(),
         "adamD": updater.discriminator_adam.state_dict(),
         "rng": training.rng.get_state(),
@@ -178,12 +175,11 @@ def load_checkpoint(run: Path, device: torch.device) -> Training:
 def restore(state: dict[str, Any], device: torch.device) -> Training:
     """Rebuild the training from the content of a checkpoint; raises the error of whichever part does not fit."""
     config = TrainConfig(**state["config"])
-    n_recordings = state.get("n_recordings", 1)
-    updater = make_updater(config, device, n_recordings)
+    updater = make_updater(config, device)
     updater.generator.load_state_dict(state["netG"])
     updater.discriminator.load_state_dict(state["netD"])
-    if updater.heads:
-        updater.heads.load_state_dict(state["heads"])
+    if updater.head:
+        updater.head.load_state_dict(state["head"])
     updater.generator_adam.load_state_dict(state["adamG"])
     updater.discriminator_adam.load_state_dict(state["adamD"])
     updater.n_batches = state["n_batches"]
@@ -200,5 +196,4 @@ def restore(state: dict[str, Any], device: torch.device) -> Training:
         rng,
         state["history"],
         state["n_redrawn"],
-        n_recordings,
     )

@@ -148,13 +148,10 @@ class SegmentSampler:
         batch_segments: int,
         device: torch.device,
         epoch_batches: int | None = None,
-        recordings: IntArray | None = None,
     ) -> None:
-        """`recordings` are the numbers of the recordings of `pictures`, for `name_recordings`."""
         self._clip, self._scaling, self._device = clip, scaling, device
         self._frames = pictures.frames
         self._first_frames, self._n_frames = np.array(pictures.first_frames), np.array(pictures.n_frames)
-        self._recordings = torch.from_numpy(np.zeros_like(self._n_frames) if recordings is None else recordings)
         variance = find_moments(pictures.db)[1]  # scaled: the mean squared error of a generator that returns each band's mean
         self.mean_picture_error = float(np.mean(variance / np.square(scaling.half_range_db)))
         self._on_device = self._load(pictures.db) if device.type == "cuda" else None
@@ -193,10 +190,6 @@ class SegmentSampler:
         order = torch.randperm(len(starts), generator=rng)
         n_batches = max(1, len(starts) // self.batch_segments)
         return list(starts[order][: n_batches * self.batch_segments].split(self.batch_segments))
-
-    def name_recordings(self, starts: Tensor) -> Tensor:
-        """The number of the recording of each segment, `[n]`."""
-        return self._recordings[np.searchsorted(self._first_frames, starts.numpy(), side="right") - 1].to(self._device)
 
     def spread(self, n: int) -> Tensor:
         """First frames of at most `n` segments, evenly spread over all recordings."""

@@ -15,7 +15,7 @@ from aegan_train.artifacts import RUN_RECORD, finish
 from aegan_train.budget import explain_end, measure_error, plan_epochs
 from aegan_train.checkpoint import CHECKPOINT, Training, describe_kept, load_checkpoint, make_updater, redraw_networks, save_checkpoint
 from aegan_train.config import TrainConfig
-from aegan_train.dataset import SegmentSampler, find_scaling, gather_recordings, number_recordings, split_held_out
+from aegan_train.dataset import SegmentSampler, find_scaling, gather_recordings, split_held_out
 from aegan_train.progress import EpochProgress
 from aegan_train.recordings.folder import SKIPPED, write_skipped
 from aegan_train.recordings.spectrograms import Spectrograms
@@ -106,21 +106,10 @@ def begin(request: FitRequest, pictures: Spectrograms, device: torch.device) -> 
         training.config = request.config
         return training
     torch.manual_seed(request.seed)
-    n_recordings = int(number_recordings(pictures.clips, request.config.held_out).max()) + 1
-    updater = make_updater(request.config, device, n_recordings)
+    updater = make_updater(request.config, device)
     rng = torch.Generator().manual_seed(request.seed)
     scaling = find_scaling(pictures.db, request.config.scaling)
-    return Training(
-        request.machine_type,
-        request.preset,
-        request.config,
-        request.seed,
-        scaling,
-        pictures.sha256,
-        updater,
-        rng,
-        n_recordings=n_recordings,
-    )
+    return Training(request.machine_type, request.preset, request.config, request.seed, scaling, pictures.sha256, updater, rng)
 
 
 def run_epochs(
@@ -131,8 +120,7 @@ def run_epochs(
     False on Ctrl-C, with `training` back at the last checkpoint.
     """
     config = training.config
-    recordings = number_recordings(fitted.clips, config.held_out)
-    sampler = SegmentSampler(fitted, training.scaling, config.clip, config.batch_segments, device, config.epoch_batches, recordings)
+    sampler = SegmentSampler(fitted, training.scaling, config.clip, config.batch_segments, device, config.epoch_batches)
     compared = SegmentSampler(held_out, training.scaling, config.clip, config.batch_segments, device)
     began_s = time.monotonic() - 60 * (training.history[-1]["minutes"] if training.history else 0)
     progress = EpochProgress(config.n_epochs, sampler.epoch_segments, len(training.history), verbose=verbose)
@@ -172,7 +160,7 @@ def run_epoch(training: Training, sampler: SegmentSampler, device: torch.device,
     batches = sampler.epoch(training.rng)
     for starts in batches:
         alpha = torch.rand(len(starts), 1, 1, 1, generator=training.rng).to(device)
-        losses = training.updater.step(sampler.slice(starts), alpha, sampler.name_recordings(starts), training.rng)
+        losses = training.updater.step(sampler.slice(starts), alpha, training.rng)
         totals += torch.stack([getattr(losses, name).float() for name in LOSS_NAMES])
         report(len(starts))
     return dict(zip(LOSS_NAMES, (totals / len(batches)).tolist(), strict=True))

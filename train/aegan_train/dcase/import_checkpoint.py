@@ -45,7 +45,7 @@ def import_checkpoint(
     if (out / CHECKPOINT).exists():
         raise DataError(f"{out}: already holds a run; choose another --out")
     checkpoint = read_reference_checkpoint(file)
-    updater = make_updater(config, device, 1)
+    updater = make_updater(config, device)
     settings = describe_differences(checkpoint, config)
     load_state(updater.generator, checkpoint.generator, "netG", str(file), settings)
     load_state(updater.discriminator, checkpoint.discriminator, "netD", str(file), settings)

@@ -8,14 +8,14 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from aegan_train.config import Match
 from aegan_train.networks.aegan import Discriminator, Generator
 from aegan_train.networks.fast_networks import arrange, criticise, embed, generate, space_to_depth
 from aegan_train.networks.penalty_gradient import input_gradient
-from aegan_train.networks.pretext import Heads, change_segments, mix
+from aegan_train.networks.pretext import change_segments, pretext_loss
 
 PENALTY_WEIGHT = 10.0  # lambda of the gradient penalty
 
@@ -91,21 +91,21 @@ class Updater:
         beta1: float = 0.5,
         n_critic: int = 1,
         penalty_part: float = 1.0,
-        heads: Heads | None = None,
+        head: nn.Linear | None = None,
         pretext_weight: float = 1.0,
         bf16: bool = False,
     ) -> None:
         """With `bf16`, convolutions multiply in bfloat16 and add in float32; weights and Adam stay float32.
 
         With `penalty_part` below 1 the penalty uses that part of each batch: its mean stays the same, its variance grows.
-        With `heads` the critic also learns their tasks (`pretext.py`), each on one half of a batch.
+        With `head` the critic also learns its task (`pretext.py`) on the first half of each batch.
         """
         self.generator = generator
         self.discriminator = discriminator
         self.loss = loss
         self.n_critic = n_critic
         self.penalty_part = penalty_part
-        self.heads = heads
+        self.head = head
         self.pretext_weight = pretext_weight
         self._bf16 = bf16
         self.n_batches = 0
@@ -115,7 +115,7 @@ class Updater:
         for network in (generator, discriminator):
             arrange(network)
         self.generator_adam = torch.optim.Adam(generator.parameters(), lr=learning_rate, betas=betas, fused=True)
-        critic = [*discriminator.parameters(), *(heads.parameters() if heads else ())]
+        critic = [*discriminator.parameters(), *(head.parameters() if head else ())]
         self.discriminator_adam = torch.optim.Adam(critic, lr=learning_rate, betas=betas, fused=True)
 
     def set_learning_rate(self, learning_rate: float) -> None:
@@ -124,24 +124,15 @@ class Updater:
             for group in adam.param_groups:
                 group["lr"] = learning_rate
 
-    def step(self, x: Tensor, alpha: Tensor, recordings: Tensor | None = None, rng: torch.Generator | None = None) -> BatchLosses:
-        """Both updates on one batch of segments `[n, 1, 128, 128]`; `alpha` as in `critic_loss`.
-
-        `recordings` `[n]` (of which recording each segment is) and `rng` are for the tasks of `heads`.
-        """
+    def step(self, x: Tensor, alpha: Tensor, rng: torch.Generator | None = None) -> BatchLosses:
+        """Both updates on one batch of segments `[n, 1, 128, 128]`; `alpha` as in `critic_loss`, `rng` for the pretext task."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self._bf16):
-            pretext = self._nothing
-            if self.heads and recordings is not None and rng:
-                pretext = self._find_pretext_loss(self.heads, x, recordings, rng)
+            pretext = self._find_pretext_loss(self.head, x, rng) if self.head and rng else self._nothing
             return self._step(space_to_depth(x), alpha, pretext)
 
-    def _find_pretext_loss(self, heads: Heads, x: Tensor, recordings: Tensor, rng: torch.Generator) -> Tensor:
-        half = len(x) // 2
-        changed, kinds = change_segments(x[:half], rng)
-        mixed, both, parts = mix(x[half:], recordings[half:], rng)
-        embedding = embed(self.discriminator, space_to_depth(torch.cat([changed, mixed])))
-        with torch.autocast(x.device.type, enabled=False):
-            return heads.change_loss(embedding[:half], kinds) + heads.recording_loss(embedding[half:], both, parts)
+    def _find_pretext_loss(self, head: nn.Linear, x: Tensor, rng: torch.Generator) -> Tensor:
+        changed, kinds = change_segments(x[: math.ceil(len(x) / 2)], rng)
+        return pretext_loss(head, embed(self.discriminator, space_to_depth(changed)), kinds)
 
     def _step(self, x: Tensor, alpha: Tensor, pretext: Tensor) -> BatchLosses:
         with_generator = self.n_batches % self.n_critic == 0

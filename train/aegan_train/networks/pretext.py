@@ -1,14 +1,12 @@
-"""Tasks that teach the critic's embedding beside its own loss: which change was made to a segment, and of which recording it is.
+"""A task that teaches the critic's embedding beside its own loss: which change was made to a segment?
 
-A linear layer on the embedding solves each task, and is dropped at the end of the training. No fault and no label is needed. A change is
-what a fault could do to a picture, in general terms: the embedding must show it. Recordings differ in speed, load, place and hour: an
-embedding that shows this is finer.
+A linear layer on the embedding names the change, and is dropped at the end of the training. A change is what a fault could do to a
+picture, in general terms: the embedding must show it. No fault and no label is needed.
 
 Source: self-supervision by classifying transformations, I. Golan, R. El-Yaniv, Deep Anomaly Detection Using Geometric
-Transformations, 2018; mixed segments, H. Zhang et al., mixup: Beyond Empirical Risk Minimization, 2018. The changes are our own.
+Transformations, 2018. The changes are our own.
 """
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -91,39 +89,15 @@ def change_segments(x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     return changed, kinds
 
 
-class Heads(nn.Module):
-    """The layers that name the change and the recording."""
-
-    def __init__(self, n_embedding: int, n_recordings: int) -> None:
-        super().__init__()
-        self.change = nn.Linear(n_embedding, len(CHANGES))
-        self.recording = nn.Linear(n_embedding, n_recordings)
-
-    def change_loss(self, embedding: Tensor, kinds: Tensor) -> Tensor:
-        """Cross-entropy of the named changes, a scalar."""
-        return cross_entropy(self.change(standardise(embedding)), kinds)
-
-    def recording_loss(self, embedding: Tensor, recordings: Tensor, parts: Tensor) -> Tensor:
-        """Cross-entropy of the recordings of mixed segments, a scalar; arguments as `mix` gives them."""
-        named = self.recording(standardise(embedding))
-        one, other = (cross_entropy(named, each, reduction="none") for each in recordings)
-        return (parts * one + (1 - parts) * other).mean()
+def make_head(n_embedding: int) -> nn.Linear:
+    """The layer that names the change."""
+    return nn.Linear(n_embedding, len(CHANGES))
 
 
-def standardise(embedding: Tensor) -> Tensor:
-    """Each embedding with mean 0 and variance 1 over its numbers, float32."""
-    return layer_norm(embedding.float(), embedding.shape[1:])
-
-
-def mix(x: Tensor, recordings: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Segments mixed with each other: (segments `[n, ...]`, the two recordings of each `[2, n]`, the part of the first `[n]`).
-
-    The parts have the distribution Beta(1/2, 1/2).
-    """
-    parts = torch.sin(0.5 * math.pi * torch.rand(len(x), generator=rng)).square().to(x.device)
-    order = torch.randperm(len(x), generator=rng).to(x.device)
-    wide = parts[:, None, None, None]
-    return wide * x + (1 - wide) * x[order], torch.stack([recordings, recordings[order]]), parts
+def pretext_loss(head: nn.Linear, embedding: Tensor, kinds: Tensor) -> Tensor:
+    """Cross-entropy of the named changes, a scalar, always in float32; each embedding is standardised over its numbers first."""
+    with torch.autocast(embedding.device.type, enabled=False):
+        return cross_entropy(head(layer_norm(embedding.float(), embedding.shape[1:])), kinds)
 
 
 def draw(rng: torch.Generator, low: float, high: float) -> float:
