@@ -105,8 +105,10 @@ class ClipScore:
         end_sample: Index of the sample after the last one in the clip's last frame.
         scores: The requested scores by id.
         level_dbfs: RMS level without DC since the last clip, in dB relative to a full-scale sine (AES17).
+        lasting_share: Share of the clip over which what is unlike normal sound lasts, 0 to 1; None if the bundle does not know it.
     """
 
     end_sample: int
     scores: dict[str, float]
     level_dbfs: float
+    lasting_share: float | None = None

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from aegan_monitor import __version__
 from aegan_monitor.audio.recording import read_recording
@@ -18,12 +19,13 @@ from aegan_monitor.detection.golden import compute_stages, golden_samples, write
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.record import BundleFields, FusionTerm, NetworkRecord, Provenance, ReferenceRecord
 from aegan_monitor.detection.reference import ReferenceSet
-from aegan_monitor.detection.scores import SPACE_VIEWS
+from aegan_monitor.detection.scores import LASTING, SPACE_VIEWS
 from aegan_monitor.detection.segments import ClipParameters, cut_segments
 from aegan_monitor.detection.views import summarise
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.calibration.background_augmentation import CALIBRATED, FITTED, change_background
 from aegan_train.calibration.cross_fit import cross_fit, scale_joint
+from aegan_train.calibration.lasting import fit_lasting
 from aegan_train.calibration.sensitivity import Noticed, try_pseudo_faults
 from aegan_train.calibration.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
 from aegan_train.checkpoint import Training, round_weights
@@ -78,11 +80,13 @@ def finish(
     statistics = gather_statistics(training, TorchSession(*networks, ["embedding"]), fitted)
     mean_spectrogram = mean_of_clips(fitted.cut(clip_frames), clip_frames)
     reference, shrinkage = fit_reference(statistics, make_filterbank(config.features), mean_spectrogram, config.max_reference_rows)
+    groups = np.repeat(number_recordings(fitted.clips, config.held_out), [len(windows) for windows in fitted.bands])
+    reference = replace(reference, spaces={**reference.spaces, LASTING: fit_lasting(statistics.bands, groups)})
     session = TorchSession(*networks)
     scores, varied, segments = score_held_out(training, reference, session, held_out)
     files = [clip.path.name for clip, bands in zip(held_out.clips, held_out.bands, strict=True) for _ in bands]
     fusion, crossed = (
-        fit_joint(config, statistics, fitted, scores) if config.fused == "F_joint" else (scale_fusion(config.fusion, scores, varied), [])
+        fit_joint(config, statistics, groups, scores) if config.fused == "F_joint" else (scale_fusion(config.fusion, scores, varied), [])
     )
     fields = BundleFields(
         machine_type=training.machine_type,
@@ -131,10 +135,12 @@ def finish(
 
 
 def fit_joint(
-    config: TrainConfig, statistics: ClipStatistics, fitted: Spectrograms, scores: Sequence[Mapping[str, float]]
+    config: TrainConfig, statistics: ClipStatistics, groups: NDArray[np.intp], scores: Sequence[Mapping[str, float]]
 ) -> tuple[dict[str, FusionTerm], list[float]]:
-    """The members of `F_joint`, and its value for each clip that was cross-fitted; `scores` are those of held-out windows."""
-    groups = np.repeat(number_recordings(fitted.clips, config.held_out), [len(windows) for windows in fitted.bands])
+    """The members of `F_joint`, and its value for each clip that was cross-fitted.
+
+    `groups` are the recordings of the clips, `scores` those of held-out windows.
+    """
     print("measuring how normal recordings differ from each other", flush=True)
     crossed = cross_fit(statistics, groups, config.fusion, make_filterbank(config.features), config.max_reference_rows)
     terms = scale_joint(config.fusion, crossed, scores)

@@ -186,6 +186,7 @@ class Machine:
             threshold=decision.threshold,
             exceeded=decision.exceeded,
             level_dbfs=clip.level_dbfs,
+            lasting_share=clip.lasting_share,
             state=self.record.process,
         )
         return [self.last_score, *found]

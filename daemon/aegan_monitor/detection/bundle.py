@@ -14,8 +14,8 @@ from aegan_monitor.detection.fusion import FUSIONS, score_names
 from aegan_monitor.detection.network import GRAPHS
 from aegan_monitor.detection.record import BundleFields, BundleRecord, FileRecord
 from aegan_monitor.detection.reference import ReferenceSet
-from aegan_monitor.detection.scores import SCORE_IDS, SPACE_VIEWS
-from aegan_monitor.detection.views import N_GROUPS, N_SCALE_BANDS, SCALES, WINDOW_FRAMES
+from aegan_monitor.detection.scores import SCORE_IDS, SPACES
+from aegan_monitor.detection.views import N_GROUPS, N_PIECE_GROUPS, N_SCALE_BANDS, SCALES, WINDOW_FRAMES
 from aegan_monitor.errors import BundleAccessError, BundleError
 from aegan_monitor.files import write_whole
 
@@ -31,6 +31,7 @@ VECTOR_SIZES = {  # of each view
     **dict.fromkeys(("linear", "mel", "flux"), N_SCALE_BANDS),
     **dict.fromkeys(("linear_spread", "mel_spread", "linear_peak"), 2 * N_SCALE_BANDS),
     "moments": N_GROUPS * WINDOW_FRAMES,
+    "pieces": N_PIECE_GROUPS,
 }
 PAYLOAD = (*(f"{graph}.onnx" for graph in GRAPHS), WEIGHTS, REFERENCE, GOLDEN)
 
@@ -163,7 +164,7 @@ def _read_record(folder: Path) -> BundleRecord:
 def _find_score_problems(record: BundleRecord) -> list[str]:
     for key, named, known in (
         ("fusion", record.fusion, SCORE_IDS),
-        ("spaces", record.spaces, SPACE_VIEWS),
+        ("spaces", record.spaces, SPACES),
         ("fused", [record.fused], FUSIONS),
     ):
         if unknown := [name for name in named if name not in known]:
@@ -222,7 +223,7 @@ def _check_shapes(folder: Path, record: BundleRecord, reference: ReferenceSet) -
         if found != shape:
             raise BundleError(f"{folder / REFERENCE}: {name}: expected shape {shape}, found {found}; export the bundle again")
     for name, space in reference.spaces.items():
-        n, n_rows, k = VECTOR_SIZES[SPACE_VIEWS[name]], max(1, space.density.size), space.transform.shape[-1:]
+        n, n_rows, k = VECTOR_SIZES[SPACES[name]], max(1, space.density.size), space.transform.shape[-1:]
         shapes = {"centre": (n,), "transform": (n, *k), "rows": (n_rows, *k), "density": (n_rows,), "residual": (n,)}
         for part, shape in shapes.items():
             if (found := getattr(space, part).shape) != shape:

@@ -21,7 +21,8 @@ LEAST_SCORE = 1e-12
 
 def score_names(fields: BundleFields) -> list[str]:
     """All scores of the bundle."""
-    return [*(name for name in SCORE_IDS if name not in SPACE_VIEWS), *fields.spaces, *([fields.fused] if fields.fusion else [])]
+    spaces = [name for name in fields.spaces if name in SPACE_VIEWS]
+    return [*(name for name in SCORE_IDS if name not in SPACE_VIEWS), *spaces, *([fields.fused] if fields.fusion else [])]
 
 
 def needed_ids(fields: BundleFields, names: Iterable[str]) -> list[ScoreId]:

@@ -11,9 +11,9 @@ from aegan_monitor.detection.fusion import FUSIONS, fuse, needed_ids, score_name
 from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
-from aegan_monitor.detection.scores import ClipEvidence, evaluate_scores
+from aegan_monitor.detection.scores import LASTING, ClipEvidence, evaluate_scores
 from aegan_monitor.detection.segments import Segmenter, cut_segments
-from aegan_monitor.detection.views import summarise
+from aegan_monitor.detection.views import cut_pieces, summarise
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import ClipScore, DoubleArray, FloatArray, SegmentOutputs
 
@@ -31,8 +31,9 @@ class Pipeline:
         self._session = session
         self._names = score_names(fields) if names is None else list(names)
         self._score_ids = needed_ids(fields, self._names)
-        needs_baselines = any(score.graph is None for score in self._score_ids)
-        baselines = make_baseline_filterbank(fields.features) if needs_baselines else None
+        self._needs_summary = any(score.graph is None for score in self._score_ids)
+        self._lasting = reference.spaces.get(LASTING)
+        baselines = make_baseline_filterbank(fields.features) if self._needs_summary or self._lasting else None
         self._n_baseline_bands = 0 if baselines is None else len(baselines)
         self._logmel = LogMel(fields.features, reference.filterbank, baselines)
         self._segmenter = Segmenter(fields.features.n_bands, fields.clip, fields.scaling)
@@ -65,13 +66,17 @@ class Pipeline:
         return self._join(self._session.infer(segments)) if len(segments) else []
 
     def score_clip(self, samples: FloatArray, name: str = "the recording") -> dict[str, float]:
-        """The scores of a recording (`name` in errors) as one clip, with n_fft / 2 zeros at both ends.
+        """The scores of a recording (`name` in errors) as one clip; see `examine_clip`."""
+        return self.examine_clip(samples, name)[0]
+
+    def examine_clip(self, samples: FloatArray, name: str = "the recording") -> tuple[dict[str, float], float | None]:
+        """(scores, lasting share) of a recording (`name` in errors) as one clip, with n_fft / 2 zeros at both ends.
 
         Raises:
             CaptureError: It is shorter than one segment.
         """
         segments, baseline_db = self.cut_clip(samples, name)
-        return self._evaluate(self._session.infer(segments), baseline_db)
+        return self._evaluate(self._session.infer(segments), baseline_db), self._measure_share(baseline_db)
 
     def cut_clip(self, samples: FloatArray, name: str = "the recording") -> tuple[FloatArray, FloatArray]:
         """The scaled segments and the baseline bands of a recording as one clip; errors as in `score_clip`."""
@@ -104,14 +109,17 @@ class Pipeline:
         stop = n_frames - self._n_frames_forgotten
         level_dbfs = dbfs_from_power(float(self._power[max(0, stop - clip.decision_hop_frames) : stop].mean()))
         end_sample = self._start_sample + features.n_fft // 2 + (n_frames - 1) * features.hop_samples
-        scores = self._evaluate(outputs, self._baseline_db[:, stop - clip.covered_frames : stop])
-        return ClipScore(end_sample, scores, level_dbfs)
+        baseline_db = self._baseline_db[:, stop - clip.covered_frames : stop]
+        return ClipScore(end_sample, self._evaluate(outputs, baseline_db), level_dbfs, self._measure_share(baseline_db))
 
     def _evaluate(self, outputs: SegmentOutputs, baseline_db: FloatArray) -> dict[str, float]:
-        bands = summarise(baseline_db) if len(baseline_db) else None
+        bands = summarise(baseline_db) if self._needs_summary else None
         found = evaluate_scores(ClipEvidence(outputs, bands), self._reference, self.fields.clip.n_segments, self._score_ids)
         fusion, fused = self.fields.fusion, self.fields.fused
         return {name: fuse(found, fusion, fused) if name in FUSIONS else found[name] for name in self._names}
+
+    def _measure_share(self, baseline_db: FloatArray) -> float | None:
+        return self._lasting.lasting_share(cut_pieces(baseline_db)) if self._lasting else None
 
     def _forget_frames(self) -> None:
         """Drop frames that no further clip covers."""

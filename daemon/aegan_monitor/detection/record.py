@@ -100,7 +100,7 @@ class BundleFields(Record):
 
     Attributes:
         score: The score that decides.
-        spaces: Scores that have a space in the reference set; bundles of format 2 have none.
+        spaces: The spaces of the reference set: of scores, and `lasting`; bundles of format 2 have none.
         fusion: Scores and terms of the fused score; empty without one.
         fused: The name of the fused score, which says how it is made (`aegan_monitor.detection.fusion`).
         choice: Reason for this score, in one sentence.

@@ -105,7 +105,7 @@ class ReferenceSet:
         baseline_clips: float64 `[n_rows, 2, 128]`, mean linear and mel bands of normal clips in dB (`aegan_monitor.detection.baselines`).
         baseline_std: float64 `[2, 128]`, standard deviation over the clips.
         baseline_near: float64 `[2, 128, 128]`, as `embedding_near`.
-        spaces: The space of each score that has one.
+        spaces: The space of each score that has one, and that of pieces.
     """
 
     filterbank: FloatArray

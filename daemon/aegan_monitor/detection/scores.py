@@ -76,6 +76,8 @@ SPACE_VIEWS = {  # scores by a space of the reference set (`aegan_monitor.detect
     "C_flux": "flux",
     "C_moments": "moments",
 }
+LASTING = "lasting"  # the space of pieces: no score, but how long something lasts
+SPACES = {**SPACE_VIEWS, LASTING: "pieces"}  # all spaces that a reference set may have, and the view of each
 BASELINE_IDS: dict[str, ScoreId] = {
     name: ScoreId(name, None, kind) for name, kind in [*((f"C_{kind}", kind) for kind in BASELINES), *SPACE_VIEWS.items()]
 }

@@ -12,6 +12,7 @@ import numpy as np
 from aegan_monitor.types import DoubleArray, FloatArray
 
 N_NEAREST = 2
+LASTING_PART = 0.2  # AUC within 0.01 from 0.15 to 0.25
 POOL = 0.9  # quantile over the vectors of a clip: one tenth of the windows suffices
 
 
@@ -53,3 +54,12 @@ class Space:
     def measure(self, vectors: DoubleArray | FloatArray) -> float:
         """The distance of a clip: a quantile over its vectors `[m, n]`."""
         return float(np.quantile(self.distances(vectors), POOL))
+
+    def lasting_share(self, vectors: DoubleArray | FloatArray) -> float:
+        """The share of the pieces of a clip `[m, n]` that are more than LASTING_PART as unlike normal sound as the most unlike piece.
+
+        A piece is unlike normal sound by as much as its distance exceeds 1, the median distance of normal pieces. A bang gives a small
+        share, what lasts a large one, loud or faint; where no piece is unlike normal sound, the share is 0.
+        """
+        excess = np.maximum(0.0, self.distances(vectors) - 1)
+        return round(float(np.mean(excess > LASTING_PART * excess.max())), 3)

@@ -11,6 +11,10 @@ EventKind: TypeAlias = Literal["raised", "cleared", "acknowledged", "shelved", "
 CommandName: TypeAlias = Literal["acknowledge", "shelve", "unshelve", "close"]
 
 SCHEMA_WORDS = "Names this form and its version."
+_LASTING = (
+    "Share of the clip's pieces of 64 ms that are more than a fifth as unlike normal sound as the most unlike one: "
+    "small for a bang, large for a fault that lasts, without a meaning on normal sound; null with bundles of format 2."
+)
 _ID = "5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e"
 
 
@@ -94,10 +98,10 @@ class Score(Payload):
     )
     exceeded: bool = Field(description="Whether the score is over the threshold.")
     level_dbfs: float = Field(
-        description="Level (RMS, without DC) of the sound since the decision before, in dB relative to a full-scale sine (AES17); "
-        "the score covers a whole clip.",
+        description="Level (RMS, without DC) of the sound since the decision before, in dB relative to a full-scale sine (AES17).",
         examples=[-31.5],
     )
+    lasting_share: float | None = Field(default=None, ge=0, le=1, description=_LASTING, examples=[0.85])
     state: AlarmState = Field(description="State of the alarm after this decision.")
 
 

@@ -55,7 +55,7 @@ class Replay:
                 samples = read_recording(path, fields.features.sample_rate_hz, self.channel)
                 if samples.min() == samples.max():
                     raise CaptureError(f"{show_path(path)}: expected sound, found only the value {samples[0]:g}; check the microphone")
-                scores = pipeline.score_clip(samples, show_path(path))
+                scores, lasting_share = pipeline.examine_clip(samples, show_path(path))
             except CaptureError as error:
                 self._refuse(error)
                 continue
@@ -63,7 +63,8 @@ class Replay:
             n_clips += 1
             n_exceeded += exceeded
             self._report(f"{scores[self.score]:10.4g}  {'exceeded' if exceeded else 'normal':<8}  {show_path(path)}")
-            self.record(json.dumps({"file": str(path), "scores": scores, "exceeded": exceeded}, allow_nan=False))
+            line = {"file": str(path), "scores": scores, "exceeded": exceeded, "lasting_share": lasting_share}
+            self.record(json.dumps(line, allow_nan=False))
         self._report(f"{n_exceeded} of {n_clips} clips exceeded the threshold")
         return EXIT_FAILED if self.n_refused else 0
 
@@ -153,6 +154,7 @@ class Replay:
             "threshold": decision.threshold,
             "exceeded": decision.exceeded,
             "level_dbfs": clip.level_dbfs,
+            "lasting_share": clip.lasting_share,
             "state": state,
         }
         self.record(json.dumps(line, allow_nan=False))

@@ -13,16 +13,23 @@ import numpy as np
 import pytest
 
 from aegan_monitor.demo.pump import Pump
+from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import DIGEST_KEY, FORMAT, demo_bundle, digest_of, load_bundle, write_record
+from aegan_monitor.detection.features import LogMel
 from aegan_monitor.detection.fusion import score_names
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.record import FusionTerm, Normalisation
-from aegan_monitor.detection.scores import SPACE_VIEWS
+from aegan_monitor.detection.scores import LASTING, SPACE_VIEWS, SPACES
 from aegan_monitor.detection.spaces import Space
+from aegan_monitor.detection.views import cut_pieces
 from aegan_monitor.errors import BundleError
+from aegan_train.calibration.lasting import fit_lasting
 from aegan_train.calibration.spaces import fit_spaces
 from fakes import make_bands
+
+BANDS = make_bands(6, 0)
+FITTED = {**fit_spaces(BANDS, 4), LASTING: fit_lasting(BANDS, np.arange(6))}
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +38,12 @@ def spaced_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = shutil.copytree(demo_bundle(), tmp_path_factory.mktemp("spaced") / "bundle")
     bundle = load_bundle(folder)
     record, calibration = bundle.record, bundle.record.calibration
-    replace(bundle.reference, spaces=fit_spaces(make_bands(6, 0), 4)).save(folder / "reference.npz")
+    replace(bundle.reference, spaces=FITTED).save(folder / "reference.npz")
     added, rising = [*SPACE_VIEWS, "F_joint"], np.arange(float(len(calibration.probabilities))).tolist()
     quantiles = {**calibration.quantiles, **dict.fromkeys(added, rising)}
     terms = {"D_near": FusionTerm(centre=1, scale=1), "C_flux": FusionTerm(centre=1, scale=1, correlations={"D_near": 0.5})}
     update = {
-        "spaces": list(SPACE_VIEWS),
+        "spaces": list(SPACES),
         "fusion": terms,
         "fused": "F_joint",
         "score": "F_joint",
@@ -57,12 +64,40 @@ def test_a_bundle_of_format_2_offers_what_it_had() -> None:
     assert "F_mean" in score_names(record.model_copy(update={"fusion": {"D_near": FusionTerm(centre=0, scale=1)}}))
 
 
+def test_a_bundle_of_format_2_knows_no_lasting_share() -> None:
+    """Its scores come without one, live and from a recording; no band is computed for it."""
+    bundle = load_bundle(demo_bundle())
+    pipeline = Pipeline(bundle.record, bundle.reference, OrtSession(bundle), ["D_maha"])
+    sound = Pump(0).read(160_000)
+    scores, share = pipeline.examine_clip(sound)
+    assert (list(scores), share) == (["D_maha"], None)
+    pipeline.reset()
+    assert [clip.lasting_share for clip in pipeline.push(sound)] == [None]
+
+
+def test_any_score_comes_with_the_share_of_its_clip(spaced_folder: Path) -> None:
+    """A score of the network alone, live and from a recording, has the share of the pieces in the clip's own bands."""
+    bundle = load_bundle(spaced_folder)
+    pipeline = Pipeline(bundle.record, bundle.reference, OrtSession(bundle), ["D_near"])
+    sound = Pump(0).read(160_000)
+    _, db = pipeline.cut_clip(sound)
+    assert pipeline.examine_clip(sound)[1] == bundle.reference.spaces[LASTING].lasting_share(cut_pieces(db))
+    pipeline.reset()
+    (clip,) = pipeline.push(sound)
+    live = cut_pieces(
+        LogMel(bundle.record.features, bundle.reference.filterbank, make_baseline_filterbank(bundle.record.features))
+        .push(sound)
+        .baseline_db
+    )
+    assert clip.lasting_share == bundle.reference.spaces[LASTING].lasting_share(live[: bundle.record.clip.covered_frames // 2])
+
+
 def test_a_bundle_keeps_its_spaces(spaced_folder: Path) -> None:
     """A bundle of format 3 has the scores of its spaces and its fused score, and gives them."""
     bundle = load_bundle(spaced_folder)
     assert bundle.record.format == FORMAT == 3
     assert score_names(bundle.record)[27:] == [*SPACE_VIEWS, "F_joint"]
-    for name, space in fit_spaces(make_bands(6, 0), 4).items():
+    for name, space in FITTED.items():
         for part in fields(Space):
             np.testing.assert_array_equal(getattr(bundle.reference.spaces[name], part.name), getattr(space, part.name))
     found = Pipeline(bundle.record, bundle.reference, OrtSession(bundle)).score_clip(Pump(0).read(160_000))
@@ -75,6 +110,7 @@ def test_a_bundle_keeps_its_spaces(spaced_folder: Path) -> None:
     ("edit", "line"),
     [
         (lambda r: r["spaces"].append("C_linear_near"), "spaces: 'C_linear_near' is none of C_linear_maha, "),
+        (lambda r: r["spaces"].append("long"), "spaces: 'long' is none of C_linear_maha, "),
         (lambda r: r["spaces"].remove("C_flux"), "fusion: C_flux has no space"),
         (lambda r: r.update(fused="F_max"), "fused: 'F_max' is none of F_mean, F_joint"),
         (lambda r: r.update(fused="F_mean"), "score: 'F_joint' is none of D_maha, "),

@@ -29,6 +29,7 @@ SCORE = Score(
     threshold=2.0,
     exceeded=False,
     level_dbfs=-31.5,
+    lasting_share=0.85,
     state="normal",
 )
 ALARM = Alarm(state="clearing", active=True, since=TIME, score=1.5, threshold=2.0, event_id=None)
@@ -80,7 +81,7 @@ def test_a_score_is_these_bytes_on_this_topic() -> None:
         topic="aegan/hall/pump/score",
         payload=(
             b'{"schema":"aegan.score/1","time":"2026-01-31T08:15:00.250Z","sample":160000,"stream_s":10.0,"score_id":"G_z_2_sum",'
-            b'"score":1.5,"normalised":0.25,"threshold":2.0,"exceeded":false,"level_dbfs":-31.5,"state":"normal"}'
+            b'"score":1.5,"normalised":0.25,"threshold":2.0,"exceeded":false,"level_dbfs":-31.5,"lasting_share":0.85,"state":"normal"}'
         ),
         qos=0,
         retained=False,
