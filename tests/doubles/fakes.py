@@ -9,7 +9,7 @@ import numpy as np
 from aegan_monitor.detection.features import FeatureParameters, make_filterbank
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
-from aegan_monitor.detection.scores import SPACE_VIEWS
+from aegan_monitor.detection.scores import SPACE_SCORES
 from aegan_monitor.detection.segments import ClipParameters, Scaling
 from aegan_monitor.detection.views import BandSummary, summarise
 from aegan_monitor.errors import CaptureError
@@ -45,7 +45,7 @@ def make_fields(clip: ClipParameters | None = None) -> BundleFields:
     """The fields of a bundle's record that a pipeline reads."""
     return BundleFields.model_construct(
         fusion={},
-        spaces=list(SPACE_VIEWS),
+        spaces=list(SPACE_SCORES),
         features=FeatureParameters(),
         scaling=Scaling((-30.0,), (50.0,)),
         clip=clip or ClipParameters(segment_hop_frames=16),

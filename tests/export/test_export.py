@@ -19,7 +19,7 @@ from aegan_export.graph import make_modules, write_graphs
 from aegan_export.parity import ParityError, check_parity
 from aegan_monitor.detection.bundle import FORMAT, PAYLOAD, REFERENCE, load_bundle
 from aegan_monitor.detection.reference import ReferenceSet
-from aegan_monitor.detection.scores import SPACES
+from aegan_monitor.detection.scores import LASTING, SPACE_SCORES
 from aegan_monitor.detection.spaces import Space
 from aegan_train.checkpoint import load_checkpoint
 from aegan_train.config import Norm, TrainConfig
@@ -37,7 +37,7 @@ def test_a_bundle_is_whole(bundle_folder: Path) -> None:
 def test_spaces_survive_the_way_into_the_bundle(bundle_folder: Path, run_folder: Path) -> None:
     """A bundle has the spaces of its run, in format 3, number for number."""
     bundle = load_bundle(bundle_folder)
-    assert (bundle.record.format, bundle.record.spaces) == (FORMAT, list(SPACES))
+    assert (bundle.record.format, bundle.record.spaces) == (FORMAT, [*SPACE_SCORES, LASTING])
     fitted = ReferenceSet.load(run_folder / REFERENCE, bundle.record.spaces)
     for name, space in fitted.spaces.items():
         for part in fields(Space):

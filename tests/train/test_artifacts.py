@@ -11,7 +11,7 @@ import torch
 from aegan_monitor.detection.bundle import REFERENCE
 from aegan_monitor.detection.policy import make_threshold
 from aegan_monitor.detection.reference import ReferenceSet
-from aegan_monitor.detection.scores import SPACES
+from aegan_monitor.detection.scores import LASTING, SPACE_SCORES
 from aegan_monitor.types import FloatArray
 from aegan_train.artifacts import HELD_OUT, Calibrated, finish
 from aegan_train.checkpoint import Training, make_updater
@@ -75,7 +75,7 @@ def test_f_tail_is_calibrated_on_recordings_that_its_reference_set_does_not_hold
     """F_joint has a term for each member; its threshold comes from every window, fitted or held out, and lies over all of them."""
     found = calibrate(tmp_path, 1, IN_PLACE)
     fields = found.fields
-    assert (fields.fused, list(fields.fusion), fields.spaces) == ("F_joint", IN_PLACE.fusion, list(SPACES))
+    assert (fields.fused, list(fields.fusion), fields.spaces) == ("F_joint", IN_PLACE.fusion, [*SPACE_SCORES, LASTING])
     assert (fields.calibration.n_clips, fields.calibration.n_copies) == (N_FITTED + N_HELD_OUT, 0)
     highest = fields.calibration.quantiles["F_joint"][-1]
     assert max(found.normal) <= highest < make_threshold(fields, "F_joint").on

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aegan_monitor.detection.scores import SPACE_VIEWS
+from aegan_monitor.detection.scores import SPACE_SCORES
 from aegan_monitor.errors import ConfigError
 from aegan_train.config import PRESETS, TrainConfig, load_config
 
@@ -49,7 +49,7 @@ def test_f_tail_refuses_what_cannot_be_cross_fitted() -> None:
 def test_each_recipe_says_how_its_score_is_made() -> None:
     """`robust` decides by F_mean, `in_place` by F_joint of embeddings and bands, and the sentence for the bundle names its members."""
     robust, in_place = (load_config("edge", None, recipe) for recipe in ("robust", "in_place"))
-    assert (robust.score, in_place.score, in_place.fusion) == ("F_mean", "F_joint", ["D_maha", *SPACE_VIEWS])
+    assert (robust.score, in_place.score, in_place.fusion) == ("F_mean", "F_joint", list(SPACE_SCORES))
     assert robust.choice.startswith("F_mean, the mean of D_near, C_linear_euclidean: each as log ratio to held-out normal sound, ")
-    assert in_place.choice.startswith("F_joint of D_maha, C_linear_maha, ")
+    assert in_place.choice.startswith("F_joint of D_density, D_near_density, C_linear_maha, ")
     assert "in units of its spread over recordings, joined by their correlations" in in_place.choice

@@ -19,7 +19,7 @@ from aegan_monitor.detection.golden import compute_stages, golden_samples, write
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.record import BundleFields, FusionTerm, NetworkRecord, Provenance, ReferenceRecord
 from aegan_monitor.detection.reference import ReferenceSet
-from aegan_monitor.detection.scores import LASTING, SPACE_VIEWS
+from aegan_monitor.detection.scores import LASTING, SPACE_SCORES
 from aegan_monitor.detection.segments import ClipParameters, cut_segments
 from aegan_monitor.detection.views import summarise
 from aegan_monitor.types import DoubleArray, FloatArray
@@ -185,7 +185,7 @@ def score_held_out(
     """(scores of each held-out window, scores of its copies with other backgrounds, the first segments for the parity check)."""
     config = training.config
     unfinished = BundleFields.model_construct(
-        features=config.features, scaling=training.scaling, clip=config.clip, fusion={}, spaces=list(SPACE_VIEWS)
+        features=config.features, scaling=training.scaling, clip=config.clip, fusion={}, spaces=list(SPACE_SCORES)
     )
     probe = Pipeline(unfinished, reference, session)
     rng = np.random.default_rng([training.seed, CALIBRATED])

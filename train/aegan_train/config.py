@@ -10,7 +10,7 @@ from aegan_monitor.config.validation import Settings, validate
 from aegan_monitor.config.yaml import load_yaml
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.fusion import FUSIONS
-from aegan_monitor.detection.scores import SCORE_IDS, SPACE_VIEWS
+from aegan_monitor.detection.scores import SCORE_IDS, SPACE_SCORES
 from aegan_monitor.detection.segments import ClipParameters
 
 if TYPE_CHECKING:
@@ -183,6 +183,7 @@ ROBUST: dict[str, object] = {
     "n_backgrounds": 4,
     "epoch_batches": 50,
     "n_epochs": 15,
+    "pretext_weight": 10,
     "max_minutes": 8,
     "patience": 3,
     "n_redraws": 5,
@@ -192,7 +193,7 @@ ROBUST: dict[str, object] = {
 RECIPES: dict[Recipe, dict[str, object]] = {
     "reference": {},
     "robust": ROBUST,
-    "in_place": {**ROBUST, "score": "F_joint", "fusion": ["D_maha", *SPACE_VIEWS]},
+    "in_place": {**ROBUST, "score": "F_joint", "fusion": list(SPACE_SCORES)},
 }
 
 

@@ -14,7 +14,7 @@ from aegan_monitor.detection.fusion import FUSIONS, score_names
 from aegan_monitor.detection.network import GRAPHS
 from aegan_monitor.detection.record import BundleFields, BundleRecord, FileRecord
 from aegan_monitor.detection.reference import ReferenceSet
-from aegan_monitor.detection.scores import SCORE_IDS, SPACES
+from aegan_monitor.detection.scores import EMBEDDING_SPACES, LASTING, SCORE_IDS, SPACE_SCORES, SPACE_VIEWS
 from aegan_monitor.detection.views import N_GROUPS, N_PIECE_GROUPS, N_SCALE_BANDS, SCALES, WINDOW_FRAMES
 from aegan_monitor.errors import BundleAccessError, BundleError
 from aegan_monitor.files import write_whole
@@ -164,7 +164,7 @@ def _read_record(folder: Path) -> BundleRecord:
 def _find_score_problems(record: BundleRecord) -> list[str]:
     for key, named, known in (
         ("fusion", record.fusion, SCORE_IDS),
-        ("spaces", record.spaces, SPACES),
+        ("spaces", record.spaces, (*SPACE_SCORES, LASTING)),
         ("fused", [record.fused], FUSIONS),
     ):
         if unknown := [name for name in named if name not in known]:
@@ -223,8 +223,9 @@ def _check_shapes(folder: Path, record: BundleRecord, reference: ReferenceSet) -
         if found != shape:
             raise BundleError(f"{folder / REFERENCE}: {name}: expected shape {shape}, found {found}; export the bundle again")
     for name, space in reference.spaces.items():
-        n, n_rows, k = VECTOR_SIZES[SPACES[name]], max(1, space.density.size), space.transform.shape[-1:]
-        shapes = {"centre": (n,), "transform": (n, *k), "rows": (n_rows, *k), "density": (n_rows,), "residual": (n,)}
+        n = n_embedding if name in EMBEDDING_SPACES else VECTOR_SIZES[SPACE_VIEWS.get(name, "pieces")]
+        n_rows, k = max(1, space.density.size), space.transform.shape[1:]
+        shapes = {"centre": (n,), "transform": (n, *k), "rows": (n_rows, *(k or (n,))), "density": (n_rows,), "residual": (n,)}
         for part, shape in shapes.items():
             if (found := getattr(space, part).shape) != shape:
                 raise BundleError(f"{folder / REFERENCE}: {name}.{part}: expected shape {shape}, found {found}; export the bundle again")

@@ -13,7 +13,7 @@ import numpy as np
 
 from aegan_monitor.detection.network import GRAPHS, Graph
 from aegan_monitor.detection.record import BundleFields, FusionTerm
-from aegan_monitor.detection.scores import SCORE_IDS, SPACE_VIEWS, ScoreId
+from aegan_monitor.detection.scores import SCORE_IDS, SPACE_SCORES, ScoreId
 from aegan_monitor.types import DoubleArray
 
 LEAST_SCORE = 1e-12
@@ -21,8 +21,8 @@ LEAST_SCORE = 1e-12
 
 def score_names(fields: BundleFields) -> list[str]:
     """All scores of the bundle."""
-    spaces = [name for name in fields.spaces if name in SPACE_VIEWS]
-    return [*(name for name in SCORE_IDS if name not in SPACE_VIEWS), *spaces, *([fields.fused] if fields.fusion else [])]
+    spaces = [name for name in fields.spaces if name in SPACE_SCORES]
+    return [*(name for name in SCORE_IDS if name not in SPACE_SCORES), *spaces, *([fields.fused] if fields.fusion else [])]
 
 
 def needed_ids(fields: BundleFields, names: Iterable[str]) -> list[ScoreId]:

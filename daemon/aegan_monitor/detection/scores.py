@@ -46,6 +46,8 @@ class ScoreId:
 
     def evaluate(self, evidence: ClipEvidence, reference: ReferenceSet, n_segments: int) -> float:
         """The score of a clip; larger is more abnormal. `sum` is the mean times `n_segments`, the segments in a clip of a stream."""
+        if self.name in EMBEDDING_SPACES:
+            return reference.spaces[self.name].measure(evidence.outputs.embedding.mean(axis=0, dtype=np.float64)[None])
         if self.graph is None:
             if evidence.bands is None:
                 raise ValueError(f"{self.name} needs bands")
@@ -76,13 +78,18 @@ SPACE_VIEWS = {  # scores by a space of the reference set (`aegan_monitor.detect
     "C_flux": "flux",
     "C_moments": "moments",
 }
+EMBEDDING_SPACES = ("D_density", "D_near_density")  # scores of the mean embedding by a space
+SPACE_SCORES = (*EMBEDDING_SPACES, *SPACE_VIEWS)
 LASTING = "lasting"  # the space of pieces: no score, but how long something lasts
-SPACES = {**SPACE_VIEWS, LASTING: "pieces"}  # all spaces that a reference set may have, and the view of each
 BASELINE_IDS: dict[str, ScoreId] = {
     name: ScoreId(name, None, kind) for name, kind in [*((f"C_{kind}", kind) for kind in BASELINES), *SPACE_VIEWS.items()]
 }
-OWN_IDS: dict[str, ScoreId] = {f"D_{kind}": ScoreId(f"D_{kind}", "embedding", kind) for kind in OWN_DISTANCES}
-SCORE_IDS: dict[str, ScoreId] = {**PUBLISHED_IDS, **OWN_IDS, **BASELINE_IDS}
+OWN_IDS: dict[str, ScoreId] = {
+    f"D_{kind}": ScoreId(f"D_{kind}", "embedding", kind)
+    for kind in (*OWN_DISTANCES, *(name.removeprefix("D_") for name in EMBEDDING_SPACES))
+}
+_ALL_IDS = {**PUBLISHED_IDS, **OWN_IDS, **BASELINE_IDS}
+SCORE_IDS: dict[str, ScoreId] = {name: _ALL_IDS[name] for name in (*(each for each in _ALL_IDS if each not in SPACE_SCORES), *SPACE_SCORES)}
 
 
 def evaluate_scores(

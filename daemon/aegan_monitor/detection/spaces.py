@@ -22,7 +22,7 @@ class Space:
 
     Attributes:
         centre: float32 `[n]`, subtracted first.
-        transform: float32 `[n, k]`, the linear map.
+        transform: float32 `[n, k]`, the linear map; `[n]` for one that only scales each dimension, then k = n.
         rows: float32 `[n_rows, k]`, normal vectors after the map.
         density: float32 `[n_rows]`, unit of the distance to each row.
         residual: float32 `[n]`, weight of each dimension in the part that the map leaves out; all 0 to ignore that part.
@@ -42,7 +42,8 @@ class Space:
     def distances(self, vectors: DoubleArray | FloatArray) -> DoubleArray:
         """Mean distance of each of `vectors` `[m, n]` to the N_NEAREST rows, `[m]`."""
         centred = (vectors - self.centre).astype(np.float32)
-        points, outside = centred @ self.transform, centred * self.residual
+        points = centred * self.transform if self.transform.ndim == 1 else centred @ self.transform
+        outside = centred * self.residual
         squares = np.einsum("ij,ij->i", points, points)
         left_out = np.maximum(0, np.einsum("ij,ij->i", outside, outside) - squares)[:, None]
         apart = np.maximum(0, squares[:, None] + self._squares - 2 * points @ self.rows.T) + left_out

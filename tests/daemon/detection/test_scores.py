@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import cosine_distances
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from aegan_monitor.detection.scores import PUBLISHED_IDS, SCORE_IDS, SPACE_VIEWS, ClipEvidence, evaluate_scores
+from aegan_monitor.detection.scores import PUBLISHED_IDS, SCORE_IDS, SPACE_SCORES, ClipEvidence, evaluate_scores
 from aegan_monitor.detection.views import summarise
 from aegan_monitor.errors import InferenceRunError
 from aegan_monitor.types import SegmentOutputs
@@ -29,7 +29,7 @@ CONTROL_CLIPS = stack_means(CLIP_BANDS)
 EMBEDDING_CHANGES = RNG.normal(size=(90, N_EMBEDDING)) * np.linspace(3, 0, N_EMBEDDING)
 BAND_CHANGES = RNG.normal(0, 5, size=(90, 2, 128))
 REFERENCE, SHRINKAGE = fit_reference(ClipStatistics(NORMAL, CLIP_BANDS, EMBEDDING_CHANGES, BAND_CHANGES), EMPTY, EMPTY)
-SPACE_SCORES = score_plainly(CLIP_DB, DB)
+BAND_SCORES = score_plainly(CLIP_DB, DB)
 SEGMENTS = 7
 DEFINED_SEGMENTS = 12
 
@@ -49,13 +49,25 @@ def make_outputs(seed: int) -> tuple[SegmentOutputs, dict[str, torch.Tensor]]:
     return outputs, raw
 
 
-def near_oracle(clips: np.ndarray, changes: np.ndarray, found: np.ndarray) -> float:
-    """Mean Mahalanobis distance to the two nearest clips, by SciPy."""
+def background_moment(clips: np.ndarray, changes: np.ndarray) -> np.ndarray:
+    """What other backgrounds do, in the weight of `D_near`."""
     variances = clips.var(axis=0)
     moment = changes.T @ changes / len(changes)
-    moment *= BACKGROUND_WEIGHT / (np.prod(1 + np.diag(moment) / variances) ** (1 / len(variances)) - 1)
-    distances = cdist(found[None], clips, "mahalanobis", VI=np.linalg.inv(np.diag(variances) + moment))[0]
+    return np.asarray(moment * BACKGROUND_WEIGHT / (np.prod(1 + np.diag(moment) / variances) ** (1 / len(variances)) - 1))
+
+
+def near_oracle(clips: np.ndarray, changes: np.ndarray, found: np.ndarray) -> float:
+    """Mean Mahalanobis distance to the two nearest clips, by SciPy."""
+    covariance = np.diag(clips.var(axis=0)) + background_moment(clips, changes)
+    distances = cdist(found[None], clips, "mahalanobis", VI=np.linalg.inv(covariance))[0]
     return float(np.sort(distances)[:2].mean())
+
+
+def density_oracle(clips: np.ndarray, covariance: np.ndarray, found: np.ndarray) -> float:
+    """Mean of the two smallest Mahalanobis distances to a clip, each over the mean distance of that clip to its four neighbours."""
+    inverse = np.linalg.inv(covariance)
+    own = np.sort(cdist(clips, clips, "mahalanobis", VI=inverse), axis=1)[:, 1:5].mean(axis=1)
+    return float(np.sort(cdist(found[None], clips, "mahalanobis", VI=inverse)[0] / own)[:2].mean())
 
 
 def euclidean_oracle(clips: np.ndarray, found: np.ndarray) -> float:
@@ -76,7 +88,9 @@ def oracle(outputs: SegmentOutputs, raw: dict[str, torch.Tensor]) -> dict[str, f
         "D_cos": float(cosine_distances(mean, NORMAL.mean(0, keepdims=True))[0, 0]),
         "D_euclidean": euclidean_oracle(NORMAL, mean[0]),
         "D_near": near_oracle(NORMAL, EMBEDDING_CHANGES, mean[0]),
-        **SPACE_SCORES,
+        "D_density": density_oracle(NORMAL, np.diag(NORMAL.var(axis=0)), mean[0]),
+        "D_near_density": density_oracle(NORMAL, np.diag(NORMAL.var(axis=0)) + background_moment(NORMAL, EMBEDDING_CHANGES), mean[0]),
+        **BAND_SCORES,
     }
     for place, scale in enumerate(("linear", "mel")):
         found[f"C_{scale}_euclidean"] = euclidean_oracle(CONTROL_CLIPS[:, place], BANDS.mean[place])
@@ -100,12 +114,12 @@ def oracle(outputs: SegmentOutputs, raw: dict[str, torch.Tensor]) -> dict[str, f
 
 
 def test_there_are_19_scores() -> None:
-    """There are four discriminator and fifteen generator scores by the published names, two of our own, and fourteen baselines."""
+    """There are four discriminator and fifteen generator scores by the published names, four of our own, and fourteen baselines."""
     generator = {f"G_{kind}_{pool}" for kind in ("x_2", "x_1", "z_2", "z_1", "z_cos") for pool in ("sum", "min", "max")}
     assert set(PUBLISHED_IDS) == {"D_maha", "D_knn", "D_lof", "D_cos"} | generator
     assert len(PUBLISHED_IDS) == 19
     controls = {f"C_{scale}_{kind}" for scale in ("linear", "mel") for kind in ("euclidean", "cosine", "near")}
-    assert set(SCORE_IDS) - set(PUBLISHED_IDS) == controls | {"D_euclidean", "D_near", *SPACE_VIEWS}
+    assert set(SCORE_IDS) - set(PUBLISHED_IDS) == controls | {"D_euclidean", "D_near", *SPACE_SCORES}
 
 
 @pytest.mark.parametrize("name", sorted(SCORE_IDS))
@@ -115,7 +129,7 @@ def test_a_score_is_what_others_compute(name: str) -> None:
         outputs, raw = make_outputs(seed)
         found = evaluate_scores(ClipEvidence(outputs, BANDS), REFERENCE, DEFINED_SEGMENTS)[name]
         tolerance = 2e-6 if name.startswith("G") else STATISTICS  # errors are summed in float32 by the network
-        tolerance = FLOAT32_DISTANCES if name in SPACE_VIEWS else tolerance
+        tolerance = FLOAT32_DISTANCES if name in SPACE_SCORES else tolerance
         assert found == pytest.approx(oracle(outputs, raw)[name], rel=tolerance)
 
 

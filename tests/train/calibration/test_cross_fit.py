@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from aegan_monitor.detection.scores import SPACE_VIEWS
+from aegan_monitor.detection.scores import SPACE_SCORES
 from aegan_train.calibration.cross_fit import N_FOLDS, cross_fit, scale_joint
 from aegan_train.calibration.statistics import ClipStatistics
 from fakes import make_bands
 
 EMPTY = np.zeros((1, 1), np.float32)
-NAMES = ["D_maha", "D_near", *SPACE_VIEWS]
+NAMES = ["D_maha", "D_near", *SPACE_SCORES]
 N_RECORDINGS = 20
 N_EMBEDDING = 8
 

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.covariance import ledoit_wolf_shrinkage, shrunk_covariance
 from sklearn.neighbors import NearestNeighbors
 
-from aegan_monitor.detection.scores import SPACE_VIEWS
+from aegan_monitor.detection.scores import EMBEDDING_SPACES, SPACE_VIEWS
 from aegan_monitor.detection.spaces import Space
 from aegan_monitor.detection.views import VIEWS, BandSummary, View
 from aegan_monitor.types import DoubleArray
@@ -47,10 +47,28 @@ def fit_density(bands: Sequence[BandSummary], view: View, max_rows: int | None) 
 
     Source: K. Wilkinghoff et al., Local density-based anomaly score normalization for domain generalization, 2025.
     """
-    found = fit_nearest(bands, view, max_rows)
-    neighbours = NearestNeighbors(n_neighbors=min(N_NEIGHBOURS, len(found.rows) - 1)).fit(found.rows)
+    return measure_density(fit_nearest(bands, view, max_rows))
+
+
+def measure_density(space: Space) -> Space:
+    """The space with the mean distance of each row to its neighbours as unit of the distance to that row."""
+    neighbours = NearestNeighbors(n_neighbors=min(N_NEIGHBOURS, len(space.rows) - 1)).fit(space.rows)
     density = neighbours.kneighbors()[0].mean(axis=1)  # a row is no neighbour of its own
-    return replace(found, density=np.maximum(density, LEAST_DENSITY).astype(np.float32))
+    return replace(space, density=np.maximum(density, LEAST_DENSITY).astype(np.float32))
+
+
+def fit_embedding_spaces(rows: DoubleArray, std: DoubleArray, near: DoubleArray) -> dict[str, Space]:
+    """The spaces of EMBEDDING_SPACES: distances to the nearest rows as `D_euclidean` and `D_near`, in units of the local density.
+
+    Args:
+        rows: Mean embeddings of normal clips, `[n_rows, n_embedding]`.
+        std: Standard deviation of each dimension, `[n_embedding]`.
+        near: The map of `D_near`, `[n_embedding, n_embedding]`.
+    """
+    centre = rows.mean(axis=0)
+    flat = make_space(centre, 1 / std, (rows - centre) / std, np.ones(len(rows)))
+    compensated = make_space(centre, near, (rows - centre) @ near, np.ones(len(rows)))
+    return dict(zip(EMBEDDING_SPACES, map(measure_density, (flat, compensated)), strict=True))
 
 
 def fit_nearest(bands: Sequence[BandSummary], view: View, max_rows: int | None) -> Space:
@@ -59,7 +77,7 @@ def fit_nearest(bands: Sequence[BandSummary], view: View, max_rows: int | None) 
     std = np.maximum(vectors.std(axis=0), LEAST_STD_DB)
     standardised = (vectors - vectors.mean(axis=0)) / std
     groups = group_clips([standardised], [np.eye(len(std))], max_rows or len(vectors))
-    return make_space(vectors.mean(axis=0), np.diag(1 / std), mean_of_groups(standardised, groups), np.ones(groups.max() + 1))
+    return make_space(vectors.mean(axis=0), 1 / std, mean_of_groups(standardised, groups), np.ones(groups.max() + 1))
 
 
 def fit_moments(bands: Sequence[BandSummary], view: View, _: int | None) -> Space:

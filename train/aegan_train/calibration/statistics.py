@@ -14,7 +14,7 @@ from aegan_monitor.detection.reference import N_LOF_NEIGHBOURS, ReferenceSet
 from aegan_monitor.detection.views import BandSummary
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.calibration.coreset import group_clips, mean_of_groups
-from aegan_train.calibration.spaces import fit_spaces
+from aegan_train.calibration.spaces import fit_embedding_spaces, fit_spaces
 
 COVARIANCE = "ledoit-wolf"
 PROBABILITIES = [*(round(i / 100, 2) for i in range(100)), 0.995, 0.999, 1.0]
@@ -78,7 +78,7 @@ def fit_reference(
         baseline_clips=mean_of_groups(bands, groups),
         baseline_std=baseline_std,
         baseline_near=baseline_near,
-        spaces=fit_spaces(clips.bands, max_rows),
+        spaces={**fit_embedding_spaces(rows, embedding_std, embedding_near), **fit_spaces(clips.bands, max_rows)},
     )
     return reference, float(covariance.shrinkage_)
 
