@@ -91,8 +91,8 @@ def test_f_tail_is_calibrated_on_recordings_that_its_reference_set_does_not_hold
         assert scores["F_joint"] == normal == pytest.approx(np.sqrt(over @ np.linalg.inv(matrix) @ over / 3))
 
 
-def test_one_recording_alone_is_calibrated_on_what_is_held_out(tmp_path: Path) -> None:
-    """Where nothing can be cross-fitted, terms and threshold come from the held-out windows."""
+def test_one_recording_alone_is_calibrated_on_its_runs(tmp_path: Path) -> None:
+    """Of one recording alone, runs of neighbouring clips are cross-fitted."""
     found = calibrate(tmp_path, 1, IN_PLACE, "flight 1")
-    assert found.fields.calibration.n_clips == N_HELD_OUT
+    assert found.fields.calibration.n_clips == N_FITTED + N_HELD_OUT
     assert np.isfinite(found.normal).all()

@@ -1,5 +1,6 @@
 """Holding out whole recordings, and the segments of an epoch."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,9 @@ from hypothesis import strategies as st
 
 from aegan_monitor.detection.segments import ClipParameters, Scaling
 from aegan_monitor.errors import DataError
-from aegan_train.config import TrainConfig
-from aegan_train.dataset import SegmentSampler, find_scaling, group_by_recording, require_enough, split_held_out
+from aegan_train.dataset import SegmentSampler, find_scaling, group_by_recording, split_held_out, warn_of_one_recording
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import Spectrograms
-from fakes import make_bands
 
 RNG = np.random.default_rng(0)
 
@@ -70,26 +69,27 @@ def test_the_spread_of_constant_bands_is_a_number() -> None:
     assert np.isfinite(find_scaling(pictures, "bands").half_range_db).all()
 
 
-def test_too_few_clips_or_recordings_are_refused() -> None:
-    """Too few clips, or one recording alone, are refused with a remedy."""
+@given(n=st.integers(8, 100), seed=st.integers(0, 5))
+def test_one_recording_alone_is_split_in_time(n: int, seed: int) -> None:
+    """Of one recording runs of at least two neighbouring clips are held out, about an eighth of it."""
+    fitted, held_out = split_held_out(make_clips(["a"] * n), 0.125, seed)
+    numbers = [clip.number for clip in held_out]
+    assert sorted(numbers + [clip.number for clip in fitted]) == list(range(n))
+    n_runs = 1 + sum(after > before + 1 for before, after in pairwise(numbers))
+    assert n_runs <= (len(numbers) + 1) // 2
+    assert len(numbers) <= max(2, round(n / 8))
 
-    def require(n: int, n_windows: int) -> None:
-        bands = [make_bands(1, 0) * n_windows] * n
-        frames = np.zeros((0, 128), np.float32)
-        require_enough(Spectrograms(frames, [0] * n, [304 * n_windows] * n, bands, [], make_clips([""] * n)), TrainConfig())
 
-    with pytest.raises(DataError, match="^d: expected at least 8 normal clips, found 7; record more normal sound$"):
-        require(7, 1)
-    with pytest.raises(
-        DataError, match=r"found 1 of 3599 s together; cut it: aegan-monitor record --from d/0\.wav --machine NAME --out DIR$"
-    ):
-        require(1, 370)
-    require(8, 1)
-    with pytest.raises(
-        DataError,
-        match=r"^d: expected at least 2 recordings \(tags of the clips, or manifest.csv, column flight\), found 1; record another one$",
-    ):
-        split_held_out(make_clips(["a"] * 10), 0.125, 0)
+def test_held_out_sound_of_the_only_recording_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    """One recording, or parts of one, give a line that says what this cannot prove; several, or unknown ones, give none."""
+    for names in (["a b.wav"] * 9, ["monday/000"] * 4 + ["monday/001"] * 4):
+        warn_of_one_recording(make_clips(names))
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"warning: all sound is of one recording ({names[0].partition('/')[0]}), what is held out as well: ")
+        assert line.endswith("record on other days, too")
+    for names in (["a"] * 4 + ["b"] * 4, ["monday/000", "tuesday/000"], [""] * 9):
+        warn_of_one_recording(make_clips(names))
+    assert capsys.readouterr().err == ""
 
 
 def test_silence_cannot_be_scaled() -> None:

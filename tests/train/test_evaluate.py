@@ -34,7 +34,7 @@ def test_dcase2020_goes_from_fit_to_bundle(dcase2020: Path, tmp_path: Path, caps
     fit = ["fit", "--data", data, "--machine-type", "fan", "--preset", "tiny", "--recipe", "reference", "--epochs", "1", "--out", run]
     assert main([str(each) for each in fit]) == 0
     out, err = capsys.readouterr()
-    assert re.search(r"^fan: \d+ normal recordings to train on, \d+ held out, 90 s of sound; cpu, seed 0$", out, re.MULTILINE)
+    assert re.search(r"^fan: \d+ normal clips to train on, \d+ held out, 90 s of sound; cpu, seed 0$", out, re.MULTILINE)
     assert sum(int(n) for n in re.findall(r"(\d+) (?:normal recordings to|held out)", out)) == 18
     assert f"1 file skipped:\n  {data}/dev_data/fan/train/fan 7.wav: expected a name like" in err
 

@@ -66,11 +66,13 @@ def test_too_few_good_recordings_are_an_error(tmp_path: Path) -> None:
     first, second, last = done.stderr.splitlines()
     assert first == "1 file skipped:"
     assert second.startswith(f"  {train}/normal_id_00_00000004.wav: expected sound, ")
-    assert last == f"aegan-train: {train}: expected at least 8 normal clips, found 7; record more normal sound"
+    assert last == f"aegan-train: {data}: expected at least 8 normal clips, found 7; record more normal sound"
     for path in train.glob("*.wav"):
         write_wav(path, np.zeros(160_000))
     done = aegan_train(*command)
-    assert done.stderr.splitlines()[-1] == f"aegan-train: {data}: none of 8 normal clips can be trained on; record normal sound again"
+    assert done.stderr.splitlines()[-1] == (
+        f"aegan-train: {data}: no recording can be trained on, for the reasons above; mend them, or record normal sound again"
+    )
     assert not (tmp_path / "run").exists()
 
 

@@ -30,7 +30,7 @@ def test_too_little_sound_is_a_warning(capsys: pytest.CaptureFixture[str]) -> No
     print_recordings("pump", make_recordings(6, 10.0, -34.2), make_recordings(2, 10.0, -30.0), TrainConfig(), "cpu", 0)
     out, err = capsys.readouterr()
     assert out.splitlines()[:2] == [
-        "pump: 6 normal recordings to train on, 2 held out, 80 s of sound; cpu, seed 0",
+        "pump: 6 normal clips to train on, 2 held out, 80 s of sound; cpu, seed 0",
         "level of the recordings: -34.2 dBFS, from -34.2 to -30.0",
     ]
     assert "each load and speed, and the machine switched off" in out

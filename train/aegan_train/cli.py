@@ -34,6 +34,8 @@ def make_parser() -> argparse.ArgumentParser:
         purpose: str,
         example: str,
         data: str = "folder in DCASE layout, WAV or FLAC",
+        *,
+        takes_files: bool = False,
     ) -> argparse.ArgumentParser:
         command = commands.add_parser(
             name,
@@ -43,7 +45,8 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.set_defaults(run=run)
-        command.add_argument("--data", type=Path, required=True, metavar="DIR", help=data)
+        several = {"nargs": "+", "metavar": "PATH"} if takes_files else {"metavar": "DIR"}
+        command.add_argument("--data", type=Path, required=True, help=data, **several)
         command.add_argument(
             "--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute (default: a GPU if there is one)"
         )
@@ -52,10 +55,13 @@ def make_parser() -> argparse.ArgumentParser:
     fit = add(
         "fit",
         run_fit,
-        "Train on the normal clips of DIR/dev_data/NAME/train, and write a run for aegan-export.",
+        "Train on normal recordings, and write a run for aegan-export.",
         "--data recordings --machine-type pump --preset edge --out runs/pump",
+        "WAV or FLAC recordings of any name, length and rate, folders of them, or a folder with clips in PATH/dev_data/NAME/train",
+        takes_files=True,
     )
-    fit.add_argument("--machine-type", required=True, metavar="NAME", help="folder name below dev_data")
+    fit.add_argument("--channel", type=int, metavar="N", help="of recordings with several channels, from 0")
+    fit.add_argument("--machine-type", required=True, metavar="NAME", help="name of the machine; folder name below dev_data")
     fit.add_argument("--preset", choices=get_args(Preset), required=True, help="size: paper (GPU), edge (small box), tiny")
     fit.add_argument("--recipe", choices=get_args(Recipe), default="robust", help=RECIPE_HELP)
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the run")
@@ -127,8 +133,9 @@ def run_fit(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.preset, arguments.config, arguments.recipe, **overrides)
     from aegan_train.fit import FitRequest, fit  # noqa: PLC0415 - torch takes seconds to import; --help must not
 
+    first, *more = arguments.data
     request = FitRequest(
-        arguments.data,
+        first,
         arguments.machine_type,
         arguments.preset,
         config,
@@ -138,6 +145,8 @@ def run_fit(arguments: argparse.Namespace) -> int:
         arguments.resume,
         find_commit(),
         arguments.verbose,
+        more,
+        arguments.channel,
     )
     return 0 if fit(request) else EXIT_INTERRUPTED
 

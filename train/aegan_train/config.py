@@ -69,6 +69,10 @@ class TrainConfig(Settings):
     )
     segment_hop_frames: int = Field(default=1, ge=1, description="frames from segment to segment, in training and in scoring")
     clip_frames: int = Field(default=313, ge=128, description="frames that one score covers in the field")
+    shorten_clip: bool = Field(
+        default=True,
+        description="whether shorter recordings shorten clip_frames for all; false in a file that sets clip_frames",
+    )
     decision_hop_frames: int = Field(default=32, ge=1, description="frames from decision to decision in the field")
     band_scale: Literal["mel", "linear"] = Field(default="mel", description="bands of the picture that the network sees: mel or linear")
     scaling: ScalingKind = Field(
@@ -204,5 +208,6 @@ def load_config(preset: Preset, path: Path | None, recipe: Recipe = "reference",
         ConfigError: With every problem of the file, one a line.
     """
     own = load_yaml(path, may_be_empty=True) if path else {}
-    settings = {**PRESETS[preset], **RECIPES[recipe], **(own if isinstance(own, dict) else {}), **overrides}
+    own = own if isinstance(own, dict) else {}
+    settings = {**PRESETS[preset], **RECIPES[recipe], "shorten_clip": "clip_frames" not in own, **own, **overrides}
     return validate(TrainConfig, settings, str(path or f"preset {preset}"))

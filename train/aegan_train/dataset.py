@@ -1,7 +1,9 @@
 """Normal recordings as spectrograms, split by recording, and the segments of an epoch."""
 
-import shlex
-from collections.abc import Iterable, Sequence
+import contextlib
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -13,28 +15,31 @@ from torch import Tensor
 
 from aegan_monitor.detection.segments import ClipParameters, Scaling
 from aegan_monitor.errors import DataError
+from aegan_monitor.files import show_path
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.config import ScalingKind, TrainConfig
-from aegan_train.recordings.folder import Clip, find_clips, print_skipped
+from aegan_train.recordings.folder import Clip, print_skipped
+from aegan_train.recordings.prepare import LEAST_CLIPS, prepare
 from aegan_train.recordings.spectrograms import Spectrograms, compute_spectrograms
 
 LEAST_BAND_STD_DB = 0.3  # floor for a nearly constant band (silence above a low-pass filter), so that its noise is not amplified
 BAND_STDS = 3.0  # nearly all values of a band then lie in [-1, 1], the range of the generator
-LEAST_CLIPS = 8  # six for a reference set with its neighbours, two to calibrate on
 IntArray = NDArray[np.int64]
 LEAST_RUN_CLIPS = 2  # shorter runs would hold out single clips and fit their neighbours of the same recording
 N_HELD_OUT_RUNS = 4  # without a manifest, the held-out clips are this many runs of consecutive clips
+PART = re.compile("/[0-9]{3,}$")  # the part of a recording, in the tags of `aegan-monitor record`
 
 
 def group_by_recording(clips: Sequence[Clip], n_held_out: int) -> list[list[Clip]]:
-    """Groups of clips that are never split: clips of one recording, or runs of consecutive clips where the recording is unknown."""
+    """Groups of clips that are never split: clips of one recording, or runs of consecutive clips where it is unknown or the only one."""
+    is_single = len({clip.recording for clip in clips}) == 1
     known: dict[str, list[Clip]] = {}
+    others: list[Clip] = []
     for clip in clips:
-        if clip.recording:
-            known.setdefault(clip.recording, []).append(clip)
+        (known.setdefault(clip.recording, []) if clip.recording and not is_single else others).append(clip)
     length = max(LEAST_RUN_CLIPS, n_held_out // N_HELD_OUT_RUNS)
     runs: list[list[Clip]] = []
-    for _, each in groupby((clip for clip in clips if not clip.recording), key=lambda clip: (clip.path.parent, clip.section, clip.domain)):
+    for _, each in groupby(others, key=lambda clip: (clip.path.parent, clip.section, clip.domain)):
         neighbours = list(each)
         runs += [neighbours[i : i + length] for i in range(0, len(neighbours), length)]
     return [*known.values(), *runs]
@@ -48,18 +53,12 @@ def number_recordings(clips: Sequence[Clip], held_out: float) -> IntArray:
 
 
 def split_held_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[Clip], list[Clip]]:
-    """(clips to fit, clips held out for calibration); a recording is never split between the two.
+    """(clips to fit, clips held out for calibration).
 
-    Raises:
-        DataError: All clips belong to one recording.
+    Of several recordings none is split between the two. One recording alone is split in time: runs of consecutive clips are held out.
     """
     n_wanted = max(2, round(fraction * len(clips)))
     groups = group_by_recording(clips, n_wanted)
-    if len(groups) < 2:
-        raise DataError(
-            f"{clips[0].path.parent}: expected at least 2 recordings (tags of the clips, or manifest.csv, column flight), found 1; "
-            "record another one"
-        )
     held_out: set[Clip] = set()
     for place in np.random.default_rng(seed).permutation(len(groups))[:-1]:
         if len(held_out) + len(groups[place]) <= max(n_wanted, min(map(len, groups))):
@@ -70,37 +69,37 @@ def split_held_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[l
     return [clip for clip in clips if clip not in held_out], [clip for clip in clips if clip in held_out]
 
 
-def gather_recordings(data: Path, machine_type: str, config: TrainConfig, run: Path) -> Spectrograms:
-    """The spectrograms of all normal training recordings in `data` that can be trained on; prints the others on stderr.
+def warn_of_one_recording(clips: Sequence[Clip]) -> None:
+    """Warn that held-out sound is of the same recording as the rest, where there is only one."""
+    found = {PART.sub("", clip.recording) for clip in clips}
+    if len(found) == 1 and "" not in found:
+        print(
+            f"warning: all sound is of one recording ({show_path(found.pop())}), what is held out as well: this cannot prove that another "
+            "day, load or place raises no false alarm; record on other days, too",
+            file=sys.stderr,
+        )
+
+
+@contextlib.contextmanager
+def gather_recordings(
+    data: Sequence[Path], machine_type: str, config: TrainConfig, run: Path, channel: int | None = None
+) -> Iterator[tuple[Spectrograms, TrainConfig]]:
+    """The spectrograms of all normal recordings in `data` that can be trained on, and the settings with the length of a clip.
+
+    They are there for the block: what was cut and joined (`prepare`) is removed at its end. Prints the skipped files on stderr.
 
     Raises:
         DataError: There are fewer than LEAST_CLIPS, or their features cannot be stored in the folder `run`.
     """
-    named = find_clips(data, machine_type, "train", config.sets)
-    found = compute_spectrograms(named.clips, config.features, config.clip, run)
-    skipped = [*named.skipped, *found.skipped]
-    print_skipped(skipped)
-    if not found.clips:
-        raise DataError(f"{data}: none of {len(named.clips)} normal clips can be trained on; record normal sound again")
-    require_enough(found, config)
-    return replace(found, skipped=skipped)
-
-
-def require_enough(found: Spectrograms, config: TrainConfig) -> None:
-    """Check that there are enough recordings to hold some of them out.
-
-    Raises:
-        DataError: There are fewer than LEAST_CLIPS.
-    """
-    if (n := len(found.clips)) >= LEAST_CLIPS:
-        return
-    folder = found.clips[0].path.parent
-    expected = f"{folder}: expected at least {LEAST_CLIPS} normal clips, found {n}"
-    if found.n_windows < LEAST_CLIPS:
-        raise DataError(f"{expected}; record more normal sound")
-    sound_s = sum(found.n_frames) * config.features.hop_s
-    paths = shlex.join(str(clip.path) for clip in found.clips)
-    raise DataError(f"{expected} of {sound_s:.0f} s together; cut it: aegan-monitor record --from {paths} --machine NAME --out DIR")
+    with prepare(data, machine_type, config, run, channel) as prepared:
+        found = compute_spectrograms(prepared.clips, config.features, prepared.config.clip, run)
+        skipped = [*prepared.skipped, *found.skipped]
+        print_skipped(skipped)
+        if not found.clips:
+            raise DataError(f"{data[0]}: no recording can be trained on, for the reasons above; mend them, or record normal sound again")
+        if (n := len(found.clips)) < LEAST_CLIPS:
+            raise DataError(f"{data[0]}: expected at least {LEAST_CLIPS} normal clips, found {n}; record more normal sound")
+        yield replace(found, skipped=skipped), prepared.config
 
 
 def find_scaling(db: Sequence[FloatArray], kind: ScalingKind = "extremes") -> Scaling:

@@ -4,8 +4,8 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from aegan_train.artifacts import RUN_RECORD, finish
 from aegan_train.budget import explain_end, measure_error, plan_epochs
 from aegan_train.checkpoint import CHECKPOINT, Training, describe_kept, load_checkpoint, make_updater, redraw_networks, save_checkpoint
 from aegan_train.config import TrainConfig
-from aegan_train.dataset import SegmentSampler, find_scaling, gather_recordings, split_held_out
+from aegan_train.dataset import SegmentSampler, find_scaling, gather_recordings, split_held_out, warn_of_one_recording
 from aegan_train.progress import EpochProgress
 from aegan_train.recordings.folder import SKIPPED, write_skipped
 from aegan_train.recordings.spectrograms import Spectrograms
@@ -28,7 +28,7 @@ LOSS_NAMES = ("critic", "penalty", "recon", "matching", "pretext")
 
 @dataclass(frozen=True, slots=True)
 class FitRequest:
-    """The options of `aegan-train fit`."""
+    """The options of `aegan-train fit`; `more_data` and `channel` are for recordings outside the DCASE layout."""
 
     data: Path
     machine_type: str
@@ -40,6 +40,8 @@ class FitRequest:
     resume: bool = False
     commit: str | None = None
     verbose: bool = False
+    more_data: Sequence[Path] = ()
+    channel: int | None = None
 
 
 def fit(request: FitRequest, train: Callable[..., bool] | None = None) -> bool:
@@ -56,17 +58,21 @@ def fit(request: FitRequest, train: Callable[..., bool] | None = None) -> bool:
     device = choose_device(request.device)
     if (request.out / CHECKPOINT).exists() and not request.resume:
         raise DataError(f"{request.out}: already holds a run; continue it with --resume, or choose another --out")
-    with lock_run(request.out):
-        return _fit(request, device, train or run_epochs)
+    data = [request.data, *request.more_data]
+    with (
+        lock_run(request.out),
+        gather_recordings(data, request.machine_type, request.config, request.out, request.channel) as (found, config),
+    ):
+        return _fit(replace(request, config=config), found, device, train or run_epochs)
 
 
-def _fit(request: FitRequest, device: torch.device, train: Callable[..., bool]) -> bool:
+def _fit(request: FitRequest, found: Spectrograms, device: torch.device, train: Callable[..., bool]) -> bool:
     config, out = request.config, request.out
-    found = gather_recordings(request.data, request.machine_type, config, out)
     fitted, held_out = (found.select(clips) for clips in split_held_out(found.clips, config.held_out, request.seed))
     set_up(device)
     training = begin(request, fitted, device)
     print_recordings(request.machine_type, fitted, held_out, config, device.type, request.seed)
+    warn_of_one_recording(found.clips)
     write_skipped(found.skipped, out / SKIPPED)
     (out / RUN_RECORD).unlink(missing_ok=True)  # it describes the previous weights; a run without it is unfinished
     whole = train(training, fitted, held_out, out, device, verbose=request.verbose)

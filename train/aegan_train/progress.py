@@ -16,7 +16,8 @@ R = TypeVar("R")
 
 def follow(work: Callable[P, R], n_calls: int, what: str, clock: Callable[[], float] = time.monotonic) -> Callable[P, R]:
     """Wrap `work`, which will be called `n_calls` times: prints `what` now, and the number of calls done every STEP_EVERY_S."""
-    print(what, flush=True)
+    if n_calls:
+        print(what, flush=True)
     n_done, began_s = 0, clock()
     printed_s = began_s
 

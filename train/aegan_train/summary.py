@@ -22,7 +22,7 @@ def print_recordings(machine_type: str, fitted: Spectrograms, held_out: Spectrog
     """Print amount and level of the sound; warn where it is too little, too quiet or too loud."""
     sound_s = (sum(fitted.n_frames) + sum(held_out.n_frames)) * config.features.hop_s
     print(
-        f"{machine_type}: {len(fitted.clips)} normal recordings to train on, {len(held_out.clips)} held out, "
+        f"{machine_type}: {len(fitted.clips)} normal clips to train on, {len(held_out.clips)} held out, "
         f"{format_duration(sound_s)} of sound; {device}, seed {seed}"
     )
     levels = [*fitted.levels_dbfs, *held_out.levels_dbfs]

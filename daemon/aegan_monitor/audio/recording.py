@@ -132,7 +132,7 @@ class Recording:
             return
         wanted_rate_hz = sample_rate_hz or rate_hz
         options = ("" if has_channel else " -af 'pan=mono|c0=c0'") + ("" if has_rate else f" -ar {wanted_rate_hz}")
-        choose = "choose one with --channel N (replay, record --from) or channel: N (configuration), or take the first alone"
+        choose = "choose one with --channel N (fit, replay, record --from) or channel: N (configuration), or take the first alone"
         raise CaptureError(
             f"{self._name}: expected 1 channel at {wanted_rate_hz} Hz, found {n_channels} at {rate_hz} Hz; "
             f"nothing is resampled or mixed silently; {'convert it' if has_channel else choose}: ffmpeg -i IN{options} OUT"

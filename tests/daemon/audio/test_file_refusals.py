@@ -63,7 +63,7 @@ def stereo(path: Path) -> str:
     write(path, noise(100, n_channels=2))
     return (
         "expected 1 channel at 16000 Hz, found 2 at 16000 Hz; nothing is resampled or mixed silently; "
-        "choose one with --channel N (replay, record --from) or channel: N (configuration), "
+        "choose one with --channel N (fit, replay, record --from) or channel: N (configuration), "
         "or take the first alone: ffmpeg -i IN -af 'pan=mono|c0=c0' OUT"
     )
 

@@ -17,7 +17,7 @@ from aegan_train.bench.units import Bench, Unit
 from aegan_train.recordings.folder import MANIFEST
 
 DAEMON, TRAIN = Path(aegan_monitor.__file__).parent, Path(aegan_train.__file__).parent
-READING = ("recording.py", "sound_file.py", "wav_header.py")  # of aegan_monitor.audio
+READING = ("recording.py", "resampling.py", "sound_file.py", "wav_header.py")  # of aegan_monitor.audio
 WITHOUT_EFFECT = {"bench", "dcase", "cli.py", "summary.py", "progress.py"}  # of aegan_train, on any score
 SYNTHESIS = ("sounds.py", "machines.py", "injected.py", "backgrounds.py", "synthesis.py")  # of aegan_train.bench
 

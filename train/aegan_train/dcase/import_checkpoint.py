@@ -50,12 +50,11 @@ def import_checkpoint(
     load_state(updater.generator, checkpoint.generator, "netG", str(file), settings)
     load_state(updater.discriminator, checkpoint.discriminator, "netD", str(file), settings)
 
-    with lock_run(out):
-        found = gather_recordings(data, machine_type, config, out)
-        fitted, held_out = (found.select(clips) for clips in split_held_out(found.clips, config.held_out, seed))
+    with lock_run(out), gather_recordings([data], machine_type, config, out) as (found, chosen):
+        fitted, held_out = (found.select(clips) for clips in split_held_out(found.clips, chosen.held_out, seed))
         rng = torch.Generator().manual_seed(seed)
         scaling = find_scaling(found.db)
-        training = Training(machine_type, PRESET, config, seed, scaling, fitted.sha256, updater, rng)
+        training = Training(machine_type, PRESET, chosen, seed, scaling, fitted.sha256, updater, rng)
         write_skipped(found.skipped, out / SKIPPED)
         finish(training, fitted, held_out, out, device, commit)
         save_checkpoint(training, out)  # written last, so that an interrupted import can be repeated

@@ -40,7 +40,7 @@ NAMES: tuple[tuple[Naming, str], ...] = (
 )
 EXPECTED_NAME = (
     "expected a name like normal_id_00_00000000.wav or section_00_source_train_normal_0000_x.wav; rename it, "
-    "or cut it: aegan-monitor record --from FILE"
+    "or train on files of any name: --data FILE ..."
 )
 
 

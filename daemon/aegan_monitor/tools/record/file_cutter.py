@@ -1,19 +1,15 @@
 """Cutting long recordings into clips for training: `aegan-monitor record --from`."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import soxr
-
 from aegan_monitor.audio.recording import Recording
+from aegan_monitor.audio.resampling import read_at_rate
 from aegan_monitor.errors import EXIT_FAILED, CaptureError
 from aegan_monitor.files import show_path
 from aegan_monitor.tools.record.clip_cutter import ClipCutter
 from aegan_monitor.tools.record.clip_writer import CLIP_S, ClipWriter
-from aegan_monitor.types import FloatArray
-
-SLOWEST_HZ, FASTEST_HZ = 1000, 1_000_000  # beyond, a header is damaged
 
 
 @dataclass(slots=True)
@@ -62,23 +58,14 @@ class FileCutter:
                 break
         return ""
 
-    def _read(self, recording: Recording) -> Iterator[FloatArray]:
-        """Its samples at the rate of the clips, some seconds at once."""
-        rate_hz, is_last = recording.sample_rate_hz, False
-        if not SLOWEST_HZ <= rate_hz <= FASTEST_HZ:
-            raise CaptureError(f"{show_path(recording.path)}: expected a rate from {SLOWEST_HZ} to {FASTEST_HZ} Hz, found {rate_hz}")
-        resampler = soxr.ResampleStream(rate_hz, self.sample_rate_hz, 1) if rate_hz != self.sample_rate_hz else None
-        while not is_last and not self._stopping:
-            samples = recording.read(CLIP_S * rate_hz)
-            is_last = len(samples) == 0
-            yield resampler.resample_chunk(samples, is_last) if resampler else samples
-
     def _cut(self, path: Path) -> str:
         """Cut one file; why no other may follow, or empty."""
         cutter, n_before = ClipCutter(CLIP_S * self.sample_rate_hz), self.writer.n_clips
         self.writer.begin(show_path(path.name))
         with Recording(path, channel=self.channel) as recording:
-            for samples in self._read(recording):
+            for samples in read_at_rate(recording, self.sample_rate_hz, CLIP_S):
+                if self._stopping:
+                    break
                 for clip in cutter.cut(samples):
                     if reason := self.writer.write(clip, ""):
                         return reason
