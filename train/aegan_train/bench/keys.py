@@ -37,6 +37,7 @@ def make_key(unit: Unit, seed: int, bench: Bench) -> str:
     digest.update(code.scoring.encode())
     if isinstance(unit.source, Synthesised):
         digest.update(code.synthesis.encode() + json.dumps(asdict(unit.source)).encode() + find_voice(unit.source.layers).encode())
+        digest.update(f"{bench.n_further if unit.in_place else 0}".encode())
         root, patterns = bench.esc10, [f"*_{name}/*.wav" for name in find_classes(unit.source.layers)]
     else:
         root, patterns = unit.source, [MANIFEST, "**/*.wav"]
