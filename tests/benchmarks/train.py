@@ -21,10 +21,11 @@ from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.features import LogMel, make_filterbank
 from aegan_train.checkpoint import Training, make_updater
 from aegan_train.config import PRESETS, TrainConfig, load_config
-from aegan_train.dataset import SegmentSampler, find_scaling
-from aegan_train.fit import run_epoch
+from aegan_train.dataset import find_scaling
+from aegan_train.epochs import run_epoch
 from aegan_train.networks.aegan import Discriminator, Generator
 from aegan_train.recordings.spectrograms import Spectrograms
+from aegan_train.sampler import SegmentSampler
 
 CPU = torch.device("cpu")
 CLIP_S = 10

@@ -6,16 +6,17 @@ import pytest
 
 from aegan_monitor.detection.scores import SPACE_SCORES
 from aegan_monitor.errors import ConfigError
+from aegan_train.budget import find_learning_rate
 from aegan_train.config import PRESETS, TrainConfig, load_config
 
 
 def test_the_cosine_schedule_begins_at_the_rate_and_falls_to_nearly_nothing() -> None:
     """The cosine schedule falls from the full rate over one half to nearly 0; a constant one stays."""
     config = load_config("edge", None, "robust", n_epochs=40, learning_rate=1e-3)
-    assert config.learning_rate_in(0, 40) == 1e-3
-    assert config.learning_rate_in(20, 40) == pytest.approx(5e-4)
-    assert 0 < config.learning_rate_in(39, 40) < 2e-6
-    assert {load_config("edge", None).learning_rate_in(epoch, 60) for epoch in (0, 30, 59)} == {2e-4}
+    assert find_learning_rate(config, 0, 40) == 1e-3
+    assert find_learning_rate(config, 20, 40) == pytest.approx(5e-4)
+    assert 0 < find_learning_rate(config, 39, 40) < 2e-6
+    assert {find_learning_rate(load_config("edge", None), epoch, 60) for epoch in (0, 30, 59)} == {2e-4}
 
 
 @pytest.mark.parametrize("content", ["", "# nothing differs\n"])

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from aegan_monitor.detection.segments import ClipParameters, Scaling
 from aegan_monitor.errors import DataError
-from aegan_train.dataset import SegmentSampler, find_scaling, group_by_recording, split_held_out, warn_of_one_recording
+from aegan_train.dataset import find_scaling, group_by_recording, split_held_out, warn_of_one_recording
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import Spectrograms
+from aegan_train.sampler import SegmentSampler
 
 RNG = np.random.default_rng(0)
 

@@ -1,8 +1,9 @@
-"""How many epochs a training takes: fewer than `n_epochs` where its time is short or nothing changes any more.
+"""The learning rate, and how many epochs a training takes: fewer than `n_epochs` where its time is short or nothing changes any more.
 
 Everything is computed from the history, so that a training that was interrupted goes on as if it had not been.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -10,8 +11,8 @@ from torch.nn.functional import mse_loss
 
 from aegan_train.checkpoint import Training
 from aegan_train.config import TrainConfig
-from aegan_train.dataset import SegmentSampler
 from aegan_train.networks.fast_networks import generate, space_to_depth
+from aegan_train.sampler import SegmentSampler
 
 LEAST_EPOCHS = 3  # however short the time is: before this a network is as good as untrained
 SETTLED = 0.01  # relative change of the held-out error that is none
@@ -32,6 +33,16 @@ def explain_end(config: TrainConfig, history: History) -> str:
     if len(history) >= count_until_settled(config, history):
         return f"the error on held-out sound no longer changes: ended after epoch {len(history)} of {config.n_epochs}"
     return f"max_minutes {config.max_minutes:g}: ended after epoch {len(history)} of {config.n_epochs}; a faster computer trains longer"
+
+
+def find_learning_rate(config: TrainConfig, epoch: int, n_epochs: int) -> float:
+    """The learning rate of an epoch of `n_epochs`; `epoch` counts from 0.
+
+    Source: I. Loshchilov, F. Hutter, SGDR, 2017, equation 5, without restarts.
+    """
+    if config.schedule == "constant":
+        return config.learning_rate
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / n_epochs))
 
 
 def count_in_time(config: TrainConfig, history: History) -> int:

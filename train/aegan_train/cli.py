@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from aegan_monitor import __version__
-from aegan_monitor.arguments import parse_count, parse_seed
+from aegan_monitor.arguments import parse_count, parse_index, parse_seed
 from aegan_monitor.errors import AeganError
 from aegan_monitor.program import EXIT_INTERRUPTED, run_command
 from aegan_train.config import Preset, Recipe, load_config
@@ -103,6 +103,13 @@ def make_parser() -> argparse.ArgumentParser:
     bench.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="rows of the table (default: all)")
     bench.add_argument("--recipe", choices=get_args(Recipe), default="in_place", help="as in fit (default: in_place)")
     bench.add_argument("--seeds", type=parse_count, default=3, metavar="N", help="trainings of each row (default: 3)")
+    bench.add_argument(
+        "--further",
+        type=parse_index,
+        default=2000,
+        metavar="N",
+        help="further normal clips of each synthesised row in place, for the share over the threshold (default: 2000)",
+    )
     bench.add_argument(
         "--jobs", type=parse_count, metavar="N", help="trainings at a time, one thread each; changes no result (default: one a core)"
     )
@@ -201,7 +208,7 @@ def run_bench(arguments: argparse.Namespace) -> int:
     preset: Preset = "edge"
     recipe: Recipe = arguments.recipe
     config = load_config(preset, None, recipe, max_minutes=None)  # so that no result depends on the speed of the computer
-    bench = Bench(arguments.data, arguments.out, choose_device(arguments.device), preset, recipe, config)
+    bench = Bench(arguments.data, arguments.out, choose_device(arguments.device), preset, recipe, config, arguments.further)
     return command.run_bench(arguments.rows, arguments.seeds, bench, arguments.jobs or choose_jobs(bench.device))
 
 

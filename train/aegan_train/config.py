@@ -1,6 +1,5 @@
 """The settings of a training: a preset, a recipe, and a file that overrides single settings of both."""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -117,15 +116,6 @@ class TrainConfig(Settings):
         if self.n_critic > 1 and self.generator_norm == "bn":
             raise ValueError("n_critic over 1 goes with generator_norm ln or in; with bn its running statistics would not be the method's")
         return self
-
-    def learning_rate_in(self, epoch: int, n_epochs: int) -> float:
-        """The learning rate of an epoch of `n_epochs`; `epoch` counts from 0.
-
-        Source: I. Loshchilov, F. Hutter, SGDR, 2017, equation 5, without restarts.
-        """
-        if self.schedule == "constant":
-            return self.learning_rate
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / n_epochs))
 
     @property
     def fused(self) -> str:

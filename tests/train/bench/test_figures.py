@@ -35,8 +35,16 @@ def test_a_row_has_its_choice_the_best_baseline_and_the_oracle() -> None:
     assert {name: each.auc for name, each in found.fusions.items()} == {"F_mean": 15 / 16}
     assert found.by_fault == {"hot": 1.0, "cold": 3 / 8}
     assert found.over == (0.5, 0.75)
+    assert found.over_by_fault == {"hot": 1.0, "cold": 0.5}
+    assert (found.n_further, found.n_further_over) == (0, 0)
     assert (found.fit_s, found.n_clips) == (60, 8)
     assert str(found.baseline) == "1.000 / 1.000"
+
+
+def test_further_normal_clips_are_counted_over_the_threshold() -> None:
+    """A clip at the threshold is not over it."""
+    found = find_figures([UNIT.model_copy(update={"further": [1.0, 2.5, 2.6, 9.0]})])
+    assert (found.n_further, found.n_further_over) == (4, 2)
 
 
 def test_a_fusion_that_decides_is_no_further_column() -> None:
@@ -111,7 +119,7 @@ def test_the_interval_is_one_over_recordings() -> None:
 def make_figures(seed: int, auc: float, pauc: float, best: float) -> SeedFigures:
     """A row with these figures."""
     figure, oracle = Figure("D_near", auc, pauc), Figure("C_a", best, best)
-    return SeedFigures(seed, figure, (auc, auc), {"hot": auc}, (0, 1), oracle, oracle, {}, 1, 8)
+    return SeedFigures(seed, figure, (auc, auc), {"hot": auc}, (0, 1), oracle, oracle, {}, 1, 8, {"hot": 1}, 0, 0)
 
 
 def test_the_summary_has_mean_worst_and_spread() -> None:

@@ -18,7 +18,7 @@ def make_figures(seed: int, auc: float, **fusions: float) -> SeedFigures:
     """A row with one fault whose label-free choice has this AUC."""
     label_free, baseline, oracle = Figure("D_near", auc, 0.6), Figure("C_mel_near", 0.7, 0.6), Figure("G_x_2_max", 0.95, 0.9)
     others = {name: Figure(name, value, value) for name, value in fusions.items()}
-    return SeedFigures(seed, label_free, (0.7, 0.9), {"hot": auc}, (0.0, 0.5), baseline, oracle, others, 130, 72)
+    return SeedFigures(seed, label_free, (0.7, 0.9), {"hot": auc}, (0.0, 0.5), baseline, oracle, others, 130, 72, {"hot": 0.5}, 2000, seed)
 
 
 ROWS_FOUND = {
@@ -42,6 +42,7 @@ def test_the_report_has_a_line_a_run_and_a_summary_a_group() -> None:
     assert first.split()[-4:] == ["50%", "2", "min", "72"]
     words = [" ".join(line.split()) for line in lines]
     assert "pump_halls 0.850 / 0.600 0.100 / 0.000 0.100 hot 0.850" in words
+    assert "pump_halls 0, 1 of 2000 hot 50%" in words
     assert "synthesised 0.725 / 0.600 0.050 / 0.000 0.225 0.600 / 0.600" in words
 
 

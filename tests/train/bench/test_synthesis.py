@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aegan_monitor.audio.recording import read_recording
 from aegan_train.bench.backgrounds import BACKGROUNDS, RECORDED, Layer, Sounds, read_esc10
 from aegan_train.bench.rows import SYNTHESISED
 from aegan_train.bench.sounds import measure_rms
-from aegan_train.bench.synthesis import FAULTY, NORMAL, RMS, TRAIN, write_row
+from aegan_train.bench.synthesis import FAULTY, FURTHER, NORMAL, RMS, TRAIN, write_row
+from aegan_train.bench.synthesis import write_wav as write_wav_16
 from aegan_train.recordings.folder import find_clips
 from synthetic import write_wav
 
@@ -84,6 +86,18 @@ def test_a_written_row_is_a_data_set(tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "dev_data" / "press" / name)) as written:
         heard = np.frombuffer(written.readframes(written.getnframes()), "<i2")
     assert np.array_equal(heard, (samples * 32767).round())
+
+
+def test_further_clips_are_new_and_as_if_read_from_files(tmp_path: Path) -> None:
+    """Of days that neither training nor test has, with the samples that a file would have."""
+    row = SYNTHESISED["press_place"]
+    first, *_, last = row.further_clips(5, NOWHERE)
+    assert first.dtype == np.float32
+    for samples, key in ((first, (FURTHER, 0, 0, "")), (last, (FURTHER, 1, 0, ""))):
+        write_wav_16(tmp_path / "clip.wav", row.make_clip(*key, sounds(1)))
+        assert np.array_equal(read_recording(tmp_path / "clip.wav", 16_000), samples)
+    others = [row.make_clip(stream, 0, 0, "", sounds(half)) for stream, half in ((TRAIN, 0), (NORMAL, 1))]
+    assert np.abs(np.corrcoef([first, last, *others]) - np.eye(4)).max() < 0.9
 
 
 def test_a_layer_has_its_level_and_its_share() -> None:

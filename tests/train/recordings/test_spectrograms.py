@@ -19,11 +19,11 @@ from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.features import FeatureParameters, LogMel, make_filterbank
 from aegan_monitor.detection.segments import ClipParameters, Scaling
 from aegan_monitor.detection.views import BandSummary, summarise
-from aegan_train.dataset import SegmentSampler
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import Spectrograms, compute_spectrograms
 from aegan_train.recordings.survey import Picture, survey
 from aegan_train.run_folder import WriteError
+from aegan_train.sampler import SegmentSampler
 from synthetic import write_wav
 
 FEATURES, CLIP = FeatureParameters(), ClipParameters()

@@ -42,6 +42,8 @@ class SeedFigures:
         baseline, oracle: Of the best baseline and of the best score, both by the labels.
         fusions: Of other joined scores, by name.
         fit_s, n_clips: Duration of the training and number of its clips, of all data sets of the row.
+        over_by_fault: The share of the clips of each fault over the threshold.
+        n_further, n_further_over: Further normal clips, and how many of them are over the threshold.
     """
 
     seed: int
@@ -54,6 +56,9 @@ class SeedFigures:
     fusions: dict[str, Figure]
     fit_s: float
     n_clips: int
+    over_by_fault: dict[str, float]
+    n_further: int
+    n_further_over: int
 
     @property
     def regret(self) -> float:
@@ -115,6 +120,7 @@ def find_figures(units: Sequence[Measured], wanted: Sequence[str] = ()) -> SeedF
         return max((each for name, each in figures.items() if name.startswith(names)), key=lambda each: each.auc)
 
     figures = {name: figure(name, values) for name, values in pooled.scores.items()}
+    of_fault = {fault: np.array([each == fault for each in pooled.faults]) for fault in dict.fromkeys(filter(None, pooled.faults))}
     deciding = list(dict.fromkeys(unit.score for unit in units))
     return SeedFigures(
         seed=units[0].seed,
@@ -122,10 +128,13 @@ def find_figures(units: Sequence[Measured], wanted: Sequence[str] = ()) -> SeedF
         interval=bootstrap(pooled),
         by_fault={
             fault: float(roc_auc_score(labels[kept], pooled.decided[kept]))
-            for fault in dict.fromkeys(filter(None, pooled.faults))
-            for kept in [np.array([each in ("", fault) for each in pooled.faults])]
+            for fault, faulty in of_fault.items()
+            for kept in [faulty | (labels == 0)]
         },
         over=(float(pooled.over[labels == 0].mean()), float(pooled.over[labels == 1].mean())),
+        over_by_fault={fault: float(pooled.over[faulty].mean()) for fault, faulty in of_fault.items()},
+        n_further=sum(len(unit.further) for unit in units),
+        n_further_over=sum(score > unit.threshold for unit in units for score in unit.further),
         baseline=best(BASELINE),
         oracle=best(),
         fusions={name: each for name, each in figures.items() if name.startswith(FUSION) and name not in deciding},

@@ -9,8 +9,11 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ValidationError
 
-from aegan_monitor.detection.fusion import fuse
+from aegan_monitor.detection.bundle import REFERENCE
+from aegan_monitor.detection.fusion import fuse, needed_graphs
+from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import SCORE_IDS
 from aegan_monitor.errors import DataError
 from aegan_train.bench.keys import digest_own_code, make_key
@@ -20,9 +23,10 @@ from aegan_train.bench.weights import KeptTraining
 from aegan_train.checkpoint import load_trained
 from aegan_train.evaluate import load_fields, score_clips
 from aegan_train.fit import FitRequest, fit
-from aegan_train.progress import format_duration
+from aegan_train.progress import follow, format_duration
 from aegan_train.recordings.folder import MANIFEST, find_clips
 from aegan_train.run_folder import write_atomically
+from aegan_train.torch_session import TorchSession
 
 
 class ScoredClip(BaseModel, frozen=True):
@@ -41,6 +45,7 @@ class Measured(BaseModel, frozen=True):
         fit_s: Duration of the training, reading and calibration included; the part of kept weights is that of their own training.
         n_clips: Normal clips that were trained or calibrated on.
         score, threshold: The score that decides without labels, and the threshold of an alarm.
+        further: That score of further normal clips.
     """
 
     key: str
@@ -51,6 +56,7 @@ class Measured(BaseModel, frozen=True):
     score: str
     threshold: float
     clips: list[ScoredClip]
+    further: list[float] = []
 
 
 def find_path(unit: Unit, seed: int, bench: Bench) -> Path:
@@ -86,12 +92,21 @@ def measure(unit: Unit, seed: int, bench: Bench, scratch: Path) -> tuple[Measure
                 raise KeyboardInterrupt
             took_s = time.monotonic() - began_s
             clips = score(run, data, bench.device)
+            further = score_further(run, unit, bench)
         fields = load_fields(run)
         n_clips = fields.provenance.n_training_clips + fields.provenance.n_held_out_clips
         threshold = make_threshold(fields, fields.score).on
     fit_s = took_s + (train.train_s if train.was_kept else 0)
     found = Measured(
-        key=key, unit=unit.name, seed=seed, fit_s=round(fit_s, 1), n_clips=n_clips, score=fields.score, threshold=threshold, clips=clips
+        key=key,
+        unit=unit.name,
+        seed=seed,
+        fit_s=round(fit_s, 1),
+        n_clips=n_clips,
+        score=fields.score,
+        threshold=threshold,
+        clips=clips,
+        further=further,
     )
     write_atomically(path, lambda place: place.write_text(found.model_dump_json() + "\n", encoding="utf-8"))
     what = "kept weights, calibrated" if train.was_kept else "trained"
@@ -133,6 +148,17 @@ def score(run: Path, data: Path, device: torch.device) -> list[ScoredClip]:
         parts = {name: fuse(values, terms, "F_joint") for name, terms in members.items() if terms}
         scored.append(ScoredClip(fault=condition if clip.is_anomaly else "", recording=recording, scores={**values, **parts}))
     return scored
+
+
+def score_further(run: Path, unit: Unit, bench: Bench) -> list[float]:
+    """The deciding score of `bench.n_further` further normal clips of a synthesised row in place; none of other rows."""
+    if not (isinstance(unit.source, Synthesised) and unit.in_place and bench.n_further):
+        return []
+    fields, training = load_fields(run), load_trained(run, bench.device)
+    session = TorchSession(training.generator, training.discriminator, bench.device, needed_graphs(fields, fields.score))
+    pipeline = Pipeline(fields, ReferenceSet.load(run / REFERENCE, fields.spaces), session, [fields.score])
+    score_next = follow(pipeline.score_clip, bench.n_further, f"scoring {bench.n_further} further normal clips")
+    return [score_next(samples)[fields.score] for samples in unit.source.further_clips(bench.n_further, bench.esc10)]
 
 
 def read_conditions(data: Path) -> dict[str, tuple[str, str]]:

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from aegan_train.bench.figures import SeedFigures
+from aegan_train.bench.figures import SeedFigures, summarise
 from aegan_train.bench.report import Rows, group
 from aegan_train.run_folder import write_atomically
 
 PICTURE = "quality.svg"
 LEAST_AUC, MOST_AUC = 0.4, 1.0  # ends of the axis; what lies outside is drawn at its end
-LEFT, WIDTH, LINE, TOP = 170, 560, 22, 56  # px
+LEFT, WIDTH, LINE, TOP = 170, 560, 22, 116  # px
+RIGHT = LEFT + WIDTH + 80
 STYLE = (
     "text{font:12px sans-serif}.grid{stroke:#ddd}.seeds{stroke:#1f5fa8;stroke-width:2}"
-    ".label-free{fill:#1f5fa8}.baseline{fill:#d98200}.oracle{stroke:#555;stroke-width:2}"
+    ".label-free{fill:#1f5fa8}.baseline{fill:none;stroke:#d98200;stroke-width:2.5}.oracle{stroke:#555;stroke-width:2}"
 )
 
 
@@ -28,7 +29,7 @@ def draw(rows: Rows) -> str:
     n_lines = sum(len(members) + 1 for members in group(rows).values())
     height = TOP + n_lines * LINE + 10
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 30}" height="{height}"><style>{STYLE}</style>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{RIGHT}" height="{height}"><style>{STYLE}</style>',
         '<rect width="100%" height="100%" fill="white"/>',
         *legend(),
     ]
@@ -38,7 +39,9 @@ def draw(rows: Rows) -> str:
         parts.append(f'<text x="{x:.1f}" y="{TOP - 12}" text-anchor="middle">{tenth / 10:.1f}</text>')
     y = TOP
     for title, members in group(rows).items():
-        parts.append(f'<text x="8" y="{y + 16}" font-weight="bold">{escape(title)}</text>')
+        found = summarise(members)
+        words = f"{title}: mean {found.auc:.3f}, worst {found.worst_auc:.3f}"
+        parts.append(f'<text x="8" y="{y + 16}" font-weight="bold">{escape(words)}</text>')
         for name, row in members.items():
             y += LINE
             parts += draw_row(name, row, y + LINE / 2)
@@ -47,26 +50,44 @@ def draw(rows: Rows) -> str:
 
 
 def legend() -> list[str]:
-    """The three marks and their names."""
-    return [
-        f'<circle class="label-free" cx="{LEFT}" cy="16" r="5"/><text x="{LEFT + 10}" y="20">label-free choice</text>',
-        f'<rect class="baseline" x="{LEFT + 145}" y="12" width="8" height="8"/><text x="{LEFT + 160}" y="20">best baseline</text>',
-        f'<line class="oracle" x1="{LEFT + 270}" y1="9" x2="{LEFT + 270}" y2="23"/><text x="{LEFT + 278}" y="20">oracle; AUC</text>',
-    ]
+    """The three marks and their names, and the title of the axis."""
+    marks = (
+        (draw_label_free(LEFT, 16), "the score that decides, chosen without labels; the line spans the seeds"),
+        (draw_baseline(LEFT, 36), "the best score without a network, chosen by the labels"),
+        (draw_oracle(LEFT, 56), "the best score of all, chosen by the labels"),
+    )
+    texts = [f'<text x="{LEFT + 14}" y="{20 * line + 20}">{text}</text>' for line, (_, text) in enumerate(marks)]
+    return [*(mark for mark, _ in marks), *texts, f'<text x="{LEFT}" y="84">AUC of the test clips: 0.5 is chance, 1 is perfect</text>']
+
+
+def draw_label_free(x: float, y: float) -> str:
+    """The mark of the label-free choice."""
+    return f'<circle class="label-free" cx="{x:.1f}" cy="{y}" r="5"/>'
+
+
+def draw_baseline(x: float, y: float) -> str:
+    """The mark of the best baseline; hollow, because the others may lie at the same place."""
+    return f'<rect class="baseline" x="{x - 6.5:.1f}" y="{y - 6.5}" width="13" height="13"/>'
+
+
+def draw_oracle(x: float, y: float) -> str:
+    """The mark of the oracle."""
+    return f'<line class="oracle" x1="{x:.1f}" y1="{y - 10}" x2="{x:.1f}" y2="{y + 10}"/>'
 
 
 def draw_row(name: str, row: Sequence[SeedFigures], y: float) -> list[str]:
-    """The name and the marks of a row."""
+    """The name and the marks of a row, and the AUC of its label-free choice."""
     label_free, baseline, oracle = (
-        place(statistics.fmean(getattr(each, what).auc for each in row)) for what in ("label_free", "baseline", "oracle")
+        statistics.fmean(getattr(each, what).auc for each in row) for what in ("label_free", "baseline", "oracle")
     )
     ends = [place(pick(each.label_free.auc for each in row)) for pick in (min, max)]
     return [
         f'<text x="16" y="{y + 4}">{escape(name)}</text>',
-        f'<line class="oracle" x1="{oracle:.1f}" y1="{y - 7}" x2="{oracle:.1f}" y2="{y + 7}"/>',
-        f'<rect class="baseline" x="{baseline - 4:.1f}" y="{y - 4}" width="8" height="8"/>',
+        draw_oracle(place(oracle), y),
         f'<line class="seeds" x1="{ends[0]:.1f}" y1="{y}" x2="{ends[1]:.1f}" y2="{y}"/>',
-        f'<circle class="label-free" cx="{label_free:.1f}" cy="{y}" r="5"/>',
+        draw_label_free(place(label_free), y),
+        draw_baseline(place(baseline), y),
+        f'<text x="{LEFT + WIDTH + 20}" y="{y + 4}">{label_free:.3f}</text>',
     ]
 
 

@@ -49,6 +49,14 @@ def describe_rows(rows: Rows) -> Iterator[str]:
     yield "label-free, over the seeds"
     yield from align([["row", "mean", "spread", "regret", "AUC of each fault"], *over_seeds])
     yield ""
+    yield "over the threshold of an alarm, over the seeds"
+    yield from align(
+        [
+            ["row", "further normal clips", "faulty clips"],
+            *([name, describe_further(row), describe_over(row)] for name, row in rows.items()),
+        ]
+    )
+    yield ""
     found = {title: summarise(members) for title, members in group(rows).items()}
     over_rows = [[title, *summary_cells(each), f"{each.worst_auc:.3f} / {each.worst_pauc:.3f}"] for title, each in found.items()]
     yield "label-free, over the rows"
@@ -63,6 +71,16 @@ def summary_cells(found: Summary) -> list[str]:
 def describe_faults(row: Sequence[SeedFigures]) -> str:
     """The AUC of each fault of a row."""
     return ", ".join(f"{fault} {statistics.fmean(each.by_fault[fault] for each in row):.3f}" for fault in row[0].by_fault)
+
+
+def describe_over(row: Sequence[SeedFigures]) -> str:
+    """The share of the clips of each fault that are over the threshold."""
+    return ", ".join(f"{fault} {statistics.fmean(each.over_by_fault[fault] for each in row):.0%}" for fault in row[0].over_by_fault)
+
+
+def describe_further(row: Sequence[SeedFigures]) -> str:
+    """How many further normal clips are over the threshold, of how many, for each seed; empty where none were scored."""
+    return f"{', '.join(str(each.n_further_over) for each in row)} of {row[0].n_further}" if row[0].n_further else ""
 
 
 def head(fusions: Sequence[str]) -> list[str]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from aegan_monitor.types import DoubleArray
+from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.bench.backgrounds import Layer, Sounds
 from aegan_train.bench.injected import INJECTED, LEVEL_DB
 from aegan_train.bench.machines import MACHINES
@@ -17,7 +18,7 @@ from aegan_train.bench.sounds import RATE_HZ, measure_rms
 CLIP_S = 10.0
 RMS = 0.05  # of the machine; sounds 20 dB louder still fit
 GAIN_DB = 0.5  # standard deviation of the gain from day to day
-TRAIN, NORMAL, FAULTY = 0, 1, 2  # random streams of the days
+TRAIN, NORMAL, FAULTY, FURTHER = 0, 1, 2, 3  # random streams of the days
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Synthesised:
         return tuple(INJECTED) if self.injected else MACHINES[self.machine][1]
 
     def make_clip(self, stream: int, day: int, clip: int, fault: str, sounds: Sounds) -> DoubleArray:
-        """One clip, `[n_samples]`, of the random stream TRAIN, NORMAL or FAULTY."""
+        """One clip, `[n_samples]`, of the random stream TRAIN, NORMAL, FAULTY or FURTHER."""
         n = round(CLIP_S * RATE_HZ)
         own = np.random.default_rng([self.seed, 0])
         today = np.random.default_rng([self.seed, 1, stream, day])
@@ -86,6 +87,12 @@ class Synthesised:
                     samples = self.make_clip(FAULTY, kind * self.n_fault_days + day, clip, fault, heard[1])
                     yield f"test/anomaly_id_00_{number:08d}.wav", fault, f"{fault}_{day}", samples
 
+    def further_clips(self, n: int, esc10: Path) -> Iterator[FloatArray]:
+        """`n` normal clips, float32 `[n_samples]` as read from a file, of days that neither training nor test has."""
+        heard = Sounds(esc10, 1)
+        for number in range(n):
+            yield quantise(self.make_clip(FURTHER, *divmod(number, self.n_test_clips), "", heard)).astype(np.float32) / np.float32(32768)
+
 
 def write_row(row: Synthesised, folder: Path, esc10: Path) -> None:
     """Write the clips and `manifest.csv` (path, condition, flight) of a row into `folder`."""
@@ -100,10 +107,16 @@ def write_row(row: Synthesised, folder: Path, esc10: Path) -> None:
             table.writerow([f"dev_data/{row.machine}/{name}", fault, recording])
 
 
+def quantise(samples: DoubleArray) -> NDArray[np.int16]:
+    """16-bit samples; clips what is over full scale, as a microphone does."""
+    found: NDArray[np.int16] = (np.clip(samples, -1, 1) * 32767).round().astype("<i2")
+    return found
+
+
 def write_wav(path: Path, samples: DoubleArray) -> None:
-    """Write 16-bit WAV at RATE_HZ; clips what is over full scale, as a microphone does."""
+    """Write 16-bit WAV at RATE_HZ."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE_HZ)
-        file.writeframes((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes())
+        file.writeframes(quantise(samples).tobytes())

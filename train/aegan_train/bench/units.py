@@ -20,6 +20,7 @@ class Bench:
         recordings: The folder that holds the recorded sets and esc10.
         out: The folder for the results.
         preset, recipe: What `config` was made of.
+        n_further: Further normal clips that are scored of each synthesised row in place.
     """
 
     recordings: Path
@@ -28,6 +29,7 @@ class Bench:
     preset: Preset
     recipe: Recipe
     config: TrainConfig
+    n_further: int = 0
 
     @property
     def esc10(self) -> Path:
@@ -42,6 +44,11 @@ class Unit:
     name: str
     machine: str
     source: Synthesised | Path
+
+    @property
+    def in_place(self) -> bool:
+        """It is synthesised, and its training and test are of one place."""
+        return isinstance(self.source, Synthesised) and self.source.in_place
 
 
 def find_units(row: str, recordings: Path) -> list[Unit]:

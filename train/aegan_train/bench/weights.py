@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from aegan_train.checkpoint import Training, save_checkpoint
-from aegan_train.fit import run_epochs
+from aegan_train.epochs import run_epochs
 from aegan_train.recordings.spectrograms import Spectrograms
 from aegan_train.run_folder import write_atomically
 
