@@ -54,8 +54,8 @@ def calibrate(folder: Path, n_joined: int, config: TrainConfig = CONFIG, recordi
 def test_long_recordings_are_calibrated_as_the_daemon_hears_them(tmp_path: Path) -> None:
     """Files of one window and of six give the same number of clips, and thresholds within 2 %."""
     short, long = (calibrate(tmp_path / str(n), n) for n in (1, N_LONG))
-    assert (short.fields.reference.n_clips, short.fields.calibration.n_clips) == (N_FITTED, N_HELD_OUT)
-    assert (long.fields.reference.n_clips, long.fields.calibration.n_clips) == (N_FITTED, N_HELD_OUT)
+    assert (short.fields.reference.n_clips, short.fields.calibration["recorded"].n_clips) == (N_FITTED, N_HELD_OUT)
+    assert (long.fields.reference.n_clips, long.fields.calibration["recorded"].n_clips) == (N_FITTED, N_HELD_OUT)
     for score in ("D_euclidean", "C_linear_euclidean", "G_x_2_sum"):
         one, other = (make_threshold(each.fields, score).on for each in (short, long))
         assert other == pytest.approx(one, rel=0.02), score
@@ -68,17 +68,16 @@ def test_a_reference_set_has_as_many_rows_as_configured(tmp_path: Path) -> None:
     assert found.fields.reference.n_clips == len(reference.embedding_clips) == len(reference.baseline_clips) == 4
 
 
-IN_PLACE = CONFIG.model_copy(update={"score": "F_tail", "fusion": ["D_maha", "C_linear_maha", "C_moments"]})
+TAIL = CONFIG.model_copy(update={"score": "F_tail", "fusion": ["D_maha", "C_linear_maha", "C_moments"]})
 
 
 def test_f_tail_is_calibrated_on_recordings_that_its_reference_set_does_not_hold(tmp_path: Path) -> None:
     """F_tail has a term for each member; its threshold comes from every window, fitted or held out, and lies over all of them."""
-    found = calibrate(tmp_path, 1, IN_PLACE)
-    fields = found.fields
-    assert (fields.fused, list(fields.fusion), fields.spaces) == ("F_tail", IN_PLACE.fusion, list(SPACE_VIEWS))
-    assert (fields.calibration.n_clips, fields.calibration.n_copies) == (N_FITTED + N_HELD_OUT, 0)
-    highest = fields.calibration.quantiles["F_tail"][-1]
-    assert max(found.normal) <= highest < make_threshold(fields, "F_tail").on
+    found = calibrate(tmp_path, 1, TAIL)
+    fields, recorded = found.fields, found.fields.calibration["recorded"]
+    assert (fields.fused, list(fields.fusion), fields.spaces) == ("F_tail", TAIL.fusion, list(SPACE_VIEWS))
+    assert (recorded.n_clips, recorded.n_copies) == (N_FITTED + N_HELD_OUT, 0)
+    assert max(found.normal) <= recorded.quantiles["F_tail"][-1] < make_threshold(fields, "F_tail").on
     lines = [json.loads(line)["scores"] for line in (tmp_path / HELD_OUT).read_text().splitlines()]
     for scores, normal in zip(lines, found.normal, strict=True):
         members = np.array([(np.log(scores[name]) - term.centre) / term.scale for name, term in fields.fusion.items()])
@@ -87,6 +86,6 @@ def test_f_tail_is_calibrated_on_recordings_that_its_reference_set_does_not_hold
 
 def test_one_recording_alone_is_calibrated_on_what_is_held_out(tmp_path: Path) -> None:
     """Where nothing can be cross-fitted, terms and threshold come from the held-out windows."""
-    found = calibrate(tmp_path, 1, IN_PLACE, "flight 1")
-    assert found.fields.calibration.n_clips == N_HELD_OUT
+    found = calibrate(tmp_path, 1, TAIL, "flight 1")
+    assert found.fields.calibration["recorded"].n_clips == N_HELD_OUT
     assert np.isfinite(found.normal).all()

@@ -18,12 +18,12 @@ from aegan_monitor.detection.golden import compute_stages, golden_samples, write
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.record import BundleFields, FusionTerm, NetworkRecord, Provenance, ReferenceRecord
 from aegan_monitor.detection.reference import ReferenceSet
-from aegan_monitor.detection.scores import SPACE_VIEWS
+from aegan_monitor.detection.scores import SCORE_IDS, SPACE_VIEWS
 from aegan_monitor.detection.segments import ClipParameters, cut_segments
 from aegan_monitor.detection.views import summarise
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.calibration.background_augmentation import CALIBRATED, FITTED, change_background
-from aegan_train.calibration.cross_fit import cross_fit, scale_tail
+from aegan_train.calibration.cross_fit import align, cross_fit, scale_tail
 from aegan_train.calibration.sensitivity import Noticed, try_pseudo_faults
 from aegan_train.calibration.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
 from aegan_train.checkpoint import Training, round_weights
@@ -81,9 +81,9 @@ def finish(
     session = TorchSession(*networks)
     scores, varied, segments = score_held_out(training, reference, session, held_out)
     files = [clip.path.name for clip, bands in zip(held_out.clips, held_out.bands, strict=True) for _ in bands]
-    fusion, crossed = (
-        fit_tail(config, statistics, fitted, scores) if config.fused == "F_tail" else (scale_fusion(config.fusion, scores, varied), [])
-    )
+    fusion, crossed = scale_fusion(config.fusion, scores, varied), list[dict[str, float]]()
+    if config.fusion and config.fused == "F_tail":
+        fusion, crossed = fit_tail(config, statistics, fitted, scores)
     fields = BundleFields(
         machine_type=training.machine_type,
         features=config.features,
@@ -101,7 +101,7 @@ def finish(
             n_clips=len(reference.embedding_clips), n_backgrounds=config.n_backgrounds, covariance=COVARIANCE, shrinkage=shrinkage
         ),
         normalisation=normalise(scores),
-        calibration=calibrate(scores, varied),
+        calibration=calibrate(scores, varied, crossed),
         provenance=Provenance(
             version=__version__,
             commit=commit,
@@ -132,15 +132,16 @@ def finish(
 
 def fit_tail(
     config: TrainConfig, statistics: ClipStatistics, fitted: Spectrograms, scores: Sequence[Mapping[str, float]]
-) -> tuple[dict[str, FusionTerm], list[float]]:
-    """The members of `F_tail`, and its value for each clip that was cross-fitted; `scores` are those of held-out windows."""
+) -> tuple[dict[str, FusionTerm], list[dict[str, float]]]:
+    """The members of `F_tail`, and the scores of each clip that was cross-fitted; `scores` are those of held-out windows."""
     n_held_out = max(2, round(config.held_out * len(fitted.clips)))
     group_of = {clip: place for place, group in enumerate(group_by_recording(fitted.clips, n_held_out)) for clip in group}
     groups = np.array([group_of[clip] for clip, windows in zip(fitted.clips, fitted.bands, strict=True) for _ in windows])
     print("measuring how normal recordings differ from each other", flush=True)
-    crossed = cross_fit(statistics, groups, config.fusion, make_filterbank(config.features), config.max_reference_rows)
+    names = [name for name, score in SCORE_IDS.items() if score.graph != "generator"]
+    crossed = align(cross_fit(statistics, groups, names, make_filterbank(config.features), config.max_reference_rows), scores)
     terms = scale_tail(config.fusion, crossed, scores)
-    return terms, [fuse(clip, terms, "F_tail") for clip in crossed]
+    return terms, [{**clip, "F_tail": fuse(clip, terms, "F_tail")} for clip in crossed]
 
 
 def embed(session: TorchSession, scaled: FloatArray, clip: ClipParameters) -> DoubleArray:

@@ -30,7 +30,7 @@ def spaced_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo bundle with spaces, fitted on noise, and F_tail of two of them."""
     folder = shutil.copytree(demo_bundle(), tmp_path_factory.mktemp("spaced") / "bundle")
     bundle = load_bundle(folder)
-    record, calibration = bundle.record, bundle.record.calibration
+    record, calibration = bundle.record, bundle.record.calibration["recorded"]
     replace(bundle.reference, spaces=fit_spaces(make_bands(6, 0), 4)).save(folder / "reference.npz")
     added, rising = [*SPACE_VIEWS, "F_tail"], np.arange(float(len(calibration.probabilities))).tolist()
     quantiles = {**calibration.quantiles, **dict.fromkeys(added, rising)}
@@ -41,7 +41,7 @@ def spaced_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "fused": "F_tail",
         "score": "F_tail",
         "normalisation": {**record.normalisation, **dict.fromkeys(added, Normalisation(mean=0, std=1))},
-        "calibration": calibration.model_copy(update={"quantiles": quantiles}),
+        "calibration": {"recorded": calibration.model_copy(update={"quantiles": quantiles})},
     }
     write_record(folder, record.model_copy(update=update))
     return folder
@@ -53,7 +53,7 @@ def test_a_bundle_of_format_2_offers_what_it_had() -> None:
     assert (record.format, record.spaces, record.fused) == (2, [], "F_mean")
     names = score_names(record)
     assert len(names) == 27
-    assert set(names) == set(record.normalisation) == set(record.calibration.quantiles)
+    assert set(names) == set(record.normalisation) == set(record.calibration["recorded"].quantiles)
     assert "F_mean" in score_names(record.model_copy(update={"fusion": {"D_near": FusionTerm(centre=0, scale=1)}}))
 
 
@@ -80,7 +80,9 @@ def test_a_bundle_keeps_its_spaces(spaced_folder: Path) -> None:
         (lambda r: r["fusion"]["C_flux"].update(scale=1e-16), "fusion.C_flux.scale: "),
         (lambda r: r["fusion"]["C_flux"].update(centre=-1e16), "fusion.C_flux.centre: "),
         (lambda r: r["clip"].update(segment_frames=63), "clip.segment_frames: expected at least 64 for spaces, found 63"),
-        (lambda r: r["calibration"]["quantiles"].pop("C_moments"), "calibration or normalisation lacks C_moments"),
+        (lambda r: r["calibration"]["recorded"]["quantiles"].pop("C_moments"), "calibration.recorded.quantiles lacks C_moments"),
+        (lambda r: r["calibration"].clear(), "calibration: dictionary should have at least 1 item"),
+        (lambda r: r["calibration"].update(hall=None), "calibration.hall.[key]: input should be 'recorded' or 'any'"),
     ],
 )
 def test_a_wrong_record_of_spaces_is_reported(

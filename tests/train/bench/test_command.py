@@ -24,10 +24,10 @@ def test_rows_are_trained_once_and_reported(bench: Bench, capsys: pytest.Capture
     assert list(report["rows"]) == ["quadcopter_mixed"]
     assert list(report["not_run"]) == ["press_halls"]
     assert (bench.out / "quality.svg").is_file()
-    found = Measured.model_validate_json((bench.out / "runs" / "quadcopter_mixed.in_place.0.json").read_bytes())
+    found = Measured.model_validate_json((bench.out / "runs" / "quadcopter_mixed.robust.0.json").read_bytes())
     assert [clip.fault for clip in found.clips] == ["none"] * 2 + [""] * 2
     assert found.n_clips == 8
-    assert "epoch 1 of 1" in (bench.out / "runs" / "quadcopter_mixed.in_place.0.log").read_text()
+    assert "epoch 1 of 1" in (bench.out / "runs" / "quadcopter_mixed.robust.0.log").read_text()
     assert sorted(path.name for path in bench.out.iterdir()) == ["quality.json", "quality.svg", "runs"]
 
     assert run_bench(ROWS, 1, bench) == 0

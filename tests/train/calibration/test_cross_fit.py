@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aegan_monitor.detection.scores import SPACE_VIEWS
-from aegan_train.calibration.cross_fit import N_FOLDS, cross_fit, scale_tail
+from aegan_train.calibration.cross_fit import N_FOLDS, align, cross_fit, scale_tail
 from aegan_train.calibration.statistics import ClipStatistics
 from fakes import make_bands
 
@@ -55,7 +55,11 @@ def test_the_terms_are_means_and_spreads_of_logarithms() -> None:
     """A score without a network takes cross-fitted and held-out clips together, one with a network its centre from the held-out ones."""
     crossed = [{"C_flux": math.exp(value), "D_near": math.exp(value)} for value in (1.0, 3.0)]
     held_out = [{"C_flux": math.exp(value), "D_near": math.exp(value)} for value in (5.0, 5.5)]
-    found = scale_tail(["C_flux", "D_near"], crossed, held_out)
+    aligned = align(crossed, held_out)
+    assert [math.log(clip["D_near"]) for clip in aligned] == pytest.approx([4.25, 6.25])  # as far apart, around the held-out 5.25
+    assert [clip["C_flux"] for clip in aligned] == [clip["C_flux"] for clip in crossed]
+    assert align([], held_out) == []
+    found = scale_tail(["C_flux", "D_near"], aligned, held_out)
     assert (found["C_flux"].centre, found["C_flux"].scale) == pytest.approx((np.mean([1, 3, 5, 5.5]), np.std([1, 3, 5, 5.5])))
     assert (found["D_near"].centre, found["D_near"].scale) == pytest.approx((5.25, 1.0))
 

@@ -10,7 +10,7 @@ from aegan_train.bench.figures import SeedFigures, find_figures
 from aegan_train.bench.measure import measure
 from aegan_train.bench.plot import PICTURE, write_picture
 from aegan_train.bench.report import REPORT, describe_rows, write_report
-from aegan_train.bench.rows import RECORDED, ROWS
+from aegan_train.bench.rows import PLACES, RECORDED, ROWS
 from aegan_train.bench.units import Bench, find_lacking, find_units
 from aegan_train.progress import format_duration
 from aegan_train.run_folder import lock_run
@@ -85,4 +85,4 @@ def run_row(name: str, seed: int, bench: Bench) -> SeedFigures:
         measured, was_read = measure(unit, seed, bench)
         print("as before" if was_read else f"trained in {format_duration(measured.fit_s)}", flush=True)
         found.append(measured)
-    return find_figures(found, RECORDED[name].faults if name in RECORDED else ())
+    return find_figures(found, RECORDED[name].faults if name in RECORDED else (), PLACES[name])

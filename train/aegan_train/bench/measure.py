@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from aegan_monitor.detection.fusion import fuse
 from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.record import Place
 from aegan_monitor.detection.scores import SCORE_IDS
 from aegan_monitor.errors import DataError
 from aegan_train.bench.keys import make_key
@@ -38,7 +39,8 @@ class Measured(BaseModel, frozen=True):
         key: Digest of all that it depends on.
         fit_s: Duration of the training, calibration included.
         n_clips: Normal clips that were trained or calibrated on.
-        score, threshold: The score that decides without labels, and the threshold of an alarm.
+        score: The score that decides without labels.
+        thresholds: Its thresholds of an alarm, by the place of a monitor.
     """
 
     key: str
@@ -47,7 +49,7 @@ class Measured(BaseModel, frozen=True):
     fit_s: float
     n_clips: int
     score: str
-    threshold: float
+    thresholds: dict[Place, float]
     clips: list[ScoredClip]
 
 
@@ -82,9 +84,9 @@ def measure(unit: Unit, seed: int, bench: Bench) -> tuple[Measured, bool]:
             clips = score(run, data, bench.device)
         fields = load_fields(run)
         n_clips = fields.provenance.n_training_clips + fields.provenance.n_held_out_clips
-        threshold = make_threshold(fields, fields.score).on
+        thresholds = {place: make_threshold(fields, fields.score, place=place).on for place in fields.calibration}
     found = Measured(
-        key=key, unit=unit.name, seed=seed, fit_s=round(fit_s, 1), n_clips=n_clips, score=fields.score, threshold=threshold, clips=clips
+        key=key, unit=unit.name, seed=seed, fit_s=round(fit_s, 1), n_clips=n_clips, score=fields.score, thresholds=thresholds, clips=clips
     )
     write_atomically(path, lambda place: place.write_text(found.model_dump_json() + "\n", encoding="utf-8"))
     return found, False

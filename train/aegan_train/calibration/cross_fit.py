@@ -1,5 +1,6 @@
 """Cross-fitting over recordings: scores of normal clips by reference sets that do not hold their recording."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -43,20 +44,31 @@ def cross_fit(
     return found
 
 
+def align(crossed: Sequence[Mapping[str, float]], held_out: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """The cross-fitted scores; each that uses the network is moved by a factor, so that its mean logarithm is that of held-out clips.
+
+    The network has been trained on the cross-fitted clips, and so lies nearer to them.
+    """
+
+    def centre(clips: Sequence[Mapping[str, float]], name: str) -> float:
+        return float(np.mean([log_score(clip[name]) for clip in clips]))
+
+    moved = [name for name in (crossed[0] if crossed else ()) if SCORE_IDS[name].graph]
+    factors = {name: math.exp(centre(held_out, name) - centre(crossed, name)) for name in moved}
+    return [{name: value * factors.get(name, 1.0) for name, value in clip.items()} for clip in crossed]
+
+
 def scale_tail(
     names: Sequence[str], crossed: Sequence[Mapping[str, float]], held_out: Sequence[Mapping[str, float]]
 ) -> dict[str, FusionTerm]:
     """Centre and scale of each member of `F_tail`: mean and standard deviation of its logarithm over normal clips.
 
-    A score without a network takes the cross-fitted and the held-out clips together. The network has been trained on the cross-fitted
-    clips, and so lies nearer to them: the centre of its scores comes from the held-out clips alone.
+    `crossed` are aligned, so the centre of a score that uses the network is that of the held-out clips; its scale is the larger of two.
     """
     terms = {}
     for name in names:
         inside, outside = (np.array([log_score(clip[name]) for clip in clips]) for clips in (crossed, held_out))
         both = np.concatenate([inside, outside])
-        if SCORE_IDS[name].graph is None or not len(inside):
-            terms[name] = FusionTerm(centre=float(both.mean()), scale=max(LEAST_STD, float(both.std())))
-        else:
-            terms[name] = FusionTerm(centre=float(outside.mean()), scale=max(LEAST_STD, float(inside.std()), float(outside.std())))
+        parts = [inside, outside] if SCORE_IDS[name].graph and len(inside) else [both]
+        terms[name] = FusionTerm(centre=float(both.mean()), scale=max(LEAST_STD, *(float(part.std()) for part in parts)))
     return terms
