@@ -79,7 +79,7 @@ def test_check_proves_a_bundle_once(aegan_monitor: CommandLine, tmp_path: Path) 
     config.write_text(config.read_text().replace("machines: [", "machines: [{name: fan, bundle: link, capture: {device: no such thing}}, "))
     reported = aegan_monitor("check", "--config", config).stdout
     assert reported.count("golden check passed") == 1
-    assert re.findall("(?m)^(fan|pump): D_maha: normal sound scored up to", reported) == ["fan", "pump"]
+    assert re.findall("(?m)^(fan|pump): D_maha, in the recorded place: normal sound scored up to", reported) == ["fan", "pump"]
 
 
 def test_check_reports_what_each_machine_alarms_on(aegan_monitor: CommandLine, tmp_path: Path) -> None:

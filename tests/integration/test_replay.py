@@ -80,7 +80,7 @@ def test_replay_hears_as_one_machine_of_a_configuration(aegan_monitor: CommandLi
     assert (done.returncode, done.stderr) == (0, "")
     first, second = done.stdout.splitlines()[:2]
     assert first == f"{config}: machine pump, bundle {demo_bundle()}, score D_knn"
-    assert second.startswith("D_knn: normal sound scored up to ")
+    assert second.startswith("D_knn, in the recorded place: normal sound scored up to ")
     path = re.escape(str(config))
     assert_lines(
         aegan_monitor("replay", "--config", config, sound), 2, f"replay: {path} has several machines, fan, pump; choose one with --machine"

@@ -54,8 +54,8 @@ def calibrate(folder: Path, n_joined: int, config: TrainConfig = CONFIG, recordi
 def test_long_recordings_are_calibrated_as_the_daemon_hears_them(tmp_path: Path) -> None:
     """Files of one window and of six give the same number of clips, and thresholds within 2 %."""
     short, long = (calibrate(tmp_path / str(n), n) for n in (1, N_LONG))
-    assert (short.fields.reference.n_clips, short.fields.calibration.n_clips) == (N_FITTED, N_HELD_OUT)
-    assert (long.fields.reference.n_clips, long.fields.calibration.n_clips) == (N_FITTED, N_HELD_OUT)
+    assert (short.fields.reference.n_clips, short.fields.calibration["recorded"].n_clips) == (N_FITTED, N_HELD_OUT)
+    assert (long.fields.reference.n_clips, long.fields.calibration["recorded"].n_clips) == (N_FITTED, N_HELD_OUT)
     for score in ("D_euclidean", "C_linear_euclidean", "G_x_2_sum"):
         one, other = (make_threshold(each.fields, score).on for each in (short, long))
         assert other == pytest.approx(one, rel=0.02), score
@@ -68,22 +68,21 @@ def test_a_reference_set_has_as_many_rows_as_configured(tmp_path: Path) -> None:
     assert found.fields.reference.n_clips == len(reference.embedding_clips) == len(reference.baseline_clips) == 4
 
 
-IN_PLACE = CONFIG.model_copy(update={"score": "F_joint", "fusion": ["D_maha", "C_linear_maha", "C_moments"]})
+JOINT = CONFIG.model_copy(update={"score": "F_joint", "fusion": ["D_maha", "C_linear_maha", "C_moments"]})
 
 
-def test_f_tail_is_calibrated_on_recordings_that_its_reference_set_does_not_hold(tmp_path: Path) -> None:
+def test_f_joint_is_calibrated_on_recordings_that_its_reference_set_does_not_hold(tmp_path: Path) -> None:
     """F_joint has a term for each member; its threshold comes from every window, fitted or held out, and lies over all of them."""
-    found = calibrate(tmp_path, 1, IN_PLACE)
-    fields = found.fields
-    assert (fields.fused, list(fields.fusion), fields.spaces) == ("F_joint", IN_PLACE.fusion, [*SPACE_SCORES, LASTING])
-    assert (fields.calibration.n_clips, fields.calibration.n_copies) == (N_FITTED + N_HELD_OUT, 0)
-    highest = fields.calibration.quantiles["F_joint"][-1]
-    assert max(found.normal) <= highest < make_threshold(fields, "F_joint").on
+    found = calibrate(tmp_path, 1, JOINT)
+    fields, recorded = found.fields, found.fields.calibration["recorded"]
+    assert (fields.fused, list(fields.fusion), fields.spaces) == ("F_joint", JOINT.fusion, [*SPACE_SCORES, LASTING])
+    assert (recorded.n_clips, recorded.n_copies) == (N_FITTED + N_HELD_OUT, 0)
+    assert max(found.normal) <= recorded.quantiles["F_joint"][-1] < make_threshold(fields, "F_joint").on
     lines = [json.loads(line)["scores"] for line in (tmp_path / HELD_OUT).read_text().splitlines()]
     terms = list(fields.fusion.values())
     matrix = np.eye(3)
     for i, j in ((1, 0), (2, 0), (2, 1)):
-        matrix[i, j] = matrix[j, i] = terms[i].correlations[IN_PLACE.fusion[j]]
+        matrix[i, j] = matrix[j, i] = terms[i].correlations[JOINT.fusion[j]]
     assert 0 < np.abs(matrix[np.triu_indices(3, 1)]).max() <= 0.8
     for scores, normal in zip(lines, found.normal, strict=True):
         members = np.array([(np.log(scores[name]) - term.centre) / term.scale for name, term in fields.fusion.items()])
@@ -93,6 +92,6 @@ def test_f_tail_is_calibrated_on_recordings_that_its_reference_set_does_not_hold
 
 def test_one_recording_alone_is_calibrated_on_its_runs(tmp_path: Path) -> None:
     """Of one recording alone, runs of neighbouring clips are cross-fitted."""
-    found = calibrate(tmp_path, 1, IN_PLACE, "flight 1")
-    assert found.fields.calibration.n_clips == N_FITTED + N_HELD_OUT
+    found = calibrate(tmp_path, 1, JOINT, "flight 1")
+    assert found.fields.calibration["recorded"].n_clips == N_FITTED + N_HELD_OUT
     assert np.isfinite(found.normal).all()

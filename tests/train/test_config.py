@@ -43,14 +43,15 @@ def test_f_tail_refuses_what_cannot_be_cross_fitted() -> None:
     with pytest.raises(ConfigError, match=line):
         load_config("edge", None, score="F_joint", fusion=members)
     assert load_config("edge", None, score="F_mean", fusion=members).fused == "F_mean"
+    assert [load_config("edge", None, score="D_near", fusion=each).fused for each in (members, ["D_maha"])] == ["F_mean", "F_joint"]
     with pytest.raises(ConfigError, match="score: 'F_joint' is none of D_maha, "):
         load_config("edge", None, score="F_joint")
 
 
 def test_each_recipe_says_how_its_score_is_made() -> None:
-    """`robust` decides by F_mean, `in_place` by F_joint of embeddings and bands, and the sentence for the bundle names its members."""
-    robust, in_place = (load_config("edge", None, recipe) for recipe in ("robust", "in_place"))
-    assert (robust.score, in_place.score, in_place.fusion) == ("F_mean", "F_joint", list(SPACE_SCORES))
-    assert robust.choice.startswith("F_mean, the mean of D_near, C_linear_euclidean: each as log ratio to held-out normal sound, ")
-    assert in_place.choice.startswith("F_joint of D_density, D_near_density, C_linear_maha, ")
-    assert "in units of its spread over recordings, joined by their correlations" in in_place.choice
+    """`robust` decides by F_joint of embeddings and bands, a file may say F_mean, and the sentence for the bundle names the members."""
+    robust, own = (load_config("edge", None, "robust", **each) for each in ({}, {"score": "F_mean", "fusion": ["D_near", "D_maha"]}))
+    assert (robust.score, robust.fusion, own.score) == ("F_joint", list(SPACE_SCORES), "F_mean")
+    assert own.choice.startswith("F_mean, the mean of D_near, D_maha: each as log ratio to held-out normal sound, ")
+    assert robust.choice.startswith("F_joint of D_density, D_near_density, C_linear_maha, ")
+    assert "in units of its spread over recordings, joined by their correlations" in robust.choice

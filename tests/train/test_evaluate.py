@@ -118,8 +118,8 @@ def test_evaluate_prints_all_scores_and_writes_lines(run_folder: Path, dataset: 
     done = aegan_train("evaluate", run_folder, "--data", dataset, "--jsonl", tmp_path / "s.jsonl")
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if re.match(r"[CDG]_", line)]
-    assert len(rows) == 35
-    assert re.match(r"label-free \(.*\): D_maha AUC [01]\.\d+ pAUC [01]\.\d+$", done.stdout.splitlines()[1])
+    assert len(rows) == 37
+    assert re.match(r"label-free \(.*\): D_maha AUC [01]\.\d+ pAUC [01]\.\d+$", done.stdout.splitlines()[2])
     assert all(0 <= float(row[1]) <= 1 and 0 <= float(row[2]) <= 1 for row in rows)
     assert done.stdout.splitlines()[-1].startswith("oracle (best by these labels, ")
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]

@@ -19,6 +19,8 @@ import torch
 from aegan_export.bundle import export_bundle
 from aegan_monitor.cli import main as monitor_main
 from aegan_monitor.detection.bundle import load_bundle
+from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.record import PLACES
 from aegan_train.checkpoint import load_checkpoint
 from aegan_train.config import load_config
 from aegan_train.fit import FitRequest, fit
@@ -148,10 +150,10 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     reported = done.stdout.splitlines()
     assert reported[0] == "computing the features of 12 recordings"
-    place = next(place for place, line in enumerate(reported) if line.startswith("epoch"))
-    assert reported[place] == "epoch 1 of 1, about 0 s left"
+    began = next(number for number, line in enumerate(reported) if line.startswith("epoch"))
+    assert reported[began] == "epoch 1 of 1, about 0 s left"
     steps = [
-        line for line in reported[place + 1 :] if re.match("embedding|scoring", line)
+        line for line in reported[began + 1 :] if re.match("embedding|scoring", line)
     ]  # between them, on a slow machine, how far each is
     assert steps == [
         "embedding 10 clips and 40 copies with other backgrounds",
@@ -159,15 +161,19 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
         "scoring 2 held-out clips without and with each of 5 pseudo-faults",
     ]
     done = aegan_train("evaluate", run, "--data", dataset, "--jsonl", tmp_path / "evaluate.jsonl")
-    first, reason = done.stdout.splitlines()[1:3]
-    assert re.match(r"label-free \(.*\): F_mean AUC [01]\.\d+ pAUC [01]\.\d+$", first)
-    assert reason.strip() == (
-        "F_mean, the mean of D_near, C_linear_euclidean: each as log ratio to held-out normal sound, in "
-        "units of the effect of other backgrounds; no fault of this machine was used"
-    )
+    (_, *over, first, reason) = done.stdout.splitlines()[:5]
+    for line, place in zip(over, ("the recorded", "any"), strict=True):
+        assert re.match(rf"over the threshold in {place} place \(F_joint [0-9.]+\): \d+ of 4 normal and \d+ of 4 anomalous clips$", line)
+    assert re.match(r"label-free \(.*\): F_joint AUC [01]\.\d+ pAUC [01]\.\d+$", first)
+    assert reason.strip().startswith("F_joint of D_density, D_near_density, C_linear_maha, ")
     export_bundle(run, bundle)
     record = load_bundle(bundle).record
-    assert (record.features.band_scale, record.reference.n_backgrounds, record.score) == ("linear", 4, "F_mean")
+    assert (record.features.band_scale, record.reference.n_backgrounds, record.score) == ("linear", 4, "F_joint")
+    assert {place: (each.n_clips, each.n_copies) for place, each in record.calibration.items()} == {"recorded": (12, 0), "any": (2, 128)}
+    for score in ("F_joint", "D_near", "C_linear_euclidean"):
+        recorded, other = (make_threshold(record, score, place=place) for place in PLACES)
+        assert make_threshold(record, score) == recorded
+        assert recorded.on < other.on, score
     clips = sorted((dataset / "dev_data" / "pump" / "test").glob("*.wav"))
     arguments = ["replay", "--bundle", bundle, "--clips", "--jsonl", tmp_path / "replay.jsonl", *clips]
     with contextlib.redirect_stdout(io.StringIO()):
@@ -175,11 +181,13 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
     evaluated, replayed = (
         [json.loads(line)["scores"] for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()] for name in ("evaluate", "replay")
     )
+    correlations = [[term.correlations.get(name, 0) for name in record.fusion] for term in record.fusion.values()]
+    matrix = np.array(correlations) + np.array(correlations).T + np.eye(len(correlations))
     for one, other in zip(evaluated, replayed, strict=True):
-        assert len(one) == 36
-        assert other == pytest.approx(one, rel=1e-4, abs=1e-4)  # F_mean passes through 0
-        members = [(np.log(one[name]) - term.centre) / term.scale for name, term in record.fusion.items()]
-        assert one["F_mean"] == pytest.approx(np.mean(members))
+        assert len(one) == 38
+        assert other == pytest.approx(one, rel=1e-4, abs=1e-4)
+        over = np.array([max(0, (np.log(one[name]) - term.centre) / term.scale) for name, term in record.fusion.items()])
+        assert one["F_joint"] == pytest.approx(np.sqrt(over @ np.linalg.inv(matrix) @ over / len(over)))
 
 
 def test_a_stuck_generator_is_drawn_anew_and_then_reported(tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,12 +19,12 @@ from aegan_monitor.detection.golden import compute_stages, golden_samples, write
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.record import BundleFields, FusionTerm, NetworkRecord, Provenance, ReferenceRecord
 from aegan_monitor.detection.reference import ReferenceSet
-from aegan_monitor.detection.scores import LASTING, SPACE_SCORES
+from aegan_monitor.detection.scores import LASTING, SCORE_IDS, SPACE_SCORES
 from aegan_monitor.detection.segments import ClipParameters, cut_segments
 from aegan_monitor.detection.views import summarise
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.calibration.background_augmentation import CALIBRATED, FITTED, change_background
-from aegan_train.calibration.cross_fit import cross_fit, scale_joint
+from aegan_train.calibration.cross_fit import align, cross_fit, scale_joint
 from aegan_train.calibration.lasting import fit_lasting
 from aegan_train.calibration.sensitivity import Noticed, try_pseudo_faults
 from aegan_train.calibration.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
@@ -85,9 +85,9 @@ def finish(
     session = TorchSession(*networks)
     scores, varied, segments = score_held_out(training, reference, session, held_out)
     files = [clip.path.name for clip, bands in zip(held_out.clips, held_out.bands, strict=True) for _ in bands]
-    fusion, crossed = (
-        fit_joint(config, statistics, groups, scores) if config.fused == "F_joint" else (scale_fusion(config.fusion, scores, varied), [])
-    )
+    fusion, crossed = scale_fusion(config.fusion, scores, varied), list[dict[str, float]]()
+    if config.fusion and config.fused == "F_joint":
+        fusion, crossed = fit_joint(config, statistics, groups, scores)
     fields = BundleFields(
         machine_type=training.machine_type,
         features=config.features,
@@ -105,7 +105,7 @@ def finish(
             n_clips=len(reference.embedding_clips), n_backgrounds=config.n_backgrounds, covariance=COVARIANCE, shrinkage=shrinkage
         ),
         normalisation=normalise(scores),
-        calibration=calibrate(scores, varied),
+        calibration=calibrate(scores, varied, crossed),
         provenance=Provenance(
             version=__version__,
             commit=commit,
@@ -136,15 +136,16 @@ def finish(
 
 def fit_joint(
     config: TrainConfig, statistics: ClipStatistics, groups: NDArray[np.intp], scores: Sequence[Mapping[str, float]]
-) -> tuple[dict[str, FusionTerm], list[float]]:
-    """The members of `F_joint`, and its value for each clip that was cross-fitted.
+) -> tuple[dict[str, FusionTerm], list[dict[str, float]]]:
+    """The members of `F_joint`, and the scores of each clip that was cross-fitted.
 
     `groups` are the recordings of the clips, `scores` those of held-out windows.
     """
     print("measuring how normal recordings differ from each other", flush=True)
-    crossed = cross_fit(statistics, groups, config.fusion, make_filterbank(config.features), config.max_reference_rows)
+    names = [name for name, score in SCORE_IDS.items() if score.graph != "generator"]
+    crossed = cross_fit(statistics, groups, names, make_filterbank(config.features), config.max_reference_rows)
     terms = scale_joint(config.fusion, crossed, scores)
-    return terms, [fuse(clip, terms, "F_joint") for clip in crossed]
+    return terms, [{**clip, "F_joint": fuse(clip, terms, "F_joint")} for clip in align(crossed, scores)]
 
 
 def embed(session: TorchSession, scaled: FloatArray, clip: ClipParameters) -> DoubleArray:

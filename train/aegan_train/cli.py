@@ -15,10 +15,7 @@ from aegan_train.config import Preset, Recipe, load_config
 from aegan_train.recordings.folder import Naming
 
 NAMINGS = get_args(Naming)
-RECIPE_HELP = (
-    "robust (default): works before other backgrounds too; in_place: finds smaller faults, for a microphone that stays in the place of "
-    "the recordings; reference: the method as published"
-)
+RECIPE_HELP = "robust (default): for use, in the place of the recordings or in another; reference: the method as published"
 PACKAGES = ("torch", "sklearn", "scipy", "threadpoolctl", "tqdm")  # of the extra `train`
 
 
@@ -101,7 +98,7 @@ def make_parser() -> argparse.ArgumentParser:
         "folder with the recorded rows and esc10; a row whose recordings are not in it is not run",
     )
     bench.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="rows of the table (default: all)")
-    bench.add_argument("--recipe", choices=get_args(Recipe), default="in_place", help="as in fit (default: in_place)")
+    bench.add_argument("--recipe", choices=get_args(Recipe), default="robust", help="as in fit (default: robust)")
     bench.add_argument("--seeds", type=parse_count, default=3, metavar="N", help="trainings of each row (default: 3)")
     bench.add_argument(
         "--further",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Norm = Literal["ln", "bn", "in"]
 Match = Literal["mu", "mu+sigma"]
 Preset = Literal["paper", "edge", "tiny"]
-Recipe = Literal["reference", "robust", "in_place"]
+Recipe = Literal["reference", "robust"]
 SetName = Literal["dev", "eval", "additional"]
 ScalingKind = Literal["extremes", "bands"]
 
@@ -109,7 +109,7 @@ class TrainConfig(Settings):
             raise ValueError(problems[0])
         if unknown := [name for name in self.fusion if name not in SCORE_IDS]:
             raise ValueError(f"fusion: {unknown[0]!r} is none of {', '.join(SCORE_IDS)}")
-        if self.fused == "F_joint" and (whole := [name for name in self.fusion if SCORE_IDS[name].graph == "generator"]):
+        if self.fused == "F_joint" and (whole := self._generator_members):
             raise ValueError(f"fusion: F_joint joins scores of embeddings and of bands, not {whole[0]}; take it out, or set score: F_mean")
         if self.score not in (names := [*SCORE_IDS, *(FUSIONS if self.fusion else [])]):
             raise ValueError(f"score: {self.score!r} is none of {', '.join(names)}")
@@ -119,8 +119,12 @@ class TrainConfig(Settings):
 
     @property
     def fused(self) -> str:
-        """The name of the fused score."""
-        return self.score if self.score in FUSIONS else "F_mean"
+        """The name of the fused score: the one that decides, otherwise F_joint, which cannot join scores of the generator."""
+        return self.score if self.score in FUSIONS else "F_mean" if self._generator_members else "F_joint"
+
+    @property
+    def _generator_members(self) -> list[str]:
+        return [name for name in self.fusion if SCORE_IDS[name].graph == "generator"]
 
     @property
     def choice(self) -> str:
@@ -181,14 +185,10 @@ ROBUST: dict[str, object] = {
     "max_minutes": 8,
     "patience": 3,
     "n_redraws": 5,
-    "score": "F_mean",
-    "fusion": ["D_near", "C_linear_euclidean"],
+    "score": "F_joint",
+    "fusion": list(SPACE_SCORES),
 }
-RECIPES: dict[Recipe, dict[str, object]] = {
-    "reference": {},
-    "robust": ROBUST,
-    "in_place": {**ROBUST, "score": "F_joint", "fusion": list(SPACE_SCORES)},
-}
+RECIPES: dict[Recipe, dict[str, object]] = {"reference": {}, "robust": ROBUST}
 
 
 def load_config(preset: Preset, path: Path | None, recipe: Recipe = "reference", **overrides: object) -> TrainConfig:

@@ -11,8 +11,8 @@ from tqdm import tqdm
 from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.detection.bundle import REFERENCE, accessing
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.policy import ThresholdPolicy
-from aegan_monitor.detection.record import BundleFields
+from aegan_monitor.detection.policy import DESCRIPTIONS, make_threshold
+from aegan_monitor.detection.record import BundleFields, Place
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.errors import BundleError, CaptureError, DataError
 from aegan_monitor.files import show_path
@@ -77,6 +77,16 @@ def score_clips(
     return scored, scores, skipped
 
 
+def describe_exceeded(fields: BundleFields, place: Place, clips: Sequence[Clip], scores: Sequence[float]) -> str:
+    """One line: how many of the normal and of the anomalous clips are over the alarm's threshold for a place."""
+    threshold = make_threshold(fields, fields.score, place=place).on
+    normal, faulty = (
+        [score > threshold for clip, score in zip(clips, scores, strict=True) if clip.is_anomaly is label] for label in (False, True)
+    )
+    counts = f"{sum(normal)} of {len(normal)} normal and {sum(faulty)} of {len(faulty)} anomalous clips"
+    return f"over the threshold {DESCRIPTIONS[place]} ({fields.score} {threshold:.4g}): {counts}"
+
+
 def evaluate(
     run: Path,
     data: Path,
@@ -111,7 +121,7 @@ def evaluate(
     trained = f"epoch {n_epochs}" if n_epochs else "imported weights"
     print(f"{fields.machine_type}: {n_normal} normal and {n_anomalous} anomalous test clips{unlabelled}, {trained}, {protocol.name}")
     if csv:
-        threshold = ThresholdPolicy(fields, fields.score).threshold.on
+        threshold = make_threshold(fields, fields.score).on
         written = write_score_files(csv, protocol, fields.machine_type, clips, [clip[fields.score] for clip in scores], threshold)
         print(f"{csv}: {len(written)} score files, by {fields.score}")
     cells, left_out = lay_out(protocol, clips)
@@ -120,6 +130,8 @@ def evaluate(
     if not cells:
         print("no AUC: there is no row with labelled normal and anomalous test clips")
         return {}
+    for place in fields.calibration:
+        print(describe_exceeded(fields, place, clips, [clip[fields.score] for clip in scores]))
     metrics = measure_all(protocol, cells, scores)
     print_report(fields, training.config, protocol, metrics)
     return metrics

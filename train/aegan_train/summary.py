@@ -46,11 +46,14 @@ def print_verdict(found: Calibrated, run: Path) -> None:
     fields = found.fields
     threshold = make_threshold(fields, fields.score).on
     print(f"normal sound that was held out scored up to {max(found.normal):.2f}; an alarm needs more than {threshold:.2f}")
+    if "any" in fields.calibration:
+        moved = make_threshold(fields, fields.score, place="any").on
+        print(f"that is for a microphone that stays in its place; with alarm.place: any an alarm needs more than {moved:.2f}")
     print("would it notice this, mixed into that sound?")
     for name, each in found.noticed.items():
         word = next(word for least, word in NOTICED if each.n_exceeded >= least * each.n_windows)
         print(f"  {PSEUDO_FAULTS[name][1] + ':':<60}{word:<10} ({each.n_exceeded} of {each.n_windows})")
     if not any(each.n_exceeded for each in found.noticed.values()):
-        print("it would notice none of them: the threshold allows for places that were not recorded; a lower quantile (see monitor.yaml)")
+        print("it would notice none of them: record more normal sound, and nearer to the machine; a lower quantile (see monitor.yaml)")
         print("notices more, and raises more false alarms")
     print(f"next: aegan-export {shlex.quote(str(run))} --out BUNDLE")

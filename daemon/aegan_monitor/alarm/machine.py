@@ -43,7 +43,7 @@ class Judge:
         self.record = AlarmRecord()
         self.hop_samples = fields.clip.decision_hop_frames * fields.features.hop_samples
         self._delays = Delays(round(settings.on_delay_s * rate), round(settings.off_delay_s * rate))
-        self.policy = ThresholdPolicy(fields, score, settings.quantile, settings.margin)
+        self.policy = ThresholdPolicy(fields, score, settings.quantile, settings.margin, settings.place)
         self._end_sample: int | None = None
 
     def judge(self, clip: ClipScore, time: datetime = EPOCH) -> Outcome:

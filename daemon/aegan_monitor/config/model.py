@@ -14,6 +14,7 @@ from aegan_monitor.config.names import Name, Text, Topic, make_name
 from aegan_monitor.config.validation import ConfigPath, Settings, validate
 from aegan_monitor.config.yaml import load_yaml
 from aegan_monitor.detection.features import FeatureParameters
+from aegan_monitor.detection.record import Place
 from aegan_monitor.detection.segments import ClipParameters, Scaling
 from aegan_monitor.errors import ConfigError, UsageError
 
@@ -58,6 +59,12 @@ class InferenceConfig(Settings):
 class AlarmConfig(Settings):
     """When a score becomes an alarm. The bundle advises a threshold; change it only when alarms are false or missing."""
 
+    place: Place | None = Field(
+        default=None,
+        description="Which threshold of the bundle holds. recorded: the microphone stays where the recordings for the training were made. "
+        "any: it may be moved, or its surroundings may change; the threshold is higher, and small faults are missed. "
+        "null: recorded, or for a bundle of an older version the only one that it has.",
+    )
     quantile: float | None = Field(
         default=None,
         ge=0.5,

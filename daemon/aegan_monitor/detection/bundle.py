@@ -176,14 +176,15 @@ def _find_score_problems(record: BundleRecord) -> list[str]:
         return [f"fusion: {lacking[0]} has no space"]
     if record.score not in names:
         return [f"score: {record.score!r} is none of {', '.join(names)}"]
-    probabilities, quantiles = record.calibration.probabilities, record.calibration.quantiles
-    lacking = [name for name in names if name not in quantiles or name not in record.normalisation]
-    found = [f"calibration or normalisation lacks {name}" for name in lacking]
-    if len(probabilities) < 2 or probabilities != sorted(set(probabilities)):
-        found.append("calibration.probabilities: expected two and more that rise")
-    for name, values in quantiles.items():
-        if len(values) != len(probabilities) or values != sorted(values):
-            found.append(f"calibration.quantiles.{name}: expected {len(probabilities)} that do not fall, found {len(values)}")
+    found = [f"normalisation lacks {name}" for name in names if name not in record.normalisation]
+    for place, calibration in record.calibration.items():
+        key, probabilities, quantiles = f"calibration.{place}", calibration.probabilities, calibration.quantiles
+        found += [f"{key}.quantiles lacks {name}" for name in names if name not in quantiles]
+        if len(probabilities) < 2 or probabilities != sorted(set(probabilities)):
+            found.append(f"{key}.probabilities: expected two and more that rise")
+        for name, values in quantiles.items():
+            if len(values) != len(probabilities) or values != sorted(values):
+                found.append(f"{key}.quantiles.{name}: expected {len(probabilities)} that do not fall, found {len(values)}")
     return found
 
 

@@ -12,7 +12,7 @@ from aegan_monitor.detection.features import LogMel
 from aegan_monitor.detection.fusion import needed_graphs, score_names
 from aegan_monitor.detection.network import GRAPH_OUTPUTS, GRAPHS, Graph, Session
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.policy import choose_place, make_threshold
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.segments import Segmenter
@@ -95,7 +95,8 @@ def check_golden(bundle: Bundle, session: Session, score: str | None = None) -> 
     known, decides = score_names(record), score or record.score
     names, graphs = (known, GRAPHS) if score is None else ([score], needed_graphs(record, score))
     golden["scores"] = golden["scores"][:, [known.index(name) for name in names]]
-    median = np.interp(0.5, record.calibration.probabilities, record.calibration.quantiles[decides])
+    normal = record.calibration[choose_place(record.calibration)]  # that of the lowest threshold
+    median = np.interp(0.5, normal.probabilities, normal.quantiles[decides])
     least_scale = DECISION_TOLERANCE / TOLERANCES["scores"] * (make_threshold(record, decides).on - float(median))
     least_scales = np.array([least_scale if name == decides else 0.0 for name in names])
     with np.errstate(all="ignore"):  # an overflow shows as a deviation

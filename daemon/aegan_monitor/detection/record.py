@@ -1,12 +1,14 @@
 """The record of a bundle: all numbers for scoring, in `bundle.json` and in `run.json` of a run."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.segments import ClipParameters, Scaling
 
+Place = Literal["recorded", "any"]  # of a monitor: where the training was recorded, or any other place too
+PLACES: tuple[Place, ...] = get_args(Place)  # the default first
 LARGEST_SCORE = 1e15  # far above any score; results computed with it stay finite
 
 
@@ -26,10 +28,11 @@ class NetworkRecord(Record):
 
 
 class Calibration(Record):
-    """Quantiles at `probabilities` of the scores of held-out normal clips and of their copies with other backgrounds, for every score id.
+    """Quantiles at `probabilities` of the scores of normal clips, for every score id, and where the alarm of one place lies over them.
 
     Attributes:
-        n_copies: Number of copies, in addition to the `n_clips`.
+        n_clips: Normal clips, held out or cross-fitted; scores of the generator know the held-out ones alone.
+        n_copies: Copies of held-out clips with other backgrounds, in addition; none for the recorded place.
         quantile, margin: Defaults of the alarm (`detection.policy.make_threshold`).
     """
 
@@ -39,6 +42,13 @@ class Calibration(Record):
     margin: float = Field(default=2.0, ge=0, le=1000)
     probabilities: list[float]
     quantiles: dict[str, list[Annotated[float, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)]]]
+
+
+def _name_place(calibration: Any) -> Any:
+    """The one calibration of version 0.2, by its place: any if there are copies, otherwise the recorded one."""
+    if isinstance(calibration, dict) and "quantiles" in calibration:
+        return {"any" if calibration.get("n_copies") else "recorded": calibration}
+    return calibration
 
 
 class Normalisation(Record):
@@ -104,6 +114,7 @@ class BundleFields(Record):
         fusion: Scores and terms of the fused score; empty without one.
         fused: The name of the fused score, which says how it is made (`aegan_monitor.detection.fusion`).
         choice: Reason for this score, in one sentence.
+        calibration: By place; bundles of format 2, and recipes without copies before other backgrounds, have one.
         sensitivity: AUC of that score between altered and plain held-out clips, by alteration; empty if not measured.
     """
 
@@ -121,7 +132,7 @@ class BundleFields(Record):
     precision: Literal["fp32", "fp16"]
     reference: ReferenceRecord
     normalisation: dict[str, Normalisation]
-    calibration: Calibration
+    calibration: Annotated[dict[Place, Calibration], BeforeValidator(_name_place), Field(min_length=1)]
     provenance: Provenance
 
     @property

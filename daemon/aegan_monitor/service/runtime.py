@@ -22,6 +22,7 @@ from aegan_monitor.config.model import MachineConfig
 from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.detection.fusion import score_names
 from aegan_monitor.detection.network import OrtSession
+from aegan_monitor.detection.policy import choose_place
 from aegan_monitor.errors import AeganError, ConfigError, InferenceError
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.service.inference import InferenceRetry, Sessions
@@ -90,8 +91,14 @@ def choose_score(machine: MachineConfig, bundle: Bundle) -> str:
     """The configured score, or the bundle's.
 
     Raises:
-        ConfigError: The bundle has no such score.
+        ConfigError: The bundle has no such score, or no threshold for the configured place.
     """
+    place = machine.alarm.place
+    if place and place not in bundle.record.calibration:
+        raise ConfigError(
+            f"machine {machine.name}: alarm.place: {place}, but {bundle.folder} has a threshold for place "
+            f"{choose_place(bundle.record.calibration)} alone; remove the key, or train again with the recipe robust of this version"
+        )
     score = machine.score or bundle.record.score
     names = score_names(bundle.record)
     if score not in names:
@@ -133,12 +140,14 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     score = choose_score(config, bundle)
     session = sessions.open(bundle, score)
     pipeline = sessions.make_pipeline(bundle, score)
-    basis = f"{bundle.record.record_sha256} {score} {config.alarm.quantile} {config.alarm.margin}"
-    judge = Judge(bundle.record, score, config.alarm)
+    alarm, known = config.alarm, bundle.record.calibration
+    place, default = choose_place(known, alarm.place), choose_place(known)  # the default is not named: version 0.2 did not, either
+    basis = f"{bundle.record.record_sha256} {score} {alarm.quantile} {alarm.margin}" + (f" {place}" if place != default else "")
+    judge = Judge(bundle.record, score, alarm)
     machine = Machine(config.name, pipeline, judge, basis)
     log.info("%s: %s", config.name, judge.policy.describe())
     rate_hz, hop_samples = bundle.record.features.sample_rate_hz, bundle.record.features.hop_samples
-    gap_rate = GapRate(bundle.record.first_decision_samples, judge.hop_samples, round(config.alarm.on_delay_s * rate_hz))
+    gap_rate = GapRate(bundle.record.first_decision_samples, judge.hop_samples, round(alarm.on_delay_s * rate_hz))
     ring = Ring(round(RING_S * rate_hz), hop_samples, round(LONGEST_RUN_S * rate_hz), gap_rate=gap_rate)
     supervisor = make_supervisor(config, ring, capture(config, rate_hz))
     return Line(machine, supervisor, ring, session, rate_hz, config, bundle)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from aegan_monitor.alarm.machine import Judge
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.recording import find_rate_hz
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig, load_config
@@ -39,7 +40,8 @@ def check_bundle(folder: Path, inference: InferenceConfig, report: Report, *, ve
     """
     bundle = _open_bundle(folder, report)
     _prove_bundle(bundle, inference, report, verbose=verbose)
-    report(ThresholdPolicy(bundle.record, bundle.record.score).describe())
+    for place in bundle.record.calibration:
+        report(ThresholdPolicy(bundle.record, bundle.record.score, place=place).describe())
 
 
 def _open_bundle(folder: Path, report: Report) -> Bundle:
@@ -112,8 +114,8 @@ def check_configuration(path: Path, report: Report, report_failure: Callable[[Ae
 
 def _check_score(machine: MachineConfig, bundle: Bundle, report: Report) -> None:
     """Print what raises the alarm of a machine."""
-    policy = ThresholdPolicy(bundle.record, choose_score(machine, bundle), machine.alarm.quantile, machine.alarm.margin)
-    report(f"{machine.name}: {policy.describe()}")
+    judge = Judge(bundle.record, choose_score(machine, bundle), machine.alarm)
+    report(f"{machine.name}: {judge.policy.describe()}")
 
 
 def _check_broker(config: MonitorConfig, verdicts: _Verdicts, report: Report) -> None:

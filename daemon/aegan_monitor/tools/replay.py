@@ -11,7 +11,6 @@ from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.detection.bundle import Bundle, require_streamable
 from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.policy import ThresholdPolicy
 from aegan_monitor.errors import EXIT_FAILED, AeganError, CaptureError
 from aegan_monitor.files import show_path
 from aegan_monitor.tools.joined_recordings import JoinedRecordings
@@ -46,7 +45,7 @@ class Replay:
         """Score each recording as one clip; the exit code, 1 where one was refused."""
         fields = self.bundle.record
         pipeline = Pipeline(fields, self.bundle.reference, self.session)
-        policy = ThresholdPolicy(fields, self.score, self.alarm.quantile, self.alarm.margin)
+        policy = Judge(fields, self.score, self.alarm).policy
         self._report(policy.describe())
         n_clips = n_exceeded = 0
         for place, path in enumerate(paths):

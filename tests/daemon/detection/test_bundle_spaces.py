@@ -43,7 +43,7 @@ def spaced_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo bundle with spaces, fitted on noise, and F_joint of two of them."""
     folder = shutil.copytree(demo_bundle(), tmp_path_factory.mktemp("spaced") / "bundle")
     bundle = load_bundle(folder)
-    record, calibration = bundle.record, bundle.record.calibration
+    record, calibration = bundle.record, bundle.record.calibration["recorded"]
     replace(bundle.reference, spaces=FITTED).save(folder / "reference.npz")
     added, rising = [*SPACE_SCORES, "F_joint"], np.arange(float(len(calibration.probabilities))).tolist()
     quantiles = {**calibration.quantiles, **dict.fromkeys(added, rising)}
@@ -54,7 +54,7 @@ def spaced_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "fused": "F_joint",
         "score": "F_joint",
         "normalisation": {**record.normalisation, **dict.fromkeys(added, Normalisation(mean=0, std=1))},
-        "calibration": calibration.model_copy(update={"quantiles": quantiles}),
+        "calibration": {"recorded": calibration.model_copy(update={"quantiles": quantiles})},
     }
     write_record(folder, record.model_copy(update=update))
     return folder
@@ -66,7 +66,7 @@ def test_a_bundle_of_format_2_offers_what_it_had() -> None:
     assert (record.format, record.spaces, record.fused) == (2, [], "F_mean")
     names = score_names(record)
     assert len(names) == 27
-    assert set(names) == set(record.normalisation) == set(record.calibration.quantiles)
+    assert set(names) == set(record.normalisation) == set(record.calibration["recorded"].quantiles)
     assert "F_mean" in score_names(record.model_copy(update={"fusion": {"D_near": FusionTerm(centre=0, scale=1)}}))
 
 
@@ -123,7 +123,9 @@ def test_a_bundle_keeps_its_spaces(spaced_folder: Path) -> None:
         (lambda r: r["fusion"]["C_flux"].update(scale=1e-16), "fusion.C_flux.scale: "),
         (lambda r: r["fusion"]["C_flux"].update(centre=-1e16), "fusion.C_flux.centre: "),
         (lambda r: r["clip"].update(segment_frames=63), "clip.segment_frames: expected at least 64 for spaces, found 63"),
-        (lambda r: r["calibration"]["quantiles"].pop("C_moments"), "calibration or normalisation lacks C_moments"),
+        (lambda r: r["calibration"]["recorded"]["quantiles"].pop("C_moments"), "calibration.recorded.quantiles lacks C_moments"),
+        (lambda r: r["calibration"].clear(), "calibration: dictionary should have at least 1 item"),
+        (lambda r: r["calibration"].update(hall=None), "calibration.hall.[key]: input should be 'recorded' or 'any'"),
     ],
 )
 def test_a_wrong_record_of_spaces_is_reported(

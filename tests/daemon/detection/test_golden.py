@@ -64,7 +64,7 @@ def fused_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The demo bundle with F_mean deciding: about 0 on the golden recording, alarm above 0.7."""
     folder = shutil.copytree(demo_bundle(), tmp_path_factory.mktemp("golden") / "bundle")
     bundle = load_bundle(folder)
-    record, calibration = bundle.record, bundle.record.calibration
+    record, calibration = bundle.record, bundle.record.calibration["recorded"]
     with np.load(bundle.golden_path) as golden:
         samples, scores = golden["samples"], dict(zip(score_names(record), golden["scores"].T, strict=True))
     quantiles = [float(value) for value in np.linspace(-0.25, 0.25, len(calibration.probabilities))]
@@ -73,7 +73,7 @@ def fused_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
             "score": FUSION,
             "fusion": {name: FusionTerm(centre=float(np.log(scores[name]).mean()), scale=1.0) for name in ("D_near", "C_linear_euclidean")},
             "normalisation": {**record.normalisation, FUSION: Normalisation(mean=0, std=0.3)},
-            "calibration": calibration.model_copy(update={"quantiles": {**calibration.quantiles, FUSION: quantiles}}),
+            "calibration": {"recorded": calibration.model_copy(update={"quantiles": {**calibration.quantiles, FUSION: quantiles}})},
         }
     )
     write_golden(bundle.golden_path, samples, compute_stages(fields, bundle.reference, OrtSession(bundle), samples))

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from aegan_monitor.detection.policy import ThresholdPolicy, make_threshold
-from aegan_monitor.detection.record import BundleFields, Calibration
+from aegan_monitor.detection.record import BundleFields, Calibration, Place
 from aegan_monitor.detection.scores import SCORE_IDS
 from aegan_train.calibration.statistics import calibrate, normalise
 
 NORMAL = np.linspace(10, 20, 101)
 SCORES = [dict.fromkeys(SCORE_IDS, float(value)) for value in NORMAL]
+COPIES = [dict.fromkeys(SCORE_IDS, float(value)) for value in NORMAL + 30]
 FIELDS = BundleFields.model_construct(calibration=calibrate(SCORES), normalisation=normalise(SCORES))
+MOVED = BundleFields.model_construct(calibration=calibrate(SCORES, COPIES), normalisation=normalise(SCORES))
 
 
 @pytest.mark.parametrize(("quantile", "margin", "on", "off"), [(0.99, 0.0, 19.9, 19.9), (1.0, 0.5, 22.5, 20.0), (0.9, 1.0, 23.0, 19.0)])
@@ -23,12 +25,31 @@ def test_the_threshold_is_the_widened_quantile(quantile: float, margin: float, o
 def test_where_the_configuration_says_nothing_the_bundle_advises() -> None:
     """Defaults come from the bundle: well above few clips, at the upper end of copies with other backgrounds."""
     assert make_threshold(FIELDS, "D_maha") == make_threshold(FIELDS, "D_maha", 0.99, 2.0)
-    copies = [dict.fromkeys(SCORE_IDS, float(value)) for value in NORMAL + 30]
-    fields = BundleFields.model_construct(calibration=calibrate(SCORES, copies))
-    assert fields.calibration.n_copies == len(copies)
-    assert make_threshold(fields, "D_maha") == make_threshold(fields, "D_maha", 0.95, 0.1)
-    assert 48 < make_threshold(fields, "D_maha").on < 55
-    assert make_threshold(fields, "D_maha", quantile=0.5).on < 40
+    assert make_threshold(MOVED, "D_maha") == make_threshold(MOVED, "D_maha", place="recorded") == make_threshold(FIELDS, "D_maha")
+    assert MOVED.calibration["any"].n_copies == len(COPIES)
+    assert make_threshold(MOVED, "D_maha", place="any") == make_threshold(MOVED, "D_maha", 0.95, 0.1, "any")
+    assert 48 < make_threshold(MOVED, "D_maha", place="any").on < 55
+    assert make_threshold(MOVED, "D_maha", quantile=0.5, place="any").on < 40
+
+
+def test_a_bundle_with_one_calibration_has_one_threshold() -> None:
+    """Without a calibration for the wanted or the default place, that for the other one holds, and the description says so."""
+    assert make_threshold(FIELDS, "D_maha", place="any") == make_threshold(FIELDS, "D_maha")
+    older = MOVED.model_copy(update={"calibration": {"any": MOVED.calibration["any"]}})
+    assert make_threshold(older, "D_maha") == make_threshold(MOVED, "D_maha", place="any")
+    told = [ThresholdPolicy(fields, "D_maha").describe() for fields in (MOVED, older)]
+    assert told[0].startswith("D_maha, in the recorded place: ")
+    assert told[1].startswith("D_maha, in any place: ")
+    assert ["train again" in line for line in told] == [False, True]
+
+
+def test_cross_fitted_clips_count_in_the_recorded_place() -> None:
+    """They have no scores of the generator, whose quantiles come from held-out clips alone."""
+    crossed = [{"D_maha": 100.0}] * 899
+    found = calibrate(SCORES, SCORES, crossed)
+    assert (found["recorded"].n_clips, found["any"].n_clips, found["any"].n_copies) == (1000, 101, 101)
+    assert found["recorded"].quantiles["D_maha"][50] == 100
+    assert found["recorded"].quantiles["G_x_2_sum"] == calibrate(SCORES)["recorded"].quantiles["G_x_2_sum"]
 
 
 def test_hysteresis() -> None:
@@ -51,17 +72,19 @@ def test_normalised_scores_count_standard_deviations() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_copies", "arguments", "parts"),
+    ("place", "n_copies", "arguments", "parts"),
     [
-        (0, (), ["up to 4 ", "36 clips)", "above 6,", "below 4"]),
-        (0, (0.75, 0.0), ["up to 4 ", "36 clips)", "above 3.5,", "below 3.5"]),
-        (144, (None, 1000.0), ["up to 4 ", "36 clips and 144 copies", "above 1004,", "below 4"]),
+        ("recorded", 0, (None, None), ["up to 4 ", "36 clips)", "above 6 (0% of them)", "below 4"]),
+        ("recorded", 0, (0.75, 0.0), ["up to 4 ", "36 clips)", "above 3.5 (25% of them)", "below 3.5"]),
+        ("any", 144, (None, 1000.0), ["up to 4 ", "36 clips and 144 copies", "above 1004 (", "below 4"]),
     ],
 )
-def test_the_description_says_the_threshold_beside_normal_scores(n_copies: int, arguments: tuple[float, ...], parts: list[str]) -> None:
+def test_the_description_says_the_threshold_beside_normal_scores(
+    place: Place, n_copies: int, arguments: tuple[float | None, float | None], parts: list[str]
+) -> None:
     """The description shows threshold and normal scores, so an unreachable threshold is visible."""
     quantiles = {"D_knn": [1.0, 3.0, 4.0]}
     known = Calibration(n_clips=36, n_copies=n_copies, quantile=1.0, margin=2.0, probabilities=[0.0, 0.5, 1.0], quantiles=quantiles)
-    fields = BundleFields.model_construct(calibration=known, normalisation=normalise([{"D_knn": 3.0}]))
+    fields = BundleFields.model_construct(calibration={place: known}, normalisation=normalise([{"D_knn": 3.0}]))
     reported = ThresholdPolicy(fields, "D_knn", *arguments).describe()
     assert [part for part in ["D_knn", "median 3,", *parts] if part not in reported] == []

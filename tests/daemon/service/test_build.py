@@ -90,10 +90,11 @@ def test_a_bundle_with_other_content_at_the_same_place(bundles: Path) -> None:
     """Changed content of a bundle replaces its machine although the configuration is the same."""
     before = start(bundles)
     record = load_bundle(bundles / "b").record
-    write_record(bundles / "b", record.model_copy(update={"calibration": record.calibration.model_copy(update={"margin": 1.5})}))
+    calibration = {place: each.model_copy(update={"margin": 1.5}) for place, each in record.calibration.items()}
+    write_record(bundles / "b", record.model_copy(update={"calibration": calibration}))
     after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]"))
     assert after.describe_changes(before) == "pump runs on, fan replaced"
-    assert after.lines[1].bundle.record.calibration.margin == 1.5
+    assert after.lines[1].bundle.record.calibration["recorded"].margin == 1.5
 
 
 def test_the_same_content_written_anew(bundles: Path) -> None:

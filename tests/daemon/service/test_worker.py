@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -167,12 +168,14 @@ TestAlarms = AlarmsMachine.TestCase
 TestAlarms.settings = settings(max_examples=60, stateful_step_count=25)
 
 
-def test_another_bundle_supersedes_the_alarm() -> None:
-    """A reload to another bundle supersedes the alarm, and numbering continues."""
+def test_another_bundle_supersedes_the_alarm(caplog: pytest.LogCaptureFixture) -> None:
+    """A reload to another bundle supersedes the alarm, numbering continues, and the log says so."""
     runs = Runs()
     runs.start({"pump"})
     runs.hear({"pump"})
+    assert "have changed" not in caplog.text
     runs.reload({"pump"}, {"pump"}, basis="another")
+    assert "pump: the bundle, the score or the threshold settings have changed since the last run" in caplog.text
     runs.write()
     assert [(event.kind, event.sequence) for _, event in runs.events] == [("raised", 1), ("superseded", 2)]
 

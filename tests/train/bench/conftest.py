@@ -17,7 +17,7 @@ from synthetic import write_wav
 def bench(tmp_path: Path) -> Bench:
     """A bench without recordings."""
     config = load_config("tiny", None, "robust", n_epochs=1, epoch_batches=2, n_backgrounds=0)
-    return Bench(tmp_path / "recordings", tmp_path / "out", torch.device("cpu"), "tiny", "in_place", config)
+    return Bench(tmp_path / "recordings", tmp_path / "out", torch.device("cpu"), "tiny", "robust", config)
 
 
 @pytest.fixture

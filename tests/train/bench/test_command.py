@@ -30,10 +30,10 @@ def test_rows_are_trained_once_and_reported(bench: Bench, capsys: pytest.Capture
     assert list(report["rows"]) == ["quadcopter_mixed"]
     assert list(report["not_run"]) == ["press_halls"]
     assert (bench.out / "quality.svg").is_file()
-    found = Measured.model_validate_json((bench.out / "runs" / "quadcopter_mixed.in_place.0.json").read_bytes())
+    found = Measured.model_validate_json((bench.out / "runs" / "quadcopter_mixed.robust.0.json").read_bytes())
     assert [clip.fault for clip in found.clips] == ["none"] * 2 + [""] * 2
     assert found.n_clips == 8
-    assert "epoch 1 of 1" in (bench.out / "runs" / "quadcopter_mixed.in_place.0.log").read_text()
+    assert "epoch 1 of 1" in (bench.out / "runs" / "quadcopter_mixed.robust.0.log").read_text()
     assert sorted(path.name for path in bench.out.iterdir()) == ["quality.json", "quality.svg", "runs", "weights"]
 
     assert run_bench(ROWS, 1, bench) == 0
@@ -50,13 +50,13 @@ def test_kept_weights_are_calibrated_again_without_training(bench: Bench, capsys
         return capsys.readouterr().out.splitlines()[0]
 
     folder = write_dataset(bench.recordings / "quadcopter_mixed", machine_type="quadcopter", n_train=8, n_normal=2, n_anomaly=2)
-    path = bench.out / "runs" / "quadcopter_mixed.in_place.0.json"
+    path = bench.out / "runs" / "quadcopter_mixed.robust.0.json"
     assert "trained in" in run(bench)
     first = Measured.model_validate_json(path.read_bytes())
     path.unlink()
     assert "kept weights, calibrated in" in run(bench)
     again = Measured.model_validate_json(path.read_bytes())
-    assert (again.clips, again.threshold) == (first.clips, first.threshold)
+    assert (again.clips, again.thresholds) == (first.clips, first.thresholds)
     assert "kept weights" in run(replace(bench, config=bench.config.model_copy(update={"score": "D_near"})))
     assert Measured.model_validate_json(path.read_bytes()).score == "D_near"
     assert "trained in" in run(replace(bench, config=bench.config.model_copy(update={"match_weight": 0.2})))
@@ -73,7 +73,7 @@ def test_the_number_of_jobs_changes_no_result(bench: Bench, capsys: pytest.Captu
     """Two trainings side by side give the scores of two in turn, to the last bit."""
     write_dataset(bench.recordings / "quadcopter_mixed", machine_type="quadcopter", n_train=8, n_normal=2, n_anomaly=2)
     assert run_bench(["quadcopter_mixed"], 2, bench) == 0
-    paths = [bench.out / "runs" / f"quadcopter_mixed.in_place.{seed}.json" for seed in range(2)]
+    paths = [bench.out / "runs" / f"quadcopter_mixed.robust.{seed}.json" for seed in range(2)]
     before = [Measured.model_validate_json(path.read_bytes()) for path in paths]
     for path in [*paths, *(bench.out / "weights").iterdir()]:
         path.unlink()

@@ -16,7 +16,16 @@ def make_unit(
         ScoredClip(fault=fault, recording=f"r{place // 2}", scores={name: values[place] for name, values in scores.items()})
         for place, fault in enumerate(faults)
     ]
-    return Measured(key="k", unit="u", seed=seed, fit_s=60, n_clips=8, score=score, threshold=threshold, clips=clips)
+    return Measured(
+        key="k",
+        unit="u",
+        seed=seed,
+        fit_s=60,
+        n_clips=8,
+        score=score,
+        thresholds={"recorded": threshold, "any": threshold + 2},
+        clips=clips,
+    )
 
 
 FAULTS = ["", "", "", "", "hot", "hot", "cold", "cold"]
@@ -45,6 +54,13 @@ def test_further_normal_clips_are_counted_over_the_threshold() -> None:
     """A clip at the threshold is not over it."""
     found = find_figures([UNIT.model_copy(update={"further": [1.0, 2.5, 2.6, 9.0]})])
     assert (found.n_further, found.n_further_over) == (4, 2)
+
+
+def test_clips_count_over_the_threshold_of_the_place_of_the_row() -> None:
+    """The threshold for any place is higher; where a training has none, the other one holds."""
+    assert find_figures([UNIT], place="any").over == (0, 0.5)
+    recorded = UNIT.model_copy(update={"thresholds": {"recorded": 2.5}})
+    assert find_figures([recorded], place="any").over == find_figures([UNIT]).over == (0.5, 0.75)
 
 
 def test_a_fusion_that_decides_is_no_further_column() -> None:
@@ -79,7 +95,7 @@ def test_data_sets_are_standardised_by_their_normal_clips() -> None:
     assert pooled.label_free.auc == pytest.approx(alone.label_free.auc)
     assert pooled.over == alone.over
     assert (pooled.fit_s, pooled.n_clips) == (120, 16)
-    for values in pool([UNIT, moved], ()).scores.values():
+    for values in pool([UNIT, moved], (), "any").scores.values():
         normal = values[[not clip.fault for clip in UNIT.clips] * 2]
         assert normal.mean() == pytest.approx(0, abs=1e-12)
         assert normal.std() == pytest.approx(1) or not normal.any()
@@ -119,7 +135,7 @@ def test_the_interval_is_one_over_recordings() -> None:
 def make_figures(seed: int, auc: float, pauc: float, best: float) -> SeedFigures:
     """A row with these figures."""
     figure, oracle = Figure("D_near", auc, pauc), Figure("C_a", best, best)
-    return SeedFigures(seed, figure, (auc, auc), {"hot": auc}, (0, 1), oracle, oracle, {}, 1, 8, {"hot": 1}, 0, 0)
+    return SeedFigures(seed, figure, (auc, auc), {"hot": auc}, "recorded", (0, 1), oracle, oracle, {}, 1, 8, {"hot": 1}, 0, 0)
 
 
 def test_the_summary_has_mean_worst_and_spread() -> None:

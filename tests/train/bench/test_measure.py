@@ -14,7 +14,7 @@ from aegan_train.bench.units import Bench, Unit
 
 def test_a_result_with_another_key_or_with_damage_is_none(tmp_path: Path) -> None:
     """It is made again."""
-    found = Measured(key="a", unit="pump", seed=0, fit_s=1, n_clips=8, score="D_near", threshold=1.5, clips=[])
+    found = Measured(key="a", unit="pump", seed=0, fit_s=1, n_clips=8, score="D_near", thresholds={"any": 1.5}, clips=[])
     path = tmp_path / "pump.0.json"
     assert read_measured(path, "a") is None
     path.write_text(found.model_dump_json())

@@ -18,7 +18,9 @@ def make_figures(seed: int, auc: float, **fusions: float) -> SeedFigures:
     """A row with one fault whose label-free choice has this AUC."""
     label_free, baseline, oracle = Figure("D_near", auc, 0.6), Figure("C_mel_near", 0.7, 0.6), Figure("G_x_2_max", 0.95, 0.9)
     others = {name: Figure(name, value, value) for name, value in fusions.items()}
-    return SeedFigures(seed, label_free, (0.7, 0.9), {"hot": auc}, (0.0, 0.5), baseline, oracle, others, 130, 72, {"hot": 0.5}, 2000, seed)
+    return SeedFigures(
+        seed, label_free, (0.7, 0.9), {"hot": auc}, "any", (0.0, 0.5), baseline, oracle, others, 130, 72, {"hot": 0.5}, 2000, seed
+    )
 
 
 ROWS_FOUND = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aegan_monitor.detection.scores import SPACE_SCORES
-from aegan_train.calibration.cross_fit import N_FOLDS, cross_fit, scale_joint
+from aegan_train.calibration.cross_fit import N_FOLDS, align, cross_fit, scale_joint
 from aegan_train.calibration.statistics import ClipStatistics
 from fakes import make_bands
 
@@ -64,6 +64,16 @@ def test_the_terms_are_medians_and_spreads_of_logarithms() -> None:
     assert (found["C_flux"].centre, found["C_flux"].scale) == pytest.approx((4, 1.4826 * 1.75))
     assert (found["D_near"].centre, found["D_near"].scale) == pytest.approx((5.5, 1.4826 * 1.75))
     assert scale_joint(["D_near"], held_out, crossed)["D_near"].centre == pytest.approx(4)
+
+
+def test_cross_fitted_scores_of_the_network_are_moved_to_the_held_out_ones() -> None:
+    """They stay as far apart; a score without a network is not moved."""
+    crossed = exponentials(C_flux=[1.0, 3.0], D_near=[1.0, 3.0])
+    held_out = exponentials(C_flux=[5.0, 5.5], D_near=[5.0, 5.5])
+    aligned = align(crossed, held_out)
+    assert [math.log(clip["D_near"]) for clip in aligned] == pytest.approx([4.25, 6.25])  # around the held-out 5.25
+    assert [clip["C_flux"] for clip in aligned] == [clip["C_flux"] for clip in crossed]
+    assert align([], held_out) == []
 
 
 def test_the_correlations_are_those_of_the_logarithms_and_smaller() -> None:

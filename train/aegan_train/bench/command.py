@@ -14,7 +14,7 @@ from aegan_train.bench.measure import Measured, find_path, read_measured
 from aegan_train.bench.plot import PICTURE, write_picture
 from aegan_train.bench.processes import Task, measure_all
 from aegan_train.bench.report import REPORT, describe_rows, write_report
-from aegan_train.bench.rows import RECORDED, ROWS
+from aegan_train.bench.rows import PLACES, RECORDED, ROWS
 from aegan_train.bench.units import Bench, find_lacking, find_units
 from aegan_train.run_folder import lock_run
 
@@ -102,7 +102,9 @@ def find_rows(names: Iterable[str], n_seeds: int, bench: Bench, outcome: Outcome
             if not all(task in outcome.found for task in tasks):
                 continue
             try:
-                figures = find_figures([outcome.found[task] for task in tasks], RECORDED[name].faults if name in RECORDED else ())
+                figures = find_figures(
+                    [outcome.found[task] for task in tasks], RECORDED[name].faults if name in RECORDED else (), PLACES[name]
+                )
             except AeganError as error:
                 outcome.not_run[f"{name}, seed {seed}"], outcome.code = str(error), EXIT_FAILED
             else:

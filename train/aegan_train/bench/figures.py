@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from aegan_monitor.detection.policy import choose_place
+from aegan_monitor.detection.record import Place
 from aegan_monitor.errors import DataError
 from aegan_monitor.types import DoubleArray
 from aegan_train.bench.measure import Measured
@@ -38,7 +40,8 @@ class SeedFigures:
         label_free: Of the score that decides.
         interval: 95 % interval of its AUC over recordings.
         by_fault: Its AUC with the clips of one fault alone.
-        over: Shares of normal and of faulty clips over the threshold of an alarm.
+        place: Of the monitor that the row stands for.
+        over: Shares of normal and of faulty clips over the threshold of an alarm in that place.
         baseline, oracle: Of the best baseline and of the best score, both by the labels.
         fusions: Of other joined scores, by name.
         fit_s, n_clips: Duration of the training and number of its clips, of all data sets of the row.
@@ -50,6 +53,7 @@ class SeedFigures:
     label_free: Figure
     interval: tuple[float, float]
     by_fault: dict[str, float]
+    place: Place
     over: tuple[float, float]
     baseline: Figure
     oracle: Figure
@@ -82,7 +86,7 @@ class Pooled:
         return np.array([float(bool(fault)) for fault in self.faults])
 
 
-def pool(units: Sequence[Measured], wanted: Sequence[str]) -> Pooled:
+def pool(units: Sequence[Measured], wanted: Sequence[str], place: Place) -> Pooled:
     """Join the normal clips and those with one of the faults `wanted` (all when empty)."""
     faults: list[str] = []
     recordings: list[str] = []
@@ -93,7 +97,8 @@ def pool(units: Sequence[Measured], wanted: Sequence[str]) -> Pooled:
         normal = np.array([not clip.fault for clip in clips])
         faults += [clip.fault for clip in clips]
         recordings += [clip.recording for clip in clips]
-        over += [clip.scores[unit.score] > unit.threshold for clip in clips]
+        threshold = unit.thresholds[choose_place(unit.thresholds, place)]
+        over += [clip.scores[unit.score] > threshold for clip in clips]
         for name in ("", *clips[0].scores):
             values = np.array([clip.scores[name or unit.score] for clip in clips])
             parts.setdefault(name, []).append((values - values[normal].mean()) / (values[normal].std() or 1.0))
@@ -101,13 +106,13 @@ def pool(units: Sequence[Measured], wanted: Sequence[str]) -> Pooled:
     return Pooled(faults, recordings, scores.pop(""), np.array(over, dtype=float), scores)
 
 
-def find_figures(units: Sequence[Measured], wanted: Sequence[str] = ()) -> SeedFigures:
+def find_figures(units: Sequence[Measured], wanted: Sequence[str] = (), place: Place = "recorded") -> SeedFigures:
     """The figures of a row from the trainings of its data sets with one seed.
 
     Raises:
         DataError: There are no normal or no faulty test clips.
     """
-    pooled = pool(units, wanted)
+    pooled = pool(units, wanted, place)
     labels = pooled.is_faulty
     if labels.min() == labels.max():
         kind, named = ("normal", "") if labels.all() else ("faulty", f" ({', '.join(wanted)})" if wanted else "")
@@ -131,10 +136,11 @@ def find_figures(units: Sequence[Measured], wanted: Sequence[str] = ()) -> SeedF
             for fault, faulty in of_fault.items()
             for kept in [faulty | (labels == 0)]
         },
+        place=place,
         over=(float(pooled.over[labels == 0].mean()), float(pooled.over[labels == 1].mean())),
         over_by_fault={fault: float(pooled.over[faulty].mean()) for fault, faulty in of_fault.items()},
         n_further=sum(len(unit.further) for unit in units),
-        n_further_over=sum(score > unit.threshold for unit in units for score in unit.further),
+        n_further_over=sum(score > unit.thresholds[choose_place(unit.thresholds, place)] for unit in units for score in unit.further),
         baseline=best(BASELINE),
         oracle=best(),
         fusions={name: each for name, each in figures.items() if name.startswith(FUSION) and name not in deciding},

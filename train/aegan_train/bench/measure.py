@@ -13,6 +13,7 @@ from aegan_monitor.detection.bundle import REFERENCE
 from aegan_monitor.detection.fusion import fuse, needed_graphs
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.record import Place
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import SCORE_IDS
 from aegan_monitor.errors import DataError
@@ -44,7 +45,8 @@ class Measured(BaseModel, frozen=True):
         key: Digest of all that it depends on.
         fit_s: Duration of the training, reading and calibration included; the part of kept weights is that of their own training.
         n_clips: Normal clips that were trained or calibrated on.
-        score, threshold: The score that decides without labels, and the threshold of an alarm.
+        score: The score that decides without labels.
+        thresholds: Its thresholds of an alarm, by the place of a monitor.
         further: That score of further normal clips.
     """
 
@@ -54,7 +56,7 @@ class Measured(BaseModel, frozen=True):
     fit_s: float
     n_clips: int
     score: str
-    threshold: float
+    thresholds: dict[Place, float]
     clips: list[ScoredClip]
     further: list[float] = []
 
@@ -95,7 +97,7 @@ def measure(unit: Unit, seed: int, bench: Bench, scratch: Path) -> tuple[Measure
             further = score_further(run, unit, bench)
         fields = load_fields(run)
         n_clips = fields.provenance.n_training_clips + fields.provenance.n_held_out_clips
-        threshold = make_threshold(fields, fields.score).on
+        thresholds = {place: make_threshold(fields, fields.score, place=place).on for place in fields.calibration}
     fit_s = took_s + (train.train_s if train.was_kept else 0)
     found = Measured(
         key=key,
@@ -104,7 +106,7 @@ def measure(unit: Unit, seed: int, bench: Bench, scratch: Path) -> tuple[Measure
         fit_s=round(fit_s, 1),
         n_clips=n_clips,
         score=fields.score,
-        threshold=threshold,
+        thresholds=thresholds,
         clips=clips,
         further=further,
     )

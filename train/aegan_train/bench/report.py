@@ -86,7 +86,7 @@ def describe_further(row: Sequence[SeedFigures]) -> str:
 def head(fusions: Sequence[str]) -> list[str]:
     """The titles of the columns."""
     figures = ["label-free", "95 % interval", *fusions, "best baseline", "oracle"]
-    return ["row", "seed", *figures, "regret", "over, normal", "faulty", "training", "clips"]
+    return ["row", "seed", *figures, "regret", "place", "over, normal", "faulty", "training", "clips"]
 
 
 def cells(name: str, found: SeedFigures, fusions: Sequence[str]) -> list[str]:
@@ -100,6 +100,7 @@ def cells(name: str, found: SeedFigures, fusions: Sequence[str]) -> list[str]:
         f"{found.baseline} {found.baseline.score}",
         f"{found.oracle} {found.oracle.score}",
         f"{found.regret:.3f}",
+        found.place,
         *(f"{share:.0%}" for share in found.over),
         format_duration(found.fit_s),
         str(found.n_clips),

@@ -5,6 +5,7 @@ The parameters of the synthesised rows were committed before the first detector 
 
 from dataclasses import dataclass
 
+from aegan_monitor.detection.record import Place
 from aegan_train.bench.backgrounds import Layer
 from aegan_train.bench.synthesis import Synthesised
 
@@ -37,21 +38,24 @@ class Recorded:
         machine: The machine type.
         faults: Conditions in the manifest that count as fault; empty takes all.
         counts: The row enters mean and worst.
+        in_place: Training and test have the same backgrounds.
     """
 
     folders: tuple[str, ...]
     machine: str
     faults: tuple[str, ...] = ()
     counts: bool = True
+    in_place: bool = True
 
 
 RECORDED: dict[str, Recorded] = {
-    "quadcopter_mixed": Recorded(("quadcopter_mixed",), "quadcopter"),
+    "quadcopter_mixed": Recorded(("quadcopter_mixed",), "quadcopter", in_place=False),
     "fan_blade": Recorded(("fan_mixed/fold0", "fan_mixed/fold1"), "fan", ("blade_fault",)),
     "fan_tapping": Recorded(("fan_mixed/fold0", "fan_mixed/fold1"), "fan", ("tapping",), counts=False),
 }
 
 ROWS: dict[str, Recorded | Synthesised] = {**RECORDED, **SYNTHESISED}
+PLACES: dict[str, Place] = {name: "recorded" if row.in_place else "any" for name, row in ROWS.items()}  # of the monitor
 GROUPS: dict[str, list[str]] = {  # rows with a mean of their own
     "recorded": [name for name, row in RECORDED.items() if row.counts],
     "synthesised": list(SYNTHESISED),

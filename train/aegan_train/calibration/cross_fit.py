@@ -1,5 +1,6 @@
 """Cross-fitting over recordings: scores of normal clips by reference sets that do not hold their recording."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -50,6 +51,20 @@ def cross_fit(
             outputs = SegmentOutputs(**{**empty_outputs(1), "embedding": clips.embeddings[place : place + 1].astype(np.float32)})
             found.append(evaluate_scores(ClipEvidence(outputs, clips.bands[place]), reference, 1, score_ids))
     return found
+
+
+def align(crossed: Sequence[Mapping[str, float]], held_out: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """The cross-fitted scores; each that uses the network is moved by a factor, so that its mean logarithm is that of held-out clips.
+
+    The network has been trained on the cross-fitted clips, and so lies nearer to them.
+    """
+
+    def centre(clips: Sequence[Mapping[str, float]], name: str) -> float:
+        return float(np.mean([log_score(clip[name]) for clip in clips]))
+
+    moved = [name for name in (crossed[0] if crossed else ()) if SCORE_IDS[name].graph]
+    factors = {name: math.exp(centre(held_out, name) - centre(crossed, name)) for name in moved}
+    return [{name: value * factors.get(name, 1.0) for name, value in clip.items()} for clip in crossed]
 
 
 def scale_joint(

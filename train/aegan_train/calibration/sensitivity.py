@@ -11,8 +11,7 @@ from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.policy import make_threshold
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
-from aegan_monitor.types import FloatArray
-from aegan_train.calibration.background_augmentation import TRIED, change_background
+from aegan_train.calibration.background_augmentation import TRIED
 from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS, add_pseudo_fault
 from aegan_train.progress import follow
 from aegan_train.recordings.folder import Clip
@@ -28,7 +27,7 @@ class Noticed:
 
     Attributes:
         auc: AUC between held-out windows with and without the pseudo-fault; 0.5 means that it is not noticed.
-        n_exceeded: Windows with the pseudo-fault and the original background whose score exceeds the alarm's threshold.
+        n_exceeded: Windows with the pseudo-fault whose score exceeds the alarm's threshold for the recorded place.
         n_windows: Windows that were tried.
     """
 
@@ -40,31 +39,21 @@ class Noticed:
 def try_pseudo_faults(
     fields: BundleFields, reference: ReferenceSet, session: TorchSession, held_out: Sequence[Clip], n_windows: int, seed: int
 ) -> dict[str, Noticed]:
-    """The sensitivity to each pseudo-fault, on at most N_TRIED of the `n_windows` windows of held-out recordings.
-
-    For a score that is calibrated with other backgrounds, each window for the AUC gets another random background, so that the AUC
-    measures the pseudo-fault and not the difference between recordings.
-    """
-    features, has_backgrounds = fields.features, bool(fields.calibration.n_copies)
+    """The sensitivity to each pseudo-fault, on at most N_TRIED of the `n_windows` windows of held-out recordings."""
+    features = fields.features
     rng = np.random.default_rng([seed, TRIED])
     pipeline = Pipeline(fields, reference, session, [fields.score])
     threshold = make_threshold(fields, fields.score).on
     step = max(1, -(-n_windows // N_TRIED))
     all_windows = (each for clip in held_out for each in read_windows(clip.path, features, fields.clip.clip_frames))
     windows = [each.copy() for each in islice(all_windows, 0, None, step)]  # a view would keep its whole recording in memory
-    n_scored = len(windows) * (1 + (1 + has_backgrounds) * len(PSEUDO_FAULTS))
+    n_scored = len(windows) * (1 + len(PSEUDO_FAULTS))
     what = f"scoring {len(windows)} held-out clips without and with each of {len(PSEUDO_FAULTS)} pseudo-faults"
     score = follow(lambda samples: pipeline.score_clip(samples)[fields.score], n_scored, what)
-
-    def move(samples: FloatArray) -> FloatArray:
-        return change_background(samples, rng) if has_backgrounds else samples
-
-    plain = [score(move(samples)) for samples in windows]
+    plain = [score(samples) for samples in windows]
     found = {}
     for name in PSEUDO_FAULTS:
-        faulty = [add_pseudo_fault(samples, name, features.sample_rate_hz, rng) for samples in windows]
-        moved = [score(move(samples)) for samples in faulty]
-        in_place = [score(samples) for samples in faulty] if has_backgrounds else moved
-        auc = float(roc_auc_score([0] * len(plain) + [1] * len(moved), plain + moved))
-        found[name] = Noticed(auc, sum(value > threshold for value in in_place), len(in_place))
+        faulty = [score(add_pseudo_fault(samples, name, features.sample_rate_hz, rng)) for samples in windows]
+        auc = float(roc_auc_score([0] * len(plain) + [1] * len(faulty), plain + faulty))
+        found[name] = Noticed(auc, sum(value > threshold for value in faulty), len(faulty))
     return found

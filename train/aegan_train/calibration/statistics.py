@@ -9,7 +9,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.neighbors import LocalOutlierFactor
 
 from aegan_monitor.detection.fusion import log_score
-from aegan_monitor.detection.record import Calibration, FusionTerm, Normalisation
+from aegan_monitor.detection.record import Calibration, FusionTerm, Normalisation, Place
 from aegan_monitor.detection.reference import N_LOF_NEIGHBOURS, ReferenceSet
 from aegan_monitor.detection.views import BandSummary
 from aegan_monitor.types import DoubleArray, FloatArray
@@ -18,6 +18,10 @@ from aegan_train.calibration.spaces import fit_embedding_spaces, fit_spaces
 
 COVARIANCE = "ledoit-wolf"
 PROBABILITIES = [*(round(i / 100, 2) for i in range(100)), 0.995, 0.999, 1.0]
+# Quantile and margin of the alarm (`aegan_monitor.detection.policy.make_threshold`), docs/quality.md has the measurements.
+CROSSED = 0.95, 1.25  # clips of all recordings: one in 500 further normal clips may be over it
+FEW = 0.99, 2.0  # held-out clips alone: a few dozen do not cover the range of normal sound
+COPIES = 0.95, 0.1  # with copies: they include the effect of other places
 LEAST_STD = 1e-12
 BACKGROUND_WEIGHT = 1.0  # variance of a changed background, over all dimensions, relative to that of normal clips
 LEAST_BASELINE_STD_DB = 0.01  # floor for a band that is nearly constant, such as digital silence above a low-pass filter
@@ -122,24 +126,31 @@ def normalise(scores: Sequence[Mapping[str, float]]) -> dict[str, Normalisation]
 
 
 def calibrate(
-    normal: Sequence[Mapping[str, float]], varied: Sequence[Mapping[str, float]] = (), crossed: Sequence[float] = ()
-) -> Calibration:
-    """Quantiles of every score over held-out normal clips and their copies with other backgrounds, and the defaults of the alarm.
+    normal: Sequence[Mapping[str, float]], varied: Sequence[Mapping[str, float]] = (), crossed: Sequence[Mapping[str, float]] = ()
+) -> dict[Place, Calibration]:
+    """Quantiles of every score over normal clips, and the defaults of the alarm, by place.
 
-    With copies the calibration includes the effect of other places, and the threshold lies at the upper end of these scores. Without
-    copies a few dozen clips do not cover the range of normal sound, so the threshold lies well above their scores.
-
-    `F_joint` is for the place of the recordings. It is calibrated on held-out clips and on its values `crossed` of cross-fitted clips,
-    without copies; its threshold lies as far over the upper end of these scores as that lies over their median.
+    The recorded place has held-out clips and the cross-fitted ones (`crossed`, without scores of the generator). Any place has held-out
+    clips and their copies with other backgrounds (`varied`); without copies it has no calibration.
     """
-    scores = [*normal, *varied]
-    quantiles = {name: [float(q) for q in np.quantile([clip[name] for clip in scores], PROBABILITIES)] for name in scores[0]}
-    advice = {"quantile": 0.95, "margin": 0.1} if varied else {}
-    if crossed:
-        in_place = [*crossed, *(clip["F_joint"] for clip in normal)]
-        quantiles["F_joint"] = [float(q) for q in np.quantile(in_place, PROBABILITIES)]
-        return Calibration(n_clips=len(in_place), probabilities=PROBABILITIES, quantiles=quantiles, quantile=0.95, margin=1.0)
-    return Calibration(n_clips=len(normal), n_copies=len(varied), probabilities=PROBABILITIES, quantiles=quantiles, **advice)
+    places: dict[Place, tuple[list[Mapping[str, float]], int, int, tuple[float, float]]] = {
+        "recorded": ([*normal, *crossed], len(normal) + len(crossed), 0, CROSSED if crossed else FEW)
+    }
+    if varied:
+        places["any"] = ([*normal, *varied], len(normal), len(varied), COPIES)
+    return {
+        place: Calibration(
+            n_clips=n_clips,
+            n_copies=n_copies,
+            quantile=quantile,
+            margin=margin,
+            probabilities=PROBABILITIES,
+            quantiles={
+                name: [float(q) for q in np.quantile([clip[name] for clip in scores if name in clip], PROBABILITIES)] for name in normal[0]
+            },
+        )
+        for place, (scores, n_clips, n_copies, (quantile, margin)) in places.items()
+    }
 
 
 def mean_of_clips(db: Sequence[FloatArray], n_frames: int) -> FloatArray:
