@@ -186,8 +186,8 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
     for one, other in zip(evaluated, replayed, strict=True):
         assert len(one) == 38
         assert other == pytest.approx(one, rel=1e-4, abs=1e-4)
-        over = np.array([max(0, (np.log(one[name]) - term.centre) / term.scale) for name, term in record.fusion.items()])
-        assert one["F_joint"] == pytest.approx(np.sqrt(over @ np.linalg.inv(matrix) @ over / len(over)))
+        exceeding = np.array([max(0, (np.log(one[name]) - term.centre) / term.scale) for name, term in record.fusion.items()])
+        assert one["F_joint"] == pytest.approx(np.sqrt(exceeding @ np.linalg.inv(matrix) @ exceeding / len(exceeding)))
 
 
 def test_a_stuck_generator_is_drawn_anew_and_then_reported(tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
