@@ -128,6 +128,7 @@ def test_what_gives_no_clip_is_listed_with_the_reason(tmp_path: Path) -> None:
     n_clips = sum(len(cutter.cut_recording(make_files(path))) for path in reasons)
     skipped = dict(cutter.skipped)
     assert n_clips == 2  # of the good and of the damaged one
+    assert cutter.n_left_out == 10 * RATE_HZ  # the short and the silent one
     assert skipped.keys() == {path for path, reason in reasons.items() if reason}
     for path, reason in skipped.items():
         assert reason.startswith(reasons[path]), path

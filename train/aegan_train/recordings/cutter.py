@@ -19,6 +19,7 @@ from aegan_train.run_folder import WriteError, find_remedy
 
 BLOCK_S = 1
 LEAST_CONSTANT_S = 0.1  # a shorter block, at the end of a file, may be constant by chance
+JOIN = "record longer clips, or join those of one recording by manifest.csv, column flight"
 LONGEST_NAME = 40  # characters of a file's name that its clips keep: a name has 255 bytes at most
 
 
@@ -53,6 +54,7 @@ class Cutter:
         channel: Channel to take, from 0; None expects files of one channel.
         any_rate: Whether files of another rate are resampled; else they are skipped.
         skipped: Files that could not be read to their end, or gave no clip, with the reason.
+        n_left_out: Samples that are in no clip: digital silence, and what is too short beside it.
     """
 
     folder: Path
@@ -62,6 +64,7 @@ class Cutter:
     channel: int | None
     any_rate: bool
     skipped: list[Skipped] = field(default_factory=list)
+    n_left_out: int = 0
     _names: dict[str, str] = field(default_factory=dict)  # name of each file, by the digest of its bytes
     _parents: list[Path] = field(default_factory=list)  # folders of the files; the clips of each have a folder of their own
     _n_clips: int = 0
@@ -74,16 +77,16 @@ class Cutter:
         """
         starts: list[tuple[int, Clip]] = []
         clips: list[Clip] = []
-        n_skipped, n_kept = len(self.skipped), 0
+        n_skipped = len(self.skipped)
         blocks = self._read(files, starts)
         for first, samples in cut(blocks, self.clip_samples, round(LEAST_CONSTANT_S * self.sample_rate_hz)):
             if len(samples) >= self.least_samples:
                 start, file = next(each for each in reversed(starts) if each[0] <= first)
                 clips.append(self._write(samples, file, (first - start) / self.sample_rate_hz))
-                n_kept += len(samples)
+                self.n_left_out -= len(samples)
         if not clips and starts and len(self.skipped) == n_skipped:
             least_s = self.least_samples / self.sample_rate_hz
-            self.skipped.append((files[0].path, f"expected at least {least_s:.2f} s of sound, found less; record longer, or remove it"))
+            self.skipped.append((files[0].path, f"expected at least {least_s:.2f} s of sound, found less; {JOIN}"))
         name = files[0].recording or (str(files[0].path) if len(clips) > 1 else "")
         return [replace(clip, recording=name) for clip in clips]
 
@@ -100,6 +103,7 @@ class Cutter:
                     for block in read_at_rate(recording, self.sample_rate_hz, BLOCK_S):
                         if len(block):
                             n_read += len(block)
+                            self.n_left_out += len(block)
                             yield block
             except CaptureError as error:
                 reason = str(error).removeprefix(f"{show_path(file.path)}: ")

@@ -9,7 +9,7 @@ from pathlib import Path
 from aegan_monitor.audio.recording import Recording
 from aegan_monitor.errors import CaptureError
 from aegan_train.config import TrainConfig
-from aegan_train.progress import follow
+from aegan_train.progress import follow, format_duration
 from aegan_train.recordings.cutter import Cutter
 from aegan_train.recordings.folder import Clip, Skipped
 from aegan_train.recordings.sources import find_sources, natural_order
@@ -65,6 +65,8 @@ def prepare(data: Sequence[Path], machine_type: str, config: TrainConfig, run: P
         what = f"cutting {sum(is_cut)} {'recording' if sum(is_cut) == 1 else 'recordings'} into clips of {describe_clip(config)}"
         cut_recording = follow(cutter.cut_recording, sum(is_cut), what)
         clips = [clip for files, cuts in zip(recordings, is_cut, strict=True) for clip in (cut_recording(files) if cuts else files)]
+        if left_out_s := round(cutter.n_left_out / rate_hz):
+            print(f"{format_duration(left_out_s)} left out: digital silence, and what is too short for a clip beside it", flush=True)
         yield Prepared(clips, [*found.skipped, *cutter.skipped], config)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
