@@ -23,4 +23,4 @@ def measure_plainly(normal: list[np.ndarray], clip: np.ndarray) -> np.ndarray:
 def share_plainly(normal: list[np.ndarray], unit: float, clip: np.ndarray) -> float:
     """Share of the pieces of `clip` that exceed a fifth of the largest excess over 1; `unit` is the median distance of normal pieces."""
     excess = [max(0.0, distance / unit - 1) for distance in measure_plainly(normal, clip)]
-    return sum(each > 0.2 * max(excess) for each in excess) / len(excess)
+    return float(np.mean([each > 0.2 * max(excess) for each in excess]))

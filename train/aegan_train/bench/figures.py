@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from aegan_monitor.errors import DataError
 from aegan_monitor.types import DoubleArray
+from aegan_train.bench.disturbances import compare
 from aegan_train.bench.measure import Measured
 from aegan_train.dcase.protocols import MAX_FALSE_POSITIVE_RATE
 
@@ -41,6 +42,7 @@ class SeedFigures:
         over: Shares of normal and of faulty clips over the threshold of an alarm.
         baseline, oracle: Of the best baseline and of the best score, both by the labels.
         fusions: Of other joined scores, by name.
+        by_disturbance: AUC of the lasting share between faults and each short sound, and between faults and all of them (`all`).
         fit_s, n_clips: Duration of the training and number of its clips, of all data sets of the row.
     """
 
@@ -52,6 +54,7 @@ class SeedFigures:
     baseline: Figure
     oracle: Figure
     fusions: dict[str, Figure]
+    by_disturbance: dict[str, float]
     fit_s: float
     n_clips: int
 
@@ -129,6 +132,7 @@ def find_figures(units: Sequence[Measured], wanted: Sequence[str] = ()) -> SeedF
         baseline=best(BASELINE),
         oracle=best(),
         fusions={name: each for name, each in figures.items() if name.startswith(FUSION) and name not in deciding},
+        by_disturbance=compare([unit.lasting for unit in units], wanted),
         fit_s=sum(unit.fit_s for unit in units),
         n_clips=sum(unit.n_clips for unit in units),
     )

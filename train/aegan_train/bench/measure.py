@@ -13,6 +13,7 @@ from aegan_monitor.detection.fusion import fuse
 from aegan_monitor.detection.policy import make_threshold
 from aegan_monitor.detection.scores import SCORE_IDS
 from aegan_monitor.errors import DataError
+from aegan_train.bench.disturbances import Lasting, measure_lasting
 from aegan_train.bench.keys import make_key
 from aegan_train.bench.synthesis import Synthesised, write_row
 from aegan_train.bench.units import Bench, Unit
@@ -39,6 +40,7 @@ class Measured(BaseModel, frozen=True):
         fit_s: Duration of the training, calibration included.
         n_clips: Normal clips that were trained or calibrated on.
         score, threshold: The score that decides without labels, and the threshold of an alarm.
+        lasting: Lasting shares of faults and of disturbances.
     """
 
     key: str
@@ -49,6 +51,7 @@ class Measured(BaseModel, frozen=True):
     score: str
     threshold: float
     clips: list[ScoredClip]
+    lasting: Lasting
 
 
 def measure(unit: Unit, seed: int, bench: Bench) -> tuple[Measured, bool]:
@@ -80,11 +83,20 @@ def measure(unit: Unit, seed: int, bench: Bench) -> tuple[Measured, bool]:
                 raise KeyboardInterrupt
             fit_s = time.monotonic() - began_s
             clips = score(run, data, bench.device)
+            lasting = measure_lasting(run, data, read_conditions(data), bench.esc10)
         fields = load_fields(run)
         n_clips = fields.provenance.n_training_clips + fields.provenance.n_held_out_clips
         threshold = make_threshold(fields, fields.score).on
     found = Measured(
-        key=key, unit=unit.name, seed=seed, fit_s=round(fit_s, 1), n_clips=n_clips, score=fields.score, threshold=threshold, clips=clips
+        key=key,
+        unit=unit.name,
+        seed=seed,
+        fit_s=round(fit_s, 1),
+        n_clips=n_clips,
+        score=fields.score,
+        threshold=threshold,
+        clips=clips,
+        lasting=lasting,
     )
     write_atomically(path, lambda place: place.write_text(found.model_dump_json() + "\n", encoding="utf-8"))
     return found, False
