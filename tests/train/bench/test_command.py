@@ -33,6 +33,9 @@ def test_rows_are_trained_once_and_reported(bench: Bench, capsys: pytest.Capture
     found = Measured.model_validate_json((bench.out / "runs" / "quadcopter_mixed.robust.0.json").read_bytes())
     assert [clip.fault for clip in found.clips] == ["none"] * 2 + [""] * 2
     assert found.n_clips == 8
+    assert {kind: len(shares) for kind, shares in found.lasting.disturbances.items()} == {"bangs": 2, "taps": 2, "claps": 2}
+    assert len(found.lasting.faults["none"]) == 2
+    assert "lasting share: AUC" in first.out
     assert "epoch 1 of 1" in (bench.out / "runs" / "quadcopter_mixed.robust.0.log").read_text()
     assert sorted(path.name for path in bench.out.iterdir()) == ["quality.json", "quality.svg", "runs", "weights"]
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from aegan_monitor.errors import DataError
+from aegan_train.bench.disturbances import Lasting
 from aegan_train.bench.figures import Figure, Pooled, SeedFigures, bootstrap, find_figures, pool, summarise
 from aegan_train.bench.measure import Measured, ScoredClip
 
@@ -16,6 +17,9 @@ def make_unit(
         ScoredClip(fault=fault, recording=f"r{place // 2}", scores={name: values[place] for name, values in scores.items()})
         for place, fault in enumerate(faults)
     ]
+    lasting = Lasting(
+        faults={fault: [0.9, 0.2] for fault in dict.fromkeys(filter(None, faults))}, disturbances={"taps": [0.1], "dog": [0.5]}
+    )
     return Measured(
         key="k",
         unit="u",
@@ -25,6 +29,7 @@ def make_unit(
         score=score,
         thresholds={"recorded": threshold, "any": threshold + 2},
         clips=clips,
+        lasting=lasting,
     )
 
 
@@ -43,6 +48,7 @@ def test_a_row_has_its_choice_the_best_baseline_and_the_oracle() -> None:
     assert found.regret == 5 / 16
     assert {name: each.auc for name, each in found.fusions.items()} == {"F_mean": 15 / 16}
     assert found.by_fault == {"hot": 1.0, "cold": 3 / 8}
+    assert found.by_disturbance == {"all": 0.75, "taps": 1.0, "dog": 0.5}
     assert found.over == (0.5, 0.75)
     assert found.over_by_fault == {"hot": 1.0, "cold": 0.5}
     assert (found.n_further, found.n_further_over) == (0, 0)
@@ -135,7 +141,9 @@ def test_the_interval_is_one_over_recordings() -> None:
 def make_figures(seed: int, auc: float, pauc: float, best: float) -> SeedFigures:
     """A row with these figures."""
     figure, oracle = Figure("D_near", auc, pauc), Figure("C_a", best, best)
-    return SeedFigures(seed, figure, (auc, auc), {"hot": auc}, "recorded", (0, 1), oracle, oracle, {}, 1, 8, {"hot": 1}, 0, 0)
+    return SeedFigures(
+        seed, figure, (auc, auc), {"hot": auc}, "recorded", (0, 1), oracle, oracle, {}, {"all": auc, "taps": auc}, 1, 8, {"hot": 1}, 0, 0
+    )
 
 
 def test_the_summary_has_mean_worst_and_spread() -> None:

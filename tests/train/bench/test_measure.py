@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.errors import DataError
+from aegan_train.bench.disturbances import Lasting
 from aegan_train.bench.keys import make_key
 from aegan_train.bench.measure import Measured, measure, read_conditions, read_measured
 from aegan_train.bench.rows import SYNTHESISED
@@ -14,7 +15,8 @@ from aegan_train.bench.units import Bench, Unit
 
 def test_a_result_with_another_key_or_with_damage_is_none(tmp_path: Path) -> None:
     """It is made again."""
-    found = Measured(key="a", unit="pump", seed=0, fit_s=1, n_clips=8, score="D_near", thresholds={"any": 1.5}, clips=[])
+    lasting = Lasting(faults={"leak": [0.9]}, disturbances={"taps": [0.1]})
+    found = Measured(key="a", unit="pump", seed=0, fit_s=1, n_clips=8, score="D_near", thresholds={"any": 1.5}, clips=[], lasting=lasting)
     path = tmp_path / "pump.0.json"
     assert read_measured(path, "a") is None
     path.write_text(found.model_dump_json())

@@ -11,6 +11,7 @@ from aegan_monitor.detection.policy import choose_place
 from aegan_monitor.detection.record import Place
 from aegan_monitor.errors import DataError
 from aegan_monitor.types import DoubleArray
+from aegan_train.bench.disturbances import compare
 from aegan_train.bench.measure import Measured
 from aegan_train.dcase.protocols import MAX_FALSE_POSITIVE_RATE
 
@@ -44,6 +45,7 @@ class SeedFigures:
         over: Shares of normal and of faulty clips over the threshold of an alarm in that place.
         baseline, oracle: Of the best baseline and of the best score, both by the labels.
         fusions: Of other joined scores, by name.
+        by_disturbance: AUC of the lasting share between faults and each short sound, and between faults and all of them (`all`).
         fit_s, n_clips: Duration of the training and number of its clips, of all data sets of the row.
         over_by_fault: The share of the clips of each fault over the threshold.
         n_further, n_further_over: Further normal clips, and how many of them are over the threshold.
@@ -58,6 +60,7 @@ class SeedFigures:
     baseline: Figure
     oracle: Figure
     fusions: dict[str, Figure]
+    by_disturbance: dict[str, float]
     fit_s: float
     n_clips: int
     over_by_fault: dict[str, float]
@@ -144,6 +147,7 @@ def find_figures(units: Sequence[Measured], wanted: Sequence[str] = (), place: P
         baseline=best(BASELINE),
         oracle=best(),
         fusions={name: each for name, each in figures.items() if name.startswith(FUSION) and name not in deciding},
+        by_disturbance=compare([unit.lasting for unit in units], wanted),
         fit_s=sum(unit.fit_s for unit in units),
         n_clips=sum(unit.n_clips for unit in units),
     )

@@ -17,6 +17,7 @@ from aegan_monitor.detection.record import Place
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import SCORE_IDS
 from aegan_monitor.errors import DataError
+from aegan_train.bench.disturbances import Lasting, measure_lasting
 from aegan_train.bench.keys import digest_own_code, make_key
 from aegan_train.bench.synthesis import Synthesised, write_row
 from aegan_train.bench.units import Bench, Unit
@@ -48,6 +49,7 @@ class Measured(BaseModel, frozen=True):
         score: The score that decides without labels.
         thresholds: Its thresholds of an alarm, by the place of a monitor.
         further: That score of further normal clips.
+        lasting: Lasting shares of faults and of disturbances.
     """
 
     key: str
@@ -58,6 +60,7 @@ class Measured(BaseModel, frozen=True):
     score: str
     thresholds: dict[Place, float]
     clips: list[ScoredClip]
+    lasting: Lasting
     further: list[float] = []
 
 
@@ -95,6 +98,7 @@ def measure(unit: Unit, seed: int, bench: Bench, scratch: Path) -> tuple[Measure
             took_s = time.monotonic() - began_s
             clips = score(run, data, bench.device)
             further = score_further(run, unit, bench)
+            lasting = measure_lasting(run, data, read_conditions(data), bench.esc10)
         fields = load_fields(run)
         n_clips = fields.provenance.n_training_clips + fields.provenance.n_held_out_clips
         thresholds = {place: make_threshold(fields, fields.score, place=place).on for place in fields.calibration}
@@ -108,6 +112,7 @@ def measure(unit: Unit, seed: int, bench: Bench, scratch: Path) -> tuple[Measure
         score=fields.score,
         thresholds=thresholds,
         clips=clips,
+        lasting=lasting,
         further=further,
     )
     write_atomically(path, lambda place: place.write_text(found.model_dump_json() + "\n", encoding="utf-8"))

@@ -45,6 +45,9 @@ def describe_rows(rows: Rows) -> Iterator[str]:
         yield f"{title}: AUC / pAUC"
         yield from align([head(fusions), *(cells(name, each, fusions) for name, row in members.items() for each in row)])
         yield ""
+    yield "lasting share: AUC between faults and normal clips with a short sound, over the seeds"
+    yield from align([["row", "all", "each"], *(disturbance_cells(name, row) for name, row in rows.items())])
+    yield ""
     over_seeds = [[name, *summary_cells(summarise({name: row})), describe_faults(row)] for name, row in rows.items()]
     yield "label-free, over the seeds"
     yield from align([["row", "mean", "spread", "regret", "AUC of each fault"], *over_seeds])
@@ -66,6 +69,13 @@ def describe_rows(rows: Rows) -> Iterator[str]:
 def summary_cells(found: Summary) -> list[str]:
     """Mean, spread over the seeds, and regret."""
     return [f"{found.auc:.3f} / {found.pauc:.3f}", f"{found.spread_auc:.3f} / {found.spread_pauc:.3f}", f"{found.regret:.3f}"]
+
+
+def disturbance_cells(name: str, row: Sequence[SeedFigures]) -> list[str]:
+    """The AUC of the lasting share against all short sounds, and against each."""
+    found = {kind: statistics.fmean(each.by_disturbance[kind] for each in row) for kind in row[0].by_disturbance}
+    overall = found.pop("all")
+    return [name, f"{overall:.3f}", ", ".join(f"{kind} {auc:.3f}" for kind, auc in found.items())]
 
 
 def describe_faults(row: Sequence[SeedFigures]) -> str:
