@@ -1,0 +1,128 @@
+"""Training time, AUC and size of the bundle against the amount of normal sound, from 2 minutes to 24 hours of a synthesised machine.
+
+.venv/bin/python tests/benchmarks/amount.py [--minutes 2 10 60 120 480 1440] [--row motor_place] [--batches N] [--threads N]
+
+Recordings are days of one minute, six clips each; the test clips are those of the row. 24 h need 2.8 GB for the clips and 1.4 GB for
+their spectrograms, which are removed at the end. With --batches the training is cut short, to measure what grows with the sound.
+"""
+
+import argparse
+import csv
+import resource
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aegan_export.bundle import export_bundle
+from aegan_monitor.detection.policy import make_threshold
+from aegan_train.bench.backgrounds import Sounds
+from aegan_train.bench.figures import find_figures
+from aegan_train.bench.measure import Measured, score
+from aegan_train.bench.rows import SYNTHESISED
+from aegan_train.bench.synthesis import TRAIN, Synthesised, write_row, write_wav
+from aegan_train.config import load_config
+from aegan_train.evaluate import load_fields
+from aegan_train.fit import FitRequest, fit, run_epochs
+from aegan_train.recordings.folder import MANIFEST
+
+CLIPS_PER_DAY, MINUTE_S = 6, 60.0
+NOWHERE = Path("/nonexistent")  # rows in place need no recorded sounds
+
+
+@dataclass(slots=True)
+class TimedTraining:
+    """Trains as `run_epochs`, and keeps when it began and ended."""
+
+    began_s: float = 0.0
+    ended_s: float = 0.0
+
+    def __call__(self, *args: Any, **options: Any) -> bool:
+        """See `run_epochs`."""
+        self.began_s = time.monotonic()
+        whole = run_epochs(*args, **options)
+        self.ended_s = time.monotonic()
+        return whole
+
+
+def write_day(day: int, row: Synthesised, folder: Path) -> None:
+    """Write the training clips of one day."""
+    for clip in range(CLIPS_PER_DAY):
+        number = day * CLIPS_PER_DAY + clip
+        write_wav(folder / f"normal_id_00_{number:08d}.wav", row.make_clip(TRAIN, day, clip, "", Sounds(NOWHERE, 0)))
+
+
+def add_days(days: range, row: Synthesised, data: Path) -> None:
+    """Add days of training clips to a data set."""
+    inside = Path("dev_data", row.machine, "train")
+    with ProcessPoolExecutor() as pool:
+        list(pool.map(partial(write_day, row=row, folder=data / inside), days, chunksize=4))
+    with (data / MANIFEST).open("a", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        for number in range(days.start * CLIPS_PER_DAY, days.stop * CLIPS_PER_DAY):
+            table.writerow([inside / f"normal_id_00_{number:08d}.wav", "", f"train_{number // CLIPS_PER_DAY}"])
+
+
+def find_size(folder: Path) -> int:
+    """The size of all files in bytes."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def main() -> None:
+    """Print a line for each amount."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=int, nargs="+", default=[2, 10, 60, 120, 480, 1440])
+    parser.add_argument("--row", choices=[name for name, row in SYNTHESISED.items() if row.in_place], default="motor_place")
+    parser.add_argument("--recipe", choices=["robust", "in_place"], default="in_place")
+    parser.add_argument("--batches", type=int, help="batches of the training, in place of the preset's")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--folder", type=Path, help="for the clips, while this runs")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    row = SYNTHESISED[arguments.row]
+    changed = {"n_epochs": 1, "epoch_batches": arguments.batches} if arguments.batches else {}
+    config = load_config("edge", None, arguments.recipe, **changed)
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
+        data, n_days = Path(temporary, "data"), 0
+        write_row(replace(row, n_days=0), data, NOWHERE)
+        lines = []
+        for minutes in sorted(arguments.minutes):
+            add_days(range(n_days, minutes), row, data)
+            n_days = minutes
+            run, bundle, timed = Path(temporary, f"run{minutes}"), Path(temporary, f"bundle{minutes}"), TimedTraining()
+            began_s = time.monotonic()
+            fit(FitRequest(data, row.machine, "edge", config, run, "cpu"), timed)
+            ended_s = time.monotonic()
+            fields = load_fields(run)
+            threshold = make_threshold(fields, fields.score).on
+            clips = score(run, data, torch.device("cpu"))
+            found = Measured(
+                key="",
+                unit=arguments.row,
+                seed=0,
+                fit_s=0,
+                n_clips=minutes * CLIPS_PER_DAY,
+                score=fields.score,
+                threshold=threshold,
+                clips=clips,
+            )
+            figures = find_figures([found])
+            export_bundle(run, bundle)
+            lines.append(
+                f"{minutes:5} min of sound: reading {timed.began_s - began_s:.0f} s, training {timed.ended_s - timed.began_s:.0f} s, "
+                f"calibration {ended_s - timed.ended_s:.0f} s, together {(ended_s - began_s) / MINUTE_S:.1f} min; "
+                f"{fields.score} {figures.label_free}; bundle {find_size(bundle) / 1e6:.2f} MB; "
+                f"over the threshold: normal {figures.over[0]:.0%}, faulty {figures.over[1]:.0%}; "
+                f"largest memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB"
+            )
+            print(lines[-1], flush=True)
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
