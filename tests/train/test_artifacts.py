@@ -85,6 +85,15 @@ def test_f_tail_is_calibrated_on_recordings_that_its_reference_set_does_not_hold
         assert scores["F_tail"] == normal == pytest.approx(np.mean(np.maximum(0, members + 1) ** 3) ** (1 / 3))
 
 
+def test_the_worth_of_the_network_is_that_of_a_fusion_without_it(tmp_path: Path) -> None:
+    """The AUC without the network is the one that a fusion of the other members would have, from the same scores."""
+    noticed = calibrate(tmp_path / "with", 1, IN_PLACE).noticed
+    without = calibrate(tmp_path / "without", 1, IN_PLACE.model_copy(update={"fusion": IN_PLACE.fusion[1:]})).noticed
+    assert {name: each.auc_without_network for name, each in noticed.items()} == {name: each.auc for name, each in without.items()}
+    assert any(each.auc != each.auc_without_network for each in noticed.values())
+    assert all(each.auc_without_network is None for each in without.values())
+
+
 def test_one_recording_alone_is_calibrated_on_what_is_held_out(tmp_path: Path) -> None:
     """Where nothing can be cross-fitted, terms and threshold come from the held-out windows."""
     found = calibrate(tmp_path, 1, IN_PLACE, "flight 1")

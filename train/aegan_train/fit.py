@@ -14,6 +14,7 @@ from aegan_train.artifacts import RUN_RECORD, finish
 from aegan_train.checkpoint import CHECKPOINT, Training, describe_kept, load_checkpoint, make_updater, redraw_networks, save_checkpoint
 from aegan_train.config import TrainConfig
 from aegan_train.dataset import SegmentSampler, find_scaling, gather_recordings, split_held_out
+from aegan_train.findings.findings import FINDINGS, find_all, write_findings
 from aegan_train.progress import EpochProgress
 from aegan_train.recordings.folder import SKIPPED, write_skipped
 from aegan_train.recordings.spectrograms import Spectrograms
@@ -65,15 +66,18 @@ def _fit(request: FitRequest, device: torch.device) -> bool:
     print_recordings(request.machine_type, fitted, held_out, config, device.type, request.seed)
     write_skipped(found.skipped, out / SKIPPED)
     (out / RUN_RECORD).unlink(missing_ok=True)  # it describes the previous weights; a run without it is unfinished
+    (out / FINDINGS).unlink(missing_ok=True)
     whole = run_epochs(training, fitted, out, device, verbose=request.verbose)
     if not training.history:
         return False
     try:
         calibrated = finish(training, fitted, held_out, out, device, request.commit)
+        findings = find_all(found, fitted, held_out, config, calibrated)
+        write_findings(findings, out)
     except WriteError as error:
         raise WriteError(f"{error}; {describe_kept(len(training.history))}") from error
     print(f"{out}: run of {len(training.history)} epochs")
-    print_verdict(calibrated, out)
+    print_verdict(calibrated, findings, out)
     return whole
 
 

@@ -7,10 +7,12 @@ from itertools import islice
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from aegan_monitor.detection.fusion import FUSIONS, fuse
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.policy import make_threshold
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
+from aegan_monitor.detection.scores import SCORE_IDS
 from aegan_monitor.types import FloatArray
 from aegan_train.calibration.background_augmentation import TRIED, change_background
 from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS, add_pseudo_fault
@@ -30,11 +32,13 @@ class Noticed:
         auc: AUC between held-out windows with and without the pseudo-fault; 0.5 means that it is not noticed.
         n_exceeded: Windows with the pseudo-fault and the original background whose score exceeds the alarm's threshold.
         n_windows: Windows that were tried.
+        auc_without_network: The AUC of the same score without its members that need a network; None where it has none of either kind.
     """
 
     auc: float
     n_exceeded: int
     n_windows: int
+    auc_without_network: float | None = None
 
 
 def try_pseudo_faults(
@@ -47,14 +51,22 @@ def try_pseudo_faults(
     """
     features, has_backgrounds = fields.features, bool(fields.calibration.n_copies)
     rng = np.random.default_rng([seed, TRIED])
-    pipeline = Pipeline(fields, reference, session, [fields.score])
+    members = fields.fusion if fields.score in FUSIONS else {}
+    pipeline = Pipeline(fields, reference, session, list(members) or [fields.score])
+    others = {name: term for name, term in members.items() if SCORE_IDS[name].graph is None}
     threshold = make_threshold(fields, fields.score).on
     step = max(1, -(-n_windows // N_TRIED))
     all_windows = (each for clip in held_out for each in read_windows(clip.path, features, fields.clip.clip_frames))
     windows = [each.copy() for each in islice(all_windows, 0, None, step)]  # a view would keep its whole recording in memory
     n_scored = len(windows) * (1 + (1 + has_backgrounds) * len(PSEUDO_FAULTS))
     what = f"scoring {len(windows)} held-out clips without and with each of {len(PSEUDO_FAULTS)} pseudo-faults"
-    score = follow(lambda samples: pipeline.score_clip(samples)[fields.score], n_scored, what)
+    evaluate = follow(pipeline.score_clip, n_scored, what)
+
+    def score(samples: FloatArray) -> tuple[float, float]:
+        """(the deciding score, the same without its members that need a network) of a window."""
+        found = evaluate(samples)
+        whole = fuse(found, members, fields.score) if members else found[fields.score]
+        return whole, fuse(found, others, fields.score) if others else whole
 
     def move(samples: FloatArray) -> FloatArray:
         return change_background(samples, rng) if has_backgrounds else samples
@@ -65,6 +77,7 @@ def try_pseudo_faults(
         faulty = [add_pseudo_fault(samples, name, features.sample_rate_hz, rng) for samples in windows]
         moved = [score(move(samples)) for samples in faulty]
         in_place = [score(samples) for samples in faulty] if has_backgrounds else moved
-        auc = float(roc_auc_score([0] * len(plain) + [1] * len(moved), plain + moved))
-        found[name] = Noticed(auc, sum(value > threshold for value in in_place), len(in_place))
+        auc, without = (float(roc_auc_score([0] * len(plain) + [1] * len(moved), each)) for each in zip(*plain, *moved, strict=True))
+        n_exceeded = sum(value > threshold for value, _ in in_place)
+        found[name] = Noticed(auc, n_exceeded, len(in_place), without if 0 < len(others) < len(members) else None)
     return found
