@@ -17,18 +17,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from sklearn.metrics import roc_auc_score
 
 from aegan_export.bundle import export_bundle
 from aegan_monitor.detection.policy import make_threshold
-from aegan_train.bench.backgrounds import Sounds
-from aegan_train.bench.figures import find_figures
-from aegan_train.bench.measure import Measured, score
+from aegan_train.bench.measure import score
 from aegan_train.bench.rows import SYNTHESISED
-from aegan_train.bench.synthesis import TRAIN, Synthesised, write_row, write_wav
+from aegan_train.bench.sound.backgrounds import Sounds
+from aegan_train.bench.sound.synthesis import TRAIN, Synthesised, write_row, write_wav
 from aegan_train.config import load_config
+from aegan_train.epochs import run_epochs
 from aegan_train.evaluate import load_fields
-from aegan_train.fit import FitRequest, fit, run_epochs
+from aegan_train.fit import FitRequest, fit
 from aegan_train.recordings.folder import MANIFEST
 
 CLIPS_PER_DAY, MINUTE_S = 6, 60.0
@@ -78,7 +80,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=int, nargs="+", default=[2, 10, 60, 120, 480, 1440])
     parser.add_argument("--row", choices=[name for name, row in SYNTHESISED.items() if row.in_place], default="motor_place")
-    parser.add_argument("--recipe", choices=["robust", "in_place"], default="in_place")
     parser.add_argument("--batches", type=int, help="batches of the training, in place of the preset's")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--folder", type=Path, help="for the clips, while this runs")
@@ -86,7 +87,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     row = SYNTHESISED[arguments.row]
     changed = {"n_epochs": 1, "epoch_batches": arguments.batches} if arguments.batches else {}
-    config = load_config("edge", None, arguments.recipe, **changed)
+    config = load_config("edge", None, "robust", **changed)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
         data, n_days = Path(temporary, "data"), 0
         write_row(replace(row, n_days=0), data, NOWHERE)
@@ -101,23 +102,19 @@ def main() -> None:
             fields = load_fields(run)
             threshold = make_threshold(fields, fields.score).on
             clips = score(run, data, torch.device("cpu"))
-            found = Measured(
-                key="",
-                unit=arguments.row,
-                seed=0,
-                fit_s=0,
-                n_clips=minutes * CLIPS_PER_DAY,
-                score=fields.score,
-                threshold=threshold,
-                clips=clips,
-            )
-            figures = find_figures([found])
+            scores = [clip.scores[fields.score] for clip in clips]
+            faulty = [bool(clip.fault) for clip in clips]
+            auc = roc_auc_score(faulty, scores)
+            over = {
+                kind: np.mean([each > threshold for each, fault in zip(scores, faulty, strict=True) if fault == kind])
+                for kind in (False, True)
+            }
             export_bundle(run, bundle)
             lines.append(
                 f"{minutes:5} min of sound: reading {timed.began_s - began_s:.0f} s, training {timed.ended_s - timed.began_s:.0f} s, "
                 f"calibration {ended_s - timed.ended_s:.0f} s, together {(ended_s - began_s) / MINUTE_S:.1f} min; "
-                f"{fields.score} {figures.label_free}; bundle {find_size(bundle) / 1e6:.2f} MB; "
-                f"over the threshold: normal {figures.over[0]:.0%}, faulty {figures.over[1]:.0%}; "
+                f"{fields.score} AUC {auc:.3f}; bundle {find_size(bundle) / 1e6:.2f} MB; "
+                f"over the threshold: normal {over[False]:.0%}, faulty {over[True]:.0%}; "
                 f"largest memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB"
             )
             print(lines[-1], flush=True)

@@ -1,19 +1,29 @@
 """Synthesised data sets and recordings."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from aegan_monitor.audio.level import measure_level
 from aegan_monitor.demo.pump import Pump
+from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import Bundle
-from aegan_monitor.detection.features import LogMel
-from aegan_monitor.types import FloatArray
+from aegan_monitor.detection.features import FeatureParameters, LogMel, make_filterbank
+from aegan_monitor.detection.views import summarise
+from aegan_monitor.types import DoubleArray, FloatArray
+from aegan_train.bench.sound.sounds import make_harmonics, make_noise, seconds
+from aegan_train.findings.normal_sound import NormalSound
+from aegan_train.recordings.folder import Clip
 
 RATE_HZ = 16_000
 TONE_S = 0.5  # of the tone that `add_tone` adds
+CLIP_SAMPLES = 10 * RATE_HZ
+N_JOINED = 4  # clips of a recording
+FLOOR_DB = np.array([0, 0, -2, -3, -5, -8, -12, -16])
 
 
 def write_wav(path: Path, samples: np.ndarray, rate_hz: int = RATE_HZ, subtype: str = "PCM_16") -> Path:
@@ -117,3 +127,34 @@ def add_tone(bundle: Bundle, samples: FloatArray, hz: float, start_s: float, ove
     band = int(np.argmax(bundle.reference.filterbank[:, round(hz * bundle.record.features.n_fft / RATE_HZ)]))
     ratio = band_power(bundle, samples, band, start_s) / band_power(bundle, tone, band, start_s)
     return samples + np.float32(np.sqrt(ratio * 10 ** (over_db / 10))) * tone
+
+
+@cache
+def make_logmel() -> LogMel:
+    """The features of the presets."""
+    features = FeatureParameters(band_scale="linear")
+    return LogMel(features, make_filterbank(features), make_baseline_filterbank(features))
+
+
+def hear(clips: Sequence[DoubleArray], n_joined: int = N_JOINED) -> NormalSound:
+    """The normal sound of these samples, each a file; `n_joined` files are of one recording."""
+    frames = [make_logmel().transform_clip(samples.astype(np.float32)) for samples in clips]
+    numbers = range(len(clips))
+    return NormalSound(
+        clips=[Clip(Path(f"{number}.wav"), "train", "00", False, number) for number in numbers],
+        starts_s=[0.0 for _ in numbers],
+        recordings=np.array([number // n_joined for number in numbers]),
+        levels_dbfs=[measure_level(samples.astype(np.float32)).rms_dbfs for samples in clips],
+        bands=[summarise(each.baseline_db) for each in frames],
+        db=[each.db for each in frames],
+        hop_s=FeatureParameters().hop_s,
+    )
+
+
+def make_machine(rng: np.random.Generator, speed_hz: float = 24.0, n_samples: int = CLIP_SAMPLES) -> DoubleArray:
+    """A steady machine: harmonics of its speed and noise, both louder with the speed as those of a fan are, each clip a little other."""
+    turns = speed_hz * (1 + 0.01 * rng.normal()) * seconds(n_samples)
+    rotation = make_harmonics(turns, np.arange(1, 7), 0.5 / np.arange(1, 7), rng.uniform(0, 6, 6))
+    sound = rotation + make_noise(rng, n_samples, FLOOR_DB + rng.normal(0, 0.7, 8))
+    gain: float = 0.02 * (speed_hz / 24) ** 2.5
+    return gain * sound

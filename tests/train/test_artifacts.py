@@ -90,6 +90,15 @@ def test_f_joint_is_calibrated_on_recordings_that_its_reference_set_does_not_hol
         assert scores["F_joint"] == normal == pytest.approx(np.sqrt(over @ np.linalg.inv(matrix) @ over / 3))
 
 
+def test_the_worth_of_the_network_is_that_of_a_fusion_without_it(tmp_path: Path) -> None:
+    """The AUC without the network is the one that a fusion of the other members would have, from the same scores."""
+    noticed = calibrate(tmp_path / "with", 1, JOINT).noticed
+    without = calibrate(tmp_path / "without", 1, JOINT.model_copy(update={"fusion": JOINT.fusion[1:]})).noticed
+    assert {name: each.auc_without_network for name, each in noticed.items()} == {name: each.auc for name, each in without.items()}
+    assert any(each.auc != each.auc_without_network for each in noticed.values())
+    assert all(each.auc_without_network is None for each in without.values())
+
+
 def test_one_recording_alone_is_calibrated_on_its_runs(tmp_path: Path) -> None:
     """Of one recording alone, runs of neighbouring clips are cross-fitted."""
     found = calibrate(tmp_path, 1, JOINT, "flight 1")

@@ -38,11 +38,19 @@ def start_fit(data: Path, out: Path, streams: int) -> subprocess.Popen[str]:
 def test_a_run_holds_what_export_needs(run_folder: Path) -> None:
     """A run has all files for export, and its checkpoint contains its settings."""
     assert {path.name for path in run_folder.iterdir()} == {
-        "checkpoint.pt", "run.json", "reference.npz", "golden.npz", "segments.npz", "held_out.jsonl",
+        "checkpoint.pt", "run.json", "reference.npz", "golden.npz", "segments.npz", "held_out.jsonl", "findings.json",
     }  # fmt: skip
     training = load_checkpoint(run_folder, CPU)
     assert (training.machine_type, training.preset, training.seed, len(training.history)) == ("pump", "tiny", 0, 3)
     assert training.history[-1]["recon"] < training.history[0]["recon"]
+
+
+def test_a_run_holds_what_was_found_out_about_its_sound(run_folder: Path) -> None:
+    """findings.json holds amount, states, rhythm, outliers and what the network is worth."""
+    found = json.loads((run_folder / "findings.json").read_text())
+    assert list(found) == ["format", "proof", "n_recordings", "states", "rhythm", "outliers", "network", "members"]
+    assert (found["proof"]["n_fitted_files"], found["proof"]["n_held_out_files"], found["n_recordings"]) == (10, 2, 6)
+    assert [set(state) for state in found["states"]] == [{"share", "level_dbfs", "from_dbfs", "to_dbfs", "n_recordings"}]
 
 
 def test_a_resumed_run_is_the_run_that_never_stopped(dataset: Path, run_folder: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from aegan_train.checkpoint import CHECKPOINT, Training, describe_kept, load_che
 from aegan_train.config import TrainConfig
 from aegan_train.dataset import find_scaling, gather_recordings, split_held_out, warn_of_one_recording
 from aegan_train.epochs import run_epochs
+from aegan_train.findings.findings import FINDINGS, find_all, write_findings
 from aegan_train.recordings.folder import SKIPPED, write_skipped
 from aegan_train.recordings.spectrograms import Spectrograms
 from aegan_train.run_folder import WriteError, lock_run
@@ -67,15 +68,18 @@ def _fit(request: FitRequest, found: Spectrograms, device: torch.device, train: 
     warn_of_one_recording(found.clips)
     write_skipped(found.skipped, out / SKIPPED)
     (out / RUN_RECORD).unlink(missing_ok=True)  # it describes the previous weights; a run without it is unfinished
+    (out / FINDINGS).unlink(missing_ok=True)
     whole = train(training, fitted, held_out, out, device, verbose=request.verbose)
     if not training.history:
         return False
     try:
         calibrated = finish(training, fitted, held_out, out, device, request.commit)
+        findings = find_all(found, fitted, held_out, config, calibrated)
+        write_findings(findings, out)
     except WriteError as error:
         raise WriteError(f"{error}; {describe_kept(len(training.history))}") from error
     print(f"{out}: run of {len(training.history)} epochs")
-    print_verdict(calibrated, out)
+    print_verdict(calibrated, findings, out)
     return whole
 
 

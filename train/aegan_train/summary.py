@@ -11,6 +11,7 @@ from aegan_monitor.detection.policy import make_threshold
 from aegan_train.artifacts import Calibrated
 from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS
 from aegan_train.config import TrainConfig
+from aegan_train.findings.findings import Findings
 from aegan_train.progress import format_duration
 from aegan_train.recordings.spectrograms import Spectrograms
 
@@ -41,8 +42,8 @@ def print_recordings(machine_type: str, fitted: Spectrograms, held_out: Spectrog
         )
 
 
-def print_verdict(found: Calibrated, run: Path) -> None:
-    """Print the threshold, the sensitivity to each pseudo-fault, and the next command."""
+def print_verdict(found: Calibrated, findings: Findings, run: Path) -> None:
+    """Print the threshold, the sensitivity to each pseudo-fault, the findings, and the next command."""
     fields = found.fields
     threshold = make_threshold(fields, fields.score).on
     print(f"normal sound that was held out scored up to {max(found.normal):.2f}; an alarm needs more than {threshold:.2f}")
@@ -56,4 +57,7 @@ def print_verdict(found: Calibrated, run: Path) -> None:
     if not any(each.n_exceeded for each in found.noticed.values()):
         print("it would notice none of them: record more normal sound, and nearer to the machine; a lower quantile (see monitor.yaml)")
         print("notices more, and raises more false alarms")
+    print("about these recordings:")
+    for line in findings.describe():
+        print(f"  {line}")
     print(f"next: aegan-export {shlex.quote(str(run))} --out BUNDLE")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from aegan_train.bench.backgrounds import RECORDED
+from aegan_train.bench.sound.backgrounds import RECORDED
 from aegan_train.bench.units import Bench
 from aegan_train.config import load_config
 from synthetic import write_wav

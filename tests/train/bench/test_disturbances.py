@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aegan_train.bench.disturbances import HALF, LONGEST_S, RECORDED, Lasting, compare, cut_loudest, find_makers, find_sounding
-from aegan_train.bench.sounds import RATE_HZ
+from aegan_train.bench.sound.sounds import RATE_HZ
 from synthetic import write_wav
 
 N = 10 * RATE_HZ

@@ -5,9 +5,9 @@ import pytest
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from aegan_monitor.types import DoubleArray
-from aegan_train.bench.injected import INJECTED
-from aegan_train.bench.machines import LATE, MACHINES, WEAK_DB
-from aegan_train.bench.sounds import RATE_HZ, make_noise, measure_rms
+from aegan_train.bench.sound.injected import INJECTED
+from aegan_train.bench.sound.machines import LATE, MACHINES, WEAK_DB
+from aegan_train.bench.sound.sounds import RATE_HZ, make_noise, measure_rms
 
 N_SAMPLES, N_SHORT = 10 * RATE_HZ, 4 * RATE_HZ
 COMPRESSOR_CLIP = 5  # one that is mostly under load

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from aegan_monitor.audio.recording import read_recording
-from aegan_train.bench.backgrounds import BACKGROUNDS, RECORDED, Layer, Sounds, read_esc10
 from aegan_train.bench.rows import SYNTHESISED
-from aegan_train.bench.sounds import measure_rms
-from aegan_train.bench.synthesis import FAULTY, FURTHER, NORMAL, RMS, TRAIN, write_row
-from aegan_train.bench.synthesis import write_wav as write_wav_16
+from aegan_train.bench.sound.backgrounds import BACKGROUNDS, RECORDED, Layer, Sounds, read_esc10
+from aegan_train.bench.sound.sounds import measure_rms
+from aegan_train.bench.sound.synthesis import FAULTY, FURTHER, NORMAL, RMS, TRAIN, write_row
+from aegan_train.bench.sound.synthesis import write_wav as write_wav_16
 from aegan_train.recordings.folder import find_clips
 from synthetic import write_wav
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from aegan_train.bench.backgrounds import find_classes
 from aegan_train.bench.rows import ROWS, SYNTHESISED
+from aegan_train.bench.sound.backgrounds import find_classes
 from aegan_train.bench.units import Bench, Unit, find_lacking, find_units
 
 

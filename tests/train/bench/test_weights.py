@@ -23,18 +23,18 @@ def test_weights_depend_on_pictures_scaling_seed_code_and_settings(bench: Bench)
     swapped, beside = frames.copy(), frames.copy()
     swapped[[12, 13]] = frames[[13, 12]]
     beside[35] = 0
-    key = make_weights_key(training, pictures, CPU, "code")
+    key = make_weights_key(training, [pictures], CPU, "code")
     same = (
-        make_weights_key(training, replace(pictures, frames=beside), CPU, "code"),
-        make_weights_key(replace(training, config=bench.config.model_copy(update={"n_backgrounds": 3})), pictures, CPU, "code"),
+        make_weights_key(training, [replace(pictures, frames=beside)], CPU, "code"),
+        make_weights_key(replace(training, config=bench.config.model_copy(update={"n_backgrounds": 3})), [pictures], CPU, "code"),
     )
     others = (
-        make_weights_key(training, replace(pictures, frames=swapped), CPU, "code"),
-        make_weights_key(training, replace(pictures, n_frames=[20, 10], first_frames=[0, 20]), CPU, "code"),
-        make_weights_key(replace(training, scaling=Scaling((0.0,), (2.0,))), pictures, CPU, "code"),
-        make_weights_key(replace(training, seed=1), pictures, CPU, "code"),
-        make_weights_key(replace(training, config=bench.config.model_copy(update={"n_epochs": 2})), pictures, CPU, "code"),
-        make_weights_key(training, pictures, CPU, "other"),
+        make_weights_key(training, [replace(pictures, frames=swapped)], CPU, "code"),
+        make_weights_key(training, [replace(pictures, n_frames=[20, 10], first_frames=[0, 20])], CPU, "code"),
+        make_weights_key(replace(training, scaling=Scaling((0.0,), (2.0,))), [pictures], CPU, "code"),
+        make_weights_key(replace(training, seed=1), [pictures], CPU, "code"),
+        make_weights_key(replace(training, config=bench.config.model_copy(update={"n_epochs": 2})), [pictures], CPU, "code"),
+        make_weights_key(training, [pictures], CPU, "other"),
     )
     assert set(same) == {key}
     assert len({key, *others}) == 1 + len(others)

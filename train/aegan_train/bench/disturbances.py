@@ -15,8 +15,8 @@ from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import LASTING
 from aegan_monitor.detection.views import cut_pieces
 from aegan_monitor.types import DoubleArray
-from aegan_train.bench.backgrounds import Sounds, bangs, read_esc10
-from aegan_train.bench.sounds import RATE_HZ, make_band_noise, make_ring, measure_rms, place_events, scale_to
+from aegan_train.bench.sound.backgrounds import Sounds, bangs, read_esc10
+from aegan_train.bench.sound.sounds import RATE_HZ, make_band_noise, make_ring, measure_rms, place_events, scale_to
 from aegan_train.evaluate import load_fields
 from aegan_train.recordings.folder import find_clips
 

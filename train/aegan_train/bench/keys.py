@@ -11,8 +11,8 @@ from pathlib import Path
 
 import aegan_monitor
 import aegan_train
-from aegan_train.bench.backgrounds import find_classes, find_voice
-from aegan_train.bench.synthesis import Synthesised
+from aegan_train.bench.sound.backgrounds import find_classes, find_voice
+from aegan_train.bench.sound.synthesis import Synthesised
 from aegan_train.bench.units import Bench, Unit
 from aegan_train.recordings.folder import MANIFEST
 

@@ -19,7 +19,7 @@ from aegan_monitor.detection.scores import SCORE_IDS
 from aegan_monitor.errors import DataError
 from aegan_train.bench.disturbances import Lasting, measure_lasting
 from aegan_train.bench.keys import digest_own_code, make_key
-from aegan_train.bench.synthesis import Synthesised, write_row
+from aegan_train.bench.sound.synthesis import Synthesised, write_row
 from aegan_train.bench.units import Bench, Unit
 from aegan_train.bench.weights import KeptTraining
 from aegan_train.checkpoint import load_trained

@@ -6,8 +6,8 @@ The parameters of the synthesised rows were committed before the first detector 
 from dataclasses import dataclass
 
 from aegan_monitor.detection.record import Place
-from aegan_train.bench.backgrounds import Layer
-from aegan_train.bench.synthesis import Synthesised
+from aegan_train.bench.sound.backgrounds import Layer
+from aegan_train.bench.sound.synthesis import Synthesised
 
 HALL = Layer("hall", (-22, -14))
 QUIET_HALL = Layer("hall", (-28, -20))

@@ -7,7 +7,7 @@ import torch
 
 from aegan_train.bench import backgrounds
 from aegan_train.bench.rows import RECORDED, SYNTHESISED
-from aegan_train.bench.synthesis import Synthesised
+from aegan_train.bench.sound.synthesis import Synthesised
 from aegan_train.config import Preset, Recipe, TrainConfig
 from aegan_train.recordings.folder import MANIFEST
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 from aegan_monitor.types import DoubleArray
-from aegan_train.bench.sounds import (
+from aegan_train.bench.sound.sounds import (
     RATE_HZ,
     draw_curve,
     draw_times,

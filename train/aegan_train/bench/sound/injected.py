@@ -9,7 +9,7 @@ import numpy as np
 from scipy.signal import resample
 
 from aegan_monitor.types import DoubleArray
-from aegan_train.bench.sounds import RATE_HZ, draw_times, make_band_noise, make_ring, measure_rms, place_events, scale_to, seconds
+from aegan_train.bench.sound.sounds import RATE_HZ, draw_times, make_band_noise, make_ring, measure_rms, place_events, scale_to, seconds
 
 Injected = Callable[[DoubleArray, float, np.random.Generator], DoubleArray]
 LEVEL_DB = (-16.0, -6.0)  # of the added sound, relative to the machine

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aegan_monitor.types import DoubleArray, FloatArray
-from aegan_train.bench.backgrounds import Layer, Sounds
-from aegan_train.bench.injected import INJECTED, LEVEL_DB
-from aegan_train.bench.machines import MACHINES
-from aegan_train.bench.sounds import RATE_HZ, measure_rms
+from aegan_train.bench.sound.backgrounds import Layer, Sounds
+from aegan_train.bench.sound.injected import INJECTED, LEVEL_DB
+from aegan_train.bench.sound.machines import MACHINES
+from aegan_train.bench.sound.sounds import RATE_HZ, measure_rms
 
 CLIP_S = 10.0
 RMS = 0.05  # of the machine; sounds 20 dB louder still fit

@@ -18,7 +18,7 @@ from scipy.signal import resample_poly
 
 from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.types import DoubleArray
-from aegan_train.bench.sounds import RATE_HZ, draw_curve, make_harmonics, make_noise, make_ring, place_events, scale_to
+from aegan_train.bench.sound.sounds import RATE_HZ, draw_curve, make_harmonics, make_noise, make_ring, place_events, scale_to
 
 Rng = np.random.Generator
 VOICE = "espeak-ng"
