@@ -69,8 +69,8 @@ class TrainConfig(Settings):
     segment_hop_frames: int = Field(default=1, ge=1, description="frames from segment to segment, in training and in scoring")
     clip_frames: int = Field(default=313, ge=128, description="frames that one score covers in the field")
     shorten_clip: bool = Field(
-        default=True,
-        description="whether shorter recordings shorten clip_frames for all; false in a file that sets clip_frames",
+        default=False,
+        description="whether shorter recordings shorten clip_frames for all; a file that sets clip_frames makes it false",
     )
     decision_hop_frames: int = Field(default=32, ge=1, description="frames from decision to decision in the field")
     band_scale: Literal["mel", "linear"] = Field(default="mel", description="bands of the picture that the network sees: mel or linear")
@@ -181,6 +181,7 @@ ROBUST: dict[str, object] = {
     "n_backgrounds": 4,
     "epoch_batches": 50,
     "n_epochs": 15,
+    "shorten_clip": True,
     "pretext_weight": 10,
     "max_minutes": 8,
     "patience": 3,
@@ -199,5 +200,6 @@ def load_config(preset: Preset, path: Path | None, recipe: Recipe = "reference",
     """
     own = load_yaml(path, may_be_empty=True) if path else {}
     own = own if isinstance(own, dict) else {}
-    settings = {**PRESETS[preset], **RECIPES[recipe], "shorten_clip": "clip_frames" not in own, **own, **overrides}
+    kept = {"shorten_clip": False} if "clip_frames" in own else {}
+    settings = {**PRESETS[preset], **RECIPES[recipe], **kept, **own, **overrides}
     return validate(TrainConfig, settings, str(path or f"preset {preset}"))

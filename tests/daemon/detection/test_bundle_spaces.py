@@ -124,7 +124,7 @@ def test_a_bundle_keeps_its_spaces(spaced_folder: Path) -> None:
         (lambda r: r["fusion"]["C_flux"].update(centre=-1e16), "fusion.C_flux.centre: "),
         (lambda r: r["clip"].update(segment_frames=63), "clip.segment_frames: expected at least 64 for spaces, found 63"),
         (lambda r: r["calibration"]["recorded"]["quantiles"].pop("C_moments"), "calibration.recorded.quantiles lacks C_moments"),
-        (lambda r: r["calibration"].clear(), "calibration: dictionary should have at least 1 item"),
+        (lambda r: r["calibration"].clear(), "calibration: value should have at least 1 item"),
         (lambda r: r["calibration"].update(hall=None), "calibration.hall.[key]: input should be 'recorded' or 'any'"),
     ],
 )

@@ -35,7 +35,7 @@ def test_the_key_depends_on_the_code_but_not_on_its_layout(tmp_path: Path) -> No
     for path, tail, changes in (
         (train / "networks" / "losses.py", '# a comment\n"""A docstring."""\n', set()),
         (train / "bench" / "report.py", changed, set()),
-        (train / "bench" / "machines.py", changed, {"synthesis"}),
+        (train / "bench" / "sound" / "machines.py", changed, {"synthesis"}),
         (train / "networks" / "losses.py", changed, {"scoring", "updates"}),
         (train / "epochs.py", changed, {"scoring", "updates"}),
         (train / "sampler.py", changed, {"scoring", "updates"}),

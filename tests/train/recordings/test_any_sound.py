@@ -40,7 +40,7 @@ def test_one_long_recording_is_enough(tmp_path: Path) -> None:
     assert len(places_s) == 2
     assert 9 <= places_s[1] - places_s[0] <= 10  # neighbours
     assert {each.name for each in run.iterdir()} == {
-        "checkpoint.pt", "run.json", "reference.npz", "golden.npz", "segments.npz", "held_out.jsonl",
+        "checkpoint.pt", "run.json", "reference.npz", "golden.npz", "segments.npz", "held_out.jsonl", "findings.json",
     }  # fmt: skip
 
 
@@ -49,7 +49,8 @@ def test_short_clips_shorten_the_clip_of_the_monitor(tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "data", n_train=9, n_normal=0, n_anomaly=0, clip_s=5.0)
     (data / "manifest.csv").unlink()
     run = tmp_path / "run"
-    done = aegan_train(*fit_tiny(data, run), "--epochs", 1)
+    (tmp_path / "short.yaml").write_text("shorten_clip: true\n")
+    done = aegan_train(*fit_tiny(data, run), "--epochs", 1, "--config", tmp_path / "short.yaml")
     assert done.stdout.splitlines()[0] == (
         "the monitor will score clips of 5.0 s in place of 9.7 s: no longer one fits into every recording"
     )

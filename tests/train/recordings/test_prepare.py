@@ -8,12 +8,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from aegan_monitor.audio.recording import read_recording
-from aegan_train.config import TrainConfig, load_config
+from aegan_train.config import load_config
 from aegan_train.recordings.prepare import FOLDER, choose_clip, prepare
 from aegan_train.recordings.windows import read_windows
 from synthetic import RATE_HZ, write_wav
 
-CONFIG = load_config("tiny", None)
+CONFIG = load_config("tiny", None, "robust")
 STEP = 2.0**-22  # from sample to sample; clips that were cut have 24 bits
 LEVEL = 0.2  # from recording to recording
 
@@ -110,10 +110,11 @@ def test_the_longest_clip_that_nearly_all_recordings_have(
 
 
 def test_what_a_file_says_of_the_clip_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file with clip_frames is obeyed; one without, or with shorten_clip, lets recordings shorten it."""
+    """A file with clip_frames is obeyed; one without, or with shorten_clip, lets recordings shorten it; the published method keeps it."""
     (tmp_path / "clip.yaml").write_text("clip_frames: 304\n")
     (tmp_path / "both.yaml").write_text("clip_frames: 250\nshorten_clip: true\n")
-    assert choose_clip(load_config("tiny", tmp_path / "clip.yaml"), [157] * 24).clip_frames == 304
+    assert choose_clip(load_config("tiny", tmp_path / "clip.yaml", "robust"), [157] * 24).clip_frames == 304
     assert capsys.readouterr().out == ""
-    assert choose_clip(load_config("tiny", tmp_path / "both.yaml"), [157] * 24).clip_frames == 157
-    assert choose_clip(TrainConfig(), [157] * 24).clip_frames == 157
+    assert choose_clip(load_config("tiny", tmp_path / "both.yaml", "robust"), [157] * 24).clip_frames == 157
+    assert choose_clip(CONFIG, [157] * 24).clip_frames == 157
+    assert choose_clip(load_config("tiny", None, "reference"), [157] * 24).clip_frames == 304

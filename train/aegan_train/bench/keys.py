@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aegan_monitor
 import aegan_train
+from aegan_train.bench.disturbances import find_makers
 from aegan_train.bench.sound.backgrounds import find_classes, find_voice
 from aegan_train.bench.sound.synthesis import Synthesised
 from aegan_train.bench.units import Bench, Unit
@@ -19,7 +20,6 @@ from aegan_train.recordings.folder import MANIFEST
 DAEMON, TRAIN = Path(aegan_monitor.__file__).parent, Path(aegan_train.__file__).parent
 READING = ("recording.py", "resampling.py", "sound_file.py", "wav_header.py")  # of aegan_monitor.audio
 WITHOUT_EFFECT = {"bench", "dcase", "cli.py", "summary.py", "progress.py"}  # of aegan_train, on any score
-SYNTHESIS = ("sounds.py", "machines.py", "injected.py", "backgrounds.py", "synthesis.py")  # of aegan_train.bench
 
 UPDATES = ("networks/*.py", "budget.py", "checkpoint.py", "epochs.py", "sampler.py")  # of aegan_train, on the weights
 
@@ -28,9 +28,9 @@ def make_key(unit: Unit, seed: int, bench: Bench) -> str:
     """A digest of all that the scores depend on: seed, device, PyTorch, settings, data, and the code of detection and training."""
     digest = hashlib.sha256(f"{seed} {bench.device.type} {version('torch')} {bench.config.model_dump_json()}".encode())
     code = digest_own_code()
-    digest.update(code.scoring.encode())
+    digest.update(f"{code.scoring} {code.synthesis} {sorted(find_makers(bench.esc10))}".encode())
     if isinstance(unit.source, Synthesised):
-        digest.update(code.synthesis.encode() + json.dumps(asdict(unit.source)).encode() + find_voice(unit.source.layers).encode())
+        digest.update(json.dumps(asdict(unit.source)).encode() + find_voice(unit.source.layers).encode())
         digest.update(f"{bench.n_further if unit.in_place else 0}".encode())
         root, patterns = bench.esc10, [f"*_{name}/*.wav" for name in find_classes(unit.source.layers)]
     else:
@@ -66,7 +66,7 @@ def digest_code(daemon: Path, train: Path) -> CodeDigests:
     scoring = [*(daemon / "detection").glob("*.py"), *(daemon / "audio" / name for name in READING)]
     scoring += [path for path in train.rglob("*.py") if path.relative_to(train).parts[0] not in WITHOUT_EFFECT]
     updates = [daemon / "detection" / "segments.py", *(path for pattern in UPDATES for path in train.glob(pattern))]
-    return CodeDigests(*map(digest, (scoring, [train / "bench" / name for name in SYNTHESIS], updates)))
+    return CodeDigests(*map(digest, (scoring, [*(train / "bench" / "sound").glob("*.py"), train / "bench" / "disturbances.py"], updates)))
 
 
 def digest(paths: Iterable[Path]) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from aegan_train.bench import backgrounds
 from aegan_train.bench.rows import RECORDED, SYNTHESISED
+from aegan_train.bench.sound import backgrounds
 from aegan_train.bench.sound.synthesis import Synthesised
 from aegan_train.config import Preset, Recipe, TrainConfig
 from aegan_train.recordings.folder import MANIFEST
