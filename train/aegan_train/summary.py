@@ -36,7 +36,7 @@ def print_recordings(machine_type: str, fitted: Spectrograms, held_out: Spectrog
         print(f"warning: recordings of {median:.1f} dBFS: expected {good}; record again with {todo} gain", file=sys.stderr)
     if sound_s < TRIAL_S:
         print(
-            f"warning: {format_duration(sound_s)} of sound is a trial: the threshold is a guess from {held_out.n_windows} held-out clips; "
+            f"warning: {format_duration(sound_s)} of sound is a trial: "
             "false alarms are likely in every state of the machine that was not recorded; record an hour or more",
             file=sys.stderr,
         )
