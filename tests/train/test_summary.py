@@ -29,7 +29,7 @@ def make_recordings(n: int, seconds: float, level_dbfs: float) -> Spectrograms:
 
 
 def test_too_little_sound_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    """Too little sound gives a warning with the number of held-out clips; level and advice are always printed."""
+    """Too little sound gives a warning; level and advice are always printed."""
     print_recordings("pump", make_recordings(6, 10.0, -34.2), make_recordings(2, 10.0, -30.0), TrainConfig(), "cpu", 0)
     out, err = capsys.readouterr()
     assert out.splitlines()[:2] == [
