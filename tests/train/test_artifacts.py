@@ -37,9 +37,17 @@ def make_cycles() -> Iterator[FloatArray]:
     yield from (np.clip(each, -0.9, 0.9).astype(np.float32) for each in np.split(sound, N_FITTED + N_HELD_OUT))
 
 
-def calibrate(folder: Path, n_joined: int, config: TrainConfig = CONFIG, recording: str = "") -> Calibrated:
+def add_beats(window: FloatArray) -> FloatArray:
+    """The window with a click every 1.3 s."""
+    clicks = np.zeros_like(window)
+    clicks[:: round(1.3 * RATE_HZ)] = 1
+    ring = np.exp(-np.arange(800) / 100) * np.sin(np.arange(800))
+    return np.clip(window + 0.5 * np.convolve(clicks, ring)[: len(window)], -0.9, 0.9).astype(np.float32)
+
+
+def calibrate(folder: Path, n_joined: int, config: TrainConfig = CONFIG, recording: str = "", *, beats: bool = False) -> Calibrated:
     """What untrained networks are calibrated to, on recordings of `n_joined` windows each."""
-    windows = list(make_cycles())
+    windows = [add_beats(each) if beats else each for each in make_cycles()]
     recordings = [np.concatenate(windows[place : place + n_joined]) for place in range(0, len(windows), n_joined)]
     paths = [write_wav(folder / f"{number}.wav", samples) for number, samples in enumerate(recordings)]
     clips = [Clip(path, "train", "00", False, number, recording=recording) for number, path in enumerate(paths)]
@@ -97,6 +105,17 @@ def test_the_worth_of_the_network_is_that_of_a_fusion_without_it(tmp_path: Path)
     assert {name: each.auc_without_network for name, each in noticed.items()} == {name: each.auc for name, each in without.items()}
     assert any(each.auc != each.auc_without_network for each in noticed.values())
     assert all(each.auc_without_network is None for each in without.values())
+
+
+def test_where_normal_sound_has_a_rhythm_other_members_decide(tmp_path: Path) -> None:
+    """A machine that beats is scored by the members for a rhythm, one that does not by all of them, and the bundle says so."""
+    config = JOINT.model_copy(update={"rhythm_fusion": ["C_flux", "C_moments"]})
+    steady, beating = (calibrate(tmp_path / str(beats), 1, config, beats=beats).fields for beats in (False, True))
+    assert list(steady.fusion) == JOINT.fusion
+    assert list(beating.fusion) == config.rhythm_fusion
+    assert beating.choice.startswith("F_joint of C_flux, C_moments: ")
+    assert beating.choice.endswith("; these members because normal sound has a rhythm")
+    assert "rhythm" not in steady.choice
 
 
 def test_one_recording_alone_is_calibrated_on_its_runs(tmp_path: Path) -> None:

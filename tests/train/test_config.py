@@ -48,6 +48,16 @@ def test_f_tail_refuses_what_cannot_be_cross_fitted() -> None:
         load_config("edge", None, score="F_joint")
 
 
+def test_a_file_with_fusion_has_the_last_word(tmp_path: Path) -> None:
+    """The recipe's members for a rhythm hold only where the file does not name members of its own."""
+    (tmp_path / "own.yaml").write_text("fusion: [D_near, C_flux]\n")
+    own = load_config("edge", tmp_path / "own.yaml", "robust")
+    assert (own.fusion, own.rhythm_fusion) == (["D_near", "C_flux"], [])
+    assert "C_moments" in load_config("edge", None, "robust").rhythm_fusion
+    with pytest.raises(ConfigError, match="'C_beat' is none of"):
+        load_config("edge", None, "robust", rhythm_fusion=["C_beat"])
+
+
 def test_each_recipe_says_how_its_score_is_made() -> None:
     """`robust` decides by F_joint of embeddings and bands, a file may say F_mean, and the sentence for the bundle names the members."""
     robust, own = (load_config("edge", None, "robust", **each) for each in ({}, {"score": "F_mean", "fusion": ["D_near", "D_maha"]}))

@@ -31,6 +31,7 @@ from aegan_train.calibration.statistics import COVARIANCE, ClipStatistics, calib
 from aegan_train.checkpoint import Training, round_weights
 from aegan_train.config import TrainConfig
 from aegan_train.dataset import number_recordings
+from aegan_train.findings.rhythm import find_rhythm
 from aegan_train.progress import follow
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import Spectrograms
@@ -44,6 +45,7 @@ HELD_OUT = "held_out.jsonl"
 N_PARITY_SEGMENTS = 32
 MAX_FITTED, MAX_SCORED = 4096, 512  # recordings for the reference set and for the calibration, so that a day of sound takes minutes
 N_MOVED = 64  # held-out windows that get copies with other backgrounds
+LEAST_RHYTHM = 0.5  # part of the windows; a machine that beats less often is steady most of the time
 LEAST_COPIES = 128  # of held-out clips with other backgrounds: the highest scores of fewer copies vary too much
 N_VARIED = 256  # windows that get copies with other backgrounds; with four copies each they outnumber the embedding's dimensions
 
@@ -78,6 +80,9 @@ def finish(
     round_weights(training)
     networks = training.generator, training.discriminator, device
     statistics = gather_statistics(training, TorchSession(*networks, ["embedding"]), fitted)
+    rhythm = find_rhythm(statistics.bands, config.features.hop_s) if config.rhythm_fusion else None
+    if has_rhythm := rhythm is not None and rhythm.share > LEAST_RHYTHM:
+        config = config.model_copy(update={"fusion": config.rhythm_fusion})
     mean_spectrogram = mean_of_clips(fitted.cut(clip_frames), clip_frames)
     reference, shrinkage = fit_reference(statistics, make_filterbank(config.features), mean_spectrogram, config.max_reference_rows)
     groups = np.repeat(number_recordings(fitted.clips, config.held_out), [len(windows) for windows in fitted.bands])
@@ -98,7 +103,7 @@ def finish(
         spaces=list(reference.spaces),
         fusion=fusion,
         fused=config.fused,
-        choice=config.choice,
+        choice=config.choice + ("; these members because normal sound has a rhythm" if has_rhythm else ""),
         sensitivity={},
         precision=config.precision,
         reference=ReferenceRecord(

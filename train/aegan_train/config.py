@@ -94,6 +94,10 @@ class TrainConfig(Settings):
         default=False, description="whether that score was chosen by labelled faults, as in the published tables; printed beside its name"
     )
     fusion: list[str] = Field(default=[], description="members of the fused score (F_joint or F_mean)")
+    rhythm_fusion: list[str] = Field(
+        default=[],
+        description="its members where most normal sound has a rhythm; empty: those of fusion. A file with fusion makes it empty",
+    )
     n_redraws: int = Field(
         default=0, ge=0, description="times that fresh networks may be drawn when a generator stays worse than the mean picture"
     )
@@ -107,7 +111,7 @@ class TrainConfig(Settings):
         # One pass at batch_norm_momentum stands for the reference's two only where every batch has a generator step.
         if problems := self.clip.problems():
             raise ValueError(problems[0])
-        if unknown := [name for name in self.fusion if name not in SCORE_IDS]:
+        if unknown := [name for name in (*self.fusion, *self.rhythm_fusion) if name not in SCORE_IDS]:
             raise ValueError(f"fusion: {unknown[0]!r} is none of {', '.join(SCORE_IDS)}")
         if self.fused == "F_joint" and (whole := self._generator_members):
             raise ValueError(f"fusion: F_joint joins scores of embeddings and of bands, not {whole[0]}; take it out, or set score: F_mean")
@@ -124,7 +128,7 @@ class TrainConfig(Settings):
 
     @property
     def _generator_members(self) -> list[str]:
-        return [name for name in self.fusion if SCORE_IDS[name].graph == "generator"]
+        return [name for name in (*self.fusion, *self.rhythm_fusion) if SCORE_IDS[name].graph == "generator"]
 
     @property
     def choice(self) -> str:
@@ -188,8 +192,12 @@ ROBUST: dict[str, object] = {
     "n_redraws": 5,
     "score": "F_joint",
     "fusion": list(SPACE_SCORES),
+    "rhythm_fusion": ["C_linear_peak_maha", "C_flux", "C_moments"],
 }
 RECIPES: dict[Recipe, dict[str, object]] = {"reference": {}, "robust": ROBUST}
+
+
+FILE_DECIDES: tuple[tuple[str, str, object], ...] = (("clip_frames", "shorten_clip", False), ("fusion", "rhythm_fusion", []))
 
 
 def load_config(preset: Preset, path: Path | None, recipe: Recipe = "reference", **overrides: object) -> TrainConfig:
@@ -200,6 +208,6 @@ def load_config(preset: Preset, path: Path | None, recipe: Recipe = "reference",
     """
     own = load_yaml(path, may_be_empty=True) if path else {}
     own = own if isinstance(own, dict) else {}
-    kept = {"shorten_clip": False} if "clip_frames" in own else {}
+    kept = {name: value for setting, name, value in FILE_DECIDES if setting in own}
     settings = {**PRESETS[preset], **RECIPES[recipe], **kept, **own, **overrides}
     return validate(TrainConfig, settings, str(path or f"preset {preset}"))

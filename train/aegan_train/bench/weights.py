@@ -28,6 +28,7 @@ CALIBRATION = {  # settings that no update reads; those of the pictures are in t
     "score",
     "score_by_labels",
     "fusion",
+    "rhythm_fusion",
     "precision",
     "max_minutes",
 }

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aegan_monitor.detection.views import BandSummary
 from aegan_monitor.types import DoubleArray, FloatArray
-from aegan_train.findings.normal_sound import NormalSound
 
 LEAST_FRAMES = 4  # 0.13 s
 LEAST_BEATS = 3  # in a window
@@ -43,9 +43,9 @@ def describe_rhythm(rhythm: Rhythm | None, members: Sequence[str]) -> list[str]:
     return [line, "  this score does not see missing and late beats: add C_moments to fusion"]
 
 
-def find_rhythm(sound: NormalSound) -> Rhythm | None:
-    """The rhythm of the normal sound, or None without one."""
-    found = np.array([find_beat(bands.groups) for bands in sound.bands])
+def find_rhythm(bands: Sequence[BandSummary], hop_s: float) -> Rhythm | None:
+    """The rhythm of the windows of normal sound, or None without one; `hop_s` are seconds from frame to frame."""
+    found = np.array([find_beat(each.groups) for each in bands])
     is_strong = found[:, 1] >= LEAST_STRENGTH
     if not is_strong.any():
         return None
@@ -54,7 +54,7 @@ def find_rhythm(sound: NormalSound) -> Rhythm | None:
     n_there = int(np.count_nonzero(agrees))
     if n_there < max(LEAST_WINDOWS, LEAST_SHARE * len(found), len(lags) / 2):
         return None
-    return Rhythm(float(lags[agrees].mean()) * sound.hop_s, float(np.median(strengths[agrees])), n_there / len(found))
+    return Rhythm(float(lags[agrees].mean()) * hop_s, float(np.median(strengths[agrees])), n_there / len(found))
 
 
 def find_beat(groups: FloatArray) -> tuple[float, float]:
