@@ -59,7 +59,10 @@ class Sessions:
             require_golden(bundle, session, score)
             self._sessions[key] = session
             requested = ", ".join(wanted.providers)
-            log.info("%s: golden check passed; inference on %s (asked for: %s)", bundle.folder, session.provider, requested)
+            where = (
+                f"inference on {session.provider} (asked for: {requested})" if session.provider != "none" else "its score needs no network"
+            )
+            log.info("%s: golden check passed; %s", bundle.folder, where)
         return session
 
     def make_pipeline(self, bundle: Bundle, score: str) -> Pipeline:
