@@ -21,7 +21,7 @@ from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from plain_networks import decode, discriminate, encode
-from plain_spaces import score_plainly
+from plain_spaces import measure_density, score_plainly
 from synthetic import write_wav
 from tolerances import COSINE_OF_SPECTRA, SCORES
 
@@ -88,6 +88,10 @@ class Oracle:
             near = NearestNeighbors(n_neighbors=2).fit(scaler.transform(normal)).kneighbors(scaler.transform(vector[None]))[0]
             # Without copies before other backgrounds, nothing is compensated.
             found |= {f"{name}_euclidean": near.mean(), f"{name}_near": near.mean()}
+            if name == "D":
+                found |= dict.fromkeys(
+                    ("D_density", "D_near_density"), measure_density(scaler.transform(normal), scaler.transform(vector[None])[0])
+                )
             if name != "D":
                 found[f"{name}_cosine"] = np.sort(cosine_distances(vector[None], normal)[0])[:2].mean()
         z = encode(x, self.generator)

@@ -51,8 +51,12 @@ def mahalanobis(normal: np.ndarray, clip: np.ndarray) -> float:
 
 
 def density(normal: np.ndarray, clip: np.ndarray) -> float:
+    """`measure_density` of standardised vectors."""
+    return measure_density(*standardise(normal, clip))
+
+
+def measure_density(rows: np.ndarray, point: np.ndarray) -> float:
     """Mean of the two smallest distances to a row, each over the mean distance of that row to its four neighbours."""
-    rows, point = standardise(normal, clip)
     own = np.sort(cdist(rows, rows), axis=1)[:, 1:5].mean(axis=1)
     return float(np.sort(cdist(point[None], rows)[0] / own)[:2].mean())
 

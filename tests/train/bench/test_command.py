@@ -72,6 +72,7 @@ def test_kept_weights_are_calibrated_again_without_training(bench: Bench, capsys
     assert "trained in" in run(bench)
 
 
+@pytest.mark.full
 def test_the_number_of_jobs_changes_no_result(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     """Two trainings side by side give the scores of two in turn, to the last bit."""
     write_dataset(bench.recordings / "quadcopter_mixed", machine_type="quadcopter", n_train=8, n_normal=2, n_anomaly=2)
@@ -86,6 +87,7 @@ def test_the_number_of_jobs_changes_no_result(bench: Bench, capsys: pytest.Captu
     assert capsys.readouterr().out.count("trained in") == 4
 
 
+@pytest.mark.full
 def test_ctrl_c_ends_all_trainings_and_keeps_what_is_finished(tmp_path: Path) -> None:
     """No process and no clip stays behind."""
     out = tmp_path / "out"
