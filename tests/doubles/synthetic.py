@@ -58,7 +58,7 @@ def write_dataset(
 def write_clips(folder: Path, names: Iterable[str], clip_s: float = 5.0) -> Path:
     """A synthesised pump of its own for each path below `folder`; faulty where the name says anomaly.
 
-    Names that say neither are faulty where their number is odd: as in a challenge, nobody is reported.
+    Names without `normal` or `anomaly`, as in a challenge, are faulty where their number is odd.
     """
     for place, name in enumerate(names):
         number = int(re.findall("[0-9]+", name)[-1])

@@ -37,10 +37,10 @@ def test_a_bundle_with_one_calibration_has_one_threshold() -> None:
     assert make_threshold(FIELDS, "D_maha", place="any") == make_threshold(FIELDS, "D_maha")
     older = MOVED.model_copy(update={"calibration": {"any": MOVED.calibration["any"]}})
     assert make_threshold(older, "D_maha") == make_threshold(MOVED, "D_maha", place="any")
-    told = [ThresholdPolicy(fields, "D_maha").describe() for fields in (MOVED, older)]
-    assert told[0].startswith("D_maha, in the recorded place: ")
-    assert told[1].startswith("D_maha, in any place: ")
-    assert ["train again" in line for line in told] == [False, True]
+    lines = [ThresholdPolicy(fields, "D_maha").describe() for fields in (MOVED, older)]
+    assert lines[0].startswith("D_maha, in the recorded place: ")
+    assert lines[1].startswith("D_maha, in any place: ")
+    assert ["train again" in line for line in lines] == [False, True]
 
 
 def test_cross_fitted_clips_count_in_the_recorded_place() -> None:

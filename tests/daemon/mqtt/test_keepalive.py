@@ -58,7 +58,7 @@ def test_a_broker_that_acknowledges_nothing_is_left(make: Make, caplog: pytest.L
         heard: list[list[bytes]] = []
         while len(heard) < 2:
             bodies = hear_out(server)
-            if publisher.problem == reported:  # else nobody had a turn, to ask or to answer
+            if publisher.problem == reported:  # else neither side had processor time
                 heard.append(bodies)
         publisher.stop(timeout_s=0.0)
     assert all(any(b"id-1" in body for body in bodies) for bodies in heard)

@@ -17,7 +17,7 @@ def test_the_gain_decides(gain: float, n_windows: int, verdict: str) -> None:
     assert worth is not None
     assert (worth.auc, worth.auc_without_network) == pytest.approx((0.8 + gain, 0.8))
     lines = worth.describe()
-    assert f"AUC {0.8 + gain:.2f} with it and 0.80 without" in lines[0]
+    assert f"AUC of altered sounds {0.8 + gain:.2f} with it, 0.80 without" in lines[0]
     assert verdict in lines[0]
     assert (len(lines) == 2) == (gain < 0.02)
 

@@ -26,7 +26,7 @@ class NetworkWorth:
     def describe(self) -> list[str]:
         """The lines that `fit` prints."""
         gain = self.auc - self.auc_without_network
-        means = f"the network: altered sounds are told apart with AUC {self.auc:.2f} with it and {self.auc_without_network:.2f} without"
+        means = f"the network: AUC of altered sounds {self.auc:.2f} with it, {self.auc_without_network:.2f} without"
         if self.n_windows < LEAST_WINDOWS:
             return [f"{means}; {self.n_windows} held-out clips are too few to say whether it is worth its work"]
         if gain >= LEAST_GAIN:
