@@ -22,7 +22,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from aegan_export.bundle import export_bundle
-from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.threshold import make_threshold
 from aegan_train.bench.measure import score
 from aegan_train.bench.rows import SYNTHESISED
 from aegan_train.bench.sound.backgrounds import Sounds

@@ -8,7 +8,7 @@ from aegan_monitor.detection.features import LogMel
 from aegan_monitor.detection.fusion import needed_graphs
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.threshold import make_threshold
 from aegan_monitor.detection.views import summarise
 from aegan_monitor.types import DoubleArray, FloatArray
 

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
+from aegan_monitor.decision.policy import ThresholdPolicy
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
-from aegan_monitor.detection.policy import ThresholdPolicy
 from command_line import NO_BROKER, CommandLine, assert_lines, without_portaudio, write_config
 from synthetic import write_wav
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from aegan_monitor.detection.bundle import REFERENCE
-from aegan_monitor.detection.policy import make_threshold
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import LASTING, SPACE_SCORES
+from aegan_monitor.detection.threshold import make_threshold
 from aegan_monitor.types import FloatArray
 from aegan_train.artifacts import HELD_OUT, Calibrated, finish
 from aegan_train.checkpoint import Training, make_updater

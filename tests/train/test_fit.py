@@ -19,8 +19,8 @@ import torch
 from aegan_export.bundle import export_bundle
 from aegan_monitor.cli import main as monitor_main
 from aegan_monitor.detection.bundle import load_bundle
-from aegan_monitor.detection.policy import make_threshold
 from aegan_monitor.detection.record import PLACES
+from aegan_monitor.detection.threshold import make_threshold
 from aegan_train.checkpoint import load_checkpoint
 from aegan_train.config import load_config
 from aegan_train.fit import FitRequest, fit

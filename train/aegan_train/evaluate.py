@@ -9,11 +9,12 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from aegan_monitor.audio.recording import read_recording
+from aegan_monitor.decision.policy import DESCRIPTIONS
 from aegan_monitor.detection.bundle import REFERENCE, accessing
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.policy import DESCRIPTIONS, make_threshold
 from aegan_monitor.detection.record import BundleFields, Place
 from aegan_monitor.detection.reference import ReferenceSet
+from aegan_monitor.detection.threshold import make_threshold
 from aegan_monitor.errors import BundleError, CaptureError, DataError
 from aegan_monitor.files import show_path
 from aegan_monitor.tools.json_lines import open_lines

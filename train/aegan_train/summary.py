@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from aegan_monitor.audio.level import LOUDEST_DBFS, QUIETEST_DBFS
-from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.threshold import make_threshold
 from aegan_train.artifacts import Calibrated
 from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS
 from aegan_train.config import TrainConfig

@@ -9,8 +9,8 @@ from aegan_monitor.alarm.lifecycle import EPOCH, IN_ALARM, AlarmRecord, Delays, 
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.clock import CLOCK_SET_FROM_S
 from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.decision.policy import Decision, ThresholdPolicy
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.policy import Decision, ThresholdPolicy
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.commands import Refusal, make_result

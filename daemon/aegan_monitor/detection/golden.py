@@ -12,10 +12,10 @@ from aegan_monitor.detection.features import LogMel
 from aegan_monitor.detection.fusion import needed_graphs, score_names
 from aegan_monitor.detection.network import GRAPH_OUTPUTS, GRAPHS, Graph, Session
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.policy import choose_place, make_threshold
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.segments import Segmenter
+from aegan_monitor.detection.threshold import choose_place, make_threshold
 from aegan_monitor.errors import BundleError, InferenceRunError
 from aegan_monitor.types import DoubleArray, FloatArray, SegmentOutputs
 

@@ -33,7 +33,7 @@ class Calibration(Record):
     Attributes:
         n_clips: Normal clips, held out or cross-fitted; scores of the generator know the held-out ones alone.
         n_copies: Copies of held-out clips with other backgrounds, in addition; none for the recorded place.
-        quantile, margin: Defaults of the alarm (`detection.policy.make_threshold`).
+        quantile, margin: Defaults of the alarm (`detection.threshold.make_threshold`).
     """
 
     n_clips: PositiveInt

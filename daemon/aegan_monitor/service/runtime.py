@@ -22,7 +22,7 @@ from aegan_monitor.config.model import MachineConfig
 from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.detection.fusion import score_names
 from aegan_monitor.detection.network import OrtSession
-from aegan_monitor.detection.policy import choose_place
+from aegan_monitor.detection.threshold import choose_place
 from aegan_monitor.errors import AeganError, ConfigError, InferenceError
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.service.inference import InferenceRetry, Sessions

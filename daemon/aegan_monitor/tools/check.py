@@ -13,11 +13,11 @@ from aegan_monitor.alarm.machine import Judge
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.recording import find_rate_hz
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig, load_config
+from aegan_monitor.decision.policy import ThresholdPolicy
 from aegan_monitor.detection.bundle import Bundle, load_bundle, require_streamable
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.golden import StageCheck, require_golden
 from aegan_monitor.detection.network import OrtSession
-from aegan_monitor.detection.policy import ThresholdPolicy
 from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.homeassistant.discovery import discover, list_trials
 from aegan_monitor.messages.topics import Topics

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from aegan_monitor.detection.policy import choose_place
 from aegan_monitor.detection.record import Place
+from aegan_monitor.detection.threshold import choose_place
 from aegan_monitor.errors import DataError
 from aegan_monitor.types import DoubleArray
 from aegan_train.bench.disturbances import compare

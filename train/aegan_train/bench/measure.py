@@ -12,10 +12,10 @@ from pydantic import BaseModel, ValidationError
 from aegan_monitor.detection.bundle import REFERENCE
 from aegan_monitor.detection.fusion import fuse, needed_graphs
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.policy import make_threshold
 from aegan_monitor.detection.record import Place
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import SCORE_IDS
+from aegan_monitor.detection.threshold import make_threshold
 from aegan_monitor.errors import DataError
 from aegan_train.bench.disturbances import Lasting, measure_lasting
 from aegan_train.bench.keys import digest_own_code, make_key

@@ -9,10 +9,10 @@ from sklearn.metrics import roc_auc_score
 
 from aegan_monitor.detection.fusion import FUSIONS, fuse
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.policy import make_threshold
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import SCORE_IDS
+from aegan_monitor.detection.threshold import make_threshold
 from aegan_monitor.types import FloatArray
 from aegan_train.calibration.background_augmentation import TRIED
 from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS, add_pseudo_fault

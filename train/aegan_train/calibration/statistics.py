@@ -18,7 +18,7 @@ from aegan_train.calibration.spaces import fit_embedding_spaces, fit_spaces
 
 COVARIANCE = "ledoit-wolf"
 PROBABILITIES = [*(round(i / 100, 2) for i in range(100)), 0.995, 0.999, 1.0]
-# Quantile and margin of the alarm (`aegan_monitor.detection.policy.make_threshold`), docs/quality.md has the measurements.
+# Quantile and margin of the alarm (`aegan_monitor.detection.threshold.make_threshold`), docs/quality.md has the measurements.
 CROSSED = 0.99, 0.75  # clips of all recordings: about one in 500 further normal clips may be over it
 FEW = 0.99, 2.0  # held-out clips alone: a few dozen do not cover the range of normal sound
 COPIES = 0.95, 0.1  # with copies: they include the effect of other places

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from aegan_monitor.detection.policy import make_threshold
+from aegan_monitor.detection.threshold import make_threshold
 from aegan_train.artifacts import Calibrated
 from aegan_train.config import TrainConfig
 from aegan_train.dataset import group_by_recording

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from aegan_monitor.detection.policy import ThresholdPolicy, make_threshold
+from aegan_monitor.decision.policy import ThresholdPolicy
 from aegan_monitor.detection.record import BundleFields, Calibration, Place
 from aegan_monitor.detection.scores import SCORE_IDS
+from aegan_monitor.detection.threshold import make_threshold
 from aegan_train.calibration.statistics import calibrate, normalise
 
 NORMAL = np.linspace(10, 20, 101)

@@ -1,0 +1,45 @@
+"""Level and coarse bands of a stretch of sound: what is known of a machine without its network."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aegan_monitor.detection.features import dbfs_from_power
+from aegan_monitor.types import DoubleArray, FloatArray
+
+N_BANDS = 8  # of equal width on the mel scale
+LEAST_POWER = 1e-15  # -150 dB
+
+
+@dataclass(frozen=True, slots=True)
+class SoundBands:
+    """Level and coarse bands of some sound.
+
+    Attributes:
+        level_dbfs: RMS without DC, relative to a full-scale sine (AES17).
+        bands_dbfs: The same within each band, float64 `[N_BANDS]`, from low to high.
+    """
+
+    level_dbfs: float
+    bands_dbfs: DoubleArray
+
+
+def band_edges_hz(sample_rate_hz: int) -> DoubleArray:
+    """Edges of the bands, `[N_BANDS + 1]`, from 0 to half the sample rate."""
+    highest_mel = 2595 * np.log10(1 + sample_rate_hz / 2 / 700)
+    edges: DoubleArray = 700 * (10 ** (np.linspace(0, highest_mel, N_BANDS + 1) / 2595) - 1)
+    return edges
+
+
+def measure_bands(samples: FloatArray, sample_rate_hz: int) -> SoundBands:
+    """The bands of float32 `[n_samples]`, some thousand at least; one Hann window spans them all.
+
+    Source: mel scale of O'Shaughnessy (1987); power by Parseval's theorem, corrected for the window.
+    """
+    exact = samples.astype(np.float64)
+    exact -= exact.mean()
+    window = np.hanning(len(exact))
+    power = np.abs(np.fft.rfft(exact * window)) ** 2 * 2 / (len(exact) * np.square(window).sum())
+    bounds = np.searchsorted(np.fft.rfftfreq(len(exact), 1 / sample_rate_hz), band_edges_hz(sample_rate_hz)[1:-1])
+    parts = [float(part.sum()) for part in np.split(power, bounds)]
+    return SoundBands(dbfs_from_power(float(np.square(exact).mean())), 10 * np.log10(2 * np.maximum(parts, LEAST_POWER)))
