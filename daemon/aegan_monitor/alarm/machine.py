@@ -1,61 +1,22 @@
 """One machine: from runs of samples and commands to payloads and to the record of its alarm."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from aegan_monitor.alarm.events import describe_command, make_event, make_id, make_state
-from aegan_monitor.alarm.lifecycle import EPOCH, IN_ALARM, AlarmRecord, Delays, Signal, Transition, refusal, shelf_left_s, take
+from aegan_monitor.alarm.judge import Judge, Outcome
+from aegan_monitor.alarm.lifecycle import EPOCH, AlarmRecord, Signal, Transition, refusal, shelf_left_s, take
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.clock import CLOCK_SET_FROM_S
-from aegan_monitor.config.model import AlarmConfig
-from aegan_monitor.decision.policy import Decision, ThresholdPolicy
+from aegan_monitor.decision.budget import Budget
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.commands import Refusal, make_result
 from aegan_monitor.messages.model import Payload
-from aegan_monitor.types import ClipScore, Run
+from aegan_monitor.types import Run
 
 STORE_S = 60.0  # a record whose last decision alone is newer is stored so often
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A clip's scores with the decision and the transitions that follow."""
-
-    clip: ClipScore
-    decision: Decision
-    transitions: list[Transition]
-
-
-class Judge:
-    """Decision and life cycle for one stream of clip scores; pure.
-
-    Attributes:
-        record: The alarm as the last decision left it.
-    """
-
-    def __init__(self, fields: BundleFields, score: str, settings: AlarmConfig) -> None:
-        rate = fields.features.sample_rate_hz
-        self.score = score
-        self.sample_rate_hz = rate
-        self.record = AlarmRecord()
-        self.hop_samples = fields.clip.decision_hop_frames * fields.features.hop_samples
-        self._delays = Delays(round(settings.on_delay_s * rate), round(settings.off_delay_s * rate))
-        self.policy = ThresholdPolicy(fields, score, settings.quantile, settings.margin, settings.place)
-        self._end_sample: int | None = None
-
-    def judge(self, clip: ClipScore, time: datetime = EPOCH) -> Outcome:
-        """Decide about the next clip; `time` stamps what changes."""
-        new_samples = clip.end_sample - self._end_sample if self._end_sample is not None else 0
-        heard_samples = new_samples if 0 < new_samples < self.hop_samples else self.hop_samples  # after a gap: one hop
-        self._end_sample = clip.end_sample
-        decision = self.policy.decide(clip.scores[self.score], self.record.process in IN_ALARM)
-        measured = replace(self.record, score=decision.score, threshold=decision.threshold, measured_at=time)
-        transitions = self._delays.advance(measured, decision.exceeded, heard_samples, time)
-        self.record = transitions[-1].after if transitions else measured
-        return Outcome(clip, decision, transitions)
 
 
 class Machine:
@@ -85,6 +46,10 @@ class Machine:
     def record(self) -> AlarmRecord:
         """The alarm now."""
         return self._judge.record
+
+    def set_budget(self, budget: Budget) -> None:
+        """The budget of false alarms from now on; evidence and alarm go on."""
+        self._judge.policy.budget = budget
 
     def begin(self, time: datetime, now_s: float, record: AlarmRecord) -> list[Payload]:
         """Take over the record of an earlier run or configuration; the state before the first decision.

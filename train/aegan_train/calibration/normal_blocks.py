@@ -1,0 +1,36 @@
+"""Scores of normal sound in blocks, by which a budget of false alarms is kept."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from aegan_monitor.decision.blocks import make_blocks
+from aegan_monitor.detection.record import Calibration, NormalBlocks, Place
+
+N_DIGITS = 6
+Part = tuple[Sequence[object], Mapping[int, Mapping[str, float]]]
+"""Normal sound: the recording of each clip, in order, and the scores of those clips that have any, by their place."""
+
+
+def add_blocks(calibration: Mapping[Place, Calibration], score: str, parts: Sequence[Part], copies: Part) -> dict[Place, Calibration]:
+    """The calibration with blocks of the deciding `score`; that of any place has the `copies` with other backgrounds, too."""
+    return {
+        place: known.model_copy(update={"blocks": collect_blocks(score, [*parts, copies] if place == "any" else parts)})
+        for place, known in calibration.items()
+    }
+
+
+def collect_blocks(score: str, parts: Iterable[Part]) -> NormalBlocks:
+    """The blocks of clips that follow each other in one recording."""
+    stretches: list[list[float]] = []
+    for recordings, scores in parts:
+        before: int | None = None
+        for place in sorted(scores):
+            if score not in scores[place]:
+                continue
+            if before is None or place != before + 1 or recordings[place] != recordings[before]:
+                stretches.append([])
+            stretches[-1].append(float(f"{scores[place][score]:.{N_DIGITS}g}"))
+            before = place
+    found = make_blocks(stretches)
+    return NormalBlocks(
+        n_clips=found.n_clips, stretches=found.stretches, autocorrelation=found.autocorrelation, is_measured=found.is_measured
+    )
