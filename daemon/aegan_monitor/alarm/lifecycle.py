@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeAlias
 
-from aegan_monitor.messages.payloads import AlarmState, EventKind
+from aegan_monitor.messages.model import AlarmState
+from aegan_monitor.messages.payloads import EventKind
 
 Signal: TypeAlias = Literal["exceeded", "within", "elapsed", "acknowledge", "shelve", "unshelve", "close", "supersede", "remove"]
 Flag: TypeAlias = Literal["announced", "acknowledged", "shelved"]
@@ -28,6 +29,8 @@ class AlarmRecord:
         since: When the process state began.
         delay_samples: Heard samples of the on-delay or off-delay that runs; 0 if none runs.
         memory: Of the policy (`Policy.memory`).
+        normal_s: Sound that was judged while no alarm was active, since the basis last changed.
+        n_raised: Alarms since then.
         event_ids: Events of the present alarm; the first is its `raised` and names the alarm.
         shelved_until: End of the shelf by the wall clock, for people and for a restart.
         shelf_left_s: What was left of the shelf when the record was stored; see `shelf_left_s`.
@@ -43,6 +46,8 @@ class AlarmRecord:
     since: datetime = EPOCH
     delay_samples: int = 0
     memory: tuple[float, ...] = ()
+    normal_s: float = 0.0
+    n_raised: int = 0
     raised_at: datetime | None = None
     event_ids: tuple[str, ...] = ()
     shelved_until: datetime | None = None

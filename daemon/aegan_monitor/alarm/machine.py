@@ -10,6 +10,7 @@ from aegan_monitor.alarm.lifecycle import EPOCH, AlarmRecord, Signal, Transition
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.clock import CLOCK_SET_FROM_S
 from aegan_monitor.decision.budget import Budget
+from aegan_monitor.decision.policy import Policy
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.commands import Refusal, make_result
@@ -47,6 +48,16 @@ class Machine:
         """The alarm now."""
         return self._judge.record
 
+    @property
+    def policy(self) -> Policy:
+        """What decides."""
+        return self._judge.policy
+
+    @property
+    def proved_per_week(self) -> float | None:
+        """See `Judge`."""
+        return self._judge.proved_per_week
+
     def set_budget(self, budget: Budget) -> None:
         """The budget of false alarms from now on; evidence and alarm go on."""
         self._judge.policy.budget = budget
@@ -63,7 +74,8 @@ class Machine:
         found: list[Payload] = []
         if record.basis and self._basis != record.basis:
             found = self._apply("supersede", "the bundle, the score or the threshold settings have changed", time)
-        self._judge.record = replace(self.record, basis=self._basis)
+        if record.basis != self._basis:
+            self._judge.record = replace(self.record, basis=self._basis, memory=(), normal_s=0.0, n_raised=0)
         return [*found, self._make_state()]
 
     def take_record(self, now_s: float, *, is_last: bool = False) -> AlarmRecord | None:
@@ -152,6 +164,7 @@ class Machine:
             exceeded=decision.exceeded,
             level_dbfs=clip.level_dbfs,
             lasting_share=clip.lasting_share,
+            evidence=decision.evidence,
             state=self.record.process,
         )
         return [self.last_score, *found]
@@ -162,7 +175,14 @@ class Machine:
             self._raised_sample = sample
         active_s = None if self._raised_sample is None else max(0, sample - self._raised_sample) / self._judge.sample_rate_hz
         event, self._judge.record = make_event(
-            transition, cause, time, new_id=self._new_id, score_id=self._judge.score, sample=sample, active_s=active_s
+            transition,
+            cause,
+            time,
+            new_id=self._new_id,
+            score_id=self._judge.score,
+            sample=sample,
+            active_s=active_s,
+            proved_per_week=self.proved_per_week,
         )
         return event
 
@@ -172,4 +192,4 @@ class Machine:
 
 def _significant(record: AlarmRecord) -> AlarmRecord:
     """The record without what each decision and each second changes."""
-    return replace(record, score=0.0, threshold=0.0, measured_at=record.measured_at and EPOCH, shelf_left_s=0.0)
+    return replace(record, score=0.0, threshold=0.0, measured_at=record.measured_at and EPOCH, shelf_left_s=0.0, memory=(), normal_s=0.0)

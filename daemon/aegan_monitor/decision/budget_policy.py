@@ -4,7 +4,7 @@ import math
 from collections import deque
 
 from aegan_monitor.decision.budget import Budget
-from aegan_monitor.decision.evidence import BETS, HOLDING, Evidence, hold
+from aegan_monitor.decision.evidence import BETS, HOLDING, LEAST_P_VALUE, Evidence, hold
 from aegan_monitor.decision.p_value import NormalScores, upper_bound
 from aegan_monitor.decision.policy import DESCRIPTIONS, Decision
 from aegan_monitor.detection.record import BundleFields, NormalBlocks, Place
@@ -13,6 +13,7 @@ from aegan_monitor.types import ClipScore
 IN_A_ROW = 3  # clips without common sound; a gross change need not be far beyond normal sound in each
 LEAST_HOLDING = 1e-9  # of an active alarm: at this it ends
 MOST_BLOCKS = 10_000  # a day
+N_HALVINGS = 40
 LASTING = 0.4  # lasting share of a clip; what is shorter is a transient, and only counts as one unusual block
 
 
@@ -113,6 +114,15 @@ class BudgetPolicy:
             if evidence.value >= self.needed:
                 return n
         return None
+
+    def score_within(self, delay_s: float) -> float:
+        """The score that a lasting change must have to alarm within `delay_s`."""
+        low, high = math.log(LEAST_P_VALUE), 0.0
+        for _ in range(N_HALVINGS):
+            middle = (low + high) / 2
+            n_blocks = self.count_blocks(math.exp(middle))
+            low, high = (middle, high) if n_blocks is not None and n_blocks * self.block_s <= delay_s else (low, middle)
+        return self.normal.score_at(math.exp(low))
 
     def _measure(self) -> float:
         return 1.0 if self._is_gross else min(1.0, math.log1p(self._evidence.value) / math.log1p(self.needed))

@@ -74,18 +74,14 @@ class Commissioning:
 
 
 def commission(policy: BudgetPolicy) -> Commissioning:
-    """What is known about the budget of `policy`.
-
-    Source of the proved rate: upper limit of a Poisson rate, F. Garwood, 1936; without an alarm it is 3 / hours (rule of three).
-    """
+    """What is known about the budget of `policy`."""
     blocks = policy.blocks
     n_blocks = sum(map(len, blocks.stretches))
-    hours = n_blocks * policy.block_s / 3600
-    resampled = resample(policy)
+    proof, resampled = find_proof(policy), resample(policy)
     per_week = policy.budget.per_week
     delays = [policy.count_blocks(p) for p in (max(WEAK_P_VALUE, upper_bound(0, n_blocks)), upper_bound(0, n_blocks))]
     return Commissioning(
-        hours=hours,
+        hours=proof.hours,
         n_stretches=len(blocks.stretches),
         n_blocks=n_blocks,
         block_s=policy.block_s,
@@ -93,11 +89,31 @@ def commission(policy: BudgetPolicy) -> Commissioning:
         is_measured=blocks.is_measured,
         designed_per_week=per_week,
         resampled_per_week=resampled,
-        proved_per_week=most_events(count_alarms(policy)) / hours * WEEK_H,
+        proved_per_week=proof.most_per_week(),
         hours_needed=most_events(0) * WEEK_H / per_week,
         weak_delay_s=delays[0] * policy.block_s if delays[0] else None,
         strong_delay_s=delays[1] * policy.block_s if delays[1] else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the normal sound of the calibration proves: its hours, and the alarms in it."""
+
+    hours: float
+    n_alarms: int
+
+    def most_per_week(self, more_hours: float = 0.0, more_alarms: int = 0) -> float:
+        """No larger rate of false alarms agrees with this sound and with `more_hours` in which there were `more_alarms`.
+
+        Source: upper limit of a Poisson rate, F. Garwood, 1936; without an alarm it is 3 / hours (rule of three).
+        """
+        return most_events(self.n_alarms + more_alarms) / (self.hours + more_hours) * WEEK_H
+
+
+def find_proof(policy: BudgetPolicy) -> Proof:
+    """The proof by the sound that `policy` was calibrated with."""
+    return Proof(sum(map(len, policy.blocks.stretches)) * policy.block_s / 3600, count_alarms(policy))
 
 
 def cross_judge(policy: BudgetPolicy) -> list[DoubleArray]:

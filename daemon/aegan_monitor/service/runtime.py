@@ -161,6 +161,14 @@ def make_line(
         basis, on_delay_s = f"{bundle.record.record_sha256} {score} budget {place}", 0.0
     machine = Machine(config.name, pipeline, judge, basis)
     log.info("%s: %s", config.name, judge.policy.describe())
+    if judge.proof is None:
+        log.info("%s: how often it alarms falsely is unproved: a policy of thresholds promises no rate", config.name)
+    elif (proved := judge.proof.most_per_week()) > budget.per_week:
+        log.warning(
+            "%s: %.3g false alarms a week are accepted, but its %.1f h of normal sound prove only that there are at most %.3g; "
+            "more is proved while it runs without an alarm",
+            config.name, budget.per_week, judge.proof.hours, proved,
+        )  # fmt: skip
     rate_hz, hop_samples = bundle.record.features.sample_rate_hz, bundle.record.features.hop_samples
     gap_rate = GapRate(bundle.record.first_decision_samples, judge.hop_samples, round(on_delay_s * rate_hz))
     ring = Ring(round(RING_S * rate_hz), hop_samples, round(LONGEST_RUN_S * rate_hz), gap_rate=gap_rate)

@@ -32,7 +32,7 @@ from aegan_monitor.tools.broker_visit import Permission
 
 Report = Callable[[str], object]
 LISTEN_S = 1.0
-NODE_BYTES, MACHINE_BYTES = 2100, 540  # at most: the JSON of any payload, and what each machine adds to the health of the node
+NODE_BYTES, MACHINE_BYTES = 2100, 640  # at most: the JSON of any payload, and what each machine adds to the health of the node
 _T = TypeVar("_T")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from aegan_monitor.alarm.judge import Judge, Outcome
 from aegan_monitor.audio.recording import Recording, read_recording
 from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.detection.bundle import Bundle, require_streamable
 from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.pipeline import Pipeline
@@ -46,7 +47,7 @@ class Replay:
         """Score each recording as one clip; the exit code, 1 where one was refused."""
         fields = self.bundle.record
         pipeline = Pipeline(fields, self.bundle.reference, self.session)
-        policy = Judge(fields, self.score, self.alarm).policy
+        policy = ThresholdPolicy(fields, self.score, self.alarm.quantile, self.alarm.margin, self.alarm.place)
         self._report(policy.describe())
         n_clips = n_exceeded = 0
         for place, path in enumerate(paths):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from aegan_monitor.alarm.lifecycle import IN_ALARM, TABLE, AlarmRecord, Signal, Transition, advance, refusal, shelf_left_s, take
-from aegan_monitor.messages.payloads import AlarmState
+from aegan_monitor.messages.model import AlarmState
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 ON, OFF, HOP = 30, 50, 10

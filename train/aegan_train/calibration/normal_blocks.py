@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from aegan_monitor.decision.blocks import make_blocks
-from aegan_monitor.detection.record import Calibration, NormalBlocks, Place
+from aegan_monitor.decision.budget import ONE_A_WEEK
+from aegan_monitor.decision.budget_policy import BudgetPolicy
+from aegan_monitor.detection.record import BundleFields, Calibration, NormalBlocks, Place
+from aegan_monitor.detection.threshold import choose_place
 
 N_DIGITS = 6
 Part = tuple[Sequence[object], Mapping[int, Mapping[str, float]]]
@@ -16,6 +19,15 @@ def add_blocks(calibration: Mapping[Place, Calibration], score: str, parts: Sequ
         place: known.model_copy(update={"blocks": collect_blocks(score, [*parts, copies] if place == "any" else parts)})
         for place, known in calibration.items()
     }
+
+
+def make_default_policy(fields: BundleFields) -> BudgetPolicy:
+    """The policy of a daemon with default settings, one machine and this bundle."""
+    place = choose_place(fields.calibration)
+    blocks = fields.calibration[place].blocks
+    if blocks is None:
+        raise ValueError("expected blocks of normal sound; add_blocks adds them")
+    return BudgetPolicy(fields, fields.score, blocks, place, ONE_A_WEEK)
 
 
 def collect_blocks(score: str, parts: Iterable[Part]) -> NormalBlocks:
