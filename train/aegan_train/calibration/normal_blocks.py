@@ -21,9 +21,9 @@ def add_blocks(calibration: Mapping[Place, Calibration], score: str, parts: Sequ
     }
 
 
-def make_default_policy(fields: BundleFields) -> BudgetPolicy:
-    """The policy of a daemon with default settings, one machine and this bundle."""
-    place = choose_place(fields.calibration)
+def make_default_policy(fields: BundleFields, wanted: Place | None = None) -> BudgetPolicy:
+    """The policy of a daemon with default settings, one machine and this bundle, in the `wanted` place."""
+    place = choose_place(fields.calibration, wanted)
     blocks = fields.calibration[place].blocks
     if blocks is None:
         raise ValueError("expected blocks of normal sound; add_blocks adds them")
