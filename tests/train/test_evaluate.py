@@ -12,6 +12,7 @@ import pytest
 from aegan_export.bundle import export_bundle
 from aegan_monitor.detection.bundle import load_bundle
 from aegan_train.cli import main
+from synthetic import write_wav
 from training_program import aegan_train
 
 
@@ -161,11 +162,12 @@ def test_a_damaged_run_is_one_line(tmp_path: Path, dataset: Path, run_folder: Pa
 
 
 def test_evaluate_skips_and_reports_what_it_cannot_hear(tmp_path: Path, dataset: Path, run_folder: Path) -> None:
-    """Unreadable clips are listed and the others scored; without any other it is an error."""
+    """Unreadable clips are listed and the others scored, whatever their rate; without any other it is an error."""
     data = tmp_path / "data"
     shutil.copytree(dataset, data)
     test = data / "dev_data" / "pump" / "test"
     (test / "normal_id_00_00000001.wav").write_bytes(b"RIFF")
+    write_wav(test / "normal_id_00_00000000.wav", 0.1 * np.random.default_rng(0).standard_normal(480_000), 48_000)
     done = aegan_train("evaluate", run_folder, "--data", data)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("1 file skipped:\n")
