@@ -157,6 +157,11 @@ class Recording:
                 f"{self._name}: expected a rate of at least {wanted_hz} Hz, found {rate_hz} Hz, so no sound above {rate_hz / 2:g} Hz; "
                 f"record it again at {wanted_hz} Hz or more"
             )
+        if rate_hz < wanted_hz:
+            _note_once(
+                f"a recording at {rate_hz} Hz has no sound above {rate_hz / 2:g} Hz, and the monitor refuses such a rate; "
+                f"record at {wanted_hz} Hz or more"
+            )
 
     def _read_some(self, n_samples: int) -> FloatArray:
         values = np.full((n_samples, self.n_channels), np.nan, np.float32)
@@ -216,7 +221,7 @@ def read_recording(path: Path, sample_rate_hz: int, channel: int | None = None) 
 
 @functools.lru_cache(maxsize=1000)
 def _note_once(text: str) -> None:
-    """Log a warning once: a recording may be opened several times."""
+    """Log a warning once: a recording may be opened several times, and many recordings may have one rate."""
     log.warning(text)
 
 

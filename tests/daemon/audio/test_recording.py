@@ -149,6 +149,16 @@ def test_another_rate_is_resampled(tmp_path: Path, rate_hz: int, n_samples: int,
     np.testing.assert_allclose(np.concatenate(parts), expected, atol=1e-6)
 
 
+def test_low_rates_that_are_taken_are_noted_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Several recordings of a low rate give one note that says what is missing."""
+    paths = [write(tmp_path / f"{number}.wav", noise(9000), 9000) for number in range(2)]
+    for path in paths:
+        with Recording(path, RATE_HZ, any_rate=True) as recording:
+            assert len(recording.read(2 * RATE_HZ)) == RATE_HZ
+    (note,) = (record.getMessage() for record in caplog.records)
+    assert note.startswith("a recording at 9000 Hz has no sound above 4500 Hz, ")
+
+
 def test_a_note_is_in_seconds_of_the_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The lengths in a note, and the place of a bad sample, are those of the file and not of the resampled sound."""
     path = set_flac_total(write(tmp_path / "pump.flac", noise(48_000), 48_000), 96_000)
