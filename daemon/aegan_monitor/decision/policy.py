@@ -18,12 +18,16 @@ class Decision:
     Attributes:
         normalised: The score in standard deviations from the mean of held-out normal sound.
         threshold: The one that applied.
+        gross: The score is over all that normal sound has brought.
+        evidence: What has gathered against normal sound; None where the policy gathers nothing.
     """
 
     score: float
     normalised: float
     threshold: float
     exceeded: bool
+    gross: bool = False
+    evidence: float | None = None
 
 
 class ThresholdPolicy:

@@ -136,6 +136,7 @@ def _machine_health(line: Line, now_s: float, coverage: Coverage) -> payloads.Ma
         active=record.active,
         acknowledged=record.active and record.acknowledged,
         shelved=record.shelved,
+        out_of_service=record.out_of_service,
         sensor=line.sensor().state,
         coverage_percent=round(min(100.0, 100 * _scored_s(line) / max(now_s - line.made_s, 1e-3)), 2),
         coverage_1h_percent=last_hour,

@@ -76,6 +76,7 @@ class Monitor:
         self._commands = CommandQueue()
         self._commands.configure(config.mqtt.commands, [machine.name for machine in config.machines])
         self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock)
+        self._worker.common.window_s = config.common_cause_s
         self._birth = Birth()
         self._publisher = MqttPublisher(self._find_connection(self._setup), self._outbox)
         path = find_path(config.outbox.path, config.node, os.environ)
@@ -205,6 +206,7 @@ class Monitor:
             self._worker.listen(line)
         if not setup.has_broker_of(before):
             self._publisher.reconfigure(self._find_connection(setup))
+        self._worker.common.window_s = setup.config.common_cause_s
         logging.getLogger().setLevel(setup.config.log_level.upper())
         log.info("reloaded: %s", setup.describe_changes(before))
 

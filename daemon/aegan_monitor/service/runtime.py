@@ -144,7 +144,7 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     place, default = choose_place(known, alarm.place), choose_place(known)  # the default is not named: version 0.2 did not, either
     basis = f"{bundle.record.record_sha256} {score} {alarm.quantile} {alarm.margin}" + (f" {place}" if place != default else "")
     judge = Judge(bundle.record, score, alarm)
-    machine = Machine(config.name, pipeline, judge, basis)
+    machine = Machine(config.name, pipeline, judge, basis, latched=alarm.latched, recurrence_s=alarm.recurrence_s)
     log.info("%s: %s", config.name, judge.policy.describe())
     rate_hz, hop_samples = bundle.record.features.sample_rate_hz, bundle.record.features.hop_samples
     gap_rate = GapRate(bundle.record.first_decision_samples, judge.hop_samples, round(alarm.on_delay_s * rate_hz))

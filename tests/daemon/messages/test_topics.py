@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
+from aegan_monitor.messages.command_payloads import Command, Result
 from aegan_monitor.messages.model import Payload, format_time
-from aegan_monitor.messages.payloads import PAYLOADS, Alarm, Command, Event, Health, MachineHealth, Result, Score, Sensor
+from aegan_monitor.messages.payloads import PAYLOADS, Alarm, Event, Health, MachineHealth, Score, Sensor
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message, Topics
 from message_tables import UNMODELLED
 from schemas import schema_texts
