@@ -134,7 +134,7 @@ def test_a_machine_out_of_service_is_silent_and_goes_on_being_judged() -> None:
     assert (event.kind, event.active, event.cause, event.case) == ("out_of_service", False, "by Anna: overhaul", None)
     story.decide(*[True] * 5)
     story.wait(1e6)
-    assert (story.kinds(), story.state.state, story.state.isa_state) == ([], "alarm", "out_of_service")
+    assert (story.kinds(), story.state.state, story.state.isa_state, story.state.out_of_service) == ([], "alarm", "out_of_service", True)
     assert story.say("close") == "the alarm is out of service: none is active"
     assert [story.say("out_of_service"), story.kinds()] == ["", []]
     assert story.say("in_service") == ""
