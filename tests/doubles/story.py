@@ -1,6 +1,6 @@
 """One machine's alarm without sound: the test gives each decision, and the published messages are kept."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import count
@@ -8,8 +8,9 @@ from itertools import count
 import numpy as np
 
 from aegan_monitor.alarm.common_cause import CommonCause
-from aegan_monitor.alarm.lifecycle import AlarmRecord
-from aegan_monitor.alarm.machine import Judge, Machine
+from aegan_monitor.alarm.judge import Judge
+from aegan_monitor.alarm.lifecycle import AlarmRecord, Transition, advance
+from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.alarm.stored import dump_record, read_record
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.config.model import AlarmConfig
@@ -30,6 +31,21 @@ LOUD = 1e9  # no threshold is above it
 def open_demo() -> Bundle:
     """The demo bundle."""
     return load_bundle(demo_bundle())
+
+
+@dataclass(frozen=True)
+class Delays:
+    """Delays of a policy, in samples."""
+
+    on_samples: int
+    off_samples: int
+
+    def has_elapsed(self, is_active: bool, delay_samples: int) -> bool:
+        return delay_samples >= (self.off_samples if is_active else self.on_samples)
+
+    def advance(self, record: AlarmRecord, exceeded: bool, heard_samples: int, time: datetime) -> list[Transition]:
+        """Apply one decision."""
+        return advance(record, exceeded, self.has_elapsed, heard_samples, time)
 
 
 class SamplePipeline(Pipeline):

@@ -29,6 +29,7 @@ def make_event(
     gross: bool = False,
     evidence: float | None = None,
     common_case: str | None = None,
+    proved_per_week: float | None = None,
 ) -> tuple[payloads.Event, AlarmRecord]:
     """The event of a transition, and the record with its number and id.
 
@@ -58,6 +59,7 @@ def make_event(
         score_id=score_id,
         score=after.score,
         threshold=after.threshold,
+        proved_per_week=None if proved_per_week is None else float(f"{proved_per_week:.3g}"),
         duration_s=active_s if ends else None,
         case=after.case if before.announced or after.announced else None,
     )

@@ -1,65 +1,27 @@
 """One machine: from runs of samples and commands to payloads and to the record of its alarm."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from aegan_monitor.alarm.cases import count_quiet, is_worse, worsen
 from aegan_monitor.alarm.common_cause import CommonCause
 from aegan_monitor.alarm.events import describe_command, make_event, make_id, make_state
-from aegan_monitor.alarm.lifecycle import EPOCH, IN_ALARM, AlarmRecord, Delays, Signal, Transition, refusal, shelf_left_s, take
+from aegan_monitor.alarm.judge import Judge, Outcome
+from aegan_monitor.alarm.lifecycle import EPOCH, AlarmRecord, Signal, Transition, refusal, shelf_left_s, take
 from aegan_monitor.alarm.stored import significant
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.clock import CLOCK_SET_FROM_S
-from aegan_monitor.config.model import AlarmConfig
-from aegan_monitor.decision.policy import Decision, ThresholdPolicy
+from aegan_monitor.decision.budget import Budget
+from aegan_monitor.decision.policy import Decision, Policy
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.command_payloads import DEFAULT_SHELF_S, Command
 from aegan_monitor.messages.commands import Refusal, make_result
 from aegan_monitor.messages.model import Payload
-from aegan_monitor.types import ClipScore, Run
+from aegan_monitor.types import Run
 
 STORE_S = 60.0  # a record whose last decision alone is newer is stored so often
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A clip's scores with the decision and the transitions that follow."""
-
-    clip: ClipScore
-    decision: Decision
-    transitions: list[Transition]
-
-
-class Judge:
-    """Decision and life cycle for one stream of clip scores; pure.
-
-    Attributes:
-        record: The alarm as the last decision left it.
-    """
-
-    def __init__(self, fields: BundleFields, score: str, settings: AlarmConfig) -> None:
-        rate = fields.features.sample_rate_hz
-        self.score = score
-        self.sample_rate_hz = rate
-        self.record = AlarmRecord()
-        self.hop_samples = fields.clip.decision_hop_frames * fields.features.hop_samples
-        self._delays = Delays(round(settings.on_delay_s * rate), round(settings.off_delay_s * rate))
-        self.policy = ThresholdPolicy(fields, score, settings.quantile, settings.margin, settings.place)
-        self._end_sample: int | None = None
-
-    def judge(self, clip: ClipScore, time: datetime = EPOCH) -> Outcome:
-        """Decide about the next clip; `time` stamps what changes."""
-        new_samples = clip.end_sample - self._end_sample if self._end_sample is not None else 0
-        heard_samples = new_samples if 0 < new_samples < self.hop_samples else self.hop_samples  # after a gap: one hop
-        self._end_sample = clip.end_sample
-        decision = self.policy.decide(clip.scores[self.score], self.record.process in IN_ALARM)
-        measured = replace(self.record, score=decision.score, threshold=decision.threshold, measured_at=time)
-        transitions = self._delays.advance(measured, decision.exceeded, heard_samples, time)
-        self.record = transitions[-1].after if transitions else measured
-        return Outcome(clip, decision, transitions)
 
 
 class Machine:
@@ -105,6 +67,20 @@ class Machine:
         """The alarm now."""
         return self._judge.record
 
+    @property
+    def policy(self) -> Policy:
+        """What decides."""
+        return self._judge.policy
+
+    @property
+    def proved_per_week(self) -> float | None:
+        """See `Judge`."""
+        return self._judge.proved_per_week
+
+    def set_budget(self, budget: Budget) -> None:
+        """The budget of false alarms from now on; evidence and alarm go on."""
+        self._judge.policy.budget = budget
+
     def begin(self, time: datetime, now_s: float, record: AlarmRecord, common: CommonCause | None = None) -> list[Payload]:
         """Take over the record of an earlier run or configuration; the state before the first decision.
 
@@ -119,7 +95,9 @@ class Machine:
         found: list[Payload] = []
         if record.basis and self._basis != record.basis:
             found = self._apply("supersede", "the bundle, the score or the threshold settings have changed", time)
-        self._judge.record = replace(self.record, basis=self._basis, latched=self._latched)
+        if record.basis != self._basis:
+            self._judge.record = replace(self.record, basis=self._basis, memory=(), normal_s=0.0, n_raised=0)
+        self._judge.record = replace(self.record, latched=self._latched)
         return [*found, self._make_state()]
 
     def take_record(self, now_s: float, *, is_last: bool = False) -> AlarmRecord | None:
@@ -200,7 +178,7 @@ class Machine:
                 relation = "above" if transition.event == "raised" else "back below"
                 cause = f"{self._judge.score} {decision.score:.3g} is {relation} its threshold {decision.threshold:.3g}"
                 found.append(self._make_event(transition, cause, clip.end_sample, time, decision))
-        before, self._judge.record = self.record, worsen(self.record, gross=decision.gross, evidence=decision.evidence)
+        before, self._judge.record = self.record, worsen(self.record, gross=decision.is_gross, evidence=decision.evidence)
         changed = any(found) or any(step.before.process != step.after.process for step in outcome.transitions)
         changed = changed or is_worse(before, self.record)
         if changed or not self._is_confirmed:
@@ -217,6 +195,7 @@ class Machine:
             exceeded=decision.exceeded,
             level_dbfs=clip.level_dbfs,
             lasting_share=clip.lasting_share,
+            evidence=decision.evidence,
             state=self.record.process,
         )
         return [self.last_score, *found]
@@ -229,14 +208,15 @@ class Machine:
         if raises:
             self._raised_sample = sample
         event, self._judge.record = make_event(
-            transition,
+            transition._replace(after=self.record),  # what the judge counts besides; an event is that of the last transition
             cause,
             time,
             new_id=self._new_id,
             score_id=self._judge.score,
             sample=sample,
             active_s=None if self._raised_sample is None else max(0, sample - self._raised_sample) / self._judge.sample_rate_hz,
-            gross=decision is not None and decision.gross,
+            proved_per_week=self.proved_per_week,
+            gross=decision is not None and decision.is_gross,
             evidence=decision.evidence if decision else None,
             common_case=self._common.find(self.name, time) if raises else None,
         )

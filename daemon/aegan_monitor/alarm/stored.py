@@ -36,7 +36,9 @@ def significant(record: AlarmRecord) -> AlarmRecord:
     """The record without what each decision and each second changes: a record that differs in the rest is stored at once."""
     case = record.case and record.case.model_copy(update={"evidence": None})
     measured_at = record.measured_at and EPOCH
-    return replace(record, score=0.0, threshold=0.0, measured_at=measured_at, shelf_left_s=0.0, case=case, quiet_samples=0)
+    return replace(
+        record, score=0.0, threshold=0.0, measured_at=measured_at, shelf_left_s=0.0, case=case, quiet_samples=0, memory=(), normal_s=0.0
+    )
 
 
 class _LastEvent(BaseModel):

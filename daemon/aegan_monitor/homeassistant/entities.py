@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
 
 from aegan_monitor.messages.command_payloads import DEFAULT_SHELF_S
-from aegan_monitor.messages.payloads import AlarmState
+from aegan_monitor.messages.model import AlarmState
 
 EXPIRE_S = 30  # a score is a second old, or 10 after a gap
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"

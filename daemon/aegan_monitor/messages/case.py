@@ -21,8 +21,8 @@ class Case(Model):
     severity: Severity = Field(
         default="medium", description="`high`: a gross fault; `low`: the alarm has joined the case of another machine.", examples=["medium"]
     )
-    evidence: float | None = Field(default=None, description="The strongest evidence so far, without a unit; null without evidence.")
-    began_at: UtcTime = Field(description="When the first alarm of the case began in the sound, before its on-delay.")
+    evidence: float | None = Field(default=None, description="The strongest evidence so far, from 0 to 1; null for a policy of thresholds.")
+    began_at: UtcTime = Field(description="When the first alarm of the case became pending, by the time of the sound.")
     cause: str = Field(
         default="", description="Cause of the newest `raised` event of the case.", examples=["D_maha 2.5 is above its threshold 2"]
     )

@@ -6,9 +6,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from aegan_monitor.messages.case import Case
 from aegan_monitor.messages.command_payloads import Command, Result
-from aegan_monitor.messages.model import SCHEMA_WORDS, Model, Payload, UtcTime
+from aegan_monitor.messages.machine_health import MachineHealth
+from aegan_monitor.messages.model import SCHEMA_WORDS, AlarmState, Payload, UtcTime
 
-AlarmState: TypeAlias = Literal["normal", "pending", "alarm", "clearing"]
 EventKind: TypeAlias = Literal[
     "raised", "cleared", "acknowledged", "shelved", "unshelved", "out_of_service", "in_service", "closed", "superseded", "removed"
 ]
@@ -21,36 +21,6 @@ _LASTING = (
     "small for a bang, large for a fault that lasts, without a meaning on normal sound; null with bundles of format 2."
 )
 _ID = "5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e"
-
-
-class MachineHealth(Model):
-    """State of one machine and of its input."""
-
-    state: AlarmState = Field(description="State of its alarm.")
-    active: bool = Field(default=False, description="Whether it is active: raised, not ended, not suppressed.")
-    acknowledged: bool = Field(default=False, description="Whether it is active, and a person has acknowledged it.")
-    shelved: bool = Field(default=False, description="Whether it is shelved.")
-    out_of_service: bool = Field(default=False, description="Whether it is out of service.")
-    sensor: str = Field(description="As in the sensor topic: `ok` or the fault.", examples=["ok"])
-    coverage_percent: float = Field(
-        ge=0,
-        le=100,
-        description="Part of the time since the machine began (with the daemon, or by a reload) that a score covers, in percent.",
-        examples=[99.9],
-    )
-    coverage_1h_percent: float = Field(
-        default=0.0, ge=0, le=100, description="The same of the last hour, or since the machine began.", examples=[99.9]
-    )
-    coverage_24h_percent: float = Field(
-        default=0.0, ge=0, le=100, description="The same of the last 24 hours, or since the machine began.", examples=[99.9]
-    )
-    dropped_samples_total: NonNegativeInt = Field(description="Samples that were overwritten before they could be scored.")
-    gaps_total: NonNegativeInt = Field(description="Interruptions of the sound; nothing is scored across one.")
-    rate_deviation_ppm: float | None = Field(
-        default=None,
-        description="How much faster the microphone's clock is than it says, in millionths; null until it is known.",
-        examples=[-18.4],
-    )
 
 
 class Health(Payload):
@@ -100,14 +70,24 @@ class Score(Payload):
         description="The same on the scale of normal sound that the bundle carries: standard deviations above its mean.", examples=[0.25]
     )
     threshold: float = Field(
-        description="What the score is held against, on its own scale; while an alarm is active, where it may clear.", examples=[2.0]
+        description="What the score is held against, on its own scale; while an alarm is active, where it may clear. With a budget of "
+        "false alarms: a lasting score over it alarms at once, a lower one after a time.",
+        examples=[2.0],
     )
-    exceeded: bool = Field(description="Whether the score is over the threshold.")
+    exceeded: bool = Field(description="Whether the decision speaks for an alarm: the score is over the threshold, or evidence is high.")
     level_dbfs: float = Field(
         description="Level (RMS, without DC) of the sound since the decision before, in dB relative to a full-scale sine (AES17).",
         examples=[-31.5],
     )
     lasting_share: float | None = Field(default=None, ge=0, le=1, description=_LASTING, examples=[0.85])
+    evidence: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Evidence for a change, from 0 to 1, at which the alarm is raised; while it is active, evidence that holds it: at 0 it "
+        "ends. Null for a policy of thresholds.",
+        examples=[0.12],
+    )
     state: AlarmState = Field(description="State of the alarm after this decision.")
 
 
@@ -191,6 +171,9 @@ class Event(Payload):
     score_id: str = Field(description="The score that decides.", examples=["D_maha"])
     score: float = Field(description="Its value then, without a unit.", examples=[2.5])
     threshold: float = Field(description="What it was held against.", examples=[2.0])
+    proved_per_week: float | None = Field(
+        default=None, description="How far the budget of false alarms was proved then, as in health; null: unproved.", examples=[21.0]
+    )
     duration_s: NonNegativeFloat | None = Field(
         description="Seconds from `raised` to the end of the alarm that ends with this event; null if none does. That of a latched alarm "
         "stands in its `cleared`.",

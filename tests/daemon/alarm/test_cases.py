@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from aegan_monitor.alarm.cases import count_quiet, is_worse, raise_case, worsen
+from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.lifecycle import AlarmRecord
-from aegan_monitor.alarm.machine import Judge, Machine
+from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.config.model import AlarmConfig
-from aegan_monitor.decision.policy import Decision, ThresholdPolicy
+from aegan_monitor.decision.policy import Decision
+from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.case import Case, Severity
-from aegan_monitor.types import Run
+from aegan_monitor.types import ClipScore, Run
 from published import checked
 from story import HOP_S, LOUD, NOW, SamplePipeline, Story, open_demo
 
@@ -211,8 +213,8 @@ def test_an_alarm_gets_worse() -> None:
 class GrossPolicy(ThresholdPolicy):
     """A policy that finds each loud decision gross once the alarm is active."""
 
-    def decide(self, score: float, active: bool) -> Decision:
-        return replace(super().decide(score, active), gross=active and score > 0, evidence=1.5)
+    def decide(self, clip: ClipScore, is_active: bool, new_samples: int) -> Decision:
+        return replace(super().decide(clip, is_active, new_samples), is_gross=is_active, evidence=0.5)
 
 
 def test_a_state_is_published_when_the_severity_rises() -> None:
@@ -225,8 +227,8 @@ def test_a_state_is_published_when_the_severity_rises() -> None:
     found = [checked(machine.hear(Run(np.full(1, LOUD, np.float32), place), NOW, 0.0)) for place in range(4)]
     states = [[each for each in turn if isinstance(each, payloads.Alarm)] for turn in found]
     assert [[state.case and (state.case.severity, state.case.evidence) for state in turn] for turn in states] == [
-        [("medium", 1.5)],
-        [("high", 1.5)],
+        [("medium", 0.5)],
+        [("high", 0.5)],
         [],
         [],
     ]

@@ -11,8 +11,9 @@ import pytest
 
 from aegan_monitor.alarm.common_cause import CommonCause
 from aegan_monitor.alarm.events import remove
+from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.lifecycle import AlarmRecord
-from aegan_monitor.alarm.machine import Judge, Machine
+from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.alarm.stored import dump_record, read_record
 from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.messages.case import Verdict

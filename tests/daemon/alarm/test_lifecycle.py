@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegan_monitor.alarm.lifecycle import TABLE, AlarmRecord, Delays, Signal, find_isa_state, refusal, shelf_left_s, take
-from aegan_monitor.messages.payloads import AlarmState, IsaState
+from aegan_monitor.alarm.lifecycle import TABLE, AlarmRecord, Signal, find_isa_state, refusal, shelf_left_s, take
+from aegan_monitor.messages.model import AlarmState
+from aegan_monitor.messages.payloads import IsaState
 from state_diagrams import find_reachable
+from story import Delays
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 ON, OFF, HOP = 30, 50, 10

@@ -7,7 +7,8 @@ from typing import get_args
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from aegan_monitor.alarm.lifecycle import IN_ALARM, AlarmRecord, Delays, Signal, find_isa_state, refusal, take
+from aegan_monitor.alarm.lifecycle import IN_ALARM, AlarmRecord, Signal, find_isa_state, refusal, take
+from story import Delays
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 ON, OFF, HOP = 30, 50, 10

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.lifecycle import AlarmRecord
-from aegan_monitor.alarm.machine import Judge, Machine
+from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.demo.pump import Pump
