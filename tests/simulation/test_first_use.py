@@ -1,6 +1,7 @@
 """The sounds are what their table says, a seed gives them again, and verdicts belong to what caused them."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from aegan_monitor.types import DoubleArray
 from aegan_train.bench.sound.backgrounds import VOICE
 from aegan_train.bench.sound.sounds import RATE_HZ, measure_rms
 from simulation.draw import Draw
-from simulation.episodes import HOP_SAMPLES, Base, Episode, count_samples, play
+from simulation.episodes import GROUPS, HOP_SAMPLES, Base, Episode, count_samples, play
 from simulation.fault_sounds import tone
 from simulation.first_use import (
     make_disturbances,
@@ -133,3 +134,20 @@ def test_recorded_sounds_are_sixty_short_and_forty_that_last(recordings: Path) -
 def test_long_faults_are_one_of_each_kind() -> None:
     """Ten minutes each."""
     assert [episode.n_samples / RATE_HZ for episode in make_long_faults(0)] == pytest.approx([600] * 4, abs=0.05)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_first_use_of_the_demonstration(seed: int, figure: Callable[[str], None]) -> None:
+    """Every fault alarms within 30 s, and ends; neither the base nor a bang nor claps alarm. What else does must not become more."""
+    base = Base([Pump(400, RATE_HZ).read(320 * RATE_HZ).astype(np.float64)])
+    verdicts = Listener(demo_bundle()).hear(play(base, make_first_use(seed, None), seed))
+    for line in describe(verdicts):
+        figure(line)
+    by_group = {group: [each for each in verdicts if each.episode and each.episode.group == group] for group in GROUPS}
+    assert [each for each in by_group["fault"] if each.delay_s is None or each.delay_s > 30] == []
+    assert [each.episode for each in verdicts if each.is_hidden] == []
+    assert [each.n_raised for each in verdicts if each.episode is None or each.episode.name in ("bang", "claps")] == [0, 0, 0]
+    assert sum(each.n_raised > 0 for each in by_group["passing"]) <= 4 + N_SPOKEN
+    assert sum(each.n_raised for each in verdicts) == sum(each.n_cleared for each in verdicts)
