@@ -8,6 +8,7 @@ from datetime import datetime
 from aegan_monitor.alarm.lifecycle import MAX_EVENT_IDS, AlarmRecord, Transition, take
 from aegan_monitor.clock import elapsed_s
 from aegan_monitor.messages import payloads
+from aegan_monitor.messages.explanation import Explanation
 
 
 def make_id() -> str:
@@ -24,6 +25,7 @@ def make_event(
     score_id: str = "",
     sample: int = 0,
     active_s: float | None = None,
+    explanation: Explanation | None = None,
 ) -> tuple[payloads.Event, AlarmRecord]:
     """The event of a transition, and the record with its number and id.
 
@@ -44,6 +46,7 @@ def make_event(
         time=time,
         sample=sample,
         cause=cause,
+        explanation=explanation,
         score_id=score_id,
         score=after.score,
         threshold=after.threshold,

@@ -9,11 +9,14 @@ from aegan_monitor.alarm.lifecycle import EPOCH, IN_ALARM, AlarmRecord, Delays, 
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.clock import CLOCK_SET_FROM_S
 from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.decision.cause import Cause, SoundHistory, describe_cause
 from aegan_monitor.decision.policy import Decision, ThresholdPolicy
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.record import BundleFields
+from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.commands import Refusal, make_result
+from aegan_monitor.messages.explanation import Explanation
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.types import ClipScore, Run
 
@@ -22,11 +25,12 @@ STORE_S = 60.0  # a record whose last decision alone is newer is stored so often
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A clip's scores with the decision and the transitions that follow."""
+    """A clip's scores with the decision and the transitions that follow; `cause` is that of an alarm which it raises."""
 
     clip: ClipScore
     decision: Decision
     transitions: list[Transition]
+    cause: Cause | None = None
 
 
 class Judge:
@@ -36,7 +40,8 @@ class Judge:
         record: The alarm as the last decision left it.
     """
 
-    def __init__(self, fields: BundleFields, score: str, settings: AlarmConfig) -> None:
+    def __init__(self, fields: BundleFields, score: str, settings: AlarmConfig, reference: ReferenceSet | None = None) -> None:
+        """Store; the bands that changed are named against `reference`."""
         rate = fields.features.sample_rate_hz
         self.score = score
         self.sample_rate_hz = rate
@@ -44,6 +49,7 @@ class Judge:
         self.hop_samples = fields.clip.decision_hop_frames * fields.features.hop_samples
         self._delays = Delays(round(settings.on_delay_s * rate), round(settings.off_delay_s * rate))
         self.policy = ThresholdPolicy(fields, score, settings.quantile, settings.margin, settings.place)
+        self._history = SoundHistory(fields, score, reference)
         self._end_sample: int | None = None
 
     def judge(self, clip: ClipScore, time: datetime = EPOCH) -> Outcome:
@@ -51,11 +57,13 @@ class Judge:
         new_samples = clip.end_sample - self._end_sample if self._end_sample is not None else 0
         heard_samples = new_samples if 0 < new_samples < self.hop_samples else self.hop_samples  # after a gap: one hop
         self._end_sample = clip.end_sample
+        self._history.add(clip, time)
         decision = self.policy.decide(clip.scores[self.score], self.record.process in IN_ALARM)
         measured = replace(self.record, score=decision.score, threshold=decision.threshold, measured_at=time)
         transitions = self._delays.advance(measured, decision.exceeded, heard_samples, time)
         self.record = transitions[-1].after if transitions else measured
-        return Outcome(clip, decision, transitions)
+        began = next((step.before.since for step in transitions if step.event == "raised"), None)
+        return Outcome(clip, decision, transitions, self._history.explain(clip, began) if began else None)
 
 
 class Machine:
@@ -169,9 +177,8 @@ class Machine:
         clip, decision, found = outcome.clip, outcome.decision, list[Payload]()
         for transition in outcome.transitions:
             if transition.event:
-                relation = "above" if transition.event == "raised" else "back below"
-                cause = f"{self._judge.score} {decision.score:.3g} is {relation} its threshold {decision.threshold:.3g}"
-                found.append(self._make_event(transition, cause, clip.end_sample, time))
+                cause = outcome.cause if transition.event == "raised" else None
+                found.append(self._make_event(transition, describe_cause(cause), clip.end_sample, time, cause))
         changed = any(found) or any(step.before.process != step.after.process for step in outcome.transitions)
         if changed or not self._is_confirmed:
             self._is_confirmed = True
@@ -191,13 +198,20 @@ class Machine:
         )
         return [self.last_score, *found]
 
-    def _make_event(self, transition: Transition, cause: str, sample: int, time: datetime) -> payloads.Event:
+    def _make_event(self, transition: Transition, cause: str, sample: int, time: datetime, found: Cause | None = None) -> payloads.Event:
         """The event, by the numbers of the record, which it updates."""
         if transition.event == "raised":
             self._raised_sample = sample
         active_s = None if self._raised_sample is None else max(0, sample - self._raised_sample) / self._judge.sample_rate_hz
         event, self._judge.record = make_event(
-            transition, cause, time, new_id=self._new_id, score_id=self._judge.score, sample=sample, active_s=active_s
+            transition,
+            cause,
+            time,
+            new_id=self._new_id,
+            score_id=self._judge.score,
+            sample=sample,
+            active_s=active_s,
+            explanation=None if found is None else Explanation.model_validate(found, from_attributes=True),
         )
         return event
 

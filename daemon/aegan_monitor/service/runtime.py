@@ -143,7 +143,7 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     alarm, known = config.alarm, bundle.record.calibration
     place, default = choose_place(known, alarm.place), choose_place(known)  # the default is not named: version 0.2 did not, either
     basis = f"{bundle.record.record_sha256} {score} {alarm.quantile} {alarm.margin}" + (f" {place}" if place != default else "")
-    judge = Judge(bundle.record, score, alarm)
+    judge = Judge(bundle.record, score, alarm, bundle.reference)
     machine = Machine(config.name, pipeline, judge, basis)
     log.info("%s: %s", config.name, judge.policy.describe())
     rate_hz, hop_samples = bundle.record.features.sample_rate_hz, bundle.record.features.hop_samples
