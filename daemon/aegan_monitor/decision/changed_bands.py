@@ -14,7 +14,6 @@ from aegan_monitor.types import DoubleArray, FloatArray
 
 SHAPES = ((1, 1), (3, 1), (9, 1))  # bands x clips of the smoothing: a tone, a resonance, broad noise
 N_NEAREST = 4  # normal clips
-MOST_COUNTED = 3.0  # standard deviations of one band in the search for them: a band that has changed does not choose them
 LEAST_CHANGE = 4.0  # usual deviations; about one normal clip in ten reaches that in one of its bands
 LEAST_USUAL_DB = 0.2
 
@@ -37,8 +36,11 @@ class Change:
 
 
 def find_residual(bands_db: DoubleArray, normal_db: DoubleArray, std_db: DoubleArray) -> DoubleArray:
-    """`bands_db` `[n_bands]` without the mean of the nearest rows of `normal_db` `[n_clips, n_bands]`; `std_db` are those of the bands."""
-    distances = np.minimum(np.abs(normal_db - bands_db) / std_db, MOST_COUNTED).sum(axis=1)
+    """`bands_db` `[n_bands]` without the mean of the nearest rows of `normal_db` `[n_clips, n_bands]`; `std_db` are those of the bands.
+
+    Distances are sums of absolute differences: most bands decide which clips are near, not the few that have changed.
+    """
+    distances = (np.abs(normal_db - bands_db) / std_db).sum(axis=1)
     n = min(N_NEAREST, len(normal_db))
     found: DoubleArray = bands_db - normal_db[np.argpartition(distances, n - 1)[:n]].mean(axis=0)
     return found

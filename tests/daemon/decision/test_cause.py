@@ -97,6 +97,7 @@ def test_without_usual_bands_none_is_named(fields: BundleFields, reference: obje
     [
         ("lasting", np.full(N_PIECES, 0.5)),
         ("lasting", pulses(2, length_s=3)),
+        ("lasting", pulses(*np.arange(0.1, 9, 1.15), length_s=0.8)),  # most of the time, whatever its rhythm
         ("transient", pulses(5)),
         ("transient", pulses(5, 5.3, 5.55)),  # claps
         ("rhythm", pulses(*np.arange(0.2, 9, 0.7))),
