@@ -86,6 +86,7 @@ class SoundHistory:
     def __init__(self, fields: BundleFields, score: str, reference: ReferenceSet | None = None) -> None:
         """Store; `score` decides. Without `reference`, or with a bundle without `usual_bands`, no bands are named."""
         self._fields, self._score = fields, score
+        self._n_new_pieces = max(1, fields.clip.decision_hop_frames // PIECE_FRAMES)
         self._normal: NormalBands | None = None
         if reference is not None and fields.usual_bands is not None:
             rows_db, std_db = reference.baseline_clips[:, 0], reference.baseline_std[0]
@@ -98,7 +99,7 @@ class SoundHistory:
         if self._normal is not None and clip.bands_db is not None:
             self._bands.append((time, clip.bands_db.astype(np.float32)))
         if clip.excess is not None:
-            self._recent.append(clip.excess[-(self._fields.clip.decision_hop_frames // PIECE_FRAMES) :])
+            self._recent.append(clip.excess[-self._n_new_pieces :])
 
     def explain(self, clip: ClipScore, began: datetime) -> Cause:
         """The cause of an alarm at `clip`, the last that was added; the score began to rise at `began`."""
