@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from aegan_monitor.messages.machine_health import MachineHealth
 from aegan_monitor.messages.model import Payload
-from aegan_monitor.messages.payloads import Alarm, Event, Health, MachineHealth, Score, Sensor
+from aegan_monitor.messages.payloads import Alarm, Event, Health, Score, Sensor
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.outbox.outbox import Outbox
 from broker import Subscriber

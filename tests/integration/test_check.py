@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from aegan_monitor.decision.policy import ThresholdPolicy
+from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from command_line import NO_BROKER, CommandLine, assert_lines, without_portaudio, write_config

@@ -48,8 +48,8 @@ def test_a_run_holds_what_export_needs(run_folder: Path) -> None:
 def test_a_run_holds_what_was_found_out_about_its_sound(run_folder: Path) -> None:
     """findings.json holds amount, states, rhythm, outliers and what the network is worth."""
     found = json.loads((run_folder / "findings.json").read_text())
-    assert list(found) == ["format", "proof", "n_recordings", "states", "rhythm", "outliers", "network", "members"]
-    assert (found["proof"]["n_fitted_files"], found["proof"]["n_held_out_files"], found["n_recordings"]) == (10, 2, 6)
+    assert list(found) == ["format", "amount", "commissioning", "n_recordings", "states", "rhythm", "outliers", "network", "members"]
+    assert (found["amount"]["n_fitted_files"], found["amount"]["n_held_out_files"], found["n_recordings"]) == (10, 2, 6)
     assert [set(state) for state in found["states"]] == [{"share", "level_dbfs", "from_dbfs", "to_dbfs", "n_recordings"}]
 
 

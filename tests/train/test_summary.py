@@ -5,14 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aegan_monitor.detection.threshold import make_threshold
+from aegan_monitor.decision.proof import commission
 from aegan_train.artifacts import Calibrated
+from aegan_train.calibration.normal_blocks import make_default_policy
 from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS
 from aegan_train.calibration.sensitivity import Noticed
 from aegan_train.config import TrainConfig
 from aegan_train.evaluate import load_fields
+from aegan_train.findings.amount import measure_amount
 from aegan_train.findings.findings import Findings
-from aegan_train.findings.proof import find_proof
 from aegan_train.findings.states import State
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import Spectrograms
@@ -52,10 +53,11 @@ def test_a_wrong_level_is_a_warning(level_dbfs: float, gain: str, capsys: pytest
     assert line.endswith(gain)
 
 
-def make_findings() -> Findings:
+def make_findings(run: Path) -> Findings:
     """The findings about a steady machine."""
     clips = [Clip(Path("0.wav"), "train", "00", False, 0, "day 1")]
-    return Findings(find_proof(clips, 60.0, clips, 10.0, [1.0], 2.0, 9.7), 2, [State(1.0, -30.0, -31.0, -29.0, 2)], None, [], None, [])
+    amount, found = measure_amount(clips, 60.0, clips, 10.0), commission(make_default_policy(load_fields(run)))
+    return Findings(amount, found, 2, [State(1.0, -30.0, -31.0, -29.0, 2)], None, [], None, [])
 
 
 def test_the_verdict_is_in_words(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,14 +65,15 @@ def test_the_verdict_is_in_words(run_folder: Path, capsys: pytest.CaptureFixture
     fields = load_fields(run_folder)
     n_exceeded = dict(zip(PSEUDO_FAULTS, (0, 1, 5, 9, 10), strict=True))
     noticed = {name: Noticed(0.5, n, 10) for name, n in n_exceeded.items()}
-    print_verdict(Calibrated(fields, [3.0, 5.25, 4.0], noticed), make_findings(), Path("runs/My run, 1"))
+    print_verdict(Calibrated(fields, [3.0, 5.25, 4.0], noticed), make_findings(run_folder), Path("runs/My run, 1"))
     lines = capsys.readouterr().out.splitlines()
-    threshold = make_threshold(fields, fields.score).on
-    assert lines[0] == f"normal sound that was held out scored up to 5.25; an alarm needs more than {threshold:.2f}"
+    needed = make_default_policy(fields).score_within(120)
+    assert lines[0] == f"normal sound that was held out scored up to 5.25; {needed:.2f} alarms within 120 s if it lasts"
     assert [line.rsplit(":", 1)[1].split("(")[0].strip() for line in lines[2:7]] == ["no", "no", "sometimes", "yes", "yes"]
     assert [line.split(":")[0].strip() for line in lines[7:-1] if not line.startswith("    ")] == [
-        "about these recordings", "normal sound", "false alarms", "operating states", "rhythm", "clips unlike the others",
+        "about these recordings", "normal sound", "normal sound that judges", "false alarms a week",
+        "delay of an alarm", "operating states", "rhythm", "clips unlike the others",
     ]  # fmt: skip
     assert lines[-1] == "next: aegan-export 'runs/My run, 1' --out BUNDLE"
-    print_verdict(Calibrated(fields, [1.0], {name: Noticed(0.5, 0, 10) for name in PSEUDO_FAULTS}), make_findings(), Path("run"))
+    print_verdict(Calibrated(fields, [1.0], {name: Noticed(0.5, 0, 10) for name in PSEUDO_FAULTS}), make_findings(run_folder), Path("run"))
     assert "it would notice none of them" in capsys.readouterr().out

@@ -26,6 +26,7 @@ from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.calibration.background_augmentation import CALIBRATED, FITTED, change_background
 from aegan_train.calibration.cross_fit import align, cross_fit, scale_joint
 from aegan_train.calibration.lasting import fit_lasting
+from aegan_train.calibration.normal_blocks import add_blocks
 from aegan_train.calibration.sensitivity import Noticed, try_pseudo_faults
 from aegan_train.calibration.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
 from aegan_train.calibration.usual_bands import fit_usual_bands
@@ -91,7 +92,7 @@ def finish(
     session = TorchSession(*networks)
     scores, varied, segments = score_held_out(training, reference, session, held_out)
     files = [clip.path.name for clip, bands in zip(held_out.clips, held_out.bands, strict=True) for _ in bands]
-    fusion, crossed = scale_fusion(config.fusion, scores, varied), list[dict[str, float]]()
+    fusion, crossed = scale_fusion(config.fusion, scores, varied), dict[int, dict[str, float]]()
     if config.fusion and config.fused == "F_joint":
         fusion, crossed = fit_joint(config, statistics, groups, scores)
     fields = BundleFields(
@@ -112,7 +113,7 @@ def finish(
             n_clips=len(reference.embedding_clips), n_backgrounds=config.n_backgrounds, covariance=COVARIANCE, shrinkage=shrinkage
         ),
         normalisation=normalise(scores),
-        calibration=calibrate(scores, varied, crossed),
+        calibration=calibrate(scores, varied, list(crossed.values())),
         provenance=Provenance(
             version=__version__,
             commit=commit,
@@ -125,7 +126,12 @@ def finish(
     )
     if config.fusion:
         scores, varied = ([{**clip, fields.fused: fuse(clip, fields.fusion, fields.fused)} for clip in each] for each in (scores, varied))
-        fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibrate(scores, varied, crossed)})
+        fields = fields.model_copy(
+            update={"normalisation": normalise(scores), "calibration": calibrate(scores, varied, list(crossed.values()))}
+        )
+    fitted_files = [clip.path.name for clip, bands in zip(fitted.clips, fitted.bands, strict=True) for _ in bands]
+    normal, copies = [(files, dict(enumerate(scores))), (fitted_files, crossed)], (range(len(varied)), dict(enumerate(varied)))
+    fields = fields.model_copy(update={"calibration": add_blocks(fields.calibration, fields.score, normal, copies)})
     noticed = try_pseudo_faults(
         fields, reference, TorchSession(*networks, needed_graphs(fields, fields.score)), held_out.clips, held_out.n_windows, training.seed
     )
@@ -143,16 +149,16 @@ def finish(
 
 def fit_joint(
     config: TrainConfig, statistics: ClipStatistics, groups: NDArray[np.intp], scores: Sequence[Mapping[str, float]]
-) -> tuple[dict[str, FusionTerm], list[dict[str, float]]]:
-    """The members of `F_joint`, and the scores of each clip that was cross-fitted.
+) -> tuple[dict[str, FusionTerm], dict[int, dict[str, float]]]:
+    """The members of `F_joint`, and the scores of each clip that was cross-fitted, by its place.
 
     `groups` are the recordings of the clips, `scores` those of held-out windows.
     """
     print("measuring how normal recordings differ from each other", flush=True)
     names = [name for name, score in SCORE_IDS.items() if score.graph != "generator"]
     crossed = cross_fit(statistics, groups, names, make_filterbank(config.features), config.max_reference_rows)
-    terms = scale_joint(config.fusion, crossed, scores)
-    return terms, [{**clip, "F_joint": fuse(clip, terms, "F_joint")} for clip in align(crossed, scores)]
+    terms, values = scale_joint(config.fusion, list(crossed.values()), scores), align(list(crossed.values()), scores)
+    return terms, {place: {**clip, "F_joint": fuse(clip, terms, "F_joint")} for place, clip in zip(crossed, values, strict=True)}
 
 
 def embed(session: TorchSession, scaled: FloatArray, clip: ClipParameters) -> DoubleArray:

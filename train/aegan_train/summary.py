@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from aegan_monitor.audio.level import LOUDEST_DBFS, QUIETEST_DBFS
-from aegan_monitor.detection.threshold import make_threshold
 from aegan_train.artifacts import Calibrated
+from aegan_train.calibration.normal_blocks import make_default_policy
 from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS
+from aegan_train.calibration.sensitivity import NOTICED_S
 from aegan_train.config import TrainConfig
 from aegan_train.findings.findings import Findings
 from aegan_train.progress import format_duration
 from aegan_train.recordings.spectrograms import Spectrograms
 
 TRIAL_S = 3600.0  # shorter recordings are unlikely to contain every load of a machine
-NOTICED = ((0.8, "yes"), (0.2, "sometimes"), (0.0, "no"))  # least fraction of windows over the threshold, and its word
+NOTICED = ((0.8, "yes"), (0.2, "sometimes"), (0.0, "no"))  # least fraction of windows that are noticed, and its word
 
 
 def print_recordings(machine_type: str, fitted: Spectrograms, held_out: Spectrograms, config: TrainConfig, device: str, seed: int) -> None:
@@ -43,20 +44,19 @@ def print_recordings(machine_type: str, fitted: Spectrograms, held_out: Spectrog
 
 
 def print_verdict(found: Calibrated, findings: Findings, run: Path) -> None:
-    """Print the threshold, the sensitivity to each pseudo-fault, the findings, and the next command."""
+    """Print the score that alarms, the sensitivity to each pseudo-fault, the findings, and the next command."""
     fields = found.fields
-    threshold = make_threshold(fields, fields.score).on
-    print(f"normal sound that was held out scored up to {max(found.normal):.2f}; an alarm needs more than {threshold:.2f}")
+    needed = make_default_policy(fields).score_within(NOTICED_S)
+    print(f"normal sound that was held out scored up to {max(found.normal):.2f}; {needed:.2f} alarms within {NOTICED_S:.0f} s if it lasts")
     if "any" in fields.calibration:
-        moved = make_threshold(fields, fields.score, place="any").on
-        print(f"that is for a microphone that stays in its place; with alarm.place: any an alarm needs more than {moved:.2f}")
-    print("would it notice this, mixed into that sound?")
+        print("that is for a microphone that stays in its place; alarm.place: any is for one that is moved, and misses small faults")
+    print(f"would it notice this within {NOTICED_S:.0f} s, mixed into that sound?")
     for name, each in found.noticed.items():
         word = next(word for least, word in NOTICED if each.n_exceeded >= least * each.n_windows)
         print(f"  {PSEUDO_FAULTS[name][1] + ':':<60}{word:<10} ({each.n_exceeded} of {each.n_windows})")
     if not any(each.n_exceeded for each in found.noticed.values()):
-        print("it would notice none of them: record more normal sound, and nearer to the machine; a lower quantile (see monitor.yaml)")
-        print("notices more, and raises more false alarms")
+        print("it would notice none of them: record more normal sound, and nearer to the machine; a larger false_alarms.per_week")
+        print("(see monitor.yaml) notices more, and raises more false alarms")
     print("about these recordings:")
     for line in findings.describe():
         print(f"  {line}")

@@ -4,12 +4,13 @@ Words: ANSI/ISA-18.2, Management of Alarm Systems for the Process Industries. A 
 (suppresses it for a time).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeAlias
 
-from aegan_monitor.messages.payloads import AlarmState, EventKind
+from aegan_monitor.messages.model import AlarmState
+from aegan_monitor.messages.payloads import EventKind
 
 Signal: TypeAlias = Literal["exceeded", "within", "elapsed", "acknowledge", "shelve", "unshelve", "close", "supersede", "remove"]
 Flag: TypeAlias = Literal["announced", "acknowledged", "shelved"]
@@ -27,6 +28,9 @@ class AlarmRecord:
         acknowledged: A person has acknowledged the present alarm; a shelf does not change that.
         since: When the process state began.
         delay_samples: Heard samples of the on-delay or off-delay that runs; 0 if none runs.
+        memory: Of the policy (`Policy.memory`).
+        normal_s: Sound that was judged while no alarm was active, since the basis last changed.
+        n_raised: Alarms since then.
         event_ids: Events of the present alarm; the first is its `raised` and names the alarm.
         shelved_until: End of the shelf by the wall clock, for people and for a restart.
         shelf_left_s: What was left of the shelf when the record was stored; see `shelf_left_s`.
@@ -41,6 +45,9 @@ class AlarmRecord:
     shelved: bool = False
     since: datetime = EPOCH
     delay_samples: int = 0
+    memory: tuple[float, ...] = ()
+    normal_s: float = 0.0
+    n_raised: int = 0
     raised_at: datetime | None = None
     event_ids: tuple[str, ...] = ()
     shelved_until: datetime | None = None
@@ -144,29 +151,30 @@ def refusal(record: AlarmRecord, signal: Signal, event_id: str | None = None) ->
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Delays:
-    """On-delay and off-delay, in samples of heard sound."""
+def advance(
+    record: AlarmRecord, exceeded: bool, has_elapsed: Callable[[bool, int], bool], heard_samples: int, time: datetime
+) -> list[Transition]:
+    """Apply one decision; the transitions that follow, in order. The last one's `after` is the new record, also if only a delay ran.
 
-    on_samples: int
-    off_samples: int
-
-    def advance(self, record: AlarmRecord, exceeded: bool, heard_samples: int, time: datetime) -> list[Transition]:
-        """Apply one decision; the transitions that follow, in order. The last one's `after` is the new record, also if only a delay ran.
-
-        A delay counts heard sound, so a gap pauses it. `heard_samples` is the new sound since the decision before, at most one decision
-        hop; the first decision after a gap brings one hop.
-        """
-        first = take(record, "exceeded" if exceeded else "within", time)
-        found = [first] if first else []
-        now = first.after if first else record
-        if now.process == record.process and now.process in PENDING | CLEARING:
-            now = replace(now, delay_samples=now.delay_samples + heard_samples)
-            found.append(Transition(record, now, None))
-        delay_samples = {"pending": self.on_samples, "clearing": self.off_samples}.get(now.process)
-        if delay_samples is not None and now.delay_samples >= delay_samples and (last := take(now, "elapsed", time)):
-            found.append(last)
+    Args:
+        record: The alarm before the decision.
+        exceeded: The decision speaks for an alarm.
+        has_elapsed: `Policy.has_elapsed`.
+        heard_samples: The new sound since the decision before, at most one decision hop; the first decision after a gap brings one hop.
+            A delay counts heard sound, so a gap pauses it.
+        time: Wall time of the decision.
+    """
+    first = take(record, "exceeded" if exceeded else "within", time)
+    found = [first] if first else []
+    now = first.after if first else record
+    if now.process not in PENDING | CLEARING:
         return found
+    if now.process == record.process:
+        now = replace(now, delay_samples=now.delay_samples + heard_samples)
+        found.append(Transition(record, now, None))
+    if has_elapsed(now.process in CLEARING, now.delay_samples) and (last := take(now, "elapsed", time)):
+        found.append(last)
+    return found
 
 
 def shelf_left_s(record: AlarmRecord, now: datetime, *, is_clock_set: bool) -> float:

@@ -1,69 +1,25 @@
 """One machine: from runs of samples and commands to payloads and to the record of its alarm."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from aegan_monitor.alarm.events import describe_command, make_event, make_id, make_state
-from aegan_monitor.alarm.lifecycle import EPOCH, IN_ALARM, AlarmRecord, Delays, Signal, Transition, refusal, shelf_left_s, take
+from aegan_monitor.alarm.judge import Judge, Outcome
+from aegan_monitor.alarm.lifecycle import EPOCH, AlarmRecord, Signal, Transition, refusal, shelf_left_s, take
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.clock import CLOCK_SET_FROM_S
-from aegan_monitor.config.model import AlarmConfig
-from aegan_monitor.decision.cause import Cause, SoundHistory, describe_cause
-from aegan_monitor.decision.policy import Decision, ThresholdPolicy
+from aegan_monitor.decision.budget import Budget
+from aegan_monitor.decision.cause import Cause, describe_cause
+from aegan_monitor.decision.policy import Policy
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.record import BundleFields
-from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.commands import Refusal, make_result
 from aegan_monitor.messages.explanation import Explanation
 from aegan_monitor.messages.model import Payload
-from aegan_monitor.types import ClipScore, Run
+from aegan_monitor.types import Run
 
 STORE_S = 60.0  # a record whose last decision alone is newer is stored so often
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A clip's scores with the decision and the transitions that follow; `cause` is that of an alarm which it raises."""
-
-    clip: ClipScore
-    decision: Decision
-    transitions: list[Transition]
-    cause: Cause | None = None
-
-
-class Judge:
-    """Decision and life cycle for one stream of clip scores; pure.
-
-    Attributes:
-        record: The alarm as the last decision left it.
-    """
-
-    def __init__(self, fields: BundleFields, score: str, settings: AlarmConfig, reference: ReferenceSet | None = None) -> None:
-        """Store; the bands that changed are named against `reference`."""
-        rate = fields.features.sample_rate_hz
-        self.score = score
-        self.sample_rate_hz = rate
-        self.record = AlarmRecord()
-        self.hop_samples = fields.clip.decision_hop_frames * fields.features.hop_samples
-        self._delays = Delays(round(settings.on_delay_s * rate), round(settings.off_delay_s * rate))
-        self.policy = ThresholdPolicy(fields, score, settings.quantile, settings.margin, settings.place)
-        self._history = SoundHistory(fields, score, reference)
-        self._end_sample: int | None = None
-
-    def judge(self, clip: ClipScore, time: datetime = EPOCH) -> Outcome:
-        """Decide about the next clip; `time` stamps what changes."""
-        new_samples = clip.end_sample - self._end_sample if self._end_sample is not None else 0
-        heard_samples = new_samples if 0 < new_samples < self.hop_samples else self.hop_samples  # after a gap: one hop
-        self._end_sample = clip.end_sample
-        self._history.add(clip, time)
-        decision = self.policy.decide(clip.scores[self.score], self.record.process in IN_ALARM)
-        measured = replace(self.record, score=decision.score, threshold=decision.threshold, measured_at=time)
-        transitions = self._delays.advance(measured, decision.exceeded, heard_samples, time)
-        self.record = transitions[-1].after if transitions else measured
-        began = next((step.before.since for step in transitions if step.event == "raised"), None)
-        return Outcome(clip, decision, transitions, self._history.explain(clip, began) if began else None)
 
 
 class Machine:
@@ -94,6 +50,20 @@ class Machine:
         """The alarm now."""
         return self._judge.record
 
+    @property
+    def policy(self) -> Policy:
+        """What decides."""
+        return self._judge.policy
+
+    @property
+    def proved_per_week(self) -> float | None:
+        """See `Judge`."""
+        return self._judge.proved_per_week
+
+    def set_budget(self, budget: Budget) -> None:
+        """The budget of false alarms from now on; evidence and alarm go on."""
+        self._judge.policy.budget = budget
+
     def begin(self, time: datetime, now_s: float, record: AlarmRecord) -> list[Payload]:
         """Take over the record of an earlier run or configuration; the state before the first decision.
 
@@ -106,7 +76,8 @@ class Machine:
         found: list[Payload] = []
         if record.basis and self._basis != record.basis:
             found = self._apply("supersede", "the bundle, the score or the threshold settings have changed", time)
-        self._judge.record = replace(self.record, basis=self._basis)
+        if record.basis != self._basis:
+            self._judge.record = replace(self.record, basis=self._basis, memory=(), normal_s=0.0, n_raised=0)
         return [*found, self._make_state()]
 
     def take_record(self, now_s: float, *, is_last: bool = False) -> AlarmRecord | None:
@@ -194,6 +165,7 @@ class Machine:
             exceeded=decision.exceeded,
             level_dbfs=clip.level_dbfs,
             lasting_share=clip.lasting_share,
+            evidence=decision.evidence,
             state=self.record.process,
         )
         return [self.last_score, *found]
@@ -212,6 +184,7 @@ class Machine:
             sample=sample,
             active_s=active_s,
             explanation=None if found is None else Explanation.model_validate(found, from_attributes=True),
+            proved_per_week=self.proved_per_week,
         )
         return event
 
@@ -221,4 +194,4 @@ class Machine:
 
 def _significant(record: AlarmRecord) -> AlarmRecord:
     """The record without what each decision and each second changes."""
-    return replace(record, score=0.0, threshold=0.0, measured_at=record.measured_at and EPOCH, shelf_left_s=0.0)
+    return replace(record, score=0.0, threshold=0.0, measured_at=record.measured_at and EPOCH, shelf_left_s=0.0, memory=(), normal_s=0.0)

@@ -56,9 +56,29 @@ class InferenceConfig(Settings):
     n_threads: int = Field(default=1, ge=1, le=256, description="CPU threads for the networks. One is enough for most machines.")
 
 
-class AlarmConfig(Settings):
-    """When a score becomes an alarm. The bundle advises a threshold; change it only when alarms are false or missing."""
+class FalseAlarmsConfig(Settings):
+    """How many false alarms are accepted. The daemon raises an alarm only on evidence that this budget allows."""
 
+    per_week: float = Field(
+        default=1.0,
+        gt=0,
+        le=10_000,
+        description="False alarms in a week of heard normal sound, by design. A smaller number waits longer for a weak change.",
+    )
+
+
+class AlarmConfig(Settings):
+    """When a score becomes an alarm."""
+
+    policy: Literal["budget", "threshold"] | None = Field(
+        default=None,
+        description="What raises an alarm. budget: evidence that is gathered over blocks of sound, as false_alarms allows. threshold: the "
+        "score stays over a threshold for on_delay_s. null: budget; but threshold if quantile or margin is set, or if the bundle has no "
+        "blocks of normal sound for this score.",
+    )
+    false_alarms: FalseAlarmsConfig | None = Field(
+        default=None, description="A budget for this machine alone. null: an equal part of the node's false_alarms."
+    )
     place: Place | None = Field(
         default=None,
         description="Which threshold of the bundle holds. recorded: the microphone stays where the recordings for the training were made. "
@@ -77,21 +97,27 @@ class AlarmConfig(Settings):
         ge=0,
         le=1000,
         description="Height of the alarm threshold over that quantile, in multiples of the distance from the median of normal sound to "
-        "the quantile. 0: the quantile itself. Raise it against false alarms. null: the bundle's advice.",
+        "the quantile. 0: the quantile itself. Raise it against false alarms. null: the bundle's advice. For policy: threshold alone.",
     )
     on_delay_s: float = Field(
         default=12.0,
         ge=0,
         le=DAY_S,
         description="Seconds for which the score must stay over the threshold before the alarm is raised. Keep it over 9.7 s: a single "
-        "bang keeps the score over the threshold for one clip.",
+        "bang keeps the score over the threshold for one clip. For policy: threshold alone.",
     )
     off_delay_s: float = Field(
         default=10.0,
         ge=0,
         le=DAY_S,
-        description="Seconds for which the score must stay under the clearing threshold before the alarm clears.",
+        description="Seconds for which the score must stay under the clearing threshold before the alarm clears. "
+        "For policy: threshold alone.",
     )
+
+    @property
+    def sets_threshold(self) -> bool:
+        """Whether it says where a threshold lies."""
+        return self.quantile is not None or self.margin is not None
 
 
 class MachineConfig(Settings):
@@ -157,6 +183,9 @@ class MonitorConfig(Settings):
         default="info", description="Least important level that is logged: debug, info, warning or error."
     )
     health_interval_s: float = Field(default=30.0, gt=0, le=DAY_S, description="Seconds between two health messages.")
+    false_alarms: FalseAlarmsConfig = Field(
+        default=FalseAlarmsConfig(), description="The budget of all machines together that have none of their own."
+    )
     machines: list[MachineConfig] = Field(min_length=1, description="The monitored machines, one or more.")
 
 

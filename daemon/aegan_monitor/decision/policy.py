@@ -1,14 +1,13 @@
-"""The decision policy: from a score to "exceeded", by two thresholds, with hysteresis."""
+"""What every decision policy is: from the score of a clip to whether an alarm begins, goes on or ends."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
-import numpy as np
-
-from aegan_monitor.detection.record import PLACES, BundleFields, Place
-from aegan_monitor.detection.threshold import choose_place, make_threshold
+from aegan_monitor.decision.budget import Budget
+from aegan_monitor.detection.record import Place
+from aegan_monitor.types import ClipScore
 
 DESCRIPTIONS: dict[Place, str] = {"recorded": "in the recorded place", "any": "in any place"}
-LACKS_DEFAULT = "; the bundle has no lower threshold for the recorded place: train again to find smaller faults there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,40 +17,41 @@ class Decision:
     Attributes:
         normalised: The score in standard deviations from the mean of held-out normal sound.
         threshold: The one that applied.
+        exceeded: The score speaks for an alarm; without it the alarm that is pending or active comes to its end.
+        evidence: From 0 to 1, at which the alarm is raised; None for a policy without evidence.
+        is_gross: The score is so far from normal sound that the alarm did not wait for evidence.
     """
 
     score: float
     normalised: float
     threshold: float
     exceeded: bool
+    evidence: float | None = None
+    is_gross: bool = False
 
 
-class ThresholdPolicy:
-    """An alarm is raised above one threshold and cleared below a lower one."""
+class Policy(Protocol):
+    """Decides about the clips of one machine, in order.
 
-    def __init__(
-        self, fields: BundleFields, score: str, quantile: float | None = None, margin: float | None = None, place: Place | None = None
-    ) -> None:
-        """Derive the thresholds; the arguments are those of `make_threshold`."""
-        self.threshold = make_threshold(fields, score, quantile, margin, place)
-        self._score, self._fields, self._place = score, fields, choose_place(fields.calibration, place)
+    Attributes:
+        budget: False alarms that are accepted; of no use to a policy of thresholds.
+        memory: All that the next decision needs of those before, to be stored and set again after a restart.
+    """
 
-    def decide(self, score: float, active: bool) -> Decision:
-        """The decision about the next score; the lower threshold applies while the alarm is `active`."""
-        threshold = self.threshold.off if active else self.threshold.on
-        normal = self._fields.normalisation[self._score]
-        return Decision(score, (score - normal.mean) / normal.std, threshold, score > threshold)
+    budget: Budget
+    memory: tuple[float, ...]
+
+    def decide(self, clip: ClipScore, is_active: bool, new_samples: int) -> Decision:
+        """The decision about the next clip.
+
+        Args:
+            clip: Its scores.
+            is_active: An alarm is active, or clearing.
+            new_samples: Samples of the clip that no clip before had: one decision hop, or after a gap the whole clip.
+        """
+
+    def has_elapsed(self, is_active: bool, delay_samples: int) -> bool:
+        """Whether an alarm that has been clearing (`is_active`) or else pending for so many heard samples now ends or is raised."""
 
     def describe(self) -> str:
-        """One line: the place, the scores of normal sound, and the thresholds."""
-        normal = self._fields.calibration[self._place]
-        quantiles = normal.quantiles[self._score]
-        median, largest = np.interp([0.5, 1], normal.probabilities, quantiles)
-        share = 1 - np.interp(self.threshold.on, quantiles, normal.probabilities)
-        copies = f" and {normal.n_copies} copies with other backgrounds" if normal.n_copies else ""
-        known = f"(median {median:.4g}, {normal.n_clips} clips{copies})"
-        return (
-            f"{self._score}, {DESCRIPTIONS[self._place]}: normal sound scored up to {largest:.4g} {known}; "
-            f"alarm above {self.threshold.on:.4g} ({share:.0%} of them), cleared below {self.threshold.off:.4g}"
-            + ("" if PLACES[0] in self._fields.calibration else LACKS_DEFAULT)
-        )
+        """One line about what raises the alarm."""

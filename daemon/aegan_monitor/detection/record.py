@@ -29,6 +29,24 @@ class NetworkRecord(Record):
     n_embedding: PositiveInt
 
 
+class NormalBlocks(Record):
+    """Normal sound in blocks that are nearly independent of each other, scored by the score that decides.
+
+    Attributes:
+        n_clips: Clips without common sound that make a block.
+        stretches: The largest score of each block; blocks of one stretch follow each other.
+        autocorrelation: Of successive blocks; None if it could not be measured.
+        is_measured: The length of a block follows from measured autocorrelations alone; otherwise it is assumed.
+    """
+
+    n_clips: PositiveInt
+    stretches: Annotated[
+        list[Annotated[list[Annotated[float, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)]], Field(min_length=1)]], Field(min_length=1)
+    ]
+    autocorrelation: float | None = None
+    is_measured: bool = False
+
+
 class Calibration(Record):
     """Quantiles at `probabilities` of the scores of normal clips, for every score id, and where the alarm of one place lies over them.
 
@@ -36,6 +54,7 @@ class Calibration(Record):
         n_clips: Normal clips, held out or cross-fitted; scores of the generator know the held-out ones alone.
         n_copies: Copies of held-out clips with other backgrounds, in addition; none for the recorded place.
         quantile, margin: Defaults of the alarm (`detection.threshold.make_threshold`).
+        blocks: What a budget of false alarms needs; None in bundles of format 2.
     """
 
     n_clips: PositiveInt
@@ -44,6 +63,7 @@ class Calibration(Record):
     margin: float = Field(default=2.0, ge=0, le=1000)
     probabilities: list[float]
     quantiles: dict[str, list[Annotated[float, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)]]]
+    blocks: NormalBlocks | None = None
 
 
 def _name_place(calibration: Any) -> Any:

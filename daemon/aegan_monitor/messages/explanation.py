@@ -13,8 +13,7 @@ class Change(Model):
     from_hz: NonNegativeFloat = Field(description="Lowest frequency in Hz.")
     to_hz: NonNegativeFloat = Field(description="Highest frequency in Hz.")
     difference_db: float = Field(
-        description="From the most similar normal clips, where it differs most: of one band, or the mean of 3 or 9 neighbours; negative "
-        "where the sound is quieter."
+        description="From the most similar normal clips, of the band that differs most; negative where the sound is quieter."
     )
     deviations: NonNegativeFloat = Field(
         description="In usual deviations of normal clips, 4 or more: of one band, or of the mean of 3 or 9 neighbours."
@@ -34,7 +33,7 @@ class Explanation(Model):
     )
     since: UtcTime | None = Field(
         description="When it began: the first decision of the unbroken run in which the first of `changes` was there, of the last 600 "
-        "decisions; without changes, when the score began to exceed the threshold."
+        "decisions; without changes, when the alarm became pending."
     )
     unlike: str = Field(description="The score that is most unlike normal sound among those that decide.")
 

@@ -5,9 +5,9 @@ from typing import Literal, Self, TypeAlias
 from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, model_validator
 
 from aegan_monitor.messages.explanation import EXAMPLE, Explanation
-from aegan_monitor.messages.model import Model, Payload, UtcTime
+from aegan_monitor.messages.machine_health import MachineHealth
+from aegan_monitor.messages.model import AlarmState, Payload, UtcTime
 
-AlarmState: TypeAlias = Literal["normal", "pending", "alarm", "clearing"]
 EventKind: TypeAlias = Literal["raised", "cleared", "acknowledged", "shelved", "unshelved", "closed", "superseded", "removed"]
 CommandName: TypeAlias = Literal["acknowledge", "shelve", "unshelve", "close"]
 
@@ -17,35 +17,6 @@ _LASTING = (
     "small for a bang, large for a fault that lasts, without a meaning on normal sound; null with bundles of format 2."
 )
 _ID = "5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e"
-
-
-class MachineHealth(Model):
-    """State of one machine and of its input."""
-
-    state: AlarmState = Field(description="State of its alarm.")
-    active: bool = Field(default=False, description="Whether it is active: raised, not ended and not shelved.")
-    acknowledged: bool = Field(default=False, description="Whether it is active, and a person has acknowledged it.")
-    shelved: bool = Field(default=False, description="Whether it is shelved.")
-    sensor: str = Field(description="As in the sensor topic: `ok` or the fault.", examples=["ok"])
-    coverage_percent: float = Field(
-        ge=0,
-        le=100,
-        description="Part of the time since the machine began (with the daemon, or by a reload) that a score covers, in percent.",
-        examples=[99.9],
-    )
-    coverage_1h_percent: float = Field(
-        default=0.0, ge=0, le=100, description="The same of the last hour, or since the machine began.", examples=[99.9]
-    )
-    coverage_24h_percent: float = Field(
-        default=0.0, ge=0, le=100, description="The same of the last 24 hours, or since the machine began.", examples=[99.9]
-    )
-    dropped_samples_total: NonNegativeInt = Field(description="Samples that were overwritten before they could be scored.")
-    gaps_total: NonNegativeInt = Field(description="Interruptions of the sound; nothing is scored across one.")
-    rate_deviation_ppm: float | None = Field(
-        default=None,
-        description="How much faster the microphone's clock is than it says, in millionths; null until it is known.",
-        examples=[-18.4],
-    )
 
 
 class Health(Payload):
@@ -95,14 +66,24 @@ class Score(Payload):
         description="The same on the scale of normal sound that the bundle carries: standard deviations above its mean.", examples=[0.25]
     )
     threshold: float = Field(
-        description="What the score is held against, on its own scale; while an alarm is active, where it may clear.", examples=[2.0]
+        description="What the score is held against, on its own scale; while an alarm is active, where it may clear. With a budget of "
+        "false alarms: a lasting score over it alarms at once, a lower one after a time.",
+        examples=[2.0],
     )
-    exceeded: bool = Field(description="Whether the score is over the threshold.")
+    exceeded: bool = Field(description="Whether the decision speaks for an alarm: the score is over the threshold, or evidence is high.")
     level_dbfs: float = Field(
         description="Level (RMS, without DC) of the sound since the decision before, in dB relative to a full-scale sine (AES17).",
         examples=[-31.5],
     )
     lasting_share: float | None = Field(default=None, ge=0, le=1, description=_LASTING, examples=[0.85])
+    evidence: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Evidence for a change, from 0 to 1, at which the alarm is raised; while it is active, evidence that holds it: at 0 it "
+        "ends. Null for a policy of thresholds.",
+        examples=[0.12],
+    )
     state: AlarmState = Field(description="State of the alarm after this decision.")
 
 
@@ -145,7 +126,7 @@ class Event(Payload):
     """Each change of an alarm, and each command that changed it."""
 
     KIND = "event"
-    LATER = frozenset({"active", "explanation"})
+    LATER = frozenset({"active", "explanation", "proved_per_week"})
     schema_: Literal["aegan.event/1"] = Field(default="aegan.event/1", alias="schema", description=SCHEMA_WORDS)
     id: str = Field(min_length=1, description="A UUID; a message that arrives twice carries the same one.", examples=[_ID])
     sequence: NonNegativeInt = Field(description="Counts the events of one machine without a hole, over restarts too.", examples=[1])
@@ -170,6 +151,9 @@ class Event(Payload):
     score_id: str = Field(description="The score that decides.", examples=["D_maha"])
     score: float = Field(description="Its value then, without a unit.", examples=[2.5])
     threshold: float = Field(description="What it was held against.", examples=[2.0])
+    proved_per_week: float | None = Field(
+        default=None, description="How far the budget of false alarms was proved then, as in health; null: unproved.", examples=[21.0]
+    )
     duration_s: NonNegativeFloat | None = Field(
         description="Seconds from `raised` to the end of the alarm that ends with this event; null if none does.", examples=[None]
     )

@@ -8,6 +8,7 @@ from aegan_monitor.audio.source import Capture
 from aegan_monitor.config.capture import MicCaptureConfig
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig
 from aegan_monitor.config.validation import Settings
+from aegan_monitor.decision.budget import Budget, share_budget
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.mqtt.endpoint import Endpoint, make_endpoint
@@ -16,7 +17,7 @@ from aegan_monitor.service.runtime import Line, make_line
 
 log = logging.getLogger(__name__)
 
-RELOADABLE = frozenset({"mqtt", "home_assistant", "inference", "log_level", "health_interval_s", "machines"})
+RELOADABLE = frozenset({"mqtt", "home_assistant", "inference", "log_level", "health_interval_s", "false_alarms", "machines"})
 NEEDS_RESTART = frozenset({"mqtt.base_topic", "mqtt.keepalive_s"})  # in every topic; in how long the outbox keeps an event
 
 
@@ -28,6 +29,7 @@ class Setup:
     connection: Endpoint
     sessions: Sessions
     lines: list[Line]
+    budgets: dict[str, Budget]
 
     def has_broker_of(self, other: "Setup") -> bool:
         """Whether both use the same broker in the same way, so that the connection can stay."""
@@ -68,8 +70,15 @@ def build(
     keeps_sessions = before is not None and before.config.inference == config.inference
     sessions = before.sessions if before and keeps_sessions else make_sessions(config.inference)
     known = {line.machine.name: line for line in before.lines} if before and keeps_sessions else {}
-    lines = [_find_unchanged(machine, known) or _make(machine, sessions, capture) for machine in config.machines]
-    return Setup(config, connection, sessions, lines)
+    budgets = share(config)
+    lines = [_find_unchanged(machine, known) or _make(machine, sessions, capture, budgets[machine.name]) for machine in config.machines]
+    return Setup(config, connection, sessions, lines, budgets)
+
+
+def share(config: MonitorConfig) -> dict[str, Budget]:
+    """The budget of false alarms of each machine."""
+    own = {each.name: each.alarm.false_alarms for each in config.machines}
+    return share_budget(config.false_alarms.per_week, {name: each.per_week if each else None for name, each in own.items()})
 
 
 def find_fixed(old: MonitorConfig, new: MonitorConfig) -> Iterator[str]:
@@ -97,8 +106,8 @@ def _find_unchanged(machine: MachineConfig, known: dict[str, Line]) -> Line | No
     return line if is_same else None
 
 
-def _make(machine: MachineConfig, sessions: Sessions, capture: Callable[[MachineConfig, int], Capture]) -> Line:
-    line = make_line(machine, sessions, capture)
+def _make(machine: MachineConfig, sessions: Sessions, capture: Callable[[MachineConfig, int], Capture], budget: Budget) -> Line:
+    line = make_line(machine, sessions, capture, budget)
     if isinstance(machine.capture, MicCaptureConfig) and machine.bundle.resolve() == demo_bundle().resolve():
         log.warning("%s: its bundle is the demo's, which knows a synthesised pump alone: its alarms mean nothing here", machine.name)
     return line

@@ -13,6 +13,7 @@ from aegan_monitor import __version__
 from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.messages import payloads
+from aegan_monitor.messages.machine_health import MachineHealth
 from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.outbox.writer import Writer
@@ -127,16 +128,18 @@ def _provider(lines: Sequence[Line]) -> str:
     return ", ".join(sorted({line.session.provider for line in lines}))
 
 
-def _machine_health(line: Line, now_s: float, coverage: Coverage) -> payloads.MachineHealth:
+def _machine_health(line: Line, now_s: float, coverage: Coverage) -> MachineHealth:
     deviation_ppm, record = line.supervisor.rate_deviation_ppm, line.machine.record
     coverage.add(now_s, _scored_s(line))
     last_hour, last_day = (coverage.percent(now_s, _scored_s(line), window_s) for window_s in (3600.0, LONGEST_S))
-    return payloads.MachineHealth(
+    return MachineHealth(
         state=record.process,
         active=record.active,
         acknowledged=record.active and record.acknowledged,
         shelved=record.shelved,
         sensor=line.sensor().state,
+        designed_per_week=None if line.machine.proved_per_week is None else line.machine.policy.budget.per_week,
+        proved_per_week=round_rate(line.machine.proved_per_week),
         coverage_percent=round(min(100.0, 100 * _scored_s(line) / max(now_s - line.made_s, 1e-3)), 2),
         coverage_1h_percent=last_hour,
         coverage_24h_percent=last_day,
@@ -144,6 +147,11 @@ def _machine_health(line: Line, now_s: float, coverage: Coverage) -> payloads.Ma
         gaps_total=line.ring.gaps_total,
         rate_deviation_ppm=None if deviation_ppm is None else round(deviation_ppm, 1),
     )
+
+
+def round_rate(per_week: float | None) -> float | None:
+    """A rate with three digits."""
+    return None if per_week is None else float(f"{per_week:.3g}")
 
 
 def _read(line: Line) -> Reading:

@@ -193,6 +193,8 @@ class Monitor:
         """Apply another setup: lines that are in both keep running."""
         before, self._setup = self._setup, setup
         gone = [line for line in before.lines if line not in setup.lines]
+        for line in setup.lines:
+            line.machine.set_budget(setup.budgets[line.machine.name])
         new = [line for line in setup.lines if line not in before.lines]
         stop_all([line.supervisor for line in gone])
         for line in gone:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 
-from aegan_monitor.alarm.machine import Judge, Machine
+from aegan_monitor.alarm.judge import Judge, find_blocks
+from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.file import FileCapture
 from aegan_monitor.audio.gap_rate import GapRate
 from aegan_monitor.audio.microphone import MicrophoneCapture
@@ -19,6 +20,8 @@ from aegan_monitor.audio.stdin import Pipe, StdinCapture
 from aegan_monitor.audio.supervisor import CaptureSupervisor, SensorState
 from aegan_monitor.config.capture import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
 from aegan_monitor.config.model import MachineConfig
+from aegan_monitor.decision.budget import ONE_A_WEEK, Budget
+from aegan_monitor.decision.budget_policy import BudgetPolicy
 from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.detection.fusion import score_names
 from aegan_monitor.detection.network import OrtSession
@@ -99,8 +102,12 @@ def choose_score(machine: MachineConfig, bundle: Bundle) -> str:
             f"machine {machine.name}: alarm.place: {place}, but {bundle.folder} has a threshold for place "
             f"{choose_place(bundle.record.calibration)} alone; remove the key, or train again with the recipe robust of this version"
         )
-    score = machine.score or bundle.record.score
-    names = score_names(bundle.record)
+    score, names = machine.score or bundle.record.score, score_names(bundle.record)
+    if machine.alarm.policy == "budget" and score in names and find_blocks(bundle.record, score, machine.alarm) is None:
+        raise ConfigError(
+            f"machine {machine.name}: alarm.policy: budget, but {bundle.folder} has no blocks of normal sound for {score}; "
+            "remove the key, or train again with this version and let the bundle choose the score"
+        )
     if score not in names:
         raise ConfigError(f"machine {machine.name}: score: {score!r} is none of {', '.join(names)}")
     return score
@@ -130,7 +137,12 @@ def find_standard_input() -> Pipe:
     return Pipe(sys.stdin.fileno())
 
 
-def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[MachineConfig, int], Capture] = make_capture) -> Line:
+def make_line(
+    config: MachineConfig,
+    sessions: Sessions,
+    capture: Callable[[MachineConfig, int], Capture] = make_capture,
+    budget: Budget = ONE_A_WEEK,
+) -> Line:
     """Build the runtime objects of one machine; nothing runs yet.
 
     Raises:
@@ -143,11 +155,22 @@ def make_line(config: MachineConfig, sessions: Sessions, capture: Callable[[Mach
     alarm, known = config.alarm, bundle.record.calibration
     place, default = choose_place(known, alarm.place), choose_place(known)  # the default is not named: version 0.2 did not, either
     basis = f"{bundle.record.record_sha256} {score} {alarm.quantile} {alarm.margin}" + (f" {place}" if place != default else "")
-    judge = Judge(bundle.record, score, alarm, bundle.reference)
+    judge = Judge(bundle.record, score, alarm, budget, bundle.reference)
+    on_delay_s = alarm.on_delay_s
+    if isinstance(judge.policy, BudgetPolicy):  # evidence outlasts another budget, and gaps
+        basis, on_delay_s = f"{bundle.record.record_sha256} {score} budget {place}", 0.0
     machine = Machine(config.name, pipeline, judge, basis)
     log.info("%s: %s", config.name, judge.policy.describe())
+    if judge.proof is None:
+        log.info("%s: how often it alarms falsely is unproved: a policy of thresholds promises no rate", config.name)
+    elif (proved := judge.proof.most_per_week()) > budget.per_week:
+        log.warning(
+            "%s: %.3g false alarms a week are accepted, but its %.1f h of normal sound prove only that there are at most %.3g; "
+            "more is proved while it runs without an alarm",
+            config.name, budget.per_week, judge.proof.hours, proved,
+        )  # fmt: skip
     rate_hz, hop_samples = bundle.record.features.sample_rate_hz, bundle.record.features.hop_samples
-    gap_rate = GapRate(bundle.record.first_decision_samples, judge.hop_samples, round(alarm.on_delay_s * rate_hz))
+    gap_rate = GapRate(bundle.record.first_decision_samples, judge.hop_samples, round(on_delay_s * rate_hz))
     ring = Ring(round(RING_S * rate_hz), hop_samples, round(LONGEST_RUN_S * rate_hz), gap_rate=gap_rate)
     supervisor = make_supervisor(config, ring, capture(config, rate_hz))
     return Line(machine, supervisor, ring, session, rate_hz, config, bundle)

@@ -9,11 +9,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from aegan_monitor.alarm.machine import Judge
+from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.recording import find_rate_hz
-from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig, load_config
-from aegan_monitor.decision.policy import ThresholdPolicy
+from aegan_monitor.config.model import AlarmConfig, InferenceConfig, MachineConfig, MonitorConfig, load_config
+from aegan_monitor.decision.budget import Budget
+from aegan_monitor.decision.budget_policy import BudgetPolicy
+from aegan_monitor.decision.policy import Policy
+from aegan_monitor.decision.proof import commission
 from aegan_monitor.detection.bundle import Bundle, load_bundle, require_streamable
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.golden import StageCheck, require_golden
@@ -22,13 +25,14 @@ from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.homeassistant.discovery import discover, list_trials
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.endpoint import add_secrets, locate
+from aegan_monitor.service.build import share
 from aegan_monitor.service.runtime import choose_score, make_capture
 from aegan_monitor.tools.broker_probe import BrokerProbe
 from aegan_monitor.tools.broker_visit import Permission
 
 Report = Callable[[str], object]
 LISTEN_S = 1.0
-NODE_BYTES, MACHINE_BYTES = 2100, 540  # at most: the JSON of any payload, and what each machine adds to the health of the node
+NODE_BYTES, MACHINE_BYTES = 2100, 640  # at most: the JSON of any payload, and what each machine adds to the health of the node
 _T = TypeVar("_T")
 
 
@@ -41,7 +45,7 @@ def check_bundle(folder: Path, inference: InferenceConfig, report: Report, *, ve
     bundle = _open_bundle(folder, report)
     _prove_bundle(bundle, inference, report, verbose=verbose)
     for place in bundle.record.calibration:
-        report(ThresholdPolicy(bundle.record, bundle.record.score, place=place).describe())
+        _describe_policy(Judge(bundle.record, bundle.record.score, AlarmConfig(place=place)).policy, report)
 
 
 def _open_bundle(folder: Path, report: Report) -> Bundle:
@@ -98,6 +102,7 @@ def check_configuration(path: Path, report: Report, report_failure: Callable[[Ae
     report(f"{path}: configuration is valid: node {config.node}, {len(config.machines)} machine(s)")
     verdicts = _Verdicts(report_failure)
     bundles: dict[str, Bundle | None] = {}
+    budgets = share(config)
     for machine in config.machines:
         folder = os.path.realpath(machine.bundle)  # unlike Path.resolve it is content with a link to itself
         if folder not in bundles:
@@ -106,16 +111,26 @@ def check_configuration(path: Path, report: Report, report_failure: Callable[[Ae
                 verdicts.attempt(partial(_prove_bundle, bundle, config.inference, report, verbose=verbose))
                 verdicts.attempt(partial(require_streamable, bundle))
         if bundle := bundles[folder]:
-            verdicts.attempt(partial(_check_score, machine, bundle, report))
+            verdicts.attempt(partial(_check_score, machine, bundle, budgets[machine.name], report))
         verdicts.attempt(partial(_check_capture, machine, bundle, report))
     _check_broker(config, verdicts, report)
     return verdicts.exit_code
 
 
-def _check_score(machine: MachineConfig, bundle: Bundle, report: Report) -> None:
+def _check_score(machine: MachineConfig, bundle: Bundle, budget: Budget, report: Report) -> None:
     """Print what raises the alarm of a machine."""
-    judge = Judge(bundle.record, choose_score(machine, bundle), machine.alarm)
-    report(f"{machine.name}: {judge.policy.describe()}")
+    judge = Judge(bundle.record, choose_score(machine, bundle), machine.alarm, budget)
+    _describe_policy(judge.policy, lambda line: report(f"{machine.name}: {line}"))
+
+
+def _describe_policy(policy: Policy, report: Report) -> None:
+    """Print what raises an alarm and how far the budget of false alarms is proved."""
+    report(policy.describe())
+    if isinstance(policy, BudgetPolicy):
+        for line in commission(policy).describe():
+            report(f"  {line}")
+    else:
+        report("  false alarms: unproved; a policy of thresholds promises no rate")
 
 
 def _check_broker(config: MonitorConfig, verdicts: _Verdicts, report: Report) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from aegan_monitor.alarm.machine import Judge, Outcome
+from aegan_monitor.alarm.judge import Judge, Outcome
 from aegan_monitor.audio.recording import Recording, read_recording
 from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.decision.cause import describe_cause
+from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.detection.bundle import Bundle, require_streamable
 from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.pipeline import Pipeline
@@ -16,6 +17,7 @@ from aegan_monitor.errors import EXIT_FAILED, AeganError, CaptureError
 from aegan_monitor.files import show_path
 from aegan_monitor.tools.joined_recordings import JoinedRecordings
 from aegan_monitor.tools.progress import Progress
+from aegan_monitor.types import ClipScore
 
 Write = Callable[[str], object]
 
@@ -46,7 +48,7 @@ class Replay:
         """Score each recording as one clip; the exit code, 1 where one was refused."""
         fields = self.bundle.record
         pipeline = Pipeline(fields, self.bundle.reference, self.session)
-        policy = Judge(fields, self.score, self.alarm).policy
+        policy = ThresholdPolicy(fields, self.score, self.alarm.quantile, self.alarm.margin, self.alarm.place)
         self._report(policy.describe())
         n_clips = n_exceeded = 0
         for place, path in enumerate(paths):
@@ -59,7 +61,7 @@ class Replay:
             except CaptureError as error:
                 self._refuse(error)
                 continue
-            exceeded = policy.decide(scores[self.score], active=False).exceeded
+            exceeded = policy.decide(ClipScore(0, scores, 0.0, lasting_share), is_active=False, new_samples=0).exceeded
             n_clips += 1
             n_exceeded += exceeded
             self._report(f"{scores[self.score]:10.4g}  {'exceeded' if exceeded else 'normal':<8}  {show_path(path)}")
@@ -81,7 +83,7 @@ class Replay:
         fields, rate = self.bundle.record, self.bundle.record.features.sample_rate_hz
         require_streamable(self.bundle)
         pipeline = Pipeline(fields, self.bundle.reference, self.session)
-        judge = Judge(fields, self.score, self.alarm, self.bundle.reference)
+        judge = Judge(fields, self.score, self.alarm, reference=self.bundle.reference)
         sizes = {path: size for path in dict.fromkeys(paths) if (size := self._measure(path, rate))}
         paths = [path for path in paths if path in sizes]
         if not paths:

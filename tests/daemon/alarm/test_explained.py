@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from aegan_monitor.alarm.machine import Judge, Machine
+from aegan_monitor.alarm.judge import Judge
+from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.decision.changed_bands import find_residual, measure_usual
 from aegan_monitor.demo.pump import Pump
@@ -33,7 +34,7 @@ def events() -> list[Event]:
         deviation_db=measure_usual(residuals).tolist(), lowest_db=rows_db.min(axis=0).tolist(), highest_db=rows_db.max(axis=0).tolist()
     )
     fields = open_demo().record.model_copy(update={"usual_bands": usual})
-    judge = Judge(fields, SCORE, AlarmConfig(on_delay_s=3.0, off_delay_s=3.0), reference)
+    judge = Judge(fields, SCORE, AlarmConfig(on_delay_s=3.0, off_delay_s=3.0), reference=reference)
     machine = Machine("pump", Pipeline(fields, reference, ArithmeticSession(), [SCORE]), judge)
     machine.begin(NOW, 0.0, machine.record)
     sound = np.concatenate([Pump(21, RATE_HZ, FAULT_S).read(LONG_S * RATE_HZ), Pump(21).read(16 * RATE_HZ)])

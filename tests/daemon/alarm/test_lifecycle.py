@@ -1,6 +1,6 @@
 """The transition table of the alarm: compared with a naive model, and checked for any sequence of decisions and commands."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import get_args
@@ -10,13 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from aegan_monitor.alarm.lifecycle import IN_ALARM, TABLE, AlarmRecord, Delays, Signal, refusal, shelf_left_s, take
-from aegan_monitor.messages.payloads import AlarmState
+from aegan_monitor.alarm.lifecycle import IN_ALARM, TABLE, AlarmRecord, Signal, Transition, advance, refusal, shelf_left_s, take
+from aegan_monitor.messages.model import AlarmState
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 ON, OFF, HOP = 30, 50, 10
 STATES: tuple[AlarmState, ...] = get_args(AlarmState)
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
+
+
+@dataclass(frozen=True)
+class Delays:
+    """Delays of a policy, in samples."""
+
+    on_samples: int
+    off_samples: int
+
+    def has_elapsed(self, is_active: bool, delay_samples: int) -> bool:
+        return delay_samples >= (self.off_samples if is_active else self.on_samples)
+
+    def advance(self, record: AlarmRecord, exceeded: bool, heard_samples: int, time: datetime) -> list[Transition]:
+        """Apply one decision."""
+        return advance(record, exceeded, self.has_elapsed, heard_samples, time)
 
 
 def run(decisions: str, on: int = ON, off: int = OFF) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.lifecycle import AlarmRecord
-from aegan_monitor.alarm.machine import Judge, Machine
+from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.demo.pump import Pump

@@ -16,6 +16,7 @@ from aegan_monitor.config.broker import CommandsConfig, MqttConfig, OutboxConfig
 from aegan_monitor.config.capture import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
 from aegan_monitor.config.model import (
     AlarmConfig,
+    FalseAlarmsConfig,
     HomeAssistantConfig,
     InferenceConfig,
     MachineConfig,
@@ -50,6 +51,7 @@ def test_the_example_has_every_key_at_its_default(repository: Path, example: str
     (node,) = commented(example, "node")
     (tls,) = commented(example, "tls")
     files, stdin = commented(example, "capture")
+    (own,) = commented(example, "false_alarms")
     machine = data["machines"][0]
     written: list[tuple[type[BaseModel], Data]] = [
         (MonitorConfig, {"node": node, **data}),
@@ -61,6 +63,8 @@ def test_the_example_has_every_key_at_its_default(repository: Path, example: str
         (HomeAssistantConfig, data["home_assistant"]),
         (MetricsConfig, data["metrics"]),
         (MachineConfig, machine),
+        (FalseAlarmsConfig, data["false_alarms"]),
+        (FalseAlarmsConfig, own),
         (AlarmConfig, machine["alarm"]),
         (MicCaptureConfig, machine["capture"]),
         (FileCaptureConfig, files),

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from aegan_monitor.alarm.machine import Judge, Machine
+from aegan_monitor.alarm.judge import Judge
+from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.config.model import AlarmConfig, load_config
 from aegan_monitor.demo.pump import Pump

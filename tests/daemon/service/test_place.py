@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.lifecycle import AlarmRecord
-from aegan_monitor.alarm.machine import Judge
 from aegan_monitor.config.model import AlarmConfig, InferenceConfig, MachineConfig
+from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.detection.bundle import DIGEST_KEY, RECORD, demo_bundle, digest_of, load_bundle, write_record
-from aegan_monitor.detection.record import Calibration, Place
+from aegan_monitor.detection.record import BundleFields, Calibration, Place
+from aegan_monitor.detection.threshold import Threshold
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.runtime import Line, choose_score, make_line
@@ -48,6 +50,13 @@ def older(tmp_path: Path) -> Path:
     return folder
 
 
+def find_thresholds(fields: BundleFields, score: str, settings: AlarmConfig) -> Threshold:
+    """The thresholds by which a machine with these settings is judged."""
+    policy = Judge(fields, score, settings).policy
+    assert isinstance(policy, ThresholdPolicy)
+    return policy.threshold
+
+
 def start(folder: Path, place: Place | None = None) -> Line:
     """The runtime objects of a machine in this place."""
     config = MachineConfig(name="pump", bundle=folder, alarm=AlarmConfig(place=place))
@@ -60,7 +69,7 @@ def test_the_configuration_chooses_the_threshold(
 ) -> None:
     """The recorded place is the default; the log says which place and threshold hold."""
     record = load_bundle(folder).record
-    assert Judge(record, record.score, AlarmConfig(place=place)).policy.threshold.on == on
+    assert find_thresholds(record, record.score, AlarmConfig(place=place)).on == on
     with caplog.at_level(logging.INFO):
         start(folder, place)
     assert f"in {'the recorded' if words == 'recorded' else 'any'} place: " in caplog.text
@@ -71,9 +80,7 @@ def test_the_configuration_chooses_the_threshold(
 def test_quantile_and_margin_hold_in_each_place(folder: Path) -> None:
     """Settings for the threshold replace the advice of both places."""
     record = load_bundle(folder).record
-    found = [
-        Judge(record, record.score, AlarmConfig(place=place, quantile=0.75, margin=1.0)).policy.threshold for place in ("recorded", "any")
-    ]
+    found = [find_thresholds(record, record.score, AlarmConfig(place=place, quantile=0.75, margin=1.0)) for place in ("recorded", "any")]
     assert [(each.on, each.off) for each in found] == [(2.0, 1.5), (5.0, 3.0)]
 
 
@@ -94,7 +101,7 @@ def test_a_bundle_of_format_2_runs_as_before(older: Path, caplog: pytest.LogCapt
     off = values[raw["score"]][probabilities.index(0.95)]
     with caplog.at_level(logging.INFO):
         line = start(older)
-    threshold = Judge(line.bundle.record, raw["score"], AlarmConfig()).policy.threshold
+    threshold = find_thresholds(line.bundle.record, raw["score"], AlarmConfig())
     assert threshold.off == off
     assert threshold.on == off + 0.1 * (off - values[raw["score"]][probabilities.index(0.5)])
     assert "train again to find smaller faults" in caplog.text

@@ -19,7 +19,7 @@ DEADLINE_S = 10.0
 def make_setup() -> Setup:
     """A setup without lines."""
     config = MonitorConfig.model_construct()
-    return Setup(config, Endpoint("localhost", 1883, "box"), Sessions(config.inference), [])
+    return Setup(config, Endpoint("localhost", 1883, "box"), Sessions(config.inference), [], {})
 
 
 def finish(reloader: Reloader) -> Setup | None:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from aegan_monitor.alarm.machine import Judge, Machine
+from aegan_monitor.alarm.judge import Judge
+from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.supervisor import CaptureSupervisor, SensorState
 from aegan_monitor.config.broker import CommandsConfig
@@ -44,8 +45,7 @@ class SilentListener(CaptureSupervisor):
     def start(self) -> None:
         """Start no thread."""
 
-    def sensor(self) -> SensorState:
-        """As the test has set it."""
+    def sensor(self) -> SensorState:  # as the test has set it
         return self.present
 
 
@@ -60,8 +60,8 @@ def make_line(name: str, basis: str = "basis") -> Line:
     bundle, ring = open_demo(), Ring(1, 1)
     judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=0.0, off_delay_s=0.0))
     machine = Machine(name, SamplePipeline(bundle.record.score, 1), judge, basis)
-    supervisor = SilentListener(name, ScriptedCapture([]), ring, live=False, waits=False, no_data_s=math.inf, retry_s=1.0)
-    return Line(machine, supervisor, ring, open_session(), 16_000, MachineConfig(name=name, bundle=demo_bundle()), bundle)
+    listener = SilentListener(name, ScriptedCapture([]), ring, live=False, waits=False, no_data_s=math.inf, retry_s=1.0)
+    return Line(machine, listener, ring, open_session(), 16_000, MachineConfig(name=name, bundle=demo_bundle()), bundle)
 
 
 class Runs:

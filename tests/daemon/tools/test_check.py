@@ -14,15 +14,17 @@ TEXT_BYTES = 200  # of a text without a maximum length, such as the detail of a 
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-def test_four_lines_say_what_matters(verbose: bool) -> None:
-    """Four lines: bundle, provider, golden check and threshold; with --verbose also every stage."""
+def test_five_lines_say_what_matters(verbose: bool) -> None:
+    """Five lines: bundle, provider, golden check, threshold and what is proved; with --verbose also every stage."""
     lines: list[str] = []
     check_bundle(demo_bundle(), InferenceConfig(), lines.append, verbose=verbose)
     stages = [line.split()[0] for line in lines if " deviation " in line]
     assert stages == (list(TOLERANCES) if verbose else [])
     matter = [line for line in lines if " deviation " not in line]
-    assert len(matter) == 4
-    for line, words in zip(matter, ("its own score is D_maha", "provider: cpu", "golden check passed", "alarm above"), strict=True):
+    assert len(matter) == 5
+    for line, words in zip(
+        matter, ("its own score is D_maha", "provider: cpu", "golden check passed", "alarm above", "unproved"), strict=True
+    ):
         assert words in line
 
 

@@ -26,8 +26,8 @@ def make_copies(n_recordings: int = N_RECORDINGS) -> ClipStatistics:
 def test_no_clip_is_compared_with_its_own_recording() -> None:
     """With copies in one recording no distance is small; with the same copies in two recordings many distances are."""
     clips = make_copies()
-    apart = cross_fit(clips, np.repeat(np.arange(N_RECORDINGS), 2), NAMES, EMPTY, None)
-    leaking = cross_fit(clips, np.arange(2 * N_RECORDINGS), NAMES, EMPTY, None)
+    apart = list(cross_fit(clips, np.repeat(np.arange(N_RECORDINGS), 2), NAMES, EMPTY, None).values())
+    leaking = list(cross_fit(clips, np.arange(2 * N_RECORDINGS), NAMES, EMPTY, None).values())
     assert len(apart) == len(leaking) == 2 * N_RECORDINGS
     for name in ("D_near", "C_flux"):
         values, leaks = ([clip[name] for clip in found] for found in (apart, leaking))
@@ -40,14 +40,14 @@ def test_every_clip_is_scored_once(n_recordings: int) -> None:
     """Few recordings and more recordings than folds: each clip gets all scores, all finite."""
     found = cross_fit(make_copies(n_recordings), np.repeat(np.arange(n_recordings), 2), NAMES, EMPTY, 128)
     assert len(found) == 2 * n_recordings
-    assert all(list(clip) == NAMES and np.isfinite(list(clip.values())).all() for clip in found)
+    assert all(list(clip) == NAMES and np.isfinite(list(clip.values())).all() for clip in found.values())
 
 
 def test_where_nothing_can_be_left_out_nothing_is_scored() -> None:
     """One recording alone gives no scores; beside a long recording and a clip only the clip is scored."""
     clips = make_copies(4)
-    assert cross_fit(clips, np.zeros(8, np.intp), NAMES, EMPTY, None) == []
-    (only,) = cross_fit(clips, np.array([0] * 7 + [1]), NAMES, EMPTY, None)
+    assert cross_fit(clips, np.zeros(8, np.intp), NAMES, EMPTY, None) == {}
+    (only,) = cross_fit(clips, np.array([0] * 7 + [1]), NAMES, EMPTY, None).values()
     assert list(only) == NAMES
 
 

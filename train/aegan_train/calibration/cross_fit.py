@@ -28,8 +28,8 @@ def divide(groups: NDArray[np.intp]) -> NDArray[np.intp]:
 
 def cross_fit(
     clips: ClipStatistics, groups: NDArray[np.intp], names: Sequence[str], filterbank: FloatArray, max_rows: int | None
-) -> list[dict[str, float]]:
-    """The scores `names` of each clip, by reference sets of the clips of other folds; fold by fold.
+) -> dict[int, dict[str, float]]:
+    """The scores `names` of each clip by its place, by reference sets of the clips of other folds.
 
     Args:
         clips: The normal clips.
@@ -40,7 +40,7 @@ def cross_fit(
     """
     score_ids = [SCORE_IDS[name] for name in names]
     folds = divide(groups)
-    found: list[dict[str, float]] = []
+    found: dict[int, dict[str, float]] = {}
     for fold in np.unique(folds):
         left_out = folds == fold
         if np.count_nonzero(~left_out) < LEAST_CLIPS:
@@ -49,8 +49,8 @@ def cross_fit(
         reference = fit_reference(rest, filterbank, np.zeros((1, 1), np.float32), max_rows)[0]
         for place in np.flatnonzero(left_out).tolist():
             outputs = SegmentOutputs(**{**empty_outputs(1), "embedding": clips.embeddings[place : place + 1].astype(np.float32)})
-            found.append(evaluate_scores(ClipEvidence(outputs, clips.bands[place]), reference, 1, score_ids))
-    return found
+            found[place] = evaluate_scores(ClipEvidence(outputs, clips.bands[place]), reference, 1, score_ids)
+    return dict(sorted(found.items()))
 
 
 def align(crossed: Sequence[Mapping[str, float]], held_out: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:

@@ -12,15 +12,16 @@ from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import SCORE_IDS
-from aegan_monitor.detection.threshold import make_threshold
 from aegan_monitor.types import FloatArray
 from aegan_train.calibration.background_augmentation import TRIED
+from aegan_train.calibration.normal_blocks import make_default_policy
 from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS, add_pseudo_fault
 from aegan_train.progress import follow
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.windows import read_windows
 from aegan_train.torch_session import TorchSession
 
+NOTICED_S = 120.0
 N_TRIED = 64  # held-out windows at most, evenly spread; more of them hardly make the AUC more exact
 
 
@@ -30,7 +31,7 @@ class Noticed:
 
     Attributes:
         auc: AUC between held-out windows with and without the pseudo-fault; 0.5 means that it is not noticed.
-        n_exceeded: Windows with the pseudo-fault whose score exceeds the alarm's threshold for the recorded place.
+        n_exceeded: Windows with the pseudo-fault whose score, if it lasted, would alarm within NOTICED_S in the recorded place.
         n_windows: Windows that were tried.
         auc_without_network: The AUC of the same score without its members that need a network; None where it has none of either kind.
     """
@@ -50,7 +51,7 @@ def try_pseudo_faults(
     members = fields.fusion if fields.score in FUSIONS else {}
     pipeline = Pipeline(fields, reference, session, list(members) or [fields.score])
     others = {name: term for name, term in members.items() if SCORE_IDS[name].graph is None}
-    threshold = make_threshold(fields, fields.score).on
+    noticeable = make_default_policy(fields).score_within(NOTICED_S)
     step = max(1, -(-n_windows // N_TRIED))
     all_windows = (each for clip in held_out for each in read_windows(clip.path, features, fields.clip.clip_frames))
     windows = [each.copy() for each in islice(all_windows, 0, None, step)]  # a view would keep its whole recording in memory
@@ -69,6 +70,6 @@ def try_pseudo_faults(
     for name in PSEUDO_FAULTS:
         faulty = [score(add_pseudo_fault(samples, name, features.sample_rate_hz, rng)) for samples in windows]
         auc, without = (float(roc_auc_score([0] * len(plain) + [1] * len(faulty), each)) for each in zip(*plain, *faulty, strict=True))
-        n_exceeded = sum(value > threshold for value, _ in faulty)
+        n_exceeded = sum(value >= noticeable for value, _ in faulty)
         found[name] = Noticed(auc, n_exceeded, len(faulty), without if 0 < len(others) < len(members) else None)
     return found

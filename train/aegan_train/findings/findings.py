@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from aegan_monitor.detection.threshold import make_threshold
+from aegan_monitor.decision.proof import Commissioning, commission
 from aegan_train.artifacts import Calibrated
+from aegan_train.calibration.normal_blocks import make_default_policy
 from aegan_train.config import TrainConfig
 from aegan_train.dataset import group_by_recording
+from aegan_train.findings.amount import Amount, measure_amount
 from aegan_train.findings.network_worth import NetworkWorth, find_network_worth
 from aegan_train.findings.normal_sound import take_windows
 from aegan_train.findings.outliers import Outlier, describe_outliers, find_outliers
-from aegan_train.findings.proof import Proof, find_proof
 from aegan_train.findings.rhythm import Rhythm, describe_rhythm, find_rhythm
 from aegan_train.findings.states import State, describe_states, find_states
 from aegan_train.recordings.spectrograms import Spectrograms
@@ -26,7 +27,8 @@ FORMAT = 1
 class Findings:
     """The findings of a training; `n_recordings` counts runs of consecutive files where the recording of a file is not known."""
 
-    proof: Proof
+    amount: Amount
+    commissioning: Commissioning
     n_recordings: int
     states: Sequence[State]
     rhythm: Rhythm | None
@@ -37,7 +39,8 @@ class Findings:
     def describe(self) -> list[str]:
         """The lines that `fit` prints."""
         return [
-            *self.proof.describe(),
+            *self.amount.describe(),
+            *self.commissioning.describe(),
             *describe_states(self.states, self.n_recordings),
             *describe_rhythm(self.rhythm, self.members),
             *describe_outliers(self.outliers),
@@ -51,9 +54,9 @@ def find_all(found: Spectrograms, fitted: Spectrograms, held_out: Spectrograms, 
     groups = group_by_recording(found.clips, round(config.held_out * len(found.clips)))
     sound = take_windows(found, groups, config.clip_frames, hop_s)
     fitted_s, held_out_s = (sum(each.n_frames) * hop_s for each in (fitted, held_out))
-    threshold = make_threshold(fields, fields.score).on
     return Findings(
-        proof=find_proof(fitted.clips, fitted_s, held_out.clips, held_out_s, calibrated.normal, threshold, config.clip_frames * hop_s),
+        amount=measure_amount(fitted.clips, fitted_s, held_out.clips, held_out_s),
+        commissioning=commission(make_default_policy(fields)),
         n_recordings=sound.n_recordings,
         states=find_states(sound),
         rhythm=find_rhythm(sound.bands, hop_s),

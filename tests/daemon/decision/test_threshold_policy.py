@@ -3,17 +3,25 @@
 import numpy as np
 import pytest
 
-from aegan_monitor.decision.policy import ThresholdPolicy
+from aegan_monitor.decision.policy import Decision
+from aegan_monitor.decision.threshold_policy import ThresholdPolicy
+from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.record import BundleFields, Calibration, Place
 from aegan_monitor.detection.scores import SCORE_IDS
 from aegan_monitor.detection.threshold import make_threshold
+from aegan_monitor.types import ClipScore
 from aegan_train.calibration.statistics import calibrate, normalise
 
 NORMAL = np.linspace(10, 20, 101)
 SCORES = [dict.fromkeys(SCORE_IDS, float(value)) for value in NORMAL]
 COPIES = [dict.fromkeys(SCORE_IDS, float(value)) for value in NORMAL + 30]
-FIELDS = BundleFields.model_construct(calibration=calibrate(SCORES), normalisation=normalise(SCORES))
-MOVED = BundleFields.model_construct(calibration=calibrate(SCORES, COPIES), normalisation=normalise(SCORES))
+FIELDS = BundleFields.model_construct(features=FeatureParameters(), calibration=calibrate(SCORES), normalisation=normalise(SCORES))
+MOVED = FIELDS.model_copy(update={"calibration": calibrate(SCORES, COPIES)})
+
+
+def decide(policy: ThresholdPolicy, score: float, *, is_active: bool) -> Decision:
+    """The decision about a clip with this `D_maha`."""
+    return policy.decide(ClipScore(0, {"D_maha": score}, 0.0), is_active, 0)
 
 
 @pytest.mark.parametrize(("quantile", "margin", "on", "off"), [(0.99, 0.0, 19.9, 19.9), (1.0, 0.5, 22.5, 20.0), (0.9, 1.0, 23.0, 19.0)])
@@ -56,19 +64,19 @@ def test_cross_fitted_clips_count_in_the_recorded_place() -> None:
 def test_hysteresis() -> None:
     """Only an active alarm has the lower threshold; a pending one has the upper."""
     policy = ThresholdPolicy(FIELDS, "D_maha", 1.0, 0.5)
-    assert [policy.decide(score, active=False).exceeded for score in (21, 23, 21)] == [False, True, False]
-    assert [policy.decide(score, active=True).exceeded for score in (23, 21, 20.1, 19.9)] == [True, True, True, False]
+    assert [decide(policy, score, is_active=False).exceeded for score in (21, 23, 21)] == [False, True, False]
+    assert [decide(policy, score, is_active=True).exceeded for score in (23, 21, 20.1, 19.9)] == [True, True, True, False]
 
 
 def test_the_threshold_told_is_the_one_that_held() -> None:
     """The published threshold is the upper one until the alarm is raised."""
     policy = ThresholdPolicy(FIELDS, "D_maha", 1.0, 0.5)
-    assert [policy.decide(23, active=active).threshold for active in (False, True)] == pytest.approx([22.5, 20.0])
+    assert [decide(policy, 23, is_active=active).threshold for active in (False, True)] == pytest.approx([22.5, 20.0])
 
 
 def test_normalised_scores_count_standard_deviations() -> None:
     """A normalised score is in standard deviations from the mean of normal sound."""
-    decision = ThresholdPolicy(FIELDS, "D_maha", 0.99, 0.5).decide(15 + 2 * float(NORMAL.std()), active=False)
+    decision = decide(ThresholdPolicy(FIELDS, "D_maha", 0.99, 0.5), 15 + 2 * float(NORMAL.std()), is_active=False)
     assert decision.normalised == pytest.approx(2)
 
 
@@ -86,6 +94,16 @@ def test_the_description_says_the_threshold_beside_normal_scores(
     """The description shows threshold and normal scores, so an unreachable threshold is visible."""
     quantiles = {"D_knn": [1.0, 3.0, 4.0]}
     known = Calibration(n_clips=36, n_copies=n_copies, quantile=1.0, margin=2.0, probabilities=[0.0, 0.5, 1.0], quantiles=quantiles)
-    fields = BundleFields.model_construct(calibration={place: known}, normalisation=normalise([{"D_knn": 3.0}]))
+    fields = BundleFields.model_construct(
+        features=FeatureParameters(), calibration={place: known}, normalisation=normalise([{"D_knn": 3.0}])
+    )
     reported = ThresholdPolicy(fields, "D_knn", *arguments).describe()
     assert [part for part in ["D_knn", "median 3,", *parts] if part not in reported] == []
+
+
+def test_each_delay_ends_with_its_time() -> None:
+    """A pending alarm waits for the on-delay, a clearing one for the off-delay, in heard samples."""
+    policy = ThresholdPolicy(FIELDS, "D_maha", on_delay_s=1.0, off_delay_s=2.0)
+    assert [policy.has_elapsed(is_active, n) for is_active in (False, True) for n in (15_999, 16_000, 31_999, 32_000)] == [
+        *(False, True, True, True), *(False, False, False, True),
+    ]  # fmt: skip

@@ -1,0 +1,39 @@
+"""The budget of false alarms: how many are accepted, divided over machines and over the two ways to an alarm."""
+
+from dataclasses import dataclass
+
+WEEK_S = 7 * 86_400.0
+GROSS_SHARE = 0.1  # of a machine's budget, for changes so gross that no evidence is gathered
+WAYS_SHARE = 0.5  # of that, for each of the two ways to see a gross change
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """False alarms that one machine may raise.
+
+    Attributes:
+        per_week: In a week of heard normal sound.
+    """
+
+    per_week: float
+
+    def blocks(self, block_s: float) -> float:
+        """Mean number of blocks from one false alarm to the next that the evidence may bring."""
+        return WEEK_S / block_s / (self.per_week * (1 - GROSS_SHARE))
+
+    def gross_p_value(self, hop_s: float, n_in_a_row: int) -> float:
+        """The p-value that `n_in_a_row` clips without common sound must have to be a gross change, where one begins every `hop_s`."""
+        each = min(1.0, self.per_week * GROSS_SHARE * WAYS_SHARE * hop_s / WEEK_S)
+        return float(each ** (1 / n_in_a_row))
+
+
+ONE_A_WEEK = Budget(per_week=1.0)
+
+
+def share_budget(per_week: float, own: dict[str, float | None]) -> dict[str, Budget]:
+    """The budget of each machine: its own, or an equal part of what the others leave of the node's `per_week`.
+
+    Machines with a budget of their own do not use up the node's.
+    """
+    n_sharing = sum(value is None for value in own.values())
+    return {name: Budget(per_week / n_sharing if value is None else value) for name, value in own.items()}

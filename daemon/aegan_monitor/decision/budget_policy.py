@@ -1,0 +1,152 @@
+"""Policy of a budget: evidence over blocks of sound raises the alarm, as often as the budget of false alarms allows."""
+
+import math
+from collections import deque
+
+from aegan_monitor.decision.budget import Budget
+from aegan_monitor.decision.evidence import BETS, HOLDING, LEAST_P_VALUE, Evidence, hold
+from aegan_monitor.decision.p_value import NormalScores, upper_bound
+from aegan_monitor.decision.policy import DESCRIPTIONS, Decision
+from aegan_monitor.detection.record import BundleFields, NormalBlocks, Place
+from aegan_monitor.types import ClipScore
+
+IN_A_ROW = 3  # clips without common sound; a gross change need not be far beyond normal sound in each
+LEAST_HOLDING = 1e-9  # of an active alarm: at this it ends
+MOST_BLOCKS = 10_000  # a day
+N_HALVINGS = 40
+LASTING = 0.4  # lasting share of a clip; what is shorter is a transient, and only counts as one unusual block
+
+
+class BudgetPolicy:
+    """Raises an alarm once the evidence of a block is larger than the budget allows, or at once where a change is gross.
+
+    Evidence stands still while nothing is heard. A gross change is one of these: one clip that is far beyond all normal sound, by the
+    tail that is assumed there; or, where blocks of one clip are independent, IN_A_ROW clips beyond it. An active alarm stays
+    until the blocks since then have used up the evidence that holds it.
+    """
+
+    def __init__(self, fields: BundleFields, score: str, blocks: NormalBlocks, place: Place, budget: Budget) -> None:
+        self._score, self._fields, self._place, self.blocks = score, fields, place, blocks
+        self.normal = NormalScores(score for stretch in blocks.stretches for score in stretch)
+        self.clip_samples = fields.clip.covered_frames * fields.features.hop_samples
+        self.block_s = blocks.n_clips * self.clip_samples / fields.features.sample_rate_hz
+        self.budget = budget
+        self._evidence = Evidence()
+        self._since_clip = 0  # samples from the end of the block's last clip
+        self._n_clips = 0  # of the block so far
+        self._block_p = 1.0  # smallest of its clips
+        self._holding = 0.0
+        self._row: deque[tuple[int, float]] = deque()  # (end, p-value) of the latest clips, by heard samples
+        self._heard = 0
+        self._is_gross = False
+
+    @property
+    def budget(self) -> Budget:
+        """False alarms that are accepted; evidence outlasts another budget."""
+        return self._budget
+
+    @budget.setter
+    def budget(self, budget: Budget) -> None:
+        self._budget = budget
+        self.needed = budget.blocks(self.block_s)
+        hop_s = self._fields.clip.decision_hop_frames * self._fields.features.hop_s
+        self._gross_p, self._row_p = budget.gross_p_value(hop_s, 1), budget.gross_p_value(hop_s, IN_A_ROW)
+        self.gross_score = self.normal.score_at(self._gross_p)
+
+    @property
+    def memory(self) -> tuple[float, ...]:
+        """See `Policy`."""
+        return (self._since_clip, self._n_clips, self._block_p, self._holding, *self._evidence.sums.tolist())
+
+    @memory.setter
+    def memory(self, stored: tuple[float, ...]) -> None:
+        if len(stored) == 4 + len(BETS):
+            self._since_clip, self._n_clips = int(stored[0]), int(stored[1])
+            self._block_p, self._holding = stored[2:4]
+            self._evidence.sums[:] = stored[4:]
+
+    def decide(self, clip: ClipScore, is_active: bool, new_samples: int) -> Decision:
+        """See `Policy`."""
+        score = clip.scores[self._score]
+        p_value = self.normal.p_value(score)
+        if clip.lasting_share is not None and clip.lasting_share < LASTING:
+            p_value = max(p_value, upper_bound(0, len(self.normal)))  # how far it is beyond normal sound does not count
+        self._is_gross = self._see_gross(p_value, new_samples)
+        if is_active != (self._holding > 0):  # the alarm was raised or has ended since the last decision
+            self._evidence.reset()
+            self._holding = HOLDING if is_active else 0.0
+        self._since_clip += new_samples
+        if self._since_clip >= self.clip_samples:  # this clip has no sound in common with the block's last one
+            self._since_clip = 0
+            self._n_clips += 1
+            self._block_p = min(self._block_p, p_value)
+            if self._n_clips == self.blocks.n_clips:
+                self._end_block(is_active)
+        if is_active and self._is_gross:
+            self._holding = HOLDING
+        normal = self._fields.normalisation[self._score]
+        return Decision(
+            score=score,
+            normalised=(score - normal.mean) / normal.std,
+            threshold=self.gross_score,
+            exceeded=self._holding > HOLDING / 2 if is_active else self._is_gross or self._evidence.value**2 >= self.needed,
+            evidence=self._holding / HOLDING if is_active else self._measure(),
+            is_gross=self._is_gross,
+        )
+
+    def has_elapsed(self, is_active: bool, delay_samples: int) -> bool:  # noqa: ARG002 # of the protocol
+        """See `Policy`: evidence takes the place of a delay."""
+        return self._holding <= LEAST_HOLDING if is_active else self._is_gross or self._evidence.value >= self.needed
+
+    def describe(self) -> str:
+        """One line: the budget, and what it takes to raise an alarm."""
+        return (
+            f"{self._score}, {DESCRIPTIONS[self._place]}: at most {self._budget.per_week:.3g} false alarms a week by design, from "
+            f"{len(self.normal)} blocks of {self.block_s:.0f} s of normal sound that scored up to {self.normal.largest:.4g}; "
+            f"a lasting score over {self.gross_score:.4g} alarms at once"
+        )
+
+    def count_blocks(self, p_value: float) -> int | None:
+        """Blocks with this p-value until the evidence raises the alarm; None if it takes more than MOST_BLOCKS."""
+        evidence = Evidence()
+        for n in range(1, MOST_BLOCKS + 1):
+            evidence.add(p_value)
+            if evidence.value >= self.needed:
+                return n
+        return None
+
+    def score_within(self, delay_s: float) -> float:
+        """The score that a lasting change must have to alarm within `delay_s`."""
+        low, high = math.log(LEAST_P_VALUE), 0.0
+        for _ in range(N_HALVINGS):
+            middle = (low + high) / 2
+            n_blocks = self.count_blocks(math.exp(middle))
+            low, high = (middle, high) if n_blocks is not None and n_blocks * self.block_s <= delay_s else (low, middle)
+        return self.normal.score_at(math.exp(low))
+
+    def _measure(self) -> float:
+        return 1.0 if self._is_gross else min(1.0, math.log1p(self._evidence.value) / math.log1p(self.needed))
+
+    def _end_block(self, is_active: bool) -> None:
+        if is_active:
+            self._holding = max(LEAST_HOLDING, hold(self._holding, self._block_p))
+        else:
+            self._evidence.add(self._block_p)
+        self._n_clips, self._block_p = 0, 1.0
+
+    def _see_gross(self, p_value: float, new_samples: int) -> bool:
+        self._heard += new_samples
+        self._row.append((self._heard, p_value))
+        while self._row[0][0] < self._heard - (IN_A_ROW - 1) * self.clip_samples - new_samples:
+            self._row.popleft()
+        if p_value <= self._gross_p:
+            return True
+        if self.blocks.n_clips > 1 or p_value > self._row_p:
+            return False
+        end, n = self._heard, 1
+        for before, p_before in reversed(self._row):
+            if before <= end - self.clip_samples:
+                if p_before > self._row_p:
+                    return False
+                end, n = before, n + 1
+        return n >= IN_A_ROW

@@ -1,0 +1,43 @@
+"""What the health message says of one machine."""
+
+from pydantic import Field, NonNegativeInt
+
+from aegan_monitor.messages.model import AlarmState, Model
+
+
+class MachineHealth(Model):
+    """State of one machine and of its input."""
+
+    state: AlarmState = Field(description="State of its alarm.")
+    active: bool = Field(default=False, description="Whether it is active: raised, not ended and not shelved.")
+    acknowledged: bool = Field(default=False, description="Whether it is active, and a person has acknowledged it.")
+    shelved: bool = Field(default=False, description="Whether it is shelved.")
+    sensor: str = Field(description="As in the sensor topic: `ok` or the fault.", examples=["ok"])
+    designed_per_week: float | None = Field(
+        default=None, description="False alarms in a week that it is made for; null for a policy of thresholds.", examples=[1.0]
+    )
+    proved_per_week: float | None = Field(
+        default=None,
+        description="The largest rate of false alarms that agrees with all its normal sound so far, with 95 % confidence, where each alarm "
+        "counts as a false one; null: unproved.",
+        examples=[21.0],
+    )
+    coverage_percent: float = Field(
+        ge=0,
+        le=100,
+        description="Part of the time since the machine began (with the daemon, or by a reload) that a score covers, in percent.",
+        examples=[99.9],
+    )
+    coverage_1h_percent: float = Field(
+        default=0.0, ge=0, le=100, description="The same of the last hour, or since the machine began.", examples=[99.9]
+    )
+    coverage_24h_percent: float = Field(
+        default=0.0, ge=0, le=100, description="The same of the last 24 hours, or since the machine began.", examples=[99.9]
+    )
+    dropped_samples_total: NonNegativeInt = Field(description="Samples that were overwritten before they could be scored.")
+    gaps_total: NonNegativeInt = Field(description="Interruptions of the sound; nothing is scored across one.")
+    rate_deviation_ppm: float | None = Field(
+        default=None,
+        description="How much faster the microphone's clock is than it says, in millionths; null until it is known.",
+        examples=[-18.4],
+    )

@@ -1,0 +1,20 @@
+"""The budget of false alarms and its shares."""
+
+import pytest
+
+from aegan_monitor.decision.budget import WEEK_S, Budget, share_budget
+
+
+def test_machines_share_the_budget_of_the_node() -> None:
+    """Two machines get half each; one with a budget of its own leaves the others theirs."""
+    shares = share_budget(1.0, {"fan": None, "pump": None, "saw": 7.0})
+    assert {name: each.per_week for name, each in shares.items()} == {"fan": 0.5, "pump": 0.5, "saw": 7.0}
+    assert share_budget(1.0, {"saw": 7.0})["saw"].per_week == 7
+
+
+def test_the_shares_of_a_machine_add_up_to_its_budget() -> None:
+    """Evidence and the two ways to a gross change together expect `per_week` false alarms in a week of independent sound."""
+    budget = Budget(per_week=2.0)
+    n_blocks, n_decisions = WEEK_S / 10.24, WEEK_S / 1.024
+    expected = n_blocks / budget.blocks(10.24) + n_decisions * (budget.gross_p_value(1.024, 1) + budget.gross_p_value(1.024, 3) ** 3)
+    assert expected == pytest.approx(2.0)

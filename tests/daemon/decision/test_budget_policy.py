@@ -1,0 +1,172 @@
+"""The policy of a budget: what raises an alarm at once, what waits for evidence, and what does not count."""
+
+import numpy as np
+import pytest
+
+from aegan_monitor.alarm.judge import Judge
+from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.decision.budget import Budget
+from aegan_monitor.decision.budget_policy import BudgetPolicy
+from aegan_monitor.decision.threshold_policy import ThresholdPolicy
+from aegan_monitor.detection.record import BundleFields, NormalBlocks
+from aegan_monitor.types import ClipScore
+from story import open_demo
+
+HOP = 16_384
+NORMAL = np.random.default_rng(7).normal(size=300)
+
+
+def make_fields(n_clips: int = 1) -> BundleFields:
+    """The demo's record with normal blocks."""
+    record = open_demo().record
+    blocks = NormalBlocks(n_clips=n_clips, stretches=[NORMAL.tolist()])
+    known = record.calibration["recorded"].model_copy(update={"blocks": blocks})
+    return record.model_copy(update={"calibration": {"recorded": known}})
+
+
+class Listener:
+    """A machine that hears clips with these scores."""
+
+    def __init__(self, per_week: float = 1.0, n_clips: int = 1) -> None:
+        fields = make_fields(n_clips)
+        self.judge, self.score, self.end = Judge(fields, fields.score, AlarmConfig(), Budget(per_week)), fields.score, 10 * HOP
+
+    def hear(self, *scores: float, lasting: float | None = None) -> list[str]:
+        """The events of decisions with these scores, one hop apart."""
+        found: list[str] = []
+        for score in scores:
+            outcome = self.judge.judge(ClipScore(self.end, {self.score: score}, 0.0, lasting))
+            found += [each.event for each in outcome.transitions if each.event]
+            self.end += HOP
+        return found
+
+    def gap(self) -> None:
+        """Lose an hour."""
+        self.end += 3600 * 16_000
+
+    @property
+    def policy(self) -> BudgetPolicy:
+        """Its policy."""
+        assert isinstance(self.judge.policy, BudgetPolicy)
+        return self.judge.policy
+
+
+def test_a_gross_change_alarms_at_once() -> None:
+    """One decision far beyond normal sound is enough, by the budget of 1 a month too."""
+    listener = Listener(per_week=7 / 30)
+    assert listener.hear(*NORMAL[:50]) == []
+    assert listener.hear(listener.policy.gross_score + 0.01) == ["raised"]
+
+
+def test_clips_in_a_row_beyond_normal_sound_alarm_within_thirty_seconds() -> None:
+    """A score that is over all normal blocks, but not far, alarms within three clips where it takes the evidence longer."""
+    listener = Listener()
+    listener.hear(*NORMAL[:40])
+    score = float(listener.policy.normal.score_at(listener.policy.budget.gross_p_value(1.024, 3))) + 0.01
+    n = next(n for n in range(60) if listener.hear(score))
+    assert n * 1.024 < 25
+    assert score < listener.policy.gross_score - 0.5
+
+
+def test_a_weak_change_waits_for_evidence() -> None:
+    """Scores at the upper end of normal sound alarm after blocks, as many as the report says."""
+    listener = Listener()
+    score = float(np.quantile(NORMAL, 0.98))
+    n_blocks = listener.policy.count_blocks(listener.policy.normal.p_value(score))
+    n = next(n for n in range(2000) if listener.hear(score))
+    assert n_blocks is not None
+    assert 8 < n_blocks < 40
+    assert abs(n / 10 - n_blocks) <= 1
+
+
+def test_a_transient_is_one_unusual_block() -> None:
+    """A bang far beyond normal sound in one clip raises nothing; one in each of many clips does."""
+    listener = Listener()
+    listener.hear(*NORMAL[:40])
+    assert listener.hear(*[50.0] * 10, lasting=0.05) == []
+    assert listener.hear(*NORMAL[:200], lasting=0.5) == []
+    assert "raised" in listener.hear(*[50.0] * 200, lasting=0.05)
+
+
+def test_evidence_stands_still_in_a_gap() -> None:
+    """Gaps between the blocks of a change neither raise nor delay the alarm, counted in heard blocks."""
+    score = float(np.quantile(NORMAL, 0.995))
+    steady, broken = Listener(), Listener()
+    n_steady = next(n for n in range(2000) if steady.hear(score))
+    n_broken, events = 0, list[str]()
+    while not events:
+        n_broken += 1
+        broken.gap()
+        events = broken.hear(score)
+    assert n_broken == pytest.approx(n_steady / 10, abs=1)
+    assert broken.policy.memory[4:] == pytest.approx(steady.policy.memory[4:])
+
+
+def test_a_lasting_fault_is_one_alarm() -> None:
+    """Ten minutes of a fault whose single scores often dip into normal sound raise one alarm, which ends after it."""
+    rng, listener = np.random.default_rng(3), Listener()
+    listener.hear(*NORMAL)
+    events = listener.hear(*rng.normal(3.0, 1.0, 600))
+    assert events == ["raised"]
+    assert listener.hear(*rng.normal(0.0, 1.0, 400)) == ["cleared"]
+
+
+def test_the_memory_continues_where_it_was() -> None:
+    """A policy with the memory of another goes on as that one would have."""
+    one, other = Listener(), Listener()
+    scores = np.random.default_rng(5).normal(1.0, 1.0, 300)
+    one.hear(*scores[:150])
+    other.judge.record, other.end = one.judge.record, one.end
+    other.hear(*scores[150:170])
+    one.hear(*scores[150:170])
+    assert other.policy.memory[4:] == pytest.approx(one.policy.memory[4:])
+    assert other.judge.record.process == one.judge.record.process
+
+
+def test_another_budget_keeps_the_evidence() -> None:
+    """Evidence that was too little for one budget is enough for a larger one."""
+    listener = Listener(per_week=0.1)
+    score = float(np.quantile(NORMAL, 0.99))
+    assert listener.hear(*[score] * 60) == []
+    before = listener.policy.memory
+    listener.policy.budget = Budget(per_week=2000.0)
+    assert listener.policy.memory == before
+    assert listener.hear(*[score] * 10) == ["raised"]
+
+
+def test_blocks_of_several_clips_wait_for_each_other() -> None:
+    """With blocks of four clips evidence grows every fourth clip; three clips in a row raise nothing by themselves."""
+    listener = Listener(n_clips=4)
+    score = float(NORMAL.max()) + 0.01
+    listener.hear(*NORMAL[:80])
+    listener.hear(*[score] * 35)
+    assert listener.judge.record.process in ("normal", "pending")
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        (AlarmConfig(), BudgetPolicy),
+        (AlarmConfig(policy="threshold"), ThresholdPolicy),
+        (AlarmConfig(quantile=0.9), ThresholdPolicy),
+        (AlarmConfig(margin=2.0), ThresholdPolicy),
+        (AlarmConfig(policy="budget", margin=2.0), BudgetPolicy),
+    ],
+)
+def test_a_configuration_with_a_threshold_keeps_it(settings: AlarmConfig, kind: type) -> None:
+    """A quantile or a margin keeps the policy of thresholds; otherwise a bundle with blocks has a budget, and one without has none."""
+    fields = make_fields()
+    assert isinstance(Judge(fields, fields.score, settings).policy, kind)
+    older = open_demo().record
+    assert isinstance(Judge(older, older.score, settings).policy, ThresholdPolicy)
+
+
+def test_the_score_that_alarms_in_time() -> None:
+    """A lasting change at `score_within` alarms within that time, one under it does not."""
+    policy = Listener().policy
+    for delay_s in (60.0, 120.0, 600.0):
+        score = policy.score_within(delay_s)
+        at, under = (policy.count_blocks(policy.normal.p_value(each)) for each in (score + 1e-6, score - 0.3))
+        assert at is not None
+        assert at * policy.block_s <= delay_s
+        assert under is None or under * policy.block_s > delay_s

@@ -1,0 +1,99 @@
+"""The budget policy for many machines at once: a vectorised twin of `BudgetPolicy`.
+
+It takes the constants of the policy and the fit of the tail, and uses SciPy for the rest.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from aegan_monitor.decision.budget import Budget
+from aegan_monitor.decision.budget_policy import IN_A_ROW
+from aegan_monitor.decision.evidence import BETS, HOLDING, HOLDING_BET
+from aegan_monitor.decision.p_value import CONFIDENCE, fit_tail
+
+Array = NDArray[np.float64]
+Places = NDArray[np.intp]
+DECISIONS_PER_CLIP = 10  # clips of 9.728 s, a decision every 1.024 s
+CLIP_S, HOP_S = 9.728, 1.024
+
+
+class PValues:
+    """P-values of scores under the normal blocks of each machine."""
+
+    def __init__(self, blocks: Array) -> None:
+        """`blocks` are `[n_machines, n_blocks]`."""
+        self.blocks = np.sort(blocks, axis=1)
+        n = blocks.shape[1]
+        counts = np.arange(n)
+        self.bounds = np.append(beta.ppf(CONFIDENCE, counts + 1, n - counts), 1.0)
+        self._tails = np.array([fit_tail(row) for row in self.blocks])
+
+    def find(self, scores: Array, machines: Places) -> Array:
+        """The p-value of one score of each of some machines."""
+        n_above = (self.blocks[machines] >= scores[:, None]).sum(axis=1)
+        shape, scale, start = self._tails[machines].T
+        beyond = np.maximum(scores, self.blocks[machines, -1])
+        largest = np.minimum(beyond, self.blocks[machines, -1])
+        survival = [np.exp(-np.log1p(shape * np.maximum(0, each - start) / scale) / shape) for each in (beyond, largest)]
+        found: Array = self.bounds[n_above] * survival[0] / survival[1]
+        return found
+
+    def find_least(self, p_value: float) -> Array:
+        """A score of each machine that no score with at most this p-value is under."""
+        n_above = int(np.searchsorted(self.bounds, p_value, side="right"))
+        found: Array = self.blocks[:, -max(1, n_above)]
+        return found
+
+
+class Twin:
+    """The policies of many machines, which hear without a gap.
+
+    Attributes:
+        raised: Whether the last decision raised the alarm, of each machine.
+        active: Whether it is active.
+    """
+
+    def __init__(self, blocks: Array, n_clips: int, budget: Budget) -> None:
+        """`blocks` are `[n_machines, n_blocks]`, each of `n_clips` clips."""
+        n = len(blocks)
+        self.p_values, self._n_clips = PValues(blocks), n_clips
+        self.needed = budget.blocks(n_clips * CLIP_S)
+        self._gross_p, self._row_p = (budget.gross_p_value(HOP_S, k) for k in (1, IN_A_ROW))
+        self._watched = self.p_values.find_least(self._row_p if n_clips == 1 else self._gross_p)
+        self.sums, self.holding = np.zeros((n, len(BETS))), np.zeros(n)
+        self.active, self.raised = np.zeros(n, bool), np.zeros(n, bool)
+        self._block_p, self._n_known = np.ones(n), 0
+        self._row = np.zeros(((IN_A_ROW - 1) * DECISIONS_PER_CLIP, n), bool)
+        self._t = 0
+
+    def decide(self, scores: Array) -> None:
+        """The next decision of every machine, by scores `[n_machines]` of clips that are no transients."""
+        ends_clip = self._t % DECISIONS_PER_CLIP == 0
+        p_values = np.ones(len(scores))  # of a score that is not needed
+        machines = np.arange(len(scores)) if ends_clip else np.flatnonzero(scores >= self._watched)
+        p_values[machines] = self.p_values.find(scores[machines], machines)
+        gross = p_values <= self._gross_p
+        if self._n_clips == 1:
+            place = self._t % len(self._row)
+            gross |= (p_values <= self._row_p) & self._row[place] & self._row[place - DECISIONS_PER_CLIP]
+            self._row[place] = p_values <= self._row_p
+        if ends_clip:
+            self._end_clip(p_values)
+        self.holding[self.active & gross] = HOLDING
+        self.raised = ~self.active & (gross | (self.sums.mean(axis=1) >= self.needed))
+        ended = self.active & (self.holding <= 0)
+        self.sums[self.raised | ended] = 0
+        self.holding[self.raised] = HOLDING
+        self.active = (self.active | self.raised) & ~ended
+        self._t += 1
+
+    def _end_clip(self, p_values: Array) -> None:
+        self._block_p, self._n_known = np.minimum(self._block_p, p_values), self._n_known + 1
+        if self._n_known < self._n_clips:
+            return
+        held = np.minimum(HOLDING, self.holding + np.log(HOLDING_BET) + (HOLDING_BET - 1) * np.log(self._block_p))
+        self.holding = np.where(self.active, held, 0)
+        gained = (1 + self.sums) * BETS * self._block_p[:, None] ** (BETS - 1)
+        self.sums = np.where(self.active[:, None], self.sums, gained)
+        self._block_p, self._n_known = np.ones(len(p_values)), 0

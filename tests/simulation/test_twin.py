@@ -1,0 +1,75 @@
+"""The vectorised twin decides as the policy does; and what both promise."""
+
+import numpy as np
+import pytest
+from scipy.stats import poisson
+
+from aegan_monitor.alarm.judge import Judge
+from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.decision.budget import Budget
+from aegan_monitor.detection.record import BundleFields, NormalBlocks
+from aegan_monitor.types import ClipScore
+from budget_twin import DECISIONS_PER_CLIP, Twin
+from chaos import SCALE
+from normal_scores import autoregress, count_false_alarms
+from story import open_demo
+
+HOP_SAMPLES = 16_384
+N_DECISIONS = 400
+
+
+def make_fields(blocks: list[float], n_clips: int) -> BundleFields:
+    """The record of the demo's bundle with these normal blocks."""
+    record = open_demo().record
+    known = NormalBlocks(n_clips=n_clips, stretches=[[score] for score in blocks])
+    calibration = {place: each.model_copy(update={"blocks": known}) for place, each in record.calibration.items()}
+    return record.model_copy(update={"calibration": calibration})
+
+
+def listen(fields: BundleFields, scores: list[float], budget: Budget) -> list[bool]:
+    """Whether the alarm is active after each decision."""
+    judge, found = Judge(fields, fields.score, AlarmConfig(), budget), []
+    for place, score in enumerate(scores):
+        judge.judge(ClipScore((place + DECISIONS_PER_CLIP) * HOP_SAMPLES, {fields.score: score}, 0.0))
+        found.append(judge.record.process in ("alarm", "clearing"))
+    return found
+
+
+@pytest.mark.parametrize(("n_blocks", "n_clips"), [(12, 1), (80, 1), (80, 2), (300, 1)])
+def test_the_twin_is_equal_to_the_policy(n_blocks: int, n_clips: int) -> None:
+    """In each history with changes of all sizes the same alarms begin and end at the same decisions; 1,000 histories in the full run."""
+    rng = np.random.default_rng(n_blocks + n_clips)
+    n, budget = round(250 * SCALE), Budget(per_week=200.0)
+    blocks = rng.normal(size=(n, n_blocks))
+    steps = rng.normal(size=(N_DECISIONS, n))
+    shifts = rng.exponential(1.5, size=(N_DECISIONS // 40, n)) * (rng.random((N_DECISIONS // 40, n)) < 0.3)
+    scores = steps + np.repeat(shifts, 40, axis=0)
+    twin, active = Twin(blocks, n_clips, budget), []
+    for row in scores:
+        twin.decide(row)
+        active.append(twin.active.copy())
+    found = np.array(active).T
+    policies = [listen(make_fields(blocks[i].tolist(), n_clips), scores[:, i].tolist(), budget) for i in range(n)]
+    assert found.any(axis=1).sum() > n / 5
+    assert found.tolist() == policies
+
+
+@pytest.mark.parametrize(("rho", "n_calibrated"), [(0.0, 100), (0.8, 300), (0.95, 300)])
+def test_the_budget_is_kept(rho: float, n_calibrated: int) -> None:
+    """Machines that stay normal, whatever the correlation of their scores, raise fewer false alarms than they may."""
+    n_machines, n_budgets = 100, 3.0
+    sound = autoregress(np.random.default_rng(round(100 * rho)), rho, n_machines)
+    found, _ = count_false_alarms(sound, n_calibrated, n_machines, Budget(per_week=70.0), n_budgets)
+    assert found.sum() < n_machines * n_budgets
+    assert np.mean(found > poisson.ppf(0.95, n_budgets)) < 0.15
+
+
+def test_a_detector_that_ignores_correlation_breaks_the_budget() -> None:
+    """The same machines with blocks of a single decision raise several times as many false alarms as with blocks of clips."""
+    sound = autoregress(np.random.default_rng(1), 0.95, 100)
+    blocks = np.array([next(sound) for _ in range(300)]).T
+    naive, n_alarms = Twin(blocks, 1, Budget(per_week=70.0)), 0.0
+    for _ in range(25_000):
+        naive.decide(next(sound))
+        n_alarms += naive.raised.sum()
+    assert n_alarms > 3 * 100

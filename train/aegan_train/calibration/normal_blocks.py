@@ -1,0 +1,48 @@
+"""Scores of normal sound in blocks, by which a budget of false alarms is kept."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from aegan_monitor.decision.blocks import make_blocks
+from aegan_monitor.decision.budget import ONE_A_WEEK
+from aegan_monitor.decision.budget_policy import BudgetPolicy
+from aegan_monitor.detection.record import BundleFields, Calibration, NormalBlocks, Place
+from aegan_monitor.detection.threshold import choose_place
+
+N_DIGITS = 6
+Part = tuple[Sequence[object], Mapping[int, Mapping[str, float]]]
+"""Normal sound: the recording of each clip, in order, and the scores of those clips that have any, by their place."""
+
+
+def add_blocks(calibration: Mapping[Place, Calibration], score: str, parts: Sequence[Part], copies: Part) -> dict[Place, Calibration]:
+    """The calibration with blocks of the deciding `score`; that of any place has the `copies` with other backgrounds, too."""
+    return {
+        place: known.model_copy(update={"blocks": collect_blocks(score, [*parts, copies] if place == "any" else parts)})
+        for place, known in calibration.items()
+    }
+
+
+def make_default_policy(fields: BundleFields) -> BudgetPolicy:
+    """The policy of a daemon with default settings, one machine and this bundle."""
+    place = choose_place(fields.calibration)
+    blocks = fields.calibration[place].blocks
+    if blocks is None:
+        raise ValueError("expected blocks of normal sound; add_blocks adds them")
+    return BudgetPolicy(fields, fields.score, blocks, place, ONE_A_WEEK)
+
+
+def collect_blocks(score: str, parts: Iterable[Part]) -> NormalBlocks:
+    """The blocks of clips that follow each other in one recording."""
+    stretches: list[list[float]] = []
+    for recordings, scores in parts:
+        before: int | None = None
+        for place in sorted(scores):
+            if score not in scores[place]:
+                continue
+            if before is None or place != before + 1 or recordings[place] != recordings[before]:
+                stretches.append([])
+            stretches[-1].append(float(f"{scores[place][score]:.{N_DIGITS}g}"))
+            before = place
+    found = make_blocks(stretches)
+    return NormalBlocks(
+        n_clips=found.n_clips, stretches=found.stretches, autocorrelation=found.autocorrelation, is_measured=found.is_measured
+    )
