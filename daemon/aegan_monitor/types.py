@@ -1,6 +1,7 @@
 """Data between capture, ring and pipeline."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar, TypeAlias
 
@@ -106,9 +107,15 @@ class ClipScore:
         scores: The requested scores by id.
         level_dbfs: RMS level without DC since the last clip, in dB relative to a full-scale sine (AES17).
         lasting_share: Share of the clip over which what is unlike normal sound lasts, 0 to 1; None if the bundle does not know it.
+        members: All scores from which `scores` are made, by id.
+        bands_db: Mean linear bands over the clip, float64 `[128]`; None if no baseline bands are computed.
+        excess: How far each piece of the clip is from normal sound (`Space.excess`), float64 `[n_pieces]`; None as `lasting_share`.
     """
 
     end_sample: int
     scores: dict[str, float]
     level_dbfs: float
     lasting_share: float | None = None
+    members: Mapping[str, float] = field(default_factory=dict)
+    bands_db: DoubleArray | None = field(default=None, compare=False, repr=False)
+    excess: DoubleArray | None = field(default=None, compare=False, repr=False)

@@ -93,10 +93,13 @@ def test_long_recordings_are_calibrated_as_the_daemon_hears_them(tmp_path: Path,
 
 
 def test_a_reference_set_has_as_many_rows_as_configured(tmp_path: Path) -> None:
-    """With `max_reference_rows` a run keeps so many rows, however many windows were recorded."""
+    """With `max_reference_rows` a run keeps so many rows, however many windows were recorded; the range of the bands is that of all."""
     found = calibrate(tmp_path, 1, CONFIG.model_copy(update={"max_reference_rows": 4}))
     reference = ReferenceSet.load(tmp_path / REFERENCE, found.fields.spaces)
     assert found.fields.reference.n_clips == len(reference.embedding_clips) == len(reference.baseline_clips) == 4
+    assert found.fields.usual_bands is not None
+    assert (reference.baseline_clips[:, 0].max(axis=0) <= np.array(found.fields.usual_bands.highest_db) + 0.01).all()
+    assert (reference.baseline_clips[:, 0].min(axis=0) >= np.array(found.fields.usual_bands.lowest_db) - 0.01).all()
 
 
 MEMBERS, RHYTHM_MEMBERS = ["D_maha", "C_linear_maha", "C_moments"], ["C_flux", "C_moments"]

@@ -29,6 +29,7 @@ from aegan_train.calibration.lasting import fit_lasting
 from aegan_train.calibration.normal_blocks import Span, add_blocks
 from aegan_train.calibration.sensitivity import Noticed, try_pseudo_faults
 from aegan_train.calibration.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
+from aegan_train.calibration.usual_bands import fit_usual_bands
 from aegan_train.checkpoint import Training, round_weights
 from aegan_train.config import TrainConfig
 from aegan_train.dataset import number_recordings
@@ -104,6 +105,7 @@ def finish(
         fusion=fusion,
         fused=config.fused,
         choice=config.choice + ("; these members because normal sound has a rhythm" if has_rhythm else ""),
+        usual_bands=fit_usual_bands(statistics.bands, groups, [window for windows in held_out.bands for window in windows]),
         sensitivity={},
         precision=config.precision,
         reference=ReferenceRecord(

@@ -10,6 +10,7 @@ from aegan_monitor.alarm.lifecycle import IN_ALARM, MAX_EVENT_IDS, AlarmRecord, 
 from aegan_monitor.clock import elapsed_s
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.command_payloads import Command
+from aegan_monitor.messages.explanation import Explanation
 
 
 def make_id() -> str:
@@ -29,6 +30,7 @@ def make_event(
     gross: bool = False,
     evidence: float | None = None,
     common_case: str | None = None,
+    explanation: Explanation | None = None,
     proved_per_week: float | None = None,
 ) -> tuple[payloads.Event, AlarmRecord]:
     """The event of a transition, and the record with its number and id.
@@ -56,6 +58,7 @@ def make_event(
         time=time,
         sample=sample,
         cause=cause,
+        explanation=explanation,
         score_id=score_id,
         score=after.score,
         threshold=after.threshold,

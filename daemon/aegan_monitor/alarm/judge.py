@@ -7,21 +7,24 @@ from aegan_monitor.alarm.lifecycle import EPOCH, IN_ALARM, AlarmRecord, Transiti
 from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.decision.budget import ONE_A_WEEK, Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
+from aegan_monitor.decision.cause import Cause, SoundHistory
 from aegan_monitor.decision.policy import Decision, Policy
 from aegan_monitor.decision.proof import find_proof
 from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.detection.record import BundleFields, NormalBlocks
+from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.threshold import choose_place
 from aegan_monitor.types import ClipScore
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A clip's scores with the decision and the transitions that follow."""
+    """A clip's scores with the decision and the transitions that follow; `cause` is that of an alarm which it raises."""
 
     clip: ClipScore
     decision: Decision
     transitions: list[Transition]
+    cause: Cause | None = None
 
 
 class Judge:
@@ -33,13 +36,17 @@ class Judge:
         proof: What is proved about its budget at calibration; None for a policy of thresholds.
     """
 
-    def __init__(self, fields: BundleFields, score: str, settings: AlarmConfig, budget: Budget = ONE_A_WEEK) -> None:
+    def __init__(
+        self, fields: BundleFields, score: str, settings: AlarmConfig, budget: Budget = ONE_A_WEEK, reference: ReferenceSet | None = None
+    ) -> None:
+        """Store; the bands that changed are named against `reference`."""
         self.score = score
         self.sample_rate_hz = fields.features.sample_rate_hz
         self.policy = make_policy(fields, score, settings, budget)
         self.proof = find_proof(self.policy) if isinstance(self.policy, BudgetPolicy) else None
         self.hop_samples = fields.clip.decision_hop_frames * fields.features.hop_samples
         self._clip_samples = fields.clip.covered_frames * fields.features.hop_samples
+        self._history = SoundHistory(fields, score, reference)
         self._record = AlarmRecord()
         self._end_sample: int | None = None
 
@@ -64,6 +71,7 @@ class Judge:
         new_samples = clip.end_sample - self._end_sample if self._end_sample is not None else 0
         is_unbroken = 0 < new_samples <= self.hop_samples
         self._end_sample = clip.end_sample
+        self._history.add(clip, time)
         decision = self.policy.decide(clip, self._record.process in IN_ALARM, new_samples if is_unbroken else self._clip_samples)
         heard_samples = new_samples if is_unbroken else self.hop_samples
         normal_s = self._record.normal_s + (0.0 if self._record.process in IN_ALARM else heard_samples / self.sample_rate_hz)
@@ -72,7 +80,8 @@ class Judge:
         last = transitions[-1].after if transitions else measured
         n_raised = sum(each.after.process == "alarm" and each.before.process == "pending" for each in transitions)
         self._record = replace(last, memory=self.policy.memory, n_raised=last.n_raised + n_raised)
-        return Outcome(clip, decision, transitions)
+        began = next((step.before.since for step in transitions if step.event == "raised"), None)
+        return Outcome(clip, decision, transitions, self._history.explain(clip, began) if began else None)
 
 
 def find_blocks(fields: BundleFields, score: str, settings: AlarmConfig) -> NormalBlocks | None:

@@ -13,11 +13,13 @@ from aegan_monitor.alarm.stored import significant
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.clock import CLOCK_SET_FROM_S
 from aegan_monitor.decision.budget import Budget
-from aegan_monitor.decision.policy import Decision, Policy
+from aegan_monitor.decision.cause import describe_cause
+from aegan_monitor.decision.policy import Policy
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.command_payloads import DEFAULT_SHELF_S, Command
 from aegan_monitor.messages.commands import Refusal, make_result
+from aegan_monitor.messages.explanation import Explanation
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.types import Run
 
@@ -175,9 +177,8 @@ class Machine:
         clip, decision, found = outcome.clip, outcome.decision, list[Payload]()
         for transition in outcome.transitions:
             if transition.event:
-                relation = "above" if transition.event == "raised" else "back below"
-                cause = f"{self._judge.score} {decision.score:.3g} is {relation} its threshold {decision.threshold:.3g}"
-                found.append(self._make_event(transition, cause, clip.end_sample, time, decision))
+                cause = outcome.cause if transition.event == "raised" else None
+                found.append(self._make_event(transition, describe_cause(cause), clip.end_sample, time, outcome))
         before, self._judge.record = self.record, worsen(self.record, gross=decision.is_gross, evidence=decision.evidence)
         changed = any(found) or any(step.before.process != step.after.process for step in outcome.transitions)
         changed = changed or is_worse(before, self.record)
@@ -201,10 +202,11 @@ class Machine:
         return [self.last_score, *found]
 
     def _make_event(
-        self, transition: Transition, cause: str, sample: int, time: datetime, decision: Decision | None = None
+        self, transition: Transition, cause: str, sample: int, time: datetime, outcome: Outcome | None = None
     ) -> payloads.Event:
-        """The event, by the numbers of the record, which it updates. `decision` is the one that led to it."""
+        """The event, by the numbers of the record, which it updates. `outcome` is that of the decision that led to it."""
         raises = transition.event == "raised"
+        decision, found = (outcome.decision, outcome.cause if raises else None) if outcome else (None, None)
         if raises:
             self._raised_sample = sample
         event, self._judge.record = make_event(
@@ -215,6 +217,7 @@ class Machine:
             score_id=self._judge.score,
             sample=sample,
             active_s=None if self._raised_sample is None else max(0, sample - self._raised_sample) / self._judge.sample_rate_hz,
+            explanation=None if found is None else Explanation.model_validate(found, from_attributes=True),
             proved_per_week=self.proved_per_week,
             gross=decision is not None and decision.is_gross,
             evidence=decision.evidence if decision else None,

@@ -64,7 +64,12 @@ FUSIONS: dict[str, Callable[[Sequence[float], Mapping[str, FusionTerm]], float]]
 
 def fuse(scores: Mapping[str, float], fusion: Mapping[str, FusionTerm], fused: str) -> float:
     """The fused score `fused` (a key of FUSIONS) of the members in `fusion`."""
-    return FUSIONS[fused]([(log_score(scores[name]) - term.centre) / term.scale for name, term in fusion.items()], fusion)
+    return FUSIONS[fused](list(standardise(scores, fusion).values()), fusion)
+
+
+def standardise(scores: Mapping[str, float], fusion: Mapping[str, FusionTerm]) -> dict[str, float]:
+    """What each member of `fusion` counts: 0 for normal sound."""
+    return {name: (log_score(scores[name]) - term.centre) / term.scale for name, term in fusion.items()}
 
 
 def log_score(score: float) -> float:

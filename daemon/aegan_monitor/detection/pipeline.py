@@ -1,7 +1,7 @@
 """Computes the scores of clips from samples. Pure: no clock, thread, log or file."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import LASTING, ClipEvidence, evaluate_scores
 from aegan_monitor.detection.segments import Segmenter, cut_segments
-from aegan_monitor.detection.views import cut_pieces, summarise
+from aegan_monitor.detection.spaces import find_lasting_share
+from aegan_monitor.detection.views import N_SCALE_BANDS, cut_pieces, summarise
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import ClipScore, DoubleArray, FloatArray, SegmentOutputs
 
@@ -76,7 +77,9 @@ class Pipeline:
             CaptureError: It is shorter than one segment.
         """
         segments, baseline_db = self.cut_clip(samples, name)
-        return self._evaluate(self._session.infer(segments), baseline_db), self._measure_share(baseline_db)
+        excess = self._find_excess(baseline_db)
+        scores = self._fuse(self._evaluate(self._session.infer(segments), baseline_db))
+        return scores, None if excess is None else find_lasting_share(excess)
 
     def cut_clip(self, samples: FloatArray, name: str = "the recording") -> tuple[FloatArray, FloatArray]:
         """The scaled segments and the baseline bands of a recording as one clip; errors as in `score_clip`."""
@@ -110,16 +113,27 @@ class Pipeline:
         level_dbfs = dbfs_from_power(float(self._power[max(0, stop - clip.decision_hop_frames) : stop].mean()))
         end_sample = self._start_sample + features.n_fft // 2 + (n_frames - 1) * features.hop_samples
         baseline_db = self._baseline_db[:, stop - clip.covered_frames : stop]
-        return ClipScore(end_sample, self._evaluate(outputs, baseline_db), level_dbfs, self._measure_share(baseline_db))
+        members, excess = self._evaluate(outputs, baseline_db), self._find_excess(baseline_db)
+        return ClipScore(
+            end_sample,
+            self._fuse(members),
+            level_dbfs,
+            lasting_share=None if excess is None else find_lasting_share(excess),
+            members=members,
+            bands_db=baseline_db[:N_SCALE_BANDS].mean(axis=1, dtype=np.float64) if self._n_baseline_bands else None,
+            excess=excess,
+        )
 
     def _evaluate(self, outputs: SegmentOutputs, baseline_db: FloatArray) -> dict[str, float]:
         bands = summarise(baseline_db) if self._needs_summary else None
-        found = evaluate_scores(ClipEvidence(outputs, bands), self._reference, self.fields.clip.n_segments, self._score_ids)
-        fusion, fused = self.fields.fusion, self.fields.fused
-        return {name: fuse(found, fusion, fused) if name in FUSIONS else found[name] for name in self._names}
+        return evaluate_scores(ClipEvidence(outputs, bands), self._reference, self.fields.clip.n_segments, self._score_ids)
 
-    def _measure_share(self, baseline_db: FloatArray) -> float | None:
-        return self._lasting.lasting_share(cut_pieces(baseline_db)) if self._lasting else None
+    def _fuse(self, members: Mapping[str, float]) -> dict[str, float]:
+        fusion, fused = self.fields.fusion, self.fields.fused
+        return {name: fuse(members, fusion, fused) if name in FUSIONS else members[name] for name in self._names}
+
+    def _find_excess(self, baseline_db: FloatArray) -> DoubleArray | None:
+        return self._lasting.excess(cut_pieces(baseline_db)) if self._lasting else None
 
     def _forget_frames(self) -> None:
         """Drop frames that no further clip covers."""

@@ -6,10 +6,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeI
 
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.segments import ClipParameters, Scaling
+from aegan_monitor.detection.views import N_SCALE_BANDS
 
 Place = Literal["recorded", "any"]  # of a monitor: where the training was recorded, or any other place too
 PLACES: tuple[Place, ...] = get_args(Place)  # the default first
 LARGEST_SCORE = 1e15  # far above any score; results computed with it stay finite
+Level = Annotated[float, Field(ge=-1000, le=1000)]  # in dB
 
 
 class Record(BaseModel):
@@ -106,6 +108,23 @@ class ReferenceRecord(Record):
     shrinkage: float
 
 
+Bands = Annotated[list[Level], Field(min_length=N_SCALE_BANDS, max_length=N_SCALE_BANDS)]
+
+
+class UsualBands(Record):
+    """How the mean linear bands of normal clips vary, in dB; each list has 128 values.
+
+    Attributes:
+        deviation_db: Root mean square of what is left of a clip after the nearest clips of other recordings, for each smoothing over
+            neighbouring bands (`aegan_monitor.decision.changed_bands`).
+        lowest_db, highest_db: Their range.
+    """
+
+    deviation_db: list[Bands]
+    lowest_db: Bands
+    highest_db: Bands
+
+
 class Provenance(Record):
     """How the bundle was made."""
 
@@ -135,6 +154,7 @@ class BundleFields(Record):
         fused: The name of the fused score, which says how it is made (`aegan_monitor.detection.fusion`).
         choice: Reason for this score, in one sentence.
         calibration: By place; bundles of format 2, and recipes without copies before other backgrounds, have one.
+        usual_bands: For the cause of an alarm; None in bundles of format 2.
         sensitivity: AUC of that score between altered and plain held-out clips, by alteration; empty if not measured.
     """
 
@@ -148,6 +168,7 @@ class BundleFields(Record):
     fusion: dict[str, FusionTerm]
     fused: str = "F_mean"
     choice: str
+    usual_bands: UsualBands | None = None
     sensitivity: dict[str, float]
     precision: Literal["fp32", "fp16"]
     reference: ReferenceRecord

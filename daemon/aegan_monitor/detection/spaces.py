@@ -56,11 +56,19 @@ class Space:
         """The distance of a clip: a quantile over its vectors `[m, n]`."""
         return float(np.quantile(self.distances(vectors), POOL))
 
-    def lasting_share(self, vectors: DoubleArray | FloatArray) -> float:
-        """The share of the pieces of a clip `[m, n]` that are more than LASTING_PART as unlike normal sound as the most unlike piece.
+    def excess(self, vectors: DoubleArray | FloatArray) -> DoubleArray:
+        """By how much the distance of each piece of a clip `[m, n]` exceeds 1, the median distance of normal pieces, `[m]`."""
+        return np.maximum(0.0, self.distances(vectors) - 1)
 
-        A piece is unlike normal sound by as much as its distance exceeds 1, the median distance of normal pieces. A bang gives a small
-        share, what lasts a large one, loud or faint; where no piece is unlike normal sound, the share is 0.
-        """
-        excess = np.maximum(0.0, self.distances(vectors) - 1)
-        return round(float(np.mean(excess > LASTING_PART * excess.max())), 3)
+    def lasting_share(self, vectors: DoubleArray | FloatArray) -> float:
+        """The lasting share of the pieces of a clip `[m, n]` (`find_lasting_share`)."""
+        return find_lasting_share(self.excess(vectors))
+
+
+def find_lasting_share(excess: DoubleArray) -> float:
+    """The share of the pieces of a clip that are more than LASTING_PART as unlike normal sound as the most unlike piece.
+
+    `excess` `[m]` is that of `Space.excess`. A bang gives a small share, what lasts a large one, loud or faint; where no piece is unlike
+    normal sound, the share is 0.
+    """
+    return round(float(np.mean(excess > LASTING_PART * excess.max())), 3)

@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from aegan_monitor.messages.case import Case
 from aegan_monitor.messages.command_payloads import Command, Result
+from aegan_monitor.messages.explanation import EXAMPLE, Explanation
 from aegan_monitor.messages.machine_health import MachineHealth
 from aegan_monitor.messages.model import SCHEMA_WORDS, AlarmState, Payload, UtcTime
 
@@ -144,12 +145,10 @@ class Event(Payload):
     """Each change of an alarm, and each command that changed it."""
 
     KIND = "event"
-    LATER = frozenset({"active", "case"})
+    LATER = frozenset({"active", "case", "explanation", "proved_per_week"})
     schema_: Literal["aegan.event/1"] = Field(default="aegan.event/1", alias="schema", description=SCHEMA_WORDS)
     id: str = Field(min_length=1, description="A UUID; a message that arrives twice carries the same one.", examples=[_ID])
-    sequence: NonNegativeInt = Field(
-        description="Counts the events of one machine, without a hole, over restarts of the daemon too.", examples=[1]
-    )
+    sequence: NonNegativeInt = Field(description="Counts the events of one machine without a hole, over restarts too.", examples=[1])
     kind: EventKind = Field(
         description="What happened. `cleared`: decisions found the machine normal. An alarm ends without a decision in three ways: "
         "`closed` by a command, `superseded` by another bundle, score or threshold, `removed` with its machine. `shelved` and "
@@ -165,9 +164,10 @@ class Event(Payload):
         description="Index of the sample at which it happened, since the capture opened; 0 if it happened by a restart.", examples=[160_000]
     )
     cause: str = Field(
-        description="One short sentence for people; by whom and why, if a command said so.",
-        examples=["D_maha 2.5 is above its threshold 2"],
+        description="One sentence for people: what changed in the sound; by whom and why, if a command said so.",
+        examples=["4.47 to 4.90 kHz louder than ever, by 14 dB, 13 times the usual deviation; lasting; since 08:12 UTC"],
     )
+    explanation: Explanation | None = Field(default=None, description="What changed, for `raised`; else null.", examples=[EXAMPLE])
     score_id: str = Field(description="The score that decides.", examples=["D_maha"])
     score: float = Field(description="Its value then, without a unit.", examples=[2.5])
     threshold: float = Field(description="What it was held against.", examples=[2.0])

@@ -155,7 +155,7 @@ def make_line(
     alarm, known = config.alarm, bundle.record.calibration
     place, default = choose_place(known, alarm.place), choose_place(known)  # the default is not named: version 0.2 did not, either
     basis = f"{bundle.record.record_sha256} {score} {alarm.quantile} {alarm.margin}" + (f" {place}" if place != default else "")
-    judge = Judge(bundle.record, score, alarm, budget)
+    judge = Judge(bundle.record, score, alarm, budget, bundle.reference)
     on_delay_s = alarm.on_delay_s
     if isinstance(judge.policy, BudgetPolicy):  # evidence outlasts another budget, and gaps
         basis, on_delay_s = f"{bundle.record.record_sha256} {score} budget {place}", 0.0

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aegan_monitor.alarm.judge import Judge, Outcome
 from aegan_monitor.audio.recording import Recording, read_recording
 from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.decision.cause import describe_cause
 from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.detection.bundle import Bundle, require_streamable
 from aegan_monitor.detection.network import Session
@@ -82,7 +83,7 @@ class Replay:
         fields, rate = self.bundle.record, self.bundle.record.features.sample_rate_hz
         require_streamable(self.bundle)
         pipeline = Pipeline(fields, self.bundle.reference, self.session)
-        judge = Judge(fields, self.score, self.alarm)
+        judge = Judge(fields, self.score, self.alarm, reference=self.bundle.reference)
         sizes = {path: size for path in dict.fromkeys(paths) if (size := self._measure(path, rate))}
         paths = [path for path in paths if path in sizes]
         if not paths:
@@ -139,8 +140,9 @@ class Replay:
 
     def _describe_event(self, event: str, outcome: Outcome, source: JoinedRecordings) -> str:
         at, decision = outcome.clip.end_sample, outcome.decision
-        relation = f"{self.score} {decision.score:.4g}, threshold {decision.threshold:.4g}"
-        return f"{source.describe_place(at)}  alarm {event}: {relation}"
+        cause = describe_cause(outcome.cause and replace(outcome.cause, since=None))  # recordings have no wall clock
+        numbers = f"{self.score} {decision.score:.4g}, threshold {decision.threshold:.4g}"
+        return f"{source.describe_place(at)}  alarm {event}: {cause} ({numbers})"
 
     def _record_decision(self, outcome: Outcome, state: str, source: JoinedRecordings) -> None:
         clip, decision = outcome.clip, outcome.decision

@@ -12,6 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from aegan_monitor.audio.recording import read_recording
+from aegan_monitor.decision.regions import (
+    LEAST_EXCESS,
+    Region,
+    describe_band,
+    describe_side,
+    describe_size,
+    farthest,
+    find_passing,
+    find_steady,
+    measure,
+)
 from aegan_monitor.detection.arrays import load_arrays
 from aegan_monitor.detection.bundle import Bundle, accessing
 from aegan_monitor.detection.features import LogMel, band_edges_hz, limit_range
@@ -21,7 +32,6 @@ from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.errors import AeganError, BundleError
 from aegan_monitor.files import show_path, write_whole
 from aegan_monitor.tools.localize.picture import draw, require_plot
-from aegan_monitor.tools.localize.regions import LEAST_EXCESS, Region, farthest, find_passing, find_steady, measure
 from aegan_monitor.tools.progress import Progress
 from aegan_monitor.types import DoubleArray, FloatArray
 
@@ -176,9 +186,8 @@ def describe(region: Region, box: tuple[float, float, int, int], bands_hz: Doubl
     """A region in words."""
     start_s, end_s, lowest, highest = box
     time = "all the time" if region.is_steady else f"{start_s:.1f} to {end_s:.1f} s"
-    band = f"{bands_hz[lowest, 0] / 1000:.2f} to {bands_hz[highest, 2] / 1000:.2f} kHz"
-    side = "louder" if region.excess > 0 else "quieter"
-    return f"{time}, {band}: {side} than expected, {abs(region.excess):.0f} times the usual deviation"
+    band = describe_band(bands_hz[lowest, 0], bands_hz[highest, 2])
+    return f"{time}, {band}: {describe_side(region.excess, 'expected')}, {describe_size(region.excess)}"
 
 
 def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, report: Callable[[str], object], progress: Progress) -> None:

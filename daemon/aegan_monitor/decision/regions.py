@@ -50,6 +50,21 @@ def measure(deviation: FloatArray, normal: FloatArray) -> FloatArray:
     return found
 
 
+def describe_band(low_hz: float, high_hz: float) -> str:
+    """The band of a region in words."""
+    return f"{low_hz / 1000:.2f} to {high_hz / 1000:.2f} kHz"
+
+
+def describe_side(excess: float, than: str) -> str:
+    """The side to which a region deviates; `than` follows the comparative."""
+    return f"{'louder' if excess > 0 else 'quieter'} than {than}"
+
+
+def describe_size(excess: float) -> str:
+    """The size of a deviation."""
+    return f"{abs(excess):.0f} times the usual deviation"
+
+
 def smooth(picture: FloatArray, shape: tuple[int, int]) -> FloatArray:
     """The mean over `shape` (odd) cells around each, edges repeated."""
     padded = np.pad(picture, [(side // 2, side // 2) for side in shape], mode="edge")
@@ -84,16 +99,16 @@ def find_steady(planes: FloatArray) -> list[Region]:
     return sorted(found, key=lambda region: -abs(region.excess))[:MOST_REGIONS]
 
 
-def find_passing(planes: FloatArray) -> Iterator[Region]:
-    """Regions that deviate for a while; each is set to 0 in `planes` before the next search."""
+def find_passing(planes: FloatArray, least: float = LEAST_EXCESS) -> Iterator[Region]:
+    """Regions that deviate by at least `least`, the farthest first; each is set to 0 in `planes` before the next search."""
     for _ in range(MOST_REGIONS):
         plane, band, frame = np.unravel_index(int(np.abs(planes).argmax()), planes.shape)
         excess = float(planes[plane, band, frame])
-        if abs(excess) < LEAST_EXCESS:
+        if abs(excess) < least:
             return
         picture = np.sign(excess) * planes[plane]
         yield Region(*grow(picture, int(band), int(frame), abs(excess) / 2), excess, is_steady=False)
-        flanks = grow(picture, int(band), int(frame), LEAST_EXCESS / 3)
+        flanks = grow(picture, int(band), int(frame), least / 3)
         planes[:, *(slice(max(0, part.start - reach), part.stop + reach) for part, reach in zip(flanks, REACH, strict=True))] = 0
 
 
