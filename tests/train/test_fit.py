@@ -74,7 +74,7 @@ def test_a_resumed_run_goes_on_with_its_task(dataset: Path, tmp_path: Path) -> N
     for place, epochs in enumerate(([2], [1, 2])):
         out = tmp_path / str(place)
         for n_epochs in epochs:
-            config = load_config("tiny", None, n_epochs=n_epochs, epoch_batches=4, pretext_weight=10)
+            config = load_config("tiny", None, n_epochs=n_epochs, epoch_batches=4, pretext_weight=10, ndf=2, nz=8)
             fit(FitRequest(dataset, "pump", "tiny", config, out, "cpu", 0, resume=n_epochs == 2))
         runs.append(torch.load(out / "checkpoint.pt", weights_only=True))
     whole, resumed = runs
