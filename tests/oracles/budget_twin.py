@@ -32,11 +32,15 @@ class PValues:
     def find(self, scores: Array, machines: Places) -> Array:
         """The p-value of one score of each of some machines."""
         n_above = (self.blocks[machines] >= scores[:, None]).sum(axis=1)
-        shape, scale, start = self._tails[machines].T
-        beyond = np.maximum(scores, self.blocks[machines, -1])
-        largest = np.minimum(beyond, self.blocks[machines, -1])
-        survival = [np.exp(-np.log1p(shape * np.maximum(0, each - start) / scale) / shape) for each in (beyond, largest)]
-        found: Array = self.bounds[n_above] * survival[0] / survival[1]
+        found: Array = self.bounds[n_above]
+        return found
+
+    def find_tail(self, scores: Array) -> Array:
+        """By how much the assumed tail makes the p-value of one score of each machine smaller; 1 up to the largest of normal sound."""
+        shape, scale, start = self._tails.T
+        largest = self.blocks[:, -1]
+        logs = [np.log1p(shape * np.maximum(0, each - start) / scale) / shape for each in (largest, np.maximum(scores, largest))]
+        found: Array = np.exp(logs[0] - logs[1])
         return found
 
     def find_least(self, p_value: float) -> Array:
@@ -59,8 +63,8 @@ class Twin:
         n = len(blocks)
         self.p_values, self._n_clips = PValues(blocks), n_clips
         self.needed = budget.blocks(n_clips * CLIP_S)
-        self._gross_p, self._row_p = (budget.gross_p_value(HOP_S, k) for k in (1, IN_A_ROW))
-        self._watched = self.p_values.find_least(self._row_p if n_clips == 1 else self._gross_p)
+        self._gross_p = budget.gross_p_value(HOP_S, IN_A_ROW if n_clips == 1 else 1)
+        self._watched = self.p_values.find_least(self._gross_p)
         self.sums, self.holding = np.zeros((n, len(BETS))), np.zeros(n)
         self.active, self.raised = np.zeros(n, bool), np.zeros(n, bool)
         self._block_p, self._n_known = np.ones(n), 0
@@ -73,11 +77,10 @@ class Twin:
         p_values = np.ones(len(scores))  # of a score that is not needed
         machines = np.arange(len(scores)) if ends_clip else np.flatnonzero(scores >= self._watched)
         p_values[machines] = self.p_values.find(scores[machines], machines)
-        gross = p_values <= self._gross_p
-        if self._n_clips == 1:
-            place = self._t % len(self._row)
-            gross |= (p_values <= self._row_p) & self._row[place] & self._row[place - DECISIONS_PER_CLIP]
-            self._row[place] = p_values <= self._row_p
+        is_far = p_values * self.p_values.find_tail(scores) <= self._gross_p
+        place = self._t % len(self._row)
+        gross = is_far & self._row[place] & self._row[place - DECISIONS_PER_CLIP]
+        self._row[place] = is_far
         if ends_clip:
             self._end_clip(p_values)
         self.holding[self.active & gross] = HOLDING

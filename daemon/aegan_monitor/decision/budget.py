@@ -1,10 +1,9 @@
-"""The budget of false alarms: how many are accepted, divided over machines and over the two ways to an alarm."""
+"""The budget of false alarms: how many are accepted, divided over machines and between the two ways to an alarm."""
 
 from dataclasses import dataclass
 
 WEEK_S = 7 * 86_400.0
-GROSS_SHARE = 0.1  # of a machine's budget, for changes so gross that no evidence is gathered
-WAYS_SHARE = 0.5  # of that, for each of the two ways to see a gross change
+GROSS_SHARE = 0.1  # of a machine's budget, for changes so gross that they need not wait for evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +21,8 @@ class Budget:
         return WEEK_S / block_s / (self.per_week * (1 - GROSS_SHARE))
 
     def gross_p_value(self, hop_s: float, n_in_a_row: int) -> float:
-        """The p-value that `n_in_a_row` clips without common sound must have to be a gross change, where one begins every `hop_s`."""
-        each = min(1.0, self.per_week * GROSS_SHARE * WAYS_SHARE * hop_s / WEEK_S)
+        """The p-value that `n_in_a_row` independent clips must have to be a gross change, where one ends every `hop_s`."""
+        each = min(1.0, self.per_week * GROSS_SHARE * hop_s / WEEK_S)
         return float(each ** (1 / n_in_a_row))
 
 

@@ -3,26 +3,31 @@
 import math
 from collections import deque
 
+import numpy as np
+
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.evidence import BETS, HOLDING, LEAST_P_VALUE, Evidence, hold
-from aegan_monitor.decision.p_value import NormalScores, upper_bound
+from aegan_monitor.decision.p_value import NormalScores
 from aegan_monitor.decision.policy import DESCRIPTIONS, Decision
 from aegan_monitor.detection.record import BundleFields, NormalBlocks, Place
+from aegan_monitor.detection.spaces import LASTING_PART
 from aegan_monitor.types import ClipScore
 
-IN_A_ROW = 3  # clips without common sound; a gross change need not be far beyond normal sound in each
+IN_A_ROW = 3  # clips without common sound: a word or a passer-by is over before
+RECENT_PIECES = 31  # 2 s of a clip
+STILL = 0.5  # of the lasting share of the clip, that of its end must be
 LEAST_HOLDING = 1e-9  # of an active alarm: at this it ends
 MOST_BLOCKS = 10_000  # a day
 N_HALVINGS = 40
-LASTING = 0.4  # lasting share of a clip; what is shorter is a transient, and only counts as one unusual block
 
 
 class BudgetPolicy:
-    """Raises an alarm once the evidence of a block is larger than the budget allows, or at once where a change is gross.
+    """Raises an alarm once the evidence of blocks is larger than the budget allows, or sooner where a change is gross.
 
-    Evidence stands still while nothing is heard. A gross change is one of these: one clip that is far beyond all normal sound, by the
-    tail that is assumed there; or, where blocks of one clip are independent, IN_A_ROW clips beyond it. An active alarm stays
-    until the blocks since then have used up the evidence that holds it.
+    Evidence counts how many normal blocks were as unusual; how far a block is beyond all of them does not matter. So a bang is one unusual
+    block. It stands still while nothing is heard. A gross change is IN_A_ROW clips without common sound that are far beyond normal sound,
+    by the tail that is assumed there, and that goes on at the end of the last one. An active alarm stays until the blocks since then have
+    used up the evidence that holds it.
     """
 
     def __init__(self, fields: BundleFields, score: str, blocks: NormalBlocks, place: Place, budget: Budget) -> None:
@@ -36,7 +41,7 @@ class BudgetPolicy:
         self._n_clips = 0  # of the block so far
         self._block_p = 1.0  # smallest of its clips
         self._holding = 0.0
-        self._row: deque[tuple[int, float]] = deque()  # (end, p-value) of the latest clips, by heard samples
+        self._row: deque[tuple[int, bool]] = deque()  # (end, is far) of the latest clips, by heard samples
         self._heard = 0
         self._is_gross = False
 
@@ -50,7 +55,7 @@ class BudgetPolicy:
         self._budget = budget
         self.needed = budget.blocks(self.block_s)
         hop_s = self._fields.clip.decision_hop_frames * self._fields.features.hop_s
-        self._gross_p, self._row_p = budget.gross_p_value(hop_s, 1), budget.gross_p_value(hop_s, IN_A_ROW)
+        self._gross_p = budget.gross_p_value(hop_s, IN_A_ROW if self.blocks.n_clips == 1 else 1)  # longer blocks: its clips may be alike
         self.gross_score = self.normal.score_at(self._gross_p)
 
     @property
@@ -68,10 +73,7 @@ class BudgetPolicy:
     def decide(self, clip: ClipScore, is_active: bool, new_samples: int) -> Decision:
         """See `Policy`."""
         score = clip.scores[self._score]
-        p_value = self.normal.p_value(score)
-        if clip.lasting_share is not None and clip.lasting_share < LASTING:
-            p_value = max(p_value, upper_bound(0, len(self.normal)))  # how far it is beyond normal sound does not count
-        self._is_gross = self._see_gross(p_value, new_samples)
+        self._is_gross = self._see_gross(clip, new_samples)
         if is_active != (self._holding > 0):  # the alarm was raised or has ended since the last decision
             self._evidence.reset()
             self._holding = HOLDING if is_active else 0.0
@@ -79,7 +81,7 @@ class BudgetPolicy:
         if self._since_clip >= self.clip_samples:  # this clip has no sound in common with the block's last one
             self._since_clip = 0
             self._n_clips += 1
-            self._block_p = min(self._block_p, p_value)
+            self._block_p = min(self._block_p, self.normal.p_value(score))
             if self._n_clips == self.blocks.n_clips:
                 self._end_block(is_active)
         if is_active and self._is_gross:
@@ -103,7 +105,7 @@ class BudgetPolicy:
         return (
             f"{self._score}, {DESCRIPTIONS[self._place]}: at most {self._budget.per_week:.3g} false alarms a week by design, from "
             f"{len(self.normal)} blocks of {self.block_s:.0f} s of normal sound that scored up to {self.normal.largest:.4g}; "
-            f"a lasting score over {self.gross_score:.4g} alarms at once"
+            f"a score that stays over {self.gross_score:.4g} alarms within 30 s"
         )
 
     def count_blocks(self, p_value: float) -> int | None:
@@ -134,19 +136,26 @@ class BudgetPolicy:
             self._evidence.add(self._block_p)
         self._n_clips, self._block_p = 0, 1.0
 
-    def _see_gross(self, p_value: float, new_samples: int) -> bool:
+    def _see_gross(self, clip: ClipScore, new_samples: int) -> bool:
         self._heard += new_samples
-        self._row.append((self._heard, p_value))
-        while self._row[0][0] < self._heard - (IN_A_ROW - 1) * self.clip_samples - new_samples:
+        is_far = self.normal.tail_p_value(clip.scores[self._score]) <= self._gross_p
+        self._row.append((self._heard, is_far))
+        while self._row[0][0] < self._heard - IN_A_ROW * self.clip_samples:
             self._row.popleft()
-        if p_value <= self._gross_p:
-            return True
-        if self.blocks.n_clips > 1 or p_value > self._row_p:
+        if not is_far or not goes_on(clip):
             return False
         end, n = self._heard, 1
-        for before, p_before in reversed(self._row):
+        for before, was_far in reversed(self._row):
             if before <= end - self.clip_samples:
-                if p_before > self._row_p:
+                if not was_far:
                     return False
                 end, n = before, n + 1
         return n >= IN_A_ROW
+
+
+def goes_on(clip: ClipScore) -> bool:
+    """Whether what is unlike normal sound in the clip is still there at its end; true where the bundle does not know."""
+    if clip.excess is None or clip.lasting_share is None:
+        return True
+    share = float(np.mean(clip.excess[-RECENT_PIECES:] > LASTING_PART * clip.excess.max()))
+    return share >= STILL * clip.lasting_share

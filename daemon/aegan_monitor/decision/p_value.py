@@ -18,7 +18,7 @@ LEAST_SCALE = 1e-12
 class NormalScores:
     """Scores of held-out normal sound.
 
-    Beyond the largest of them the p-value follows a generalised Pareto tail. That is an assumption; all else is counted.
+    Beyond the largest of them a generalised Pareto tail may be assumed. All else is counted.
     """
 
     def __init__(self, scores: Iterable[float]) -> None:
@@ -36,18 +36,24 @@ class NormalScores:
         return float(self.sorted[-1])
 
     def p_value(self, score: float) -> float:
-        """Upper confidence bound of the probability that normal sound scores `score` or more."""
-        n_above = len(self.sorted) - int(np.searchsorted(self.sorted, score))
-        bound = upper_bound(n_above, len(self.sorted))
-        return bound if n_above else bound * math.exp(self._log_survival(score) - self._log_survival(self.largest))
+        """Upper confidence bound of the probability that normal sound scores `score` or more, by counting alone."""
+        return upper_bound(self._count_above(score), len(self.sorted))
+
+    def tail_p_value(self, score: float) -> float:
+        """The same, which goes on falling beyond the largest normal score, as the tail that is assumed there."""
+        beyond = max(score, self.largest)
+        return self.p_value(score) * math.exp(self._log_survival(beyond) - self._log_survival(self.largest))
 
     def score_at(self, p_value: float) -> float:
-        """The score beyond which the p-value is under `p_value`; at least the largest, if that is in the tail."""
+        """The score beyond which `tail_p_value` is under `p_value`."""
         if p_value < (least := upper_bound(0, len(self.sorted))):
             log_survival = self._log_survival(self.largest) + math.log(p_value / least)
             return self._start + self._scale * math.expm1(-self.shape * log_survival) / self.shape
         n_above = next(n for n in range(len(self.sorted) + 1) if upper_bound(n, len(self.sorted)) > p_value)
         return float(self.sorted[len(self.sorted) - n_above])
+
+    def _count_above(self, score: float) -> int:
+        return len(self.sorted) - int(np.searchsorted(self.sorted, score))
 
     def _log_survival(self, score: float) -> float:
         return -math.log1p(self.shape * max(0.0, score - self._start) / self._scale) / self.shape

@@ -34,9 +34,10 @@ def test_the_tail_goes_on_from_the_largest_score() -> None:
     """Beyond all normal scores the p-value falls as a generalised Pareto tail, never faster than an exponential one, and never jumps."""
     normal = NormalScores(NORMAL)
     top = normal.largest
-    values = [normal.p_value(score) for score in np.linspace(top, top + 5, 50)]
+    values = [normal.tail_p_value(score) for score in np.linspace(top, top + 5, 50)]
     assert values[0] == pytest.approx(upper_bound(1, 300), rel=1e-9)
-    assert normal.p_value(np.nextafter(top, 10)) == pytest.approx(upper_bound(0, 300))
+    assert normal.tail_p_value(np.nextafter(top, 10)) == pytest.approx(upper_bound(0, 300))
+    assert normal.p_value(top + 5) == upper_bound(0, 300)
     assert values == sorted(values, reverse=True)
     assert normal.shape >= 1 / 30
     excess = np.sort(NORMAL)[-30:] - np.sort(NORMAL)[-31]
@@ -55,14 +56,14 @@ def test_the_score_of_a_p_value_is_its_inverse(p_value: float) -> None:
     """Above the score of a p-value all are smaller, below it none is."""
     normal = NormalScores(NORMAL)
     score = normal.score_at(p_value)
-    assert normal.p_value(score + 1e-9) <= p_value * (1 + 1e-6)
-    assert normal.p_value(score - 1e-6) >= p_value * (1 - 1e-3)
+    assert normal.tail_p_value(score + 1e-9) <= p_value * (1 + 1e-6)
+    assert normal.tail_p_value(score - 1e-6) >= p_value * (1 - 1e-3)
 
 
 @pytest.mark.parametrize("scores", [[1.0], [2.0, 2.0], [0.0] * 40])
 def test_few_or_equal_scores_give_p_values(scores: list[float]) -> None:
     """One score alone, or scores without a spread, give p-values in their range that fall with the score."""
     normal = NormalScores(scores)
-    values = [normal.p_value(score) for score in (-1.0, scores[0], scores[0] + 1, scores[0] + 10)]
+    values = [normal.tail_p_value(score) for score in (-1.0, scores[0], scores[0] + 1, scores[0] + 10)]
     assert all(0 <= value <= 1 for value in values)
     assert values == sorted(values, reverse=True)
