@@ -15,8 +15,8 @@ from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages import payloads
+from aegan_monitor.messages.command_payloads import Command, CommandName, Result
 from aegan_monitor.messages.model import Payload
-from aegan_monitor.messages.payloads import Command, CommandName
 from aegan_monitor.types import ClipScore, FloatArray, Run
 from published import checked
 
@@ -102,7 +102,7 @@ class Story:
         """Send a command; returns the reason of a refusal."""
         found = self.machine.obey(Command.model_validate({"command": command, **fields}), self.time, self.clock_s)
         result = found[-1]
-        assert isinstance(result, payloads.Result)
+        assert isinstance(result, Result)
         self._tell(found[:-1])
         return result.reason
 

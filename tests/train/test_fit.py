@@ -23,6 +23,7 @@ from aegan_monitor.detection.record import PLACES
 from aegan_monitor.detection.threshold import make_threshold
 from aegan_train.checkpoint import load_checkpoint
 from aegan_train.config import load_config
+from aegan_train.evaluate import load_fields
 from aegan_train.fit import FitRequest, fit
 from training_program import aegan_train, fit_tiny
 
@@ -50,7 +51,10 @@ def test_a_run_holds_what_was_found_out_about_its_sound(run_folder: Path) -> Non
     found = json.loads((run_folder / "findings.json").read_text())
     assert list(found) == ["format", "proof", "n_recordings", "states", "rhythm", "outliers", "network", "members"]
     assert (found["proof"]["n_fitted_files"], found["proof"]["n_held_out_files"], found["n_recordings"]) == (10, 2, 6)
-    assert [set(state) for state in found["states"]] == [{"share", "level_dbfs", "from_dbfs", "to_dbfs", "n_recordings"}]
+    keys = {"name", "share", "level_dbfs", "from_dbfs", "to_dbfs", "n_recordings", "quantiles"}
+    assert [set(state) for state in found["states"]] == [keys]
+    [state] = load_fields(run_folder).normal_sound
+    assert (state.name, state.share, [state.level_dbfs, *state.bands_dbfs]) == ("running", 1, found["states"][0]["quantiles"])
 
 
 def test_a_resumed_run_is_the_run_that_never_stopped(dataset: Path, run_folder: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from aegan_monitor.detection.features import LogMel, limit_range, make_filterban
 from aegan_monitor.detection.fusion import fuse, needed_graphs
 from aegan_monitor.detection.golden import compute_stages, golden_samples, write_golden
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.record import BundleFields, FusionTerm, NetworkRecord, Provenance, ReferenceRecord
+from aegan_monitor.detection.record import BundleFields, FusionTerm, NetworkRecord, NormalState, Provenance, ReferenceRecord
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import LASTING, SCORE_IDS, SPACE_SCORES
 from aegan_monitor.detection.segments import ClipParameters, cut_segments
@@ -66,9 +66,17 @@ class Calibrated:
 
 
 def finish(
-    training: Training, fitted: Spectrograms, held_out: Spectrograms, out: Path, device: torch.device, commit: str | None
+    training: Training,
+    fitted: Spectrograms,
+    held_out: Spectrograms,
+    out: Path,
+    device: torch.device,
+    commit: str | None,
+    normal_sound: Sequence[NormalState] = (),
 ) -> Calibrated:
     """Fit the reference set on windows of `fitted`, calibrate on those of `held_out`, and write all files but the checkpoint to `out`.
+
+    `normal_sound` are the operating states.
 
     Raises:
         WriteError: `out` cannot be written, or its disk is full.
@@ -111,6 +119,7 @@ def finish(
         ),
         normalisation=normalise(scores),
         calibration=calibrate(scores, varied, crossed),
+        normal_sound=list(normal_sound),
         provenance=Provenance(
             version=__version__,
             commit=commit,

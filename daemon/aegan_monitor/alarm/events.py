@@ -8,6 +8,7 @@ from datetime import datetime
 from aegan_monitor.alarm.lifecycle import MAX_EVENT_IDS, AlarmRecord, Transition, take
 from aegan_monitor.clock import elapsed_s
 from aegan_monitor.messages import payloads
+from aegan_monitor.messages.command_payloads import Command
 
 
 def make_id() -> str:
@@ -81,7 +82,7 @@ def remove(record: AlarmRecord, time: datetime, new_id: Callable[[], str] = make
     return after, [event]
 
 
-def describe_command(command: payloads.Command) -> str:
+def describe_command(command: Command) -> str:
     """By whom and why, in one line of printable characters."""
     text = f"by {command.by or 'command'}" + (f": {command.reason}" if command.reason else "")
     return "".join(letter if letter.isprintable() else " " for letter in text)

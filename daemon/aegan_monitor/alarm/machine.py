@@ -10,13 +10,16 @@ from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.clock import CLOCK_SET_FROM_S
 from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.decision.policy import Decision, ThresholdPolicy
+from aegan_monitor.decision.states import OperatingState, StateTracker
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.messages import payloads
+from aegan_monitor.messages.command_payloads import DEFAULT_SHELF_S, Command
 from aegan_monitor.messages.commands import Refusal, make_result
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.types import ClipScore, Run
 
+NO_STATES = "the bundle has no operating states; train again with this version"
 STORE_S = 60.0  # a record whose last decision alone is newer is stored so often
 
 
@@ -27,6 +30,7 @@ class Outcome:
     clip: ClipScore
     decision: Decision
     transitions: list[Transition]
+    state: OperatingState | None
 
 
 class Judge:
@@ -46,16 +50,18 @@ class Judge:
         self.policy = ThresholdPolicy(fields, score, settings.quantile, settings.margin, settings.place)
         self._end_sample: int | None = None
 
-    def judge(self, clip: ClipScore, time: datetime = EPOCH) -> Outcome:
-        """Decide about the next clip; `time` stamps what changes."""
+    def judge(self, clip: ClipScore, time: datetime = EPOCH, state: OperatingState | None = None) -> Outcome:
+        """Decide about the next clip; `time` stamps what changes. A machine that stands still for too long is an alarm, too."""
         new_samples = clip.end_sample - self._end_sample if self._end_sample is not None else 0
         heard_samples = new_samples if 0 < new_samples < self.hop_samples else self.hop_samples  # after a gap: one hop
         self._end_sample = clip.end_sample
         decision = self.policy.decide(clip.scores[self.score], self.record.process in IN_ALARM)
+        if state and state.stands_still:
+            decision = replace(decision, exceeded=True)
         measured = replace(self.record, score=decision.score, threshold=decision.threshold, measured_at=time)
         transitions = self._delays.advance(measured, decision.exceeded, heard_samples, time)
         self.record = transitions[-1].after if transitions else measured
-        return Outcome(clip, decision, transitions)
+        return Outcome(clip, decision, transitions, state)
 
 
 class Machine:
@@ -66,13 +72,26 @@ class Machine:
         last_score: The last decision, for any thread to read.
     """
 
-    def __init__(self, name: str, pipeline: Pipeline, judge: Judge, basis: str = "", new_id: Callable[[], str] = make_id) -> None:
-        """Store; `basis` names what judges (bundle, score, threshold settings): an alarm of another basis is superseded."""
+    def __init__(
+        self,
+        name: str,
+        pipeline: Pipeline,
+        judge: Judge,
+        basis: str = "",
+        new_id: Callable[[], str] = make_id,
+        *,
+        states: StateTracker | None = None,
+    ) -> None:
+        """Store; `basis` names what judges (bundle, score, threshold settings): an alarm of another basis is superseded.
+
+        `states` follows the operating state; None for a bundle without operating states.
+        """
         self.name = name
         self.n_samples_scored = 0
         self.last_score: payloads.Score | None = None
         self._scored_until = 0  # the sample after the last that a score has covered
         self._pipeline, self._judge, self._basis, self._new_id = pipeline, judge, basis, new_id
+        self._states = states
         self._end_sample = 0  # of what was heard
         self._raised_sample: int | None = None  # of the present alarm, if it was raised in this run
         self._is_confirmed = False  # a decision of this run has measured the state
@@ -117,13 +136,16 @@ class Machine:
         if run.after_gap:
             self._pipeline.reset(run.start_sample)
             self._scored_until = run.start_sample
+        if self._states:
+            self._states.hear_run(run)
         self._end_sample = run.start_sample + len(run.samples)
         found: list[Payload] = []
         for clip in self._pipeline.push(run.samples):
             self.n_samples_scored += clip.end_sample - self._scored_until
             self._scored_until = clip.end_sample
             sounded_at = run.wall_time(clip.end_sample, time, now_s)
-            found += self._publish(self._judge.judge(clip, sounded_at), sounded_at)
+            state = self._states.at(clip.end_sample) if self._states else None
+            found += self._publish(self._judge.judge(clip, sounded_at, state), sounded_at)
         return found
 
     def look(self, time: datetime, now_s: float) -> list[Payload]:
@@ -135,14 +157,17 @@ class Machine:
             return []
         return [*self._apply("unshelve", "the time of the shelf is over", time), self._make_state()]
 
-    def obey(self, command: payloads.Command | Refusal, time: datetime, now_s: float) -> list[Payload]:
+    def obey(self, command: Command | Refusal, time: datetime, now_s: float) -> list[Payload]:
         """Payloads that follow from a command, its result last; times as in `look`."""
-        reason = "" if isinstance(command, Refusal) else refusal(self.record, command.command, command.event_id)
-        if isinstance(command, Refusal) or reason:
+        if isinstance(command, Refusal):
+            return [make_result(command, "", time)]
+        if command.command == "state":
+            return [make_result(command, self._states.say(command.value) if self._states else NO_STATES, time)]
+        if reason := refusal(self.record, command.command, command.event_id):
             return [make_result(command, reason, time)]
         cause = describe_command(command)
         if command.command == "shelve":
-            duration_s = payloads.DEFAULT_SHELF_S if command.duration_s is None else command.duration_s
+            duration_s = DEFAULT_SHELF_S if command.duration_s is None else command.duration_s
             self._shelf_end_s = now_s + duration_s
             self._judge.record = replace(self.record, shelved_until=time + timedelta(seconds=duration_s))
             cause = f"for {duration_s:g} s {cause}"
@@ -166,11 +191,13 @@ class Machine:
         return [self._make_event(transition, cause, self._end_sample, time)] if transition.event else []
 
     def _publish(self, outcome: Outcome, time: datetime) -> list[Payload]:
-        clip, decision, found = outcome.clip, outcome.decision, list[Payload]()
+        clip, decision, state, found = outcome.clip, outcome.decision, outcome.state, list[Payload]()
         for transition in outcome.transitions:
             if transition.event:
                 relation = "above" if transition.event == "raised" else "back below"
                 cause = f"{self._judge.score} {decision.score:.3g} is {relation} its threshold {decision.threshold:.3g}"
+                if state and state.stands_still and transition.event == "raised":
+                    cause = "the machine has been off for longer than operating_state.standstill_alarm_s"
                 found.append(self._make_event(transition, cause, clip.end_sample, time))
         changed = any(found) or any(step.before.process != step.after.process for step in outcome.transitions)
         if changed or not self._is_confirmed:
@@ -188,6 +215,8 @@ class Machine:
             level_dbfs=clip.level_dbfs,
             lasting_share=clip.lasting_share,
             state=self.record.process,
+            operating_state=state.name if state else None,
+            in_grace=state is not None and state.in_grace,
         )
         return [self.last_score, *found]
 

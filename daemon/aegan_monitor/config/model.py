@@ -94,6 +94,25 @@ class AlarmConfig(Settings):
     )
 
 
+class OperatingStateConfig(Settings):
+    """Times of the operating state of a machine (off, starting, running, stopping)."""
+
+    grace_s: float = Field(
+        default=20.0,
+        ge=0,
+        le=DAY_S,
+        description="Grace time after a start of the machine, in seconds; score messages have in_grace for so long. Set it to the length "
+        "of a start. At most half of the time that the machine runs is grace time.",
+    )
+    standstill_alarm_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=DAY_S,
+        description="Seconds for which the machine may be off. Then an alarm is raised. The recordings for the training must have the "
+        "machine off, too. null: it may be off for ever.",
+    )
+
+
 class MachineConfig(Settings):
     """One monitored machine: its microphone, its bundle and its alarm."""
 
@@ -106,6 +125,9 @@ class MachineConfig(Settings):
         default=None, description="Id of the score that decides, for instance F_mean or D_near. null: the bundle's choice."
     )
     alarm: AlarmConfig = Field(default=AlarmConfig(), description="When a score becomes an alarm.")
+    operating_state: OperatingStateConfig = Field(
+        default=OperatingStateConfig(), description="Times of the operating state of the machine (off, starting, running, stopping)."
+    )
     no_data_s: float = Field(
         default=1.5,
         gt=0,

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
 
-from aegan_monitor.messages.payloads import DEFAULT_SHELF_S, AlarmState
+from aegan_monitor.messages.command_payloads import DEFAULT_SHELF_S
+from aegan_monitor.messages.payloads import AlarmState
 
 EXPIRE_S = 30  # a score is a second old, or 10 after a gap
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"

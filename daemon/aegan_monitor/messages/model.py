@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 Kind: TypeAlias = Literal["status", "health", "score", "alarm", "event", "sensor", "command", "result", "discovery"]
+SCHEMA_WORDS = "Names this form and its version."
 
 
 def format_time(moment: datetime) -> str:

@@ -1,16 +1,15 @@
 """The payloads that are published: one model each. `docs/schemas` and the tables of `docs/reference/mqtt.md` are generated from them."""
 
-from typing import Literal, Self, TypeAlias
+from typing import Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
-from aegan_monitor.messages.model import Model, Payload, UtcTime
+from aegan_monitor.messages.command_payloads import Command, Result
+from aegan_monitor.messages.model import SCHEMA_WORDS, Model, Payload, UtcTime
 
 AlarmState: TypeAlias = Literal["normal", "pending", "alarm", "clearing"]
 EventKind: TypeAlias = Literal["raised", "cleared", "acknowledged", "shelved", "unshelved", "closed", "superseded", "removed"]
-CommandName: TypeAlias = Literal["acknowledge", "shelve", "unshelve", "close"]
 
-SCHEMA_WORDS = "Names this form and its version."
 _LASTING = (
     "Share of the clip's pieces of 64 ms that are more than a fifth as unlike normal sound as the most unlike one: "
     "small for a bang, large for a fault that lasts, without a meaning on normal sound; null with bundles of format 2."
@@ -103,6 +102,13 @@ class Score(Payload):
     )
     lasting_share: float | None = Field(default=None, ge=0, le=1, description=_LASTING, examples=[0.85])
     state: AlarmState = Field(description="State of the alarm after this decision.")
+    operating_state: str | None = Field(
+        default=None,
+        description="What the machine does: `off`, `starting`, `running`, `stopping`, or `unknown` for sound in no calibrated state; "
+        "`running_1`, `running_2` where there are several, from the quietest. Null with bundles of format 2.",
+        examples=["running"],
+    )
+    in_grace: bool = Field(default=False, description="Whether the machine has just started, or changed its load.", examples=[False])
 
 
 class Alarm(Payload):
@@ -190,61 +196,6 @@ class Sensor(Payload):
         examples=["no such device: mic; list them with aegan-monitor devices"],
     )
     since: UtcTime = Field(description="When this began.")
-
-
-MAX_SHELF_S = 7 * 86_400.0
-DEFAULT_SHELF_S = 3600.0
-
-
-class Command(Payload):
-    """A command to one machine's alarm; `{"command": "acknowledge"}` is enough."""
-
-    model_config = ConfigDict(strict=True)
-    KIND = "command"
-    OURS = False
-    schema_: Literal["aegan.command/1"] = Field(default="aegan.command/1", alias="schema", description=SCHEMA_WORDS)
-    command: CommandName = Field(
-        description="`acknowledge` the active alarm, `shelve` the alarm (suppress it for a time), `unshelve` it, or `close` the active "
-        "alarm (end it without a decision; it is raised again if the machine still sounds wrong).",
-        examples=["shelve"],
-    )
-    id: str | None = Field(default=None, max_length=64, description="Comes back in the result.", examples=["42"])
-    duration_s: float | None = Field(
-        default=None,
-        ge=1,
-        le=MAX_SHELF_S,
-        description="For `shelve` alone: how long, in seconds, at most 7 days; null is an hour.",
-        examples=[1800.0],
-    )
-    event_id: str | None = Field(
-        default=None,
-        max_length=64,
-        description="For `acknowledge` and `close`: the id of an event of the alarm, or the `alarm_id` of the state. "
-        "The command is refused if another alarm is active. Null: it is for the active alarm, whichever that is.",
-        examples=[None],
-    )
-    by: str = Field(default="", max_length=64, description="Name of the person, for the event.", examples=["Anna"])
-    reason: str = Field(default="", max_length=200, description="Comment, for the event.", examples=["the bearing is ordered"])
-
-    @model_validator(mode="after")
-    def _each_has_its_own(self) -> Self:
-        if self.duration_s is not None and self.command != "shelve":
-            raise ValueError("duration_s belongs to shelve alone")
-        if self.event_id is not None and self.command not in ("acknowledge", "close"):
-            raise ValueError("event_id belongs to acknowledge and close")
-        return self
-
-
-class Result(Payload):
-    """The answer to a command."""
-
-    KIND = "result"
-    schema_: Literal["aegan.result/1"] = Field(default="aegan.result/1", alias="schema", description=SCHEMA_WORDS)
-    time: UtcTime = Field(description="When it was obeyed or refused.")
-    command: CommandName | None = Field(description="Which command; null if that could not be read.", examples=["shelve"])
-    id: str | None = Field(max_length=64, description="The command's own; null if it had none, or it could not be read.", examples=["42"])
-    accepted: bool = Field(description="Whether it was obeyed.", examples=[True])
-    reason: str = Field(description="Why not; empty if it was obeyed.")
 
 
 PAYLOADS: tuple[type[Payload], ...] = (Health, Score, Alarm, Event, Sensor, Command, Result)

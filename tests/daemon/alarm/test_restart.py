@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from aegan_monitor.alarm.lifecycle import AlarmRecord
-from aegan_monitor.messages.payloads import CommandName
+from aegan_monitor.messages.command_payloads import CommandName
 from story import HOP_S, NOW, Story
 
 ON_HOPS, OFF_HOPS = 3, 3

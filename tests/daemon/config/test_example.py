@@ -21,6 +21,7 @@ from aegan_monitor.config.model import (
     MachineConfig,
     MetricsConfig,
     MonitorConfig,
+    OperatingStateConfig,
     load_config,
 )
 from aegan_monitor.config.validation import Settings
@@ -62,6 +63,7 @@ def test_the_example_has_every_key_at_its_default(repository: Path, example: str
         (MetricsConfig, data["metrics"]),
         (MachineConfig, machine),
         (AlarmConfig, machine["alarm"]),
+        (OperatingStateConfig, machine["operating_state"]),
         (MicCaptureConfig, machine["capture"]),
         (FileCaptureConfig, files),
         (StdinCaptureConfig, stdin),

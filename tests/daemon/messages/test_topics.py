@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
+from aegan_monitor.messages.command_payloads import Command, Result
 from aegan_monitor.messages.model import Payload, format_time
-from aegan_monitor.messages.payloads import PAYLOADS, Alarm, Command, Event, Health, MachineHealth, Result, Score, Sensor
+from aegan_monitor.messages.payloads import PAYLOADS, Alarm, Event, Health, MachineHealth, Score, Sensor
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message, Topics
 from message_tables import UNMODELLED
 from schemas import schema_texts
@@ -31,6 +32,7 @@ SCORE = Score(
     level_dbfs=-31.5,
     lasting_share=0.85,
     state="normal",
+    operating_state="running",
 )
 ALARM = Alarm(state="clearing", active=True, since=TIME, score=1.5, threshold=2.0, event_id=None)
 SENSOR = Sensor(state="missing", detail="no such device", since=TIME)
@@ -81,7 +83,8 @@ def test_a_score_is_these_bytes_on_this_topic() -> None:
         topic="aegan/hall/pump/score",
         payload=(
             b'{"schema":"aegan.score/1","time":"2026-01-31T08:15:00.250Z","sample":160000,"stream_s":10.0,"score_id":"G_z_2_sum",'
-            b'"score":1.5,"normalised":0.25,"threshold":2.0,"exceeded":false,"level_dbfs":-31.5,"lasting_share":0.85,"state":"normal"}'
+            b'"score":1.5,"normalised":0.25,"threshold":2.0,"exceeded":false,"level_dbfs":-31.5,"lasting_share":0.85,"state":"normal",'
+            b'"operating_state":"running","in_grace":false}'
         ),
         qos=0,
         retained=False,

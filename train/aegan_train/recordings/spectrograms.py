@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aegan_monitor.decision.sound_bands import SoundBands
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.detection.views import BandSummary
@@ -32,6 +33,7 @@ class Spectrograms:
         digests: SHA-256 of each recording's samples.
         clips: The file of each recording.
         levels_dbfs: RMS level of each recording.
+        seconds: Level and coarse bands of each whole second of each recording.
         skipped: Files that were left out, with the reason.
     """
 
@@ -42,6 +44,7 @@ class Spectrograms:
     digests: Sequence[str]
     clips: Sequence[Clip]
     levels_dbfs: Sequence[float] = ()
+    seconds: Sequence[Sequence[SoundBands]] = ()
     skipped: Sequence[Skipped] = ()
 
     @property
@@ -80,6 +83,7 @@ class Spectrograms:
             digests=[self.digests[place] for place in places],
             clips=[self.clips[place] for place in places],
             levels_dbfs=[self.levels_dbfs[place] for place in places],
+            seconds=[self.seconds[place] for place in places],
         )
 
 
@@ -123,5 +127,6 @@ def compute_spectrograms(clips: Sequence[Clip], features: FeatureParameters, cli
         [seen.sha256 for _, seen in found],
         [each for each, _ in found],
         [seen.level_dbfs for _, seen in found],
+        [seen.seconds for _, seen in found],
         skipped,
     )
