@@ -188,6 +188,17 @@ def test_over_a_gap_the_state_stays_and_a_start_is_noticed() -> None:
     assert course.tracker.at(103 * RATE_HZ - 1).name == "starting"
 
 
+def test_sound_before_a_gap_does_not_count_with_sound_after_it() -> None:
+    """Three seconds before a gap and one after it do not make a state."""
+    course = Course()
+    course.hear(OFF, 10)
+    course.hear(LOADED, 3)
+    course.tracker.restart(100 * RATE_HZ)
+    course.end_s = 100
+    assert name_all(course.hear(LOADED, 4)) == ["off", "starting", "starting", "running_2"]
+    assert course.tracker.now.since_sample == 100 * RATE_HZ
+
+
 def test_a_block_is_in_the_state_of_most_of_its_seconds() -> None:
     """A block in one state has its place; one over a change, and one in no state, has none."""
     off, loaded, strange = make_second(OFF), make_second(LOADED), make_second(STRANGE)
