@@ -59,7 +59,8 @@ def _config(arguments: argparse.Namespace) -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    from aegan_monitor.config.model import AlarmConfig, InferenceConfig, find_machine, load_config  # noqa: PLC0415
+    from aegan_monitor.config.alarm import AlarmConfig  # noqa: PLC0415
+    from aegan_monitor.config.model import InferenceConfig, find_machine, load_config  # noqa: PLC0415
     from aegan_monitor.detection.bundle import load_bundle  # noqa: PLC0415
     from aegan_monitor.detection.golden import require_golden  # noqa: PLC0415
     from aegan_monitor.detection.network import OrtSession  # noqa: PLC0415

@@ -41,6 +41,7 @@ FULL: Data = {
             "capture": {"kind": "mic", "device": "USB", "channel": 1},
             "score": "D_maha",
             "alarm": {"quantile": 0.9, "margin": 1, "on_delay_s": 0, "off_delay_s": 2.5},
+            "operating_state": {"grace_s": 30, "standstill_alarm_s": 600},
             "no_data_s": 1,
             "retry_s": 2,
         },

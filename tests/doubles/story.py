@@ -13,7 +13,7 @@ from aegan_monitor.alarm.lifecycle import AlarmRecord, Transition, advance
 from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.alarm.stored import dump_record, read_record
 from aegan_monitor.audio.supervisor import SensorState
-from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages import payloads

@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 
 from aegan_monitor.audio.level import measure_level
+from aegan_monitor.decision.sound_bands import BandMeter
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import Bundle
@@ -148,6 +149,7 @@ def hear(clips: Sequence[DoubleArray], n_joined: int = N_JOINED) -> NormalSound:
         bands=[summarise(each.baseline_db) for each in frames],
         db=[each.db for each in frames],
         hop_s=FeatureParameters().hop_s,
+        seconds=[[second for _, second in BandMeter(RATE_HZ).push(samples.astype(np.float32))] for samples in clips],
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import poisson
 
 from aegan_monitor.alarm.judge import Judge
-from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.detection.record import BundleFields, NormalBlocks
 from aegan_monitor.types import ClipScore

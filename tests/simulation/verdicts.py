@@ -9,7 +9,8 @@ import numpy as np
 
 from aegan_monitor.alarm.lifecycle import AlarmRecord
 from aegan_monitor.audio.file import FileCapture
-from aegan_monitor.config.model import AlarmConfig, InferenceConfig, MachineConfig
+from aegan_monitor.config.alarm import AlarmConfig
+from aegan_monitor.config.model import InferenceConfig, MachineConfig
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.service.inference import Sessions

@@ -23,6 +23,7 @@ from aegan_monitor.detection.record import PLACES
 from aegan_monitor.detection.threshold import make_threshold
 from aegan_train.checkpoint import load_checkpoint
 from aegan_train.config import load_config
+from aegan_train.evaluate import load_fields
 from aegan_train.fit import FitRequest, fit
 from training_program import aegan_train, fit_tiny
 
@@ -50,7 +51,9 @@ def test_a_run_holds_what_was_found_out_about_its_sound(run_folder: Path) -> Non
     found = json.loads((run_folder / "findings.json").read_text())
     assert list(found) == ["format", "amount", "commissioning", "n_recordings", "states", "rhythm", "outliers", "network", "members"]
     assert (found["amount"]["n_fitted_files"], found["amount"]["n_held_out_files"], found["n_recordings"]) == (10, 2, 6)
-    assert [set(state) for state in found["states"]] == [{"share", "level_dbfs", "from_dbfs", "to_dbfs", "n_recordings"}]
+    assert list(found["states"][0]) == ["name", "share", "level_dbfs", "from_dbfs", "to_dbfs", "n_recordings", "quantiles"]
+    [state] = load_fields(run_folder).normal_sound
+    assert (state.name, state.share, [state.level_dbfs, *state.bands_dbfs]) == ("running", 1, found["states"][0]["quantiles"])
 
 
 def test_a_resumed_run_is_the_run_that_never_stopped(dataset: Path, run_folder: Path, tmp_path: Path) -> None:
@@ -155,16 +158,14 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
     """The robust recipe gives the same scores in fit, evaluate, export and replay."""
     run, bundle = tmp_path / "run", tmp_path / "bundle"
     (tmp_path / "short.yaml").write_text("epoch_batches: 4\n")  # in place of 50: this test is about what comes after the training
-    options = ["--preset", "tiny", "--config", tmp_path / "short.yaml", "--epochs", "1"]
-    done = aegan_train("fit", "--data", dataset, "--machine-type", "pump", *options, "--out", run)
+    options = ["--preset", "tiny", "--config", tmp_path / "short.yaml", "--epochs", "1", "--out", run]
+    done = aegan_train("fit", "--data", dataset, "--machine-type", "pump", *options)
     assert done.returncode == 0, done.stderr
     reported = done.stdout.splitlines()
     assert reported[0] == "computing the features of 12 recordings"
     began = next(number for number, line in enumerate(reported) if line.startswith("epoch"))
     assert reported[began] == "epoch 1 of 1, about 0 s left"
-    steps = [
-        line for line in reported[began + 1 :] if re.match("embedding|scoring", line)
-    ]  # between them, on a slow machine, how far each is
+    steps = [line for line in reported[began + 1 :] if re.match("embedding|scoring", line)]  # between them: how far each is
     assert steps == [
         "embedding 10 clips and 40 copies with other backgrounds",
         "scoring 2 held-out clips and 128 copies with other backgrounds",
@@ -184,12 +185,11 @@ def test_the_robust_recipe_goes_all_the_way(dataset: Path, tmp_path: Path) -> No
     assert {place: (each.n_clips, each.n_copies) for place, each in record.calibration.items()} == {"recorded": (12, 0), "any": (2, 128)}
     for score in ("F_joint", "D_near", "C_linear_euclidean"):
         recorded, other = (make_threshold(record, score, place=place) for place in PLACES)
-        assert make_threshold(record, score) == recorded
-        assert recorded.on < other.on, score
+        assert make_threshold(record, score).on == recorded.on < other.on, score
     clips = sorted((dataset / "dev_data" / "pump" / "test").glob("*.wav"))
     arguments = ["replay", "--bundle", bundle, "--clips", "--jsonl", tmp_path / "replay.jsonl", *clips]
     with contextlib.redirect_stdout(io.StringIO()):
-        assert monitor_main([str(argument) for argument in arguments]) == 0
+        assert monitor_main(list(map(str, arguments))) == 0
     evaluated, replayed = (
         [json.loads(line)["scores"] for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()] for name in ("evaluate", "replay")
     )

@@ -17,7 +17,7 @@ from aegan_monitor.detection.features import LogMel, limit_range, make_filterban
 from aegan_monitor.detection.fusion import fuse, needed_graphs
 from aegan_monitor.detection.golden import compute_stages, golden_samples, write_golden
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.record import BundleFields, FusionTerm, NetworkRecord, Provenance, ReferenceRecord
+from aegan_monitor.detection.record import BundleFields, FusionTerm, NetworkRecord, NormalState, Provenance, ReferenceRecord
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import LASTING, SCORE_IDS, SPACE_SCORES
 from aegan_monitor.detection.segments import ClipParameters, cut_segments
@@ -26,7 +26,7 @@ from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.calibration.background_augmentation import CALIBRATED, FITTED, change_background
 from aegan_train.calibration.cross_fit import align, cross_fit, scale_joint
 from aegan_train.calibration.lasting import fit_lasting
-from aegan_train.calibration.normal_blocks import Span, add_blocks
+from aegan_train.calibration.normal_blocks import add_blocks
 from aegan_train.calibration.sensitivity import Noticed, try_pseudo_faults
 from aegan_train.calibration.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
 from aegan_train.calibration.usual_bands import fit_usual_bands
@@ -68,9 +68,17 @@ class Calibrated:
 
 
 def finish(
-    training: Training, fitted: Spectrograms, held_out: Spectrograms, out: Path, device: torch.device, commit: str | None
+    training: Training,
+    fitted: Spectrograms,
+    held_out: Spectrograms,
+    out: Path,
+    device: torch.device,
+    commit: str | None,
+    normal_sound: Sequence[NormalState] = (),
 ) -> Calibrated:
     """Fit the reference set on windows of `fitted`, calibrate on those of `held_out`, and write all files but the checkpoint to `out`.
+
+    `normal_sound` are the operating states.
 
     Raises:
         WriteError: `out` cannot be written, or its disk is full.
@@ -113,6 +121,7 @@ def finish(
         ),
         normalisation=normalise(scores),
         calibration=calibrate(scores, varied, list(crossed.values())),
+        normal_sound=list(normal_sound),
         provenance=Provenance(
             version=__version__,
             commit=commit,
@@ -127,7 +136,7 @@ def finish(
         scores, varied = ([{**clip, fields.fused: fuse(clip, fields.fusion, fields.fused)} for clip in each] for each in (scores, varied))
         calibration = calibrate(scores, varied, list(crossed.values()))
         fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibration})
-    normal = [(find_spans(held_out), dict(enumerate(scores))), (find_spans(fitted), crossed)]
+    normal = [(held_out.spans, dict(enumerate(scores))), (fitted.spans, crossed)]
     copies = [(place, 0, 0) for place in range(len(varied))], dict(enumerate(varied))
     fields = fields.model_copy(update={"calibration": add_blocks(fields.calibration, fields.score, normal, copies)})
     noticed = try_pseudo_faults(fields, reference, TorchSession(*networks, needed_graphs(fields, fields.score)), held_out, training.seed)
@@ -141,12 +150,6 @@ def finish(
     write_atomically(out / HELD_OUT, lambda path: path.write_text("\n".join(lines) + "\n", encoding="utf-8"))
     write_atomically(out / RUN_RECORD, lambda path: path.write_text(fields.model_dump_json(indent=1) + "\n", encoding="utf-8"))
     return Calibrated(fields, [each[fields.score] for each in scores], noticed)
-
-
-def find_spans(pictures: Spectrograms) -> list[Span]:
-    """Where each window lies."""
-    files = zip(pictures.clips, pictures.windows, strict=True)
-    return [(clip.path, window.start, window.stop) for clip, windows in files for window in windows]
 
 
 def fit_joint(

@@ -12,7 +12,8 @@ from aegan_train.checkpoint import CHECKPOINT, Training, describe_kept, load_che
 from aegan_train.config import TrainConfig
 from aegan_train.dataset import find_scaling, gather_recordings, split_held_out, warn_of_one_recording
 from aegan_train.epochs import run_epochs
-from aegan_train.findings.findings import FINDINGS, find_all, write_findings
+from aegan_train.findings.findings import FINDINGS, find_all, hear_normal, write_findings
+from aegan_train.findings.states import find_states, make_records
 from aegan_train.recordings.folder import SKIPPED, write_skipped
 from aegan_train.recordings.spectrograms import Spectrograms
 from aegan_train.run_folder import WriteError, lock_run
@@ -73,8 +74,10 @@ def _fit(request: FitRequest, found: Spectrograms, device: torch.device, train: 
     if not training.history:
         return False
     try:
-        calibrated = finish(training, fitted, held_out, out, device, request.commit)
-        findings = find_all(found, fitted, held_out, config, calibrated)
+        sound = hear_normal(found, config)
+        states = find_states(sound)
+        calibrated = finish(training, fitted, held_out, out, device, request.commit, make_records(states))
+        findings = find_all(sound, states, fitted, held_out, config, calibrated)
         write_findings(findings, out)
     except WriteError as error:
         raise WriteError(f"{error}; {describe_kept(len(training.history))}") from error

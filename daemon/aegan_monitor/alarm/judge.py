@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from aegan_monitor.alarm.lifecycle import EPOCH, IN_ALARM, AlarmRecord, Transition, advance
-from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.decision.budget import ONE_A_WEEK, Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
 from aegan_monitor.decision.cause import Cause, SoundHistory
 from aegan_monitor.decision.policy import Decision, Policy
 from aegan_monitor.decision.proof import find_proof
+from aegan_monitor.decision.states import OperatingState
 from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.detection.record import BundleFields, NormalBlocks
 from aegan_monitor.detection.reference import ReferenceSet
@@ -25,6 +26,7 @@ class Outcome:
     decision: Decision
     transitions: list[Transition]
     cause: Cause | None = None
+    state: OperatingState | None = None
 
 
 class Judge:
@@ -66,22 +68,27 @@ class Judge:
             self.policy.memory = record.memory
         self._record = record
 
-    def judge(self, clip: ClipScore, time: datetime = EPOCH) -> Outcome:
-        """Decide about the next clip; `time` stamps what changes."""
+    def judge(self, clip: ClipScore, time: datetime = EPOCH, state: OperatingState | None = None) -> Outcome:
+        """Decide about the next clip; `time` stamps what changes. A machine that stands still for too long is an alarm, too."""
         new_samples = clip.end_sample - self._end_sample if self._end_sample is not None else 0
         is_unbroken = 0 < new_samples <= self.hop_samples
         self._end_sample = clip.end_sample
         self._history.add(clip, time)
-        decision = self.policy.decide(clip, self._record.process in IN_ALARM, new_samples if is_unbroken else self._clip_samples)
+        is_new = new_samples if is_unbroken else self._clip_samples
+        decision = self.policy.decide(clip, self._record.process in IN_ALARM, is_new, in_grace=state is not None and state.in_grace)
+        stands_still = state is not None and state.stands_still
+        if stands_still:
+            decision = replace(decision, exceeded=True)
         heard_samples = new_samples if is_unbroken else self.hop_samples
         normal_s = self._record.normal_s + (0.0 if self._record.process in IN_ALARM else heard_samples / self.sample_rate_hz)
         measured = replace(self._record, score=decision.score, threshold=decision.threshold, measured_at=time, normal_s=normal_s)
-        transitions = advance(measured, decision.exceeded, self.policy.has_elapsed, heard_samples, time)
+        has_elapsed = (lambda is_active, _: not is_active) if stands_still else self.policy.has_elapsed
+        transitions = advance(measured, decision.exceeded, has_elapsed, heard_samples, time)
         last = transitions[-1].after if transitions else measured
         n_raised = sum(each.after.process == "alarm" and each.before.process == "pending" for each in transitions)
         self._record = replace(last, memory=self.policy.memory, n_raised=last.n_raised + n_raised)
         began = next((step.before.since for step in transitions if step.event == "raised"), None)
-        return Outcome(clip, decision, transitions, self._history.explain(clip, began) if began else None)
+        return Outcome(clip, decision, transitions, self._history.explain(clip, began) if began else None, state)
 
 
 def find_blocks(fields: BundleFields, score: str, settings: AlarmConfig) -> NormalBlocks | None:

@@ -15,6 +15,7 @@ from aegan_monitor.clock import CLOCK_SET_FROM_S
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.cause import describe_cause
 from aegan_monitor.decision.policy import Policy
+from aegan_monitor.decision.states import StateTracker
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.command_payloads import DEFAULT_SHELF_S, Command
@@ -23,6 +24,8 @@ from aegan_monitor.messages.explanation import Explanation
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.types import Run
 
+NO_STATES = "the bundle has no operating states; train again with this version"
+STANDSTILL = "the machine has been off for longer than operating_state.standstill_alarm_s"
 STORE_S = 60.0  # a record whose last decision alone is newer is stored so often
 
 
@@ -44,10 +47,12 @@ class Machine:
         *,
         latched: bool = False,
         recurrence_s: float = 0.0,
+        states: StateTracker | None = None,
     ) -> None:
         """Store; `basis` names what judges (bundle, score, threshold settings): an alarm of another basis is superseded.
 
-        `latched`: an alarm that has cleared stays until a person acknowledges it. `recurrence_s` of normal sound end a case.
+        `latched`: an alarm that has cleared stays until a person acknowledges it. `recurrence_s` of normal sound end a case. `states`
+        follows the operating state; None for a bundle without operating states.
         """
         self.name = name
         self.n_samples_scored = 0
@@ -56,6 +61,7 @@ class Machine:
         self._pipeline, self._judge, self._basis, self._new_id = pipeline, judge, basis, new_id
         self._latched, self._recurrence_samples = latched, round(recurrence_s * judge.sample_rate_hz)
         self._common = CommonCause()
+        self._states = states
         self._end_sample = 0  # of what was heard
         self._raised_sample: int | None = None  # of the present alarm, if it was raised in this run
         self._is_confirmed = False  # a decision of this run has measured the state
@@ -118,6 +124,8 @@ class Machine:
         if run.after_gap:
             self._pipeline.reset(run.start_sample)
             self._scored_until = run.start_sample
+        if self._states:
+            self._states.hear_run(run)
         self._end_sample = run.start_sample + len(run.samples)
         found: list[Payload] = []
         for clip in self._pipeline.push(run.samples):
@@ -125,7 +133,8 @@ class Machine:
             self.n_samples_scored += n_new
             self._scored_until = clip.end_sample
             sounded_at = run.wall_time(clip.end_sample, time, now_s)
-            found += self._publish(self._judge.judge(clip, sounded_at), sounded_at)
+            state = self._states.at(clip.end_sample) if self._states else None
+            found += self._publish(self._judge.judge(clip, sounded_at, state), sounded_at)
             self._judge.record = count_quiet(self.record, n_new, self._recurrence_samples)
         return found
 
@@ -140,8 +149,11 @@ class Machine:
 
     def obey(self, command: Command | Refusal, time: datetime, now_s: float) -> list[Payload]:
         """Payloads that follow from a command, its result last; times as in `look`."""
-        reason = "" if isinstance(command, Refusal) else refusal(self.record, command.command, command.event_id)
-        if isinstance(command, Refusal) or reason:
+        if isinstance(command, Refusal):
+            return [make_result(command, "", time)]
+        if command.command == "state":
+            return [make_result(command, self._states.say(command.value) if self._states else NO_STATES, time)]
+        if reason := refusal(self.record, command.command, command.event_id):
             return [make_result(command, reason, time)]
         cause = describe_command(command)
         if command.command == "shelve":
@@ -174,11 +186,12 @@ class Machine:
         return [self._make_event(transition, cause, self._end_sample, time)] if transition.event else []
 
     def _publish(self, outcome: Outcome, time: datetime) -> list[Payload]:
-        clip, decision, found = outcome.clip, outcome.decision, list[Payload]()
+        clip, decision, state, found = outcome.clip, outcome.decision, outcome.state, list[Payload]()
         for transition in outcome.transitions:
             if transition.event:
                 cause = outcome.cause if transition.event == "raised" else None
-                found.append(self._make_event(transition, describe_cause(cause), clip.end_sample, time, outcome))
+                words = STANDSTILL if state and state.stands_still and transition.event == "raised" else describe_cause(cause)
+                found.append(self._make_event(transition, words, clip.end_sample, time, outcome))
         before, self._judge.record = self.record, worsen(self.record, gross=decision.is_gross, evidence=decision.evidence)
         changed = any(found) or any(step.before.process != step.after.process for step in outcome.transitions)
         changed = changed or is_worse(before, self.record)
@@ -198,6 +211,8 @@ class Machine:
             lasting_share=clip.lasting_share,
             evidence=decision.evidence,
             state=self.record.process,
+            operating_state=state.name if state else None,
+            in_grace=state is not None and state.in_grace,
         )
         return [self.last_score, *found]
 

@@ -25,9 +25,9 @@ class BudgetPolicy:
     """Raises an alarm once the evidence of blocks is larger than the budget allows, or sooner where a change is gross.
 
     Evidence counts how many normal blocks were as unusual; how far a block is beyond all of them does not matter. So a bang is one unusual
-    block. It stands still while nothing is heard. A gross change is IN_A_ROW clips without common sound that are far beyond normal sound,
-    by the tail that is assumed there, and that goes on at the end of the last one. An active alarm stays until the blocks since then have
-    used up the evidence that holds it.
+    block. It stands still while nothing is heard, and in the grace time after a start. A gross change is IN_A_ROW clips without common
+    sound that are far beyond normal sound, by the tail that is assumed there, and that goes on at the end of the last one. An active alarm
+    stays until the blocks since then have used up the evidence that holds it.
     """
 
     def __init__(self, fields: BundleFields, score: str, blocks: NormalBlocks, place: Place, budget: Budget) -> None:
@@ -70,7 +70,7 @@ class BudgetPolicy:
             self._block_p, self._holding = stored[2:4]
             self._evidence.sums[:] = stored[4:]
 
-    def decide(self, clip: ClipScore, is_active: bool, new_samples: int) -> Decision:
+    def decide(self, clip: ClipScore, is_active: bool, new_samples: int, *, in_grace: bool = False) -> Decision:
         """See `Policy`."""
         score = clip.scores[self._score]
         self._is_gross = self._see_gross(clip, new_samples)
@@ -78,7 +78,7 @@ class BudgetPolicy:
             self._evidence.reset()
             self._holding = HOLDING if is_active else 0.0
         self._since_clip += new_samples
-        if self._since_clip >= self.clip_samples:  # this clip has no sound in common with the block's last one
+        if self._since_clip >= self.clip_samples and not in_grace:  # this clip has no sound in common with the block's last one
             self._since_clip = 0
             self._n_clips += 1
             self._block_p = min(self._block_p, self.normal.p_value(score))

@@ -41,13 +41,14 @@ class Policy(Protocol):
     budget: Budget
     memory: tuple[float, ...]
 
-    def decide(self, clip: ClipScore, is_active: bool, new_samples: int) -> Decision:
+    def decide(self, clip: ClipScore, is_active: bool, new_samples: int, *, in_grace: bool = False) -> Decision:
         """The decision about the next clip.
 
         Args:
             clip: Its scores.
             is_active: An alarm is active, or clearing.
             new_samples: Samples of the clip that no clip before had: one decision hop, or after a gap the whole clip.
+            in_grace: The machine has just started, or changed its load.
         """
 
     def has_elapsed(self, is_active: bool, delay_samples: int) -> bool:

@@ -43,3 +43,26 @@ def measure_bands(samples: FloatArray, sample_rate_hz: int) -> SoundBands:
     bounds = np.searchsorted(np.fft.rfftfreq(len(exact), 1 / sample_rate_hz), band_edges_hz(sample_rate_hz)[1:-1])
     parts = [float(part.sum()) for part in np.split(power, bounds)]
     return SoundBands(dbfs_from_power(float(np.square(exact).mean())), 10 * np.log10(2 * np.maximum(parts, LEAST_POWER)))
+
+
+class BandMeter:
+    """Measures a stream second by second, however it is split."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._sample_rate_hz = sample_rate_hz
+        self.restart(0)
+
+    def restart(self, start_sample: int) -> None:
+        """Begin at `start_sample`, after a gap; a second that was not complete is dropped."""
+        self._end_sample, self._waiting = start_sample, np.zeros(0, np.float32)
+
+    def push(self, samples: FloatArray) -> list[tuple[int, SoundBands]]:
+        """(end sample, bands) of each second that `samples`, float32 `[n_samples]`, complete."""
+        waiting = np.concatenate([self._waiting, samples])
+        n_whole = len(waiting) - len(waiting) % self._sample_rate_hz
+        self._waiting = waiting[n_whole:]
+        found = []
+        for second in waiting[:n_whole].reshape(-1, self._sample_rate_hz):
+            self._end_sample += self._sample_rate_hz
+            found.append((self._end_sample, measure_bands(second, self._sample_rate_hz)))
+        return found

@@ -31,7 +31,7 @@ class ThresholdPolicy:
         rate = fields.features.sample_rate_hz
         self._on_samples, self._off_samples = round(on_delay_s * rate), round(off_delay_s * rate)
 
-    def decide(self, clip: ClipScore, is_active: bool, new_samples: int) -> Decision:  # noqa: ARG002 # of the protocol
+    def decide(self, clip: ClipScore, is_active: bool, new_samples: int, *, in_grace: bool = False) -> Decision:  # noqa: ARG002 # of the protocol
         """See `Policy`; while an alarm is active the lower threshold applies."""
         score = clip.scores[self._score]
         threshold = self.threshold.off if is_active else self.threshold.on

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 from aegan_monitor.messages.case import Verdict
 from aegan_monitor.messages.model import SCHEMA_WORDS, Payload, UtcTime
 
-CommandName: TypeAlias = Literal["acknowledge", "shelve", "unshelve", "out_of_service", "in_service", "close"]
+CommandName: TypeAlias = Literal["acknowledge", "shelve", "unshelve", "out_of_service", "in_service", "close", "state"]
 
 MAX_SHELF_S = 7 * 86_400.0
 DEFAULT_SHELF_S = 3600.0
@@ -23,7 +23,7 @@ class Command(Payload):
     command: CommandName = Field(
         description="`acknowledge` the active alarm, `shelve` the alarm (suppress it for a time), `unshelve` it, take it "
         "`out_of_service` (suppress it until `in_service`), or `close` the active alarm (end it without a decision; it is raised again "
-        "if the machine still sounds wrong).",
+        "if the machine still sounds wrong). `state`: the operating state is `value`.",
         examples=["shelve"],
     )
     id: str | None = Field(default=None, max_length=64, description="Comes back in the result.", examples=["42"])
@@ -39,6 +39,13 @@ class Command(Payload):
         max_length=64,
         description="For `acknowledge` and `close`: the id of an event of the alarm, or the `alarm_id` of the state. "
         "The command is refused if another alarm is active. Null: it is for the active alarm, whichever that is.",
+        examples=[None],
+    )
+    value: str | None = Field(
+        default=None,
+        max_length=64,
+        description="For `state` alone: the operating state that holds from now on, whatever is heard: `off`, `running`, or a name of the "
+        "bundle's. Null: it is recognised again.",
         examples=[None],
     )
     by: str = Field(default="", max_length=64, description="Name of the person, for the event.", examples=["Anna"])
@@ -58,6 +65,8 @@ class Command(Payload):
             raise ValueError("event_id belongs to acknowledge and close")
         if self.verdict is not None and self.command not in ("acknowledge", "close"):
             raise ValueError("verdict belongs to acknowledge and close")
+        if self.value is not None and self.command != "state":
+            raise ValueError("value belongs to state alone")
         return self
 
 

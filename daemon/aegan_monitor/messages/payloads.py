@@ -90,6 +90,13 @@ class Score(Payload):
         examples=[0.12],
     )
     state: AlarmState = Field(description="State of the alarm after this decision.")
+    operating_state: str | None = Field(
+        default=None,
+        description="What the machine does: `off`, `starting`, `running`, `stopping`, or `unknown` for sound in no calibrated state; "
+        "`running_1`, `running_2` where there are several, from the quietest. Null with bundles of format 2.",
+        examples=["running"],
+    )
+    in_grace: bool = Field(default=False, description="Whether the machine has just started, or changed its load.", examples=[False])
 
 
 class Alarm(Payload):

@@ -19,12 +19,15 @@ from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.stdin import Pipe, StdinCapture
 from aegan_monitor.audio.supervisor import CaptureSupervisor, SensorState
 from aegan_monitor.config.capture import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
-from aegan_monitor.config.model import MachineConfig
+from aegan_monitor.config.model import MachineConfig, OperatingStateConfig
 from aegan_monitor.decision.budget import ONE_A_WEEK, Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
+from aegan_monitor.decision.normal_states import NormalStates
+from aegan_monitor.decision.states import StateTracker, Times
 from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.detection.fusion import score_names
 from aegan_monitor.detection.network import OrtSession
+from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.threshold import choose_place
 from aegan_monitor.errors import AeganError, ConfigError, InferenceError
 from aegan_monitor.messages.model import Payload
@@ -159,7 +162,8 @@ def make_line(
     on_delay_s = alarm.on_delay_s
     if isinstance(judge.policy, BudgetPolicy):  # evidence outlasts another budget, and gaps
         basis, on_delay_s = f"{bundle.record.record_sha256} {score} budget {place}", 0.0
-    machine = Machine(config.name, pipeline, judge, basis, latched=alarm.latched, recurrence_s=alarm.recurrence_s)
+    states = make_tracker(bundle.record, config.operating_state)
+    machine = Machine(config.name, pipeline, judge, basis, latched=alarm.latched, recurrence_s=alarm.recurrence_s, states=states)
     log.info("%s: %s", config.name, judge.policy.describe())
     if judge.proof is None:
         log.info("%s: how often it alarms falsely is unproved: a policy of thresholds promises no rate", config.name)
@@ -174,6 +178,19 @@ def make_line(
     ring = Ring(round(RING_S * rate_hz), hop_samples, round(LONGEST_RUN_S * rate_hz), gap_rate=gap_rate)
     supervisor = make_supervisor(config, ring, capture(config, rate_hz))
     return Line(machine, supervisor, ring, session, rate_hz, config, bundle)
+
+
+def make_tracker(fields: BundleFields, config: OperatingStateConfig) -> StateTracker | None:
+    """What follows the operating state of a machine; None for a bundle without operating states."""
+    if not fields.normal_sound:
+        return None
+    rate_hz, limit_s = fields.features.sample_rate_hz, config.standstill_alarm_s
+    times = Times(
+        grace_samples=round(config.grace_s * rate_hz),
+        clip_samples=fields.clip.covered_frames * fields.features.hop_samples,
+        standstill_samples=None if limit_s is None else round(limit_s * rate_hz),
+    )
+    return StateTracker(NormalStates(fields.normal_sound), rate_hz, times)
 
 
 def make_supervisor(config: MachineConfig, ring: Ring, capture: Capture) -> CaptureSupervisor:

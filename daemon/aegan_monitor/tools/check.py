@@ -12,7 +12,8 @@ import numpy as np
 from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.recording import find_rate_hz
-from aegan_monitor.config.model import AlarmConfig, InferenceConfig, MachineConfig, MonitorConfig, load_config
+from aegan_monitor.config.alarm import AlarmConfig
+from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig, load_config
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
 from aegan_monitor.decision.policy import Policy

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from aegan_monitor.alarm.judge import Judge, Outcome
 from aegan_monitor.audio.recording import Recording, read_recording
-from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.config.alarm import AlarmConfig
+from aegan_monitor.config.model import OperatingStateConfig
 from aegan_monitor.decision.cause import describe_cause
 from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.detection.bundle import Bundle, require_streamable
@@ -15,6 +16,7 @@ from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.errors import EXIT_FAILED, AeganError, CaptureError
 from aegan_monitor.files import show_path
+from aegan_monitor.service.runtime import make_tracker
 from aegan_monitor.tools.joined_recordings import JoinedRecordings
 from aegan_monitor.tools.progress import Progress
 from aegan_monitor.types import ClipScore
@@ -84,6 +86,7 @@ class Replay:
         require_streamable(self.bundle)
         pipeline = Pipeline(fields, self.bundle.reference, self.session)
         judge = Judge(fields, self.score, self.alarm, reference=self.bundle.reference)
+        states = make_tracker(fields, OperatingStateConfig())
         sizes = {path: size for path in dict.fromkeys(paths) if (size := self._measure(path, rate))}
         paths = [path for path in paths if path in sizes]
         if not paths:
@@ -98,9 +101,11 @@ class Replay:
                 pipeline.reset(run.start_sample)
                 n_unbroken = 0
             n_unbroken += len(run.samples)
+            if states:
+                states.hear_run(run)
             n_longest = max(n_longest, n_unbroken)
             for clip in pipeline.push(run.samples):
-                outcome = judge.judge(clip)
+                outcome = judge.judge(clip, state=states.at(clip.end_sample) if states else None)
                 counts["decisions"] += 1
                 counts["exceeded"] += outcome.decision.exceeded
                 for transition in outcome.transitions:
@@ -159,5 +164,7 @@ class Replay:
             "level_dbfs": clip.level_dbfs,
             "lasting_share": clip.lasting_share,
             "state": state,
+            "operating_state": outcome.state.name if outcome.state else None,
+            "in_grace": outcome.state is not None and outcome.state.in_grace,
         }
         self.record(json.dumps(line, allow_nan=False))

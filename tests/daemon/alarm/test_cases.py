@@ -10,7 +10,7 @@ from aegan_monitor.alarm.cases import count_quiet, is_worse, raise_case, worsen
 from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.lifecycle import AlarmRecord
 from aegan_monitor.alarm.machine import Machine
-from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.decision.policy import Decision
 from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.messages import payloads
@@ -213,8 +213,8 @@ def test_an_alarm_gets_worse() -> None:
 class GrossPolicy(ThresholdPolicy):
     """A policy that finds each loud decision gross once the alarm is active."""
 
-    def decide(self, clip: ClipScore, is_active: bool, new_samples: int) -> Decision:
-        return replace(super().decide(clip, is_active, new_samples), is_gross=is_active, evidence=0.5)
+    def decide(self, clip: ClipScore, is_active: bool, new_samples: int, *, in_grace: bool = False) -> Decision:
+        return replace(super().decide(clip, is_active, new_samples, in_grace=in_grace), is_gross=is_active, evidence=0.5)
 
 
 def test_a_state_is_published_when_the_severity_rises() -> None:

@@ -15,7 +15,7 @@ from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.lifecycle import AlarmRecord
 from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.alarm.stored import dump_record, read_record
-from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.messages.case import Verdict
 from aegan_monitor.messages.command_payloads import Command, CommandName, Result
 from aegan_monitor.messages.model import Payload

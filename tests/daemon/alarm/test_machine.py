@@ -12,7 +12,7 @@ from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.lifecycle import AlarmRecord
 from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.supervisor import SensorState
-from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle

@@ -9,7 +9,7 @@ from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.supervisor import SensorState
-from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages.payloads import Event, Score
 from aegan_monitor.messages.topics import Message

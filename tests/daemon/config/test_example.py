@@ -9,19 +9,20 @@ import jsonschema
 import pytest
 import yaml
 
+from aegan_monitor.config import alarm as alarm_config
 from aegan_monitor.config import broker as broker_config
 from aegan_monitor.config import capture as capture_config
 from aegan_monitor.config import model as config
+from aegan_monitor.config.alarm import AlarmConfig, FalseAlarmsConfig
 from aegan_monitor.config.broker import CommandsConfig, MqttConfig, OutboxConfig, TlsConfig
 from aegan_monitor.config.capture import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
 from aegan_monitor.config.model import (
-    AlarmConfig,
-    FalseAlarmsConfig,
     HomeAssistantConfig,
     InferenceConfig,
     MachineConfig,
     MetricsConfig,
     MonitorConfig,
+    OperatingStateConfig,
     load_config,
 )
 from aegan_monitor.config.validation import Settings
@@ -66,11 +67,12 @@ def test_the_example_has_every_key_at_its_default(repository: Path, example: str
         (FalseAlarmsConfig, data["false_alarms"]),
         (FalseAlarmsConfig, own),
         (AlarmConfig, machine["alarm"]),
+        (OperatingStateConfig, machine["operating_state"]),
         (MicCaptureConfig, machine["capture"]),
         (FileCaptureConfig, files),
         (StdinCaptureConfig, stdin),
     ]
-    values = [value for module in (config, broker_config, capture_config) for value in vars(module).values()]
+    values = [value for module in (config, alarm_config, broker_config, capture_config) for value in vars(module).values()]
     models = {value for value in values if isinstance(value, type) and issubclass(value, Settings)}
     assert {model for model, _ in written} == models - {Settings}
     for model, section in written:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aegan_monitor.alarm.judge import Judge
-from aegan_monitor.config.model import AlarmConfig
+from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
 from aegan_monitor.decision.threshold_policy import ThresholdPolicy

@@ -18,6 +18,8 @@ MAX_BYTES = 4096
 TIME = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 SCHEMA = Draft202012Validator(json.loads(schema_texts()["command.json"]))
 
+COMMANDS = "'acknowledge', 'shelve', 'unshelve', 'out_of_service', 'in_service', 'close' or 'state'"
+
 
 def test_a_button_needs_one_word() -> None:
     """A command needs one word; everything else has a default."""
@@ -38,7 +40,11 @@ def test_a_button_needs_one_word() -> None:
         (b'{"id":"7"}', Refusal("command: field required", None, "7")),
         (
             b'{"id":"7","command":"explode"}',
-            Refusal("command: input should be 'acknowledge', 'shelve', 'unshelve', 'out_of_service', 'in_service' or 'close'", None, "7"),
+            Refusal(
+                "command: input should be 'acknowledge', 'shelve', 'unshelve', 'out_of_service', 'in_service', 'close' or 'state'",
+                None,
+                "7",
+            ),
         ),
         (b'{"id":7,"command":"shelve"}', Refusal("id: input should be a valid string", "shelve")),
         (b'{"command":"shelve","for":"ever"}', Refusal("for: extra inputs are not permitted", "shelve")),
@@ -54,6 +60,7 @@ def test_a_button_needs_one_word() -> None:
             b'{"command":"close","verdict":"broken"}',
             Refusal("verdict: input should be 'true_fault', 'false_alarm', 'maintenance' or 'other'", "close"),
         ),
+        (b'{"command":"shelve","value":"off"}', Refusal("value belongs to state alone", "shelve")),
         (b'{"command":"acknowledge","event_id":7}', Refusal("event_id: input should be a valid string", "acknowledge")),
         (b'{"command":"shelve","schema":"aegan.command/2"}', Refusal("schema: input should be 'aegan.command/1'", "shelve")),
     ],
@@ -69,11 +76,12 @@ JSON_VALUES = st.recursive(
     max_leaves=12,
 )
 NEARLY = st.fixed_dictionaries(
-    {"command": st.sampled_from(["acknowledge", "close", "shelve", "out_of_service", "explode"]) | JSON_VALUES},
+    {"command": st.sampled_from(["acknowledge", "close", "shelve", "out_of_service", "state", "explode"]) | JSON_VALUES},
     optional={
         "id": st.text(max_size=70) | JSON_VALUES,
         "duration_s": st.floats() | st.integers() | JSON_VALUES,
         "event_id": st.text(max_size=70) | JSON_VALUES,
+        "value": st.sampled_from(["off", "running"]) | JSON_VALUES,
         "by": st.text(max_size=70) | JSON_VALUES,
         "reason": st.text(max_size=210),
         "verdict": st.sampled_from(["true_fault", "other", "explode"]) | JSON_VALUES,
@@ -90,7 +98,7 @@ def is_right(payload: bytes) -> bool:
         fields = json.loads(payload)
     except (ValueError, RecursionError):
         return False
-    owners = {"duration_s": ("shelve",), "event_id": ("acknowledge", "close"), "verdict": ("acknowledge", "close")}
+    owners = {"duration_s": ("shelve",), "event_id": ("acknowledge", "close"), "verdict": ("acknowledge", "close"), "value": ("state",)}
     return SCHEMA.is_valid(fields) and all(fields.get(name) is None or fields["command"] in owner for name, owner in owners.items())
 
 

@@ -8,7 +8,8 @@ import pytest
 from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.supervisor import SensorState
-from aegan_monitor.config.model import AlarmConfig, load_config
+from aegan_monitor.config.alarm import AlarmConfig
+from aegan_monitor.config.model import load_config
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.detection.network import OrtSession

@@ -10,7 +10,8 @@ import pytest
 
 from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.lifecycle import AlarmRecord
-from aegan_monitor.config.model import AlarmConfig, InferenceConfig, MachineConfig
+from aegan_monitor.config.alarm import AlarmConfig
+from aegan_monitor.config.model import InferenceConfig, MachineConfig
 from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.detection.bundle import DIGEST_KEY, RECORD, demo_bundle, digest_of, load_bundle, write_record
 from aegan_monitor.detection.record import BundleFields, Calibration, Place

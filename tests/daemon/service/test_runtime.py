@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from aegan_monitor.config.capture import StdinCaptureConfig
-from aegan_monitor.config.model import InferenceConfig, MachineConfig
+from aegan_monitor.config.model import InferenceConfig, MachineConfig, OperatingStateConfig
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
+from aegan_monitor.detection.record import NormalState
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.messages.payloads import Score
 from aegan_monitor.service.inference import Sessions
-from aegan_monitor.service.runtime import SLACK_S, Line, find_standard_input, make_capture, make_line
+from aegan_monitor.service.runtime import SLACK_S, Line, find_standard_input, make_capture, make_line, make_tracker
 from aegan_monitor.types import Block, Run
 from broker import wait_until
 from fakes import ScriptedCapture
@@ -59,6 +60,17 @@ def test_the_watchdog_waits_for_a_whole_decision() -> None:
     """The watchdog's limit is longer than the time after which a silent sensor is reported."""
     line = make(ScriptedCapture([]))
     assert line.deadline_s == 2 * line.config.no_data_s + NEEDED_SAMPLES / line.sample_rate_hz + SLACK_S
+
+
+def test_a_bundle_with_operating_states_has_them_followed() -> None:
+    """The times of the configuration become samples; a bundle without operating states has no tracker."""
+    record = load_bundle(demo_bundle()).record
+    assert make_tracker(record, OperatingStateConfig()) is None
+    normal = [NormalState(name="off", share=1, level_dbfs=[-62, -60, -58], bands_dbfs=[[-72, -70, -68]] * 8)]
+    tracker = make_tracker(record.model_copy(update={"normal_sound": normal}), OperatingStateConfig(standstill_alarm_s=60))
+    assert tracker is not None
+    tracker.push(0.001 * np.random.default_rng(0).standard_normal(66 * 16_000).astype(np.float32))
+    assert (tracker.now.name, tracker.now.stands_still, tracker.at(60 * 16_000 - 1).stands_still) == ("off", True, False)
 
 
 def test_standard_input_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,9 @@ from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.supervisor import CaptureSupervisor, SensorState
+from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.config.broker import CommandsConfig
-from aegan_monitor.config.model import AlarmConfig, MachineConfig
+from aegan_monitor.config.model import MachineConfig
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.messages.payloads import Event

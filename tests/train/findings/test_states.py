@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from aegan_monitor.decision.normal_states import NormalStates
 from aegan_train.bench.sound.machines import motor
 from aegan_train.findings.normal_sound import NormalSound
-from aegan_train.findings.states import State, describe_states, find_states, group_spectra
+from aegan_train.findings.states import State, describe_states, find_states, group_spectra, join_off, make_records, name_states
 from synthetic import CLIP_SAMPLES, hear, make_machine
 
 
@@ -79,9 +80,46 @@ def test_a_few_strange_spectra_are_no_state() -> None:
 
 def test_states_are_described_in_order() -> None:
     """Each state has a line."""
-    lines = describe_states([State(0.6, -30.2, -31, -29, 4), State(0.4, -50.0, -51, -49, 3)], 4)
-    assert lines == [
+    states = name_states([State(0.6, -30.2, -31, -29, 4), State(0.4, -50.0, -51, -49, 3)])
+    assert describe_states(sorted(states, key=lambda state: -state.share), 4) == [
         "operating states: there seem to be 2",
-        "  60% of the time at -30 dBFS, in 4 of 4 recordings",
-        "  40% of the time at -50 dBFS, in 3 of 4 recordings",
+        "  running: 60% of the time at -30 dBFS, in 4 of 4 recordings",
+        "  off: 40% of the time at -50 dBFS, in 3 of 4 recordings",
     ]
+
+
+@pytest.mark.parametrize(
+    ("levels_dbfs", "names"),
+    [
+        ([-30], ["running"]),
+        ([-30, -21], ["running_1", "running_2"]),
+        ([-60, -40, -28], ["off", "running_1", "running_2"]),
+    ],
+)
+def test_states_are_named_by_their_levels(levels_dbfs: list[float], names: list[str]) -> None:
+    """What lies 10 dB under all other states is off; the others are numbered from the quietest."""
+    states = [State(0.3, level, level - 1, level + 1, 1) for level in levels_dbfs]
+    assert [state.name for state in name_states(states[::-1])] == names
+
+
+@pytest.mark.parametrize(
+    ("levels_dbfs", "joined"), [([-30], [0]), ([-30, -21], [0, 1]), ([-30, -60, -40], [0, 1, 2]), ([-62, -30, -58, -50], [0, 1, 0, 0])]
+)
+def test_all_that_lies_far_under_the_running_states_is_one_state(levels_dbfs: list[float], joined: list[int]) -> None:
+    """A machine that is off in a quiet and in a loud hall is off."""
+    groups = np.arange(len(levels_dbfs))
+    assert join_off(groups, np.array(levels_dbfs)).tolist() == joined
+
+
+def test_the_ranges_of_a_state_leave_out_the_seconds_in_which_it_changes() -> None:
+    """The record of each state is narrow although the machine is switched every five seconds, and its seconds are recognised."""
+    rng = np.random.default_rng(5)
+    clips = [make_machine(rng) for _ in range(12)]
+    for samples in clips:
+        samples[: CLIP_SAMPLES // 2 - 4000] *= 0.03
+    sound = hear(clips)
+    records = make_records(find_states(sound))
+    assert [record.name for record in records] == ["off", "running"]
+    assert all(record.level_dbfs[2] - record.level_dbfs[0] < 3 for record in records)
+    states = NormalStates(records)
+    assert [[states.find(second) for second in window] for window in sound.seconds[:2]] == [[0] * 4 + [None] + [1] * 5] * 2

@@ -12,10 +12,10 @@ from aegan_train.config import TrainConfig
 from aegan_train.dataset import group_by_recording
 from aegan_train.findings.amount import Amount, measure_amount
 from aegan_train.findings.network_worth import NetworkWorth, find_network_worth
-from aegan_train.findings.normal_sound import take_windows
+from aegan_train.findings.normal_sound import NormalSound, take_windows
 from aegan_train.findings.outliers import Outlier, describe_outliers, find_outliers
 from aegan_train.findings.rhythm import Rhythm, describe_rhythm, find_rhythm
-from aegan_train.findings.states import State, describe_states, find_states
+from aegan_train.findings.states import State, describe_states
 from aegan_train.recordings.spectrograms import Spectrograms
 from aegan_train.run_folder import write_atomically
 
@@ -48,17 +48,28 @@ class Findings:
         ]
 
 
-def find_all(found: Spectrograms, fitted: Spectrograms, held_out: Spectrograms, config: TrainConfig, calibrated: Calibrated) -> Findings:
-    """The findings about the recordings `found`, of which `fitted` were trained on and `held_out` were not."""
-    fields, hop_s = calibrated.fields, config.features.hop_s
+def hear_normal(found: Spectrograms, config: TrainConfig) -> NormalSound:
+    """Windows of the recordings `found`."""
     groups = group_by_recording(found.clips, round(config.held_out * len(found.clips)))
-    sound = take_windows(found, groups, hop_s)
+    return take_windows(found, groups, config.features.hop_s)
+
+
+def find_all(
+    sound: NormalSound,
+    states: Sequence[State],
+    fitted: Spectrograms,
+    held_out: Spectrograms,
+    config: TrainConfig,
+    calibrated: Calibrated,
+) -> Findings:
+    """The findings about normal `sound` with its `states`; `fitted` recordings were trained on, and `held_out` ones were not."""
+    fields, hop_s = calibrated.fields, config.features.hop_s
     fitted_s, held_out_s = (sum(each.n_frames) * hop_s for each in (fitted, held_out))
     return Findings(
         amount=measure_amount(fitted.clips, fitted_s, held_out.clips, held_out_s),
         commissioning=commission(make_default_policy(fields)),
         n_recordings=sound.n_recordings,
-        states=find_states(sound),
+        states=states,
         rhythm=find_rhythm(sound.bands, hop_s),
         outliers=find_outliers(sound),
         network=find_network_worth(calibrated.noticed),

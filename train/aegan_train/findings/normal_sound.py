@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aegan_monitor.decision.sound_bands import SoundBands
 from aegan_monitor.detection.views import BandSummary
 from aegan_monitor.types import FloatArray
 from aegan_train.recordings.folder import Clip
@@ -26,6 +27,7 @@ class NormalSound:
         bands: The summary of each window's bands.
         db: A view `[n_bands, n_frames]` of each window's spectrogram.
         hop_s: Seconds from frame to frame.
+        seconds: Level and coarse bands of each whole second of each window.
     """
 
     clips: Sequence[Clip]
@@ -35,6 +37,7 @@ class NormalSound:
     bands: Sequence[BandSummary]
     db: Sequence[FloatArray]
     hop_s: float
+    seconds: Sequence[Sequence[SoundBands]]
 
     @property
     def n_recordings(self) -> int:
@@ -60,4 +63,5 @@ def take_windows(found: Spectrograms, groups: Sequence[Sequence[Clip]], hop_s: f
         bands=[bands for _, _, bands in kept],
         db=[db[file][:, window] for file, window, _ in kept],
         hop_s=hop_s,
+        seconds=[found.seconds[file][int(window.start * hop_s) : int(window.stop * hop_s)] for file, window, _ in kept],
     )

@@ -1,24 +1,28 @@
-"""Operating states in normal sound: groups of spectra with a gap between them.
+"""Operating states in normal sound: groups of seconds with a gap between their levels and coarse bands, by which the daemon knows them.
 
 A gap is needed, not only a good division: a machine that runs through many speeds has one state, whose sound varies.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
+from aegan_monitor.decision.normal_states import OFF, RUNNING, make_features
+from aegan_monitor.detection.record import NormalState
 from aegan_monitor.types import DoubleArray
 from aegan_train.findings.normal_sound import NormalSound
 
-BLOCK_FRAMES = 64  # 2 s: longer than a beat of most machines
 N_COMPONENTS = 4
 N_BEGUN = 6  # groups before merging
 LEAST_DISTANCE_DB = 3.0  # RMS over all bands: more than days of one machine differ, less than its loads
 GAP = 0.25  # the density between two states, relative to that around the smaller one
 RARE = 0.05
+MOST_PASSING = 0.5  # of all seconds
+OFF_GAP_DB = 10.0  # between the level of a machine that stands still and its quietest running state
+PROBABILITIES = [0.01, 0.5, 0.99]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,10 @@ class State:
 
     Attributes:
         share: The part of the sound that is in it.
-        level_dbfs, from_dbfs, to_dbfs: The median RMS level of its blocks of 2 s, of which 80 % lie between the other two.
+        level_dbfs, from_dbfs, to_dbfs: The median RMS level of its seconds, of which 80 % lie between the other two.
         n_recordings: Recordings with this state in them.
+        name: `off`, `running`, or one of several from the quietest: `running_1`, `running_2`.
+        quantiles: PROBABILITIES of its level and of each coarse band, `[1 + N_BANDS][3]`.
     """
 
     share: float
@@ -36,10 +42,14 @@ class State:
     from_dbfs: float
     to_dbfs: float
     n_recordings: int
+    name: str = RUNNING
+    quantiles: list[list[float]] = field(default_factory=list)
 
     def describe(self, n_recordings: int) -> str:
         """One line; `n_recordings` is the number of all recordings."""
-        level = f"{self.share:.0%} of the time at {self.level_dbfs:.0f} dBFS, in {self.n_recordings} of {n_recordings} recordings"
+        level = (
+            f"{self.name}: {self.share:.0%} of the time at {self.level_dbfs:.0f} dBFS, in {self.n_recordings} of {n_recordings} recordings"
+        )
         if self.share < RARE:
             return f"{level}: this is rare; record more of it"
         return f"{level}: record it on another day too" if self.n_recordings == 1 else level
@@ -54,24 +64,62 @@ def describe_states(states: Sequence[State], n_recordings: int) -> list[str]:
 
 def find_states(sound: NormalSound) -> list[State]:
     """The operating states, the most frequent first; one for a machine whose sound has no gaps."""
-    blocks, powers, places = [], [], []
-    for place, db in enumerate(sound.db):
-        for start in range(0, db.shape[1] - BLOCK_FRAMES + 1, BLOCK_FRAMES):
-            block = db[:, start : start + BLOCK_FRAMES]
-            blocks.append(np.median(block, axis=1).astype(np.float64))  # not their mean: in a block with a switch one state wins
-            powers.append(np.sum(10 ** (block / 10), dtype=np.float64) / BLOCK_FRAMES)
-            places.append(place)
-    power, place_of = np.array(powers), np.array(places)
-    of_window = np.bincount(place_of, power) / np.bincount(place_of)
-    offset_db = float(np.median(np.asarray(sound.levels_dbfs) - 10 * np.log10(of_window)))
-    groups = group_spectra(np.stack(blocks))
+    features = np.stack([make_features(second) for window in sound.seconds for second in window])
+    window_of = np.repeat(np.arange(len(sound.seconds)), [len(window) for window in sound.seconds])
+    passing = find_passing(features, window_of)
+    features, window_of = features[~passing], window_of[~passing]
+    groups = join_off(group_spectra(features), features[:, 0])
+    steady = find_steady(groups, window_of)
     found = []
     for group in np.unique(groups):
         inside = groups == group
-        low, level, high = (10 * np.log10(np.quantile(power[inside], [0.1, 0.5, 0.9])) + offset_db).tolist()
-        n_recordings = len(np.unique(sound.recordings[place_of[inside]]))
-        found.append(State(float(inside.mean()), level, low, high, n_recordings))
-    return sorted(found, key=lambda state: -state.share)
+        chosen = features[inside & steady] if np.any(inside & steady) else features[inside]
+        low, level, high = np.quantile(chosen[:, 0], [0.1, 0.5, 0.9]).tolist()
+        n_recordings = len(np.unique(sound.recordings[window_of[inside]]))
+        quantiles = np.quantile(chosen, PROBABILITIES, axis=0).T.tolist()
+        found.append(State(float(inside.mean()), level, low, high, n_recordings, quantiles=quantiles))
+    return sorted(name_states(found), key=lambda state: -state.share)
+
+
+def make_records(states: Sequence[State]) -> list[NormalState]:
+    """The states as the bundle holds them, from the quietest."""
+    ordered = sorted(states, key=lambda state: state.level_dbfs)
+    return [
+        NormalState(name=state.name, share=state.share, level_dbfs=state.quantiles[0], bands_dbfs=state.quantiles[1:]) for state in ordered
+    ]
+
+
+def find_passing(features: DoubleArray, window_of: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether each second differs from the one before and the one after it: a switch or a bang is no state. None, if nearly all do."""
+    step_db = np.abs(np.diff(features, axis=0)).mean(axis=1)
+    changes = (step_db > LEAST_DISTANCE_DB) & (window_of[1:] == window_of[:-1])
+    passing: NDArray[np.bool_] = np.append(False, changes) & np.append(changes, False)
+    return passing if passing.mean() < MOST_PASSING else np.zeros_like(passing)
+
+
+def find_steady(groups: NDArray[np.intp], window_of: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether the seconds before and after each second, where its window has them, are in the same group: in it nothing is switched."""
+    same = (groups[1:] == groups[:-1]) | (window_of[1:] != window_of[:-1])
+    steady: NDArray[np.bool_] = np.append(True, same) & np.append(same, True)
+    return steady
+
+
+def join_off(groups: NDArray[np.intp], levels_dbfs: DoubleArray) -> NDArray[np.intp]:
+    """The groups, of which those that are at least OFF_GAP_DB under all others are one: a machine that stands still in another noise."""
+    ordered = sorted(np.unique(groups).tolist(), key=lambda group: float(np.median(levels_dbfs[groups == group])))
+    medians = [float(np.median(levels_dbfs[groups == group])) for group in ordered]
+    gaps = np.flatnonzero(np.diff(medians) >= OFF_GAP_DB)
+    off = ordered[: gaps[0] + 1] if len(gaps) else ordered[:1]
+    return np.where(np.isin(groups, off), ordered[0], groups)
+
+
+def name_states(states: Sequence[State]) -> list[State]:
+    """The states by level, with their names: the quietest is `off`, if it is at least OFF_GAP_DB under the next."""
+    ordered = sorted(states, key=lambda state: state.level_dbfs)
+    has_off = len(ordered) > 1 and ordered[1].level_dbfs - ordered[0].level_dbfs >= OFF_GAP_DB
+    n_running = len(ordered) - has_off
+    names = [OFF] * has_off + ([RUNNING] if n_running == 1 else [f"{RUNNING}_{number}" for number in range(1, n_running + 1)])
+    return [replace(state, name=name) for state, name in zip(ordered, names, strict=True)]
 
 
 def group_spectra(spectra: DoubleArray) -> NDArray[np.intp]:

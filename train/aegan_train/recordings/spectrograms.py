@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aegan_monitor.decision.sound_bands import SoundBands
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.detection.views import BandSummary
@@ -31,6 +32,7 @@ class Spectrograms:
         digests: SHA-256 of each recording's samples.
         clips: The file of each recording.
         levels_dbfs: RMS level of each recording.
+        seconds: Level and coarse bands of each whole second of each recording.
         skipped: Files that were left out, with the reason.
         windows: For each recording the frames of its windows (`find_windows`), or of those that `thin` left.
     """
@@ -42,6 +44,7 @@ class Spectrograms:
     digests: Sequence[str]
     clips: Sequence[Clip]
     levels_dbfs: Sequence[float] = ()
+    seconds: Sequence[Sequence[SoundBands]] = ()
     skipped: Sequence[Skipped] = ()
     windows: Sequence[Sequence[slice]] = ()
 
@@ -54,6 +57,12 @@ class Spectrograms:
     def n_windows(self) -> int:
         """The number of windows of all recordings."""
         return sum(map(len, self.bands))
+
+    @property
+    def spans(self) -> list[tuple[Path, int, int]]:
+        """File, first frame and the frame after the last of each window."""
+        files = zip(self.clips, self.windows, strict=True)
+        return [(clip.path, window.start, window.stop) for clip, windows in files for window in windows]
 
     @property
     def sha256(self) -> str:
@@ -91,6 +100,7 @@ class Spectrograms:
             clips=[self.clips[place] for place in places],
             levels_dbfs=[self.levels_dbfs[place] for place in places],
             windows=[self.windows[place] for place in places],
+            seconds=[self.seconds[place] for place in places],
         )
 
 
@@ -140,6 +150,7 @@ def compute_spectrograms(clips: Sequence[Clip], features: FeatureParameters, cli
         [seen.sha256 for _, seen in found],
         [each for each, _ in found],
         [seen.level_dbfs for _, seen in found],
+        [seen.seconds for _, seen in found],
         skipped,
         [seen.windows for _, seen in found],
     )

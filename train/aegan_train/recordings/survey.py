@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.recording import read_recording
+from aegan_monitor.decision.sound_bands import BandMeter, SoundBands
 from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.features import FeatureParameters, LogMel, limit_range, make_filterbank
 from aegan_monitor.detection.segments import ClipParameters
@@ -38,6 +39,7 @@ class Picture:
         windows: The frames of each window (`find_windows`).
         bands: The summary of the linear and mel bands of each window.
         level_dbfs: RMS of the samples.
+        seconds: Level and coarse bands of each whole second.
         sha256: SHA-256 of the samples.
     """
 
@@ -46,6 +48,7 @@ class Picture:
     windows: Sequence[slice]
     bands: Sequence[BandSummary]
     level_dbfs: float
+    seconds: Sequence[SoundBands]
     sha256: str
 
 
@@ -71,7 +74,8 @@ def look_at(path: Path, features: FeatureParameters, clip: ClipParameters) -> Pi
     db = limit_range(frames.db, features.top_db).T.copy()  # a copy, so that the baseline frames are freed
     windows = find_windows(n_frames, clip.clip_frames)
     bands = [summarise(frames.baseline_db[:, window]) for window in windows]
-    return Picture(db, n_frames, windows, bands, measure_level(samples).rms_dbfs, hashlib.sha256(samples.data).hexdigest())
+    seconds = [each for _, each in BandMeter(features.sample_rate_hz).push(samples)]
+    return Picture(db, n_frames, windows, bands, measure_level(samples).rms_dbfs, seconds, hashlib.sha256(samples.data).hexdigest())
 
 
 def survey(
