@@ -140,12 +140,14 @@ class StateTracker:
         return self.states.find_among(bands, places) if places else None
 
     def _look_back(self) -> None:
-        """Settle in the state that most of the last seconds agree in; of another kind, in its most frequent state."""
+        """Settle in the state that most of the last seconds agree in; of another kind, in its latest state."""
         latest = list(self._recent)[-N_RECENT:]
         kind, n_of_kind = Counter(self._find_kind(second) for second in latest).most_common(1)[0]
         alike = [second for second in latest if self._find_kind(second) == kind]
         index, n_of_state = Counter(second.index for second in alike).most_common(1)[0]
-        if index is not None and (n_of_state >= N_AGREE or (n_of_kind >= N_AGREE and kind != self._settled.kind)):
+        if n_of_state < N_AGREE and n_of_kind >= N_AGREE and kind != self._settled.kind:
+            index, n_of_state = alike[-1].index, N_AGREE  # a start through quieter states: the latest
+        if index is not None and n_of_state >= N_AGREE:
             self._settle(index, next(second.start_sample for second in latest if second.index == index))
         n_unknown = sum(second.index is None for second in self._recent)
         is_slow_start = self.now.kind == "starting" and self._end_sample - self.now.since_sample < self._times.grace_samples
