@@ -1,7 +1,7 @@
 """What a bundle says in the first weeks beside one machine: a stream of normal clips in which faults and other things happen.
 
 .venv/bin/python tests/benchmarks/first_use.py BUNDLE CLIPS [--first NAME] [--machines FOLDER] [--esc10 FOLDER]
-    [--scene normal first-use long-faults short-sounds lasting-sounds] [--seed N ...] [--fault-s 60] [--lasts-s 60]
+    [--scene normal first-use long-faults short-sounds lasting-sounds] [--seed N ...] [--fault-s 60] [--lasts-s 60] [--close]
 
 CLIPS is a folder with normal WAV clips that the training did not hear; they are the base, one after another and over and over. Seed 0 takes
 pitches, levels and patterns of the sounds as they were when a monitor was first tried; each other seed draws others.
@@ -49,6 +49,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--fault-s", type=float, default=LASTS_S, help="seconds of each fault of first-use")
     parser.add_argument("--lasts-s", type=float, default=LASTS_S, help="seconds of each sound of lasting-sounds")
+    parser.add_argument(
+        "--close", action="store_true", help="close the alarm that is active when something begins, so that it hides nothing"
+    )
     arguments = parser.parse_args()
     for scene in arguments.scene:
         if arguments.esc10 is None and scene.endswith("-sounds"):
@@ -56,7 +59,7 @@ def main() -> None:
         for seed in arguments.seed:
             began_s = time.monotonic()
             episodes, pause_s = make_scene(scene, seed, arguments)
-            listener = Listener(arguments.bundle)
+            listener = Listener(arguments.bundle, closes=arguments.close)
             verdicts = listener.hear(play(Base.load(arguments.clips, arguments.first), episodes, seed, pause_s))
             print(f"\n{scene}, seed {seed}: {listener.heard_s / MINUTE_S:.0f} min of sound in {time.monotonic() - began_s:.0f} s")
             print("\n".join(describe(verdicts)), flush=True)

@@ -118,6 +118,20 @@ def test_a_verdict_belongs_to_what_caused_it() -> None:
     assert "faults of the machine: 1 of 1 alarmed (1 within 30 s, 1 within 60 s, 1 within 120 s)" in describe([before, bearing, nothing])
 
 
+@pytest.mark.parametrize("closes", [False, True])
+def test_an_alarm_that_lasts_hides_what_follows(closes: bool) -> None:
+    """Unless a person closes it when the next episode begins."""
+    fault = Pump(7, RATE_HZ, fault_from_s=-1.0).read(count_samples(25)).astype(np.float64)
+    episodes = [
+        Episode("bearing", "fault", len(fault), lambda _: fault),
+        Episode("nothing", "passing", count_samples(1), lambda base: base),
+    ]
+    base = Base([Pump(8, RATE_HZ).read(20 * RATE_HZ).astype(np.float64)])
+    _, bearing, nothing = Listener(demo_bundle(), closes=closes).hear(play(base, episodes, seed=2, pause_s=(1, 2)))
+    assert (bearing.n_raised, bearing.n_cleared) == (1, 0)
+    assert nothing.is_hidden != closes
+
+
 @pytest.mark.dataset
 def test_recorded_sounds_are_sixty_short_and_forty_that_last(recordings: Path) -> None:
     """All clips of ESC-10, and second machines of DCASE 2023."""

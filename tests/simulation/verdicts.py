@@ -62,8 +62,10 @@ class Verdict:
 class Listener:
     """Hears one stream, and sorts what is published by episodes."""
 
-    def __init__(self, bundle: Path, alarm: AlarmConfig | None = None) -> None:
+    def __init__(self, bundle: Path, alarm: AlarmConfig | None = None, *, closes: bool = False) -> None:
         """Build the line of one machine; the default settings where `alarm` is None.
+
+        With `closes` a person closes the alarm that is active when an episode begins, so that it hides nothing.
 
         Raises:
             AeganError: The bundle cannot be used.
@@ -76,7 +78,7 @@ class Listener:
                 f"{bundle}: expected a sample rate of {RATE_HZ} Hz, found {self._line.sample_rate_hz}; train one at {RATE_HZ} Hz"
             )
         self._line.machine.begin(BEGIN, 0.0, AlarmRecord())
-        self._is_active = False
+        self._is_active, self._closes = False, closes
         self._n_heard = 0
         self.verdicts: list[Verdict] = []
 
@@ -88,6 +90,8 @@ class Listener:
     def hear(self, stretches: Iterable[tuple[Episode | None, DoubleArray]]) -> list[Verdict]:
         """Hear all stretches, which are one stream; a verdict each for the first base and for every episode."""
         for episode, samples in stretches:
+            if episode and self._closes and self._is_active:
+                self._close()
             if episode or not self.verdicts:
                 self.verdicts.append(Verdict(episode, self.heard_s, self._is_active))
             for payload in self._score(samples.astype(np.float32)):
@@ -103,6 +107,11 @@ class Listener:
             yield from self._line.hear(run, BEGIN + timedelta(seconds=self.heard_s), self.heard_s)
             assert self._line.retry.error is None, self._line.retry.error
 
+    def _close(self) -> None:
+        command = payloads.Command(command="close")
+        for payload in self._line.machine.obey(command, BEGIN + timedelta(seconds=self.heard_s), self.heard_s):
+            self._note(payload, self.verdicts[-1])
+
     def _note(self, payload: Payload, verdict: Verdict) -> None:
         if isinstance(payload, payloads.Score):
             verdict.score = max(verdict.score, payload.score)
@@ -115,7 +124,7 @@ class Listener:
                 verdict.causes.append(payload.cause)
                 if verdict.raised_s is None:
                     verdict.raised_s = payload.sample / self._line.sample_rate_hz
-            verdict.n_cleared += self._is_active and not payload.active
+            verdict.n_cleared += payload.kind == "cleared"
             self._is_active = payload.active
 
 
