@@ -106,6 +106,27 @@ class ReferenceRecord(Record):
     shrinkage: float
 
 
+class NormalState(Record):
+    """Level and coarse bands (`aegan_monitor.decision.sound_bands`) of normal sound in one operating state, from seconds of sound.
+
+    Each list of three numbers holds the quantiles 0.01, 0.5 and 0.99.
+
+    Attributes:
+        share: The part of normal sound that is in this state.
+        level_dbfs: Of the level.
+        bands_dbfs: Of each band, from low to high.
+        dc: Mean of the samples; full scale is 1.
+        drop_outs: The part of its seconds with repeated samples, as of a noise gate.
+    """
+
+    name: str
+    share: float = Field(gt=0, le=1)
+    level_dbfs: list[float] = Field(min_length=3, max_length=3)
+    bands_dbfs: list[Annotated[list[float], Field(min_length=3, max_length=3)]] = Field(min_length=1)
+    dc: float = 0.0
+    drop_outs: float = Field(default=0.0, ge=0, le=1)
+
+
 class Provenance(Record):
     """How the bundle was made."""
 
@@ -136,6 +157,7 @@ class BundleFields(Record):
         choice: Reason for this score, in one sentence.
         calibration: By place; bundles of format 2, and recipes without copies before other backgrounds, have one.
         sensitivity: AUC of that score between altered and plain held-out clips, by alteration; empty if not measured.
+        normal_sound: Level and bands of each operating state; bundles of format 2 have none.
     """
 
     machine_type: str
@@ -153,6 +175,7 @@ class BundleFields(Record):
     reference: ReferenceRecord
     normalisation: dict[str, Normalisation]
     calibration: Annotated[dict[Place, Calibration], BeforeValidator(_name_place), Field(min_length=1)]
+    normal_sound: list[NormalState] = []
     provenance: Provenance
 
     @property
