@@ -67,6 +67,7 @@ def test_long_recordings_are_calibrated_as_the_daemon_hears_them(tmp_path: Path)
     for score in ("D_euclidean", "C_linear_euclidean", "G_x_2_sum"):
         one, other = (make_threshold(each.fields, score).on for each in (short, long))
         assert other == pytest.approx(one, rel=0.02), score
+    assert [(state.name, state.share) for state in short.fields.normal_sound] == [("running", 1.0)]
 
 
 def test_a_reference_set_has_as_many_rows_as_configured(tmp_path: Path) -> None:

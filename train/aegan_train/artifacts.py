@@ -27,6 +27,7 @@ from aegan_train.calibration.background_augmentation import CALIBRATED, FITTED, 
 from aegan_train.calibration.cross_fit import align, cross_fit, scale_joint
 from aegan_train.calibration.lasting import fit_lasting
 from aegan_train.calibration.normal_blocks import add_blocks
+from aegan_train.calibration.normal_states import find_normal_sound
 from aegan_train.calibration.sensitivity import Noticed, try_pseudo_faults
 from aegan_train.calibration.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
 from aegan_train.checkpoint import Training, round_weights
@@ -77,6 +78,7 @@ def finish(
     config = training.config
     clip_frames = config.clip.clip_frames
     n_fitted, n_held_out = len(fitted.clips), len(held_out.clips)
+    normal_sound = find_normal_sound([*fitted.seconds, *held_out.seconds])
     fitted, held_out = fitted.thin(MAX_FITTED), held_out.thin(MAX_SCORED)
     round_weights(training)
     networks = training.generator, training.discriminator, device
@@ -112,6 +114,7 @@ def finish(
         ),
         normalisation=normalise(scores),
         calibration=calibrate(scores, varied, list(crossed.values())),
+        normal_sound=normal_sound,
         provenance=Provenance(
             version=__version__,
             commit=commit,

@@ -25,6 +25,7 @@ def make_event(
     sample: int = 0,
     active_s: float | None = None,
     proved_per_week: float | None = None,
+    clipped: bool = False,
 ) -> tuple[payloads.Event, AlarmRecord]:
     """The event of a transition, and the record with its number and id.
 
@@ -50,6 +51,7 @@ def make_event(
         threshold=after.threshold,
         proved_per_week=None if proved_per_week is None else float(f"{proved_per_week:.3g}"),
         duration_s=active_s if ends else None,
+        clipped=clipped,
     )
     ids = after.event_ids
     if after.announced:

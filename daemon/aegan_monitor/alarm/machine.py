@@ -10,6 +10,8 @@ from aegan_monitor.alarm.lifecycle import EPOCH, AlarmRecord, Signal, Transition
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.clock import CLOCK_SET_FROM_S
 from aegan_monitor.decision.budget import Budget
+from aegan_monitor.decision.integrity import Integrity
+from aegan_monitor.decision.normal_sound import Fault
 from aegan_monitor.decision.policy import Policy
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages import payloads
@@ -24,17 +26,31 @@ class Machine:
     """Scores runs of samples and makes payloads. It belongs to the worker thread.
 
     Attributes:
-        n_samples_scored: Samples that a score has covered; sound between two gaps that is shorter than a clip is not counted.
+        n_clips_scored: Clips that the network has scored, judged or not.
+        n_samples_scored: Samples that a judged score has covered; sound between two gaps that is shorter than a clip is not counted.
         last_score: The last decision, for any thread to read.
     """
 
-    def __init__(self, name: str, pipeline: Pipeline, judge: Judge, basis: str = "", new_id: Callable[[], str] = make_id) -> None:
-        """Store; `basis` names what judges (bundle, score, threshold settings): an alarm of another basis is superseded."""
+    def __init__(
+        self,
+        name: str,
+        pipeline: Pipeline,
+        judge: Judge,
+        basis: str = "",
+        new_id: Callable[[], str] = make_id,
+        integrity: Integrity | None = None,
+    ) -> None:
+        """Store.
+
+        Args:
+            basis: Names what judges (bundle, score, threshold settings); an alarm of another basis is superseded.
+            integrity: Finds faults of the microphone; while there is one, nothing is judged.
+        """
         self.name = name
-        self.n_samples_scored = 0
+        self.n_clips_scored = self.n_samples_scored = 0
         self.last_score: payloads.Score | None = None
         self._scored_until = 0  # the sample after the last that a score has covered
-        self._pipeline, self._judge, self._basis, self._new_id = pipeline, judge, basis, new_id
+        self._pipeline, self._judge, self._basis, self._new_id, self._integrity = pipeline, judge, basis, new_id, integrity
         self._end_sample = 0  # of what was heard
         self._raised_sample: int | None = None  # of the present alarm, if it was raised in this run
         self._is_confirmed = False  # a decision of this run has measured the state
@@ -61,6 +77,11 @@ class Machine:
     def set_budget(self, budget: Budget) -> None:
         """The budget of false alarms from now on; evidence and alarm go on."""
         self._judge.policy.budget = budget
+
+    @property
+    def fault(self) -> Fault | None:
+        """The present fault of the microphone, by its sound (any thread)."""
+        return self._integrity.fault if self._integrity else None
 
     def begin(self, time: datetime, now_s: float, record: AlarmRecord) -> list[Payload]:
         """Take over the record of an earlier run or configuration; the state before the first decision.
@@ -90,13 +111,22 @@ class Machine:
         return record
 
     def hear(self, run: Run, time: datetime, now_s: float) -> list[Payload]:
-        """Score a run of samples; nothing is scored across a gap. Times as in `look`; what is published has the time of the sound."""
+        """Score a run of samples; nothing is scored across a gap, or judged in a fault of the microphone.
+
+        Times as in `look`; what is published has the time of the sound.
+        """
         if run.after_gap:
             self._pipeline.reset(run.start_sample)
             self._scored_until = run.start_sample
         self._end_sample = run.start_sample + len(run.samples)
+        if self._integrity:
+            self._integrity.hear(run)
         found: list[Payload] = []
         for clip in self._pipeline.push(run.samples):
+            self.n_clips_scored += 1
+            if self._integrity and not self._integrity.trusts(clip.end_sample):
+                self._scored_until = clip.end_sample
+                continue
             self.n_samples_scored += clip.end_sample - self._scored_until
             self._scored_until = clip.end_sample
             sounded_at = run.wall_time(clip.end_sample, time, now_s)
@@ -144,11 +174,12 @@ class Machine:
 
     def _publish(self, outcome: Outcome, time: datetime) -> list[Payload]:
         clip, decision, found = outcome.clip, outcome.decision, list[Payload]()
+        clipped = self._integrity is not None and self._integrity.is_clipped(clip.end_sample)
         for transition in outcome.transitions:
             if transition.event:
                 relation = "above" if transition.event == "raised" else "back below"
                 cause = f"{self._judge.score} {decision.score:.3g} is {relation} its threshold {decision.threshold:.3g}"
-                found.append(self._make_event(transition, cause, clip.end_sample, time))
+                found.append(self._make_event(transition, cause, clip.end_sample, time, clipped=clipped))
         changed = any(found) or any(step.before.process != step.after.process for step in outcome.transitions)
         if changed or not self._is_confirmed:
             self._is_confirmed = True
@@ -165,11 +196,13 @@ class Machine:
             level_dbfs=clip.level_dbfs,
             lasting_share=clip.lasting_share,
             evidence=decision.evidence,
+            clipped=clipped,
+            level_change_db=self._integrity.accepted_db if self._integrity else 0.0,
             state=self.record.process,
         )
         return [self.last_score, *found]
 
-    def _make_event(self, transition: Transition, cause: str, sample: int, time: datetime) -> payloads.Event:
+    def _make_event(self, transition: Transition, cause: str, sample: int, time: datetime, *, clipped: bool = False) -> payloads.Event:
         """The event, by the numbers of the record, which it updates."""
         if transition.event == "raised":
             self._raised_sample = sample
@@ -183,6 +216,7 @@ class Machine:
             sample=sample,
             active_s=active_s,
             proved_per_week=self.proved_per_week,
+            clipped=clipped,
         )
         return event
 

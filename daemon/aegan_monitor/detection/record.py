@@ -122,7 +122,7 @@ class NormalState(Record):
     name: str
     share: float = Field(gt=0, le=1)
     level_dbfs: list[float] = Field(min_length=3, max_length=3)
-    bands_dbfs: list[Annotated[list[float], Field(min_length=3, max_length=3)]] = Field(min_length=1)
+    bands_dbfs: list[Annotated[list[float], Field(min_length=3, max_length=3)]] = Field(min_length=8, max_length=8)
     dc: float = 0.0
     drop_outs: float = Field(default=0.0, ge=0, le=1)
 

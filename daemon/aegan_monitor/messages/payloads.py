@@ -83,6 +83,8 @@ class Score(Payload):
         "ends. Null for a policy of thresholds.",
         examples=[0.12],
     )
+    clipped: bool = Field(default=False, description="Whether samples of the clip are at full scale.")
+    level_change_db: float = Field(default=0.0, description="Step of the level, in dB, that counts as normal since (`level_changed`).")
     state: AlarmState = Field(description="State of the alarm after this decision.")
 
 
@@ -157,6 +159,7 @@ class Event(Payload):
     duration_s: NonNegativeFloat | None = Field(
         description="Seconds from `raised` to the end of the alarm that ends with this event; null if none does.", examples=[None]
     )
+    clipped: bool = Field(default=False, description="Whether a decision led to it, and samples of its clip are at full scale.")
 
 
 class Sensor(Payload):

@@ -15,12 +15,17 @@ from aegan_monitor.errors import ConfigError
 from aegan_monitor.messages.payloads import Score
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.runtime import SLACK_S, Line, find_standard_input, make_capture, make_line
-from aegan_monitor.types import Block, Run
+from aegan_monitor.types import Block, FloatArray, Run
 from broker import wait_until
 from fakes import ScriptedCapture
 
 NEEDED_SAMPLES = load_bundle(demo_bundle()).record.first_decision_samples
 N_STRETCHES = 3  # as many as the ring holds
+
+
+def make_noise(n_samples: int) -> FloatArray:
+    """Sound of any kind; silence is not judged."""
+    return np.random.default_rng(0).normal(0, 0.01, n_samples).astype(np.float32)
 
 
 def make(capture: ScriptedCapture) -> Line:
@@ -33,7 +38,7 @@ def test_gaps_just_before_each_decision_are_an_overrun(lacking_samples: int, is_
     """The ring's gap rate and the pipeline agree to the sample on the sound that a first decision needs."""
     n_samples = NEEDED_SAMPLES - lacking_samples
     starts = range(0, N_STRETCHES * n_samples, n_samples)
-    capture = ScriptedCapture([[Block(np.zeros(n_samples, np.float32), start, overflowed=start > 0) for start in starts]])
+    capture = ScriptedCapture([[Block(make_noise(n_samples), start, overflowed=start > 0) for start in starts]])
     line = make(capture)
     line.supervisor.start()
     wait_until(lambda: capture.n_closed, "the last sample")
@@ -48,7 +53,7 @@ def test_gaps_just_before_each_decision_are_an_overrun(lacking_samples: int, is_
 def test_each_decision_of_a_late_run_has_a_time_of_its_own() -> None:
     """Decisions made together 16 s late each carry the time of their own sound."""
     line, now = make(ScriptedCapture([])), datetime(2026, 3, 1, tzinfo=UTC)
-    run = Run(np.zeros(14 * 16_000, np.float32), 0, began_s=100.0, ended_s=114.0)
+    run = Run(make_noise(14 * 16_000), 0, began_s=100.0, ended_s=114.0)
     scores = [payload for payload in line.machine.hear(run, now, 130.0) if isinstance(payload, Score)]
     assert len(scores) >= 4
     for score in scores:

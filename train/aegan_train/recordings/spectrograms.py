@@ -12,7 +12,7 @@ import numpy as np
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.detection.views import BandSummary
-from aegan_monitor.types import FloatArray
+from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.progress import follow
 from aegan_train.recordings.folder import Clip, Skipped
 from aegan_train.recordings.survey import Picture, survey
@@ -33,6 +33,7 @@ class Spectrograms:
         clips: The file of each recording.
         levels_dbfs: RMS level of each recording.
         skipped: Files that were left out, with the reason.
+        seconds: Level, bands, DC offset and drop-outs of each second of each recording (`measure_seconds`).
     """
 
     frames: FloatArray
@@ -43,6 +44,7 @@ class Spectrograms:
     clips: Sequence[Clip]
     levels_dbfs: Sequence[float] = ()
     skipped: Sequence[Skipped] = ()
+    seconds: Sequence[DoubleArray] = ()
 
     @property
     def db(self) -> list[FloatArray]:
@@ -80,6 +82,7 @@ class Spectrograms:
             digests=[self.digests[place] for place in places],
             clips=[self.clips[place] for place in places],
             levels_dbfs=[self.levels_dbfs[place] for place in places],
+            seconds=[self.seconds[place] for place in places] if self.seconds else (),
         )
 
 
@@ -124,4 +127,5 @@ def compute_spectrograms(clips: Sequence[Clip], features: FeatureParameters, cli
         [each for each, _ in found],
         [seen.level_dbfs for _, seen in found],
         skipped,
+        [seen.seconds for _, seen in found],
     )

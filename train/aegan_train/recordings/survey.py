@@ -21,7 +21,8 @@ from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.detection.views import BandSummary, summarise
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.files import show_path
-from aegan_monitor.types import FloatArray
+from aegan_monitor.types import DoubleArray, FloatArray
+from aegan_train.recordings.seconds import measure_seconds
 from aegan_train.recordings.windows import find_windows
 
 BYTES_PER_PROCESS = 40_000_000  # 20 min of recordings: a process needs as long to start as to read these
@@ -38,6 +39,7 @@ class Picture:
         bands: The summary of the linear and mel bands of each window.
         level_dbfs: RMS of the samples.
         sha256: SHA-256 of the samples.
+        seconds: Level, bands, DC offset and drop-outs of each second (`measure_seconds`).
     """
 
     frames: FloatArray
@@ -45,6 +47,7 @@ class Picture:
     bands: Sequence[BandSummary]
     level_dbfs: float
     sha256: str
+    seconds: DoubleArray
 
 
 @functools.lru_cache(maxsize=1)
@@ -68,7 +71,8 @@ def look_at(path: Path, features: FeatureParameters, clip: ClipParameters) -> Pi
         return f"expected at least {least_s:.2f} s, found {found_s:.2f} s; record longer clips or remove it"
     db = limit_range(frames.db, features.top_db).T.copy()  # a copy, so that the baseline frames are freed
     bands = [summarise(frames.baseline_db[:, window]) for window in find_windows(n_frames, clip.clip_frames)]
-    return Picture(db, n_frames, bands, measure_level(samples).rms_dbfs, hashlib.sha256(samples.data).hexdigest())
+    seconds = measure_seconds(samples, features.sample_rate_hz)
+    return Picture(db, n_frames, bands, measure_level(samples).rms_dbfs, hashlib.sha256(samples.data).hexdigest(), seconds)
 
 
 def survey(
