@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.config.capture import StdinCaptureConfig
 from aegan_monitor.config.model import InferenceConfig, MachineConfig
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
@@ -94,3 +95,20 @@ def test_a_reload_amid_a_sample_hears_no_halves_of_two(monkeypatch: pytest.Monke
             capture.close()
     find_standard_input.cache_clear()
     assert heard == values.tolist()
+
+
+def test_the_sensor_reports_a_fault_that_the_sound_shows() -> None:
+    """Zeros from a pipe are `silent`, bring no score after their first second, and end with sound; a fault of the capture goes first."""
+    line = make(ScriptedCapture([]))
+    line.supervisor._state = SensorState("ok")
+    sound, silence = make_noise(14 * 16_000), np.zeros(14 * 16_000, np.float32)
+    assert line.hear(Run(sound, 0), datetime.now(UTC), 0.0)
+    assert line.sensor().state == "ok"
+    scores = [payload for payload in line.hear(Run(silence, len(sound)), datetime.now(UTC), 0.0) if isinstance(payload, Score)]
+    assert not [score for score in scores if score.stream_s >= 15]
+    assert (line.sensor().state, line.sensor().detail != "") == ("silent", True)
+    line.supervisor._state = SensorState("missing", "unplugged")
+    assert line.sensor() == SensorState("missing", "unplugged")
+    line.supervisor._state = SensorState("ok")
+    assert line.hear(Run(sound, 2 * len(sound)), datetime.now(UTC), 0.0)
+    assert line.sensor().state == "ok"
