@@ -220,6 +220,10 @@ def test_a_fault_lasts_over_a_gap(state: NormalState, sound: FloatArray) -> None
     integrity.hear(Run(quiet[: 20 * RATE_HZ], 20 * RATE_HZ, after_gap=True))
     assert integrity.fault is not None
     assert not integrity.trusts(40 * RATE_HZ)
+    integrity = Integrity(RATE_HZ, CLIP_SAMPLES, [state])
+    integrity.hear(Run(np.zeros(8000, np.float32), 0))
+    integrity.hear(Run(sound[: 2 * RATE_HZ], RATE_HZ, after_gap=True))
+    assert integrity.trusts(2 * RATE_HZ - 1)
 
 
 SLOW_HZ = 2000  # so that many examples take little time
