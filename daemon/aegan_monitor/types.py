@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 FloatArray: TypeAlias = NDArray[np.float32]
 DoubleArray: TypeAlias = NDArray[np.float64]
 
+FULL_SCALE = 32767 / 32768  # the largest 16-bit sample
+
 
 @dataclass(frozen=True, slots=True)
 class Block:

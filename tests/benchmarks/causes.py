@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from aegan_monitor.audio.recording import read_recording
-from aegan_monitor.decision.cause import Cause, describe_cause, find_kind
-from aegan_monitor.decision.changed_bands import NormalBands
+from aegan_monitor.decision.sound.cause import Cause, describe_cause, find_kind
+from aegan_monitor.decision.sound.changed_bands import NormalBands
 from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.features import FeatureParameters, LogMel, make_filterbank
 from aegan_monitor.detection.scores import SPACE_VIEWS

@@ -9,16 +9,18 @@ import numpy as np
 import soundfile
 
 from aegan_monitor.audio.level import measure_level
-from aegan_monitor.decision.sound_bands import BandMeter
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.detection.features import FeatureParameters, LogMel, make_filterbank
+from aegan_monitor.detection.record import NormalState
 from aegan_monitor.detection.views import summarise
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.bench.sound.sounds import make_harmonics, make_noise, seconds
 from aegan_train.findings.normal_sound import NormalSound
+from aegan_train.findings.states import PROBABILITIES
 from aegan_train.recordings.folder import Clip
+from aegan_train.recordings.seconds import DC, DROP_OUT, measure_seconds
 
 RATE_HZ = 16_000
 TONE_S = 0.5  # of the tone that `add_tone` adds
@@ -149,7 +151,7 @@ def hear(clips: Sequence[DoubleArray], n_joined: int = N_JOINED) -> NormalSound:
         bands=[summarise(each.baseline_db) for each in frames],
         db=[each.db for each in frames],
         hop_s=FeatureParameters().hop_s,
-        seconds=[[second for _, second in BandMeter(RATE_HZ).push(samples.astype(np.float32))] for samples in clips],
+        seconds=[measure_seconds(samples.astype(np.float32), RATE_HZ) for samples in clips],
     )
 
 
@@ -160,3 +162,18 @@ def make_machine(rng: np.random.Generator, speed_hz: float = 24.0, n_samples: in
     sound = rotation + make_noise(rng, n_samples, FLOOR_DB + rng.normal(0, 0.7, 8))
     gain: float = 0.02 * (speed_hz / 24) ** 2.5
     return gain * sound
+
+
+def learn_state(samples: FloatArray, rate_hz: int = RATE_HZ) -> NormalState:
+    """One operating state, that of all seconds of this sound."""
+    known = measure_seconds(samples, rate_hz)
+    known = known[np.isfinite(known[:, 0])]
+    quantiles = np.quantile(known[:, :DC], PROBABILITIES, axis=0).T.tolist()
+    return NormalState(
+        name="running",
+        share=1.0,
+        level_dbfs=quantiles[0],
+        bands_dbfs=quantiles[1:],
+        dc=float(np.median(known[:, DC])),
+        drop_outs=float(np.mean(known[:, DROP_OUT])),
+    )

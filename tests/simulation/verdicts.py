@@ -12,6 +12,7 @@ from aegan_monitor.audio.file import FileCapture
 from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.config.model import InferenceConfig, MachineConfig
 from aegan_monitor.messages import payloads
+from aegan_monitor.messages.command_payloads import Command
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.runtime import Line, make_line
@@ -108,7 +109,7 @@ class Listener:
             assert self._line.retry.error is None, self._line.retry.error
 
     def _close(self) -> None:
-        command = payloads.Command(command="close")
+        command = Command(command="close")
         for payload in self._line.machine.obey(command, BEGIN + timedelta(seconds=self.heard_s), self.heard_s):
             self._note(payload, self.verdicts[-1])
 

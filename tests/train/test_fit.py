@@ -51,7 +51,7 @@ def test_a_run_holds_what_was_found_out_about_its_sound(run_folder: Path) -> Non
     found = json.loads((run_folder / "findings.json").read_text())
     assert list(found) == ["format", "amount", "commissioning", "n_recordings", "states", "rhythm", "outliers", "network", "members"]
     assert (found["amount"]["n_fitted_files"], found["amount"]["n_held_out_files"], found["n_recordings"]) == (10, 2, 6)
-    assert list(found["states"][0]) == ["name", "share", "level_dbfs", "from_dbfs", "to_dbfs", "n_recordings", "quantiles"]
+    assert {"name", "share", "level_dbfs", "from_dbfs", "to_dbfs", "n_recordings", "quantiles"} < set(found["states"][0])
     [state] = load_fields(run_folder).normal_sound
     assert (state.name, state.share, [state.level_dbfs, *state.bands_dbfs]) == ("running", 1, found["states"][0]["quantiles"])
 

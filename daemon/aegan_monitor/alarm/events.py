@@ -32,6 +32,7 @@ def make_event(
     common_case: str | None = None,
     explanation: Explanation | None = None,
     proved_per_week: float | None = None,
+    clipped: bool = False,
 ) -> tuple[payloads.Event, AlarmRecord]:
     """The event of a transition, and the record with its number and id.
 
@@ -65,6 +66,7 @@ def make_event(
         proved_per_week=None if proved_per_week is None else float(f"{proved_per_week:.3g}"),
         duration_s=active_s if ends else None,
         case=after.case if before.announced or after.announced else None,
+        clipped=clipped,
     )
     ids = after.event_ids
     if after.announced:

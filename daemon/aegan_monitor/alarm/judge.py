@@ -7,14 +7,16 @@ from aegan_monitor.alarm.lifecycle import EPOCH, IN_ALARM, AlarmRecord, Transiti
 from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.decision.budget import ONE_A_WEEK, Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
-from aegan_monitor.decision.cause import Cause, SoundHistory
 from aegan_monitor.decision.policy import Decision, Policy
 from aegan_monitor.decision.proof import find_proof
-from aegan_monitor.decision.states import OperatingState
+from aegan_monitor.decision.sound.cause import Cause, SoundHistory
+from aegan_monitor.decision.sound.states import OperatingState
 from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.detection.record import BundleFields, NormalBlocks
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.threshold import choose_place
+from aegan_monitor.messages import payloads
+from aegan_monitor.messages.model import AlarmState
 from aegan_monitor.types import ClipScore
 
 
@@ -89,6 +91,31 @@ class Judge:
         self._record = replace(last, memory=self.policy.memory, n_raised=last.n_raised + n_raised)
         began = next((step.before.since for step in transitions if step.event == "raised"), None)
         return Outcome(clip, decision, transitions, self._history.explain(clip, began) if began else None, state)
+
+
+def make_score(
+    judge: Judge, outcome: Outcome, process: AlarmState, time: datetime, *, clipped: bool, level_change_db: float
+) -> payloads.Score:
+    """The message about a decision, after which the alarm is in the state `process`."""
+    clip, decision, state = outcome.clip, outcome.decision, outcome.state
+    return payloads.Score(
+        time=time,
+        sample=clip.end_sample,
+        stream_s=clip.end_sample / judge.sample_rate_hz,
+        score_id=judge.score,
+        score=decision.score,
+        normalised=decision.normalised,
+        threshold=decision.threshold,
+        exceeded=decision.exceeded,
+        level_dbfs=clip.level_dbfs,
+        lasting_share=clip.lasting_share,
+        evidence=decision.evidence,
+        clipped=clipped,
+        level_change_db=level_change_db,
+        state=process,
+        operating_state=state.name if state else None,
+        in_grace=state is not None and state.in_grace,
+    )
 
 
 def find_blocks(fields: BundleFields, score: str, settings: AlarmConfig) -> NormalBlocks | None:

@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 from aegan_monitor.alarm.cases import count_quiet, is_worse, worsen
 from aegan_monitor.alarm.common_cause import CommonCause
 from aegan_monitor.alarm.events import describe_command, make_event, make_id, make_state
-from aegan_monitor.alarm.judge import Judge, Outcome
+from aegan_monitor.alarm.judge import Judge, Outcome, make_score
 from aegan_monitor.alarm.lifecycle import EPOCH, AlarmRecord, Signal, Transition, refusal, shelf_left_s, take
 from aegan_monitor.alarm.stored import significant
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.clock import CLOCK_SET_FROM_S
 from aegan_monitor.decision.budget import Budget
-from aegan_monitor.decision.cause import describe_cause
-from aegan_monitor.decision.policy import Policy
-from aegan_monitor.decision.states import StateTracker
+from aegan_monitor.decision.sound.cause import describe_cause
+from aegan_monitor.decision.sound.integrity import Integrity
+from aegan_monitor.decision.sound.normal_sound import Fault
+from aegan_monitor.decision.sound.states import StateTracker
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.command_payloads import DEFAULT_SHELF_S, Command
@@ -33,7 +34,8 @@ class Machine:
     """Scores runs of samples and makes payloads. It belongs to the worker thread.
 
     Attributes:
-        n_samples_scored: Samples that a score has covered; sound between two gaps that is shorter than a clip is not counted.
+        n_clips_scored: Clips that the network has scored, judged or not.
+        n_samples_scored: Samples that a judged score has covered; sound between two gaps that is shorter than a clip is not counted.
         last_score: The last decision, for any thread to read.
     """
 
@@ -48,20 +50,24 @@ class Machine:
         latched: bool = False,
         recurrence_s: float = 0.0,
         states: StateTracker | None = None,
+        integrity: Integrity | None = None,
     ) -> None:
-        """Store; `basis` names what judges (bundle, score, threshold settings): an alarm of another basis is superseded.
+        """Store.
 
-        `latched`: an alarm that has cleared stays until a person acknowledges it. `recurrence_s` of normal sound end a case. `states`
-        follows the operating state; None for a bundle without operating states.
+        Args:
+            basis: Names what judges (bundle, score, threshold settings); an alarm of another basis is superseded.
+            latched: An alarm that has cleared stays until a person acknowledges it.
+            recurrence_s: Of normal sound, which ends a case.
+            states: Follows the operating state; None for a bundle without operating states.
+            integrity: Finds faults of the microphone; while there is one, nothing is judged.
         """
         self.name = name
-        self.n_samples_scored = 0
+        self.n_clips_scored = self.n_samples_scored = 0
         self.last_score: payloads.Score | None = None
         self._scored_until = 0  # the sample after the last that a score has covered
         self._pipeline, self._judge, self._basis, self._new_id = pipeline, judge, basis, new_id
         self._latched, self._recurrence_samples = latched, round(recurrence_s * judge.sample_rate_hz)
-        self._common = CommonCause()
-        self._states = states
+        self._common, self._states, self._integrity = CommonCause(), states, integrity
         self._end_sample = 0  # of what was heard
         self._raised_sample: int | None = None  # of the present alarm, if it was raised in this run
         self._is_confirmed = False  # a decision of this run has measured the state
@@ -76,18 +82,19 @@ class Machine:
         return self._judge.record
 
     @property
-    def policy(self) -> Policy:
-        """What decides."""
-        return self._judge.policy
-
-    @property
-    def proved_per_week(self) -> float | None:
-        """See `Judge`."""
-        return self._judge.proved_per_week
+    def false_alarms(self) -> tuple[float | None, float | None]:
+        """(designed, proved) false alarms a week; None for a policy that has no budget."""
+        proved = self._judge.proved_per_week
+        return None if proved is None else self._judge.policy.budget.per_week, proved
 
     def set_budget(self, budget: Budget) -> None:
         """The budget of false alarms from now on; evidence and alarm go on."""
         self._judge.policy.budget = budget
+
+    @property
+    def fault(self) -> Fault | None:
+        """The present fault of the microphone, by its sound (any thread)."""
+        return self._integrity.fault if self._integrity else None
 
     def begin(self, time: datetime, now_s: float, record: AlarmRecord, common: CommonCause | None = None) -> list[Payload]:
         """Take over the record of an earlier run or configuration; the state before the first decision.
@@ -120,15 +127,24 @@ class Machine:
         return record
 
     def hear(self, run: Run, time: datetime, now_s: float) -> list[Payload]:
-        """Score a run of samples; nothing is scored across a gap. Times as in `look`; what is published has the time of the sound."""
+        """Score a run of samples; nothing is scored across a gap, or judged in a fault of the microphone.
+
+        Times as in `look`; what is published has the time of the sound.
+        """
         if run.after_gap:
             self._pipeline.reset(run.start_sample)
             self._scored_until = run.start_sample
         if self._states:
             self._states.hear_run(run)
         self._end_sample = run.start_sample + len(run.samples)
+        if self._integrity:
+            self._integrity.hear(run)
         found: list[Payload] = []
         for clip in self._pipeline.push(run.samples):
+            self.n_clips_scored += 1
+            if self._integrity and not self._integrity.trusts(clip.end_sample):
+                self._scored_until = clip.end_sample
+                continue
             n_new = clip.end_sample - self._scored_until
             self.n_samples_scored += n_new
             self._scored_until = clip.end_sample
@@ -187,37 +203,24 @@ class Machine:
 
     def _publish(self, outcome: Outcome, time: datetime) -> list[Payload]:
         clip, decision, state, found = outcome.clip, outcome.decision, outcome.state, list[Payload]()
+        clipped = self._integrity is not None and self._integrity.is_clipped(clip.end_sample)
         for transition in outcome.transitions:
             if transition.event:
                 cause = outcome.cause if transition.event == "raised" else None
                 words = STANDSTILL if state and state.stands_still and transition.event == "raised" else describe_cause(cause)
-                found.append(self._make_event(transition, words, clip.end_sample, time, outcome))
+                found.append(self._make_event(transition, words, clip.end_sample, time, outcome, clipped=clipped))
         before, self._judge.record = self.record, worsen(self.record, gross=decision.is_gross, evidence=decision.evidence)
         changed = any(found) or any(step.before.process != step.after.process for step in outcome.transitions)
         changed = changed or is_worse(before, self.record)
         if changed or not self._is_confirmed:
             self._is_confirmed = True
             found.append(self._make_state())
-        self.last_score = payloads.Score(
-            time=time,
-            sample=clip.end_sample,
-            stream_s=clip.end_sample / self._judge.sample_rate_hz,
-            score_id=self._judge.score,
-            score=decision.score,
-            normalised=decision.normalised,
-            threshold=decision.threshold,
-            exceeded=decision.exceeded,
-            level_dbfs=clip.level_dbfs,
-            lasting_share=clip.lasting_share,
-            evidence=decision.evidence,
-            state=self.record.process,
-            operating_state=state.name if state else None,
-            in_grace=state is not None and state.in_grace,
-        )
+        level_change_db = self._integrity.accepted_db if self._integrity else 0.0
+        self.last_score = make_score(self._judge, outcome, self.record.process, time, clipped=clipped, level_change_db=level_change_db)
         return [self.last_score, *found]
 
     def _make_event(
-        self, transition: Transition, cause: str, sample: int, time: datetime, outcome: Outcome | None = None
+        self, transition: Transition, cause: str, sample: int, time: datetime, outcome: Outcome | None = None, *, clipped: bool = False
     ) -> payloads.Event:
         """The event, by the numbers of the record, which it updates. `outcome` is that of the decision that led to it."""
         raises = transition.event == "raised"
@@ -233,10 +236,11 @@ class Machine:
             sample=sample,
             active_s=None if self._raised_sample is None else max(0, sample - self._raised_sample) / self._judge.sample_rate_hz,
             explanation=None if found is None else Explanation.model_validate(found, from_attributes=True),
-            proved_per_week=self.proved_per_week,
+            proved_per_week=self._judge.proved_per_week,
             gross=decision is not None and decision.is_gross,
             evidence=decision.evidence if decision else None,
             common_case=self._common.find(self.name, time) if raises else None,
+            clipped=clipped,
         )
         if raises and event.case and not event.case.common:
             self._common.note(self.name, event.case.id, time)

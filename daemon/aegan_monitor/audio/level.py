@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aegan_monitor.detection.features import dbfs_from_power
-from aegan_monitor.types import FloatArray
+from aegan_monitor.types import FULL_SCALE, FloatArray
 
-FULL_SCALE = 32767 / 32768  # the largest 16-bit sample
 QUIETEST_DBFS, LOUDEST_DBFS = -37.0, -12.0  # good for normal sound: room for a louder fault, and quiet parts are over the noise
 BAR_FLOOR_DB = -60.0
 BAR_LENGTH = 20  # a line fits 80 columns

@@ -116,7 +116,7 @@ class UsualBands(Record):
 
     Attributes:
         deviation_db: Root mean square of what is left of a clip after the nearest clips of other recordings, for each smoothing over
-            neighbouring bands (`aegan_monitor.decision.changed_bands`).
+            neighbouring bands (`aegan_monitor.decision.sound.changed_bands`).
         lowest_db, highest_db: Their range.
     """
 
@@ -126,7 +126,7 @@ class UsualBands(Record):
 
 
 class NormalState(Record):
-    """Level and coarse bands (`aegan_monitor.decision.sound_bands`) of normal sound in one operating state, from seconds of sound.
+    """Level and coarse bands (`aegan_monitor.decision.sound.sound_bands`) of normal sound in one operating state, from seconds of sound.
 
     Each list of three numbers holds the quantiles 0.01, 0.5 and 0.99.
 
@@ -141,7 +141,7 @@ class NormalState(Record):
     name: str
     share: float = Field(gt=0, le=1)
     level_dbfs: list[float] = Field(min_length=3, max_length=3)
-    bands_dbfs: list[Annotated[list[float], Field(min_length=3, max_length=3)]] = Field(min_length=1)
+    bands_dbfs: list[Annotated[list[float], Field(min_length=3, max_length=3)]] = Field(min_length=8, max_length=8)
     dc: float = 0.0
     drop_outs: float = Field(default=0.0, ge=0, le=1)
 

@@ -89,6 +89,8 @@ class Score(Payload):
         "ends. Null for a policy of thresholds.",
         examples=[0.12],
     )
+    clipped: bool = Field(default=False, description="Whether samples of the clip are at full scale.")
+    level_change_db: float = Field(default=0.0, description="Step of the level, in dB, that counts as normal since (`level_changed`).")
     state: AlarmState = Field(description="State of the alarm after this decision.")
     operating_state: str | None = Field(
         default=None,
@@ -189,6 +191,7 @@ class Event(Payload):
     case: Case | None = Field(
         default=None, description="The case that the event belongs to; null if there is none, and in an event of an older version."
     )
+    clipped: bool = Field(default=False, description="Whether a decision led to it, and samples of its clip are at full scale.")
 
 
 class Sensor(Payload):

@@ -22,8 +22,9 @@ from aegan_monitor.config.capture import FileCaptureConfig, MicCaptureConfig, St
 from aegan_monitor.config.model import MachineConfig, OperatingStateConfig
 from aegan_monitor.decision.budget import ONE_A_WEEK, Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
-from aegan_monitor.decision.normal_states import NormalStates
-from aegan_monitor.decision.states import StateTracker, Times
+from aegan_monitor.decision.sound.integrity import Integrity
+from aegan_monitor.decision.sound.normal_states import NormalStates
+from aegan_monitor.decision.sound.states import StateTracker, Times
 from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.detection.fusion import score_names
 from aegan_monitor.detection.network import OrtSession
@@ -68,19 +69,24 @@ class Line:
         admitted = self.retry.admit(run)
         if admitted is None:
             return []
+        n_before = self.machine.n_clips_scored
         try:
             payloads = self.machine.hear(admitted, time, now_s)
         except (InferenceError, MemoryError) as error:
             self.retry.fail(error)
             return []
-        if payloads:
+        if self.machine.n_clips_scored > n_before:
             self.retry.succeed()
         return payloads
 
     def sensor(self) -> SensorState:
-        """What can be said of the input now, and of its inference (any thread)."""
-        state, error = self.supervisor.sensor(), self.retry.error
-        return SensorState("inference", f"{error}; it is retried") if error and state.state in HEARD else state
+        """What can be said of the input now, of its inference and of its sound (any thread)."""
+        state, error, fault = self.supervisor.sensor(), self.retry.error, self.machine.fault
+        if state.state not in HEARD:
+            return state
+        if error:
+            return SensorState("inference", f"{error}; it is retried")
+        return SensorState(fault.state, fault.detail) if fault else state
 
     @property
     def error(self) -> AeganError | None:
@@ -162,8 +168,16 @@ def make_line(
     on_delay_s = alarm.on_delay_s
     if isinstance(judge.policy, BudgetPolicy):  # evidence outlasts another budget, and gaps
         basis, on_delay_s = f"{bundle.record.record_sha256} {score} budget {place}", 0.0
-    states = make_tracker(bundle.record, config.operating_state)
-    machine = Machine(config.name, pipeline, judge, basis, latched=alarm.latched, recurrence_s=alarm.recurrence_s, states=states)
+    machine = Machine(
+        config.name,
+        pipeline,
+        judge,
+        basis,
+        latched=alarm.latched,
+        recurrence_s=alarm.recurrence_s,
+        states=make_tracker(bundle.record, config.operating_state),
+        integrity=Integrity(judge.sample_rate_hz, bundle.record.first_decision_samples, bundle.record.normal_sound),
+    )
     log.info("%s: %s", config.name, judge.policy.describe())
     if judge.proof is None:
         log.info("%s: how often it alarms falsely is unproved: a policy of thresholds promises no rate", config.name)

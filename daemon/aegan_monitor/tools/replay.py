@@ -9,7 +9,9 @@ from aegan_monitor.alarm.judge import Judge, Outcome
 from aegan_monitor.audio.recording import Recording, read_recording
 from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.config.model import OperatingStateConfig
-from aegan_monitor.decision.cause import describe_cause
+from aegan_monitor.decision.sound.cause import describe_cause
+from aegan_monitor.decision.sound.integrity import Integrity
+from aegan_monitor.decision.sound.states import StateTracker
 from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.detection.bundle import Bundle, require_streamable
 from aegan_monitor.detection.network import Session
@@ -19,7 +21,7 @@ from aegan_monitor.files import show_path
 from aegan_monitor.service.runtime import make_tracker
 from aegan_monitor.tools.joined_recordings import JoinedRecordings
 from aegan_monitor.tools.progress import Progress
-from aegan_monitor.types import ClipScore
+from aegan_monitor.types import ClipScore, Run
 
 Write = Callable[[str], object]
 
@@ -87,6 +89,7 @@ class Replay:
         pipeline = Pipeline(fields, self.bundle.reference, self.session)
         judge = Judge(fields, self.score, self.alarm, reference=self.bundle.reference)
         states = make_tracker(fields, OperatingStateConfig())
+        integrity = Integrity(rate, fields.first_decision_samples, fields.normal_sound)
         sizes = {path: size for path in dict.fromkeys(paths) if (size := self._measure(path, rate))}
         paths = [path for path in paths if path in sizes]
         if not paths:
@@ -94,17 +97,19 @@ class Replay:
         n_total = sum(sizes[path] for path in paths)
         source = JoinedRecordings(paths, rate, self.channel, self._refuse)
         counts = dict.fromkeys(("decisions", "exceeded", "alarms"), 0)
-        n_unbroken = n_longest = 0
+        n_unbroken = n_longest = n_withheld = 0
         for run in source.read(self._report):
             self.progress.show(run.start_sample / n_total)
             if run.after_gap:
                 pipeline.reset(run.start_sample)
                 n_unbroken = 0
             n_unbroken += len(run.samples)
-            if states:
-                states.hear_run(run)
             n_longest = max(n_longest, n_unbroken)
+            self._examine(run, states, integrity, source)
             for clip in pipeline.push(run.samples):
+                if not integrity.trusts(clip.end_sample):
+                    n_withheld += 1
+                    continue
                 outcome = judge.judge(clip, state=states.at(clip.end_sample) if states else None)
                 counts["decisions"] += 1
                 counts["exceeded"] += outcome.decision.exceeded
@@ -114,13 +119,15 @@ class Replay:
                         self._report(self._describe_event(transition.event, outcome, source))
                 self._record_decision(outcome, judge.record.process, source)
         self.progress.clear()
-        if counts["decisions"] == 0:
+        if counts["decisions"] + n_withheld == 0:
             least_s = fields.first_decision_samples / rate
             raise CaptureError(
                 f"all recordings together: expected at least {least_s:.2f} s of sound without a pause for one decision, "
                 f"found {n_longest / rate:.2f} s (length {source.n_samples / rate:.2f} s); name more recordings, or use --clips"
             )
         counted = ", ".join(f"{n} {what}" for what, n in counts.items())
+        if n_withheld:
+            counted += f", {n_withheld} clips not judged because of the microphone"
         self._report(f"{source.n_samples / rate:.1f} s of sound, {counted}; ends {judge.record.process}")
         return EXIT_FAILED if self.n_refused else 0
 
@@ -142,6 +149,16 @@ class Replay:
         except CaptureError as error:
             self._refuse(error)
             return 0
+
+    def _examine(self, run: Run, states: StateTracker | None, integrity: Integrity, source: JoinedRecordings) -> None:
+        """Follow the operating state, and report where a fault of the microphone begins and ends."""
+        if states:
+            states.hear_run(run)
+        before = integrity.fault
+        integrity.hear(run)
+        if (fault := integrity.fault) is not before:
+            state = f"sensor {fault.state}: {fault.detail}" if fault else "sensor ok"
+            self._report(f"{source.describe_place(run.start_sample + len(run.samples))}  {state}")
 
     def _describe_event(self, event: str, outcome: Outcome, source: JoinedRecordings) -> str:
         at, decision = outcome.clip.end_sample, outcome.decision

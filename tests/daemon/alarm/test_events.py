@@ -182,6 +182,6 @@ def test_a_machine_that_has_left_ends_its_alarm_and_its_shelf(record: AlarmRecor
 def test_an_event_keeps_what_the_judge_counts(active: Story) -> None:
     """The record after an event has the memory and the counts that its decision left."""
     assert active.machine.record.n_raised == 1
-    assert active.machine.record.memory == active.machine.policy.memory
+    assert active.machine.record.memory == active.machine._judge.policy.memory
     active.decide(False, True)
     assert active.machine.record.n_raised == 2

@@ -8,7 +8,7 @@ import pytest
 from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.config.alarm import AlarmConfig
-from aegan_monitor.decision.changed_bands import find_residual, measure_usual
+from aegan_monitor.decision.sound.changed_bands import find_residual, measure_usual
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.record import UsualBands

@@ -7,8 +7,8 @@ import numpy as np
 from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.machine import NO_STATES, Machine
 from aegan_monitor.config.alarm import AlarmConfig
-from aegan_monitor.decision.normal_states import NormalStates
-from aegan_monitor.decision.states import StateTracker, Times
+from aegan_monitor.decision.sound.normal_states import NormalStates
+from aegan_monitor.decision.sound.states import StateTracker, Times
 from aegan_monitor.detection.record import NormalState
 from aegan_monitor.messages.command_payloads import Command, Result
 from aegan_monitor.messages.model import Payload

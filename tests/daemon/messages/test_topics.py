@@ -85,7 +85,7 @@ def test_a_score_is_these_bytes_on_this_topic() -> None:
         payload=(
             b'{"schema":"aegan.score/1","time":"2026-01-31T08:15:00.250Z","sample":160000,"stream_s":10.0,"score_id":"G_z_2_sum",'
             b'"score":1.5,"normalised":0.25,"threshold":2.0,"exceeded":false,"level_dbfs":-31.5,"lasting_share":0.85,'
-            b'"evidence":null,"state":"normal","operating_state":"running","in_grace":false}'
+            b'"evidence":null,"clipped":false,"level_change_db":0.0,"state":"normal","operating_state":"running","in_grace":false}'
         ),
         qos=0,
         retained=False,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.config.capture import StdinCaptureConfig
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, OperatingStateConfig
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
@@ -16,12 +17,17 @@ from aegan_monitor.errors import ConfigError
 from aegan_monitor.messages.payloads import Score
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.runtime import SLACK_S, Line, find_standard_input, make_capture, make_line, make_tracker
-from aegan_monitor.types import Block, Run
+from aegan_monitor.types import Block, FloatArray, Run
 from broker import wait_until
 from fakes import ScriptedCapture
 
 NEEDED_SAMPLES = load_bundle(demo_bundle()).record.first_decision_samples
 N_STRETCHES = 3  # as many as the ring holds
+
+
+def make_noise(n_samples: int) -> FloatArray:
+    """Sound of any kind; silence is not judged."""
+    return np.random.default_rng(0).normal(0, 0.01, n_samples).astype(np.float32)
 
 
 def make(capture: ScriptedCapture) -> Line:
@@ -34,7 +40,7 @@ def test_gaps_just_before_each_decision_are_an_overrun(lacking_samples: int, is_
     """The ring's gap rate and the pipeline agree to the sample on the sound that a first decision needs."""
     n_samples = NEEDED_SAMPLES - lacking_samples
     starts = range(0, N_STRETCHES * n_samples, n_samples)
-    capture = ScriptedCapture([[Block(np.zeros(n_samples, np.float32), start, overflowed=start > 0) for start in starts]])
+    capture = ScriptedCapture([[Block(make_noise(n_samples), start, overflowed=start > 0) for start in starts]])
     line = make(capture)
     line.supervisor.start()
     wait_until(lambda: capture.n_closed, "the last sample")
@@ -49,7 +55,7 @@ def test_gaps_just_before_each_decision_are_an_overrun(lacking_samples: int, is_
 def test_each_decision_of_a_late_run_has_a_time_of_its_own() -> None:
     """Decisions made together 16 s late each carry the time of their own sound."""
     line, now = make(ScriptedCapture([])), datetime(2026, 3, 1, tzinfo=UTC)
-    run = Run(np.zeros(14 * 16_000, np.float32), 0, began_s=100.0, ended_s=114.0)
+    run = Run(make_noise(14 * 16_000), 0, began_s=100.0, ended_s=114.0)
     scores = [payload for payload in line.machine.hear(run, now, 130.0) if isinstance(payload, Score)]
     assert len(scores) >= 4
     for score in scores:
@@ -101,3 +107,20 @@ def test_a_reload_amid_a_sample_hears_no_halves_of_two(monkeypatch: pytest.Monke
             capture.close()
     find_standard_input.cache_clear()
     assert heard == values.tolist()
+
+
+def test_the_sensor_reports_a_fault_that_the_sound_shows() -> None:
+    """Zeros from a pipe are `silent`, bring no score after their first second, and end with sound; a fault of the capture goes first."""
+    line = make(ScriptedCapture([]))
+    line.supervisor._state = SensorState("ok")
+    sound, silence = make_noise(14 * 16_000), np.zeros(14 * 16_000, np.float32)
+    assert line.hear(Run(sound, 0), datetime.now(UTC), 0.0)
+    assert line.sensor().state == "ok"
+    scores = [payload for payload in line.hear(Run(silence, len(sound)), datetime.now(UTC), 0.0) if isinstance(payload, Score)]
+    assert not [score for score in scores if score.stream_s >= 15]
+    assert (line.sensor().state, line.sensor().detail != "") == ("silent", True)
+    line.supervisor._state = SensorState("missing", "unplugged")
+    assert line.sensor() == SensorState("missing", "unplugged")
+    line.supervisor._state = SensorState("ok")
+    assert line.hear(Run(sound, 2 * len(sound)), datetime.now(UTC), 0.0)
+    assert line.sensor().state == "ok"

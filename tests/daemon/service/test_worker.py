@@ -43,8 +43,7 @@ class SilentListener(CaptureSupervisor):
 
     present = SensorState("starting")
 
-    def start(self) -> None:
-        """Start no thread."""
+    def start(self) -> None: ...  # no thread
 
     def sensor(self) -> SensorState:  # as the test has set it
         return self.present

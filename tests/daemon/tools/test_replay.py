@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from aegan_monitor.tools.progress import Progress
 from aegan_monitor.tools.replay import Replay
 from aegan_monitor.types import FloatArray
 from sound_files import RATE_HZ, noise, set_data_size, write
+from synthetic import learn_state
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,20 @@ def test_silence_is_a_fault_of_the_sensor_and_not_scored(bundle: Bundle, session
     ends = np.array([line["stream_s"] for line in result.lines])
     assert ((ends <= 20) | (ends > 59)).all()
     assert (ends > 59).sum() > 5
+
+
+def test_a_fault_of_the_microphone_is_reported_and_not_judged(bundle: Bundle, session: OrtSession, tmp_path: Path) -> None:
+    """A level far below normal sound gives a line with its place, and no decision, as in `run`."""
+    sound = make_pump(60)
+    record = bundle.record.model_copy(update={"normal_sound": [learn_state(sound)]})
+    sound[20 * RATE_HZ : 35 * RATE_HZ] *= np.float32(0.05)
+    result = Result(replace(bundle, record=record), session, [write(tmp_path / "a.wav", sound)])
+    begun, ended, summary = result.reported[-3:]
+    assert begun.startswith(f"    23.00 s  {tmp_path / 'a.wav'} at 0:23  sensor level_low: ")
+    assert ended.endswith("sensor ok")
+    assert "0 alarms" in summary
+    assert "clips not judged" in summary
+    assert not [line for line in result.lines if 23 < line["stream_s"] < 45]
 
 
 def test_silence_alone_is_not_called_sound(bundle: Bundle, session: OrtSession, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aegan_monitor.decision.changed_bands import LEAST_USUAL_DB
+from aegan_monitor.decision.sound.changed_bands import LEAST_USUAL_DB
 from aegan_monitor.detection.views import BandSummary
 from aegan_train.calibration.usual_bands import fit_usual_bands
 from fakes import make_bands

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aegan_monitor.decision.sound_bands import N_BANDS, SoundBands
+from aegan_monitor.decision.sound.sound_bands import N_BANDS
 from aegan_train.findings.normal_sound import MAX_WINDOWS, take_windows
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import Spectrograms
@@ -20,7 +20,7 @@ def make_files(n_files: int, n_windows: int) -> Spectrograms:
     frames = np.broadcast_to(np.arange(n_frames, dtype=np.float32)[:, None], (n_frames, 1))
     windows = [slice(first, first + CLIP_FRAMES) for first in range(0, n_frames, CLIP_FRAMES)]
     each = [0] * n_files, [n_frames] * n_files, [make_bands(1, 0) * n_windows] * n_files, [""] * n_files, clips, [-30.0] * n_files
-    seconds = [[SoundBands(float(second), np.zeros(N_BANDS)) for second in range(int(n_frames * HOP_S))]] * n_files
+    seconds = [np.arange(int(n_frames * HOP_S), dtype=float)[:, None] * np.ones(N_BANDS + 3)] * n_files
     return Spectrograms(frames, *each, windows=[windows] * n_files, seconds=seconds)
 
 
@@ -31,7 +31,7 @@ def test_windows_know_their_file_place_and_recording() -> None:
     assert [clip.number for clip in sound.clips] == [0, 0, 1, 1, 2, 2]
     assert sound.starts_s == [0.0, CLIP_FRAMES * HOP_S] * 3
     assert [db[0, 0] for db in sound.db] == [0, CLIP_FRAMES] * 3
-    assert [[second.level_dbfs for second in window] for window in sound.seconds[:2]] == [[*range(9)], [*range(9, 19)]]
+    assert [window[:, 0].tolist() for window in sound.seconds[:2]] == [[*range(9)], [*range(9, 19)]]
     assert (sound.recordings.tolist(), sound.n_recordings) == ([0, 0, 0, 0, 1, 1], 2)
 
 

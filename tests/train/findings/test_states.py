@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from aegan_monitor.decision.normal_states import NormalStates
+from aegan_monitor.decision.sound.normal_states import NormalStates
+from aegan_monitor.decision.sound.sound_bands import SoundBands
 from aegan_train.bench.sound.machines import motor
 from aegan_train.findings.normal_sound import NormalSound
 from aegan_train.findings.states import State, describe_states, find_states, group_spectra, join_off, make_records, name_states
@@ -122,4 +123,6 @@ def test_the_ranges_of_a_state_leave_out_the_seconds_in_which_it_changes() -> No
     assert [record.name for record in records] == ["off", "running"]
     assert all(record.level_dbfs[2] - record.level_dbfs[0] < 3 for record in records)
     states = NormalStates(records)
-    assert [[states.find(second) for second in window] for window in sound.seconds[:2]] == [[0] * 4 + [None] + [1] * 5] * 2
+    assert [[states.find(SoundBands(row[0], row[1:9])) for row in window] for window in sound.seconds[:2]] == [
+        [0] * 4 + [None] + [1] * 5
+    ] * 2

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from aegan_monitor.decision.changed_bands import N_NEAREST, find_residual, measure_usual
+from aegan_monitor.decision.sound.changed_bands import N_NEAREST, find_residual, measure_usual
 from aegan_monitor.detection.record import UsualBands
 from aegan_monitor.detection.views import BandSummary
 from aegan_monitor.types import DoubleArray

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aegan_monitor.decision.sound_bands import SoundBands
 from aegan_monitor.detection.views import BandSummary
-from aegan_monitor.types import FloatArray
+from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import Spectrograms
 
@@ -27,7 +26,7 @@ class NormalSound:
         bands: The summary of each window's bands.
         db: A view `[n_bands, n_frames]` of each window's spectrogram.
         hop_s: Seconds from frame to frame.
-        seconds: Level and coarse bands of each whole second of each window.
+        seconds: Level, bands, DC offset and drop-outs of each second of each window (`measure_seconds`).
     """
 
     clips: Sequence[Clip]
@@ -37,7 +36,7 @@ class NormalSound:
     bands: Sequence[BandSummary]
     db: Sequence[FloatArray]
     hop_s: float
-    seconds: Sequence[Sequence[SoundBands]]
+    seconds: Sequence[DoubleArray]
 
     @property
     def n_recordings(self) -> int:

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from aegan_monitor.decision.normal_states import OFF, RUNNING, make_features
+from aegan_monitor.decision.sound.normal_states import OFF, RUNNING
 from aegan_monitor.detection.record import NormalState
 from aegan_monitor.types import DoubleArray
 from aegan_train.findings.normal_sound import NormalSound
+from aegan_train.recordings.seconds import DC, DROP_OUT
 
 N_COMPONENTS = 4
 N_BEGUN = 6  # groups before merging
@@ -35,6 +36,8 @@ class State:
         n_recordings: Recordings with this state in them.
         name: `off`, `running`, or one of several from the quietest: `running_1`, `running_2`.
         quantiles: PROBABILITIES of its level and of each coarse band, `[1 + N_BANDS][3]`.
+        dc: Median DC offset of its seconds; full scale is 1.
+        drop_outs: The part of its seconds with drop-outs.
     """
 
     share: float
@@ -44,6 +47,8 @@ class State:
     n_recordings: int
     name: str = RUNNING
     quantiles: list[list[float]] = field(default_factory=list)
+    dc: float = 0.0
+    drop_outs: float = 0.0
 
     def describe(self, n_recordings: int) -> str:
         """One line; `n_recordings` is the number of all recordings."""
@@ -64,10 +69,15 @@ def describe_states(states: Sequence[State], n_recordings: int) -> list[str]:
 
 def find_states(sound: NormalSound) -> list[State]:
     """The operating states, the most frequent first; one for a machine whose sound has no gaps."""
-    features = np.stack([make_features(second) for window in sound.seconds for second in window])
+    seconds = np.concatenate(sound.seconds)
     window_of = np.repeat(np.arange(len(sound.seconds)), [len(window) for window in sound.seconds])
-    passing = find_passing(features, window_of)
-    features, window_of = features[~passing], window_of[~passing]
+    known = np.isfinite(seconds[:, 0])  # digital silence is no sound of the machine
+    seconds, window_of = seconds[known], window_of[known]
+    passing = find_passing(seconds[:, :DC], window_of)
+    seconds, window_of = seconds[~passing], window_of[~passing]
+    if not len(seconds):
+        return []
+    features = seconds[:, :DC]
     groups = join_off(group_spectra(features), features[:, 0])
     steady = find_steady(groups, window_of)
     found = []
@@ -77,7 +87,8 @@ def find_states(sound: NormalSound) -> list[State]:
         low, level, high = np.quantile(chosen[:, 0], [0.1, 0.5, 0.9]).tolist()
         n_recordings = len(np.unique(sound.recordings[window_of[inside]]))
         quantiles = np.quantile(chosen, PROBABILITIES, axis=0).T.tolist()
-        found.append(State(float(inside.mean()), level, low, high, n_recordings, quantiles=quantiles))
+        dc, drop_outs = float(np.median(seconds[inside, DC])), float(np.mean(seconds[inside, DROP_OUT]))
+        found.append(State(float(inside.mean()), level, low, high, n_recordings, RUNNING, quantiles, dc, drop_outs))
     return sorted(name_states(found), key=lambda state: -state.share)
 
 
@@ -85,7 +96,15 @@ def make_records(states: Sequence[State]) -> list[NormalState]:
     """The states as the bundle holds them, from the quietest."""
     ordered = sorted(states, key=lambda state: state.level_dbfs)
     return [
-        NormalState(name=state.name, share=state.share, level_dbfs=state.quantiles[0], bands_dbfs=state.quantiles[1:]) for state in ordered
+        NormalState(
+            name=state.name,
+            share=state.share,
+            level_dbfs=state.quantiles[0],
+            bands_dbfs=state.quantiles[1:],
+            dc=state.dc,
+            drop_outs=state.drop_outs,
+        )
+        for state in ordered
     ]
 
 

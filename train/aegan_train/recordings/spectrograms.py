@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from aegan_monitor.decision.sound_bands import SoundBands
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.detection.views import BandSummary
-from aegan_monitor.types import FloatArray
+from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.progress import follow
 from aegan_train.recordings.folder import Clip, Skipped
 from aegan_train.recordings.survey import Picture, survey
@@ -32,9 +31,9 @@ class Spectrograms:
         digests: SHA-256 of each recording's samples.
         clips: The file of each recording.
         levels_dbfs: RMS level of each recording.
-        seconds: Level and coarse bands of each whole second of each recording.
         skipped: Files that were left out, with the reason.
         windows: For each recording the frames of its windows (`find_windows`), or of those that `thin` left.
+        seconds: Level, bands, DC offset and drop-outs of each second of each recording (`measure_seconds`).
     """
 
     frames: FloatArray
@@ -44,9 +43,9 @@ class Spectrograms:
     digests: Sequence[str]
     clips: Sequence[Clip]
     levels_dbfs: Sequence[float] = ()
-    seconds: Sequence[Sequence[SoundBands]] = ()
     skipped: Sequence[Skipped] = ()
     windows: Sequence[Sequence[slice]] = ()
+    seconds: Sequence[DoubleArray] = ()
 
     @property
     def db(self) -> list[FloatArray]:
@@ -150,7 +149,7 @@ def compute_spectrograms(clips: Sequence[Clip], features: FeatureParameters, cli
         [seen.sha256 for _, seen in found],
         [each for each, _ in found],
         [seen.level_dbfs for _, seen in found],
-        [seen.seconds for _, seen in found],
         skipped,
         [seen.windows for _, seen in found],
+        [seen.seconds for _, seen in found],
     )

@@ -15,14 +15,14 @@ from threadpoolctl import threadpool_limits
 
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.recording import read_recording
-from aegan_monitor.decision.sound_bands import BandMeter, SoundBands
 from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.features import FeatureParameters, LogMel, limit_range, make_filterbank
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.detection.views import BandSummary, summarise
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.files import show_path
-from aegan_monitor.types import FloatArray
+from aegan_monitor.types import DoubleArray, FloatArray
+from aegan_train.recordings.seconds import measure_seconds
 from aegan_train.recordings.windows import find_windows
 
 BYTES_PER_PROCESS = 40_000_000  # 20 min of recordings: a process needs as long to start as to read these
@@ -39,7 +39,7 @@ class Picture:
         windows: The frames of each window (`find_windows`).
         bands: The summary of the linear and mel bands of each window.
         level_dbfs: RMS of the samples.
-        seconds: Level and coarse bands of each whole second.
+        seconds: Level, bands, DC offset and drop-outs of each second (`measure_seconds`).
         sha256: SHA-256 of the samples.
     """
 
@@ -48,7 +48,7 @@ class Picture:
     windows: Sequence[slice]
     bands: Sequence[BandSummary]
     level_dbfs: float
-    seconds: Sequence[SoundBands]
+    seconds: DoubleArray
     sha256: str
 
 
@@ -74,7 +74,7 @@ def look_at(path: Path, features: FeatureParameters, clip: ClipParameters) -> Pi
     db = limit_range(frames.db, features.top_db).T.copy()  # a copy, so that the baseline frames are freed
     windows = find_windows(n_frames, clip.clip_frames)
     bands = [summarise(frames.baseline_db[:, window]) for window in windows]
-    seconds = [each for _, each in BandMeter(features.sample_rate_hz).push(samples)]
+    seconds = measure_seconds(samples, features.sample_rate_hz)
     return Picture(db, n_frames, windows, bands, measure_level(samples).rms_dbfs, seconds, hashlib.sha256(samples.data).hexdigest())
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from aegan_monitor.audio.recording import read_recording
-from aegan_monitor.decision.regions import (
+from aegan_monitor.decision.sound.regions import (
     LEAST_EXCESS,
     Region,
     describe_band,

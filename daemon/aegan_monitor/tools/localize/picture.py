@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from aegan_monitor.decision.regions import LEAST_EXCESS, farthest
+from aegan_monitor.decision.sound.regions import LEAST_EXCESS, farthest
 from aegan_monitor.detection.features import BandScale, FeatureParameters, band_edges_hz
 from aegan_monitor.errors import AeganError
 from aegan_monitor.types import DoubleArray, FloatArray

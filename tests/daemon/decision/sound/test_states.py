@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from aegan_monitor.decision.normal_states import NormalStates, state_of
-from aegan_monitor.decision.sound_bands import N_BANDS, SoundBands
-from aegan_monitor.decision.states import OperatingState, StateTracker, Times
+from aegan_monitor.decision.sound.normal_states import NormalStates, state_of
+from aegan_monitor.decision.sound.sound_bands import N_BANDS, SoundBands
+from aegan_monitor.decision.sound.states import OperatingState, StateTracker, Times
 from aegan_monitor.detection.record import NormalState
 
 RATE_HZ = 1000  # the tracker counts samples, whatever their rate

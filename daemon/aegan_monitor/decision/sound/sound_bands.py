@@ -23,6 +23,10 @@ class SoundBands:
     level_dbfs: float
     bands_dbfs: DoubleArray
 
+    def as_array(self) -> DoubleArray:
+        """The level and the bands, `[1 + N_BANDS]`."""
+        return np.concatenate([[self.level_dbfs], self.bands_dbfs])
+
 
 def band_edges_hz(sample_rate_hz: int) -> DoubleArray:
     """Edges of the bands, `[N_BANDS + 1]`, from 0 to half the sample rate."""

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aegan_monitor.decision.normal_states import NormalStates
-from aegan_monitor.decision.sound_bands import BandMeter
-from aegan_monitor.decision.states import StateTracker, Times
+from aegan_monitor.decision.sound.normal_states import NormalStates
+from aegan_monitor.decision.sound.sound_bands import BandMeter
+from aegan_monitor.decision.sound.states import StateTracker, Times
 from aegan_monitor.detection.record import NormalState
 from aegan_monitor.types import FloatArray
 

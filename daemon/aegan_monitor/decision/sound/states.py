@@ -4,8 +4,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from aegan_monitor.decision.normal_states import OFF, RUNNING, NormalStates
-from aegan_monitor.decision.sound_bands import BandMeter, SoundBands
+from aegan_monitor.decision.sound.normal_states import OFF, RUNNING, NormalStates
+from aegan_monitor.decision.sound.sound_bands import BandMeter, SoundBands
 from aegan_monitor.types import FloatArray, Run
 
 StateKind: TypeAlias = Literal["off", "starting", "running", "stopping", "unknown"]

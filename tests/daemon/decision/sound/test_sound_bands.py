@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aegan_monitor.decision.sound_bands import N_BANDS, band_edges_hz, measure_bands
+from aegan_monitor.decision.sound.sound_bands import N_BANDS, band_edges_hz, measure_bands
 
 RATE_HZ = 16_000
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from aegan_monitor.decision.cause import (
+from aegan_monitor.decision.sound.cause import (
     KINDS,
     N_KEPT,
     NORMAL_AGAIN,
@@ -18,7 +18,7 @@ from aegan_monitor.decision.cause import (
     describe_cause,
     find_kind,
 )
-from aegan_monitor.decision.changed_bands import Change, measure_usual
+from aegan_monitor.decision.sound.changed_bands import Change, measure_usual
 from aegan_monitor.detection.record import BundleFields, FusionTerm, UsualBands
 from aegan_monitor.detection.scores import SCORE_IDS
 from aegan_monitor.types import ClipScore, DoubleArray

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegan_monitor.decision.changed_bands import LEAST_CHANGE, LEAST_USUAL_DB, N_NEAREST, NormalBands, find_residual, measure_usual
-from aegan_monitor.decision.regions import MOST_REGIONS
+from aegan_monitor.decision.sound.changed_bands import LEAST_CHANGE, LEAST_USUAL_DB, N_NEAREST, NormalBands, find_residual, measure_usual
+from aegan_monitor.decision.sound.regions import MOST_REGIONS
 from aegan_monitor.detection.record import UsualBands
 from aegan_monitor.types import DoubleArray
 

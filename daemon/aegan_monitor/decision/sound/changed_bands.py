@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aegan_monitor.decision.regions import Region, find_passing, smooth
+from aegan_monitor.decision.sound.regions import Region, find_passing, smooth
 from aegan_monitor.detection.record import UsualBands
 from aegan_monitor.types import DoubleArray, FloatArray
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from aegan_monitor.decision.sound_bands import SoundBands
+from aegan_monitor.decision.sound.sound_bands import SoundBands
 from aegan_monitor.detection.record import NormalState
 from aegan_monitor.types import DoubleArray
 
@@ -15,11 +15,6 @@ FARTHEST = 2.0  # standard deviations from which the tails are long: a bang in o
 TOLERANCE_DB = 3.0  # mean over level and bands, outside the calibrated range: calibrated states lie further apart
 FROM_1_TO_99 = 4.65  # standard deviations of a normal distribution between these two percentiles
 LEAST_SHARE = 0.8  # of the seconds of a block that is said to be in one state
-
-
-def make_features(second: SoundBands) -> DoubleArray:
-    """Level and bands in one array, `[1 + N_BANDS]`."""
-    return np.array([second.level_dbfs, *second.bands_dbfs])
 
 
 class NormalStates:
@@ -50,7 +45,7 @@ class NormalStates:
 
     def find(self, second: SoundBands) -> int | None:
         """The state of a second of sound; None if it is outside the range of each."""
-        features = make_features(second)
+        features = second.as_array()
         if self.has_off and second.level_dbfs <= self._off_below_dbfs:
             return self._find_nearest(features, self._off)
         outside_db = np.maximum(0, np.maximum(self._low - features, features - self._high)).mean(axis=1)
@@ -59,7 +54,7 @@ class NormalStates:
 
     def find_among(self, second: SoundBands, places: Sequence[int]) -> int:
         """The nearest of the states at `places`, one at least, however far it is."""
-        return self._find_nearest(make_features(second), np.isin(np.arange(len(self.names)), places))
+        return self._find_nearest(second.as_array(), np.isin(np.arange(len(self.names)), places))
 
     def _find_nearest(self, features: DoubleArray, candidates: NDArray[np.bool_]) -> int:
         """The most likely of the states at `candidates` `[n_states]`, by independent normal distributions with longer tails.

@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from aegan_monitor.decision.changed_bands import Change, NormalBands
-from aegan_monitor.decision.regions import Region, describe_band, describe_side, describe_size
+from aegan_monitor.decision.sound.changed_bands import Change, NormalBands
+from aegan_monitor.decision.sound.regions import Region, describe_band, describe_side, describe_size
 from aegan_monitor.detection.fusion import standardise
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
