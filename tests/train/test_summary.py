@@ -71,7 +71,7 @@ def test_the_verdict_is_in_words(run_folder: Path, capsys: pytest.CaptureFixture
     assert lines[0] == f"normal sound that was held out scored up to 5.25; {needed:.2f} alarms within 120 s if it lasts"
     assert [line.rsplit(":", 1)[1].split("(")[0].strip() for line in lines[2:7]] == ["no", "no", "sometimes", "yes", "yes"]
     assert [line.split(":")[0].strip() for line in lines[7:-1] if not line.startswith("    ")] == [
-        "about these recordings", "normal sound", "normal sound that judges", "false alarms a week",
+        "about these recordings", "normal sound", "normal sound to judge by", "false alarms a week",
         "delay of an alarm", "operating states", "rhythm", "clips unlike the others",
     ]  # fmt: skip
     assert lines[-1] == "next: aegan-export 'runs/My run, 1' --out BUNDLE"

@@ -136,8 +136,9 @@ def finish(
         scores, varied = ([{**clip, fields.fused: fuse(clip, fields.fusion, fields.fused)} for clip in each] for each in (scores, varied))
         calibration = calibrate(scores, varied, list(crossed.values()))
         fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibration})
-    normal = [(held_out.spans, dict(enumerate(scores))), (fitted.spans, crossed)]
-    copies = [(place, 0, 0) for place in range(len(varied))], dict(enumerate(varied))
+    left_out = np.repeat(number_recordings(held_out.clips, config.held_out), [len(windows) for windows in held_out.bands])
+    normal = [(held_out.spans, left_out.tolist(), dict(enumerate(scores))), (fitted.spans, groups.tolist(), crossed)]
+    copies = [(place, 0, 0) for place in range(len(varied))], [0] * len(varied), dict(enumerate(varied))
     fields = fields.model_copy(update={"calibration": add_blocks(fields.calibration, fields.score, normal, copies)})
     noticed = try_pseudo_faults(fields, reference, TorchSession(*networks, needed_graphs(fields, fields.score)), held_out, training.seed)
     fields = fields.model_copy(update={"sensitivity": {name: each.auc for name, each in noticed.items()}})

@@ -53,6 +53,25 @@ def make_blocks(stretches: Sequence[Sequence[float]]) -> Blocks:
     return Blocks(n_clips, blocks, measured, is_measured)
 
 
+def find_effective(scores: Sequence[float], groups: Sequence[int]) -> float | None:
+    """The number of independent scores that are worth as much as these, of which those of one group may be alike.
+
+    Source: design effect 1 + (m - 1) r, L. Kish, Survey Sampling, 1965, with the intraclass correlation r of a one-way analysis of
+    variance of the ranks, and m the mean size of the group of a score. None with fewer than two groups, or with none of several scores.
+    """
+    n, sizes = len(scores), np.bincount(np.unique(np.asarray(groups), return_inverse=True)[1]) if len(scores) else np.zeros(0)
+    if len(sizes) < 2 or sizes.max() < 2:
+        return None
+    ranks = np.argsort(np.argsort(np.asarray(scores))).astype(np.float64)
+    places = np.unique(np.asarray(groups), return_inverse=True)[1]
+    means = np.bincount(places, ranks) / sizes
+    within = float(np.sum((ranks - means[places]) ** 2)) / max(1, n - len(sizes))
+    between = float(np.sum(sizes * (means - ranks.mean()) ** 2)) / (len(sizes) - 1)
+    usual = (n - float(np.sum(sizes**2)) / n) / (len(sizes) - 1)
+    alike = max(0.0, (between - within) / max(1e-12, between + (usual - 1) * within))
+    return n / (1 + (float(np.sum(sizes**2)) / n - 1) * alike)
+
+
 def _join(scores: Sequence[float], n: int) -> list[float]:
     return [max(scores[start : start + n]) for start in range(0, len(scores) - n + 1, n)]
 

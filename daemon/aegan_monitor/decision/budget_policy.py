@@ -14,7 +14,7 @@ from aegan_monitor.detection.spaces import LASTING_PART
 from aegan_monitor.types import ClipScore
 
 IN_A_ROW = 3  # clips without common sound: a word or a passer-by is over before
-RECENT_PIECES = 31  # 2 s of a clip
+RECENT_PIECES = 16  # the last second of a clip
 STILL = 0.5  # of the lasting share of the clip, that of its end must be
 LEAST_HOLDING = 1e-9  # of an active alarm: at this it ends
 MOST_BLOCKS = 10_000  # a day
@@ -32,7 +32,7 @@ class BudgetPolicy:
 
     def __init__(self, fields: BundleFields, score: str, blocks: NormalBlocks, place: Place, budget: Budget) -> None:
         self._score, self._fields, self._place, self.blocks = score, fields, place, blocks
-        self.normal = NormalScores(score for stretch in blocks.stretches for score in stretch)
+        self.normal = NormalScores((score for stretch in blocks.stretches for score in stretch), blocks.n_effective)
         self.clip_samples = fields.clip.covered_frames * fields.features.hop_samples
         self.block_s = blocks.n_clips * self.clip_samples / fields.features.sample_rate_hz
         self.budget = budget

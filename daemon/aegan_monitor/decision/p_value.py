@@ -21,14 +21,23 @@ class NormalScores:
     Beyond the largest of them a generalised Pareto tail may be assumed. All else is counted.
     """
 
-    def __init__(self, scores: Iterable[float]) -> None:
-        """Store one score or more."""
+    def __init__(self, scores: Iterable[float], n_effective: float | None = None) -> None:
+        """Store one score or more; they are worth `n_effective` independent ones, None for all."""
         self.sorted = np.sort(np.asarray(list(scores), np.float64))
+        n = len(self.sorted)
+        counts = np.arange(n + 1)
+        worth = n if n_effective is None else max(1, min(n, round(n_effective)))
+        self._bounds = np.interp(counts * worth / n, np.arange(worth + 1), upper_bounds(worth))
         self.shape, self._scale, self._start = fit_tail(self.sorted)
 
     def __len__(self) -> int:
         """Number of scores."""
         return len(self.sorted)
+
+    @property
+    def least(self) -> float:
+        """The p-value of a score over all normal ones, without a tail."""
+        return float(self._bounds[0])
 
     @property
     def largest(self) -> float:
@@ -37,7 +46,7 @@ class NormalScores:
 
     def p_value(self, score: float) -> float:
         """Upper confidence bound of the probability that normal sound scores `score` or more, by counting alone."""
-        return upper_bound(self._count_above(score), len(self.sorted))
+        return float(self._bounds[self._count_above(score)])
 
     def tail_p_value(self, score: float) -> float:
         """The same, which goes on falling beyond the largest normal score, as the tail that is assumed there."""
@@ -46,10 +55,10 @@ class NormalScores:
 
     def score_at(self, p_value: float) -> float:
         """The score beyond which `tail_p_value` is under `p_value`."""
-        if p_value < (least := upper_bound(0, len(self.sorted))):
+        if p_value < (least := self.least):
             log_survival = self._log_survival(self.largest) + math.log(p_value / least)
             return self._start + self._scale * math.expm1(-self.shape * log_survival) / self.shape
-        n_above = next(n for n in range(len(self.sorted) + 1) if upper_bound(n, len(self.sorted)) > p_value)
+        n_above = next(n for n in range(len(self.sorted) + 1) if self._bounds[n] > p_value)
         return float(self.sorted[len(self.sorted) - n_above])
 
     def _count_above(self, score: float) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from aegan_monitor.decision.budget import WEEK_S
 from aegan_monitor.decision.budget_policy import BudgetPolicy
 from aegan_monitor.decision.evidence import BETS, LEAST_P_VALUE
-from aegan_monitor.decision.p_value import NormalScores, upper_bound
+from aegan_monitor.decision.p_value import NormalScores
 from aegan_monitor.types import DoubleArray
 
 CONFIDENCE = 0.95
@@ -29,6 +29,7 @@ class Commissioning:
         n_stretches, n_blocks, block_s: That sound: uninterrupted stretches, and the blocks that they were divided into.
         autocorrelation: Of successive blocks; None if there were too few to measure it.
         is_measured: Whether the length of a block was measured; otherwise it was assumed.
+        n_effective: Independent blocks that are worth as much; None if recordings are not alike, or that is unknown.
         designed_per_week: False alarms in a week that the policy is made for.
         resampled_per_week: Those in weeks that are put together from this sound; None if there is too little of it.
         proved_per_week: No larger rate agrees with this sound, with a confidence of 95 %.
@@ -43,6 +44,7 @@ class Commissioning:
     block_s: float
     autocorrelation: float | None
     is_measured: bool
+    n_effective: float | None
     designed_per_week: float
     resampled_per_week: float | None
     proved_per_week: float
@@ -54,10 +56,11 @@ class Commissioning:
         """The lines of the report."""
         how = "measured" if self.is_measured else "assumed: too few blocks follow each other"
         correlation = "not measured" if self.autocorrelation is None else f"{self.autocorrelation:.2f}"
-        sound = f"{self.hours:.1f} h in {self.n_stretches} stretches, {self.n_blocks} blocks of {self.block_s:.0f} s"
+        worth = "" if self.n_effective is None else f" worth {self.n_effective:.0f} independent ones"
+        sound = f"{self.hours:.1f} h in {self.n_stretches} stretches, {self.n_blocks} blocks of {self.block_s:.0f} s{worth}"
         designed, resampled, proved = map(show_rate, (self.designed_per_week, self.resampled_per_week, self.proved_per_week))
         lines = [
-            f"normal sound that judges: {sound} ({how}; correlation of neighbours {correlation})",
+            f"normal sound to judge by: {sound} ({how}; correlation of neighbours {correlation})",
             f"false alarms a week: designed {designed}, resampled {resampled}, proved at most {proved}",
         ]
         if self.proved_per_week > self.designed_per_week:
@@ -79,7 +82,7 @@ def commission(policy: BudgetPolicy) -> Commissioning:
     n_blocks = sum(map(len, blocks.stretches))
     proof, resampled = find_proof(policy), resample(policy)
     per_week = policy.budget.per_week
-    delays = [policy.count_blocks(p) for p in (max(WEAK_P_VALUE, upper_bound(0, n_blocks)), upper_bound(0, n_blocks))]
+    delays = [policy.count_blocks(p) for p in (max(WEAK_P_VALUE, policy.normal.least), policy.normal.least)]
     return Commissioning(
         hours=proof.hours,
         n_stretches=len(blocks.stretches),
@@ -87,6 +90,7 @@ def commission(policy: BudgetPolicy) -> Commissioning:
         block_s=policy.block_s,
         autocorrelation=blocks.autocorrelation,
         is_measured=blocks.is_measured,
+        n_effective=blocks.n_effective,
         designed_per_week=per_week,
         resampled_per_week=resampled,
         proved_per_week=proof.most_per_week(),

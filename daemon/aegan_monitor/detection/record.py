@@ -37,6 +37,7 @@ class NormalBlocks(Record):
         stretches: The largest score of each block; blocks of one stretch follow each other.
         autocorrelation: Of successive blocks; None if it could not be measured.
         is_measured: The length of a block follows from measured autocorrelations alone; otherwise it is assumed.
+        n_effective: The number of independent blocks that are worth as much, because those of one recording are alike; None for all.
     """
 
     n_clips: PositiveInt
@@ -45,6 +46,7 @@ class NormalBlocks(Record):
     ]
     autocorrelation: float | None = None
     is_measured: bool = False
+    n_effective: float | None = Field(default=None, ge=1)
 
 
 class Calibration(Record):

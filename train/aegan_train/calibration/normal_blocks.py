@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-from aegan_monitor.decision.blocks import make_blocks
+from aegan_monitor.decision.blocks import find_effective, make_blocks
 from aegan_monitor.decision.budget import ONE_A_WEEK
 from aegan_monitor.decision.budget_policy import BudgetPolicy
 from aegan_monitor.detection.record import BundleFields, Calibration, NormalBlocks, Place
@@ -11,8 +11,8 @@ from aegan_monitor.detection.threshold import choose_place
 N_DIGITS = 6
 Span = tuple[Hashable, int, int]
 """Where a clip lies: its file, and the frames from the first to the one after the last."""
-Part = tuple[Sequence[Span], Mapping[int, Mapping[str, float]]]
-"""Normal sound: where its clips lie, in order, and the scores of those clips that have any, by their place in this list."""
+Part = tuple[Sequence[Span], Sequence[int], Mapping[int, Mapping[str, float]]]
+"""Normal sound: where its clips lie, in order; the recording of each; and the scores of those clips that have any, by their place."""
 
 
 def add_blocks(calibration: Mapping[Place, Calibration], score: str, parts: Sequence[Part], copies: Part) -> dict[Place, Calibration]:
@@ -35,18 +35,27 @@ def make_default_policy(fields: BundleFields, wanted: Place | None = None) -> Bu
 def collect_blocks(score: str, parts: Iterable[Part]) -> NormalBlocks:
     """The blocks of clips that follow each other in one file."""
     stretches: list[list[float]] = []
-    for spans, scores in parts:
+    recordings: list[tuple[int, int]] = []
+    for number, (spans, recording_of, scores) in enumerate(parts):
         before: Span | None = None
         for place in sorted(scores):
             if score not in scores[place]:
                 continue
             if before is None or not follows(spans[place], before):
                 stretches.append([])
+                recordings.append((number, recording_of[place]))
             stretches[-1].append(float(f"{scores[place][score]:.{N_DIGITS}g}"))
             before = spans[place]
     found = make_blocks(stretches)
+    names = {name: place for place, name in enumerate(dict.fromkeys(recordings))}
+    kept = [names[name] for name, each in zip(recordings, stretches, strict=True) if len(each) >= found.n_clips]
+    groups = [group for group, each in zip(kept, found.stretches, strict=True) for _ in each]
     return NormalBlocks(
-        n_clips=found.n_clips, stretches=found.stretches, autocorrelation=found.autocorrelation, is_measured=found.is_measured
+        n_clips=found.n_clips,
+        stretches=found.stretches,
+        autocorrelation=found.autocorrelation,
+        is_measured=found.is_measured,
+        n_effective=find_effective([score for each in found.stretches for score in each], groups),
     )
 
 
