@@ -5,6 +5,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 from aegan_monitor.alarm.judge import Judge, Outcome
 from aegan_monitor.alarm.lifecycle import IN_ALARM
@@ -16,10 +17,11 @@ from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.errors import EXIT_FAILED, AeganError, CaptureError
 from aegan_monitor.files import show_path
+from aegan_monitor.messages.model import AlarmState
 from aegan_monitor.service.build import share
 from aegan_monitor.service.runtime import choose_score
 from aegan_monitor.tools.backtest.labels import Label, read_labels
-from aegan_monitor.tools.backtest.picture import STATES, draw
+from aegan_monitor.tools.backtest.picture import draw
 from aegan_monitor.tools.backtest.result import Alarm, Course, Fault, Result, judge_alarms, measure_normal
 from aegan_monitor.tools.joined_recordings import JoinedRecordings
 from aegan_monitor.tools.progress import Progress
@@ -58,11 +60,11 @@ class Backtest:
 
     def __init__(self, fields: BundleFields, judge: Judge, source: JoinedRecordings, report: Report) -> None:
         """`report` takes a line for each alarm."""
-        self.course, self.alarms = Course(), list[Alarm]()
+        self.course, self.alarms = Course(judge.hop_samples / source.sample_rate_hz), list[Alarm]()
         self._judge, self._source, self._report = judge, source, report
         self._rate = source.sample_rate_hz
         self._clip_samples = fields.first_decision_samples
-        self._state_samples = dict.fromkeys(STATES, 0)
+        self._state_samples = dict.fromkeys(get_args(AlarmState), 0)
         self._spans: list[tuple[int, int]] = []  # samples without a pause that scores have covered
 
     def take(self, outcome: Outcome) -> None:

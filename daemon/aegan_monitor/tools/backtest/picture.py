@@ -12,8 +12,7 @@ from aegan_monitor.tools.plot import make_figure, make_png
 from aegan_monitor.types import DoubleArray
 
 MOST_COLUMNS = 1000  # of about 1200 pixels; with more decisions each column shows the largest of several
-STATES = ("normal", "pending", "alarm", "clearing")
-COLOURS = ("C2", "gold", "C3", "C1")
+COLOURS = {"normal": "C2", "pending": "gold", "alarm": "C3", "clearing": "C1"}
 
 
 def draw(name: str, policy: Policy, result: Result, course: Course) -> bytes:
@@ -22,39 +21,24 @@ def draw(name: str, policy: Policy, result: Result, course: Course) -> bytes:
     figure = make_figure(12, 8)
     score, evidence, state = figure.subplots(3, 1, sharex=True, height_ratios=(4, 2, 1))
     unit, unit_s = ("h", 3600.0) if result.length_s > 7200 else ("min", 60.0)
-    pooled, scores = pool(course.times_s, course.scores)
+    pooled, scores = pool(course, course.scores)
     score.plot(pooled / unit_s, scores, color="C0", linewidth=0.8)
-    levels: tuple[tuple[str, float], ...] = ()
-    if isinstance(policy, BudgetPolicy):
-        levels = (("largest normal block", policy.normal.largest), ("alarms at once", policy.gross_score))
-    elif isinstance(policy, ThresholdPolicy):
-        levels = (("clears under", policy.threshold.off), ("alarms over", policy.threshold.on))
-    for number, (words, level) in enumerate(levels):
-        score.axhline(level, color="0.3", linestyle=(":", "--")[number], linewidth=1, label=f"{words}: {level:.4g}")
+    for (words, level), style in zip(find_levels(policy).items(), (":", "--"), strict=False):
+        score.axhline(level, color="0.3", linestyle=style, linewidth=1, label=f"{words}: {level:.4g}")
     score.set_ylabel("score")
     if not all(map(math.isnan, course.evidence)):
-        pooled, values = pool(course.times_s, course.evidence)
+        pooled, values = pool(course, course.evidence)
         evidence.plot(pooled / unit_s, values, color="C4", linewidth=0.8)
     else:
-        evidence.text(0.5, 0.5, "a policy of thresholds gathers no evidence", transform=evidence.transAxes, ha="center", va="center")
+        nothing = "a policy of thresholds gathers no evidence"
+        evidence.text(0.5, 0.5, nothing, transform=evidence.transAxes, ha="center", va="center", backgroundcolor="white")
     evidence.set_ylim(0, 1.05)
     evidence.set_ylabel("evidence")
-    ends = np.asarray(course.times_s)
-    hop_s = float(np.median(np.diff(ends))) if len(ends) > 1 else 1.0
-    edge = 100 * hop_s / result.length_s  # a single decision is seen, too
-    places = np.array([STATES.index(each) for each in course.states])
-    for place, colour in enumerate(COLOURS):
-        state.fill_between(
-            ends / unit_s,
-            place - 0.4,
-            place + 0.4,
-            where=places == place,
-            step="mid",
-            color=colour,
-            linewidth=edge,
-        )
-    state.set_yticks(range(len(STATES)), STATES)
-    state.set_ylim(len(STATES) - 0.5, -0.5)
+    for place, (each, colour) in enumerate(COLOURS.items()):
+        bars = [(start / unit_s, (end - start) / unit_s) for start, end in find_stretches(course, each)]
+        state.broken_barh(bars, (place - 0.4, 0.8), color=colour, linewidth=0.5)  # a line, so that a single decision is seen, too
+    state.set_yticks(range(len(COLOURS)), list(COLOURS))
+    state.set_ylim(len(COLOURS) - 0.5, -0.5)
     for axes in (score, evidence):
         for number, alarm in enumerate(result.alarms):
             end_s = result.length_s if alarm.ended_s is None else alarm.ended_s
@@ -76,8 +60,30 @@ def draw(name: str, policy: Policy, result: Result, course: Course) -> bytes:
     return make_png(figure)
 
 
-def pool(times_s: list[float], values: list[float]) -> tuple[DoubleArray, DoubleArray]:
-    """At most MOST_COLUMNS points: of several the largest, so that no short event is lost."""
+def find_levels(policy: Policy) -> dict[str, float]:
+    """The two scores that matter to the policy, the lower one first."""
+    if isinstance(policy, BudgetPolicy):
+        return {"largest normal block": policy.normal.largest, "alarms at once": policy.gross_score}
+    if isinstance(policy, ThresholdPolicy):
+        return {"clears under": policy.threshold.off, "alarms over": policy.threshold.on}
+    return {}
+
+
+def pool(course: Course, values: list[float]) -> tuple[DoubleArray, DoubleArray]:
+    """At most MOST_COLUMNS times and values, of several the largest, so that no short event is lost; a NaN where nothing was heard."""
     step = -(-len(values) // MOST_COLUMNS)
     starts = np.arange(0, len(values), step)
-    return np.asarray(times_s)[starts], np.fmax.reduceat(np.asarray(values, np.float64), starts)
+    times_s, largest = np.asarray(course.times_s)[starts], np.fmax.reduceat(np.asarray(values, np.float64), starts)
+    gaps = np.flatnonzero(np.diff(times_s) > (step + 0.5) * course.hop_s) + 1
+    return np.insert(times_s, gaps, times_s[gaps]), np.insert(largest, gaps, np.nan)
+
+
+def find_stretches(course: Course, state: str) -> list[tuple[float, float]]:
+    """Start and end in s of each stretch of decisions with this state."""
+    found: list[tuple[float, float]] = []
+    for end_s, each in zip(course.times_s, course.states, strict=True):
+        if each != state:
+            continue
+        is_next = bool(found) and end_s - found[-1][1] < 1.5 * course.hop_s
+        found.append((found.pop()[0] if is_next else end_s - course.hop_s, end_s))
+    return found

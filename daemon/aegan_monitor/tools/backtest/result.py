@@ -62,8 +62,9 @@ class Fault:
 
 @dataclass(slots=True)
 class Course:
-    """What happened, one value a decision: end of the clip in s of the stream, score, evidence (NaN without), state."""
+    """What happened, one value a decision: end of the clip in s of the stream, score, evidence (NaN without), state; one each `hop_s`."""
 
+    hop_s: float
     times_s: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     evidence: list[float] = field(default_factory=list)
