@@ -11,8 +11,8 @@ from aegan_monitor.detection.golden import TOLERANCES
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.messages.payloads import PAYLOADS
 from aegan_monitor.tools.check import MACHINE_BYTES, NODE_BYTES, check_bundle
-from budget_bundle import copy_demo
 from message_tables import make_example
+from synthetic import copy_demo_with_blocks
 
 TEXT_BYTES = 200  # of a text without a maximum length, such as the detail of a fault
 
@@ -35,7 +35,7 @@ def test_five_lines_say_what_matters(verbose: bool) -> None:
 def test_a_report_is_written_for_each_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a budget `check --report` writes a report of each place of the bundle, and says so."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    bundle, reports, lines = copy_demo(tmp_path / "bundle", n_blocks=30), tmp_path / "reports", list[str]()
+    bundle, reports, lines = copy_demo_with_blocks(tmp_path / "bundle", n_blocks=30), tmp_path / "reports", list[str]()
     check_bundle(bundle, InferenceConfig(), lines.append, reports=reports)
     places = load_bundle(bundle).record.calibration
     assert sorted(path.name for path in reports.iterdir()) == sorted(f"{place}.json" for place in places)

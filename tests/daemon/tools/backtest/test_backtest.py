@@ -8,8 +8,8 @@ import pytest
 
 from aegan_monitor.cli import main
 from aegan_monitor.demo.pump import Pump
-from budget_bundle import copy_demo
 from sound_files import RATE_HZ, write
+from synthetic import copy_demo_with_blocks
 
 FAULT_FROM_S = 25.0
 
@@ -18,7 +18,7 @@ FAULT_FROM_S = 25.0
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's bundle with blocks of normal sound, a configuration with two machines, and recordings of its pump."""
     folder = tmp_path_factory.mktemp("backtest")
-    copy_demo(folder / "bundle")
+    copy_demo_with_blocks(folder / "bundle")
     (folder / "monitor.yaml").write_text(
         "machines: [{name: fan, bundle: none}, {name: pump, bundle: bundle, alarm: {false_alarms: {per_week: 7}}}]\n"
     )
