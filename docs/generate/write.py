@@ -11,10 +11,10 @@ from marked_parts import fill
 from message_tables import payload_sections, topics_table
 from metric_tables import metrics_table
 from schemas import config_schema_text, schema_texts
-from state_diagrams import states_section
+from state_diagrams import states_section, states_table
 
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {  # pages with generated parts, by the names in their marks
-    "docs/alarms.md": {"states": states_section},
+    "docs/alarms.md": {"states": states_section, "isa states": states_table},
     "docs/architecture.md": {"folders": folder_tree},
     "docs/reference/mqtt.md": {"topics": topics_table, "payloads": payload_sections},
     "docs/reference/configuration.md": {"configuration": configuration_tables},

@@ -39,11 +39,12 @@ def test_telegraf_reads_fields_that_exist(repository: Path, payload: type[Payloa
 
 
 def test_node_red_reports_how_an_alarm_ends(repository: Path) -> None:
-    """Each way in which an alarm ends has an output, and so have the begin and the end of a shelf."""
+    """Each way in which an alarm ends has an output, and so have the begin and the end of a suppression."""
     nodes = json.loads((repository / "configs" / "examples" / "node-red" / "flow.json").read_text(encoding="utf-8"))
     (switch,) = [node for node in nodes if node["id"] == "aegan-kind"]
     outputs = {rule["v"]: wire for rule, (wire,) in zip(switch["rules"], switch["wires"], strict=True)}
     ends = dict.fromkeys(["cleared", "closed", "superseded", "removed"], "aegan-cleared")
-    assert outputs == {"raised": "aegan-raised", **ends, "shelved": "aegan-shelved", "unshelved": "aegan-unshelved"}
+    suppressed = {kind: f"aegan-{kind.replace('_', '-')}" for kind in ("shelved", "unshelved", "out_of_service", "in_service")}
+    assert outputs == {"raised": "aegan-raised", **ends, **suppressed}
     assert switch["outputs"] == len(outputs)
     assert set(outputs.values()) <= {node["id"] for node in nodes}

@@ -1,14 +1,15 @@
 """One machine's alarm without sound: the test gives each decision, and the published messages are kept."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import count
 
 import numpy as np
 
+from aegan_monitor.alarm.common_cause import CommonCause
 from aegan_monitor.alarm.judge import Judge
-from aegan_monitor.alarm.lifecycle import AlarmRecord
+from aegan_monitor.alarm.lifecycle import AlarmRecord, Transition, advance
 from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.alarm.stored import dump_record, read_record
 from aegan_monitor.audio.supervisor import SensorState
@@ -16,8 +17,8 @@ from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages import payloads
+from aegan_monitor.messages.command_payloads import Command, CommandName, Result
 from aegan_monitor.messages.model import Payload
-from aegan_monitor.messages.payloads import Command, CommandName
 from aegan_monitor.types import ClipScore, FloatArray, Run
 from published import checked
 
@@ -30,6 +31,21 @@ LOUD = 1e9  # no threshold is above it
 def open_demo() -> Bundle:
     """The demo bundle."""
     return load_bundle(demo_bundle())
+
+
+@dataclass(frozen=True)
+class Delays:
+    """Delays of a policy, in samples."""
+
+    on_samples: int
+    off_samples: int
+
+    def has_elapsed(self, is_active: bool, delay_samples: int) -> bool:
+        return delay_samples >= (self.off_samples if is_active else self.on_samples)
+
+    def advance(self, record: AlarmRecord, exceeded: bool, heard_samples: int, time: datetime) -> list[Transition]:
+        """Apply one decision."""
+        return advance(record, exceeded, self.has_elapsed, heard_samples, time)
 
 
 class SamplePipeline(Pipeline):
@@ -52,8 +68,20 @@ class SamplePipeline(Pipeline):
 class Story:
     """An alarm with delays in hops and one decision a hop; `reported` holds the messages published since the last read."""
 
-    def __init__(self, record: AlarmRecord | None = None, on_hops: float = 0, off_hops: float = 0, basis: str = "basis") -> None:
+    def __init__(
+        self,
+        record: AlarmRecord | None = None,
+        on_hops: float = 0,
+        off_hops: float = 0,
+        basis: str = "basis",
+        *,
+        latched: bool = False,
+        recurrence_hops: float = 0,
+        name: str = "",
+        common: CommonCause | None = None,
+    ) -> None:
         self.now_s, self._sample, self._delays, self._ids = 0.0, 0, (on_hops, off_hops), count()
+        self._latched, self._recurrence_s, self._name, self._common = latched, recurrence_hops * HOP_S, name, common
         self.stored = dump_record(record or AlarmRecord())
         self.reported: list[Payload] = []
         self.start(basis)
@@ -62,11 +90,19 @@ class Story:
         """A start from the stored record, `after_s` later; the boot clock then shows `boot_s`."""
         bundle, on_off_s = open_demo(), [hops * HOP_S for hops in self._delays]
         judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=on_off_s[0], off_delay_s=on_off_s[1]))
-        self.machine = Machine("pump", SamplePipeline(bundle.record.score), judge, basis, lambda: f"id-{next(self._ids)}")
+        self.machine = Machine(
+            self._name or "pump",
+            SamplePipeline(bundle.record.score),
+            judge,
+            basis,
+            lambda: f"{self._name}id-{next(self._ids)}",
+            latched=self._latched,
+            recurrence_s=self._recurrence_s,
+        )
         self.now_s += after_s
         self.boot_s = boot_s - self.now_s
         self._sample = 0
-        self._tell(self.machine.begin(self.time, self.clock_s, read_record(self.stored)))
+        self._tell(self.machine.begin(self.time, self.clock_s, read_record(self.stored), self._common))
 
     @property
     def time(self) -> datetime:
@@ -81,7 +117,7 @@ class Story:
     @property
     def record(self) -> AlarmRecord:
         """The stored record, without the fields that each decision changes."""
-        return replace(self.machine.record, score=0.0, threshold=0.0, measured_at=None, shelf_left_s=0.0)
+        return replace(self.machine.record, score=0.0, threshold=0.0, measured_at=None, shelf_left_s=0.0, quiet_samples=0)
 
     def decide(self, *exceeded: bool, after_gap: bool = False) -> None:
         """Make decisions, with the worker's turn after each."""
@@ -103,7 +139,7 @@ class Story:
         """Send a command; returns the reason of a refusal."""
         found = self.machine.obey(Command.model_validate({"command": command, **fields}), self.time, self.clock_s)
         result = found[-1]
-        assert isinstance(result, payloads.Result)
+        assert isinstance(result, Result)
         self._tell(found[:-1])
         return result.reason
 

@@ -4,9 +4,9 @@ The oracle uses librosa, strided slices, plain PyTorch and scikit-learn. Of ours
 nothing of the pipeline, the features, the segments or the scores.
 """
 
+import contextlib
+import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ from sklearn.metrics.pairwise import cosine_distances, cosine_similarity
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
+from aegan_monitor.cli import main as monitor_main
 from plain_networks import decode, discriminate, encode
 from plain_spaces import measure_density, score_plainly
 from synthetic import write_wav
 from tolerances import COSINE_OF_SPECTRA, SCORES
+from training_program import aegan_train
 
 ILL_CONDITIONED = ("C_linear_cosine", "C_mel_cosine")
 HOP, N_SEGMENTS = 16, 12  # of the tiny preset
@@ -110,10 +112,10 @@ class Oracle:
         return {name: float(value) for name, value in found.items()}
 
 
-def run_command(module: str, *arguments: object) -> None:
-    """Run one of our commands, which must succeed."""
-    done = subprocess.run([sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def replay(*arguments: object) -> None:
+    """Run `aegan-monitor replay`, which must succeed."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert monitor_main(["replay", *map(str, arguments)]) == 0
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -124,8 +126,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def test_replay_evaluate_and_the_oracle_agree(run_folder: Path, bundle_folder: Path, dataset: Path, tmp_path: Path) -> None:
     """Every score of every test clip agrees within 1e-4."""
     clips = sorted((dataset / "dev_data" / "pump" / "test").glob("*.wav"))
-    run_command("aegan_train.cli", "evaluate", run_folder, "--data", dataset, "--jsonl", tmp_path / "evaluate.jsonl")
-    run_command("aegan_monitor.cli", "replay", "--bundle", bundle_folder, "--clips", "--jsonl", tmp_path / "replay.jsonl", *clips)
+    assert aegan_train("evaluate", run_folder, "--data", dataset, "--jsonl", tmp_path / "evaluate.jsonl").returncode == 0
+    replay("--bundle", bundle_folder, "--clips", "--jsonl", tmp_path / "replay.jsonl", *clips)
     evaluated, replayed = read_lines(tmp_path / "evaluate.jsonl"), read_lines(tmp_path / "replay.jsonl")
     assert [line["file"] for line in evaluated] == [line["file"] for line in replayed] == [str(path) for path in clips]
     oracle = Oracle(run_folder, dataset)
@@ -144,8 +146,8 @@ def test_a_stream_is_the_same_however_it_is_cut_into_files(bundle_folder: Path, 
     sound = np.concatenate([soundfile.read(path, dtype="float32")[0] for path in clips])
     cuts = np.cumsum([0, 777, 12_345, 160_001, 3, 99_999])
     pieces = [write_wav(tmp_path / f"{i}.wav", part) for i, part in enumerate(np.split(sound, cuts[1:]))]
-    run_command("aegan_monitor.cli", "replay", "--bundle", bundle_folder, "--jsonl", tmp_path / "one.jsonl", *clips)
-    run_command("aegan_monitor.cli", "replay", "--bundle", bundle_folder, "--jsonl", tmp_path / "other.jsonl", *pieces)
+    replay("--bundle", bundle_folder, "--jsonl", tmp_path / "one.jsonl", *clips)
+    replay("--bundle", bundle_folder, "--jsonl", tmp_path / "other.jsonl", *pieces)
     one, other = read_lines(tmp_path / "one.jsonl"), read_lines(tmp_path / "other.jsonl")
     assert len(one) == len(other) == (3 * 160_000 - 1024 - 303 * 512) // (32 * 512) + 1
     for a, b in zip(one, other, strict=True):

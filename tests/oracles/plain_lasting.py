@@ -8,8 +8,9 @@ LEAST_STD_DB = 0.3
 
 def cut_plainly(db: np.ndarray) -> np.ndarray:
     """Pieces of 2 frames: means of 32 groups of 4 linear bands, `[n_pieces, 32]`."""
-    starts = range(0, db.shape[1] - 1, 2)
-    return np.array([[np.mean(db[4 * i : 4 * i + 4, t : t + 2], dtype=np.float64) for i in range(32)] for t in starts])
+    n_pieces = db.shape[1] // 2
+    groups = db[:128, : 2 * n_pieces].astype(np.float64).reshape(32, 4, n_pieces, 2)
+    return np.asarray(groups.mean(axis=(1, 3)).T)
 
 
 def measure_plainly(normal: list[np.ndarray], clip: np.ndarray) -> np.ndarray:

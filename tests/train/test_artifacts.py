@@ -45,8 +45,10 @@ def add_beats(window: FloatArray) -> FloatArray:
     return np.clip(window + 0.5 * np.convolve(clicks, ring)[: len(window)], -0.9, 0.9).astype(np.float32)
 
 
-def calibrate(folder: Path, n_joined: int, config: TrainConfig = CONFIG, recording: str = "", *, beats: bool = False) -> Calibrated:
-    """What untrained networks are calibrated to, on recordings of `n_joined` windows each."""
+def calibrate(
+    folder: Path, n_joined: int, config: TrainConfig = CONFIG, recording: str = "", *, beats: bool = False, most: int = 100
+) -> Calibrated:
+    """What untrained networks are calibrated to, on recordings of `n_joined` windows each, with `most` windows for either part."""
     windows = [add_beats(each) if beats else each for each in make_cycles()]
     recordings = [np.concatenate(windows[place : place + n_joined]) for place in range(0, len(windows), n_joined)]
     paths = [write_wav(folder / f"{number}.wav", samples) for number, samples in enumerate(recordings)]
@@ -56,16 +58,37 @@ def calibrate(folder: Path, n_joined: int, config: TrainConfig = CONFIG, recordi
     torch.manual_seed(0)
     scaling = find_scaling(fitted.db)
     training = Training("pump", "tiny", config, 0, scaling, "", make_updater(config, CPU), torch.Generator(), [{}])
-    return finish(training, fitted, held_out, folder, CPU, None)
+    return finish(training, fitted.thin(most), held_out.thin(most), folder, CPU, None)
 
 
-def test_long_recordings_are_calibrated_as_the_daemon_hears_them(tmp_path: Path) -> None:
+def read_held_out(folder: Path) -> list[dict[str, float]]:
+    """The scores of each held-out window of a run."""
+    return [json.loads(line)["scores"] for line in (folder / HELD_OUT).read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Calibrated]:
+    """The calibration on recordings of N_LONG windows, and its folder."""
+    folder = tmp_path_factory.mktemp("long")
+    return folder, calibrate(folder, N_LONG)
+
+
+def test_windows_of_a_long_recording_that_are_left_out_change_no_other(tmp_path: Path, long: tuple[Path, Calibrated]) -> None:
+    """With three of six windows a recording, these three have the scores of the network that they have among all six."""
+    few = calibrate(tmp_path, N_LONG, most=3)
+    assert (few.fields.reference.n_clips, len(few.normal)) == (3, 3)
+    expected = [each["G_x_2_sum"] for each in read_held_out(long[0])]
+    assert [each["G_x_2_sum"] for each in read_held_out(tmp_path)] == [expected[place] for place in (1, 3, 5)]
+    assert len(set(expected)) == N_LONG
+
+
+def test_long_recordings_are_calibrated_as_the_daemon_hears_them(tmp_path: Path, long: tuple[Path, Calibrated]) -> None:
     """Files of one window and of six give the same number of clips, and thresholds within 2 %."""
-    short, long = (calibrate(tmp_path / str(n), n) for n in (1, N_LONG))
+    short, joined = calibrate(tmp_path, 1), long[1]
     assert (short.fields.reference.n_clips, short.fields.calibration["recorded"].n_clips) == (N_FITTED, N_HELD_OUT)
-    assert (long.fields.reference.n_clips, long.fields.calibration["recorded"].n_clips) == (N_FITTED, N_HELD_OUT)
+    assert (joined.fields.reference.n_clips, joined.fields.calibration["recorded"].n_clips) == (N_FITTED, N_HELD_OUT)
     for score in ("D_euclidean", "C_linear_euclidean", "G_x_2_sum"):
-        one, other = (make_threshold(each.fields, score).on for each in (short, long))
+        one, other = (make_threshold(each.fields, score).on for each in (short, joined))
         assert other == pytest.approx(one, rel=0.02), score
 
 
@@ -76,17 +99,25 @@ def test_a_reference_set_has_as_many_rows_as_configured(tmp_path: Path) -> None:
     assert found.fields.reference.n_clips == len(reference.embedding_clips) == len(reference.baseline_clips) == 4
 
 
-JOINT = CONFIG.model_copy(update={"score": "F_joint", "fusion": ["D_maha", "C_linear_maha", "C_moments"]})
+MEMBERS, RHYTHM_MEMBERS = ["D_maha", "C_linear_maha", "C_moments"], ["C_flux", "C_moments"]
+JOINT = CONFIG.model_copy(update={"score": "F_joint", "fusion": MEMBERS, "rhythm_fusion": RHYTHM_MEMBERS})
 
 
-def test_f_joint_is_calibrated_on_recordings_that_its_reference_set_does_not_hold(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def joint(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Calibrated]:
+    """The calibration of F_joint on a machine without a rhythm, and its folder."""
+    folder = tmp_path_factory.mktemp("joint")
+    return folder, calibrate(folder, 1, JOINT)
+
+
+def test_f_joint_is_calibrated_on_recordings_that_its_reference_set_does_not_hold(joint: tuple[Path, Calibrated]) -> None:
     """F_joint has a term for each member; its threshold comes from every window, fitted or held out, and lies over all of them."""
-    found = calibrate(tmp_path, 1, JOINT)
+    folder, found = joint
     fields, recorded = found.fields, found.fields.calibration["recorded"]
     assert (fields.fused, list(fields.fusion), fields.spaces) == ("F_joint", JOINT.fusion, [*SPACE_SCORES, LASTING])
     assert (recorded.n_clips, recorded.n_copies) == (N_FITTED + N_HELD_OUT, 0)
     assert max(found.normal) <= recorded.quantiles["F_joint"][-1] < make_threshold(fields, "F_joint").on
-    lines = [json.loads(line)["scores"] for line in (tmp_path / HELD_OUT).read_text().splitlines()]
+    lines = read_held_out(folder)
     terms = list(fields.fusion.values())
     matrix = np.eye(3)
     for i, j in ((1, 0), (2, 0), (2, 1)):
@@ -98,21 +129,20 @@ def test_f_joint_is_calibrated_on_recordings_that_its_reference_set_does_not_hol
         assert scores["F_joint"] == normal == pytest.approx(np.sqrt(over @ np.linalg.inv(matrix) @ over / 3))
 
 
-def test_the_worth_of_the_network_is_that_of_a_fusion_without_it(tmp_path: Path) -> None:
+def test_the_worth_of_the_network_is_that_of_a_fusion_without_it(tmp_path: Path, joint: tuple[Path, Calibrated]) -> None:
     """The AUC without the network is the one that a fusion of the other members would have, from the same scores."""
-    noticed = calibrate(tmp_path / "with", 1, JOINT).noticed
-    without = calibrate(tmp_path / "without", 1, JOINT.model_copy(update={"fusion": JOINT.fusion[1:]})).noticed
+    noticed = joint[1].noticed
+    without = calibrate(tmp_path, 1, JOINT.model_copy(update={"fusion": JOINT.fusion[1:]})).noticed
     assert {name: each.auc_without_network for name, each in noticed.items()} == {name: each.auc for name, each in without.items()}
     assert any(each.auc != each.auc_without_network for each in noticed.values())
     assert all(each.auc_without_network is None for each in without.values())
 
 
-def test_where_normal_sound_has_a_rhythm_other_members_decide(tmp_path: Path) -> None:
+def test_where_normal_sound_has_a_rhythm_other_members_decide(tmp_path: Path, joint: tuple[Path, Calibrated]) -> None:
     """A machine that beats is scored by the members for a rhythm, one that does not by all of them, and the bundle says so."""
-    config = JOINT.model_copy(update={"rhythm_fusion": ["C_flux", "C_moments"]})
-    steady, beating = (calibrate(tmp_path / str(beats), 1, config, beats=beats).fields for beats in (False, True))
+    steady, beating = joint[1].fields, calibrate(tmp_path, 1, JOINT, beats=True).fields
     assert list(steady.fusion) == JOINT.fusion
-    assert list(beating.fusion) == config.rhythm_fusion
+    assert list(beating.fusion) == JOINT.rhythm_fusion
     assert beating.choice.startswith("F_joint of C_flux, C_moments: ")
     assert beating.choice.endswith("; these members because normal sound has a rhythm")
     assert "rhythm" not in steady.choice

@@ -64,7 +64,7 @@ def test_fit_says_why_it_ends_early(
     dataset: Path, tmp_path: Path, setting: dict[str, float], why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A fit that ends early is a whole run, and prints why."""
-    config = load_config("tiny", None, n_epochs=40, learning_rate=1e-7).model_copy(update=setting)
+    config = load_config("tiny", None, n_epochs=40, epoch_batches=1, ndf=2, nz=8, learning_rate=1e-7).model_copy(update=setting)
     assert fit(FitRequest(dataset, "pump", "tiny", config, tmp_path / "run", "cpu"))
     n_epochs = LEAST_EPOCHS if "max_minutes" in setting else 3
     lines = capsys.readouterr().out.splitlines()

@@ -26,7 +26,7 @@ from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.calibration.background_augmentation import CALIBRATED, FITTED, change_background
 from aegan_train.calibration.cross_fit import align, cross_fit, scale_joint
 from aegan_train.calibration.lasting import fit_lasting
-from aegan_train.calibration.normal_blocks import add_blocks
+from aegan_train.calibration.normal_blocks import Span, add_blocks
 from aegan_train.calibration.sensitivity import Noticed, try_pseudo_faults
 from aegan_train.calibration.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
 from aegan_train.checkpoint import Training, round_weights
@@ -44,7 +44,7 @@ RUN_RECORD = "run.json"
 SEGMENTS = "segments.npz"
 HELD_OUT = "held_out.jsonl"
 N_PARITY_SEGMENTS = 32
-MAX_FITTED, MAX_SCORED = 4096, 512  # recordings for the reference set and for the calibration, so that a day of sound takes minutes
+MAX_FITTED, MAX_SCORED = 4096, 512  # windows for the reference set and for the calibration, so that a day of sound takes minutes
 N_MOVED = 64  # held-out windows that get copies with other backgrounds
 LEAST_RHYTHM = 0.5  # part of the windows; a machine that beats less often is steady most of the time
 LEAST_COPIES = 128  # of held-out clips with other backgrounds: the highest scores of fewer copies vary too much
@@ -75,7 +75,6 @@ def finish(
         WriteError: `out` cannot be written, or its disk is full.
     """
     config = training.config
-    clip_frames = config.clip.clip_frames
     n_fitted, n_held_out = len(fitted.clips), len(held_out.clips)
     fitted, held_out = fitted.thin(MAX_FITTED), held_out.thin(MAX_SCORED)
     round_weights(training)
@@ -84,7 +83,7 @@ def finish(
     rhythm = find_rhythm(statistics.bands, config.features.hop_s) if config.rhythm_fusion else None
     if has_rhythm := rhythm is not None and rhythm.share > LEAST_RHYTHM:
         config = config.model_copy(update={"fusion": config.rhythm_fusion})
-    mean_spectrogram = mean_of_clips(fitted.cut(clip_frames), clip_frames)
+    mean_spectrogram = mean_of_clips(fitted.cut(), config.clip.clip_frames)
     reference, shrinkage = fit_reference(statistics, make_filterbank(config.features), mean_spectrogram, config.max_reference_rows)
     groups = np.repeat(number_recordings(fitted.clips, config.held_out), [len(windows) for windows in fitted.bands])
     reference = replace(reference, spaces={**reference.spaces, LASTING: fit_lasting(statistics.bands, groups)})
@@ -124,15 +123,12 @@ def finish(
     )
     if config.fusion:
         scores, varied = ([{**clip, fields.fused: fuse(clip, fields.fusion, fields.fused)} for clip in each] for each in (scores, varied))
-        fields = fields.model_copy(
-            update={"normalisation": normalise(scores), "calibration": calibrate(scores, varied, list(crossed.values()))}
-        )
-    fitted_files = [clip.path.name for clip, bands in zip(fitted.clips, fitted.bands, strict=True) for _ in bands]
-    normal, copies = [(files, dict(enumerate(scores))), (fitted_files, crossed)], (range(len(varied)), dict(enumerate(varied)))
+        calibration = calibrate(scores, varied, list(crossed.values()))
+        fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibration})
+    normal = [(find_spans(held_out), dict(enumerate(scores))), (find_spans(fitted), crossed)]
+    copies = [(place, 0, 0) for place in range(len(varied))], dict(enumerate(varied))
     fields = fields.model_copy(update={"calibration": add_blocks(fields.calibration, fields.score, normal, copies)})
-    noticed = try_pseudo_faults(
-        fields, reference, TorchSession(*networks, needed_graphs(fields, fields.score)), held_out.clips, held_out.n_windows, training.seed
-    )
+    noticed = try_pseudo_faults(fields, reference, TorchSession(*networks, needed_graphs(fields, fields.score)), held_out, training.seed)
     fields = fields.model_copy(update={"sensitivity": {name: each.auc for name, each in noticed.items()}})
     samples = join_samples(held_out.clips, config.features.sample_rate_hz, golden_samples(fields))
     stages = compute_stages(fields, reference, session, samples)
@@ -143,6 +139,12 @@ def finish(
     write_atomically(out / HELD_OUT, lambda path: path.write_text("\n".join(lines) + "\n", encoding="utf-8"))
     write_atomically(out / RUN_RECORD, lambda path: path.write_text(fields.model_dump_json(indent=1) + "\n", encoding="utf-8"))
     return Calibrated(fields, [each[fields.score] for each in scores], noticed)
+
+
+def find_spans(pictures: Spectrograms) -> list[Span]:
+    """Where each window lies."""
+    files = zip(pictures.clips, pictures.windows, strict=True)
+    return [(clip.path, window.start, window.stop) for clip, windows in files for window in windows]
 
 
 def fit_joint(
@@ -172,17 +174,16 @@ def gather_statistics(training: Training, session: TorchSession, fitted: Spectro
     chosen = np.linspace(0, n_windows - 1, min(n_windows, N_VARIED)).astype(int).tolist() if config.n_backgrounds else []
     n_copies = len(chosen) * config.n_backgrounds
     embed_next = follow(embed, n_windows + n_copies, f"embedding {n_windows} clips{describe_copies(n_copies)}")
-    embeddings = np.stack([embed_next(session, training.scaling.apply(db), config.clip) for db in fitted.cut(config.clip.clip_frames)])
+    embeddings = np.stack([embed_next(session, training.scaling.apply(db), config.clip) for db in fitted.cut()])
     bands = [window for each in fitted.bands for window in each]
     rng = np.random.default_rng([training.seed, FITTED])
     logmel = LogMel(config.features, make_filterbank(config.features), make_baseline_filterbank(config.features))
     embedding_changes, band_changes = [np.zeros((0, config.network.n_embedding))], [np.zeros((0, *bands[0].mean.shape))]
     first = 0
-    for clip, own in zip(fitted.clips, fitted.bands, strict=True):
+    for clip, own in zip(fitted.clips, fitted.windows, strict=True):
         places = [place for place in chosen if first <= place < first + len(own)]
-        windows = read_windows(clip.path, config.features, config.clip.clip_frames) if places else []
-        for place in places:
-            samples = windows[place - first]
+        varied = read_windows(clip.path, config.features, [own[place - first] for place in places]) if places else []
+        for place, samples in zip(places, varied, strict=True):
             copies = [logmel.transform_clip(change_background(samples, rng)) for _ in range(config.n_backgrounds)]
             scaled = [training.scaling.apply(limit_range(copy.db, config.top_db)) for copy in copies]
             embedding_changes.append(np.stack([embed_next(session, each, config.clip) for each in scaled]) - embeddings[place])
@@ -209,8 +210,8 @@ def score_held_out(
     scores: list[dict[str, float]] = []
     varied: list[dict[str, float]] = []
     segments = np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
-    for clip in held_out.clips:
-        for samples in read_windows(clip.path, config.features, config.clip.clip_frames):
+    for clip, windows in zip(held_out.clips, held_out.windows, strict=True):
+        for samples in read_windows(clip.path, config.features, windows):
             if len(scores) in moved:
                 varied += [score(change_background(samples, rng)) for _ in range(n_copies)]
             scores.append(score(samples))

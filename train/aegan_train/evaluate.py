@@ -19,6 +19,8 @@ from aegan_monitor.errors import BundleError, CaptureError, DataError
 from aegan_monitor.files import show_path
 from aegan_monitor.tools.json_lines import open_lines
 from aegan_train.artifacts import RUN_RECORD
+from aegan_train.calibration.normal_blocks import make_default_policy
+from aegan_train.calibration.sensitivity import NOTICED_S
 from aegan_train.checkpoint import Training, load_trained
 from aegan_train.config import SetName
 from aegan_train.dcase.protocols import Metrics, find_protocol, lay_out, measure_all
@@ -79,13 +81,13 @@ def score_clips(
 
 
 def describe_exceeded(fields: BundleFields, place: Place, clips: Sequence[Clip], scores: Sequence[float]) -> str:
-    """One line: how many of the normal and of the anomalous clips are over the alarm's threshold for a place."""
-    threshold = make_threshold(fields, fields.score, place=place).on
+    """One line: how many of the normal and of the anomalous clips would alarm within NOTICED_S if they lasted."""
+    needed = make_default_policy(fields, place).score_within(NOTICED_S)
     normal, faulty = (
-        [score > threshold for clip, score in zip(clips, scores, strict=True) if clip.is_anomaly is label] for label in (False, True)
+        [score >= needed for clip, score in zip(clips, scores, strict=True) if clip.is_anomaly is label] for label in (False, True)
     )
     counts = f"{sum(normal)} of {len(normal)} normal and {sum(faulty)} of {len(faulty)} anomalous clips"
-    return f"over the threshold {DESCRIPTIONS[place]} ({fields.score} {threshold:.4g}): {counts}"
+    return f"alarm within {NOTICED_S:.0f} s if they last, {DESCRIPTIONS[place]} ({fields.score} {needed:.4g}): {counts}"
 
 
 def evaluate(

@@ -4,15 +4,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from aegan_monitor.alarm.cases import count_quiet, is_worse, worsen
+from aegan_monitor.alarm.common_cause import CommonCause
 from aegan_monitor.alarm.events import describe_command, make_event, make_id, make_state
 from aegan_monitor.alarm.judge import Judge, Outcome
 from aegan_monitor.alarm.lifecycle import EPOCH, AlarmRecord, Signal, Transition, refusal, shelf_left_s, take
+from aegan_monitor.alarm.stored import significant
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.clock import CLOCK_SET_FROM_S
 from aegan_monitor.decision.budget import Budget
-from aegan_monitor.decision.policy import Policy
+from aegan_monitor.decision.policy import Decision, Policy
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages import payloads
+from aegan_monitor.messages.command_payloads import DEFAULT_SHELF_S, Command
 from aegan_monitor.messages.commands import Refusal, make_result
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.types import Run
@@ -28,13 +32,28 @@ class Machine:
         last_score: The last decision, for any thread to read.
     """
 
-    def __init__(self, name: str, pipeline: Pipeline, judge: Judge, basis: str = "", new_id: Callable[[], str] = make_id) -> None:
-        """Store; `basis` names what judges (bundle, score, threshold settings): an alarm of another basis is superseded."""
+    def __init__(
+        self,
+        name: str,
+        pipeline: Pipeline,
+        judge: Judge,
+        basis: str = "",
+        new_id: Callable[[], str] = make_id,
+        *,
+        latched: bool = False,
+        recurrence_s: float = 0.0,
+    ) -> None:
+        """Store; `basis` names what judges (bundle, score, threshold settings): an alarm of another basis is superseded.
+
+        `latched`: an alarm that has cleared stays until a person acknowledges it. `recurrence_s` of normal sound end a case.
+        """
         self.name = name
         self.n_samples_scored = 0
         self.last_score: payloads.Score | None = None
         self._scored_until = 0  # the sample after the last that a score has covered
         self._pipeline, self._judge, self._basis, self._new_id = pipeline, judge, basis, new_id
+        self._latched, self._recurrence_samples = latched, round(recurrence_s * judge.sample_rate_hz)
+        self._common = CommonCause()
         self._end_sample = 0  # of what was heard
         self._raised_sample: int | None = None  # of the present alarm, if it was raised in this run
         self._is_confirmed = False  # a decision of this run has measured the state
@@ -62,11 +81,13 @@ class Machine:
         """The budget of false alarms from now on; evidence and alarm go on."""
         self._judge.policy.budget = budget
 
-    def begin(self, time: datetime, now_s: float, record: AlarmRecord) -> list[Payload]:
+    def begin(self, time: datetime, now_s: float, record: AlarmRecord, common: CommonCause | None = None) -> list[Payload]:
         """Take over the record of an earlier run or configuration; the state before the first decision.
 
-        The alarm is unchanged, but not confirmed. If the basis has changed, it ends as superseded; its shelf stays.
+        The alarm is unchanged, but not confirmed. If the basis has changed, it ends as superseded; its shelf stays. `common` is shared by
+        the machines of a node.
         """
+        self._common = common or self._common
         self._judge.record = self._stored = replace(record, since=time) if record.since == EPOCH else record
         self._stored_s = now_s
         if record.shelved:
@@ -76,6 +97,7 @@ class Machine:
             found = self._apply("supersede", "the bundle, the score or the threshold settings have changed", time)
         if record.basis != self._basis:
             self._judge.record = replace(self.record, basis=self._basis, memory=(), normal_s=0.0, n_raised=0)
+        self._judge.record = replace(self.record, latched=self._latched)
         return [*found, self._make_state()]
 
     def take_record(self, now_s: float, *, is_last: bool = False) -> AlarmRecord | None:
@@ -84,7 +106,7 @@ class Machine:
             return None
         left_s = 0.0 if self._shelf_end_s is None else max(0.0, self._shelf_end_s - now_s)
         record = replace(self.record, shelf_left_s=left_s)
-        if not is_last and _significant(record) == _significant(self._stored) and now_s - self._stored_s < STORE_S:
+        if not is_last and significant(record) == significant(self._stored) and now_s - self._stored_s < STORE_S:
             return None
         self._stored, self._stored_s = record, now_s
         return record
@@ -97,10 +119,12 @@ class Machine:
         self._end_sample = run.start_sample + len(run.samples)
         found: list[Payload] = []
         for clip in self._pipeline.push(run.samples):
-            self.n_samples_scored += clip.end_sample - self._scored_until
+            n_new = clip.end_sample - self._scored_until
+            self.n_samples_scored += n_new
             self._scored_until = clip.end_sample
             sounded_at = run.wall_time(clip.end_sample, time, now_s)
             found += self._publish(self._judge.judge(clip, sounded_at), sounded_at)
+            self._judge.record = count_quiet(self.record, n_new, self._recurrence_samples)
         return found
 
     def look(self, time: datetime, now_s: float) -> list[Payload]:
@@ -112,18 +136,23 @@ class Machine:
             return []
         return [*self._apply("unshelve", "the time of the shelf is over", time), self._make_state()]
 
-    def obey(self, command: payloads.Command | Refusal, time: datetime, now_s: float) -> list[Payload]:
+    def obey(self, command: Command | Refusal, time: datetime, now_s: float) -> list[Payload]:
         """Payloads that follow from a command, its result last; times as in `look`."""
         reason = "" if isinstance(command, Refusal) else refusal(self.record, command.command, command.event_id)
         if isinstance(command, Refusal) or reason:
             return [make_result(command, reason, time)]
         cause = describe_command(command)
         if command.command == "shelve":
-            duration_s = payloads.DEFAULT_SHELF_S if command.duration_s is None else command.duration_s
+            duration_s = DEFAULT_SHELF_S if command.duration_s is None else command.duration_s
             self._shelf_end_s = now_s + duration_s
             self._judge.record = replace(self.record, shelved_until=time + timedelta(seconds=duration_s))
             cause = f"for {duration_s:g} s {cause}"
-        found = self._apply(command.command, cause, time)
+        signal: Signal = command.command
+        if command.verdict and self.record.case:
+            signal = "amend" if signal == "acknowledge" and self.record.acknowledged else signal
+            self._judge.record = replace(self.record, case=self.record.case.model_copy(update={"verdict": command.verdict}))
+            cause = f"{command.verdict} {cause}"
+        found = self._apply(signal, cause, time)
         return [*found, *([self._make_state()] if found else []), make_result(command, "", time)]
 
     def sense(self, sensor: SensorState, time: datetime) -> list[Payload]:
@@ -148,8 +177,10 @@ class Machine:
             if transition.event:
                 relation = "above" if transition.event == "raised" else "back below"
                 cause = f"{self._judge.score} {decision.score:.3g} is {relation} its threshold {decision.threshold:.3g}"
-                found.append(self._make_event(transition, cause, clip.end_sample, time))
+                found.append(self._make_event(transition, cause, clip.end_sample, time, decision))
+        before, self._judge.record = self.record, worsen(self.record, gross=decision.is_gross, evidence=decision.evidence)
         changed = any(found) or any(step.before.process != step.after.process for step in outcome.transitions)
+        changed = changed or is_worse(before, self.record)
         if changed or not self._is_confirmed:
             self._is_confirmed = True
             found.append(self._make_state())
@@ -169,27 +200,29 @@ class Machine:
         )
         return [self.last_score, *found]
 
-    def _make_event(self, transition: Transition, cause: str, sample: int, time: datetime) -> payloads.Event:
-        """The event, by the numbers of the record, which it updates."""
-        if transition.event == "raised":
+    def _make_event(
+        self, transition: Transition, cause: str, sample: int, time: datetime, decision: Decision | None = None
+    ) -> payloads.Event:
+        """The event, by the numbers of the record, which it updates. `decision` is the one that led to it."""
+        raises = transition.event == "raised"
+        if raises:
             self._raised_sample = sample
-        active_s = None if self._raised_sample is None else max(0, sample - self._raised_sample) / self._judge.sample_rate_hz
         event, self._judge.record = make_event(
-            transition,
+            transition._replace(after=self.record),  # what the judge counts besides; an event is that of the last transition
             cause,
             time,
             new_id=self._new_id,
             score_id=self._judge.score,
             sample=sample,
-            active_s=active_s,
+            active_s=None if self._raised_sample is None else max(0, sample - self._raised_sample) / self._judge.sample_rate_hz,
             proved_per_week=self.proved_per_week,
+            gross=decision is not None and decision.is_gross,
+            evidence=decision.evidence if decision else None,
+            common_case=self._common.find(self.name, time) if raises else None,
         )
+        if raises and event.case and not event.case.common:
+            self._common.note(self.name, event.case.id, time)
         return event
 
     def _make_state(self) -> payloads.Alarm:
         return make_state(self.record, confirmed=self._is_confirmed)
-
-
-def _significant(record: AlarmRecord) -> AlarmRecord:
-    """The record without what each decision and each second changes."""
-    return replace(record, score=0.0, threshold=0.0, measured_at=record.measured_at and EPOCH, shelf_left_s=0.0, memory=(), normal_s=0.0)

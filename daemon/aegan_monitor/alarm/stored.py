@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from pydantic import AwareDatetime, BaseModel, NonNegativeInt, TypeAdapter, ValidationError
 
-from aegan_monitor.alarm.lifecycle import AlarmRecord
+from aegan_monitor.alarm.lifecycle import EPOCH, AlarmRecord
+from aegan_monitor.messages.case import Case
 
 _RECORD = TypeAdapter(AlarmRecord)
 _SHELVED_FOR = re.compile(r"^for ([0-9.]+(?:e\+?[0-9]+)?) s by ")
@@ -18,11 +19,26 @@ def dump_record(record: AlarmRecord) -> bytes:
 
 
 def read_record(stored: bytes | None) -> AlarmRecord:
-    """The record in JSON; a new one where there is none or it cannot be read."""
+    """The record in JSON; a new one where there is none or it cannot be read.
+
+    A record of version 0.2 or older has no case: its alarm opens one, which the id of the alarm names.
+    """
     try:
-        return AlarmRecord() if stored is None else _RECORD.validate_json(stored)
+        record = AlarmRecord() if stored is None else _RECORD.validate_json(stored)
     except ValidationError:
         return AlarmRecord()
+    if not record.announced or record.case is not None or not record.event_ids:
+        return record
+    return replace(record, case=Case(id=record.event_ids[0], began_at=record.raised_at or record.since))
+
+
+def significant(record: AlarmRecord) -> AlarmRecord:
+    """The record without what each decision and each second changes: a record that differs in the rest is stored at once."""
+    case = record.case and record.case.model_copy(update={"evidence": None})
+    measured_at = record.measured_at and EPOCH
+    return replace(
+        record, score=0.0, threshold=0.0, measured_at=measured_at, shelf_left_s=0.0, case=case, quiet_samples=0, memory=(), normal_s=0.0
+    )
 
 
 class _LastEvent(BaseModel):

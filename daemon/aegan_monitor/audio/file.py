@@ -1,4 +1,4 @@
-"""Plays WAV or FLAC files, one after the other, as one stream."""
+"""Plays WAV or FLAC files, one after the other, as one stream of one rate."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ class FileCapture:
         """Store the parameters.
 
         Args:
-            paths, sample_rate_hz: The recordings in order, and the expected rate of each.
+            paths, sample_rate_hz: The recordings in order, and the rate of the stream; recordings of a higher rate are resampled.
             pace: `realtime` delivers a block when its last sample is due, `fast` at once.
             block_samples: Samples a block (8000 are 0.5 s at 16 kHz); fewer at the end of a recording.
             channel: Channel to play, from 0; None expects recordings of one channel.

@@ -1,29 +1,44 @@
-"""Reads a recording of any sample rate at the rate that is wanted, block by block."""
+"""Resamples sound while it is read."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
+import numpy as np
 import soxr
 
-from aegan_monitor.audio.recording import Recording
-from aegan_monitor.errors import CaptureError
-from aegan_monitor.files import show_path
 from aegan_monitor.types import FloatArray
 
-SLOWEST_HZ, FASTEST_HZ = 1000, 1_000_000  # beyond, a header is damaged
+BLOCK_S = 1
 
 
-def read_at_rate(recording: Recording, sample_rate_hz: int, block_s: int) -> Iterator[FloatArray]:
-    """The samples that are left of a recording, float32, resampled to `sample_rate_hz`, about `block_s` seconds at once.
+class ResampledSound:
+    """Sound at another rate than that of its source. Any sizes of reads give the same samples."""
 
-    Raises:
-        CaptureError: As `Recording.read`, or its rate cannot be right.
-    """
-    rate_hz = recording.sample_rate_hz
-    if not SLOWEST_HZ <= rate_hz <= FASTEST_HZ:
-        raise CaptureError(f"{show_path(recording.path)}: expected a rate from {SLOWEST_HZ} to {FASTEST_HZ} Hz, found {rate_hz}")
-    resampler = soxr.ResampleStream(rate_hz, sample_rate_hz, 1) if rate_hz != sample_rate_hz else None
-    is_last = False
-    while not is_last:
-        samples = recording.read(block_s * rate_hz)
-        is_last = len(samples) == 0
-        yield resampler.resample_chunk(samples, is_last) if resampler else samples
+    def __init__(self, read: Callable[[int], FloatArray], source_rate_hz: int, sample_rate_hz: int) -> None:
+        """Store the parameters.
+
+        Args:
+            read: Gives the next samples of the source, float32 `[n]`; fewer than it was called for only at the end.
+            source_rate_hz, sample_rate_hz: Rate of the source, and rate of the result.
+        """
+        self._read, self._n_at_once = read, BLOCK_S * source_rate_hz
+        self._resampler = soxr.ResampleStream(source_rate_hz, sample_rate_hz, 1)
+        self._held: FloatArray = np.zeros(0, np.float32)
+        self._has_ended = False
+
+    def read(self, n_samples: int) -> FloatArray:
+        """The next samples, float32 `[n]`; fewer than `n_samples` only at the end. Raises what the source raises."""
+        parts = [self._held]
+        n_left = n_samples - len(self._held)
+        while n_left > 0 and not self._has_ended:
+            samples = self._read(self._n_at_once)
+            self._has_ended = len(samples) < self._n_at_once
+            parts.append(self._resampler.resample_chunk(samples, self._has_ended))
+            n_left -= len(parts[-1])
+        found = np.concatenate(parts)
+        self._held = found[n_samples:]
+        return found[:n_samples]
+
+
+def count_resampled(n_samples: int, source_rate_hz: int, sample_rate_hz: int) -> int:
+    """The number of samples that `ResampledSound` gives for `n_samples` of its source."""
+    return (2 * n_samples * sample_rate_hz + source_rate_hz) // (2 * source_rate_hz)

@@ -14,7 +14,7 @@ class Capture(Protocol):
 
     @property
     def sample_rate_hz(self) -> int:
-        """Rate of the samples; `open` fails if the source has another one."""
+        """Rate of the samples; `open` fails if the source cannot give it."""
 
     def describe(self) -> str:
         """Name of the device or the file."""

@@ -70,7 +70,7 @@ class TlsConfig(Settings):
 
 
 class CommandsConfig(Settings):
-    """Commands over MQTT: acknowledge, shelve, unshelve, close."""
+    """Commands over MQTT: acknowledge, shelve, unshelve, out_of_service, in_service, close."""
 
     enabled: bool = Field(default=True, description="False takes no command: there is no subscription.")
     max_bytes: int = Field(default=4096, ge=64, le=32_768, description="The largest command that is accepted, in bytes.")

@@ -36,7 +36,7 @@ class MicCaptureConfig(Settings):
 class FileCaptureConfig(Settings):
     """Recordings, played one after the other as one stream."""
 
-    kind: Literal["file"] = Field(description="Recordings, WAV or FLAC.")
+    kind: Literal["file"] = Field(description="Recordings, WAV or FLAC, at the bundle's sample rate or a higher one.")
     paths: list[ConfigPath] = Field(min_length=1, description="Files, in the order in which they are played.")
     pace: Literal["realtime", "fast"] = Field(
         default="realtime", description="`realtime`: at the pace of a microphone. `fast`: as fast as this machine can."

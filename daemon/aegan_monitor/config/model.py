@@ -113,6 +113,16 @@ class AlarmConfig(Settings):
         description="Seconds for which the score must stay under the clearing threshold before the alarm clears. "
         "For policy: threshold alone.",
     )
+    latched: bool = Field(
+        default=False,
+        description="An alarm that has cleared stays active until a person acknowledges it. false: it ends by itself.",
+    )
+    recurrence_s: float = Field(
+        default=600.0,
+        ge=0,
+        le=7 * DAY_S,
+        description="Seconds of normal sound after which another alarm opens another case. One that comes sooner belongs to the same case.",
+    )
 
     @property
     def sets_threshold(self) -> bool:
@@ -183,6 +193,13 @@ class MonitorConfig(Settings):
         default="info", description="Least important level that is logged: debug, info, warning or error."
     )
     health_interval_s: float = Field(default=30.0, gt=0, le=DAY_S, description="Seconds between two health messages.")
+    common_cause_s: float = Field(
+        default=15.0,
+        ge=0,
+        le=DAY_S,
+        description="Seconds within which the alarms of several machines have a common cause, such as a passing truck, and share the case "
+        "of the first. 0: each machine has a case of its own.",
+    )
     false_alarms: FalseAlarmsConfig = Field(
         default=FalseAlarmsConfig(), description="The budget of all machines together that have none of their own."
     )

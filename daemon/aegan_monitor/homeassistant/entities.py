@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
 
+from aegan_monitor.messages.command_payloads import DEFAULT_SHELF_S
 from aegan_monitor.messages.model import AlarmState
-from aegan_monitor.messages.payloads import DEFAULT_SHELF_S
 
 EXPIRE_S = 30  # a score is a second old, or 10 after a gap
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
@@ -65,6 +65,8 @@ OF_MACHINE = (
     _press(f"Shelve for {DEFAULT_SHELF_S / 3600:g} h", "shelve", duration_s=DEFAULT_SHELF_S),
     _press("Unshelve", "unshelve"),
     _press("Close alarm", "close"),
+    _press("Out of service", "out_of_service"),
+    _press("In service", "in_service"),
     # No diagnostic: these are on no dashboard that Home Assistant makes, and a deaf machine must not look well there.
     Entity("binary_sensor", "sensor", "Sensor fault", "sensor", "'OFF' if it.state == 'ok' else 'ON'", PROBLEM, attributes=True),
     Entity(

@@ -8,7 +8,7 @@ from typing import get_args
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from aegan_monitor.messages.payloads import Command, CommandName, Result
+from aegan_monitor.messages.command_payloads import Command, CommandName, Result
 
 MAX_ECHO = 64  # characters of a received text in an answer, as of an id
 

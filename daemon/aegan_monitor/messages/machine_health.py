@@ -9,9 +9,10 @@ class MachineHealth(Model):
     """State of one machine and of its input."""
 
     state: AlarmState = Field(description="State of its alarm.")
-    active: bool = Field(default=False, description="Whether it is active: raised, not ended and not shelved.")
+    active: bool = Field(default=False, description="Whether it is active: raised, not ended, not suppressed.")
     acknowledged: bool = Field(default=False, description="Whether it is active, and a person has acknowledged it.")
     shelved: bool = Field(default=False, description="Whether it is shelved.")
+    out_of_service: bool = Field(default=False, description="Whether it is out of service.")
     sensor: str = Field(description="As in the sensor topic: `ok` or the fault.", examples=["ok"])
     designed_per_week: float | None = Field(
         default=None, description="False alarms in a week that it is made for; null for a policy of thresholds.", examples=[1.0]

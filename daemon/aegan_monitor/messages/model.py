@@ -8,6 +8,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, With
 Kind: TypeAlias = Literal["status", "health", "score", "alarm", "event", "sensor", "command", "result", "discovery"]
 AlarmState: TypeAlias = Literal["normal", "pending", "alarm", "clearing"]
 
+SCHEMA_WORDS = "Names this form and its version."
+
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, as in `2026-01-31T08:15:00.250Z`."""

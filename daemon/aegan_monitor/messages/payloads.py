@@ -1,16 +1,21 @@
 """The payloads that are published: one model each. `docs/schemas` and the tables of `docs/reference/mqtt.md` are generated from them."""
 
-from typing import Literal, Self, TypeAlias
+from typing import Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
+from aegan_monitor.messages.case import Case
+from aegan_monitor.messages.command_payloads import Command, Result
 from aegan_monitor.messages.machine_health import MachineHealth
-from aegan_monitor.messages.model import AlarmState, Payload, UtcTime
+from aegan_monitor.messages.model import SCHEMA_WORDS, AlarmState, Payload, UtcTime
 
-EventKind: TypeAlias = Literal["raised", "cleared", "acknowledged", "shelved", "unshelved", "closed", "superseded", "removed"]
-CommandName: TypeAlias = Literal["acknowledge", "shelve", "unshelve", "close"]
+EventKind: TypeAlias = Literal[
+    "raised", "cleared", "acknowledged", "shelved", "unshelved", "out_of_service", "in_service", "closed", "superseded", "removed"
+]
+IsaState: TypeAlias = Literal[
+    "normal", "pending", "active_unacknowledged", "active_acknowledged", "cleared_unacknowledged", "shelved", "out_of_service"
+]
 
-SCHEMA_WORDS = "Names this form and its version."
 _LASTING = (
     "Share of the clip's pieces of 64 ms that are more than a fifth as unlike normal sound as the most unlike one: "
     "small for a bang, large for a fault that lasts, without a meaning on normal sound; null with bundles of format 2."
@@ -95,7 +100,17 @@ class Alarm(Payload):
         description="`pending`: over the threshold, within the on-delay; `clearing`: under it again, within the off-delay.",
         examples=["alarm"],
     )
-    active: bool = Field(description="An alarm was raised, has not ended, and is not shelved.", examples=[True])
+    isa_state: IsaState = Field(
+        default="normal",
+        description="State of the alarm in the words of ISA-18.2. `cleared_unacknowledged`: the machine sounds normal again, and the "
+        "alarm waits for a person, because `alarm.latched` is set.",
+        examples=["active_unacknowledged"],
+    )
+    active: bool = Field(
+        description="An alarm was raised, has not ended, and is neither shelved nor out of service. A latched alarm ends with its "
+        "acknowledgement.",
+        examples=[True],
+    )
     since: UtcTime = Field(description="When this state began.")
     score: float = Field(description="Score of the last decision; 0 before the first.", examples=[2.5])
     threshold: float = Field(description="Its threshold; 0 before the first decision.", examples=[2.0])
@@ -110,6 +125,10 @@ class Alarm(Payload):
     shelved_until: UtcTime | None = Field(
         default=None, description="Until then it is shelved: `state` goes on, `active` is false; null if it is not.", examples=[None]
     )
+    out_of_service: bool = Field(
+        default=False, description="It is out of service until a person ends that: `state` goes on, `active` is false."
+    )
+    case: Case | None = Field(default=None, description="The case of the present alarm; null if there is none.")
     confirmed: bool = Field(
         default=True,
         description="A decision since the start stands behind this state; false after a start, reload or reboot until the first decision: "
@@ -125,7 +144,7 @@ class Event(Payload):
     """Each change of an alarm, and each command that changed it."""
 
     KIND = "event"
-    LATER = frozenset({"active"})
+    LATER = frozenset({"active", "case"})
     schema_: Literal["aegan.event/1"] = Field(default="aegan.event/1", alias="schema", description=SCHEMA_WORDS)
     id: str = Field(min_length=1, description="A UUID; a message that arrives twice carries the same one.", examples=[_ID])
     sequence: NonNegativeInt = Field(
@@ -133,7 +152,8 @@ class Event(Payload):
     )
     kind: EventKind = Field(
         description="What happened. `cleared`: decisions found the machine normal. An alarm ends without a decision in three ways: "
-        "`closed` by a command, `superseded` by another bundle, score or threshold, `removed` with its machine. `shelved` suppresses it."
+        "`closed` by a command, `superseded` by another bundle, score or threshold, `removed` with its machine. `shelved` and "
+        "`out_of_service` suppress it."
     )
     active: bool = Field(
         description="Whether an alarm is active after it; an event that an older version has left in the outbox lacks it: "
@@ -155,7 +175,12 @@ class Event(Payload):
         default=None, description="How far the budget of false alarms was proved then, as in health; null: unproved.", examples=[21.0]
     )
     duration_s: NonNegativeFloat | None = Field(
-        description="Seconds from `raised` to the end of the alarm that ends with this event; null if none does.", examples=[None]
+        description="Seconds from `raised` to the end of the alarm that ends with this event; null if none does. That of a latched alarm "
+        "stands in its `cleared`.",
+        examples=[None],
+    )
+    case: Case | None = Field(
+        default=None, description="The case that the event belongs to; null if there is none, and in an event of an older version."
     )
 
 
@@ -174,61 +199,6 @@ class Sensor(Payload):
         examples=["no such device: mic; list them with aegan-monitor devices"],
     )
     since: UtcTime = Field(description="When this began.")
-
-
-MAX_SHELF_S = 7 * 86_400.0
-DEFAULT_SHELF_S = 3600.0
-
-
-class Command(Payload):
-    """A command to one machine's alarm; `{"command": "acknowledge"}` is enough."""
-
-    model_config = ConfigDict(strict=True)
-    KIND = "command"
-    OURS = False
-    schema_: Literal["aegan.command/1"] = Field(default="aegan.command/1", alias="schema", description=SCHEMA_WORDS)
-    command: CommandName = Field(
-        description="`acknowledge` the active alarm, `shelve` the alarm (suppress it for a time), `unshelve` it, or `close` the active "
-        "alarm (end it without a decision; it is raised again if the machine still sounds wrong).",
-        examples=["shelve"],
-    )
-    id: str | None = Field(default=None, max_length=64, description="Comes back in the result.", examples=["42"])
-    duration_s: float | None = Field(
-        default=None,
-        ge=1,
-        le=MAX_SHELF_S,
-        description="For `shelve` alone: how long, in seconds, at most 7 days; null is an hour.",
-        examples=[1800.0],
-    )
-    event_id: str | None = Field(
-        default=None,
-        max_length=64,
-        description="For `acknowledge` and `close`: the id of an event of the alarm, or the `alarm_id` of the state. "
-        "The command is refused if another alarm is active. Null: it is for the active alarm, whichever that is.",
-        examples=[None],
-    )
-    by: str = Field(default="", max_length=64, description="Name of the person, for the event.", examples=["Anna"])
-    reason: str = Field(default="", max_length=200, description="Comment, for the event.", examples=["the bearing is ordered"])
-
-    @model_validator(mode="after")
-    def _each_has_its_own(self) -> Self:
-        if self.duration_s is not None and self.command != "shelve":
-            raise ValueError("duration_s belongs to shelve alone")
-        if self.event_id is not None and self.command not in ("acknowledge", "close"):
-            raise ValueError("event_id belongs to acknowledge and close")
-        return self
-
-
-class Result(Payload):
-    """The answer to a command."""
-
-    KIND = "result"
-    schema_: Literal["aegan.result/1"] = Field(default="aegan.result/1", alias="schema", description=SCHEMA_WORDS)
-    time: UtcTime = Field(description="When it was obeyed or refused.")
-    command: CommandName | None = Field(description="Which command; null if that could not be read.", examples=["shelve"])
-    id: str | None = Field(max_length=64, description="The command's own; null if it had none, or it could not be read.", examples=["42"])
-    accepted: bool = Field(description="Whether it was obeyed.", examples=[True])
-    reason: str = Field(description="Why not; empty if it was obeyed.")
 
 
 PAYLOADS: tuple[type[Payload], ...] = (Health, Score, Alarm, Event, Sensor, Command, Result)

@@ -17,7 +17,9 @@ from aegan_monitor.service.runtime import Line, make_line
 
 log = logging.getLogger(__name__)
 
-RELOADABLE = frozenset({"mqtt", "home_assistant", "inference", "log_level", "health_interval_s", "false_alarms", "machines"})
+RELOADABLE = frozenset(
+    {"mqtt", "home_assistant", "inference", "log_level", "health_interval_s", "common_cause_s", "false_alarms", "machines"}
+)
 NEEDS_RESTART = frozenset({"mqtt.base_topic", "mqtt.keepalive_s"})  # in every topic; in how long the outbox keeps an event
 
 

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from aegan_monitor.config.broker import CommandsConfig
+from aegan_monitor.messages.command_payloads import Command
 from aegan_monitor.messages.commands import Refusal, TokenBucket, parse
-from aegan_monitor.messages.payloads import Command
 from aegan_monitor.mqtt.subscriptions import Received
 
 log = logging.getLogger(__name__)

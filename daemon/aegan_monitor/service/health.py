@@ -137,6 +137,7 @@ def _machine_health(line: Line, now_s: float, coverage: Coverage) -> MachineHeal
         active=record.active,
         acknowledged=record.active and record.acknowledged,
         shelved=record.shelved,
+        out_of_service=record.out_of_service,
         sensor=line.sensor().state,
         designed_per_week=None if line.machine.proved_per_week is None else line.machine.policy.budget.per_week,
         proved_per_week=round_rate(line.machine.proved_per_week),

@@ -47,9 +47,10 @@ OF_NODE: tuple[Row, ...] = (  # of (health, connected)
     Row("aegan_resident_memory_bytes", "Memory in use.", lambda health, _: health.rss_bytes),
 )
 OF_MACHINE: tuple[Row, ...] = (  # of (machine's health, reading)
-    Row("aegan_alarm_active", "Whether the alarm is raised, and not shelved.", lambda health, _: health.active),
+    Row("aegan_alarm_active", "Whether the alarm is raised, and not suppressed.", lambda health, _: health.active),
     Row("aegan_alarm_acknowledged", "Whether it is raised, and acknowledged.", lambda health, _: health.acknowledged),
     Row("aegan_alarm_shelved", "Whether the alarm is shelved.", lambda health, _: health.shelved),
+    Row("aegan_alarm_out_of_service", "Whether the alarm is out of service.", lambda health, _: health.out_of_service),
     Row("aegan_sensor_ok", "Whether the machine can be heard.", lambda health, _: health.sensor == "ok"),
     Row("aegan_scored_seconds_total", "Sound that was scored.", lambda _, reading: reading.scored_s),
     Row("aegan_coverage_ratio", "Part of the machine's time that a score covers.", lambda health, _: health.coverage_percent / 100),

@@ -74,7 +74,6 @@ class Monitor:
             keep_s=KEEP_S + NOTICE_KEEPALIVES * config.mqtt.keepalive_s,  # the end of a connection is noticed so late at most
         )
         self._commands = CommandQueue()
-        self._commands.configure(config.mqtt.commands, [machine.name for machine in config.machines])
         self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock)
         self._birth = Birth()
         self._publisher = MqttPublisher(self._find_connection(self._setup), self._outbox)
@@ -126,7 +125,7 @@ class Monitor:
 
     def _begin(self) -> None:
         self._worker.remove_departed([line.machine.name for line in self._setup.lines])
-        announce(self._setup.config, self._topics, self._outbox)
+        self._apply_settings()
         for line in self._setup.lines:
             self._worker.begin(line)
         self._publisher.start()
@@ -200,8 +199,7 @@ class Monitor:
         for line in gone:
             self._worker.end(line)
         self._worker.remove_departed([line.machine.name for line in setup.lines])
-        self._commands.configure(setup.config.mqtt.commands, [line.machine.name for line in setup.lines])
-        announce(setup.config, self._topics, self._outbox)
+        self._apply_settings()
         for line in new:
             self._worker.begin(line)
             self._worker.listen(line)
@@ -209,6 +207,13 @@ class Monitor:
             self._publisher.reconfigure(self._find_connection(setup))
         logging.getLogger().setLevel(setup.config.log_level.upper())
         log.info("reloaded: %s", setup.describe_changes(before))
+
+    def _apply_settings(self) -> None:
+        """Apply the settings that need no other part, at the start and after a reload."""
+        config = self._setup.config
+        self._commands.configure(config.mqtt.commands, [machine.name for machine in config.machines])
+        self._worker.common.window_s = config.common_cause_s
+        announce(config, self._topics, self._outbox)
 
     def _find_connection(self, setup: Setup) -> ConnectionSettings:
         mqtt, home_assistant = setup.config.mqtt, setup.config.home_assistant

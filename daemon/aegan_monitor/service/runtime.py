@@ -159,7 +159,7 @@ def make_line(
     on_delay_s = alarm.on_delay_s
     if isinstance(judge.policy, BudgetPolicy):  # evidence outlasts another budget, and gaps
         basis, on_delay_s = f"{bundle.record.record_sha256} {score} budget {place}", 0.0
-    machine = Machine(config.name, pipeline, judge, basis)
+    machine = Machine(config.name, pipeline, judge, basis, latched=alarm.latched, recurrence_s=alarm.recurrence_s)
     log.info("%s: %s", config.name, judge.policy.describe())
     if judge.proof is None:
         log.info("%s: how often it alarms falsely is unproved: a policy of thresholds promises no rate", config.name)

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Iterable
 
+from aegan_monitor.alarm.common_cause import CommonCause
 from aegan_monitor.alarm.events import remove
 from aegan_monitor.alarm.stored import dump_record, read_record
 from aegan_monitor.clock import now
@@ -25,6 +26,7 @@ class Worker:
 
     Attributes:
         woken: Set when a ring or the command queue has something.
+        common: Finds the common cause of several machines' alarms.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Worker:
     ) -> None:
         """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds."""
         self.woken = threading.Event()
+        self.common = CommonCause()
         self._topics, self._outbox, self._commands = topics, outbox, commands
         self._clock, self._shelf_clock = clock, shelf_clock
         commands.notify = self.woken.set
@@ -42,7 +45,7 @@ class Worker:
         """Give a machine the record of its alarm, and publish its state before the first decision."""
         name = line.machine.name
         record = read_record(self._outbox.alarms.get(name))
-        self._publish(line, line.machine.begin(now(), self._shelf_clock(), record))
+        self._publish(line, line.machine.begin(now(), self._shelf_clock(), record, self.common))
         if record.basis not in ("", line.machine.record.basis):
             log.warning("%s: the bundle, the score or the threshold settings have changed since the last run", name)
 

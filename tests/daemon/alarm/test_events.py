@@ -177,3 +177,11 @@ def test_a_machine_that_has_left_ends_its_alarm_and_its_shelf(record: AlarmRecor
     assert [event.kind for event in events] == kinds
     assert (after.process, after.announced, after.shelved, after.sequence) == ("normal", False, False, len(kinds))
     assert remove(after, NOW, lambda: "id")[1] == []
+
+
+def test_an_event_keeps_what_the_judge_counts(active: Story) -> None:
+    """The record after an event has the memory and the counts that its decision left."""
+    assert active.machine.record.n_raised == 1
+    assert active.machine.record.memory == active.machine.policy.memory
+    active.decide(False, True)
+    assert active.machine.record.n_raised == 2

@@ -1,6 +1,6 @@
 """The transition table of the alarm: compared with a naive model, and checked for any sequence of decisions and commands."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import get_args
@@ -8,30 +8,17 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from aegan_monitor.alarm.lifecycle import IN_ALARM, TABLE, AlarmRecord, Signal, Transition, advance, refusal, shelf_left_s, take
+from aegan_monitor.alarm.lifecycle import TABLE, AlarmRecord, Signal, find_isa_state, refusal, shelf_left_s, take
 from aegan_monitor.messages.model import AlarmState
+from aegan_monitor.messages.payloads import IsaState
+from state_diagrams import find_reachable
+from story import Delays
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 ON, OFF, HOP = 30, 50, 10
 STATES: tuple[AlarmState, ...] = get_args(AlarmState)
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
-
-
-@dataclass(frozen=True)
-class Delays:
-    """Delays of a policy, in samples."""
-
-    on_samples: int
-    off_samples: int
-
-    def has_elapsed(self, is_active: bool, delay_samples: int) -> bool:
-        return delay_samples >= (self.off_samples if is_active else self.on_samples)
-
-    def advance(self, record: AlarmRecord, exceeded: bool, heard_samples: int, time: datetime) -> list[Transition]:
-        """Apply one decision."""
-        return advance(record, exceeded, self.has_elapsed, heard_samples, time)
 
 
 def run(decisions: str, on: int = ON, off: int = OFF) -> str:
@@ -81,132 +68,88 @@ def test_any_history(decisions: list[bool], on: int, off: int) -> None:
     assert record.active == (len(events) % 2 == 1)
 
 
-def naive(record: AlarmRecord, signal: Signal) -> tuple[AlarmState, bool, bool, bool, str | None]:  # noqa: C901, PLR0911 - a model without a table
-    """The transition table as plain branches: process, announced, acknowledged, shelved, event."""
-    process, announced, acknowledged, shelved = record.process, record.announced, record.acknowledged, record.shelved
-    unchanged = (process, announced, acknowledged, shelved, None)
-    in_alarm = process in ("alarm", "clearing")
+Flags = tuple[AlarmState, bool, bool, bool, bool, bool]
+
+
+def flags(record: AlarmRecord) -> Flags:
+    """What the table changes: process, announced, acknowledged, shelved, out of service, case over."""
+    return (record.process, record.announced, record.acknowledged, record.shelved, record.out_of_service, record.case_over)
+
+
+def naive(record: AlarmRecord, signal: Signal) -> tuple[Flags, str | None]:  # noqa: C901, PLR0911, PLR0912 - a model without a table
+    """The transition table as plain branches: the flags afterwards, and the event."""
+    process, announced, acknowledged, shelved, out, over = flags(record)
+    hidden, in_alarm = shelved or out, process in ("alarm", "clearing")
+    unchanged = (flags(record), None)
     if signal == "exceeded":
         if process == "normal":
-            return ("pending", announced, acknowledged, shelved, None)
-        if in_alarm and not announced and not shelved:
-            return ("alarm", True, acknowledged, shelved, "raised")
-        return ("alarm", announced, acknowledged, shelved, None) if process == "clearing" else unchanged
+            return (("pending", announced, acknowledged, shelved, out, over), None)
+        if in_alarm and not announced and not hidden:
+            return (("alarm", True, acknowledged, shelved, out, over), "raised")
+        return (("alarm", announced, acknowledged, shelved, out, over), None) if process == "clearing" else unchanged
     if signal == "within":
         after: dict[AlarmState, AlarmState] = {"pending": "normal", "alarm": "clearing"}
-        return (after.get(process, process), announced, acknowledged, shelved, None)
+        return ((after.get(process, process), announced, acknowledged, shelved, out, over), None)
     if signal == "elapsed":
         if process == "pending":
-            return ("alarm", announced or not shelved, acknowledged, shelved, None if shelved else "raised")
-        return ("normal", False, False, shelved, "cleared" if announced and not shelved else None) if process == "clearing" else unchanged
+            return (("alarm", announced or not hidden, acknowledged, shelved, out, over), None if hidden else "raised")
+        if process != "clearing":
+            return unchanged
+        stays = record.latched and announced and not acknowledged
+        return (("normal", stays, False, shelved, out, over), "cleared" if announced and not hidden else None)
     if signal == "acknowledge":
-        can = in_alarm and announced and not shelved and not acknowledged
-        return (process, announced, True, shelved, "acknowledged") if can else unchanged
+        if not announced or hidden or acknowledged:
+            return unchanged
+        return ((process, in_alarm, in_alarm, shelved, out, over), "acknowledged")
+    if signal == "amend":
+        return (flags(record), "acknowledged" if acknowledged and not hidden else None)
     if signal == "shelve":
-        return (process, announced, acknowledged, True, "shelved")
+        return ((process, announced, acknowledged, True, out, over), "shelved")
     if signal == "unshelve":
-        return (process, announced, acknowledged, False, "unshelved" if shelved else None)
+        return ((process, announced, acknowledged, False, out, over), "unshelved" if shelved else None)
+    if signal in ("out_of_service", "in_service"):
+        wanted = signal == "out_of_service"
+        return ((process, announced, acknowledged, shelved, wanted, over), signal if wanted != out else None)
     if signal == "close":
-        return ("normal", False, False, shelved, "closed") if in_alarm and announced and not shelved else unchanged
+        return (("normal", False, False, shelved, out, True), "closed") if announced and not hidden else unchanged
     if signal == "supersede":
-        return ("normal", False, False, shelved, "superseded" if announced else None)
-    gone = announced or shelved
-    return ("normal", False, False, False, "removed" if gone else None)
+        return (("normal", False, False, shelved, out, True), "superseded" if announced else None)
+    return (("normal", False, False, False, False, True), "removed" if announced or hidden else None)
 
 
-def reachable() -> list[AlarmRecord]:
-    """All states that can be reached from a new record."""
-    found, left = set[tuple[AlarmState, bool, bool, bool]](), [AlarmRecord()]
-    records = []
-    while left:
-        record = left.pop()
-        key = (record.process, record.announced, record.acknowledged, record.shelved)
-        if key not in found:
-            found.add(key)
-            records.append(record)
-            left += [step.after for signal in SIGNALS if (step := take(record, signal, NOW))]
-    return records
+REACHABLE = [*find_reachable(latched=False), *find_reachable(latched=True)]
 
 
 def test_the_table_is_the_naive_model() -> None:
-    """The table equals the naive model in each of the 16 reachable states, for every signal."""
-    assert len(reachable()) == 16
-    for record, signal in product(reachable(), SIGNALS):
+    """The table equals the naive model in each reachable state, for every signal."""
+    assert (len(find_reachable(latched=False)), len(REACHABLE)) == (64, 144)
+    for record, signal in product(REACHABLE, SIGNALS):
         step = take(record, signal, NOW)
         after, event = (step.after, step.event) if step else (record, None)
-        assert (after.process, after.announced, after.acknowledged, after.shelved, event) == naive(record, signal), (record, signal)
+        assert (flags(after), event) == naive(record, signal), (record, signal)
+
+
+def test_every_reachable_state_has_one_of_the_words_of_isa() -> None:
+    """An active alarm is active or cleared, a suppressed one is shelved or out of service, and each of the seven words is used."""
+    words = {flags(record): find_isa_state(record) for record in REACHABLE}
+    assert set(words.values()) == set(get_args(IsaState))
+    for record in REACHABLE:
+        word = words[flags(record)]
+        assert record.active == (word in ("active_unacknowledged", "active_acknowledged", "cleared_unacknowledged"))
+        assert record.acknowledged or word != "active_acknowledged"
+        assert (record.shelved or record.out_of_service) == (word in ("shelved", "out_of_service"))
+        assert record.process == "normal" or word != "normal"
+        assert record.latched or word != "cleared_unacknowledged"
 
 
 def test_every_rule_is_used_and_every_state_is_left() -> None:
     """Every row of the table is reachable, and every state can be left."""
     used = set[int]()
-    for record, signal in product(reachable(), SIGNALS):
+    for record, signal in product(REACHABLE, SIGNALS):
         fits = [rule for rule in TABLE if rule.signal == signal and record.process in rule.process]
         used.update(id(rule) for rule in fits if all(getattr(record, flag) == on for flag, on in rule.when.items()))
     assert len(used) == len(TABLE)
-    assert {record.process for record in reachable()} == set(STATES)
-
-
-class LifecycleMachine(RuleBasedStateMachine):
-    """A state machine of decisions and commands in any order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.record = AlarmRecord()
-        self.delays = Delays(ON, OFF)
-        self.open = self.suppressed = False  # what a subscriber believes: an alarm that was raised goes on, it is shelved
-
-    def follow(self, event: str | None) -> None:
-        """The events are consistent for a subscriber that knows nothing else."""
-        if event == "raised":
-            assert (self.open, self.suppressed) == (False, False)
-            self.open = True
-        elif event in ("cleared", "closed", "superseded"):
-            assert self.open
-            assert event == "superseded" or not self.suppressed
-            self.open = False
-        elif event == "acknowledged":
-            assert (self.open, self.suppressed) == (True, False)
-        elif event == "removed":
-            assert self.open or self.suppressed
-            self.open = self.suppressed = False
-        elif event in ("shelved", "unshelved"):
-            self.suppressed = event == "shelved"
-        if event == "unshelved":
-            self.open = self.record.announced  # the event says so: an alarm may have ended under the shelf
-
-    @rule(exceeded=st.booleans(), n=st.integers(1, 6))
-    def decide(self, exceeded: bool, n: int) -> None:
-        """Make several equal decisions."""
-        for _ in range(n):
-            for step in self.delays.advance(self.record, exceeded, HOP, NOW):
-                self.record = step.after
-                self.follow(step.event)
-
-    @rule(signal=st.sampled_from(SIGNALS[3:]))
-    def act(self, signal: Signal) -> None:
-        """Send a command or a reload; a refused one changes nothing, except for an alarm whose policy has changed."""
-        refused = refusal(self.record, signal)
-        step = take(self.record, signal, NOW)
-        if refused:
-            assert step is None
-        if step:
-            self.record = step.after
-            self.follow(step.event)
-
-    @invariant()
-    def it_is_sound(self) -> None:
-        """Only announced alarms are acknowledged, only alarm and clearing are announced, and only pending and clearing have a delay."""
-        record = self.record
-        assert record.active == (self.open and not self.suppressed)
-        assert record.shelved == self.suppressed
-        assert record.announced or not record.acknowledged
-        assert record.process in IN_ALARM or not record.announced
-        assert record.process in ("pending", "clearing") or record.delay_samples == 0
-        assert (record.raised_at is not None) == record.announced
-
-
-TestLifecycle = LifecycleMachine.TestCase
+    assert {record.process for record in REACHABLE} == set(STATES)
 
 
 def test_a_shelf_keeps_the_acknowledgement() -> None:
@@ -226,6 +169,9 @@ def test_a_shelf_keeps_the_acknowledgement() -> None:
         (AlarmRecord(), "acknowledge", None, "no alarm is active"),
         (AlarmRecord(), "close", None, "no alarm is active"),
         (AlarmRecord(shelved=True), "acknowledge", None, "the alarm is shelved: none is active"),
+        (AlarmRecord(out_of_service=True, shelved=True), "close", None, "the alarm is out of service: none is active"),
+        (AlarmRecord(), "in_service", None, "the alarm is not out of service"),
+        (AlarmRecord(out_of_service=True), "in_service", None, ""),
         (AlarmRecord(), "unshelve", None, "the alarm is not shelved"),
         (AlarmRecord(process="alarm", announced=True, event_ids=("new",)), "acknowledge", "old", "another alarm is active: event_id new"),
         (AlarmRecord(process="alarm", announced=True, event_ids=("new",)), "close", "old", "another alarm is active: event_id new"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import soxr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,18 @@ def test_recordings_join_to_one_stream(tmp_path: Path, sizes: list[tuple[int, st
     np.testing.assert_array_equal(np.concatenate([block.samples for block in blocks]), np.concatenate(parts))
     assert [block.start_sample for block in blocks] == [0, *np.cumsum([len(block.samples) for block in blocks])[:-1]]
     assert all(0 < len(block.samples) <= block_samples and not block.overflowed for block in blocks)
+
+
+def test_recordings_of_several_rates_are_one_stream_of_one_rate(tmp_path: Path) -> None:
+    """A recording of 48 kHz between two of 16 kHz is resampled, and the sample index goes on through all three."""
+    paths = [write(tmp_path / f"{number}.wav", noise(rate_hz), rate_hz) for number, rate_hz in enumerate((RATE_HZ, 48_000, RATE_HZ))]
+    capture = FileCapture(paths, RATE_HZ, "fast", block_samples=3000)
+    capture.open()
+    blocks = read_all(capture)
+    capture.close()
+    assert [block.start_sample for block in blocks] == [0, *np.cumsum([len(block.samples) for block in blocks])[:-1]]
+    expected = np.concatenate([noise(RATE_HZ), soxr.resample(noise(48_000), 48_000, RATE_HZ), noise(RATE_HZ)])
+    np.testing.assert_allclose(np.concatenate([block.samples for block in blocks]), expected, atol=1e-6)
 
 
 def test_loop_begins_again(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_any_name_is_read(tmp_path: Path, name: bytes) -> None:
         capture.close()
         assert capture.describe().isprintable()
         with pytest.raises(CaptureError) as caught:
-            read_recording(path, 8000)
+            read_recording(path, 32_000)
         assert str(caught.value).isprintable()
     finally:
         path.unlink()

@@ -62,19 +62,22 @@ def stereo(path: Path) -> str:
     """Two channels; the advice must not mix two microphones."""
     write(path, noise(100, n_channels=2))
     return (
-        "expected 1 channel at 16000 Hz, found 2 at 16000 Hz; nothing is resampled or mixed silently; "
+        "expected 1 channel, found 2; they are not mixed silently; "
         "choose one with --channel N (fit, replay, record --from) or channel: N (configuration), "
         "or take the first alone: ffmpeg -i IN -af 'pan=mono|c0=c0' OUT"
     )
 
 
-def other_rate(path: Path) -> str:
-    """The rate of a compact disc."""
-    write(path, noise(100), 44_100)
-    return (
-        "expected 1 channel at 16000 Hz, found 1 at 44100 Hz; nothing is resampled or mixed silently; "
-        "convert it: ffmpeg -i IN -ar 16000 OUT"
-    )
+def low_rate(path: Path) -> str:
+    """The rate of a telephone."""
+    write(path, noise(100), 8000)
+    return "expected a rate of at least 16000 Hz, found 8000 Hz, so no sound above 4000 Hz; record it again at 16000 Hz or more"
+
+
+def no_rate(path: Path) -> str:
+    """A rate that no recorder has."""
+    write(path, noise(100), 999)
+    return "expected a rate from 1000 to 1000000 Hz, found 999; record it again"
 
 
 def empty(path: Path) -> str:
@@ -124,7 +127,8 @@ BAD_HEADERS: list[Make] = [
     no_bytes,
     ogg,
     stereo,
-    other_rate,
+    low_rate,
+    no_rate,
     empty,
     cut_off_wav,
     cut_off_rf64,

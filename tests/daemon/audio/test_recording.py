@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -114,8 +115,8 @@ def test_a_name_need_not_be_utf_8(tmp_path: Path) -> None:
     """A name that is not UTF-8 is read, and escaped in messages."""
     path = write(tmp_path / os.fsdecode(b"L\xfcfter\n1.wav"), noise(100), format="WAV")
     np.testing.assert_array_equal(read_recording(path, RATE_HZ), noise(100))
-    with pytest.raises(CaptureError, match=r"L\\udcfcfter\\n1\.wav: expected 1 channel at 8000 Hz"):
-        read_recording(path, 8000)
+    with pytest.raises(CaptureError, match=r"L\\udcfcfter\\n1\.wav: expected a rate of at least 32000 Hz"):
+        read_recording(path, 32_000)
     assert FileCapture([path], RATE_HZ).describe().isprintable()
 
 
@@ -130,6 +131,43 @@ def test_one_channel_of_many(tmp_path: Path, channel: int) -> None:
     np.testing.assert_array_equal(np.concatenate([block.samples for block in iter(capture.read, None)]), samples[:, channel])
     with Recording(path, channel=channel) as recording:
         assert (recording.n_channels, recording.sample_rate_hz, recording.n_samples) == (8, RATE_HZ, 20_000)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([8000, 22_050, 44_100, 48_000, 96_000]), st.integers(1, 120_000), st.lists(st.integers(1, 30_000), min_size=1))
+def test_another_rate_is_resampled(tmp_path: Path, rate_hz: int, n_samples: int, sizes: list[int]) -> None:
+    """Reads of any sizes join to the samples that soxr gives in one call, as many as the header announces."""
+    path = write(tmp_path / "pump.wav", noise(n_samples), rate_hz)
+    expected = soxr.resample(noise(n_samples), rate_hz, RATE_HZ)
+    with Recording(path, RATE_HZ, any_rate=True) as recording:
+        assert (recording.sample_rate_hz, recording.n_samples) == (RATE_HZ, len(expected))
+        parts = [recording.read(size) for size in sizes]
+        parts.append(recording.read(len(expected) + 1))
+        assert len(recording.read(1)) == 0
+    for size, part in zip(sizes, parts[:-1], strict=True):
+        assert len(part) == size or not len(parts[-1])
+    np.testing.assert_allclose(np.concatenate(parts), expected, atol=1e-6)
+
+
+def test_low_rates_that_are_taken_are_noted_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Several recordings of a low rate give one note that says what is missing."""
+    paths = [write(tmp_path / f"{number}.wav", noise(9000), 9000) for number in range(2)]
+    for path in paths:
+        with Recording(path, RATE_HZ, any_rate=True) as recording:
+            assert len(recording.read(2 * RATE_HZ)) == RATE_HZ
+    (note,) = (record.getMessage() for record in caplog.records)
+    assert note.startswith("a recording at 9000 Hz has no sound above 4500 Hz, ")
+
+
+def test_a_note_is_in_seconds_of_the_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The lengths in a note, and the place of a bad sample, are those of the file and not of the resampled sound."""
+    path = set_flac_total(write(tmp_path / "pump.flac", noise(48_000), 48_000), 96_000)
+    assert len(read_recording(path, RATE_HZ)) == RATE_HZ
+    assert [record.getMessage() for record in caplog.records] == [f"{path}: its header promises 2.0 s, 1.0 s are there and are read"]
+    sound = noise(96_000)
+    sound[72_000] = np.nan
+    with pytest.raises(CaptureError, match=r"found nan at sample 72000 \(1\.500 s\); "):
+        read_recording(write(tmp_path / "pump.wav", sound, 48_000, subtype="FLOAT"), RATE_HZ)
 
 
 def test_find_rate(tmp_path: Path) -> None:

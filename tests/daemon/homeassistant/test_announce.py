@@ -36,11 +36,11 @@ def test_what_is_kept_follows_the_configuration() -> None:
     outbox = MemoryOutbox()
     broker = Broker(outbox)
     for machines, more, prefix, n_of_machine in (
-        (["pump"], {}, "homeassistant", 14),
-        (["pump", "fan"], {}, "homeassistant", 14),
-        (["fan"], {}, "homeassistant", 14),
+        (["pump"], {}, "homeassistant", 16),
+        (["pump", "fan"], {}, "homeassistant", 16),
+        (["fan"], {}, "homeassistant", 16),
         (["fan"], {"mqtt": {"commands": {"enabled": False}}}, "homeassistant", 10),
-        (["fan"], {"home_assistant": {"prefix": "ha/discovery"}}, "ha/discovery", 14),
+        (["fan"], {"home_assistant": {"prefix": "ha/discovery"}}, "ha/discovery", 16),
     ):
         announce(make_config(*machines, **more), TOPICS, outbox)
         broker.take()

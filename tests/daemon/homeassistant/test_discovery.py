@@ -9,7 +9,8 @@ from jsonschema import Draft202012Validator
 import aegan_monitor
 from aegan_monitor.homeassistant.discovery import discover, list_trials, name_device
 from aegan_monitor.homeassistant.entities import OF_MACHINE, OF_NODE, Entity
-from aegan_monitor.messages.payloads import PAYLOADS, Command, Health
+from aegan_monitor.messages.command_payloads import Command
+from aegan_monitor.messages.payloads import PAYLOADS, Health
 from aegan_monitor.messages.topics import Message, Topics
 from discovery_options import SCHEMAS
 from message_tables import make_example

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from aegan_monitor.messages.command_payloads import Command
 from aegan_monitor.messages.commands import Refusal, TokenBucket, make_result, parse
-from aegan_monitor.messages.payloads import Command
 from aegan_monitor.messages.topics import Topics
 from published import find_fault
 from schemas import schema_texts
@@ -36,7 +36,10 @@ def test_a_button_needs_one_word() -> None:
         (b"[" * 4000, Refusal("no JSON: recursion limit exceeded at line 1 column 202")),
         (b'["acknowledge"]', Refusal("expected a JSON object")),
         (b'{"id":"7"}', Refusal("command: field required", None, "7")),
-        (b'{"id":"7","command":"explode"}', Refusal("command: input should be 'acknowledge', 'shelve', 'unshelve' or 'close'", None, "7")),
+        (
+            b'{"id":"7","command":"explode"}',
+            Refusal("command: input should be 'acknowledge', 'shelve', 'unshelve', 'out_of_service', 'in_service' or 'close'", None, "7"),
+        ),
         (b'{"id":7,"command":"shelve"}', Refusal("id: input should be a valid string", "shelve")),
         (b'{"command":"shelve","for":"ever"}', Refusal("for: extra inputs are not permitted", "shelve")),
         (b'{"command":"shelve","duration_s":true}', Refusal("duration_s: input should be a valid number", "shelve")),
@@ -46,6 +49,11 @@ def test_a_button_needs_one_word() -> None:
         (b'{"command":"shelve","duration_s":0.5}', Refusal("duration_s: input should be greater than or equal to 1", "shelve")),
         (b'{"command":"unshelve","duration_s":60}', Refusal("duration_s belongs to shelve alone", "unshelve")),
         (b'{"command":"shelve","event_id":"x"}', Refusal("event_id belongs to acknowledge and close", "shelve")),
+        (b'{"command":"in_service","verdict":"other"}', Refusal("verdict belongs to acknowledge and close", "in_service")),
+        (
+            b'{"command":"close","verdict":"broken"}',
+            Refusal("verdict: input should be 'true_fault', 'false_alarm', 'maintenance' or 'other'", "close"),
+        ),
         (b'{"command":"acknowledge","event_id":7}', Refusal("event_id: input should be a valid string", "acknowledge")),
         (b'{"command":"shelve","schema":"aegan.command/2"}', Refusal("schema: input should be 'aegan.command/1'", "shelve")),
     ],
@@ -61,13 +69,14 @@ JSON_VALUES = st.recursive(
     max_leaves=12,
 )
 NEARLY = st.fixed_dictionaries(
-    {"command": st.sampled_from(["acknowledge", "shelve", "unshelve", "explode"]) | JSON_VALUES},
+    {"command": st.sampled_from(["acknowledge", "close", "shelve", "out_of_service", "explode"]) | JSON_VALUES},
     optional={
         "id": st.text(max_size=70) | JSON_VALUES,
         "duration_s": st.floats() | st.integers() | JSON_VALUES,
         "event_id": st.text(max_size=70) | JSON_VALUES,
         "by": st.text(max_size=70) | JSON_VALUES,
         "reason": st.text(max_size=210),
+        "verdict": st.sampled_from(["true_fault", "other", "explode"]) | JSON_VALUES,
         "schema": st.sampled_from(["aegan.command/1", "aegan.command/2"]),
         "more": JSON_VALUES,
     },
@@ -81,8 +90,8 @@ def is_right(payload: bytes) -> bool:
         fields = json.loads(payload)
     except (ValueError, RecursionError):
         return False
-    owners = {"duration_s": "shelve", "event_id": "acknowledge"}
-    return SCHEMA.is_valid(fields) and all(fields.get(name) is None or fields["command"] == owner for name, owner in owners.items())
+    owners = {"duration_s": ("shelve",), "event_id": ("acknowledge", "close"), "verdict": ("acknowledge", "close")}
+    return SCHEMA.is_valid(fields) and all(fields.get(name) is None or fields["command"] in owner for name, owner in owners.items())
 
 
 @given(PAYLOADS)

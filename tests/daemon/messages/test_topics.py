@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
+from aegan_monitor.messages.command_payloads import Command, Result
 from aegan_monitor.messages.machine_health import MachineHealth
 from aegan_monitor.messages.model import Payload, format_time
-from aegan_monitor.messages.payloads import PAYLOADS, Alarm, Command, Event, Health, Result, Score, Sensor
+from aegan_monitor.messages.payloads import PAYLOADS, Alarm, Event, Health, Score, Sensor
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message, Topics
 from message_tables import UNMODELLED
 from schemas import schema_texts

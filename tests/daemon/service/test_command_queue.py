@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from aegan_monitor.config.broker import CommandsConfig
+from aegan_monitor.messages.command_payloads import Command
 from aegan_monitor.messages.commands import Refusal
-from aegan_monitor.messages.payloads import Command
 from aegan_monitor.mqtt.subscriptions import Received
 from aegan_monitor.service.command_queue import MAX_WAITING, CommandQueue
 from publishers import Clock

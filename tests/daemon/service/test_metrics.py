@@ -84,6 +84,7 @@ def test_a_scrape_reports_what_the_daemon_knows(serve: Serve) -> None:
             ("aegan_alarm_active", "pump"): 0,
             ("aegan_alarm_acknowledged", "pump"): 0,
             ("aegan_alarm_shelved", "pump"): 0,
+            ("aegan_alarm_out_of_service", "pump"): 0,
             ("aegan_sensor_ok", "pump"): 1,
             ("aegan_scored_seconds_total", "pump"): 12.5,
             ("aegan_coverage_ratio", "pump"): 0.999,

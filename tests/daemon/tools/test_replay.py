@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soxr
 
 from aegan_monitor.config.model import AlarmConfig
 from aegan_monitor.demo.pump import Pump
@@ -132,6 +133,21 @@ def test_one_odd_file_does_not_end_the_others(bundle: Bundle, session: OrtSessio
     assert {line["file"] for line in result.lines} >= {str(good), str(unfinished)}
     if clips:
         assert result.lines[0]["scores"] == result.lines[1]["scores"]
+
+
+@pytest.mark.parametrize("clips", [False, True])
+def test_a_recording_of_a_higher_rate_is_replayed_as_any_other(bundle: Bundle, session: OrtSession, tmp_path: Path, clips: bool) -> None:
+    """A recording of 48 kHz gives the decisions, places and scores of the same recording after a conversion to 16 kHz."""
+    sound = Pump(41, 48_000).read(14 * 48_000)
+    fast = write(tmp_path / "a.wav", sound, 48_000, subtype="FLOAT")
+    converted = write(tmp_path / "b.wav", soxr.resample(sound, 48_000, RATE_HZ), subtype="FLOAT")
+    one, other = (Result(bundle, session, [path], clips=clips) for path in (converted, fast))
+    assert (len(one.lines), other.code, other.warned) == (1 if clips else 5, 0, [])
+    for line, expected in zip(other.lines, one.lines, strict=True):
+        assert line["scores"] == pytest.approx(expected["scores"], rel=1e-3)
+        assert {key: line[key] for key in ("sample", "offset_s") if key in line} == {
+            key: expected[key] for key in ("sample", "offset_s") if key in expected
+        }
 
 
 def test_all_odd_is_one_line_each(bundle: Bundle, session: OrtSession, tmp_path: Path) -> None:

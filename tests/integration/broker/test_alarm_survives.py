@@ -89,12 +89,15 @@ def test_an_alarm_survives_kills(broker: Mosquitto, tmp_path: Path) -> None:
             confirmed = wait_for_state(subscriber, n_before, confirmed=True)
             assert (confirmed["alarm_id"], confirmed["acknowledged"], confirmed["state"]) == (raised["alarm_id"], True, "alarm")
             say(broker, subscriber, '{"command": "shelve", "duration_s": 600}')
-            shelved = wait_for_state(subscriber, n_before, active=False)
+            say(broker, subscriber, '{"command": "out_of_service", "by": "Anna"}')
+            shelved = wait_for_state(subscriber, n_before, active=False, out_of_service=True)
         n_before = count()
         with running(config) as (process, _):
             kept = wait_for_state(subscriber, n_before, confirmed=False)
             assert (kept["alarm_id"], kept["active"], kept["acknowledged"]) == (raised["alarm_id"], False, True)
             assert kept["shelved_until"] == shelved["shelved_until"] is not None
+            assert (kept["isa_state"], kept["case"]) == ("out_of_service", raised["case"])
+            say(broker, subscriber, '{"command": "in_service"}')
             say(broker, subscriber, '{"command": "unshelve"}')
             process.send_signal(signal.SIGTERM)
             assert process.wait(DEADLINE_S) == 0
@@ -105,5 +108,14 @@ def test_an_alarm_survives_kills(broker: Mosquitto, tmp_path: Path) -> None:
         subscriber.catch_up()
         events = [message.json() for message in subscriber.received(EVENT_TOPIC)]
     first = list({event["sequence"]: event for event in events}.values())
-    assert [event["kind"] for event in first] == ["raised", "acknowledged", "shelved", "unshelved", "superseded"]
-    assert [event["sequence"] for event in first] == [1, 2, 3, 4, 5]
+    assert [event["kind"] for event in first] == [
+        "raised",
+        "acknowledged",
+        "shelved",
+        "out_of_service",
+        "in_service",
+        "unshelved",
+        "superseded",
+    ]
+    assert [event["sequence"] for event in first] == [1, 2, 3, 4, 5, 6, 7]
+    assert len({event["case"]["id"] for event in first}) == 1

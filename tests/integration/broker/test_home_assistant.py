@@ -112,7 +112,7 @@ def test_a_machine_appears_and_follows_the_daemon(broker: Mosquitto, tmp_path: P
 def test_buttons_publish_commands(broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:
     """Each button publishes one valid command that is not retained."""
     with Subscriber(broker.port, "aegan/box/pump/command") as subscriber, Daemon(write_config(tmp_path, broker.port), AlternatingSound()):
-        for name in ("acknowledge", "shelve_for_1_h", "unshelve", "close_alarm"):
+        for name in ("acknowledge", "shelve_for_1_h", "unshelve", "out_of_service", "in_service", "close_alarm"):
             home.wait_for(f"button.{MACHINE}_{name}", "unknown")
             home.press(f"button.{MACHINE}_{name}")
         subscriber.wait_for(lambda message: "close" in message.payload)
@@ -121,6 +121,8 @@ def test_buttons_publish_commands(broker: Mosquitto, tmp_path: Path, home: HomeA
         {"command": "acknowledge", "by": "Home Assistant"},
         {"command": "shelve", "duration_s": 3600.0, "by": "Home Assistant"},
         {"command": "unshelve", "by": "Home Assistant"},
+        {"command": "out_of_service", "by": "Home Assistant"},
+        {"command": "in_service", "by": "Home Assistant"},
         {"command": "close", "by": "Home Assistant"},
     ]
     assert {(message.qos, message.retained) for message in found} == {(1, False)}

@@ -6,14 +6,15 @@ import time
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from aegan_monitor.alarm.lifecycle import AlarmRecord, refusal, take
+from aegan_monitor.messages.command_payloads import Command, CommandName
 from aegan_monitor.messages.commands import Refusal, parse
-from aegan_monitor.messages.payloads import Command
 from broker import Mosquitto, Received, Subscriber, wait_until
 from chaos import scaled
 from running import COMMAND_TOPIC, RESULT_TOPIC, publish, running
@@ -27,7 +28,7 @@ LARGEST_PACKET_BYTES = 65_536  # a larger one the broker does not deliver
 
 def make_command(chance: random.Random, number: int) -> bytes:
     """A random command, mostly malformed; a valid one has `number` as its id."""
-    name = chance.choice(["acknowledge", "shelve", "unshelve", "close"])
+    name = chance.choice(get_args(CommandName))
     right = json.dumps({"command": name, "id": str(number), "by": "Änne 🔧"}).encode()
     wrong: list[object] = [None, True, 7, -1e300, 10**400, "", "x" * 300, [], {}, [[1]], {"a": {"b": 1}}, "\ud800", "\u0000\n\u2028"]
     broken = bytearray(right)

@@ -46,13 +46,13 @@ def test_rows_are_trained_once_and_reported(bench: Bench, capsys: pytest.Capture
 
 
 def test_kept_weights_are_calibrated_again_without_training(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    """With other settings of the calibration; other data and other settings of the training need another training."""
+    """With other settings of the calibration; other settings of the training need another training (`test_weights` has the rest)."""
 
     def run(changed: Bench) -> str:
         assert run_bench(["quadcopter_mixed"], 1, changed) == 0
         return capsys.readouterr().out.splitlines()[0]
 
-    folder = write_dataset(bench.recordings / "quadcopter_mixed", machine_type="quadcopter", n_train=8, n_normal=2, n_anomaly=2)
+    write_dataset(bench.recordings / "quadcopter_mixed", machine_type="quadcopter", n_train=8, n_normal=2, n_anomaly=2)
     path = bench.out / "runs" / "quadcopter_mixed.robust.0.json"
     assert "trained in" in run(bench)
     first = Measured.model_validate_json(path.read_bytes())
@@ -63,13 +63,6 @@ def test_kept_weights_are_calibrated_again_without_training(bench: Bench, capsys
     assert "kept weights" in run(replace(bench, config=bench.config.model_copy(update={"score": "D_near"})))
     assert Measured.model_validate_json(path.read_bytes()).score == "D_near"
     assert "trained in" in run(replace(bench, config=bench.config.model_copy(update={"match_weight": 0.2})))
-    (weights,) = sorted((bench.out / "weights").iterdir(), key=lambda each: each.stat().st_mtime)[:1]
-    weights.write_bytes(weights.read_bytes()[:1000])
-    path.unlink()
-    assert "trained in" in run(bench)
-    clip = next(folder.glob("dev_data/quadcopter/train/*.wav"))
-    clip.write_bytes(clip.read_bytes()[:-2000] + bytes(2000))
-    assert "trained in" in run(bench)
 
 
 @pytest.mark.full

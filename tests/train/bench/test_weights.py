@@ -1,13 +1,14 @@
 """What kept weights depend on."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from aegan_monitor.detection.segments import Scaling
 from aegan_train.bench.units import Bench
-from aegan_train.bench.weights import make_weights_key
+from aegan_train.bench.weights import make_weights_key, read_weights
 from aegan_train.checkpoint import Training, make_updater
 from aegan_train.recordings.spectrograms import Spectrograms
 
@@ -38,3 +39,16 @@ def test_weights_depend_on_pictures_scaling_seed_code_and_settings(bench: Bench)
     )
     assert set(same) == {key}
     assert len({key, *others}) == 1 + len(others)
+
+
+def test_damaged_weights_are_as_good_as_none(tmp_path: Path) -> None:
+    """A file that is cut off anywhere, holds something else, or does not exist gives no weights, so they are trained again."""
+    path = tmp_path / "weights.pt"
+    torch.save({"netG": {"weight": torch.zeros(200)}, "train_s": 1.0}, path)
+    found, content = read_weights(path), path.read_bytes()
+    assert found is not None
+    assert found["train_s"] == 1.0
+    for damaged in (b"", content[:10], content[:-100], b"no weights"):
+        path.write_bytes(damaged)
+        assert read_weights(path) is None
+    assert read_weights(tmp_path / "none.pt") is None

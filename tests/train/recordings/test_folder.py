@@ -157,7 +157,7 @@ def test_what_is_no_clip_is_counted_and_listed_with_the_reason(tmp_path: Path, c
 
 def test_a_folder_of_recordings_to_convert_is_one_loop(capsys: pytest.CaptureFixture[str]) -> None:
     """Several files of a folder that need one conversion give a shell loop; a single file does not."""
-    advice = "nothing is resampled, convert it: ffmpeg -i IN -ac 1 -ar 16000 OUT"
+    advice = "found OGG; convert it: ffmpeg -i IN -ac 1 -ar 16000 OUT"
     print_skipped([(Path("my sound/a.wav"), advice), (Path("my sound/b.wav"), advice), (Path("c.wav"), advice), (Path("d.wav"), "silent")])
     assert capsys.readouterr().err.splitlines()[5:] == [
         '  2 of them at once: mkdir OUT; for f in \'my sound\'/*; do ffmpeg -i "$f" -ac 1 -ar 16000 "OUT/$(basename "${f%.*}").wav"; done'

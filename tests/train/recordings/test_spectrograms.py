@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.detection.baselines import make_baseline_filterbank
@@ -24,9 +26,11 @@ from aegan_train.recordings.spectrograms import Spectrograms, compute_spectrogra
 from aegan_train.recordings.survey import Picture, survey
 from aegan_train.run_folder import WriteError
 from aegan_train.sampler import SegmentSampler
+from fakes import make_bands
 from synthetic import write_wav
 
 FEATURES, CLIP = FeatureParameters(), ClipParameters()
+BANDS = make_bands(12, 0)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,7 @@ def test_spectrograms_are_the_daemons_features(tmp_path: Path, recordings: list[
     assert (found.n_frames, list(map(len, found.bands)), found.n_windows) == ([157, 157, 938], [1, 1, 3], 5)
     assert_equal_bands(found.bands[0][0], summarise(frames[0].baseline_db))
     assert_equal_bands(found.bands[2][1], summarise(frames[2].baseline_db[:, 317 : 317 + 304]))
-    np.testing.assert_array_equal(found.cut(304)[3], frames[2].db[:, 317 : 317 + 304])
+    np.testing.assert_array_equal(found.cut()[3], frames[2].db[:, 317 : 317 + 304])
     assert found.levels_dbfs == pytest.approx([-16.99] * 3, abs=0.1)
     assert [(path.name, reason[:26]) for path, reason in found.skipped] == [
         ("3.wav", "the same samples as 1.wav;"),
@@ -71,6 +75,41 @@ def test_spectrograms_are_the_daemons_features(tmp_path: Path, recordings: list[
     some = found.select(found.clips[1:])
     np.testing.assert_array_equal(some.db[1], frames[2].db)
     assert (some.n_windows, some.digests) == (4, found.digests[1:])
+
+
+@given(n_windows=st.lists(st.integers(1, 12), min_size=1, max_size=12), bound=st.integers(1, 40))
+def test_a_week_of_sound_is_thinned(n_windows: list[int], bound: int) -> None:
+    """So many windows are left at most, as many of each recording as it has or as of any other; under the bound nothing changes."""
+    clips = make_clips([Path(f"{number}.wav") for number in range(len(n_windows))])
+    windows = [[slice(304 * place, 304 * (place + 1)) for place in range(n)] for n in n_windows]
+    bands, none = [BANDS[:n] for n in n_windows], [0] * len(clips)
+    whole = Spectrograms(np.zeros((0, 1), np.float32), none, none, bands, [""] * len(clips), clips, none, windows=windows)
+    found = whole.thin(bound)
+    if sum(n_windows) <= bound:
+        assert found is whole
+        return
+    kept = [whole.clips.index(clip) for clip in found.clips]
+    assert kept == sorted(set(kept))
+    assert len(kept) == min(len(clips), bound)
+    left = list(map(len, found.windows))
+    assert left == [min(n_windows[place], max(left)) for place in kept]
+    assert sum(left) == found.n_windows <= bound
+    if len(kept) == len(clips):  # one more of each would be too many
+        assert sum(min(n, max(left) + 1) for n in n_windows) > bound
+    for place, slices, summaries in zip(kept, found.windows, found.bands, strict=True):
+        numbers = [each.start // 304 for each in slices]
+        assert slices == [windows[place][number] for number in numbers]
+        assert [id(each) for each in summaries] == [id(bands[place][number]) for number in numbers]
+        gaps = np.diff([-1 - numbers[0], *numbers, 2 * n_windows[place] - 1 - numbers[-1]])
+        assert gaps.max() - gaps.min() <= 2  # evenly spread: as far from the ends as from each other
+
+
+def test_of_many_short_recordings_some_are_left() -> None:
+    """Of recordings of one window each some are left, from the first to the last."""
+    clips = make_clips([Path(f"{number}.wav") for number in range(10)])
+    none, bands, windows = [0] * 10, [BANDS[:1]] * 10, [[slice(0, 304)]] * 10
+    found = Spectrograms(np.zeros((0, 1), np.float32), none, none, bands, [""] * 10, clips, none, windows=windows).thin(4)
+    assert [clip.number for clip in found.clips] == [0, 3, 6, 9]
 
 
 def test_several_processes_give_the_same_pictures(recordings: list[Path]) -> None:

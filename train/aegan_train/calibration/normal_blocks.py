@@ -1,6 +1,6 @@
 """Scores of normal sound in blocks, by which a budget of false alarms is kept."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from aegan_monitor.decision.blocks import make_blocks
 from aegan_monitor.decision.budget import ONE_A_WEEK
@@ -9,8 +9,10 @@ from aegan_monitor.detection.record import BundleFields, Calibration, NormalBloc
 from aegan_monitor.detection.threshold import choose_place
 
 N_DIGITS = 6
-Part = tuple[Sequence[object], Mapping[int, Mapping[str, float]]]
-"""Normal sound: the recording of each clip, in order, and the scores of those clips that have any, by their place."""
+Span = tuple[Hashable, int, int]
+"""Where a clip lies: its file, and the frames from the first to the one after the last."""
+Part = tuple[Sequence[Span], Mapping[int, Mapping[str, float]]]
+"""Normal sound: where its clips lie, in order, and the scores of those clips that have any, by their place in this list."""
 
 
 def add_blocks(calibration: Mapping[Place, Calibration], score: str, parts: Sequence[Part], copies: Part) -> dict[Place, Calibration]:
@@ -21,9 +23,9 @@ def add_blocks(calibration: Mapping[Place, Calibration], score: str, parts: Sequ
     }
 
 
-def make_default_policy(fields: BundleFields) -> BudgetPolicy:
-    """The policy of a daemon with default settings, one machine and this bundle."""
-    place = choose_place(fields.calibration)
+def make_default_policy(fields: BundleFields, wanted: Place | None = None) -> BudgetPolicy:
+    """The policy of a daemon with default settings, one machine and this bundle, in the `wanted` place."""
+    place = choose_place(fields.calibration, wanted)
     blocks = fields.calibration[place].blocks
     if blocks is None:
         raise ValueError("expected blocks of normal sound; add_blocks adds them")
@@ -31,18 +33,24 @@ def make_default_policy(fields: BundleFields) -> BudgetPolicy:
 
 
 def collect_blocks(score: str, parts: Iterable[Part]) -> NormalBlocks:
-    """The blocks of clips that follow each other in one recording."""
+    """The blocks of clips that follow each other in one file."""
     stretches: list[list[float]] = []
-    for recordings, scores in parts:
-        before: int | None = None
+    for spans, scores in parts:
+        before: Span | None = None
         for place in sorted(scores):
             if score not in scores[place]:
                 continue
-            if before is None or place != before + 1 or recordings[place] != recordings[before]:
+            if before is None or not follows(spans[place], before):
                 stretches.append([])
             stretches[-1].append(float(f"{scores[place][score]:.{N_DIGITS}g}"))
-            before = place
+            before = spans[place]
     found = make_blocks(stretches)
     return NormalBlocks(
         n_clips=found.n_clips, stretches=found.stretches, autocorrelation=found.autocorrelation, is_measured=found.is_measured
     )
+
+
+def follows(span: Span, before: Span) -> bool:
+    """Whether a clip follows another one in the same file, with less than half a clip between them."""
+    file, start, stop = span
+    return file == before[0] and 2 * (start - before[2]) < stop - start and start > before[1]

@@ -1,6 +1,5 @@
 """Sensitivity of the deciding score: compares held-out normal windows with and without pseudo-faults."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,7 +16,7 @@ from aegan_train.calibration.background_augmentation import TRIED
 from aegan_train.calibration.normal_blocks import make_default_policy
 from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS, add_pseudo_fault
 from aegan_train.progress import follow
-from aegan_train.recordings.folder import Clip
+from aegan_train.recordings.spectrograms import Spectrograms
 from aegan_train.recordings.windows import read_windows
 from aegan_train.torch_session import TorchSession
 
@@ -43,17 +42,18 @@ class Noticed:
 
 
 def try_pseudo_faults(
-    fields: BundleFields, reference: ReferenceSet, session: TorchSession, held_out: Sequence[Clip], n_windows: int, seed: int
+    fields: BundleFields, reference: ReferenceSet, session: TorchSession, held_out: Spectrograms, seed: int
 ) -> dict[str, Noticed]:
-    """The sensitivity to each pseudo-fault, on at most N_TRIED of the `n_windows` windows of held-out recordings."""
+    """The sensitivity to each pseudo-fault, on at most N_TRIED of the windows of held-out recordings."""
     features = fields.features
     rng = np.random.default_rng([seed, TRIED])
     members = fields.fusion if fields.score in FUSIONS else {}
     pipeline = Pipeline(fields, reference, session, list(members) or [fields.score])
     others = {name: term for name, term in members.items() if SCORE_IDS[name].graph is None}
     noticeable = make_default_policy(fields).score_within(NOTICED_S)
-    step = max(1, -(-n_windows // N_TRIED))
-    all_windows = (each for clip in held_out for each in read_windows(clip.path, features, fields.clip.clip_frames))
+    step = max(1, -(-held_out.n_windows // N_TRIED))
+    files = zip(held_out.clips, held_out.windows, strict=True)
+    all_windows = (each for clip, windows in files for each in read_windows(clip.path, features, windows))
     windows = [each.copy() for each in islice(all_windows, 0, None, step)]  # a view would keep its whole recording in memory
     n_scored = len(windows) * (1 + len(PSEUDO_FAULTS))
     what = f"scoring {len(windows)} held-out clips without and with each of {len(PSEUDO_FAULTS)} pseudo-faults"

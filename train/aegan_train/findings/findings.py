@@ -52,7 +52,7 @@ def find_all(found: Spectrograms, fitted: Spectrograms, held_out: Spectrograms, 
     """The findings about the recordings `found`, of which `fitted` were trained on and `held_out` were not."""
     fields, hop_s = calibrated.fields, config.features.hop_s
     groups = group_by_recording(found.clips, round(config.held_out * len(found.clips)))
-    sound = take_windows(found, groups, config.clip_frames, hop_s)
+    sound = take_windows(found, groups, hop_s)
     fitted_s, held_out_s = (sum(each.n_frames) * hop_s for each in (fitted, held_out))
     return Findings(
         amount=measure_amount(fitted.clips, fitted_s, held_out.clips, held_out_s),

@@ -10,7 +10,6 @@ from aegan_monitor.detection.views import BandSummary
 from aegan_monitor.types import FloatArray
 from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import Spectrograms
-from aegan_train.recordings.windows import find_windows
 
 MAX_WINDOWS = 4096
 
@@ -43,13 +42,13 @@ class NormalSound:
         return len(np.unique(self.recordings))
 
 
-def take_windows(found: Spectrograms, groups: Sequence[Sequence[Clip]], clip_frames: int, hop_s: float) -> NormalSound:
+def take_windows(found: Spectrograms, groups: Sequence[Sequence[Clip]], hop_s: float) -> NormalSound:
     """At most MAX_WINDOWS windows of all recordings, evenly spread; `groups` are the clips of each recording (`group_by_recording`)."""
     recording_of = {clip: place for place, group in enumerate(groups) for clip in group}
     windows = [
         (file, window, bands)
-        for file, (n_frames, summaries) in enumerate(zip(found.n_frames, found.bands, strict=True))
-        for window, bands in zip(find_windows(n_frames, clip_frames), summaries, strict=True)
+        for file, each in enumerate(zip(found.windows, found.bands, strict=True))
+        for window, bands in zip(*each, strict=True)
     ]
     kept = [windows[place] for place in np.unique(np.linspace(0, len(windows) - 1, MAX_WINDOWS).astype(int))]
     db = found.db

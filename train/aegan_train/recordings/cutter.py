@@ -10,7 +10,6 @@ import numpy as np
 import soundfile
 
 from aegan_monitor.audio.recording import Recording
-from aegan_monitor.audio.resampling import read_at_rate
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.files import show_path
 from aegan_monitor.types import FloatArray
@@ -52,7 +51,7 @@ class Cutter:
         sample_rate_hz: Rate of the clips.
         clip_samples, least_samples: Length of a clip, and the least that can be trained on.
         channel: Channel to take, from 0; None expects files of one channel.
-        any_rate: Whether files of another rate are resampled; else they are skipped.
+        any_rate: Whether files of a lower rate are taken, too; else they are skipped.
         skipped: Files that could not be read to their end, or gave no clip, with the reason.
         n_left_out: Samples that are in no clip: digital silence, and what is too short beside it.
     """
@@ -98,13 +97,12 @@ class Cutter:
             try:
                 if reason := self._find_copy(file.path):
                     raise CaptureError(reason)
-                with Recording(file.path, None if self.any_rate else self.sample_rate_hz, self.channel) as recording:
+                with Recording(file.path, self.sample_rate_hz, self.channel, any_rate=self.any_rate) as recording:
                     starts.append((start, file))
-                    for block in read_at_rate(recording, self.sample_rate_hz, BLOCK_S):
-                        if len(block):
-                            n_read += len(block)
-                            self.n_left_out += len(block)
-                            yield block
+                    while len(block := recording.read(BLOCK_S * self.sample_rate_hz)):
+                        n_read += len(block)
+                        self.n_left_out += len(block)
+                        yield block
             except CaptureError as error:
                 reason = str(error).removeprefix(f"{show_path(file.path)}: ")
                 used = f" (the {(n_read - start) / self.sample_rate_hz:.0f} s before are used)" if n_read > start else ""

@@ -39,7 +39,7 @@ class Prepared:
 def prepare(data: Sequence[Path], machine_type: str, config: TrainConfig, run: Path, channel: int | None = None) -> Iterator[Prepared]:
     """Clips of the normal recordings in `data` (`find_sources`), for the block; what is cut and joined lies in `run` until its end.
 
-    A clip in DCASE layout is taken as it is. These are cut into clips (`Cutter`), and resampled if need be: files outside such a layout,
+    A clip in DCASE layout is taken as it is. These are cut into clips (`Cutter`), whatever their rate: files outside such a layout,
     all files when a channel is chosen, and fewer than LEAST_CLIPS files. Files of one recording, of which one is shorter than a clip,
     are joined and cut.
 
@@ -53,7 +53,7 @@ def prepare(data: Sequence[Path], machine_type: str, config: TrainConfig, run: P
         found, has_layout = find_sources(data, machine_type, config.sets)
         any_form = not has_layout or channel is not None or len(found.clips) < LEAST_CLIPS
         rate_hz, hop = config.features.sample_rate_hz, config.features.hop_samples
-        n_samples = {clip: measure(clip.path, None if any_form else rate_hz, channel, rate_hz) for clip in found.clips}
+        n_samples = {clip: measure(clip.path, rate_hz, channel, any_rate=any_form) for clip in found.clips}
         recordings = group(found.clips)
         config = choose_clip(config, [1 + sum(n_samples[clip] for clip in files) // hop for files in recordings])
         clip_samples, least_samples = ((n - 1) * hop for n in (config.clip_frames, config.clip.segment_frames))
@@ -72,11 +72,10 @@ def prepare(data: Sequence[Path], machine_type: str, config: TrainConfig, run: P
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def measure(path: Path, expected_hz: int | None, channel: int | None, rate_hz: int) -> int:
-    """The length of a file in samples at `rate_hz`, by its header; 0 for one that cannot be read or has not the rate `expected_hz`."""
-    with contextlib.suppress(CaptureError), Recording(path, expected_hz, channel) as recording:
-        n_samples = recording.n_samples
-        return UNKNOWN_SAMPLES if n_samples is None else n_samples * rate_hz // recording.sample_rate_hz
+def measure(path: Path, sample_rate_hz: int, channel: int | None, *, any_rate: bool) -> int:
+    """The length of a file in samples at `sample_rate_hz`, by its header; 0 for one that `Recording` refuses."""
+    with contextlib.suppress(CaptureError), Recording(path, sample_rate_hz, channel, any_rate=any_rate) as recording:
+        return UNKNOWN_SAMPLES if recording.n_samples is None else recording.n_samples
     return 0
 
 

@@ -16,7 +16,6 @@ from aegan_monitor.types import FloatArray
 from aegan_train.progress import follow
 from aegan_train.recordings.folder import Clip, Skipped
 from aegan_train.recordings.survey import Picture, survey
-from aegan_train.recordings.windows import find_windows
 from aegan_train.run_folder import WriteError, find_remedy
 
 
@@ -33,6 +32,7 @@ class Spectrograms:
         clips: The file of each recording.
         levels_dbfs: RMS level of each recording.
         skipped: Files that were left out, with the reason.
+        windows: For each recording the frames of its windows (`find_windows`), or of those that `thin` left.
     """
 
     frames: FloatArray
@@ -43,6 +43,7 @@ class Spectrograms:
     clips: Sequence[Clip]
     levels_dbfs: Sequence[float] = ()
     skipped: Sequence[Skipped] = ()
+    windows: Sequence[Sequence[slice]] = ()
 
     @property
     def db(self) -> list[FloatArray]:
@@ -59,14 +60,23 @@ class Spectrograms:
         """SHA-256 over the digests of all recordings, in order."""
         return hashlib.sha256("".join(self.digests).encode()).hexdigest()
 
-    def cut(self, clip_frames: int) -> list[FloatArray]:
-        """A view `[n_bands, n_frames]` of each window (`find_windows`) of each recording."""
-        return [db[:, window] for db in self.db for window in find_windows(db.shape[1], clip_frames)]
+    def cut(self) -> list[FloatArray]:
+        """A view `[n_bands, n_frames]` of each window of each recording."""
+        return [db[:, window] for db, windows in zip(self.db, self.windows, strict=True) for window in windows]
 
-    def thin(self, max_clips: int) -> "Spectrograms":
-        """At most `max_clips` recordings, evenly spread."""
-        n = len(self.clips)
-        return self if n <= max_clips else self.select([self.clips[place] for place in np.linspace(0, n - 1, max_clips).astype(int)])
+    def thin(self, max_windows: int) -> "Spectrograms":
+        """At most `max_windows` windows: those of at most so many recordings, and of each the same number, or all where it has fewer."""
+        if self.n_windows <= max_windows:
+            return self
+        if (n := len(self.clips)) > max_windows:
+            return self.select([self.clips[place] for place in np.linspace(0, n - 1, max_windows).astype(int)]).thin(max_windows)
+        most = next(most for most in range(max_windows, 0, -1) if sum(min(most, len(each)) for each in self.windows) <= max_windows)
+        kept = [spread(len(each), most) for each in self.windows]
+        return replace(
+            self,
+            bands=[[each[place] for place in places] for each, places in zip(self.bands, kept, strict=True)],
+            windows=[[each[place] for place in places] for each, places in zip(self.windows, kept, strict=True)],
+        )
 
     def select(self, clips: Sequence[Clip]) -> "Spectrograms":
         """The spectrograms of `clips` alone."""
@@ -80,7 +90,14 @@ class Spectrograms:
             digests=[self.digests[place] for place in places],
             clips=[self.clips[place] for place in places],
             levels_dbfs=[self.levels_dbfs[place] for place in places],
+            windows=[self.windows[place] for place in places],
         )
+
+
+def spread(n: int, most: int) -> list[int]:
+    """The middles of `most` equal parts of `n` places, from 0; all places if there are no more."""
+    n_kept = min(n, most)
+    return [(2 * part + 1) * n // (2 * n_kept) for part in range(n_kept)]
 
 
 def compute_spectrograms(clips: Sequence[Clip], features: FeatureParameters, clip: ClipParameters, folder: Path) -> Spectrograms:
@@ -124,4 +141,5 @@ def compute_spectrograms(clips: Sequence[Clip], features: FeatureParameters, cli
         [each for each, _ in found],
         [seen.level_dbfs for _, seen in found],
         skipped,
+        [seen.windows for _, seen in found],
     )

@@ -35,6 +35,7 @@ class Picture:
     Attributes:
         frames: Spectrogram in dB, float32 `[n_frames, n_bands]`.
         n_frames: The number of frames.
+        windows: The frames of each window (`find_windows`).
         bands: The summary of the linear and mel bands of each window.
         level_dbfs: RMS of the samples.
         sha256: SHA-256 of the samples.
@@ -42,6 +43,7 @@ class Picture:
 
     frames: FloatArray
     n_frames: int
+    windows: Sequence[slice]
     bands: Sequence[BandSummary]
     level_dbfs: float
     sha256: str
@@ -67,8 +69,9 @@ def look_at(path: Path, features: FeatureParameters, clip: ClipParameters) -> Pi
         least_s, found_s = (clip.segment_frames - 1) * features.hop_s, len(samples) / features.sample_rate_hz
         return f"expected at least {least_s:.2f} s, found {found_s:.2f} s; record longer clips or remove it"
     db = limit_range(frames.db, features.top_db).T.copy()  # a copy, so that the baseline frames are freed
-    bands = [summarise(frames.baseline_db[:, window]) for window in find_windows(n_frames, clip.clip_frames)]
-    return Picture(db, n_frames, bands, measure_level(samples).rms_dbfs, hashlib.sha256(samples.data).hexdigest())
+    windows = find_windows(n_frames, clip.clip_frames)
+    bands = [summarise(frames.baseline_db[:, window]) for window in windows]
+    return Picture(db, n_frames, windows, bands, measure_level(samples).rms_dbfs, hashlib.sha256(samples.data).hexdigest())
 
 
 def survey(

@@ -4,6 +4,7 @@ Calibration must use the clip length of the daemon. The score of a recording of 
 than the scores of its windows, so a threshold from whole recordings would be too low.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +23,13 @@ def find_windows(n_frames: int, clip_frames: int) -> list[slice]:
     return [slice(start, start + clip_frames) for start in starts]
 
 
-def read_windows(path: Path, features: FeatureParameters, clip_frames: int) -> list[FloatArray]:
-    """The samples of each window of a recording, float32 `[n_samples]`; scored alone, each has `clip_frames` frames.
+def read_windows(path: Path, features: FeatureParameters, windows: Sequence[slice]) -> list[FloatArray]:
+    """The samples of some windows of a recording (`find_windows`), float32 `[n_samples]`; scored alone, each has its window's frames.
 
     Raises:
         CaptureError: As `read_recording`.
     """
     samples = read_recording(path, features.sample_rate_hz)
     hop = features.hop_samples
-    windows = find_windows(1 + len(samples) // hop, clip_frames)
-    if len(windows) == 1:
-        return [samples]
-    return [samples[window.start * hop : (window.stop - 1) * hop] for window in windows]
+    whole = slice(0, 1 + len(samples) // hop)
+    return [samples if window == whole else samples[window.start * hop : (window.stop - 1) * hop] for window in windows]

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aegan_monitor.audio.recording import Recording
-from aegan_monitor.audio.resampling import read_at_rate
 from aegan_monitor.errors import EXIT_FAILED, CaptureError
 from aegan_monitor.files import show_path
 from aegan_monitor.tools.record.clip_cutter import ClipCutter
@@ -62,10 +61,8 @@ class FileCutter:
         """Cut one file; why no other may follow, or empty."""
         cutter, n_before = ClipCutter(CLIP_S * self.sample_rate_hz), self.writer.n_clips
         self.writer.begin(show_path(path.name))
-        with Recording(path, channel=self.channel) as recording:
-            for samples in read_at_rate(recording, self.sample_rate_hz, CLIP_S):
-                if self._stopping:
-                    break
+        with Recording(path, self.sample_rate_hz, self.channel, any_rate=True) as recording:
+            while len(samples := recording.read(CLIP_S * self.sample_rate_hz)) and not self._stopping:
                 for clip in cutter.cut(samples):
                     if reason := self.writer.write(clip, ""):
                         return reason

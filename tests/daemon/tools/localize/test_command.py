@@ -82,7 +82,7 @@ def test_a_full_disk_leaves_no_torn_arrays(clip: Path, tmp_path: Path, capsys: p
     ("bundle", "sound", "out", "code", "line"),
     [
         (demo_bundle(), "short.wav", "map.npz", 1, "short.wav: expected at least 4.06 s, found 1.00 s; record longer clips or remove it"),
-        (demo_bundle(), "rate.wav", "map.npz", 1, "rate.wav: expected 1 channel at 16000 Hz, found 1 at 44100 Hz; nothing is resampled"),
+        (demo_bundle(), "rate.wav", "map.npz", 1, "rate.wav: expected a rate of at least 16000 Hz, found 8000 Hz, so no sound "),
         (demo_bundle(), "none.wav", "map.npz", 1, "none.wav: expected a WAV or FLAC recording, found: No such file or directory"),
         (
             "none",
@@ -109,7 +109,7 @@ def test_bad_input_is_one_clear_line(
     monkeypatch.chdir(tmp_path)
     write_wav(tmp_path / "good.wav", Pump(52).read(5 * RATE_HZ))
     write_wav(tmp_path / "short.wav", np.zeros(16_000))
-    write_wav(tmp_path / "rate.wav", np.zeros(44_100), 44_100)
+    write_wav(tmp_path / "rate.wav", np.zeros(8000), 8000)
     (tmp_path / "taken.npz").mkdir()
 
     assert main(["localize", str(bundle), sound, "--out", out]) == code
