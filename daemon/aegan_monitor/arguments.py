@@ -51,6 +51,8 @@ def make_parser() -> argparse.ArgumentParser:
     tested = check.add_mutually_exclusive_group(required=True)
     tested.add_argument("--config", type=Path, metavar="FILE", help="test everything that this configuration names")
     tested.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="test this bundle alone")
+    report_help = "write for each machine (or place of the bundle) what normal sound proves: NAME.json and NAME.png"
+    check.add_argument("--report", type=Path, metavar="DIR", help=report_help)
     check.add_argument("--verbose", action="store_true", help="print every stage of the golden check")
 
     devices = add_command(
@@ -79,31 +81,7 @@ def make_parser() -> argparse.ArgumentParser:
     record.add_argument("--clips", type=parse_count, default=math.inf, metavar="N", help="end after N clips")
     record.add_argument("--keep-free-mb", type=parse_positive, default=500.0, metavar="MB", help="end before less is free (default: 500)")
 
-    replay = add_command(
-        commands,
-        "replay",
-        "Scores recordings as the daemon would: as one stream, or each as a clip.",
-        "aegan-monitor replay --bundle bundles/pump monday.wav tuesday.flac",
-    )
-    source = replay.add_mutually_exclusive_group(required=True)
-    source.add_argument("--bundle", type=Path, metavar="DIR", help="bundle, with the alarm settings that it advises")
-    source.add_argument("--config", type=Path, metavar="FILE", help="bundle, score and alarm settings of a machine in this configuration")
-    replay.add_argument("--machine", metavar="NAME", help="name of that machine, if the configuration has several")
-    replay.add_argument("--clips", action="store_true", help="score each file as a separate clip")
-    replay.add_argument("--jsonl", type=Path, metavar="OUT", help="write one JSON object a decision (or a clip), with all scores")
-    replay.add_argument("--channel", type=parse_index, metavar="N", help="channel of the files, from 0 (default: of a mono file)")
-    replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="recording, WAV or FLAC")
-
-    localize = add_command(
-        commands,
-        "localize",
-        "Shows when, and at which frequencies, a recording is unusual.",
-        "aegan-monitor localize bundles/pump recording.wav --out map.png",
-    )
-    localize.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle of the machine")
-    localize.add_argument("clip", type=Path, metavar="CLIP", help="recording, WAV or FLAC")
-    out_help = "map.png: picture, and map.npz with the arrays; map.npz: arrays only"
-    localize.add_argument("--out", type=parse_map_path, required=True, metavar="FILE", help=out_help)
+    _add_tools_for_recordings(commands)
 
     reload = add_command(
         commands,
@@ -121,6 +99,49 @@ def make_parser() -> argparse.ArgumentParser:
         "--speed", type=partial(parse_positive, largest=LARGEST_SPEED), default=1.0, metavar="X", help="times real time (default: 1)"
     )
     return parser
+
+
+def _add_tools_for_recordings(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands that read recordings."""
+    replay = add_command(
+        commands,
+        "replay",
+        "Scores recordings as the daemon would: as one stream, or each as a clip.",
+        "aegan-monitor replay --bundle bundles/pump monday.wav tuesday.flac",
+    )
+    source = replay.add_mutually_exclusive_group(required=True)
+    source.add_argument("--bundle", type=Path, metavar="DIR", help="bundle, with the alarm settings that it advises")
+    source.add_argument("--config", type=Path, metavar="FILE", help="bundle, score and alarm settings of a machine in this configuration")
+    replay.add_argument("--machine", metavar="NAME", help="name of that machine, if the configuration has several")
+    replay.add_argument("--clips", action="store_true", help="score each file as a separate clip")
+    replay.add_argument("--jsonl", type=Path, metavar="OUT", help="write one JSON object a decision (or a clip), with all scores")
+    replay.add_argument("--channel", type=parse_index, metavar="N", help="channel of the files, from 0 (default: of a mono file)")
+    replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="recording, WAV or FLAC")
+
+    backtest = add_command(
+        commands,
+        "backtest",
+        "Counts the alarms in recordings: how many are false, how soon each labelled fault is found.",
+        "aegan-monitor backtest --config monitor.yaml --labels faults.csv --out backtest recordings",
+    )
+    backtest.add_argument("--config", type=Path, required=True, metavar="FILE", help="bundle, policy and budget of a machine in it")
+    backtest.add_argument("--machine", metavar="NAME", help="name of that machine, if the configuration has several")
+    backtest.add_argument("--labels", type=Path, metavar="CSV", help="known faults, one a line: file,start_s,end_s,what")
+    backtest.add_argument("--out", type=Path, metavar="DIR", help="write backtest.json, and backtest.png with scores, evidence and alarms")
+    backtest.add_argument("--channel", type=parse_index, metavar="N", help="channel of the files, from 0 (default: of a mono file)")
+    folder_help = "recording (WAV or FLAC), or a folder whose recordings are joined by name to one stream"
+    backtest.add_argument("recordings", type=Path, nargs="+", metavar="FILE", help=folder_help)
+
+    localize = add_command(
+        commands,
+        "localize",
+        "Shows when, and at which frequencies, a recording is unusual.",
+        "aegan-monitor localize bundles/pump recording.wav --out map.png",
+    )
+    localize.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle of the machine")
+    localize.add_argument("clip", type=Path, metavar="CLIP", help="recording, WAV or FLAC")
+    out_help = "map.png: picture, and map.npz with the arrays; map.npz: arrays only"
+    localize.add_argument("--out", type=parse_map_path, required=True, metavar="FILE", help=out_help)
 
 
 def parse_positive(text: str, largest: float = sys.float_info.max) -> float:

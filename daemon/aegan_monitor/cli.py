@@ -61,9 +61,11 @@ def _config(arguments: argparse.Namespace) -> int:
 def _replay(arguments: argparse.Namespace) -> int:
     from aegan_monitor.config.alarm import AlarmConfig  # noqa: PLC0415
     from aegan_monitor.config.model import InferenceConfig, find_machine, load_config  # noqa: PLC0415
+    from aegan_monitor.decision.budget import ONE_A_WEEK  # noqa: PLC0415
     from aegan_monitor.detection.bundle import load_bundle  # noqa: PLC0415
     from aegan_monitor.detection.golden import require_golden  # noqa: PLC0415
     from aegan_monitor.detection.network import OrtSession  # noqa: PLC0415
+    from aegan_monitor.service.build import share  # noqa: PLC0415
     from aegan_monitor.service.runtime import choose_score  # noqa: PLC0415
     from aegan_monitor.tools.json_lines import open_lines  # noqa: PLC0415
     from aegan_monitor.tools.progress import Progress  # noqa: PLC0415
@@ -73,19 +75,27 @@ def _replay(arguments: argparse.Namespace) -> int:
         config = load_config(arguments.config)
         machine, inference = find_machine("replay", arguments.config, config.machines, arguments.machine), config.inference
         bundle = load_bundle(machine.bundle)
-        score, alarm = choose_score(machine, bundle), machine.alarm
+        score, alarm, budget = choose_score(machine, bundle), machine.alarm, share(config)[machine.name]
         print(f"{arguments.config}: machine {machine.name}, bundle {machine.bundle}, score {score}", flush=True)
     elif arguments.machine is not None:
         raise UsageError("replay: --machine needs --config FILE; leave it out, or give --config instead of --bundle")
     else:
         bundle, inference = load_bundle(arguments.bundle), InferenceConfig()
-        score, alarm = bundle.record.score, AlarmConfig()
+        score, alarm, budget = bundle.record.score, AlarmConfig(), ONE_A_WEEK
     session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
     require_golden(bundle, session)
     with open_lines(arguments.jsonl) as record:
         warn = partial(print_problem, "aegan-monitor")
-        replay = Replay(bundle, session, score, alarm, arguments.channel, print, warn, record, Progress(sys.stderr))
+        replay = Replay(bundle, session, score, alarm, arguments.channel, print, warn, record, Progress(sys.stderr), budget)
         return replay.clips(arguments.files) if arguments.clips else replay.stream(arguments.files)
+
+
+def _backtest(arguments: argparse.Namespace) -> int:
+    from aegan_monitor.tools.backtest.backtest import backtest_configuration  # noqa: PLC0415
+    from aegan_monitor.tools.progress import Progress  # noqa: PLC0415
+
+    warn = partial(print_problem, "aegan-monitor")
+    return backtest_configuration(arguments, partial(print, flush=True), warn, Progress(sys.stderr))
 
 
 def _localize(arguments: argparse.Namespace) -> int:
@@ -107,10 +117,9 @@ def _check(arguments: argparse.Namespace) -> int:
     from aegan_monitor.tools.check import check_bundle, check_configuration  # noqa: PLC0415
 
     if arguments.config:
-        return check_configuration(
-            arguments.config, partial(print, flush=True), partial(print_problem, "aegan-monitor"), verbose=arguments.verbose
-        )
-    check_bundle(arguments.bundle, InferenceConfig(), print, verbose=arguments.verbose)
+        warn = partial(print_problem, "aegan-monitor")
+        return check_configuration(arguments.config, partial(print, flush=True), warn, verbose=arguments.verbose, reports=arguments.report)
+    check_bundle(arguments.bundle, InferenceConfig(), print, verbose=arguments.verbose, reports=arguments.report)
     return 0
 
 
@@ -164,6 +173,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "config": _config,
     "reload": _reload,
     "replay": _replay,
+    "backtest": _backtest,
     "localize": _localize,
     "check": _check,
     "devices": _devices,

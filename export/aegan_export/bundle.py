@@ -12,6 +12,7 @@ from aegan_monitor.detection.arrays import load_arrays
 from aegan_monitor.detection.bundle import GOLDEN, RECORD, REFERENCE, load_bundle, write_record
 from aegan_monitor.detection.golden import StageCheck, require_golden
 from aegan_monitor.detection.network import OrtSession
+from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.errors import DataError
 from aegan_monitor.files import sync_folder, write_whole
 from aegan_monitor.types import FloatArray
@@ -21,8 +22,8 @@ from aegan_train.evaluate import load_fields
 from aegan_train.run_folder import DISK_FULL
 
 
-def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageCheck]]:
-    """Write the bundle `out`; a failure leaves the previous content of `out`.
+def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageCheck], BundleFields]:
+    """Write the bundle `out`, whose fields come last; a failure leaves the previous content of `out`.
 
     Raises:
         DataError: `run` is no finished run, `out` exists and is no bundle, or `out` cannot be written.
@@ -61,7 +62,7 @@ def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageC
             n_bytes = n_parameters * (2 if fields.precision == "fp16" else 4) + sum(map(len, arrays.values()))
             remedy = f"a bundle of this run takes {n_bytes / 1e6:.0f} MB: free as much there"
         raise DataError(f"{out}: cannot be written: {error.strerror or error}; {remedy}, or choose another --out") from error
-    return parity, checks
+    return parity, checks, fields
 
 
 def load_segments(path: Path) -> FloatArray:

@@ -27,14 +27,20 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def run_export(run: Path, out: Path) -> int:
-    """Export, and print the deviation from PyTorch, the size, and the next command."""
+    """Export, and print the deviation from PyTorch, what is proved about false alarms, the size, and the next command."""
     from aegan_export.bundle import export_bundle  # noqa: PLC0415 - torch takes seconds to import; --help must not
+    from aegan_monitor.decision.proof import commission  # noqa: PLC0415
+    from aegan_monitor.detection.threshold import choose_place  # noqa: PLC0415
+    from aegan_train.calibration.normal_blocks import make_default_policy  # noqa: PLC0415
 
-    parity, checks = export_bundle(run, out)
+    parity, checks, fields = export_bundle(run, out)
     for each in parity:
         print(f"{each.graph}.onnx: {each.output} differs from PyTorch by {each.deviation:.1e}")
     worst = max(checks, key=lambda check: check.deviation / check.tolerance)
     print(f"golden check passed (nearest to its bound: {worst.stage}, {worst.deviation:.1e} of {worst.tolerance:g})")
+    if fields.calibration[choose_place(fields.calibration)].blocks is not None:
+        for line in commission(make_default_policy(fields)).describe():
+            print(line)
     n_bytes = sum(path.stat().st_size for path in out.iterdir())
     print(f"{out}: bundle written, {n_bytes / 1e6:.1f} MB; next: aegan-monitor check {shlex.quote(str(out))}")
     return 0

@@ -1,6 +1,7 @@
-"""Synthesised data sets and recordings."""
+"""Synthesised data sets, recordings and calibrations."""
 
 import re
+import shutil
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,9 +12,9 @@ import soundfile
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.baselines import make_baseline_filterbank
-from aegan_monitor.detection.bundle import Bundle
+from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle, write_record
 from aegan_monitor.detection.features import FeatureParameters, LogMel, make_filterbank
-from aegan_monitor.detection.record import NormalState
+from aegan_monitor.detection.record import NormalBlocks, NormalState
 from aegan_monitor.detection.views import summarise
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.bench.sound.sounds import make_harmonics, make_noise, seconds
@@ -177,3 +178,13 @@ def learn_state(samples: FloatArray, rate_hz: int = RATE_HZ) -> NormalState:
         dc=float(np.median(known[:, DC])),
         drop_outs=float(np.mean(known[:, DROP_OUT])),
     )
+
+
+def copy_demo_with_blocks(folder: Path, n_blocks: int = 200) -> Path:
+    """The demo bundle with blocks of normal sound, so that a budget decides, as `folder`; its pump scores from 8 to 14."""
+    bundle = shutil.copytree(demo_bundle(), folder)
+    record = load_bundle(bundle).record
+    blocks = NormalBlocks(n_clips=1, stretches=[np.linspace(8, 14, n_blocks).tolist()])
+    calibration = {place: known.model_copy(update={"blocks": blocks}) for place, known in record.calibration.items()}
+    write_record(bundle, record.model_copy(update={"calibration": calibration}))
+    return bundle

@@ -17,10 +17,12 @@ from aegan_export.bundle import export_bundle
 from aegan_export.cli import main
 from aegan_export.graph import make_modules, write_graphs
 from aegan_export.parity import ParityError, check_parity
+from aegan_monitor.decision.proof import commission
 from aegan_monitor.detection.bundle import FORMAT, PAYLOAD, REFERENCE, load_bundle
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import LASTING, SPACE_SCORES
 from aegan_monitor.detection.spaces import Space
+from aegan_train.calibration.normal_blocks import make_default_policy
 from aegan_train.checkpoint import load_checkpoint
 from aegan_train.config import Norm, TrainConfig
 from aegan_train.networks.aegan import Discriminator, Generator
@@ -66,9 +68,12 @@ def test_shared_weights_are_stored_once(bundle_folder: Path, run_folder: Path) -
         assert b".py" not in content
 
 
-def test_bundles_are_reproducible(run_folder: Path, bundle_folder: Path, tmp_path: Path) -> None:
-    """One run gives the same bundle byte for byte."""
-    export_bundle(run_folder, tmp_path / "again")
+def test_bundles_are_reproducible(run_folder: Path, bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One run gives the same bundle byte for byte; the command prints what is proved about its false alarms."""
+    assert main([str(run_folder), "--out", str(tmp_path / "again")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    proved = commission(make_default_policy(load_bundle(bundle_folder).record)).describe()
+    assert lines[lines.index(proved[0]) :][: len(proved)] == proved
     for name in ("bundle.json", *PAYLOAD):
         assert (tmp_path / "again" / name).read_bytes() == (bundle_folder / name).read_bytes(), name
 

@@ -90,9 +90,18 @@ def test_check_reports_what_each_machine_alarms_on(aegan_monitor: CommandLine, t
     assert f"pump: {reported}" in aegan_monitor("check", "--config", config).stdout.splitlines()
 
 
+def test_a_report_needs_a_budget(aegan_monitor: CommandLine, tmp_path: Path) -> None:
+    """A bundle without blocks of normal sound has no report; one line says so, and nothing is written."""
+    done = aegan_monitor("check", demo_bundle(), "--report", tmp_path / "reports")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1].endswith("unproved; a policy of thresholds promises no rate, and has no report")
+    assert not (tmp_path / "reports").exists()
+
+
 def test_wrong_usage_is_2(aegan_monitor: CommandLine) -> None:
     """Wrong usage ends with 2, as in argparse."""
     assert aegan_monitor("check").returncode == 2
     assert aegan_monitor("check", "--config", "monitor.yaml", "bundle").returncode == 2
     assert aegan_monitor("replay", "x.wav").returncode == 2
+    assert aegan_monitor("backtest", "x.wav").returncode == 2
     assert aegan_monitor().returncode == 2

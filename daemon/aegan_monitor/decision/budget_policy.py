@@ -108,10 +108,10 @@ class BudgetPolicy:
             f"a score that stays over {self.gross_score:.4g} alarms within 30 s"
         )
 
-    def count_blocks(self, p_value: float) -> int | None:
-        """Blocks with this p-value until the evidence raises the alarm; None if it takes more than MOST_BLOCKS."""
+    def count_blocks(self, p_value: float, most: int = MOST_BLOCKS) -> int | None:
+        """Blocks with this p-value until the evidence raises the alarm; None if it takes more than `most`."""
         evidence = Evidence()
-        for n in range(1, MOST_BLOCKS + 1):
+        for n in range(1, most + 1):
             evidence.add(p_value)
             if evidence.value >= self.needed:
                 return n
@@ -119,11 +119,10 @@ class BudgetPolicy:
 
     def score_within(self, delay_s: float) -> float:
         """The score that a lasting change must have to alarm within `delay_s`."""
-        low, high = math.log(LEAST_P_VALUE), 0.0
+        low, high, most = math.log(LEAST_P_VALUE), 0.0, int(delay_s / self.block_s)
         for _ in range(N_HALVINGS):
             middle = (low + high) / 2
-            n_blocks = self.count_blocks(math.exp(middle))
-            low, high = (middle, high) if n_blocks is not None and n_blocks * self.block_s <= delay_s else (low, middle)
+            low, high = (middle, high) if self.count_blocks(math.exp(middle), most) else (low, middle)
         return self.normal.score_at(math.exp(low))
 
     def _measure(self) -> float:

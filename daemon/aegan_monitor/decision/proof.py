@@ -174,11 +174,21 @@ def run_evidence(p_values: DoubleArray, needed: float) -> DoubleArray:
 
 def most_events(n: int) -> float:
     """The largest mean of a Poisson variable that is `n` or less with a probability of 1 - CONFIDENCE; 3.0 for none."""
+    return _find_mean(n, 1 - CONFIDENCE)
+
+
+def least_events(n: int) -> float:
+    """The smallest mean of a Poisson variable that is `n` or more with a probability of 1 - CONFIDENCE; 0 for none."""
+    return _find_mean(n - 1, CONFIDENCE) if n else 0.0
+
+
+def _find_mean(n: int, probability: float) -> float:
+    """The mean of a Poisson variable that is `n` or less with this probability."""
     low, high = 0.0, 20.0 + 3.0 * n
     for _ in range(60):
         middle = (low + high) / 2
-        probability = sum(math.exp(k * math.log(middle) - middle - math.lgamma(k + 1)) for k in range(n + 1))
-        low, high = (middle, high) if probability > 1 - CONFIDENCE else (low, middle)
+        at_most = sum(math.exp(k * math.log(middle) - middle - math.lgamma(k + 1)) for k in range(n + 1))
+        low, high = (middle, high) if at_most > probability else (low, middle)
     return high
 
 

@@ -30,6 +30,7 @@ from aegan_monitor.service.build import share
 from aegan_monitor.service.runtime import choose_score, make_capture
 from aegan_monitor.tools.broker_probe import BrokerProbe
 from aegan_monitor.tools.broker_visit import Permission
+from aegan_monitor.tools.commissioning import write_commissioning
 
 Report = Callable[[str], object]
 LISTEN_S = 1.0
@@ -37,16 +38,17 @@ NODE_BYTES, MACHINE_BYTES = 2100, 640  # at most: the JSON of any payload, and w
 _T = TypeVar("_T")
 
 
-def check_bundle(folder: Path, inference: InferenceConfig, report: Report, *, verbose: bool = False) -> None:
-    """Load a bundle, replay its golden recording here, and print what it alarms on.
+def check_bundle(folder: Path, inference: InferenceConfig, report: Report, *, verbose: bool = False, reports: Path | None = None) -> None:
+    """Load a bundle, replay its golden recording here, and print what it alarms on; `reports` takes a report as files for each place.
 
     Raises:
         BundleError, InferenceError: As the parts raise.
+        AeganError: A report cannot be written.
     """
     bundle = _open_bundle(folder, report)
     _prove_bundle(bundle, inference, report, verbose=verbose)
     for place in bundle.record.calibration:
-        _describe_policy(Judge(bundle.record, bundle.record.score, AlarmConfig(place=place)).policy, report)
+        _describe_policy(place, Judge(bundle.record, bundle.record.score, AlarmConfig(place=place)).policy, report, reports)
 
 
 def _open_bundle(folder: Path, report: Report) -> Bundle:
@@ -93,8 +95,12 @@ class _Verdicts:
             return None
 
 
-def check_configuration(path: Path, report: Report, report_failure: Callable[[AeganError], object], *, verbose: bool = False) -> int:
+def check_configuration(
+    path: Path, report: Report, report_failure: Callable[[AeganError], object], *, verbose: bool = False, reports: Path | None = None
+) -> int:
     """Check a configuration, all its bundles and captures, and the connection to its broker; returns the exit code.
+
+    `reports` is the folder that takes a commissioning report as files for each machine.
 
     Raises:
         ConfigError: The configuration itself is wrong.
@@ -112,26 +118,27 @@ def check_configuration(path: Path, report: Report, report_failure: Callable[[Ae
                 verdicts.attempt(partial(_prove_bundle, bundle, config.inference, report, verbose=verbose))
                 verdicts.attempt(partial(require_streamable, bundle))
         if bundle := bundles[folder]:
-            verdicts.attempt(partial(_check_score, machine, bundle, budgets[machine.name], report))
+            verdicts.attempt(partial(_check_score, machine, bundle, budgets[machine.name], report, reports))
         verdicts.attempt(partial(_check_capture, machine, bundle, report))
     _check_broker(config, verdicts, report)
     return verdicts.exit_code
 
 
-def _check_score(machine: MachineConfig, bundle: Bundle, budget: Budget, report: Report) -> None:
+def _check_score(machine: MachineConfig, bundle: Bundle, budget: Budget, report: Report, reports: Path | None) -> None:
     """Print what raises the alarm of a machine."""
     judge = Judge(bundle.record, choose_score(machine, bundle), machine.alarm, budget)
-    _describe_policy(judge.policy, lambda line: report(f"{machine.name}: {line}"))
+    _describe_policy(machine.name, judge.policy, lambda line: report(f"{machine.name}: {line}"), reports)
 
 
-def _describe_policy(policy: Policy, report: Report) -> None:
-    """Print what raises an alarm and how far the budget of false alarms is proved."""
+def _describe_policy(name: str, policy: Policy, report: Report, reports: Path | None) -> None:
+    """Print what raises an alarm and how far the budget of false alarms is proved; the same as files NAME.* in the folder `reports`."""
     report(policy.describe())
-    if isinstance(policy, BudgetPolicy):
-        for line in commission(policy).describe():
-            report(f"  {line}")
-    else:
-        report("  false alarms: unproved; a policy of thresholds promises no rate")
+    if not isinstance(policy, BudgetPolicy):
+        report("  false alarms: unproved; a policy of thresholds promises no rate" + (", and has no report" if reports else ""))
+        return
+    found = commission(policy)
+    for line in [*found.describe(), *(write_commissioning(reports, name, policy, found) if reports else [])]:
+        report(f"  {line}")
 
 
 def _check_broker(config: MonitorConfig, verdicts: _Verdicts, report: Report) -> None:

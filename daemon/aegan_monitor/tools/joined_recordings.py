@@ -36,6 +36,14 @@ class JoinedRecordings:
         start_sample, path = self._starts[max(0, first - 1)]
         return path, (end_sample - start_sample) / self.sample_rate_hz
 
+    @property
+    def spans_s(self) -> dict[Path, tuple[float, float]]:
+        """Where each file that was read begins and ends in the stream; the last time, if it was given several times."""
+        ends = [*(start for start, _ in self._starts[1:]), self.n_samples]
+        return {
+            path: (start / self.sample_rate_hz, end / self.sample_rate_hz) for (start, path), end in zip(self._starts, ends, strict=True)
+        }
+
     def describe_place(self, end_sample: int) -> str:
         """Stream time in seconds, file, and offset in the file, as in `97.82 s  b.wav at 0:37`."""
         path, offset_s = self.find(end_sample)

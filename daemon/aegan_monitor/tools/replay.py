@@ -6,22 +6,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aegan_monitor.alarm.judge import Judge, Outcome
-from aegan_monitor.audio.recording import Recording, read_recording
+from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.config.alarm import AlarmConfig
-from aegan_monitor.config.model import OperatingStateConfig
+from aegan_monitor.decision.budget import ONE_A_WEEK, Budget
 from aegan_monitor.decision.sound.cause import describe_cause
-from aegan_monitor.decision.sound.integrity import Integrity
-from aegan_monitor.decision.sound.states import StateTracker
 from aegan_monitor.decision.threshold_policy import ThresholdPolicy
-from aegan_monitor.detection.bundle import Bundle, require_streamable
+from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.errors import EXIT_FAILED, AeganError, CaptureError
 from aegan_monitor.files import show_path
-from aegan_monitor.service.runtime import make_tracker
 from aegan_monitor.tools.joined_recordings import JoinedRecordings
 from aegan_monitor.tools.progress import Progress
-from aegan_monitor.types import ClipScore, Run
+from aegan_monitor.tools.recorded_stream import RecordedStream
+from aegan_monitor.types import ClipScore
 
 Write = Callable[[str], object]
 
@@ -31,6 +29,7 @@ class Replay:
     """What `aegan-monitor replay` works with.
 
     Attributes:
+        budget: False alarms that are accepted.
         channel: Channel of the files, from 0; None expects files of one channel.
         report: Takes a line of the result.
         warn: Takes the error of a file that is refused; the others are replayed.
@@ -46,6 +45,7 @@ class Replay:
     warn: Callable[[AeganError], object]
     record: Write
     progress: Progress
+    budget: Budget = ONE_A_WEEK
     n_refused: int = field(default=0, init=False)
 
     def clips(self, paths: Sequence[Path]) -> int:
@@ -84,51 +84,25 @@ class Replay:
             BundleError: The bundle's features need whole clips.
             CaptureError: All recordings together are too short for one decision.
         """
-        fields, rate = self.bundle.record, self.bundle.record.features.sample_rate_hz
-        require_streamable(self.bundle)
-        pipeline = Pipeline(fields, self.bundle.reference, self.session)
-        judge = Judge(fields, self.score, self.alarm, reference=self.bundle.reference)
-        states = make_tracker(fields, OperatingStateConfig())
-        integrity = Integrity(rate, fields.first_decision_samples, fields.normal_sound)
-        sizes = {path: size for path in dict.fromkeys(paths) if (size := self._measure(path, rate))}
-        paths = [path for path in paths if path in sizes]
-        if not paths:
+        judge = Judge(self.bundle.record, self.score, self.alarm, self.budget, self.bundle.reference)
+        stream = RecordedStream(self.bundle, self.session, judge, paths, self.channel, self._refuse, self.progress)
+        if not stream.paths:
             return EXIT_FAILED  # a line for each was printed
-        n_total = sum(sizes[path] for path in paths)
-        source = JoinedRecordings(paths, rate, self.channel, self._refuse)
+        source = stream.source
         counts = dict.fromkeys(("decisions", "exceeded", "alarms"), 0)
-        n_unbroken = n_longest = n_withheld = 0
-        for run in source.read(self._report):
-            self.progress.show(run.start_sample / n_total)
-            if run.after_gap:
-                pipeline.reset(run.start_sample)
-                n_unbroken = 0
-            n_unbroken += len(run.samples)
-            n_longest = max(n_longest, n_unbroken)
-            self._examine(run, states, integrity, source)
-            for clip in pipeline.push(run.samples):
-                if not integrity.trusts(clip.end_sample):
-                    n_withheld += 1
-                    continue
-                outcome = judge.judge(clip, state=states.at(clip.end_sample) if states else None)
-                counts["decisions"] += 1
-                counts["exceeded"] += outcome.decision.exceeded
-                for transition in outcome.transitions:
-                    if transition.event:
-                        counts["alarms"] += transition.event == "raised"
-                        self._report(self._describe_event(transition.event, outcome, source))
-                self._record_decision(outcome, judge.record.process, source)
-        self.progress.clear()
-        if counts["decisions"] + n_withheld == 0:
-            least_s = fields.first_decision_samples / rate
-            raise CaptureError(
-                f"all recordings together: expected at least {least_s:.2f} s of sound without a pause for one decision, "
-                f"found {n_longest / rate:.2f} s (length {source.n_samples / rate:.2f} s); name more recordings, or use --clips"
-            )
+        for outcome in stream.read(self._report, "name more recordings, or use --clips"):
+            counts["decisions"] += 1
+            counts["exceeded"] += outcome.decision.exceeded
+            for transition in outcome.transitions:
+                if transition.event:
+                    counts["alarms"] += transition.event == "raised"
+                    self._report(self._describe_event(transition.event, outcome, source))
+            self._record_decision(outcome, judge.record.process, source)
         counted = ", ".join(f"{n} {what}" for what, n in counts.items())
-        if n_withheld:
-            counted += f", {n_withheld} clips not judged because of the microphone"
-        self._report(f"{source.n_samples / rate:.1f} s of sound, {counted}; ends {judge.record.process}")
+        if stream.n_withheld:
+            counted += f", {stream.n_withheld} clips not judged because of the microphone"
+        length_s = source.n_samples / source.sample_rate_hz
+        self._report(f"{length_s:.1f} s of sound, {counted}; ends {judge.record.process}")
         return EXIT_FAILED if self.n_refused else 0
 
     def _report(self, line: str) -> None:
@@ -139,26 +113,6 @@ class Replay:
         self.progress.clear()
         self.n_refused += 1
         self.warn(error)
-
-    def _measure(self, path: Path, sample_rate_hz: int) -> int:
-        """Samples of a recording, or a guess where its header does not say; 0 where it is refused."""
-        try:
-            with Recording(path, sample_rate_hz, self.channel) as recording:
-                recording.read(1)
-                return recording.n_samples or path.stat().st_size
-        except CaptureError as error:
-            self._refuse(error)
-            return 0
-
-    def _examine(self, run: Run, states: StateTracker | None, integrity: Integrity, source: JoinedRecordings) -> None:
-        """Follow the operating state, and report where a fault of the microphone begins and ends."""
-        if states:
-            states.hear_run(run)
-        before = integrity.fault
-        integrity.hear(run)
-        if (fault := integrity.fault) is not before:
-            state = f"sensor {fault.state}: {fault.detail}" if fault else "sensor ok"
-            self._report(f"{source.describe_place(run.start_sample + len(run.samples))}  {state}")
 
     def _describe_event(self, event: str, outcome: Outcome, source: JoinedRecordings) -> str:
         at, decision = outcome.clip.end_sample, outcome.decision

@@ -6,7 +6,7 @@ from scipy.stats import chi2
 
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
-from aegan_monitor.decision.proof import commission, most_events
+from aegan_monitor.decision.proof import commission, least_events, most_events
 from aegan_monitor.detection.record import NormalBlocks
 from story import open_demo
 
@@ -20,9 +20,10 @@ def make_policy(stretches: list[list[float]], per_week: float = 1.0) -> BudgetPo
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 40])
-def test_the_most_events_are_those_of_garwood(n: int) -> None:
-    """The upper limit of a Poisson mean agrees with the chi-squared distribution."""
+def test_the_limits_of_events_are_those_of_garwood(n: int) -> None:
+    """Both limits of a Poisson mean agree with the chi-squared distribution."""
     assert most_events(n) == pytest.approx(chi2.ppf(0.95, 2 * n + 2) / 2, rel=1e-9)
+    assert least_events(n) == pytest.approx(chi2.ppf(0.05, 2 * n) / 2 if n else 0.0, rel=1e-9)
 
 
 def test_a_clean_day_proves_21_a_week() -> None:

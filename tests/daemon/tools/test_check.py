@@ -1,14 +1,18 @@
 """The lines that `aegan-monitor check` prints about a bundle; tests/integration/test_check.py runs the command."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from aegan_monitor.config.model import InferenceConfig
-from aegan_monitor.detection.bundle import demo_bundle
+from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.detection.golden import TOLERANCES
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.messages.payloads import PAYLOADS
 from aegan_monitor.tools.check import MACHINE_BYTES, NODE_BYTES, check_bundle
 from message_tables import make_example
+from synthetic import copy_demo_with_blocks
 
 TEXT_BYTES = 200  # of a text without a maximum length, such as the detail of a fault
 
@@ -26,6 +30,17 @@ def test_five_lines_say_what_matters(verbose: bool) -> None:
         matter, ("its own score is D_maha", "provider: cpu", "golden check passed", "alarm above", "unproved"), strict=True
     ):
         assert words in line
+
+
+def test_a_report_is_written_for_each_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a budget `check --report` writes a report of each place of the bundle, and says so."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    bundle, reports, lines = copy_demo_with_blocks(tmp_path / "bundle", n_blocks=30), tmp_path / "reports", list[str]()
+    check_bundle(bundle, InferenceConfig(), lines.append, reports=reports)
+    places = load_bundle(bundle).record.calibration
+    assert sorted(path.name for path in reports.iterdir()) == sorted(f"{place}.json" for place in places)
+    for place in places:
+        assert f"  {reports / place}.json: written" in lines
 
 
 @pytest.mark.parametrize("payload", [payload for payload in PAYLOADS if payload.OURS], ids=lambda payload: payload.KIND)

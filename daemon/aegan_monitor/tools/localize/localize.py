@@ -31,7 +31,8 @@ from aegan_monitor.detection.pipeline import require_segment
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.errors import AeganError, BundleError
 from aegan_monitor.files import show_path, write_whole
-from aegan_monitor.tools.localize.picture import draw, require_plot
+from aegan_monitor.tools.localize.picture import draw
+from aegan_monitor.tools.plot import require_plot
 from aegan_monitor.tools.progress import Progress
 from aegan_monitor.types import DoubleArray, FloatArray
 
@@ -205,7 +206,7 @@ def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, report:
         AeganError: matplotlib is not installed, and `out` ends in .png (nothing was written); or a file cannot be written.
     """
     if out.suffix == ".png":
-        require_plot(out)
+        require_plot(out, f", or choose --out {out.with_suffix('.npz')}, which does not")
     samples = read_recording(path, bundle.record.features.sample_rate_hz)
     found = Localiser(bundle, session.reconstruct).localise(samples, show_path(path), progress.show)
     progress.clear()

@@ -1,16 +1,12 @@
 """The picture of a localisation: panels on one time axis, with boxes around the regions. Needs matplotlib (extra `plot`)."""
 
-import importlib
-import io
-import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from aegan_monitor.decision.sound.regions import LEAST_EXCESS, farthest
 from aegan_monitor.detection.features import BandScale, FeatureParameters, band_edges_hz
-from aegan_monitor.errors import AeganError
+from aegan_monitor.tools.plot import make_figure, make_png
 from aegan_monitor.types import DoubleArray, FloatArray
 
 if TYPE_CHECKING:
@@ -48,28 +44,11 @@ PANELS = (
 )
 
 
-def require_plot(out: Path) -> None:
-    """Refuse a picture, `out`, that cannot be drawn.
-
-    Raises:
-        AeganError: matplotlib is not installed.
-    """
-    try:
-        importlib.import_module("matplotlib")  # the extra `plot`, which the daemon never needs
-    except ImportError as error:
-        raise AeganError(
-            f"{out}: needs matplotlib: pip install 'aegan-monitor[plot]', or choose --out {out.with_suffix('.npz')}, which does not"
-        ) from error
-
-
 def draw(found: "Localisation", title: str, features: FeatureParameters) -> bytes:
     """The picture as the content of a `.png` file, 1200 pixels wide."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - as in require_plot
-    from matplotlib.figure import Figure  # noqa: PLC0415
-    from matplotlib.patches import Rectangle  # noqa: PLC0415
+    from matplotlib.patches import Rectangle  # noqa: PLC0415 - it may be missing
 
-    figure = Figure(figsize=(12, 12 + 0.2 * len(found.words)), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = make_figure(12, 12 + 0.2 * len(found.words))
     axes = figure.subplots(len(PANELS), 1, sharex=True)
     half_s = (found.times_s[1] - found.times_s[0]) / 2
     start_s, end_s = found.times_s[0] - half_s, found.times_s[-1] + half_s
@@ -98,11 +77,7 @@ def draw(found: "Localisation", title: str, features: FeatureParameters) -> byte
     axes[-1].set_xlabel("time in s")
     numbered = [f"{number}: {line}" for number, line in enumerate(found.words, start=1)] if found.boxes else found.words
     figure.suptitle("\n".join([title, *numbered]), fontsize=11, parse_math=False)
-    content = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph ")  # a file name in letters that the font lacks
-        figure.savefig(content, format="png")
-    return content.getvalue()
+    return make_png(figure)
 
 
 def pool(picture: FloatArray, *, by_mean: bool) -> FloatArray:

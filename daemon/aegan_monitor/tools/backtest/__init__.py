@@ -1,0 +1,1 @@
+"""`aegan-monitor backtest`: the alarms that a configuration would have raised in recordings."""
