@@ -14,7 +14,7 @@ from aegan_monitor.audio.ring import Ring
 from aegan_monitor.config.model import AlarmConfig, InferenceConfig, MachineConfig
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
-from aegan_monitor.decision.p_value import upper_bound
+from aegan_monitor.decision.proof import WEAK_P_VALUE
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import Bundle, demo_bundle
 from aegan_monitor.detection.network import OrtSession
@@ -68,7 +68,7 @@ class Scores:
         policy = Judge(self.fields, self.fields.score, AlarmConfig(), self._budget).policy
         assert isinstance(policy, BudgetPolicy)
         self._policy = policy
-        weakest, strongest = upper_bound(0, len(policy.normal)), self._budget.gross_p_value(self.clip_s, 1)
+        weakest, strongest = WEAK_P_VALUE, self._budget.gross_p_value(self.clip_s, 1)
         self._range = math.log(weakest), math.log(strongest)
 
     def make_line(self, name: str, bundle: str) -> Line:
@@ -82,17 +82,17 @@ class Scores:
 
     def sound(self, n_steps: int, size: float | None) -> FloatArray:  # noqa: ARG002 # of the protocol
         """See Depth."""
-        score = self._normal[self._rng.randrange(N_NORMAL)] if size is None else self._policy.normal.score_at(self._p_value(size))
+        score = self._normal[self._rng.randrange(N_NORMAL)] if size is None else self._score(size)
         return np.full(self.step_samples, score, np.float32)
 
     def delay_s(self, size: float) -> float:
         """See Depth; three blocks more, since the fault begins and the memory ends within one."""
-        n_blocks = self._policy.count_blocks(1.01 * self._p_value(size))
+        n_blocks = self._policy.count_blocks(self._policy.normal.p_value(float(self._score(size))))
         return math.inf if n_blocks is None else (n_blocks + 3) * self._policy.block_s
 
-    def _p_value(self, size: float) -> float:
+    def _score(self, size: float) -> np.float32:
         weakest, strongest = self._range
-        return math.exp(weakest + size * (strongest - weakest))
+        return np.float32(self._policy.normal.score_at(math.exp(weakest + size * (strongest - weakest))))
 
 
 class Sound:

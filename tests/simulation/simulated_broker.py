@@ -29,7 +29,7 @@ class MemoryClient(BrokerClient):
     """The client of one connection. `sent` has what the broker has not read yet."""
 
     def __init__(self, notice: Callable[[], None]) -> None:
-        """`notice` is called before each message is sent."""
+        """`notice` is called before each message of QoS 1 is sent."""
         super().__init__("aegan-hall", MQTTProtocolVersion.MQTTv5, "tcp")
         self.sent: deque[Packet] = deque()
         self.unanswered: deque[int] = deque()  # subscriptions
@@ -37,7 +37,8 @@ class MemoryClient(BrokerClient):
 
     def publish(self, topic: str, payload: Any = None, qos: int = 0, *_: Any, **__: Any) -> MQTTMessageInfo:
         """Send a message."""
-        self._notice()
+        if qos:
+            self._notice()
         self._n += 1
         self.sent.append(Packet(self._n, topic, payload, qos))
         return MQTTMessageInfo(self._n)
@@ -64,10 +65,12 @@ class MemoryBroker:
         is_down: It accepts no connection.
         hangs: It reads and answers nothing.
         refuses: It refuses each message.
+        is_doomed: It is killed once it has acknowledged something that it has not forwarded.
     """
 
     def __init__(self) -> None:
-        self.is_down = self.hangs = self.refuses = False
+        self.is_down = self.hangs = self.refuses = self.is_doomed = False
+        self._n_until_cut: int | None = None
         self._client: MemoryClient | None = None
         self._accepted: deque[Packet] = deque()
 
@@ -85,6 +88,12 @@ class MemoryBroker:
             call(client.on_subscribe, client, client.unanswered.popleft(), [GRANTED], None)
         while client.sent:
             packet = client.sent.popleft()
+            if self._n_until_cut is not None and packet.qos:
+                self._n_until_cut -= 1
+                if self._n_until_cut < 0:
+                    client.sent.appendleft(packet)
+                    self.cut(len(client.sent) // 2)
+                    return False
             is_taken = packet.qos == 0 or not self.refuses
             if is_taken:
                 self._accepted.append(packet)
@@ -92,21 +101,28 @@ class MemoryBroker:
                 call(client.on_publish, client, packet.message_id, ACCEPTED if is_taken else REFUSED, None)
         return True
 
+    @property
+    def is_connected(self) -> bool:
+        """The daemon is connected."""
+        return self._client is not None
+
+    def cut_after(self, n: int) -> None:
+        """Cut the connection after `n` further messages of QoS 1."""
+        self._n_until_cut = n
+
     def cut(self, n_read: int) -> None:
         """The connection ends. Of what is on the way the first `n_read` messages arrive, without an answer."""
         if self._client is not None and not self.refuses:
             self._accepted.extend(list(self._client.sent)[:n_read])
-        self._client = None
-
-    def crash(self) -> None:
-        """The broker is killed: what it has acknowledged and not forwarded is lost."""
-        self._accepted.clear()
-        self._client = None
+        self._client = self._n_until_cut = None
 
     def forward(self) -> list[Packet]:
-        """What the subscriber receives now."""
+        """What the subscriber receives now; nothing of it if the broker is killed before."""
         found = list(self._accepted)
         self._accepted.clear()
+        if self.is_doomed and any(packet.qos for packet in found):
+            self.is_doomed, self._client = False, None
+            return []
         return found
 
     def command(self, topic: str, payload: bytes, *, retained: bool) -> bool:

@@ -33,7 +33,7 @@ class Killed(BaseException):
 
 
 class Fate:
-    """Kills the daemon at one of the places that it passes: before and after each put, each write, and before each send.
+    """Kills the daemon at one of the places that it passes: before and after each record, each write, and before each message of QoS 1.
 
     Attributes:
         n_left: Places that it still passes; None: it is not killed.
@@ -64,11 +64,13 @@ class FatalOutbox(Outbox):
 
     def put(self, *messages: Message, alarms: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """Add messages, as an Outbox does."""
-        self._fate()
+        if alarms:
+            self._fate()
         super().put(*messages, alarms=alarms)
         for message in messages:
             self._made(message)
-        self._fate()
+        if alarms:
+            self._fate()
 
 
 class FatalStore(Store):
@@ -125,7 +127,8 @@ class Daemon:
     @property
     def has_delivered(self) -> bool:
         """The broker has acknowledged all that there is."""
-        return self._connection is not None and self._connection.connected and self.outbox.measure().total == 0
+        is_connected = self._broker.is_connected and self._connection is not None and self._connection.connected
+        return is_connected and self.outbox.measure().total == 0
 
     @property
     def forgets(self) -> bool:
@@ -153,7 +156,7 @@ class Daemon:
             self._worker.begin(self.lines[name])
             self._worker.listen(self.lines[name])
 
-    def work(self) -> None:
+    def work(self, *, writes_first: bool) -> None:
         """A turn of each thread."""
         self._worker.obey(self.lines.values(), NO_MACHINE)
         for line in self.lines.values():
@@ -161,8 +164,8 @@ class Daemon:
             while self._worker.woken.is_set():
                 self._worker.woken.clear()
                 self._worker.turn(line)
-        self.write()
-        self.exchange()
+        for turn in (self.write, self.exchange) if writes_first else (self.exchange, self.write):
+            turn()
 
     def write(self) -> None:
         """A turn of the outbox's thread."""
@@ -171,16 +174,18 @@ class Daemon:
     def exchange(self) -> None:
         """A turn of the MQTT thread: all that the broker takes and answers now."""
         if self._broker.is_down:
+            self._broker.cut(0)
+        if not self._broker.is_connected:
             self.lose_connection()
-            return
-        if self._connection is None:
+        if self._connection is None and not self._broker.is_down:
             self._connect()
         while self._connection is not None:
             if not self._connection.turn():
                 self._broker.cut(0)
-                self.lose_connection()
-            elif not self._broker.answer():
-                return
+            if not self._broker.answer():
+                break
+        if not self._broker.is_connected:
+            self.lose_connection()
 
     def lose_connection(self) -> None:
         """The connection has ended."""

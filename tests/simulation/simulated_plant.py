@@ -24,6 +24,7 @@ BEGAN_AT = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 NAMES = ("fan", "pump", "saw")
 COMMANDS = ("acknowledge", "shelve", "unshelve", "close", "dance")  # the last one is none
 RETAINED_SHARE = 0.1  # of the commands
+WRITES_FIRST_SHARE = 0.7  # of the steps in which the outbox's thread runs before that of MQTT
 CALM_S = 60.0  # from the last trouble to the last commands
 MEMORY = Path("/dev/shm")  # noqa: S108 # a disk that needs no time
 
@@ -54,8 +55,8 @@ class Plant:
             "stop": self._stop,
             "new settings": self._replace,
             "new bundle": self._replace,
-            "connection cut": self._cut,
-            "broker killed": self._cut,
+            "connection cut": lambda _: self._broker.cut_after(rng.randrange(5)),
+            "broker killed": lambda _: None,
             "clock set": lambda _: None,
         }
 
@@ -76,7 +77,7 @@ class Plant:
             self._begin(Trouble(self.now_s, "fault", name, self.now_s + 1e9))
         ends_s = self.now_s + max(map(self.depth.delay_s, self._sizes.values())) + LONGEST_RETRIAL_S + 10 * self.depth.clip_s
         unshelved = set[str]()
-        while self.now_s < ends_s:
+        while self.now_s < ends_s and not (unshelved == set(self.names) and all(self._witness.of(name).is_shown for name in self.names)):
             self._step()
             if self.now_s > self._checks.calm_since_s + CALM_S:
                 unshelved |= {name for name in self.names if name not in unshelved and self._command(name, "unshelve")}
@@ -105,10 +106,11 @@ class Plant:
         self._checks.disturb(self.now_s)
         if what == "new bundle":
             self._bundles[name] += 1
+            self._checks.begin_run(name, forgets=True)
         if what == "clock set":
             self._clock_error_s = self._rng.choice((-1.0, 1.0)) * 10 ** self._rng.uniform(0, 5)
         if what == "broker killed":
-            self._broker.crash()
+            self._broker.is_doomed = True
         if self._daemon is not None:
             self._sudden[what](name)
 
@@ -119,6 +121,8 @@ class Plant:
         for packet in self._broker.forward():
             if event := self._witness.hear(packet.topic, packet.payload):
                 self._say(f"  {packet.topic.split('/')[2]}: event {event.sequence}, {event.kind}")
+        if any(map(self._is, OF_BROKER)) or not self._broker.is_connected:
+            self._checks.excuse_commands()
         if self._daemon is not None:
             self._checks.look_at_delivered(self._daemon)
         elif self.now_s >= self._starts_at_s:
@@ -134,8 +138,6 @@ class Plant:
         broker.is_down, broker.hangs, broker.refuses = map(self._is, OF_BROKER)
         if any(map(self._is, SLOWING)):
             self._checks.disturb(self.now_s)
-        if any(map(self._is, OF_BROKER)):
-            self._checks.excuse_commands()
         self._witness.look_at_refusals(self.now_s, is_refusing=broker.refuses)
         if self._daemon is not None:
             self._daemon.store.is_full = self._is("disk full")
@@ -156,7 +158,7 @@ class Plant:
             for name in set(wanted) ^ self._daemon.lines.keys():
                 self._checks.begin_run(name, forgets=True)
             self._daemon.reload(wanted)
-        self._daemon.work()
+        self._daemon.work(writes_first=self._rng.random() < WRITES_FIRST_SHARE)
 
     def _command(self, name: str, command: str, *, is_retained: bool = False) -> bool:
         """Send a command; False if it does not reach the machine."""
@@ -182,12 +184,6 @@ class Plant:
         if daemon is not None and name in daemon.lines:
             self._survive(lambda: daemon.reload(list(daemon.lines), {name}))
             self._checks.begin_run(name)
-
-    def _cut(self, _: str) -> None:
-        self._checks.excuse_commands()
-        self._broker.cut(self._rng.randrange(5))
-        if self._daemon is not None:
-            self._daemon.lose_connection()
 
     def _survive(self, act: Callable[[], None]) -> None:
         """Let the daemon do something, in which it may be killed."""

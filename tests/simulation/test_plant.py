@@ -8,10 +8,10 @@ import pytest
 from chaos import IS_FULL
 from simulated_plant import run_plant
 
-N_SEEDS, N_SOUND_SEEDS = (1000, 20) if IS_FULL else (10, 1)
-N_TOGETHER = 10 if IS_FULL else 5
-REGRESSIONS: tuple[tuple[int, str, float | None], ...] = ()  # (seed, depth, hours) of plants that have found something
-HOURS, SOUND_HOURS = (None, 1.0) if IS_FULL else (2.0, 0.15)  # None: an hour to three days
+N_SEEDS, N_SOUND_SEEDS = (1000, 20) if IS_FULL else (8, 1)
+N_TOGETHER = 10 if IS_FULL else 4
+REGRESSIONS: tuple[tuple[int, str, float | None], ...] = ((29, "scores", 2.0),)  # (seed, depth, hours) of plants that have once failed
+HOURS, SOUND_HOURS = (None, 1.0) if IS_FULL else (1.5, 0.1)  # None: an hour to three days
 
 
 @pytest.mark.timeout(1800)
@@ -32,5 +32,5 @@ def test_a_plant_of_sound_keeps_its_promises(seed: int) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("seed", "depth", "hours"), REGRESSIONS)
 def test_what_a_plant_has_found_is_found_no_more(seed: int, depth: str, hours: float | None) -> None:
-    """Each plant that has once failed."""
+    """Each plant that has once failed, by a fault of the daemon or of the simulation."""
     run_plant(seed, depth, hours)

@@ -72,7 +72,7 @@ class Witness:
         if has_lost:
             received.is_active = None
             if stored < received.last or received.restarts_at:
-                received.restarts_at = stored + 1
+                received.restarts_at = min(stored + 1, received.restarts_at or stored + 1)
         is_known = stored >= received.last or received.restarts_at
         assert is_known, f"{machine}: event {received.last} was sent, the record on the disk knows {stored}"
 
