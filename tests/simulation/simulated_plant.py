@@ -100,7 +100,7 @@ class Plant:
         if what in LASTING:
             self._until_s[what, name] = max(self._until_s[what, name], trouble.until_s)
             if what == "fault":
-                self._sizes[name] = self._rng.random()
+                self._sizes[name] = self._rng.random() ** 3  # more weak ones than gross ones
                 self._checks.begin_fault(name, self._sizes[name])
             return
         self._checks.disturb(self.now_s)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 # Conditions that last: mean hours between two, shortest and longest duration in seconds; whether each is of one machine.
 LASTING: dict[str, tuple[float, float, float, bool]] = {
-    "fault": (2.0, 60.0, 7200.0, True),
+    "fault": (1.0, 120.0, 7200.0, True),
     "missing microphone": (4.0, 20.0, 1800.0, True),
-    "gap after gap": (3.0, 120.0, 3600.0, True),
+    "gap after gap": (2.0, 600.0, 7200.0, True),
     "left the configuration": (12.0, 60.0, 3600.0, True),
     "broker down": (4.0, 10.0, 5400.0, False),
     "broker hangs": (6.0, 10.0, 300.0, False),
