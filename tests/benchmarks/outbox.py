@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "programs"))
 
 from aegan_monitor.messages.payloads import Event
 from aegan_monitor.messages.topics import Topics
-from aegan_monitor.mqtt.connection import ConnectionSettings
+from aegan_monitor.mqtt.connection_settings import ConnectionSettings
 from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.outbox.outbox import Outbox

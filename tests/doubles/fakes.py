@@ -1,11 +1,14 @@
 """Small real implementations that tests pass to constructors."""
 
 import io
+import math
 import threading
 from collections.abc import Sequence
 
 import numpy as np
 
+from aegan_monitor.audio.ring import Ring
+from aegan_monitor.audio.supervisor import CaptureSupervisor, SensorState
 from aegan_monitor.detection.features import FeatureParameters, make_filterbank
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
@@ -103,6 +106,21 @@ class ScriptedCapture:
 
     def close(self) -> None:
         self.n_closed += 1
+
+
+class SilentListener(CaptureSupervisor):
+    """A supervisor that starts no thread and hears nothing: the test fills the ring, and sets the state."""
+
+    def __init__(self, name: str, ring: Ring, sample_rate_hz: int = 16_000) -> None:
+        super().__init__(name, ScriptedCapture([], sample_rate_hz), ring, live=False, waits=False, no_data_s=math.inf, retry_s=1.0)
+        self.present = SensorState("starting")
+
+    def start(self) -> None:
+        """Start no thread."""
+
+    def sensor(self) -> SensorState:
+        """The state that the test has set."""
+        return self.present
 
 
 def block(start: int, n: int = 512) -> Block:

@@ -49,17 +49,20 @@ class Delays:
 
 
 class SamplePipeline(Pipeline):
-    """A pipeline in which each hop is a decision whose score is its first sample."""
+    """A pipeline in which each whole hop is a decision whose score is its first sample."""
 
     def __init__(self, score: str, hop_samples: int = HOP_SAMPLES) -> None:
-        self._score_id, self._hop_samples, self._end_sample = score, hop_samples, 0
+        self._score_id, self._hop_samples = score, hop_samples
+        self.reset()
 
     def reset(self, start_sample: int = 0) -> None:
-        self._end_sample = start_sample
+        self._end_sample, self._rest = start_sample, np.zeros(0, np.float32)
 
     def push(self, samples: FloatArray) -> list[ClipScore]:
-        found = []
-        for score in samples[:: self._hop_samples]:
+        known = np.concatenate([self._rest, samples])
+        n_whole = len(known) - len(known) % self._hop_samples
+        self._rest, found = known[n_whole:], []
+        for score in known[: n_whole : self._hop_samples]:
             self._end_sample += self._hop_samples
             found.append(ClipScore(self._end_sample, {self._score_id: float(score)}, -20.0))
         return found

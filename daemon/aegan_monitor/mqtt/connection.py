@@ -5,54 +5,37 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
-from aegan_monitor.messages.topics import Message, Topics
-from aegan_monitor.mqtt.client import ADVICE, TOO_LARGE, WHERE_ADVICE, Protocol, connect, exchange, explain_no_answer, make_client
-from aegan_monitor.mqtt.endpoint import Endpoint
+from aegan_monitor.mqtt.client import (
+    ADVICE,
+    TOO_LARGE,
+    WHERE_ADVICE,
+    BrokerClient,
+    connect,
+    exchange,
+    explain_no_answer,
+    make_client,
+)
+from aegan_monitor.mqtt.connection_settings import ConnectionSettings
 from aegan_monitor.mqtt.log_once import BrokerLog
-from aegan_monitor.mqtt.subscriptions import Listener, Subscriptions
-from aegan_monitor.outbox.backoff import FIRST_RETRIAL_S
+from aegan_monitor.mqtt.subscriptions import Subscriptions
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.outbox import Outbox
 
-FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
+if TYPE_CHECKING:
+    from aegan_monitor.messages.topics import Message
+
 MAX_IN_FLIGHT = 16  # brokers allow at least 20; other messages wait in the outbox
 NOTICE_KEEPALIVES = 2.0  # paho sends a PINGREQ after one, and ends the connection after another
 UNACKNOWLEDGED_KEEPALIVES = 1.5
 PACKET_OVERHEAD_BYTES = 16  # of a PUBLISH beside topic and payload, at most
 FOR_GOOD = frozenset({0x90, 0x95, 0x99})  # topic, size, format: a fault of the message itself
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionSettings:
-    """What all connections of a publisher have in common.
-
-    Attributes:
-        listeners: Functions that take what others publish, by topic filter.
-        retry_s: The wait before another attempt grows from the first to the second, with jitter; a settled connection resets it.
-        settled_s: Age at which a connection counts as stable.
-        answer_timeout_s: Limit for each of: the TCP connection, the CONNACK, and the acknowledgement of retained messages before `online`.
-        repeat_s: Until an `online` that was refused is sent again.
-        clock: In seconds, for subscriptions that were refused.
-    """
-
-    endpoint: Endpoint
-    protocol: Protocol
-    topics: Topics
-    listeners: Mapping[str, Listener] = field(default_factory=dict)
-    keepalive_s: int = 30
-    retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S)
-    settled_s: float = 10.0
-    answer_timeout_s: float = 5.0
-    repeat_s: float = FIRST_RETRIAL_S
-    clock: Callable[[], float] = time.monotonic
 
 
 class Stop(threading.Event):
@@ -76,10 +59,19 @@ class Connection:
         settled: It has lasted for `settled_s`, and the broker acknowledges what it gets.
     """
 
-    def __init__(self, settings: ConnectionSettings, outbox: Outbox, log: BrokerLog, stop: Stop, wake: socket.socket) -> None:
-        """`wake` is readable when the outbox has new messages, or when a stop is requested."""
+    def __init__(
+        self,
+        settings: ConnectionSettings,
+        outbox: Outbox,
+        log: BrokerLog,
+        stop: Stop,
+        wake: socket.socket | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`wake` is readable when the outbox has new messages, or when a stop is requested; `clock` is the one of `stop`."""
         self.connected = self.settled = False
         self._settings, self._outbox, self._log, self._stop, self._wake = settings, outbox, log, stop, wake
+        self._clock = clock
         self._answered = self._online = self._leaving = False
         self._began_s, self._online_from_s, self._online_by_s = math.inf, 0.0, math.inf
         self._max_packet_bytes = math.inf
@@ -95,33 +87,49 @@ class Connection:
             OSError: The broker cannot be reached.
         """
         settings = self._settings
-        client = self._client = make_client(settings.endpoint, settings.protocol, settings.answer_timeout_s)
-        will = settings.topics.status(online=False)
-        client.will_set(will.topic, will.payload, will.qos, will.retained)
-        client.on_connect, client.on_disconnect, client.on_publish = self._on_connect, self._on_disconnect, self._on_publish
-        self._subscriptions = Subscriptions(client, settings.listeners, self._log, settings.clock)
+        client = make_client(settings.endpoint, settings.protocol, settings.answer_timeout_s)
+        self.open(client)
         try:
             connect(client, settings.endpoint, settings.keepalive_s)
-            self._began_s = time.monotonic()
+            self._began_s = self._clock()
             while client.socket() is not None:
                 exchange(client, 0.05 if self._stop.is_set() else min(0.5, settings.keepalive_s / 20), self._wake)
-                if trouble := self._find_trouble(time.monotonic()):
-                    self._log.warn(trouble)
+                if not self.turn():
                     return
-                if self.connected:
-                    self._settle(time.monotonic())
-                    self._announce(time.monotonic())
-                    self._subscriptions.retry()
-                if self._stop.is_set() and self._has_left():
-                    return
-                if self.connected:
-                    self._send()
         finally:
             if (sock := client.socket()) is not None:
                 sock.close()  # without DISCONNECT: the broker publishes the last will
-            if self.connected:  # otherwise no row of this connection is in flight
-                self._outbox.connection_lost()
-            self.connected = False
+            self.close()
+
+    def open(self, client: BrokerClient) -> None:
+        """Take a client that is not connected yet: set its last will, and listen to its answers."""
+        self._client = client
+        will = self._settings.topics.status(online=False)
+        client.will_set(will.topic, will.payload, will.qos, will.retained)
+        client.on_connect, client.on_disconnect, client.on_publish = self._on_connect, self._on_disconnect, self._on_publish
+        self._subscriptions = Subscriptions(client, self._settings.listeners, self._log, self._settings.clock)
+
+    def turn(self) -> bool:
+        """Act on what the client has received, and send what may be sent. False: the connection is to end."""
+        now_s = self._clock()
+        if trouble := self._find_trouble(now_s):
+            self._log.warn(trouble)
+            return False
+        if self.connected:
+            self._settle(now_s)
+            self._announce(now_s)
+            self._subscriptions.retry()
+        if self._stop.is_set() and self._has_left(now_s):
+            return False
+        if self.connected:
+            self._send()
+        return True
+
+    def close(self) -> None:
+        """Give back to the outbox what the broker has not acknowledged."""
+        if self.connected:  # otherwise no row of this connection is in flight
+            self._outbox.connection_lost()
+        self.connected = False
 
     def _send(self) -> None:
         """Send statuses, then rows of the outbox, as far as the broker and the socket take them."""
@@ -138,7 +146,7 @@ class Connection:
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return  # the connection has just ended
             if message.qos > 0:
-                self._in_flight[info.mid] = Sent(row, time.monotonic())
+                self._in_flight[info.mid] = Sent(row, self._clock())
             if row is None:
                 self._statuses.popleft()
             else:
@@ -171,9 +179,9 @@ class Connection:
             self._online = True
             self._statuses.append(self._settings.topics.status(online=True))
 
-    def _has_left(self) -> bool:
+    def _has_left(self, now_s: float) -> bool:
         """Publish `offline` after everything else, then disconnect. Returns whether that is finished, or time is up."""
-        if time.monotonic() > self._stop.by_s:
+        if now_s > self._stop.by_s:
             return True
         if not self.connected or self._statuses or self._in_flight or self._outbox.next():
             return False
@@ -193,7 +201,7 @@ class Connection:
         self.connected = True
         self._window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
         self._max_packet_bytes = getattr(properties, "MaximumPacketSize", math.inf)
-        self._online_by_s = time.monotonic() + self._settings.answer_timeout_s
+        self._online_by_s = self._clock() + self._settings.answer_timeout_s
         self._outbox.connected()
         self._subscriptions.subscribe(self._settings.listeners)
         self._log.inform(f"accepted client {client_id!r} (MQTT {self._settings.protocol})")
@@ -230,7 +238,7 @@ class Connection:
         if row is not None:
             self._outbox.refused(row.number, for_good=for_good)
         elif not for_good:
-            self._online, self._online_from_s = False, time.monotonic() + self._settings.repeat_s
+            self._online, self._online_from_s = False, self._clock() + self._settings.repeat_s
         place = self._settings.topics.name("status") if row is None else row.message.place
         is_over = for_good or (row is not None and row.message.kind == "result")  # a result is useless minutes later
         self._log.refuse_message(place, reason, for_good=is_over)

@@ -8,7 +8,8 @@ import threading
 import time
 
 from aegan_monitor.errors import ConfigError
-from aegan_monitor.mqtt.connection import Connection, ConnectionSettings, Stop
+from aegan_monitor.mqtt.connection import Connection, Stop
+from aegan_monitor.mqtt.connection_settings import ConnectionSettings
 from aegan_monitor.mqtt.endpoint import explain
 from aegan_monitor.mqtt.log_once import BrokerLog
 from aegan_monitor.outbox.outbox import Outbox

@@ -12,7 +12,8 @@ from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorCo
 from aegan_monitor.homeassistant.birth import Birth, list_birth_topics
 from aegan_monitor.homeassistant.discovery import announce
 from aegan_monitor.messages.topics import Topics
-from aegan_monitor.mqtt.connection import FIRST_RETRY_S, NOTICE_KEEPALIVES, ConnectionSettings
+from aegan_monitor.mqtt.connection import NOTICE_KEEPALIVES
+from aegan_monitor.mqtt.connection_settings import FIRST_RETRY_S, ConnectionSettings
 from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.outbox.outbox import KEEP_S, Outbox
 from aegan_monitor.outbox.store import Store, find_path

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
 
 from aegan_monitor.alarm.common_cause import CommonCause
 from aegan_monitor.alarm.events import remove
@@ -30,13 +31,19 @@ class Worker:
     """
 
     def __init__(
-        self, topics: Topics, outbox: Outbox, commands: CommandQueue, clock: Callable[[], float], shelf_clock: Callable[[], float]
+        self,
+        topics: Topics,
+        outbox: Outbox,
+        commands: CommandQueue,
+        clock: Callable[[], float],
+        shelf_clock: Callable[[], float],
+        wall_clock: Callable[[], datetime] = now,
     ) -> None:
-        """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds."""
+        """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds; `wall_clock` stamps messages."""
         self.woken = threading.Event()
         self.common = CommonCause()
         self._topics, self._outbox, self._commands = topics, outbox, commands
-        self._clock, self._shelf_clock = clock, shelf_clock
+        self._clock, self._shelf_clock, self._now = clock, shelf_clock, wall_clock
         commands.notify = self.woken.set
         self._due_s: dict[str, float] = {}  # by when each machine has to decide, or to report a sensor fault
         self._late: set[str] = set()
@@ -45,7 +52,7 @@ class Worker:
         """Give a machine the record of its alarm, and publish its state before the first decision."""
         name = line.machine.name
         record = read_record(self._outbox.alarms.get(name))
-        self._publish(line, line.machine.begin(now(), self._shelf_clock(), record, self.common))
+        self._publish(line, line.machine.begin(self._now(), self._shelf_clock(), record, self.common))
         if record.basis not in ("", line.machine.record.basis):
             log.warning("%s: the bundle, the score or the threshold settings have changed since the last run", name)
 
@@ -68,7 +75,7 @@ class Worker:
         """End the alarms and shelves of machines that are not among `names`, the configured ones."""
         for name, stored in self._outbox.alarms.items():
             if name not in names:
-                record, events = remove(read_record(stored), now())
+                record, events = remove(read_record(stored), self._now())
                 if events:
                     self._put(name, events, dump_record(record))
 
@@ -77,18 +84,18 @@ class Worker:
         present = {line.machine.name: line for line in lines}
         for name, command in self._commands.take():
             if line := present.get(name):
-                self._publish(line, line.machine.obey(command, now(), self._shelf_clock()))
+                self._publish(line, line.machine.obey(command, self._now(), self._shelf_clock()))
             else:
-                self._put(name, [make_result(command, otherwise, now())])
+                self._put(name, [make_result(command, otherwise, self._now())])
 
     def turn(self, line: Line, wait_s: float = 0.0) -> None:
         """Take one run of a machine's samples, waiting for it at most `wait_s`, and look at its sensor and shelf."""
         machine, run = line.machine, line.ring.read(wait_s)
         if run is not None:
             self.woken.set()  # there may be more
-        payloads = [] if run is None else line.hear(run, now(), self._shelf_clock())
+        payloads = [] if run is None else line.hear(run, self._now(), self._shelf_clock())
         sensor = line.sensor()  # which may be that it has ended, after its last decision
-        self._publish(line, [*payloads, *machine.sense(sensor, now()), *machine.look(now(), self._shelf_clock())])
+        self._publish(line, [*payloads, *machine.sense(sensor, self._now()), *machine.look(self._now(), self._shelf_clock())])
         if sensor.state not in LISTENS or any(isinstance(payload, Score) for payload in payloads):
             self._due_s[machine.name] = self._clock() + line.deadline_s
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aegan_monitor.mqtt.connection import ConnectionSettings
+from aegan_monitor.mqtt.connection_settings import ConnectionSettings
 from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.outbox.outbox import Outbox

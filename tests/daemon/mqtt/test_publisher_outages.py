@@ -23,7 +23,7 @@ def test_the_broker_says_offline_when_the_process_is_killed(broker: Mosquitto) -
     """After a kill of the process the broker publishes the last will."""
     program = (
         "import sys, time\n"
-        "from aegan_monitor.mqtt.connection import NOTICE_KEEPALIVES, ConnectionSettings\n"
+        "from aegan_monitor.mqtt.connection_settings import ConnectionSettings\n"
         "from aegan_monitor.mqtt.endpoint import Endpoint\n"
         "from aegan_monitor.messages.topics import Topics\n"
         "from aegan_monitor.mqtt.publisher import MqttPublisher\n"

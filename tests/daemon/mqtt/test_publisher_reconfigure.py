@@ -9,7 +9,7 @@ import pytest
 
 from aegan_monitor.messages.payloads import Event
 from aegan_monitor.messages.topics import Message, Topics
-from aegan_monitor.mqtt.connection import ConnectionSettings
+from aegan_monitor.mqtt.connection_settings import ConnectionSettings
 from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.mqtt.publisher import MqttPublisher
 from broker import Mosquitto, Received, Subscriber, find_free_port, wait_until

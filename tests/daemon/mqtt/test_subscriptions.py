@@ -12,7 +12,7 @@ import pytest
 
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.client import Protocol
-from aegan_monitor.mqtt.connection import ConnectionSettings
+from aegan_monitor.mqtt.connection_settings import ConnectionSettings
 from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.mqtt.subscriptions import Listener, Received

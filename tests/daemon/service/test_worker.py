@@ -1,6 +1,5 @@
 """The worker: alarm records over runs and reloads, and the threads that it wakes."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
@@ -14,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.ring import Ring
-from aegan_monitor.audio.supervisor import CaptureSupervisor, SensorState
+from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.config.broker import CommandsConfig
 from aegan_monitor.config.model import MachineConfig
@@ -29,24 +28,13 @@ from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.runtime import Line
 from aegan_monitor.service.worker import Worker
 from aegan_monitor.types import Block
-from fakes import ScriptedCapture
+from fakes import SilentListener
 from outbox_messages import MemoryOutbox
 from story import LOUD, SamplePipeline, open_demo
 
 TOPICS = Topics("aegan", "hall")
 NAMES = ("fan", "pump", "saw")
 WANTED = st.sets(st.sampled_from(NAMES), min_size=1)
-
-
-class SilentListener(CaptureSupervisor):
-    """It hears nothing: the test fills the ring, and sets the state."""
-
-    present = SensorState("starting")
-
-    def start(self) -> None: ...  # no thread
-
-    def sensor(self) -> SensorState:  # as the test has set it
-        return self.present
 
 
 @cache
@@ -60,7 +48,7 @@ def make_line(name: str, basis: str = "basis") -> Line:
     bundle, ring = open_demo(), Ring(1, 1)
     judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=0.0, off_delay_s=0.0))
     machine = Machine(name, SamplePipeline(bundle.record.score, 1), judge, basis)
-    listener = SilentListener(name, ScriptedCapture([]), ring, live=False, waits=False, no_data_s=math.inf, retry_s=1.0)
+    listener = SilentListener(name, ring)
     return Line(machine, listener, ring, open_session(), 16_000, MachineConfig(name=name, bundle=demo_bundle()), bundle)
 
 
