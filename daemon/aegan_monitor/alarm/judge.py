@@ -76,7 +76,7 @@ class Judge:
         is_unbroken = 0 < new_samples <= self.hop_samples
         self._end_sample = clip.end_sample
         self._history.add(clip, time)
-        is_new = new_samples if is_unbroken else self._clip_samples
+        is_new = min(new_samples, self._clip_samples) if new_samples > 0 else self._clip_samples
         decision = self.policy.decide(clip, self._record.process in IN_ALARM, is_new, in_grace=state is not None and state.in_grace)
         stands_still = state is not None and state.stands_still
         if stands_still:

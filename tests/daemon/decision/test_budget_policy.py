@@ -7,6 +7,7 @@ from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
+from aegan_monitor.decision.sound.states import OperatingState
 from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.detection.record import BundleFields, NormalBlocks
 from aegan_monitor.detection.spaces import find_lasting_share
@@ -110,6 +111,31 @@ def test_evidence_stands_still_in_a_gap() -> None:
         events = broken.hear(score)
     assert n_broken == pytest.approx(n_steady / 10, abs=1)
     assert broken.policy.memory[4:] == pytest.approx(steady.policy.memory[4:])
+
+
+def test_a_decision_that_was_withheld_is_no_gap() -> None:
+    """Where every second decision is missing, blocks are as long as with all of them."""
+    score = float(np.quantile(NORMAL, 0.995))
+    whole, half = Listener(), Listener()
+    whole.hear(*[score] * 41)
+    for _ in range(21):
+        half.hear(score)
+        half.end += HOP
+    assert half.policy.memory[4:] == pytest.approx(whole.policy.memory[4:])
+
+
+def test_in_grace_time_no_evidence_is_gathered() -> None:
+    """Blocks in the grace time of a start do not count; a gross change alarms in it."""
+    listener, state = Listener(), OperatingState("starting", "starting", 0, in_grace=True)
+    listener.hear(*NORMAL[:40])
+    before = listener.policy.memory[4:]
+    score = float(np.quantile(NORMAL, 0.995))
+    for n in range(100):
+        listener.judge.judge(ClipScore(listener.end + n * HOP, {listener.score: score}, 0.0), state=state)
+    assert listener.policy.memory[4:] == before
+    for n in range(100, 130):
+        listener.judge.judge(ClipScore(listener.end + n * HOP, {listener.score: 50.0}, 0.0), state=state)
+    assert listener.judge.record.process == "alarm"
 
 
 def test_a_lasting_fault_is_one_alarm() -> None:
