@@ -121,7 +121,7 @@ class Plant:
         for packet in self._broker.forward():
             if event := self._witness.hear(packet.topic, packet.payload):
                 self._say(f"  {packet.topic.split('/')[2]}: event {event.sequence}, {event.kind}")
-        if any(map(self._is, OF_BROKER)) or not self._broker.is_connected:
+        if any(map(self._is, (*OF_BROKER, "busy processor"))) or not self._broker.is_connected:  # an answer is kept for a minute
             self._checks.excuse_commands()
         if self._daemon is not None:
             self._checks.look_at_delivered(self._daemon)
