@@ -154,7 +154,7 @@ class Event(Payload):
     """Each change of an alarm, and each command that changed it."""
 
     KIND = "event"
-    LATER = frozenset({"active", "case", "explanation", "proved_per_week"})
+    LATER = frozenset({"active", "case", "clipped", "explanation", "proved_per_week"})
     schema_: Literal["aegan.event/1"] = Field(default="aegan.event/1", alias="schema", description=SCHEMA_WORDS)
     id: str = Field(min_length=1, description="A UUID; a message that arrives twice carries the same one.", examples=[_ID])
     sequence: NonNegativeInt = Field(description="Counts the events of one machine without a hole, over restarts too.", examples=[1])

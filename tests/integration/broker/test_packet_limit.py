@@ -8,22 +8,22 @@ import pytest
 
 from alternating import AlternatingSound
 from broker import Mosquitto, Subscriber, wait_until
-from running import ALARM_TOPIC, EVENT_TOPIC, Daemon, write_config
+from running import EVENT_TOPIC, Daemon, write_config
 
 pytestmark = pytest.mark.broker
 
-SCORE_TOPIC, STATUS_TOPIC = "aegan/box/pump/score", "aegan/box/status"
+SCORE_TOPIC, SENSOR_TOPIC = "aegan/box/pump/score", "aegan/box/pump/sensor"
 REMEDY = "raise its limit (mosquitto: message_size_limit"
 
 
 @pytest.mark.parametrize(
     ("limit_bytes", "arriving", "refused"),
-    [(512, (SCORE_TOPIC, EVENT_TOPIC, ALARM_TOPIC), "homeassistant/"), (300, (SCORE_TOPIC,), EVENT_TOPIC)],
+    [(600, (SCORE_TOPIC, SENSOR_TOPIC), "homeassistant/"), (480, (SCORE_TOPIC, SENSOR_TOPIC), EVENT_TOPIC)],
 )
 def test_a_message_over_the_limit_is_refused_alone(tmp_path: Path, limit_bytes: int, arriving: tuple[str, ...], refused: str) -> None:
     """A message over the limit is refused with one log line on one connection, and the rest arrives.
 
-    An alarm state has less than 300 bytes only before the first decision, which may come before the connection.
+    An event has more bytes than the messages for discovery, a score has fewer.
     """
     broker = Mosquitto(tmp_path / "mosquitto", more=[f"message_size_limit {limit_bytes}"])
     broker.start()

@@ -99,7 +99,7 @@ class Spectrograms:
             clips=[self.clips[place] for place in places],
             levels_dbfs=[self.levels_dbfs[place] for place in places],
             windows=[self.windows[place] for place in places],
-            seconds=[self.seconds[place] for place in places],
+            seconds=[self.seconds[place] for place in places] if self.seconds else (),
         )
 
 
