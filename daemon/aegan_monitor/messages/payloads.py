@@ -107,7 +107,8 @@ class Alarm(Payload):
     KIND = "alarm"
     schema_: Literal["aegan.alarm/1"] = Field(default="aegan.alarm/1", alias="schema", description=SCHEMA_WORDS)
     state: AlarmState = Field(
-        description="`pending`: over the threshold, within the on-delay; `clearing`: under it again, within the off-delay.",
+        description="`pending`: the sound speaks for an alarm, but not enough yet (evidence, on-delay); `clearing`: it speaks against it, "
+        "but not enough yet.",
         examples=["alarm"],
     )
     isa_state: IsaState = Field(
