@@ -138,7 +138,7 @@ def finish(
         fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibration})
     left_out = np.repeat(number_recordings(held_out.clips, config.held_out), [len(windows) for windows in held_out.bands])
     normal = [(held_out.spans, left_out.tolist(), dict(enumerate(scores))), (fitted.spans, groups.tolist(), crossed)]
-    copies = [(place, 0, 0) for place in range(len(varied))], [0] * len(varied), dict(enumerate(varied))
+    copies = [(place, 0, 0) for place in range(len(varied))], list(range(len(varied))), dict(enumerate(varied))
     fields = fields.model_copy(update={"calibration": add_blocks(fields.calibration, fields.score, normal, copies)})
     noticed = try_pseudo_faults(fields, reference, TorchSession(*networks, needed_graphs(fields, fields.score)), held_out, training.seed)
     fields = fields.model_copy(update={"sensitivity": {name: each.auc for name, each in noticed.items()}})

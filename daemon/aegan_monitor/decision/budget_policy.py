@@ -103,7 +103,7 @@ class BudgetPolicy:
     def describe(self) -> str:
         """One line: the budget, and what it takes to raise an alarm."""
         return (
-            f"{self._score}, {DESCRIPTIONS[self._place]}: at most {self._budget.per_week:.3g} false alarms a week by design, from "
+            f"{self._score}, {DESCRIPTIONS[self._place]}: false alarms by design: at most {self._budget.per_week:.3g} a week, from "
             f"{len(self.normal)} blocks of {self.block_s:.0f} s of normal sound that scored up to {self.normal.largest:.4g}; "
             f"a score that stays over {self.gross_score:.4g} alarms within 30 s"
         )

@@ -194,7 +194,9 @@ def _find_mean(n: int, probability: float) -> float:
 
 def show_rate(per_week: float | None) -> str:
     """A rate with three digits."""
-    return "unknown (too little sound)" if per_week is None else "none" if not per_week else f"{per_week:.3g}"
+    if per_week is None:
+        return "unknown (too little sound)"
+    return "none" if not per_week else f"{per_week:.0f}" if per_week >= 100 else f"{per_week:.3g}"
 
 
 def show_delay(delay_s: float | None) -> str:

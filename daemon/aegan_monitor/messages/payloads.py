@@ -72,7 +72,7 @@ class Score(Payload):
     )
     threshold: float = Field(
         description="What the score is held against, on its own scale; while an alarm is active, where it may clear. With a budget of "
-        "false alarms: a lasting score over it alarms at once, a lower one after a time.",
+        "false alarms: a score that stays over it alarms within 30 s, a lower one after a time.",
         examples=[2.0],
     )
     exceeded: bool = Field(description="Whether the decision speaks for an alarm: the score is over the threshold, or evidence is high.")

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from aegan_monitor.tools.plot import make_figure, make_png
 from aegan_monitor.tools.report_files import make_folder, write_report
 
 SOON_S = 120.0
+MOST_LETTERS = 150  # of a line over the picture
 N_POINTS = 200  # of a curve
 N_HALVINGS = 40
 
@@ -38,9 +40,9 @@ def write_commissioning(folder: Path, name: str, policy: BudgetPolicy, found: Co
 
 
 def find_scores(policy: BudgetPolicy) -> dict[str, float]:
-    """The scores of a lasting change: those from the first on alarm at once, from the second on within SOON_S, under the third never."""
+    """The scores of a lasting change: from the first on it alarms within 30 s, from the second within SOON_S, under the third never."""
     return {
-        "score_at_once": policy.gross_score,
+        "score_within_30_s": policy.gross_score,
         "score_within_120_s": policy.score_within(SOON_S),
         "score_never": policy.normal.score_at(find_useless_p_value(policy.needed)),
     }
@@ -68,13 +70,13 @@ def draw(name: str, policy: BudgetPolicy, found: Commissioning, scores: dict[str
     axes.step(normal.sorted, 1 - np.arange(n) / n, where="pre", color="C0", label=f"share of {n} normal blocks at or above the score")
     inside, beyond = np.linspace(lowest, normal.largest, N_POINTS), np.linspace(normal.largest, end + 0.05 * width, N_POINTS)
     axes.plot(inside, [normal.p_value(x) for x in inside.tolist()], color="C1", label="upper bound with 80 % confidence: the p-value")
-    tail = [normal.p_value(x) for x in beyond.tolist()]
+    tail = [normal.tail_p_value(x) for x in beyond.tolist()]
     axes.plot(beyond, tail, color="C1", linestyle="--", label="the same beyond all normal blocks: an assumed generalised Pareto tail")
     for (key, words, colour), height in zip(
         (
             ("score_never", "lower scores never alarm", "0.4"),
             ("score_within_120_s", "alarms within 2 minutes", "C3"),
-            ("score_at_once", "alarms at once", "black"),
+            ("score_within_30_s", "alarms within 30 s", "black"),
         ),
         (0.03, 0.1, 0.5),
         strict=True,
@@ -94,7 +96,8 @@ def draw(name: str, policy: BudgetPolicy, found: Commissioning, scores: dict[str
     axes.set_ylabel("probability in normal sound")
     axes.legend(loc="upper right", framealpha=1)
     axes.grid(visible=True, alpha=0.3)
-    axes.set_title(
-        "\n".join([f"{name}: {policy.describe()}".replace("; ", ";\n  "), *found.describe()]), loc="left", fontsize=9, parse_math=False
-    )
+    lines = [
+        part for line in (f"{name}: {policy.describe()}", *found.describe()) for part in wrap(line, MOST_LETTERS, subsequent_indent="  ")
+    ]
+    axes.set_title("\n".join(lines), loc="left", fontsize=9, parse_math=False)
     return make_png(figure)

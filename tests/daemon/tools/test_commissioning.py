@@ -34,7 +34,7 @@ def test_the_report_has_all_that_is_known_and_a_picture(tmp_path: Path) -> None:
     for field in dataclasses.fields(Commissioning):
         assert known[field.name] == getattr(found, field.name)
     assert (known["policy"], known["false_alarms_per_week"], known["lines"]) == ("budget", 50, found.describe())
-    assert known["score_never"] < known["score_within_120_s"] < known["score_at_once"]
+    assert known["score_never"] < known["score_within_120_s"] < known["score_within_30_s"]
     png = (tmp_path / "new" / "pump.png").read_bytes()
     assert (png[:8], int.from_bytes(png[16:20])) == (b"\x89PNG\r\n\x1a\n", 1200)
     assert lines == [f"{tmp_path / 'new' / 'pump.json'} and {tmp_path / 'new' / 'pump.png'}: written"]
@@ -65,4 +65,4 @@ def test_lower_scores_never_alarm(per_week: float) -> None:
     assert policy.count_blocks(0.99 * useless, 20_000) is not None
     assert policy.count_blocks(1.01 * useless, 20_000) is None
     scores = find_scores(policy)
-    assert scores["score_never"] < scores["score_within_120_s"] < scores["score_at_once"]
+    assert scores["score_never"] < scores["score_within_120_s"] < scores["score_within_30_s"]

@@ -63,7 +63,7 @@ def draw(name: str, policy: Policy, result: Result, course: Course) -> bytes:
 def find_levels(policy: Policy) -> dict[str, float]:
     """The two scores that matter to the policy, the lower one first."""
     if isinstance(policy, BudgetPolicy):
-        return {"largest normal block": policy.normal.largest, "alarms at once": policy.gross_score}
+        return {"largest normal block": policy.normal.largest, "alarms within 30 s": policy.gross_score}
     if isinstance(policy, ThresholdPolicy):
         return {"clears under": policy.threshold.off, "alarms over": policy.threshold.on}
     return {}
