@@ -58,7 +58,8 @@ OF_MACHINE = (
     Entity("sensor", "state", "State", "alarm", "it.state", STATES, HEARD),
     Entity("sensor", "score", "Score", "score", "'%.4g' | format(it.score)", LIVE, HEARD),
     Entity("sensor", "threshold", "Threshold", "score", "'%.4g' | format(it.threshold)", LIVE, HEARD),
-    Entity("sensor", "evidence", "Evidence", "score", "it.normalised | round(2)", {**LIVE, **OFF, "unit_of_measurement": SIGMA}, HEARD),
+    Entity("sensor", "evidence", "Evidence", "score", "(100 * (it.evidence or 0)) | round", {**LIVE, "unit_of_measurement": "%"}, HEARD),
+    Entity("sensor", "deviation", "Deviation", "score", "it.normalised | round(2)", {**LIVE, **OFF, "unit_of_measurement": SIGMA}, HEARD),
     # No device class: sound_pressure is for dB over 20 uPa, and refuses dBFS.
     Entity("sensor", "level", "Level", "score", "it.level_dbfs | round(1)", {**LIVE, **OFF, "unit_of_measurement": "dBFS"}, HEARD),
     _press("Acknowledge", "acknowledge"),

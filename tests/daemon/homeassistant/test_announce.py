@@ -36,11 +36,11 @@ def test_what_is_kept_follows_the_configuration() -> None:
     outbox = MemoryOutbox()
     broker = Broker(outbox)
     for machines, more, prefix, n_of_machine in (
-        (["pump"], {}, "homeassistant", 16),
-        (["pump", "fan"], {}, "homeassistant", 16),
-        (["fan"], {}, "homeassistant", 16),
-        (["fan"], {"mqtt": {"commands": {"enabled": False}}}, "homeassistant", 10),
-        (["fan"], {"home_assistant": {"prefix": "ha/discovery"}}, "ha/discovery", 16),
+        (["pump"], {}, "homeassistant", 17),
+        (["pump", "fan"], {}, "homeassistant", 17),
+        (["fan"], {}, "homeassistant", 17),
+        (["fan"], {"mqtt": {"commands": {"enabled": False}}}, "homeassistant", 11),
+        (["fan"], {"home_assistant": {"prefix": "ha/discovery"}}, "ha/discovery", 17),
     ):
         announce(make_config(*machines, **more), TOPICS, outbox)
         broker.take()
