@@ -20,7 +20,7 @@ LEAST_SHARE = 0.8  # of the seconds of a block that is said to be in one state
 class NormalStates:
     """Recognises a calibrated state by level and coarse bands.
 
-    Off and running are told apart by the level alone, at the middle between the loudest off and the quietest running sound: the noise
+    Off and running are distinguished by the level alone, at the middle between the loudest off and the quietest running sound: the noise
     of a hall in which a machine stands still may have any spectrum.
     """
 
