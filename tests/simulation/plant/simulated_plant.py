@@ -75,10 +75,13 @@ class Plant:
         self._starts_at_s = self.now_s
         for name in self.names:
             self._begin(Trouble(self.now_s, "fault", name, self.now_s + 1e9))
-        ends_s = self.now_s + max(map(self.depth.delay_s, self._sizes.values())) + LONGEST_RETRIAL_S + 10 * self.depth.clip_s
+        enough_s = max(map(self.depth.delay_s, self._sizes.values())) + LONGEST_RETRIAL_S + 10 * self.depth.clip_s
+        ends_s = self.now_s + enough_s
         unshelved = set[str]()
         while self.now_s < ends_s and not (unshelved == set(self.names) and all(self._witness.of(name).is_shown for name in self.names)):
             self._step()
+            if self._daemon is None:  # a kill that began before
+                ends_s = self.now_s + enough_s
             if self.now_s > self._checks.calm_since_s + CALM_S:
                 unshelved |= {name for name in self.names if name not in unshelved and self._command(name, "unshelve")}
         for name in self.names:
