@@ -65,7 +65,7 @@ def make_long_faults(seed: int) -> list[Episode]:
 
 
 def make_disturbances(seed: int, machines: Path | None) -> list[Episode]:
-    """Sixteen things that are no fault of the machine; without espeak-ng nobody speaks, and they are fourteen.
+    """The 16 disturbances. Without espeak-ng the two speech sounds are left out.
 
     `machines` is a folder with recordings of second machines; None takes synthesised ones.
     """

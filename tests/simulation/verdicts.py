@@ -51,7 +51,7 @@ class Verdict:
 
     @property
     def is_hidden(self) -> bool:
-        """An earlier alarm was active, and no other was raised: nobody knows whether this one would have been."""
+        """An earlier alarm was active, and this sound raised no alarm. Without the earlier one it might have."""
         return self.is_active_before and self.n_raised == 0
 
     @property
