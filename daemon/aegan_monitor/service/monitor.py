@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.supervisor import stop_all
@@ -24,6 +24,7 @@ from aegan_monitor.service.console import Console
 from aegan_monitor.service.health import HealthReport
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.metrics import MetricsServer
+from aegan_monitor.service.parts import Part, Parts
 from aegan_monitor.service.reload import Reloader
 from aegan_monitor.service.reload_answer import Answer, find_answer_path, write_answer
 from aegan_monitor.service.runtime import make_capture
@@ -54,6 +55,7 @@ class Monitor:
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
         shelf_clock: Callable[[], float] = since_boot_s,
+        parts: Iterable[Part] = (),
     ) -> None:
         """Load every bundle and run its golden check; no thread starts.
 
@@ -75,18 +77,17 @@ class Monitor:
             keep_s=KEEP_S + NOTICE_KEEPALIVES * config.mqtt.keepalive_s,  # the end of a connection is noticed so late at most
         )
         self._commands = CommandQueue()
-        self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock)
+        self._parts = Parts(parts)
+        self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, parts=self._parts)
         self._birth = Birth()
         self._publisher = MqttPublisher(self._find_connection(self._setup), self._outbox)
-        path = find_path(config.outbox.path, config.node, os.environ)
-        self._writer = Writer(self._outbox, Store(path), self._publisher.flush)
+        self._writer = Writer(self._outbox, Store(find_path(config.outbox.path, config.node, os.environ)), self._publisher.flush)
         self._outbox.notify = self._wake
         self._health = HealthReport(lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader)
         self._status = ""
         interval_s = watchdog_interval_s(os.environ, os.getpid())
         self._feed_every_s = None if interval_s is None else interval_s / FEEDS
-        metrics = config.metrics
-        self._metrics = None if metrics.port is None else MetricsServer(metrics.host, metrics.port, self._health.read)
+        self._metrics = None if (port := config.metrics.port) is None else MetricsServer(config.metrics.host, port, self._health.read)
 
     def stop(self) -> None:
         """Ask `run` to end; safe in a signal handler."""
@@ -118,6 +119,7 @@ class Monitor:
             self._publish_health()
             self._reloader.stop()
             self._worker.obey([], STOPPING)
+            self._parts.stop()
             self._writer.stop()  # first, because an event is sent once it is written
             self._publisher.stop()
         failed = [error for line in self._setup.lines if (error := line.error)]
@@ -132,6 +134,7 @@ class Monitor:
         self._publisher.start()
         for line in self._setup.lines:
             self._worker.listen(line)
+        self._parts.start()
         if self._metrics:
             self._metrics.start()
         self._send_status()
@@ -231,7 +234,9 @@ class Monitor:
         )
 
     def _publish_health(self) -> None:
-        self._outbox.put(self._topics.message(self._health.read(now()).health))
+        health = self._health.read(now()).health
+        self._parts.take_message(None, health)
+        self._outbox.put(self._topics.message(health))
 
     def _wake(self) -> None:
         """Wake the threads that take from the outbox."""

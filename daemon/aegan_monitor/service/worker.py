@@ -15,6 +15,7 @@ from aegan_monitor.messages.payloads import Event, Score, Sensor
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.command_queue import CommandQueue
+from aegan_monitor.service.parts import Parts
 from aegan_monitor.service.runtime import Line
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,10 @@ class Worker:
         clock: Callable[[], float],
         shelf_clock: Callable[[], float],
         wall_clock: Callable[[], datetime] = now,
+        parts: Parts | None = None,
     ) -> None:
         """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds; `wall_clock` stamps messages."""
+        self._parts = parts or Parts()
         self.woken = threading.Event()
         self.common = CommonCause()
         self._topics, self._outbox, self._commands = topics, outbox, commands
@@ -93,6 +96,7 @@ class Worker:
         machine, run = line.machine, line.ring.read(wait_s)
         if run is not None:
             self.woken.set()  # there may be more
+            self._parts.take_sound(machine.name, run, self._now())
         payloads = [] if run is None else line.hear(run, self._now(), self._shelf_clock())
         sensor = line.sensor()  # which may be that it has ended, after its last decision
         self._publish(line, [*payloads, *machine.sense(sensor, self._now()), *machine.look(self._now(), self._shelf_clock())])
@@ -116,6 +120,7 @@ class Worker:
     def _put(self, name: str, payloads: Iterable[Payload], record: bytes | None = None) -> None:
         payloads = list(payloads)
         for payload in payloads:
+            self._parts.take_message(name, payload)
             if isinstance(payload, Event):
                 log.warning("%s: alarm %s: %s", name, payload.kind, payload.cause)
             if isinstance(payload, Sensor):

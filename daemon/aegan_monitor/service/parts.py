@@ -1,0 +1,59 @@
+"""Parts of the daemon that monitoring does not need: they take what is published and heard, in threads of their own."""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Protocol
+
+from aegan_monitor.messages.model import Payload
+from aegan_monitor.types import Run
+
+log = logging.getLogger(__name__)
+
+
+class Part(Protocol):
+    """One such part. The worker thread calls `take_message` and `take_sound`: they queue or drop at once, and never wait."""
+
+    def start(self) -> None:
+        """Start its threads."""
+
+    def stop(self) -> None:
+        """Finish what waits, within a few seconds, and end its threads."""
+
+    def take_message(self, machine: str | None, payload: Payload) -> None:
+        """A message as it goes to the outbox; `machine` is None for one of the node."""
+
+    def take_sound(self, machine: str, run: Run, time: datetime) -> None:
+        """Samples before they are judged; `time` is the present wall time."""
+
+
+class Parts:
+    """All of them. A part that raises is dropped, with its traceback in the log: monitoring goes on."""
+
+    def __init__(self, parts: Iterable[Part] = ()) -> None:
+        self._parts = list(parts)
+
+    def start(self) -> None:
+        """Start each, in order."""
+        self._each(lambda part: part.start())
+
+    def stop(self) -> None:
+        """Stop each, the last first."""
+        self._parts.reverse()
+        self._each(lambda part: part.stop())
+
+    def take_message(self, machine: str | None, payload: Payload) -> None:
+        """See `Part`."""
+        self._each(lambda part: part.take_message(machine, payload))
+
+    def take_sound(self, machine: str, run: Run, time: datetime) -> None:
+        """See `Part`."""
+        self._each(lambda part: part.take_sound(machine, run, time))
+
+    def _each(self, call: Callable[[Part], None]) -> None:
+        for part in list(self._parts):
+            try:
+                call(part)
+            except Exception:
+                self._parts.remove(part)
+                log.exception("%s has failed and is off until the next start; monitoring goes on", type(part).__name__)
