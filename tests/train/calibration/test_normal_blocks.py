@@ -38,13 +38,13 @@ def test_clips_may_overlap_a_little() -> None:
     assert collect_blocks("F", [make_part([("a", 0, 304), ("a", 500, 804)], score(1, 2))]).stretches == [[1], [2]]
 
 
-def test_copies_count_in_any_place_alone() -> None:
-    """The blocks of the recorded place have no copies; each copy is a stretch of its own."""
+def test_copies_are_the_blocks_of_any_place() -> None:
+    """The blocks of the recorded place have no copies, those of any place have nothing else; each copy is a stretch of its own."""
     known = Calibration(n_clips=2, probabilities=[0, 1], quantiles={"F": [0, 1]})
     copies: Part = [(0, 0, 0), (1, 0, 0)], [0, 0], score(8, 9)
     found = add_blocks({"recorded": known, "any": known}, "F", [make_part(spans(("a", 0), ("a", 1)), score(1, 2))], copies)
     stretches = {place: each.blocks.stretches for place, each in found.items() if each.blocks}
-    assert stretches == {"recorded": [[1, 2]], "any": [[1, 2], [8], [9]]}
+    assert stretches == {"recorded": [[1, 2]], "any": [[8], [9]]}
 
 
 def test_recordings_that_differ_are_noticed() -> None:

@@ -16,9 +16,9 @@ Part = tuple[Sequence[Span], Sequence[int], Mapping[int, Mapping[str, float]]]
 
 
 def add_blocks(calibration: Mapping[Place, Calibration], score: str, parts: Sequence[Part], copies: Part) -> dict[Place, Calibration]:
-    """The calibration with blocks of the deciding `score`; that of any place has the `copies` with other backgrounds, too."""
+    """The calibration with blocks of the deciding `score`: of any place those of the `copies` with other backgrounds, if there are any."""
     return {
-        place: known.model_copy(update={"blocks": collect_blocks(score, [*parts, copies] if place == "any" else parts)})
+        place: known.model_copy(update={"blocks": collect_blocks(score, [copies] if place == "any" and copies[2] else parts)})
         for place, known in calibration.items()
     }
 
