@@ -59,12 +59,17 @@ def count_false_alarms(sound: Iterator[Array], n_calibrated: int, budget: Budget
 
 def count_of_recordings(calibration: Array, sound: Iterator[Array], budget: Budget, n_budgets: float) -> tuple[Array, Array]:
     """(false alarms, intraclass correlation) of machines that are calibrated with scores `[n_machines, n_recordings, n_clips]`."""
+    n_machines, _, n_clips = calibration.shape
+    alike = find_all_alike(calibration)
+    twin = Twin(calibration.reshape(n_machines, -1), 1, budget, alike, n_clips)
+    return run([(np.arange(n_machines), twin)], sound, budget, n_budgets), alike
+
+
+def find_all_alike(calibration: Array) -> Array:
+    """The intraclass correlation that is found for each machine with scores `[n_machines, n_recordings, n_clips]`."""
     n_machines, n_recordings, n_clips = calibration.shape
     groups = np.repeat(np.arange(n_recordings), n_clips).tolist()
-    blocks = calibration.reshape(n_machines, -1)
-    alike = np.array([find_likeness(row.tolist(), groups)[0] for row in blocks])
-    twin = Twin(blocks, 1, budget, alike, n_clips)
-    return run([(np.arange(n_machines), twin)], sound, budget, n_budgets), alike
+    return np.array([find_likeness(row.tolist(), groups)[0] for row in calibration.reshape(n_machines, -1)])
 
 
 def run(twins: Sequence[tuple[NDArray[np.intp], Twin]], sound: Iterator[Array], budget: Budget, n_budgets: float) -> Array:
