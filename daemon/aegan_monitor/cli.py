@@ -9,11 +9,11 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 from aegan_monitor.arguments import make_parser
-from aegan_monitor.errors import AeganError, UsageError
+from aegan_monitor.errors import UsageError
 from aegan_monitor.program import print_problem, run_command
+from aegan_monitor.terminal_arguments import COMMANDS
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -45,16 +45,27 @@ def _reload(arguments: argparse.Namespace) -> int:
 
 
 def _config(arguments: argparse.Namespace) -> int:
-    package = Path(__file__).parent
-    places = package / "monitor.yaml", package.parents[1] / "configs" / "monitor.yaml"  # in a wheel, in a checkout
-    text = next(filter(Path.is_file, places)).read_text(encoding="utf-8").partition("\n")[2]  # without the schema for editors
-    if arguments.out is None:
-        print(text, end="")
+    from aegan_monitor.tools.terminal.configuration import SETTINGS, read_template, write_configuration  # noqa: PLC0415
+
+    if arguments.action is None:
+        print(read_template(), end="")
     else:
-        if arguments.out.exists():
-            raise AeganError(f"{arguments.out}: already exists and is kept; choose another --out, or remove it")
-        arguments.out.write_text(text, encoding="utf-8")
-        print(f"{arguments.out}: written; set mqtt.host and each machine's bundle, then: aegan-monitor check --config {arguments.out}")
+        given = {option: str(value) for option in SETTINGS if (value := getattr(arguments, option)) is not None}
+        ask = input if sys.stdin.isatty() and sys.stdout.isatty() else None
+        write_configuration(arguments.file, given, ask, print)
+    return 0
+
+
+def _terminal(arguments: argparse.Namespace) -> int:
+    from aegan_monitor.tools.terminal.run import run_at_terminal  # noqa: PLC0415
+
+    return run_at_terminal(arguments, partial(print, flush=True), stop_on_signals)
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    from aegan_monitor.tools.terminal.completion import make_completion  # noqa: PLC0415
+
+    print(make_completion(make_parser(), arguments.shell), end="")
     return 0
 
 
@@ -179,6 +190,8 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "devices": _devices,
     "record": _record,
     "demo": _demo,
+    **dict.fromkeys(("watch", "status", "cases", *COMMANDS), _terminal),
+    "completion": _completion,
 }
 
 
