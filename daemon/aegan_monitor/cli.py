@@ -59,7 +59,8 @@ def _config(arguments: argparse.Namespace) -> int:
 def _terminal(arguments: argparse.Namespace) -> int:
     from aegan_monitor.tools.terminal.run import run_at_terminal  # noqa: PLC0415
 
-    return run_at_terminal(arguments, partial(print, flush=True), stop_on_signals)
+    warn = partial(print_problem, "aegan-monitor")
+    return run_at_terminal(arguments, partial(print, flush=True), warn, stop_on_signals)
 
 
 def _completion(arguments: argparse.Namespace) -> int:

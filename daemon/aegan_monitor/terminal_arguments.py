@@ -38,8 +38,14 @@ def add_terminal_commands(commands: "argparse._SubParsersAction[argparse.Argumen
     )
     _add_broker(status, "print each machine as a JSON object on a line")
 
-    cases = add_command(commands, "cases", "Lists the cases, or shows one.", "aegan-monitor cases 5b0b5f4c --host broker")
+    cases = add_command(
+        commands,
+        "cases",
+        "Lists open cases, on the computer of the daemon past ones too, or shows one.",
+        "aegan-monitor cases 5b0b5f4c --host broker",
+    )
     cases.add_argument("id", nargs="?", metavar="ID", help="show this case; the first characters of its id are enough")
+    cases.add_argument("--limit", type=parse_count, default=20, metavar="N", help="list the newest N (default: 20)")
     _add_broker(cases, "print each case as a JSON object on a line")
 
     for name, (sentence, example) in COMMANDS.items():

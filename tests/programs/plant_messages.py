@@ -4,10 +4,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from paho.mqtt.client import topic_matches_sub
+
+from aegan_monitor.history.rows import HistoryCase, HistoryEvent
 from aegan_monitor.messages.case import Case
 from aegan_monitor.messages.machine_health import MachineHealth
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.messages.payloads import Alarm, Score, Sensor
+from aegan_monitor.tools.terminal.past import Past
 from aegan_monitor.tools.terminal.plant import Plant
 from example_messages import TIME, make_event, make_health, make_score, make_sensor
 
@@ -58,11 +62,28 @@ def messages() -> Iterator[tuple[str, bytes]]:
 
 
 def make_plant(topic: str = "aegan/+") -> Plant:
-    """What is known after all of them."""
+    """What is known after all of them that match the filter."""
     plant = Plant(topic)
     for name, payload in messages():
-        plant.take(name, payload)
+        if topic_matches_sub(f"{topic}/#", name):
+            plant.take(name, payload)
     return plant
+
+
+def make_past() -> Past:
+    """A case that ended yesterday, with its events, and the open one of the press."""
+    ended = HistoryCase(
+        **CASE.model_dump(include={"severity", "cause", "evidence", "common"}),
+        id="4f2b4d1e-1111-4222-8333-444455556666", machine="pump", began_at=YESTERDAY, ended_at=YESTERDAY + timedelta(minutes=9),
+        explanation=None, n_recurrences=0, verdict="true_fault", comment="a loose belt", marked_by="Anna", seen=True,
+    )  # fmt: skip
+    pressed = ended.model_copy(update={"id": CASE.id, "machine": "press", "began_at": CASE.began_at, "ended_at": None, "verdict": None})
+    rest: dict[str, Any] = {"machine": "pump", "source": "alarm", "by": "", "case_id": ended.id}
+    events = [
+        HistoryEvent(number=number, time=YESTERDAY + timedelta(minutes=number), kind=kind, text=text, **rest)
+        for number, kind, text in ((9, "cleared", "the sound is normal again"), (4, "acknowledged", "by Anna"), (1, "raised", CAUSE))
+    ]
+    return Past("hall", [pressed, ended], events)
 
 
 def raised() -> bytes:

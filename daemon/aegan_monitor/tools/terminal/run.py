@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from aegan_monitor.errors import AeganError
 from aegan_monitor.tools.terminal.broker import find_broker
 from aegan_monitor.tools.terminal.cases import show_cases
 from aegan_monitor.tools.terminal.send import make_command, send_command
@@ -14,7 +15,10 @@ OWN_FIELDS = ("verdict", "duration_s")  # of a command, where it has such an opt
 
 
 def run_at_terminal(
-    arguments: argparse.Namespace, report: Callable[[str], object], stop_on_signals: Callable[[Callable[[], None]], object]
+    arguments: argparse.Namespace,
+    report: Callable[[str], object],
+    warn: Callable[[AeganError], object],
+    stop_on_signals: Callable[[Callable[[], None]], object],
 ) -> int:
     """Run the command; returns the exit code."""
     match arguments.command:
@@ -25,7 +29,7 @@ def run_at_terminal(
         case "status":
             return show_status(find_broker(arguments), report, as_json=arguments.json)
         case "cases":
-            return show_cases(find_broker(arguments), arguments.id, report, as_json=arguments.json)
+            return show_cases(find_broker(arguments), arguments.id, arguments.limit, report, warn, as_json=arguments.json)
     own = {key: value for key in OWN_FIELDS if (value := getattr(arguments, key, None)) is not None}
     command = make_command(arguments.command, by=arguments.by, reason=arguments.reason, **own)
     return send_command(find_broker(arguments), arguments.machine, command, report, as_json=arguments.json)

@@ -111,12 +111,12 @@ def test_a_node_that_is_well(run: Run, broker: Mosquitto) -> None:
 def test_a_case_by_the_beginning_of_its_id(run: Run) -> None:
     """A list, one of it, and a wrong id."""
     code, lines, _ = run("cases", "--json")
-    assert (code, [json.loads(line)["machine"] for line in lines]) == (0, ["press", "gear"])
+    assert (code, [json.loads(line)["case"]["machine"] for line in lines]) == (0, ["press", "gear"])
     code, lines, _ = run("cases", "5b0b", "--topic", "aegan/hall")
     assert (code, lines[:2]) == (0, ["case       5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e", "machine    press"])
     code, _, (line,) = run("cases", "5c")
     assert code == 1
-    assert line.endswith("no open case '5c'; list them with: aegan-monitor cases")
+    assert line.endswith("no case '5c' among the open ones; list them with: aegan-monitor cases")
 
 
 @pytest.mark.parametrize(

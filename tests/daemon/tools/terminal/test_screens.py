@@ -8,10 +8,11 @@ if __name__ == "__main__":
     sys.path[:0] = [f"tests{part}" for part in ("", "/doubles", "/parts", "/oracles", "/programs")]
 
 from aegan_monitor.tools.terminal.cases import find_cases, make_list, make_page
+from aegan_monitor.tools.terminal.past import Past
 from aegan_monitor.tools.terminal.screen import Screen
 from aegan_monitor.tools.terminal.status import make_table
 from aegan_monitor.tools.terminal.watch import describe_event, make_board
-from plant_messages import NOW, make_plant, raised
+from plant_messages import NOW, make_past, make_plant, raised
 
 SNAPSHOT = Path(__file__).with_name("screens.snapshot.txt")
 WIDTH = 80
@@ -20,7 +21,8 @@ WIDTH = 80
 def write_snapshot() -> str:
     """All screens."""
     plant = make_plant()
-    cases = find_cases(plant.machines, NOW)
+    cases = find_cases(plant.machines, Past(), NOW)
+    with_past = find_cases(make_plant("aegan/hall").machines, make_past(), NOW)
     news = plant.take("aegan/hall/press/event", raised())
     assert news is not None
     assert news.event is not None
@@ -30,6 +32,8 @@ def write_snapshot() -> str:
         "cases": list(make_list(cases, NOW, WIDTH)),
         "cases without one": list(make_list([], NOW, WIDTH)),
         "cases 5b0b5f4c": list(make_page(cases, NOW, WIDTH)),
+        "cases, with the history": list(make_list(with_past, NOW, WIDTH)),
+        "cases 4f2b4d1e, from the history": list(make_page(with_past[1:], NOW, WIDTH)),
         "watch": make_board(plant.machines, 2.0, NOW),
         "watch, 7 s after the last score": make_board(plant.machines, 7.0, NOW),
         "watch, an event": [describe_event(news.machine, news.event, NOW, WIDTH - 1)],
