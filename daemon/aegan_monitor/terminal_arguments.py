@@ -88,7 +88,7 @@ def _add_broker(parser: argparse.ArgumentParser, json_help: str) -> None:
     broker.add_argument("--host", metavar="HOST", help="host name or address, in place of a configuration")
     broker.add_argument("--port", type=_parse_port, metavar="N", help="TCP port (default: 1883, with TLS 8883)")
     broker.add_argument("--protocol", choices=["5", "3.1.1"], help="MQTT version (default: 5)")
-    broker.add_argument("--username", metavar="NAME", help="user name at the broker")
+    broker.add_argument("--username", metavar="NAME", help="user name at the broker (default: the configuration's)")
     broker.add_argument("--password-file", type=Path, metavar="FILE", help="file that holds the password and nothing else")
     broker.add_argument("--tls", action="store_true", help="encrypt, with the authorities that the system trusts")
     broker.add_argument("--ca-file", type=Path, metavar="FILE", help="encrypt, with the authorities of this file")

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,12 @@ from aegan_monitor.tools.broker_connection import FAILURE, BrokerConnection, Tak
 CONFIG_PLACES = (Path("monitor.yaml"), Path("/etc/aegan-monitor/monitor.yaml"))
 ALL_NODES = "aegan/+"
 QUIET_S = 0.5  # without a message: then all that the broker had stored has come
-OF_BROKER = ("port", "protocol", "username", "password_file", "tls", "ca_file")  # options that need --host
+NEED_HOST = ("port", "protocol", "tls", "ca_file")  # options
+KEYS = {  # of a configuration, by the option that takes its place
+    **{f"mqtt.{key}": f"--{key.replace('_', '-')}" for key in ("host", "port", "protocol", "username", "password_file")},
+    "mqtt.tls.ca_file": "--ca-file",
+    "mqtt.tls": "--tls",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +72,21 @@ class Broker:
         if granted.code >= FAILURE:
             raise self.fail(f"the subscription to {self.topic}/# was refused ({granted.text}); the ACL must let this user read it")
 
+    def miss(self) -> PublishError:
+        """The error where nothing is published."""
+        is_own = self.config is not None and self.endpoint.username == self.config.mqtt.username is not None
+        read = "May this user read it? The daemon's often may not: name another with --username" if is_own else "May this user read it?"
+        return self.fail(f"nothing is published below {self.topic}/: does a daemon run there (--topic names another place)? {read}")
+
     def fail(self, problem: str) -> PublishError:
         """The error for a problem, in the words of the options if these name the broker."""
         if self.config is None:
-            for key in ("host", *OF_BROKER):
-                option = f"--{key.replace('_', '-')}"
-                problem = problem.replace(f"mqtt.tls.{key}", option).replace(f"mqtt.{key}", option)
+            problem = _name_options(problem)
         return PublishError(f"MQTT broker {self.endpoint.host}:{self.endpoint.port}: {problem}")
 
 
-def find_broker(arguments: argparse.Namespace) -> Broker:
-    """The broker of --host, of --config, or of the configuration that is found here or of the service.
+def find_broker(arguments: argparse.Namespace, places: Sequence[Path] = CONFIG_PLACES) -> Broker:
+    """The broker of --host, of --config, or of the first configuration in `places`.
 
     Raises:
         UsageError: There is none, or options contradict each other.
@@ -88,20 +97,22 @@ def find_broker(arguments: argparse.Namespace) -> Broker:
             raise UsageError(f"{arguments.command}: --host and --config name a broker each; keep one")
         mqtt, node, config = _read_options(arguments), "terminal", None
     else:
-        if alone := [key for key in OF_BROKER if getattr(arguments, key)]:
+        if alone := [key for key in NEED_HOST if getattr(arguments, key)]:
             raise UsageError(f"{arguments.command}: --{alone[0].replace('_', '-')} needs --host")
-        path = arguments.config or next((place for place in CONFIG_PLACES if place.exists()), None)
+        if arguments.password_file and not arguments.username:
+            raise UsageError(f"{arguments.command}: --password-file needs --username")
+        path = arguments.config or next((place for place in places if place.exists()), None)
         if path is None:
             raise UsageError(
                 f"{arguments.command}: name the broker with --host, or a configuration with --config (no {CONFIG_PLACES[0]} here)"
             )
         config = _read_config(path)
-        mqtt, node = config.mqtt, config.node
+        mqtt, node = config.mqtt.model_copy(update=_read_user(arguments)), config.node
     topic = arguments.topic or (ALL_NODES if config is None else f"{mqtt.base_topic}/{node}")
     try:
         endpoint = make_endpoint(mqtt, node)
     except ConfigError as error:
-        raise _advise(error) if config else UsageError(str(error).replace("mqtt.", "--").replace("_", "-")) from error
+        raise _advise(error) if config else UsageError(f"{arguments.command}: {_name_options(str(error))}") from error
     return Broker(replace(endpoint, client_id=f"aegan-terminal-{secrets.token_hex(4)}"), mqtt.protocol, topic, arguments.timeout, config)
 
 
@@ -121,9 +132,22 @@ def _read_options(arguments: argparse.Namespace) -> MqttConfig:
     if arguments.tls or arguments.ca_file is not None:
         given["tls"] = {} if arguments.ca_file is None else {"ca_file": str(arguments.ca_file)}
     try:
-        return validate(MqttConfig, given, f"{arguments.command}: --host, --username and others")
+        return validate(MqttConfig, given, arguments.command)
     except ConfigError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(_name_options(str(error).replace(f"{arguments.command}: ", f"{arguments.command}: mqtt."))) from error
+
+
+def _read_user(arguments: argparse.Namespace) -> dict[str, object]:
+    """The user of the options in place of the configuration's, which is that of the daemon."""
+    if arguments.username is None:
+        return {}
+    return {"username": arguments.username, "username_file": None, "password_file": arguments.password_file}
+
+
+def _name_options(problem: str) -> str:
+    for key, option in KEYS.items():
+        problem = problem.replace(key, option)
+    return problem
 
 
 def _read_config(path: Path) -> MonitorConfig:

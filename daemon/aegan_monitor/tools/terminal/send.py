@@ -109,7 +109,7 @@ def choose_machine(machines: Sequence[Machine], wanted: str, broker: Broker) -> 
         names = " or ".join(f"{machine.node}/{machine.name}" for machine in found)
         raise broker.fail(f"{len(found)} machines are called {wanted!r}; name the node, too: {names}")
     if not machines:
-        raise broker.fail(f"no machine is known below {broker.topic}/: does its daemon run, and may this user read there?")
+        raise broker.miss()
     labels = {name: machine.label for machine in machines for name in (machine.name, machine.label)}
     close = difflib.get_close_matches(wanted, labels, n=1)
     there = f"did you mean {labels[close[0]]}?" if close else f"there are: {', '.join(dict.fromkeys(labels.values()))}"

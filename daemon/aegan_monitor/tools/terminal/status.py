@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from aegan_monitor.errors import EXIT_FAILED
 from aegan_monitor.tools.terminal.broker import Broker, wait_for_quiet
 from aegan_monitor.tools.terminal.plant import Machine, Plant
-from aegan_monitor.tools.terminal.words import describe_alarm, describe_proof, describe_sensor, find_nobody, find_trouble
+from aegan_monitor.tools.terminal.words import describe_alarm, describe_proof, describe_sensor, find_trouble
 
 STATES = ("status", "health", "+/alarm", "+/sensor")
 HEAD = ("machine", "alarm", "sensor", "coverage", "false alarms")
@@ -44,7 +44,7 @@ def read_plant(broker: Broker) -> Plant:
         broker.subscribe(connection, *STATES)
         wait_for_quiet(connection, lambda: plant.n_messages, broker.timeout_s)
     if not plant.machines:
-        raise broker.fail(find_nobody(broker.topic))
+        raise broker.miss()
     return plant
 
 

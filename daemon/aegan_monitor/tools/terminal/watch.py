@@ -14,7 +14,7 @@ from aegan_monitor.tools.broker_connection import BrokerConnection
 from aegan_monitor.tools.terminal.broker import QUIET_S, Broker
 from aegan_monitor.tools.terminal.plant import Machine, Plant
 from aegan_monitor.tools.terminal.screen import Screen
-from aegan_monitor.tools.terminal.words import OK, describe_alarm, find_nobody
+from aegan_monitor.tools.terminal.words import OK, describe_alarm
 
 TOPICS = ("status", "+/alarm", "+/sensor", "+/score", "+/event")
 REDRAW_S = 0.5
@@ -71,7 +71,7 @@ class Watch:
                 self._screen.draw(make_board(self._plant.machines, self._clock(), _now()))
             if not (self._plant.machines or is_told) and self._clock() - began_s > 2 * QUIET_S:
                 is_told = True
-                self._say(self._broker.fail(f"{find_nobody(self._broker.topic)}; waiting").args[0])
+                self._say(f"{self._broker.miss()} Waiting")
 
     def _wait(self, why: str) -> None:
         if self._screen:

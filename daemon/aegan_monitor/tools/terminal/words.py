@@ -52,11 +52,3 @@ def find_trouble(machine: Machine) -> str:
     elif sensor.state != OK:
         troubles.append(f"sensor {sensor.state}: {sensor.detail}".removesuffix(": "))
     return "; ".join(troubles)
-
-
-def find_nobody(topic: str) -> str:
-    """Why no machine was found."""
-    return (
-        f"nothing is published below {topic}/: does a daemon run (its base_topic and node), and may this user read it? "
-        "Look elsewhere with --topic"
-    )

@@ -148,7 +148,7 @@ def test_a_command_is_refused(run: Run) -> None:
         (["acknowledge", "prss"], "no machine 'prss'; did you mean hall/press?"),
         (["acknowledge", "zzz", "--topic", "aegan/mill"], "no machine 'zzz'; there are: gear, mixer, saw"),
         (["acknowledge", "crane"], "the daemon of yard is offline: a command would be lost, and was not sent"),
-        (["status", "--topic", "aegan/nowhere"], "and may this user read it? Look elsewhere with --topic"),
+        (["status", "--topic", "aegan/nowhere"], "does a daemon run there (--topic names another place)? May this user read it?"),
         (["close", "saw", "--timeout", "0.5"], "with mqtt.commands.enabled, and may this user read the result?"),
     ],
 )
