@@ -1,6 +1,7 @@
 """The commands for people, at a real broker with the retained states of several nodes."""
 
 import contextlib
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -11,10 +12,13 @@ import pytest
 from paho.mqtt.publish import multiple
 
 from aegan_monitor.cli import main
+from aegan_monitor.errors import PublishError
 from aegan_monitor.messages.commands import Refusal, make_result, parse
 from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.tools.broker_connection import BrokerConnection
-from broker import STEP_DEADLINE_S, Mosquitto
+from aegan_monitor.tools.terminal.broker import Broker
+from aegan_monitor.tools.terminal.watch import Watch
+from broker import STEP_DEADLINE_S, Mosquitto, wait_until
 from plant_messages import messages, raised
 
 pytestmark = pytest.mark.broker
@@ -33,13 +37,15 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 
 @contextlib.contextmanager
 def answering(port: int) -> Iterator[None]:
-    """Accept commands for the machines of `aegan/hall`, but `unshelve`; ends with the block."""
+    """Accept commands for the machines of `aegan/hall`, but `unshelve`, each after an answer to somebody else; ends with the block."""
     ending, ready = threading.Event(), threading.Event()
 
     def take(topic: str, payload: bytes) -> None:
         command = parse(payload, 4096)
         reason = "it is not shelved" if not isinstance(command, Refusal) and command.command == "unshelve" else ""
-        waiting.append((topic.replace("/command", "/result"), make_result(command, reason, datetime.now(UTC)).model_dump_json().encode()))
+        for each in (Refusal("somebody else's", id="another"), command):
+            result = make_result(each, reason, datetime.now(UTC))
+            waiting.append((topic.replace("/command", "/result"), result.model_dump_json().encode()))
 
     waiting: list[tuple[str, bytes]] = []
 
@@ -179,19 +185,30 @@ def test_watch_prints_what_comes(run: Run, broker: Mosquitto) -> None:
     assert any(line[8:].startswith("  hall/press raised: 4.47 to 4.90 kHz") for line in lines)
 
 
-def test_watch_comes_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where the broker is stopped it connects again; where it never was there, the command fails at once."""
-    broker = Mosquitto(tmp_path / "mosquitto")
-    place = ["--host", "127.0.0.1", "--port", str(broker.port)]
-    assert main(["watch", *place]) == 1
-    assert capsys.readouterr().err.count("\n") == 1
-    broker.start()
-    timers = [threading.Timer(0.5, broker.stop), threading.Timer(1.0, broker.start)]
-    for timer in timers:
-        timer.start()
-    assert main(["watch", *place, "--seconds", "3.5"]) == 0
-    for timer in timers:
-        timer.join()
-    assert "; trying again every 2 s\n" in capsys.readouterr().out
-    assert broker.log.count("New client connected") == 2
-    broker.stop()
+class Terminal(io.StringIO):
+    """A terminal that keeps what was written."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_watch_comes_back(tmp_path: Path) -> None:
+    """Where the broker is gone nothing old is shown, and the connection is made again; where it never was there, the command fails."""
+    server = Mosquitto(tmp_path / "mosquitto")
+    screen = Terminal()
+    watch = Watch(Broker(Endpoint("127.0.0.1", server.port, "terminal"), "5", "aegan/+", STEP_DEADLINE_S), screen, as_json=False)
+    with pytest.raises(PublishError):
+        watch.run()
+    server.start()
+    multiple([(topic, payload, 1, True) for topic, payload in messages()], port=server.port)
+    thread = threading.Thread(target=watch.run)
+    thread.start()
+    try:
+        wait_until(lambda: "hall/press        ALARM" in screen.getvalue(), "the machines")
+        server.restart()  # without what it had stored
+        wait_until(lambda: "; trying again every 2 s" in screen.getvalue(), "the loss")
+        wait_until(lambda: screen.getvalue().endswith("no machine yet\n"), "an empty screen")
+    finally:
+        watch.stop()
+        thread.join()
+        server.stop()
