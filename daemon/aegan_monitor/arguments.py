@@ -58,6 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
         commands, "devices", "Lists the microphones, and shows how loud they are.", "aegan-monitor devices --meter --seconds 10"
     )
     devices.add_argument("device", nargs="?", metavar="NAME", help="name of a device, or a part of it (default: all)")
+    devices.add_argument("--json", action="store_true", help="print each device as a JSON object on a line")
     devices.add_argument("--meter", action="store_true", help="show level, peak and clipping until Ctrl-C")
     devices.add_argument("--seconds", type=parse_positive, default=math.inf, metavar="N", help="end the meter after N seconds")
     devices.add_argument("--channels", type=parse_count, default=METER_CHANNELS, metavar="N", help="first channels to show (default: 2)")

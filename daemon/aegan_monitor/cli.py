@@ -137,12 +137,15 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _devices(arguments: argparse.Namespace) -> int:
     from aegan_monitor.audio.device.discovery import Devices  # noqa: PLC0415
-    from aegan_monitor.tools.devices import Meter, choose_devices, describe_device  # noqa: PLC0415
+    from aegan_monitor.tools.devices import Meter, choose_devices, describe_device, dump_device  # noqa: PLC0415
 
+    meters = arguments.meter or arguments.seconds < math.inf
+    if arguments.json and meters:
+        raise UsageError("devices: --json lists devices, and --meter shows levels; keep one")
     found = choose_devices(Devices().list_all(), arguments.device)
     for device in found:
-        print(describe_device(device), flush=True)
-    if arguments.meter or arguments.seconds < math.inf:
+        print(dump_device(device) if arguments.json else describe_device(device), flush=True)
+    if meters:
         redraws = sys.stdout.isatty()
         logging.getLogger("aegan_monitor").setLevel(logging.CRITICAL)  # the meter shows faults in the device's line
         meter = Meter(found, arguments.channels, lambda line: print(line, flush=True), redraws=redraws, interval_s=0.2 if redraws else 1.0)
