@@ -20,11 +20,15 @@ class Screen:
         """Characters of a line that does not wrap: one that does could not be drawn again."""
         return shutil.get_terminal_size().columns - 1
 
+    @property
+    def height(self) -> int:
+        """Lines that fit, with the cursor below them."""
+        return max(1, shutil.get_terminal_size().lines - 1)
+
     def draw(self, lines: Sequence[str]) -> None:
         """Draw these in place of the lines before, cut to the terminal's width and height."""
-        n_fitting = max(1, shutil.get_terminal_size().lines - 1)
-        if len(lines) > n_fitting:
-            lines = [*lines[: n_fitting - 1], f"... and {len(lines) - n_fitting + 1} more; a larger window shows them"]
+        if len(lines) > self.height:
+            lines = [*lines[: self.height - 1], f"... and {len(lines) - self.height + 1} more; a larger window shows them"]
         self._write("", [line[: self.width] for line in lines])
 
     def say(self, text: str) -> None:

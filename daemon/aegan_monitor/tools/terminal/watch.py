@@ -14,7 +14,7 @@ from aegan_monitor.tools.broker_connection import BrokerConnection
 from aegan_monitor.tools.terminal.broker import QUIET_S, Broker
 from aegan_monitor.tools.terminal.plant import Machine, Plant
 from aegan_monitor.tools.terminal.screen import Screen
-from aegan_monitor.tools.terminal.words import OK, describe_alarm
+from aegan_monitor.tools.terminal.words import OK, describe_alarm, find_trouble
 
 TOPICS = ("status", "+/alarm", "+/sensor", "+/score", "+/event")
 REDRAW_S = 0.5
@@ -68,7 +68,7 @@ class Watch:
         while not connection.ended and not self._is_over():
             connection.serve(self._is_over, REDRAW_S)
             if self._screen:
-                self._screen.draw(make_board(self._plant.machines, self._clock(), _now()))
+                self._screen.draw(make_board(self._plant.machines, self._clock(), _now(), self._screen.height))
             if not (self._plant.machines or is_told) and self._clock() - began_s > 2 * QUIET_S:
                 is_told = True
                 self._say(f"{self._broker.miss()} Waiting")
@@ -111,8 +111,10 @@ def _now() -> datetime:
     return datetime.now(UTC).astimezone()
 
 
-def make_board(machines: Sequence[Machine], now_s: float, now: datetime) -> list[str]:
-    """A line a machine, below a head."""
+def make_board(machines: Sequence[Machine], now_s: float, now: datetime, n_fitting: float = math.inf) -> list[str]:
+    """A line a machine, below a head; where not all fit, those that somebody must see to come first."""
+    if len(machines) >= n_fitting:
+        machines = sorted(machines, key=lambda machine: not find_trouble(machine))
     head = f"{'machine':<{LONGEST_NAME}}  {'alarm':<{STATE_WIDTH}}  {'to the alarm':<{BAR_LENGTH + 8}} level"
     return [head, *(make_row(machine, now_s, now) for machine in machines)] if machines else ["no machine yet"]
 

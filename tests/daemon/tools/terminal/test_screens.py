@@ -36,6 +36,7 @@ def write_snapshot() -> str:
         "cases 4f2b4d1e, from the history": list(make_page(with_past[1:], NOW, WIDTH)),
         "watch": make_board(plant.machines, 2.0, NOW),
         "watch, 7 s after the last score": make_board(plant.machines, 7.0, NOW),
+        "watch, where four lines fit": make_board(plant.machines, 2.0, NOW, 4)[:4],
         "watch, an event": [describe_event(news.machine, news.event, NOW, WIDTH - 1)],
     }
     return "".join(f"--- {name}\n" + "".join(f"{line.rstrip()}\n" for line in lines) for name, lines in screens.items())
