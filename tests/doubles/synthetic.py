@@ -10,13 +10,14 @@ import numpy as np
 import soundfile
 
 from aegan_monitor.audio.level import measure_level
+from aegan_monitor.decision.sound.integrity import Integrity
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle, write_record
 from aegan_monitor.detection.features import FeatureParameters, LogMel, make_filterbank
 from aegan_monitor.detection.record import NormalBlocks, NormalState
 from aegan_monitor.detection.views import summarise
-from aegan_monitor.types import DoubleArray, FloatArray
+from aegan_monitor.types import DoubleArray, FloatArray, Run
 from aegan_train.bench.sound.sounds import make_harmonics, make_noise, seconds
 from aegan_train.findings.normal_sound import NormalSound
 from aegan_train.findings.states import PROBABILITIES
@@ -165,13 +166,13 @@ def make_machine(rng: np.random.Generator, speed_hz: float = 24.0, n_samples: in
     return gain * sound
 
 
-def learn_state(samples: FloatArray, rate_hz: int = RATE_HZ) -> NormalState:
+def learn_state(samples: FloatArray, rate_hz: int = RATE_HZ, name: str = "running") -> NormalState:
     """One operating state, that of all seconds of this sound."""
     known = measure_seconds(samples, rate_hz)
     known = known[np.isfinite(known[:, 0])]
     quantiles = np.quantile(known[:, :DC], PROBABILITIES, axis=0).T.tolist()
     return NormalState(
-        name="running",
+        name=name,
         share=1.0,
         level_dbfs=quantiles[0],
         bands_dbfs=quantiles[1:],
@@ -188,3 +189,31 @@ def copy_demo_with_blocks(folder: Path, n_blocks: int = 200) -> Path:
     calibration = {place: known.model_copy(update={"blocks": blocks}) for place, known in record.calibration.items()}
     write_record(bundle, record.model_copy(update={"calibration": calibration}))
     return bundle
+
+
+def make_low_noise(seed: int, n_samples: int, rate_hz: int, corner_hz: float) -> DoubleArray:
+    """Noise with RMS 1 that falls by 6 dB an octave above `corner_hz`."""
+    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=n_samples))
+    noise: DoubleArray = np.fft.irfft(spectrum / np.hypot(1, np.fft.rfftfreq(n_samples, 1 / rate_hz) / corner_hz), n_samples)
+    noise /= np.sqrt(np.mean(noise**2))
+    return noise
+
+
+def make_machine_sound(seed: int, seconds: int, rate_hz: int = RATE_HZ) -> FloatArray:
+    """A machine with harmonics, flow noise and a load that changes the level by 2 dB up and down."""
+    times_s, knots_s = np.arange(seconds * rate_hz) / rate_hz, np.arange(0, seconds + 8, 4)
+    load_db = 2 * np.tanh(np.interp(times_s, knots_s, np.random.default_rng(seed).normal(size=len(knots_s))))
+    tones = sum(np.sin(2 * np.pi * 49 * order * times_s + order) / order for order in range(1, 8))
+    return (0.03 * (make_low_noise(seed, len(times_s), rate_hz, 600) + tones) * 10 ** (load_db / 20)).astype(np.float32)
+
+
+def hear_faults(integrity: Integrity, samples: FloatArray, start_s: int = 0) -> list[tuple[int, str]]:
+    """(time in seconds, state) of each change of the fault; the state is `ok` without one."""
+    found, last = [], integrity.fault.state if integrity.fault else "ok"
+    for second in range(len(samples) // RATE_HZ):
+        integrity.hear(Run(samples[second * RATE_HZ : (second + 1) * RATE_HZ], (start_s + second) * RATE_HZ))
+        now = integrity.fault.state if integrity.fault else "ok"
+        if now != last:
+            found.append((start_s + second + 1, now))
+        last = now
+    return found

@@ -107,7 +107,7 @@ def make_score(
         normalised=decision.normalised,
         threshold=decision.threshold,
         exceeded=decision.exceeded,
-        level_dbfs=clip.level_dbfs,
+        level_dbfs=clip.level_dbfs + level_change_db,  # as it is heard
         lasting_share=clip.lasting_share,
         evidence=decision.evidence,
         clipped=clipped,

@@ -53,7 +53,7 @@ class AlarmRecord:
         shelf_left_s: What was left of the shelf when the record was stored; see `shelf_left_s`.
         sequence, event_id: Number and id of the last event.
         score, threshold, measured_at: Of the last decision.
-        basis: What judges: digest of the bundle, score and threshold settings. Empty if unknown.
+        basis: What judges: digest of the bundle, score and alarm settings. Empty if unknown.
         case: The last case. It is open while the alarm is announced.
         case_over: An alarm that comes now opens another case.
         quiet_samples: Heard samples in the process state normal since the last `raised` of the case.

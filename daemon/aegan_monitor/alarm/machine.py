@@ -55,7 +55,7 @@ class Machine:
         """Store.
 
         Args:
-            basis: Names what judges (bundle, score, threshold settings); an alarm of another basis is superseded.
+            basis: Names what judges (bundle, score, alarm settings); an alarm of another basis is superseded.
             latched: An alarm that has cleared stays until a person acknowledges it.
             recurrence_s: Of normal sound, which ends a case.
             states: Follows the operating state; None for a bundle without operating states.
@@ -109,7 +109,7 @@ class Machine:
             self._shelf_end_s = now_s + shelf_left_s(record, time, is_clock_set=time.timestamp() >= CLOCK_SET_FROM_S)
         found: list[Payload] = []
         if record.basis and self._basis != record.basis:
-            found = self._apply("supersede", "the bundle, the score or the threshold settings have changed", time)
+            found = self._apply("supersede", "the bundle, the score or the alarm settings have changed", time)
         if record.basis != self._basis:
             self._judge.record = replace(self.record, basis=self._basis, memory=(), normal_s=0.0, n_raised=0)
         self._judge.record = replace(self.record, latched=self._latched)
@@ -134,11 +134,11 @@ class Machine:
         if run.after_gap:
             self._pipeline.reset(run.start_sample)
             self._scored_until = run.start_sample
+        if self._integrity:
+            run = self._integrity.hear(run)
         if self._states:
             self._states.hear_run(run)
         self._end_sample = run.start_sample + len(run.samples)
-        if self._integrity:
-            self._integrity.hear(run)
         found: list[Payload] = []
         for clip in self._pipeline.push(run.samples):
             self.n_clips_scored += 1

@@ -58,7 +58,7 @@ class Worker:
         record = read_record(self._outbox.alarms.get(name))
         self._publish(line, line.machine.begin(self._now(), self._shelf_clock(), record, self.common))
         if record.basis not in ("", line.machine.record.basis):
-            log.warning("%s: the bundle, the score or the threshold settings have changed since the last run", name)
+            log.warning("%s: the bundle, the score or the alarm settings have changed since the last run", name)
 
     def listen(self, line: Line) -> None:
         """Start its supervisor, and expect a decision or a sensor fault within its deadline."""

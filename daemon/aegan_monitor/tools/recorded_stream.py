@@ -71,8 +71,7 @@ class RecordedStream:
                 n_unbroken = 0
             n_unbroken += len(run.samples)
             n_longest = max(n_longest, n_unbroken)
-            self._examine(run, report)
-            for clip in self._pipeline.push(run.samples):
+            for clip in self._pipeline.push(self._examine(run, report).samples):
                 if self._integrity.trusts(clip.end_sample):
                     n_decisions += 1
                     yield self.judge.judge(clip, state=self._states.at(clip.end_sample) if self._states else None)
@@ -86,15 +85,16 @@ class RecordedStream:
                 f"for one decision, found {n_longest / rate:.2f} s (length {self.source.n_samples / rate:.2f} s); {remedy}"
             )
 
-    def _examine(self, run: Run, report: Callable[[str], object]) -> None:
-        """Follow the operating state and the faults of the microphone."""
-        if self._states:
-            self._states.hear_run(run)
+    def _examine(self, run: Run, report: Callable[[str], object]) -> Run:
+        """Follow the operating state and the faults of the microphone; the samples at the calibrated level."""
         before = self._integrity.fault
-        self._integrity.hear(run)
+        plain = self._integrity.hear(run)
+        if self._states:
+            self._states.hear_run(plain)
         if (fault := self._integrity.fault) is not before:
             state = f"sensor {fault.state}: {fault.detail}" if fault else "sensor ok"
             report(f"{self.source.describe_place(run.start_sample + len(run.samples))}  {state}")
+        return plain
 
 
 def measure_size(path: Path, sample_rate_hz: int, channel: int | None, refuse: Callable[[CaptureError], object]) -> int:

@@ -13,7 +13,6 @@ from aegan_monitor.alarm.lifecycle import AlarmRecord
 from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.config.alarm import AlarmConfig
-from aegan_monitor.decision.sound.integrity import Integrity
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
@@ -29,7 +28,6 @@ from aegan_monitor.messages.model import Payload
 from aegan_monitor.types import FloatArray, Run
 from aegan_train.calibration.lasting import fit_lasting
 from published import checked
-from synthetic import learn_state
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 RATE_HZ = 16_000
@@ -61,7 +59,7 @@ def test_a_fault_raises_one_alarm_and_its_end_clears_it(machine: Machine) -> Non
     """Normal, faulty and normal sound raises one alarm and clears it, with consecutive numbers."""
     normal, faulty = Pump(21).read(30 * RATE_HZ), Pump(22, fault_from_s=-2.0).read(40 * RATE_HZ)
     assert not [p for p in hear(machine, normal) if isinstance(p, payloads.Event)]
-    published = hear(machine, faulty, 30 * RATE_HZ) + hear(machine, Pump(23).read(40 * RATE_HZ), 70 * RATE_HZ)
+    published = hear(machine, faulty, 8 * RATE_HZ) + hear(machine, Pump(23).read(40 * RATE_HZ), 70 * RATE_HZ)
     events = [payload for payload in published if isinstance(payload, payloads.Event)]
     assert [(event.kind, event.sequence, event.id) for event in events] == [("raised", 1, "id-0"), ("cleared", 2, "id-1")]
     raised, cleared = events
@@ -210,36 +208,3 @@ def test_a_new_machine_is_normal_since_it_began(machine: Machine) -> None:
     (state,) = machine.begin(NOW, 0.0, AlarmRecord())
     assert isinstance(state, payloads.Alarm)
     assert (state.state, state.since, state.confirmed) == ("normal", NOW, False)
-
-
-def test_a_fault_of_the_microphone_is_no_alarm_of_the_machine() -> None:
-    """A machine whose level falls far below its calibration is not judged until it is heard again; the alarm stays as it was."""
-    bundle = load_bundle(demo_bundle())
-    sound = Pump(21).read(70 * RATE_HZ)
-    normal = [learn_state(sound)]
-    integrity = Integrity(RATE_HZ, bundle.record.first_decision_samples, normal)
-    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=8.0))
-    machine = Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge, integrity=integrity)
-    sound[20 * RATE_HZ : 40 * RATE_HZ] *= np.float32(0.05)
-    published = hear(machine, sound[: 30 * RATE_HZ])
-    assert machine.fault is not None
-    assert machine.fault.state == "level_low"
-    published += hear(machine, sound[30 * RATE_HZ :], 30 * RATE_HZ)
-    assert machine.fault is None
-    times_s = [payload.stream_s for payload in published if isinstance(payload, payloads.Score)]
-    assert not [time_s for time_s in times_s if 23 < time_s < 50]
-    assert times_s[-1] > 69
-    assert machine.n_samples_scored == pytest.approx((22 + 17) * RATE_HZ, abs=4 * RATE_HZ)
-    assert not [payload for payload in published if isinstance(payload, payloads.Event)]
-
-
-def test_scores_and_events_say_that_sound_is_clipped() -> None:
-    """A fault that is so loud that it clips is judged, and the event says so."""
-    bundle = load_bundle(demo_bundle())
-    integrity = Integrity(RATE_HZ, bundle.record.first_decision_samples)
-    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=3.0))
-    machine = Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge, integrity=integrity)
-    loud = np.clip(30 * Pump(22, fault_from_s=-2.0).read(16 * RATE_HZ), -1, 1)
-    published = hear(machine, loud)
-    assert all(payload.clipped for payload in published if isinstance(payload, payloads.Score))
-    assert [(payload.kind, payload.clipped) for payload in published if isinstance(payload, payloads.Event)] == [("raised", True)]

@@ -163,7 +163,7 @@ def test_another_bundle_supersedes_the_alarm(caplog: pytest.LogCaptureFixture) -
     runs.hear({"pump"})
     assert "have changed" not in caplog.text
     runs.reload({"pump"}, {"pump"}, basis="another")
-    assert "pump: the bundle, the score or the threshold settings have changed since the last run" in caplog.text
+    assert "pump: the bundle, the score or the alarm settings have changed since the last run" in caplog.text
     runs.write()
     assert [(event.kind, event.sequence) for _, event in runs.events] == [("raised", 1), ("superseded", 2)]
 

@@ -96,7 +96,7 @@ def test_a_fault_of_the_microphone_is_reported_and_not_judged(bundle: Bundle, se
     sound[20 * RATE_HZ : 35 * RATE_HZ] *= np.float32(0.05)
     result = Result(replace(bundle, record=record), session, [write(tmp_path / "a.wav", sound)])
     begun, ended, summary = result.reported[-3:]
-    assert begun.startswith(f"    23.00 s  {tmp_path / 'a.wav'} at 0:23  sensor level_low: ")
+    assert begun.startswith(f"    28.00 s  {tmp_path / 'a.wav'} at 0:28  sensor level_low: ")
     assert ended.endswith("sensor ok")
     assert "0 alarms" in summary
     assert "clips not judged" in summary

@@ -1,12 +1,12 @@
 """Input integrity: whether a stream is the sound of the machine, or shows a fault of its microphone. Time is the number of samples."""
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aegan_monitor.decision.sound.normal_sound import BEGINS, LASTS, LEVEL_CHANGED, Fault, Limits, NormalSound
+from aegan_monitor.decision.sound.normal_sound import BEGINS, LASTS, LEVEL_CHANGED, LEVEL_LOW, Fault, Limits, NormalSound
 from aegan_monitor.decision.sound.second import Second, measure_second
 from aegan_monitor.detection.record import NormalState
 from aegan_monitor.types import DoubleArray, FloatArray, Run
@@ -16,8 +16,8 @@ LEAST = 3  # of them, after a start or a gap, before level and bands are compare
 DROP_OUTS = 2  # seconds of the window with drop-outs
 USUAL_DROP_OUTS = 0.05  # part of normal seconds with drop-outs: from there on they are no fault (a noise gate)
 CLEAR = 10  # seconds without a fault, after which it has ended
-CONFIRM_S = 6  # seconds for which the median shows a changed level, before it is a fault: other sound of some seconds may look like one
-ACCEPT_S = 60  # after which it is taken as the new one
+CONFIRM_S = 6  # seconds for which the median shows another level, before it is a fault: other sound of some seconds may look like one
+ACCEPT_S = 60  # after which a changed level is taken as the new one
 LEAST_CLIPPED = 10  # samples a second at full scale
 KEPT_S = 60  # seconds of findings that are kept; more than a clip and the longest run
 
@@ -61,7 +61,7 @@ class Integrity:
         self._pending: FloatArray = np.zeros(0, np.float32)
         self._window: deque[Second] = deque(maxlen=WINDOW)
         self._n_sound = 0  # seconds without a fault
-        self._changed: list[DoubleArray] = []  # level and bands of each second since the level changed
+        self._changed: list[DoubleArray] = []  # level and bands of each second since the level changed, ACCEPT_S at most
         self._faulty_until = 0
         self._findings: deque[_Finding] = deque(maxlen=KEPT_S)
 
@@ -70,16 +70,26 @@ class Integrity:
         """Change of the level that was reported, and is taken as normal since."""
         return self._normal.accepted_db if self._normal else 0.0
 
-    def hear(self, run: Run) -> None:
-        """Examine the next samples of the stream; what is left of an earlier second is dropped after a gap."""
+    def hear(self, run: Run) -> Run:
+        """Examine the next samples of the stream; what is left of an earlier second is dropped after a gap.
+
+        Returns:
+            The same samples at the calibrated level: a change that was taken as normal is taken back from the next sample on.
+        """
         if run.after_gap:
             self._pending = self._pending[:0]
             self._window.clear()
+        level_db, plain = self.accepted_db, _amplify(run.samples, -self.accepted_db)
         self._pending = np.concatenate([self._pending, run.samples])
         first_sample = run.start_sample + len(run.samples) - len(self._pending)
         while len(self._pending) >= self._rate_hz:
-            self._take(measure_second(self._pending[: self._rate_hz], self._rate_hz), first_sample + self._rate_hz)
-            self._pending, first_sample = self._pending[self._rate_hz :], first_sample + self._rate_hz
+            first_sample += self._rate_hz
+            self._take(measure_second(self._pending[: self._rate_hz], self._rate_hz), first_sample)
+            self._pending = self._pending[self._rate_hz :]
+            if self.accepted_db != level_db:
+                level_db, n_before = self.accepted_db, first_sample - run.start_sample
+                plain = np.concatenate([plain[:n_before], _amplify(run.samples[n_before:], -level_db)])
+        return replace(run, samples=plain)
 
     def trusts(self, end_sample: int) -> bool:
         """Whether the clip that ends at `end_sample` can be judged, by what was known then."""
@@ -92,11 +102,14 @@ class Integrity:
 
     def _take(self, second: Second, end_sample: int) -> None:
         self._window.append(second)
-        limits = LASTS if self.fault else BEGINS
+        if self._normal and len(self._window) >= LEAST and self._normal.find_return(_find_median(self._window)):
+            self._faulty_until = end_sample
+        limits = LASTS if self.fault or self._changed else BEGINS
         fault = self._find_fault(list(self._window), DROP_OUTS, limits if len(self._window) >= LEAST else None)
         looks_faulty = self._find_fault([second], 1, BEGINS) is not None
         present = fault or self.fault
-        self._changed = [*self._changed, second.bands.as_array()] if present and present.state == LEVEL_CHANGED else []
+        is_level = present is not None and present.state in (LEVEL_CHANGED, LEVEL_LOW)
+        self._changed = [*self._changed, second.bands.as_array()][-ACCEPT_S:] if is_level else []
         is_unsure = self.fault is None and 0 < len(self._changed) < CONFIRM_S
         if fault and not is_unsure:
             if self.fault is None or (self.fault.state != fault.state and len(self._window) == WINDOW):
@@ -106,9 +119,9 @@ class Integrity:
             self._n_sound += 1
         elif self._normal and not is_unsure:
             self._normal.remember(second.bands.as_array())
-        if self._normal and len(self._changed) == ACCEPT_S:
+        if self._normal and self.fault and self.fault.state == LEVEL_CHANGED and len(self._changed) == ACCEPT_S:
             self._normal.accept(self._changed)
-            self.fault, self._changed = None, []
+            self.fault, self._changed, self._faulty_until = None, [], end_sample
         elif self._n_sound == CLEAR:
             self.fault = None
         if self.fault and (fault or looks_faulty):
@@ -126,7 +139,7 @@ class Integrity:
             return BROKEN_UP
         if self._normal is None or limits is None:
             return None
-        found = np.median([each.bands.as_array() for each in seconds], axis=0)
+        found = _find_median(seconds)
         is_clipped = any(_is_clipped(each) for each in seconds)
         offset = self._normal.find_offset(float(np.median([each.dc for each in seconds])), found[0] if is_clipped else None)
         if offset or is_clipped:
@@ -136,3 +149,13 @@ class Integrity:
 
 def _is_clipped(second: Second) -> bool:
     return second.n_clipped >= LEAST_CLIPPED
+
+
+def _find_median(seconds: Iterable[Second]) -> DoubleArray:
+    """Level and bands, `[1 + N_BANDS]`."""
+    found: DoubleArray = np.median([each.bands.as_array() for each in seconds], axis=0)
+    return found
+
+
+def _amplify(samples: FloatArray, gain_db: float) -> FloatArray:
+    return samples * np.float32(10 ** (gain_db / 20)) if gain_db else samples

@@ -10,13 +10,18 @@ from aegan_monitor.decision.sound.sound_bands import N_BANDS, band_edges_hz
 from aegan_monitor.detection.record import NormalState
 from aegan_monitor.types import DoubleArray
 
-LEVEL_CHANGED = "level_changed"
-LEVEL_MARGIN_DB = 1.0  # a level so far above the calibrated range is another level
+LEVEL_CHANGED, LEVEL_LOW = "level_changed", "level_low"
+LEVEL_MARGIN_DB = 1.0  # a level so far outside the calibrated range is another level
 BAND_MARGIN_DB = 3.0  # the same for a band: they differ more from day to day
 LEAST_KEPT = 2  # lowest bands that stay while upper bands are missing
-LEAST_STEP_DB = 2.5
+LEAST_LEVEL_SPREAD_DB = 0.7  # of the level, however steady it was
+MOST_LOST_DB = 15.0  # a step down by more leaves too little of the sound, and is a low level
+LEAST_SPREAD_DB = 0.5  # of a band, however steady it was
 NEWEST = 5  # seconds, of which some may belong to a step already
-RECENT = NEWEST + 10  # seconds with which a step is compared, and the newest
+BEFORE = 10  # seconds with which a step is compared
+RECENT = 60 + NEWEST  # seconds that show how much the spectrum varies by itself, and the newest
+NORMAL_DEVIATIONS = 1.4826  # standard deviations of a normal distribution in a median absolute deviation
+NORMAL_RANGE = 4.65  # and in the range from the quantile 0.01 to 0.99
 LARGE_DC = 0.01  # from the calibrated mean; full scale is 1
 CLIPPED_DC = 0.5  # of the RMS: unsymmetrical clipping alone moves the mean less
 
@@ -28,16 +33,20 @@ class Limits:
     Attributes:
         low: Of the level, below the calibration.
         missing: Of a band, below the calibration.
-        shape: Of each band from the sound before, after the gain is taken out.
+        shape: Of a step, RMS over level and bands: how far each deviates from the common step, in its spread before the step.
+        level: Of a step of the level from that of the bands.
+        step: Of a step from none, in the spread of the level before.
     """
 
     low: float
     missing: float
     shape: float
+    level: float
+    step: float
 
 
-BEGINS = Limits(low=2.0, missing=9.0, shape=1.5)
-LASTS = Limits(low=1.0, missing=6.0, shape=4.0)  # so that a fault near a limit does not come and go
+BEGINS = Limits(low=2.0, missing=9.0, shape=1.5, level=1.5, step=3.0)
+LASTS = Limits(low=1.0, missing=6.0, shape=10.0, level=6.0, step=0.0)  # so that a fault near a limit does not come and go
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +76,39 @@ class NormalSound:
         self._dc = np.array([state.dc for state in states])
         self._edges_hz = band_edges_hz(sample_rate_hz)
         self._recent: deque[DoubleArray] = deque(maxlen=RECENT)
-        self._before: DoubleArray | None = None  # before a step, `[1 + N_BANDS]`
         self.accepted_db = 0.0
 
     def remember(self, found: DoubleArray) -> None:
         """Add a second without a fault, `[1 + N_BANDS]` in dBFS, to those with which a step is compared."""
         self._recent.append(found)
-        if len(self._recent) == RECENT:
-            self._before = np.median(list(self._recent)[: RECENT - NEWEST], axis=0)
-        if self.accepted_db and self._fits(found, 0.0):
-            self.accepted_db = 0.0
 
     def accept(self, seconds: Sequence[DoubleArray]) -> None:
-        """Take the level of these seconds as normal: the gain between them and the operating state that is nearest in shape."""
-        changes = (np.median(seconds, axis=0) - self._median)[:, 1:]
-        gains = np.median(changes, axis=1)
-        self.accepted_db = float(gains[np.argmin(np.max(np.abs(changes - gains[:, None]), axis=1))])
-        self._before = None
+        """Take the level of these seconds, which follow a step, as normal from now on.
+
+        The step is measured from the seconds before it, and from the operating state that is nearest in shape. Either counts by the inverse
+        of its variance: a machine under a steady load is compared with the seconds before, one whose level varies with both.
+        """
+        now = np.median(seconds, axis=0)
+        from_states = now - self._median
+        gains = np.median(from_states, axis=1)
+        nearest = np.argmin(np.max(np.abs(from_states - gains[:, None]), axis=1))
+        gain_db, before = float(gains[nearest]), np.array(self._recent)[:-NEWEST]
+        if len(before) >= BEFORE:
+            from_before = self.accepted_db + float(np.median(now - np.median(before, axis=0)))
+            varies = max((self._high - self._low)[nearest, 0] / NORMAL_RANGE, LEAST_LEVEL_SPREAD_DB)
+            varied = max(float(_measure_spread(before[:, :1])[0]), LEAST_LEVEL_SPREAD_DB)
+            gain_db += varies**2 / (varies**2 + 2 * varied**2) * (from_before - gain_db)  # 2, as both minutes vary
+        self._take_level(gain_db)
+
+    def find_return(self, found: DoubleArray) -> bool:
+        """Whether level and bands are again those of the calibration, and not those at the accepted level; they count from now on."""
+        has_returned = bool(self.accepted_db) and self._fits(found) and not self._fits(found - self.accepted_db)
+        if has_returned:
+            self._take_level(0.0)
+        return has_returned
+
+    def _take_level(self, accepted_db: float) -> None:
+        self.accepted_db = accepted_db
         self._recent.clear()
 
     def find_offset(self, dc: float, clipped_dbfs: float | None) -> Fault | None:
@@ -95,13 +120,14 @@ class NormalSound:
 
     def find_fault(self, found: DoubleArray, limits: Limits) -> Fault | None:
         """The fault that explains level and bands `[1 + N_BANDS]` in dBFS; None for sound that a machine can make."""
-        if self._fits(found, 0.0) or self._fits(found, self.accepted_db):
+        plain = found - self.accepted_db
+        if self._fits(plain):
             return None
-        return self._find_missing_bands(found, limits) or self._find_low_level(found, limits) or self._find_step(found, limits)
+        return self._find_missing_bands(plain, limits) or self._find_step(found, limits) or self._find_low_level(plain, limits)
 
-    def _fits(self, found: DoubleArray, gain_db: float) -> bool:
-        """Whether an operating state has this level and these bands, changed by `gain_db`."""
-        plain, margins = found - gain_db, np.array([LEVEL_MARGIN_DB] + N_BANDS * [BAND_MARGIN_DB])
+    def _fits(self, plain: DoubleArray) -> bool:
+        """Whether an operating state has this level and these bands."""
+        margins = np.array([LEVEL_MARGIN_DB] + N_BANDS * [BAND_MARGIN_DB])
         return bool(np.any(np.all((plain >= self._low - margins) & (plain <= self._high + margins), axis=1)))
 
     def _find_missing_bands(self, found: DoubleArray, limits: Limits) -> Fault | None:
@@ -123,22 +149,47 @@ class NormalSound:
         if level >= least - limits.low:
             return None
         return Fault(
-            "level_low",
+            LEVEL_LOW,
             f"the level of {level:.0f} dBFS is {least - level:.0f} dB below that of normal sound; check the microphone, its place and its "
             "gain; if the machine is off, record that state too, and train again",
         )
 
+    def _find_before(self) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
+        """(level and bands before the newest seconds, spread of their shape, spread of the level), `[n, 1 + N_BANDS]` and `[n]` in dB.
+
+        There is one sound before, or each operating state where too little was heard.
+        """
+        before = np.array(self._recent)[:-NEWEST]
+        if len(before) < BEFORE:
+            spread = (self._high - self._low) / NORMAL_RANGE
+            levels = np.maximum(spread[:, 0], LEAST_LEVEL_SPREAD_DB)
+            return self._median + self.accepted_db, np.maximum(spread, LEAST_SPREAD_DB), levels
+        spread = _measure_spread(before - np.median(before, axis=1, keepdims=True))
+        levels = np.maximum(_measure_spread(before[:, :1]), LEAST_LEVEL_SPREAD_DB)
+        return np.median(before[-BEFORE:], axis=0)[None], np.maximum(spread, LEAST_SPREAD_DB)[None], levels
+
     def _find_step(self, found: DoubleArray, limits: Limits) -> Fault | None:
-        """A level in no operating state, with the spectrum of the sound before."""
-        known = self._median + self.accepted_db if self._before is None else self._before[None]
-        changes = (found - known)[:, 1:]
-        gains = np.median(changes, axis=1)
-        same = np.max(np.abs(changes - gains[:, None]), axis=1) <= limits.shape
-        is_inside = (found[0] >= self._low[:, 0] - BEGINS.low) & (found[0] <= self._high[:, 0] + LEVEL_MARGIN_DB)
-        if np.any(is_inside) or not np.any(same & (np.abs(gains) >= LEAST_STEP_DB)):
+        """A level in no operating state, with the spectrum of the sound before, as far as that does not vary by itself."""
+        level = found[0] - self.accepted_db
+        if np.any((level >= self._low[:, 0] - LEVEL_MARGIN_DB) & (level <= self._high[:, 0] + LEVEL_MARGIN_DB)):
             return None
-        gain_db = float(gains[same][np.argmin(np.abs(gains[same]))])
+        before, spread, usual = self._find_before()
+        changes = found - before
+        gains = np.median(changes, axis=1)
+        deviations = np.sqrt(np.mean(np.square((changes - gains[:, None]) / spread), axis=1))
+        same = (deviations <= limits.shape) & (np.abs(changes[:, 0] - gains) <= limits.level)
+        steps = gains[same & (np.abs(gains) >= limits.step * usual) & (gains >= -MOST_LOST_DB)]
+        if not len(steps):
+            return None
+        gain_db = float(steps[np.argmin(np.abs(steps))])
         return Fault(
             LEVEL_CHANGED,
-            f"the level changed by {gain_db:+.1f} dB, and the spectrum did not; check gain and place of the microphone",
+            f"the level changed by {gain_db:+.1f} dB, and the spectrum did not; check gain and place of the microphone; after a minute "
+            "the machine is judged at the new level",
         )
+
+
+def _measure_spread(values: DoubleArray) -> DoubleArray:
+    """Standard deviation of each column of `[n, n_columns]`, from the median absolute deviation: a bang does not count."""
+    spread: DoubleArray = NORMAL_DEVIATIONS * np.median(np.abs(values - np.median(values, axis=0)), axis=0)
+    return spread
