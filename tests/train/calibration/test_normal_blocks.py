@@ -38,6 +38,28 @@ def test_clips_may_overlap_a_little() -> None:
     assert collect_blocks("F", [make_part([("a", 0, 304), ("a", 500, 804)], score(1, 2))]).stretches == [[1], [2]]
 
 
+def test_a_stretch_is_of_one_operating_state() -> None:
+    """A stretch ends where the state changes; each knows its state, and that of clips over a change is none."""
+    part = make_part(spans(*(("a", place) for place in range(6))), score(1, 2, 30, 4, 5, 6))
+    found = collect_blocks("F", [part], [[0, 0, None, 1, 1, 0]])
+    assert (found.stretches, found.states) == ([[1, 2], [30], [4, 5], [6]], [0, None, 1, 0])
+    assert found.by_state() == {0: [1, 2, 6], 1: [4, 5]}
+    assert collect_blocks("F", [part], [[]]).states == collect_blocks("F", [part]).states == []
+
+
+def test_loads_that_last_need_no_longer_blocks() -> None:
+    """Minutes of each load are alike because of the load: without states blocks grow, and with them they stay one clip."""
+    rng, n = np.random.default_rng(0), 240
+    states = [place // 6 % 2 for place in range(n)]
+    part = make_part(spans(*(("a", place) for place in range(n))), score(*(rng.normal(size=n) + 10 * np.array(states)).tolist()))
+    assert collect_blocks("F", [part]).n_clips > 1
+    found = collect_blocks("F", [part], [states])
+    assert found.n_clips == 1
+    assert found.autocorrelation is not None
+    assert abs(found.autocorrelation) < 0.2
+    assert max(found.by_state()[0]) < 5 < min(found.by_state()[1])
+
+
 def test_copies_are_the_blocks_of_any_place() -> None:
     """The blocks of the recorded place have no copies, those of any place have nothing else; each copy is a stretch of its own."""
     known = Calibration(n_clips=2, probabilities=[0, 1], quantiles={"F": [0, 1]})
@@ -45,6 +67,8 @@ def test_copies_are_the_blocks_of_any_place() -> None:
     found = add_blocks({"recorded": known, "any": known}, "F", [make_part(spans(("a", 0), ("a", 1)), score(1, 2))], copies)
     stretches = {place: each.blocks.stretches for place, each in found.items() if each.blocks}
     assert stretches == {"recorded": [[1, 2]], "any": [[8], [9]]}
+    found = add_blocks({"recorded": known, "any": known}, "F", [make_part(spans(("a", 0), ("a", 1)), score(1, 2))], copies, [[0, 1]])
+    assert {place: each.blocks.states for place, each in found.items() if each.blocks} == {"recorded": [0, 1], "any": []}
 
 
 def test_recordings_that_differ_are_noticed() -> None:
