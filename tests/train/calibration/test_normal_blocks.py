@@ -1,9 +1,13 @@
 """Blocks of normal sound for a budget: which clips follow each other."""
 
+from pathlib import Path
+
 import numpy as np
 
-from aegan_monitor.detection.record import Calibration
-from aegan_train.calibration.normal_blocks import Part, Span, add_blocks, collect_blocks
+from aegan_monitor.detection.record import Calibration, NormalState
+from aegan_train.calibration.normal_blocks import Part, Span, add_blocks, collect_blocks, find_clip_states
+from aegan_train.recordings.folder import Clip
+from aegan_train.recordings.spectrograms import Spectrograms
 
 CLIP = 304
 
@@ -80,3 +84,28 @@ def test_recordings_that_differ_are_noticed() -> None:
     assert [each.per_recording for each in found] == [10, 10]
     assert found[0].alike > 0.9
     assert found[1].alike < 0.1
+
+
+def test_the_state_of_a_clip_is_known_by_its_seconds_and_those_after_it() -> None:
+    """A clip is in the state of its seconds; one that the next clip of its recording shows to end in a change is in none."""
+    quiet, loud = (np.full((9, 11), level) for level in (-60.0, -20.0))
+    states = [
+        NormalState(name=name, share=0.5, level_dbfs=[level - 2, level, level + 2], bands_dbfs=[[level - 2, level, level + 2]] * 8)
+        for name, level in (("off", -60.0), ("running", -20.0))
+    ]
+    clips = [
+        Clip(Path(name), "train", "00", False, 0, recording)
+        for name, recording in (("a", "1"), ("b", "1"), ("c", "1"), ("d", "2"), ("e", ""))
+    ]
+    found = Spectrograms(
+        frames=np.zeros((0, 128), np.float32),
+        first_frames=[0] * 5,
+        n_frames=[CLIP] * 5,
+        bands=[[]] * 5,
+        digests=[""] * 5,
+        clips=clips,
+        windows=[[slice(0, CLIP)]] * 5,
+        seconds=[quiet, quiet, loud, quiet, np.concatenate([quiet[:5], loud[:4]])],
+    )
+    assert find_clip_states(found, states, 0.032) == [0, None, 1, 0, None]
+    assert find_clip_states(found, states[:1], 0.032) == []

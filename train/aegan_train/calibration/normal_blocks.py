@@ -16,7 +16,7 @@ from aegan_train.recordings.seconds import DC
 from aegan_train.recordings.spectrograms import Spectrograms
 
 N_DIGITS = 6
-N_AROUND = 2  # seconds before and after a window
+N_AFTER = 2  # seconds after a window
 Span = tuple[Hashable, int, int]
 """Where a clip lies: its file, and the frames from the first to the one after the last."""
 Part = tuple[Sequence[Span], Sequence[int], Mapping[int, Mapping[str, float]]]
@@ -96,21 +96,20 @@ def compare_within_states(stretches: Sequence[Sequence[float]], states: Sequence
 
 
 def find_clip_states(found: Spectrograms, states: Sequence[NormalState], hop_s: float) -> list[int | None]:
-    """The operating state of each window of `found`, by its seconds and those around it; empty for a machine with fewer than two states.
+    """The operating state of each window of `found`, by its seconds; empty for a machine with fewer than two states.
 
-    A second of two states is often in none, so the seconds around a window show that it holds the beginning or the end of a change.
+    The seconds after it count too, also those of the next clip of its recording: they show that it ends in a change.
     """
     if len(states) < 2:
         return []
-    known = NormalStates(states)
-    blocks = [
-        [
-            SoundBands(float(row[0]), row[1:DC])
-            for row in seconds[max(0, int(window.start * hop_s) - N_AROUND) : int(window.stop * hop_s) + N_AROUND]
-        ]
-        for windows, seconds in zip(found.windows, found.seconds, strict=True)
-        for window in windows
-    ]
+    known, blocks = NormalStates(states), list[list[SoundBands]]()
+    recordings = [clip.recording for clip in found.clips]
+    for place, (windows, seconds) in enumerate(zip(found.windows, found.seconds, strict=True)):
+        is_followed = bool(recordings[place]) and recordings[place : place + 2] == [recordings[place]] * 2
+        joined = np.concatenate([seconds, found.seconds[place + 1][:N_AFTER]]) if is_followed else seconds
+        for window in windows:
+            rows = joined[int(window.start * hop_s) : int(window.stop * hop_s) + N_AFTER]
+            blocks.append([SoundBands(float(row[0]), row[1:DC]) for row in rows])
     return [state_of(block, known) for block in blocks]
 
 
