@@ -26,7 +26,7 @@ from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.calibration.background_augmentation import CALIBRATED, FITTED, change_background
 from aegan_train.calibration.cross_fit import align, cross_fit, scale_joint
 from aegan_train.calibration.lasting import fit_lasting
-from aegan_train.calibration.normal_blocks import add_blocks
+from aegan_train.calibration.normal_blocks import add_blocks, find_clip_states
 from aegan_train.calibration.sensitivity import Noticed, try_pseudo_faults
 from aegan_train.calibration.statistics import COVARIANCE, ClipStatistics, calibrate, fit_reference, mean_of_clips, normalise, scale_fusion
 from aegan_train.calibration.usual_bands import fit_usual_bands
@@ -139,7 +139,8 @@ def finish(
     left_out = np.repeat(number_recordings(held_out.clips, config.held_out), [len(windows) for windows in held_out.bands])
     normal = [(held_out.spans, left_out.tolist(), dict(enumerate(scores))), (fitted.spans, groups.tolist(), crossed)]
     copies = [(place, 0, 0) for place in range(len(varied))], list(range(len(varied))), dict(enumerate(varied))
-    fields = fields.model_copy(update={"calibration": add_blocks(fields.calibration, fields.score, normal, copies)})
+    states = [find_clip_states(each, normal_sound, config.features.hop_s) for each in (held_out, fitted)]
+    fields = fields.model_copy(update={"calibration": add_blocks(fields.calibration, fields.score, normal, copies, states)})
     noticed = try_pseudo_faults(fields, reference, TorchSession(*networks, needed_graphs(fields, fields.score)), held_out, training.seed)
     fields = fields.model_copy(update={"sensitivity": {name: each.auc for name, each in noticed.items()}})
     samples = join_samples(held_out.clips, config.features.sample_rate_hz, golden_samples(fields))

@@ -77,7 +77,14 @@ class Judge:
         self._end_sample = clip.end_sample
         self._history.add(clip, time)
         is_new = min(new_samples, self._clip_samples) if new_samples > 0 else self._clip_samples
-        decision = self.policy.decide(clip, self._record.process in IN_ALARM, is_new, in_grace=state is not None and state.in_grace)
+        is_whole = state is not None and state.since_sample <= clip.end_sample - self._clip_samples
+        decision = self.policy.decide(
+            clip,
+            self._record.process in IN_ALARM,
+            is_new,
+            in_grace=state is not None and state.in_grace,
+            state=state.index if state and is_whole else None,
+        )
         stands_still = state is not None and state.stands_still
         if stands_still:
             decision = replace(decision, exceeded=True)
@@ -90,7 +97,7 @@ class Judge:
         n_raised = sum(each.after.process == "alarm" and each.before.process == "pending" for each in transitions)
         self._record = replace(last, memory=self.policy.memory, n_raised=last.n_raised + n_raised)
         began = next((step.before.since for step in transitions if step.event == "raised"), None)
-        return Outcome(clip, decision, transitions, self._history.explain(clip, began) if began else None, state)
+        return Outcome(clip, decision, transitions, self._history.explain(clip, began, state) if began else None, state)
 
 
 def make_score(

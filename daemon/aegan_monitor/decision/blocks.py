@@ -43,7 +43,7 @@ def make_blocks(stretches: Sequence[Sequence[float]]) -> Blocks:
     if autocorrelation is None:
         return Blocks(n_clips, blocks, None, False)
     while autocorrelation > LARGEST_AUTOCORRELATION + (2 / math.sqrt(_count_pairs(blocks)) if is_measured else 0.0):
-        doubled = [_join(each, 2) for each in blocks if len(each) > 1]
+        doubled = [join(each, 2) for each in blocks if len(each) > 1]
         if 2 * n_clips > MOST_CLIPS or 2 * n_clips * sum(map(len, doubled)) < LEAST_KEPT * sum(map(len, stretches)):
             break
         n_clips, blocks, found = 2 * n_clips, doubled, _correlate(doubled)
@@ -85,7 +85,8 @@ def design_effect(alike: float, n: float) -> float:
     return 1 + (n - 1) * alike
 
 
-def _join(scores: Sequence[float], n: int) -> list[float]:
+def join(scores: Sequence[float], n: int) -> list[float]:
+    """The largest of each `n` successive scores; those at the end that are fewer are left out."""
     return [max(scores[start : start + n]) for start in range(0, len(scores) - n + 1, n)]
 
 

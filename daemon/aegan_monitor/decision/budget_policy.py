@@ -17,6 +17,8 @@ from aegan_monitor.types import ClipScore
 IN_A_ROW = 3  # clips without common sound: a word or a passer-by is over before
 RECENT_PIECES = 16  # the last second of a clip
 STILL = 0.5  # of the lasting share of the clip, that of its end must be
+CONFIRM_S = 4.0  # until a change of the operating state is recognised: the clip that ends before that may have sound of both
+LEAST_BLOCKS = 20  # of an operating state that is judged by its own
 LEAST_HOLDING = 1e-9  # of an active alarm: at this it ends
 MOST_BLOCKS = 10_000  # a day
 N_HALVINGS = 40
@@ -29,6 +31,9 @@ class BudgetPolicy:
     block. It stands still while nothing is heard, and in the grace time after a start. A gross change is IN_A_ROW clips without common
     sound that are far beyond normal sound, by the tail that is assumed there, and that goes on at the end of the last one. An active alarm
     stays until the blocks since then have used up the evidence that holds it.
+
+    A clip in a calibrated operating state is compared with normal blocks of this state, where there are LEAST_BLOCKS of them, and any
+    other clip with all blocks. Where a machine has several states, a clip counts CONFIRM_S after its end, if no change has begun.
     """
 
     def __init__(self, fields: BundleFields, score: str, blocks: NormalBlocks, place: Place, budget: Budget) -> None:
@@ -37,13 +42,16 @@ class BudgetPolicy:
         self.n_effective = len(scores) / design_effect(blocks.alike, blocks.per_recording)
         self.worth = 1 / design_effect(blocks.alike, max(1.0, min(blocks.per_recording, MOST_CLIPS / blocks.n_clips)))
         self.normal = NormalScores(scores, self.n_effective)
+        self.normal_of = {None: self.normal, **gather_states(blocks, self.n_effective / len(scores))}
         self.clip_samples = fields.clip.covered_frames * fields.features.hop_samples
         self.block_s = blocks.n_clips * self.clip_samples / fields.features.sample_rate_hz
         self.budget = budget
         self._evidence = Evidence(self.worth)
         self._since_clip = 0  # samples from the end of the block's last clip
         self._n_clips = 0  # of the block so far
-        self._block_p = 1.0  # smallest of its clips
+        self._least_p: dict[int | None, float] = {}  # smallest p-value of its clips in each operating state
+        self._waiting: tuple[int | None, float] | None = None  # operating state and p-value of a clip that does not count yet
+        self._confirm_samples = round(CONFIRM_S * fields.features.sample_rate_hz) if blocks.states else 0
         self._holding = 0.0
         self._row: deque[tuple[int, bool]] = deque()  # (end, is far) of the latest clips, by heard samples
         self._heard = 0
@@ -61,41 +69,45 @@ class BudgetPolicy:
         hop_s = self._fields.clip.decision_hop_frames * self._fields.features.hop_s
         n_independent = IN_A_ROW / design_effect(self.blocks.alike, IN_A_ROW) if self.blocks.n_clips == 1 else 1.0
         self._gross_p = budget.gross_p_value(hop_s, n_independent)
-        self.gross_score = self.normal.score_at(self._gross_p)
+        self._gross_score_of = {state: normal.score_at(self._gross_p) for state, normal in self.normal_of.items()}
+        self.gross_score = self._gross_score_of[None]
 
     @property
     def memory(self) -> tuple[float, ...]:
         """See `Policy`."""
-        return (self._since_clip, self._n_clips, self._block_p, self._holding, *self._evidence.sums.tolist())
+        return (self._since_clip, self._n_clips, self._find_block_p(), self._holding, *self._evidence.sums.tolist())
 
     @memory.setter
     def memory(self, stored: tuple[float, ...]) -> None:
         if len(stored) == 4 + len(BETS):
             self._since_clip, self._n_clips = int(stored[0]), int(stored[1])
-            self._block_p, self._holding = stored[2:4]
+            self._least_p, self._holding = {None: stored[2]} if self._n_clips else {}, stored[3]
             self._evidence.sums[:] = stored[4:]
 
-    def decide(self, clip: ClipScore, is_active: bool, new_samples: int, *, in_grace: bool = False) -> Decision:
+    def decide(self, clip: ClipScore, is_active: bool, new_samples: int, *, in_grace: bool = False, state: int | None = None) -> Decision:
         """See `Policy`."""
         score = clip.scores[self._score]
-        self._is_gross = self._see_gross(clip, new_samples)
+        state = state if state in self.normal_of else None
+        normal = self.normal_of[state]
+        self._is_gross = self._see_gross(clip, new_samples, normal)
         if is_active != (self._holding > 0):  # the alarm was raised or has ended since the last decision
             self._evidence.reset()
             self._holding = HOLDING if is_active else 0.0
         self._since_clip += new_samples
-        if self._since_clip >= self.clip_samples and not in_grace:  # this clip has no sound in common with the block's last one
-            self._since_clip = 0
-            self._n_clips += 1
-            self._block_p = min(self._block_p, self.normal.p_value(score))
-            if self._n_clips == self.blocks.n_clips:
-                self._end_block(is_active)
+        if in_grace:
+            self._waiting = None
+        elif self._since_clip >= self.clip_samples:  # this clip has no sound in common with the block's last one
+            self._take_waiting(is_active)
+            self._since_clip, self._waiting = 0, (state, normal.p_value(score))
+        if self._since_clip >= self._confirm_samples:
+            self._take_waiting(is_active)
         if is_active and self._is_gross:
             self._holding = HOLDING
-        normal = self._fields.normalisation[self._score]
+        usual = self._fields.normalisation[self._score]
         return Decision(
             score=score,
-            normalised=(score - normal.mean) / normal.std,
-            threshold=self.gross_score,
+            normalised=(score - usual.mean) / usual.std,
+            threshold=self._gross_score_of[state],
             exceeded=self._holding > HOLDING / 2 if is_active else self._is_gross or self._evidence.value**2 >= self.needed,
             evidence=self._holding / HOLDING if is_active else self._measure(),
             is_gross=self._is_gross,
@@ -122,6 +134,12 @@ class BudgetPolicy:
                 return n
         return None
 
+    def count_state_blocks(self) -> dict[str, int]:
+        """The number of blocks in each calibrated operating state; empty where states are unknown, or one for all."""
+        known = self.blocks.by_state()
+        states = enumerate(self._fields.normal_sound if self.blocks.states else [])
+        return {state.name: len(known.get(place, [])) for place, state in states}
+
     def score_within(self, delay_s: float) -> float:
         """The score that a lasting change must have to alarm within `delay_s`."""
         low, high, most = math.log(LEAST_P_VALUE), 0.0, int(delay_s / self.block_s)
@@ -133,16 +151,31 @@ class BudgetPolicy:
     def _measure(self) -> float:
         return 1.0 if self._is_gross else min(1.0, math.log1p(self._evidence.value) / math.log1p(self.needed))
 
-    def _end_block(self, is_active: bool) -> None:
-        if is_active:
-            self._holding = max(LEAST_HOLDING, hold(self._holding, self._block_p))
-        else:
-            self._evidence.add(self._block_p)
-        self._n_clips, self._block_p = 0, 1.0
+    def _find_block_p(self) -> float:
+        """The p-value of the block so far; that of a block with clips of several operating states by Bonferroni's bound."""
+        return min(1.0, len(self._least_p) * min(self._least_p.values(), default=1.0))
 
-    def _see_gross(self, clip: ClipScore, new_samples: int) -> bool:
+    def _take_waiting(self, is_active: bool) -> None:
+        """Count the clip that waited, if any."""
+        if self._waiting is None:
+            return
+        (state, p_value), self._waiting = self._waiting, None
+        self._n_clips += 1
+        self._least_p[state] = min(self._least_p.get(state, 1.0), p_value)
+        if self._n_clips == self.blocks.n_clips:
+            self._end_block(is_active)
+
+    def _end_block(self, is_active: bool) -> None:
+        block_p = self._find_block_p()
+        if is_active:
+            self._holding = max(LEAST_HOLDING, hold(self._holding, block_p))
+        else:
+            self._evidence.add(block_p)
+        self._n_clips, self._least_p = 0, {}
+
+    def _see_gross(self, clip: ClipScore, new_samples: int, normal: NormalScores) -> bool:
         self._heard += new_samples
-        is_far = self.normal.tail_p_value(clip.scores[self._score]) <= self._gross_p
+        is_far = normal.tail_p_value(clip.scores[self._score]) <= self._gross_p
         self._row.append((self._heard, is_far))
         while self._row[0][0] < self._heard - IN_A_ROW * self.clip_samples:
             self._row.popleft()
@@ -155,6 +188,11 @@ class BudgetPolicy:
                     return False
                 end, n = before, n + 1
         return n >= IN_A_ROW
+
+
+def gather_states(blocks: NormalBlocks, share: float = 1.0) -> dict[int | None, NormalScores]:
+    """The scores of each operating state with LEAST_BLOCKS blocks or more; a `share` of them is independent."""
+    return {state: NormalScores(scores, share * len(scores)) for state, scores in blocks.by_state().items() if len(scores) >= LEAST_BLOCKS}
 
 
 def goes_on(clip: ClipScore) -> bool:

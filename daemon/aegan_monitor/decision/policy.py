@@ -41,7 +41,7 @@ class Policy(Protocol):
     budget: Budget
     memory: tuple[float, ...]
 
-    def decide(self, clip: ClipScore, is_active: bool, new_samples: int, *, in_grace: bool = False) -> Decision:
+    def decide(self, clip: ClipScore, is_active: bool, new_samples: int, *, in_grace: bool = False, state: int | None = None) -> Decision:
         """The decision about the next clip.
 
         Args:
@@ -49,6 +49,7 @@ class Policy(Protocol):
             is_active: An alarm is active, or clearing.
             new_samples: Samples of the clip that no clip before had: one decision hop, or after a gap the whole clip.
             in_grace: The machine has just started, or changed its load.
+            state: The calibrated operating state of the whole clip, as its place in `normal_sound`; None if it is in none, or unknown.
         """
 
     def has_elapsed(self, is_active: bool, delay_samples: int) -> bool:

@@ -6,18 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from aegan_monitor.decision.budget import WEEK_S
-from aegan_monitor.decision.budget_policy import BudgetPolicy
+from aegan_monitor.decision.budget_policy import LEAST_BLOCKS, BudgetPolicy, gather_states
 from aegan_monitor.decision.evidence import BETS, grow
 from aegan_monitor.decision.p_value import NormalScores
+from aegan_monitor.detection.record import NormalBlocks
 from aegan_monitor.types import DoubleArray
 
 CONFIDENCE = 0.95
 N_FOLDS = 4
-LEAST_BLOCKS = 40  # for a figure from resampling
+LEAST_RESAMPLED = 40  # blocks, for a figure from resampling
 N_RESAMPLED, N_STEPS = 1000, 2000  # sequences, and blocks of each: more than 200 days
 STRETCH = 10  # blocks that stay together on average
 WEAK_P_VALUE = 0.05
 WEEK_H = WEEK_S / 3600
+TOO_FEW = " (too few to judge by them alone: record more)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Commissioning:
         proved_per_week: No larger rate agrees with this sound, with a confidence of 95 %.
         hours_needed: Normal sound without an alarm that proves the designed rate, `hours` included.
         weak_delay_s: Until a lasting change alarms whose scores are those of the highest 5 % of normal sound; None if it never does.
-        strong_delay_s: The same of one whose scores are just over all normal ones.
+        strong_delay_s: The same of one whose scores are just over all normal ones; of operating states, in that with the fewest blocks.
+        state_blocks: The number of blocks in each operating state; empty for a machine that has one.
     """
 
     hours: float
@@ -53,6 +56,7 @@ class Commissioning:
     hours_needed: float
     weak_delay_s: float | None
     strong_delay_s: float | None
+    state_blocks: dict[str, int]
 
     def describe(self) -> list[str]:
         """The lines of the report."""
@@ -75,6 +79,9 @@ class Commissioning:
             f"delay of an alarm: {show_delay(self.weak_delay_s)} for a weak lasting change (scores as the highest 5 % of normal sound), "
             f"{show_delay(self.strong_delay_s)} for one just over all normal sound, less for a gross one"
         )
+        if self.state_blocks:
+            counts = (f"{name} {n}{'' if n >= LEAST_BLOCKS else TOO_FEW}" for name, n in self.state_blocks.items())
+            lines.append(f"blocks of each operating state: {', '.join(counts)}")
         return lines
 
 
@@ -84,7 +91,8 @@ def commission(policy: BudgetPolicy) -> Commissioning:
     n_blocks = sum(map(len, blocks.stretches))
     proof, resampled = find_proof(policy), resample(policy)
     per_week = policy.budget.per_week
-    delays = [policy.count_blocks(p) for p in (max(WEAK_P_VALUE, policy.normal.least), policy.normal.least)]
+    least = max(normal.least for normal in policy.normal_of.values())  # that of the operating state with the fewest blocks
+    delays = [policy.count_blocks(p) for p in (max(WEAK_P_VALUE, least), least)]
     return Commissioning(
         hours=proof.hours,
         n_stretches=len(blocks.stretches),
@@ -100,6 +108,7 @@ def commission(policy: BudgetPolicy) -> Commissioning:
         hours_needed=most_events(0) * WEEK_H / per_week,
         weak_delay_s=delays[0] * policy.block_s if delays[0] else None,
         strong_delay_s=delays[1] * policy.block_s if delays[1] else None,
+        state_blocks=policy.count_state_blocks(),
     )
 
 
@@ -125,15 +134,31 @@ def find_proof(policy: BudgetPolicy) -> Proof:
 
 def cross_judge(policy: BudgetPolicy) -> list[DoubleArray]:
     """P-values of the blocks of each stretch, by those of other stretches; a single long stretch is divided."""
-    stretches = [np.asarray(each) for each in policy.blocks.stretches]
-    if len(stretches) < N_FOLDS:
-        stretches = [part for each in stretches for part in np.array_split(each, N_FOLDS) if len(part)]
     found: list[DoubleArray] = []
+    parts, share = divide(policy.blocks), policy.n_effective / len(policy.normal)
     for fold in range(N_FOLDS):
-        rest = [score for place, each in enumerate(stretches) if place % N_FOLDS != fold for score in each.tolist()]
-        if rest:
-            normal = NormalScores(rest, len(rest) * policy.n_effective / len(policy.normal))
-            found += [np.array([normal.p_value(score) for score in each.tolist()]) for each in stretches[fold::N_FOLDS]]
+        others = [(state, part.tolist()) for place, state, part in parts if place != fold]
+        if others:
+            states, stretches = zip(*others, strict=True)
+            rest = NormalBlocks(n_clips=policy.blocks.n_clips, stretches=list(stretches), states=list(states))
+            everything = [score for stretch in rest.stretches for score in stretch]
+            normal_of = {None: NormalScores(everything, share * len(everything)), **gather_states(rest, share)}
+            for place, state, part in parts:
+                if place == fold:
+                    normal = normal_of.get(state, normal_of[None])
+                    found.append(np.array([normal.p_value(score) for score in part.tolist()]))
+    return found
+
+
+def divide(blocks: NormalBlocks) -> list[tuple[int, int | None, DoubleArray]]:
+    """(fold, operating state, scores) of the stretches; those of each state are spread over the folds."""
+    found: list[tuple[int, int | None, DoubleArray]] = []
+    states = blocks.states or [None] * len(blocks.stretches)
+    for state in dict.fromkeys(states):
+        own = [np.asarray(each) for each, its_state in zip(blocks.stretches, states, strict=True) if its_state == state]
+        if len(own) < N_FOLDS:
+            own = [part for each in own for part in np.array_split(each, N_FOLDS) if len(part)]
+        found += [(place % N_FOLDS, state, part) for place, part in enumerate(own)]
     return found
 
 
@@ -149,7 +174,7 @@ def resample(policy: BudgetPolicy) -> float | None:
     """
     parts = cross_judge(policy)
     p_values = np.concatenate(parts) if parts else np.ones(0)
-    if len(p_values) < LEAST_BLOCKS:
+    if len(p_values) < LEAST_RESAMPLED:
         return None
     rng = np.random.default_rng(0)
     ends = np.zeros(len(p_values), bool)

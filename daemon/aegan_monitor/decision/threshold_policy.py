@@ -31,7 +31,15 @@ class ThresholdPolicy:
         rate = fields.features.sample_rate_hz
         self._on_samples, self._off_samples = round(on_delay_s * rate), round(off_delay_s * rate)
 
-    def decide(self, clip: ClipScore, is_active: bool, new_samples: int, *, in_grace: bool = False) -> Decision:  # noqa: ARG002 # of the protocol
+    def decide(  # the last three arguments are of the protocol
+        self,
+        clip: ClipScore,
+        is_active: bool,
+        new_samples: int,  # noqa: ARG002
+        *,
+        in_grace: bool = False,  # noqa: ARG002
+        state: int | None = None,  # noqa: ARG002
+    ) -> Decision:
         """See `Policy`; while an alarm is active the lower threshold applies."""
         score = clip.scores[self._score]
         threshold = self.threshold.off if is_active else self.threshold.on

@@ -1,8 +1,8 @@
 """The record of a bundle: all numbers for scoring, in `bundle.json` and in `run.json` of a run."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.segments import ClipParameters, Scaling
@@ -39,6 +39,8 @@ class NormalBlocks(Record):
         is_measured: The length of a block follows from measured autocorrelations alone; otherwise it is assumed.
         alike: Upper bound (80 %) of the intraclass correlation of the scores of one recording; 0 where it could not be measured.
         per_recording: Blocks in the recording of a block, on average over blocks.
+        states: The operating state of each stretch, as its place in `normal_sound`; None for sound in none, or with a change in it. Empty
+            for a machine that has one state, or in bundles that do not know.
     """
 
     n_clips: PositiveInt
@@ -49,6 +51,21 @@ class NormalBlocks(Record):
     is_measured: bool = False
     alike: float = Field(default=0.0, ge=0, le=1)
     per_recording: float = Field(default=1.0, ge=1)
+    states: list[NonNegativeInt | None] = []
+
+    @model_validator(mode="after")
+    def _match(self) -> Self:
+        if self.states and len(self.states) != len(self.stretches):
+            raise ValueError(f"states: expected one for each of {len(self.stretches)} stretches, found {len(self.states)}")
+        return self
+
+    def by_state(self) -> dict[int, list[float]]:
+        """The scores of the blocks in each operating state, in the order of `normal_sound`; empty where states are unknown."""
+        found: dict[int, list[float]] = {state: [] for state in sorted({state for state in self.states if state is not None})}
+        for state, stretch in zip(self.states, self.stretches if self.states else [], strict=True):
+            if state is not None:
+                found[state] += stretch
+        return found
 
 
 class Calibration(Record):

@@ -36,6 +36,7 @@ class Explanation(Model):
         "decisions; without changes, when the alarm became pending."
     )
     unlike: str = Field(description="The score that is most unlike normal sound among those that decide.")
+    in_unknown_state: bool = Field(default=False, description="Whether the sound is in none of the operating states that were recorded.")
 
 
 EXAMPLE = {
@@ -43,4 +44,5 @@ EXAMPLE = {
     "kind": "lasting",
     "since": "2026-01-31T08:12:04.120Z",
     "unlike": "C_linear_maha",
+    "in_unknown_state": False,
 }

@@ -213,8 +213,8 @@ def test_an_alarm_gets_worse() -> None:
 class GrossPolicy(ThresholdPolicy):
     """A policy that finds each loud decision gross once the alarm is active."""
 
-    def decide(self, clip: ClipScore, is_active: bool, new_samples: int, *, in_grace: bool = False) -> Decision:
-        return replace(super().decide(clip, is_active, new_samples, in_grace=in_grace), is_gross=is_active, evidence=0.5)
+    def decide(self, clip: ClipScore, is_active: bool, new_samples: int, *, in_grace: bool = False, state: int | None = None) -> Decision:
+        return replace(super().decide(clip, is_active, new_samples, in_grace=in_grace, state=state), is_gross=is_active, evidence=0.5)
 
 
 def test_a_state_is_published_when_the_severity_rises() -> None:

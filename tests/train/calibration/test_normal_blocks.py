@@ -1,9 +1,13 @@
 """Blocks of normal sound for a budget: which clips follow each other."""
 
+from pathlib import Path
+
 import numpy as np
 
-from aegan_monitor.detection.record import Calibration
-from aegan_train.calibration.normal_blocks import Part, Span, add_blocks, collect_blocks
+from aegan_monitor.detection.record import Calibration, NormalState
+from aegan_train.calibration.normal_blocks import Part, Span, add_blocks, collect_blocks, find_clip_states
+from aegan_train.recordings.folder import Clip
+from aegan_train.recordings.spectrograms import Spectrograms
 
 CLIP = 304
 
@@ -38,6 +42,28 @@ def test_clips_may_overlap_a_little() -> None:
     assert collect_blocks("F", [make_part([("a", 0, 304), ("a", 500, 804)], score(1, 2))]).stretches == [[1], [2]]
 
 
+def test_a_stretch_is_of_one_operating_state() -> None:
+    """A stretch ends where the state changes; each knows its state, and that of clips over a change is none."""
+    part = make_part(spans(*(("a", place) for place in range(6))), score(1, 2, 30, 4, 5, 6))
+    found = collect_blocks("F", [part], [[0, 0, None, 1, 1, 0]])
+    assert (found.stretches, found.states) == ([[1, 2], [30], [4, 5], [6]], [0, None, 1, 0])
+    assert found.by_state() == {0: [1, 2, 6], 1: [4, 5]}
+    assert collect_blocks("F", [part], [[]]).states == collect_blocks("F", [part]).states == []
+
+
+def test_loads_that_last_need_no_longer_blocks() -> None:
+    """Minutes of each load are alike because of the load: without states blocks grow, and with them they stay one clip."""
+    rng, n = np.random.default_rng(0), 240
+    states = [place // 6 % 2 for place in range(n)]
+    part = make_part(spans(*(("a", place) for place in range(n))), score(*(rng.normal(size=n) + 10 * np.array(states)).tolist()))
+    assert collect_blocks("F", [part]).n_clips > 1
+    found = collect_blocks("F", [part], [states])
+    assert found.n_clips == 1
+    assert found.autocorrelation is not None
+    assert abs(found.autocorrelation) < 0.2
+    assert max(found.by_state()[0]) < 5 < min(found.by_state()[1])
+
+
 def test_copies_are_the_blocks_of_any_place() -> None:
     """The blocks of the recorded place have no copies, those of any place have nothing else; each copy is a stretch of its own."""
     known = Calibration(n_clips=2, probabilities=[0, 1], quantiles={"F": [0, 1]})
@@ -45,6 +71,8 @@ def test_copies_are_the_blocks_of_any_place() -> None:
     found = add_blocks({"recorded": known, "any": known}, "F", [make_part(spans(("a", 0), ("a", 1)), score(1, 2))], copies)
     stretches = {place: each.blocks.stretches for place, each in found.items() if each.blocks}
     assert stretches == {"recorded": [[1, 2]], "any": [[8], [9]]}
+    found = add_blocks({"recorded": known, "any": known}, "F", [make_part(spans(("a", 0), ("a", 1)), score(1, 2))], copies, [[0, 1]])
+    assert {place: each.blocks.states for place, each in found.items() if each.blocks} == {"recorded": [0, 1], "any": []}
 
 
 def test_recordings_that_differ_are_noticed() -> None:
@@ -56,3 +84,28 @@ def test_recordings_that_differ_are_noticed() -> None:
     assert [each.per_recording for each in found] == [10, 10]
     assert found[0].alike > 0.9
     assert found[1].alike < 0.1
+
+
+def test_the_state_of_a_clip_is_known_by_its_seconds_and_those_after_it() -> None:
+    """A clip is in the state of its seconds; one that the next clip of its recording shows to end in a change is in none."""
+    quiet, loud = (np.full((9, 11), level) for level in (-60.0, -20.0))
+    states = [
+        NormalState(name=name, share=0.5, level_dbfs=[level - 2, level, level + 2], bands_dbfs=[[level - 2, level, level + 2]] * 8)
+        for name, level in (("off", -60.0), ("running", -20.0))
+    ]
+    clips = [
+        Clip(Path(name), "train", "00", False, 0, recording)
+        for name, recording in (("a", "1"), ("b", "1"), ("c", "1"), ("d", "2"), ("e", ""))
+    ]
+    found = Spectrograms(
+        frames=np.zeros((0, 128), np.float32),
+        first_frames=[0] * 5,
+        n_frames=[CLIP] * 5,
+        bands=[[]] * 5,
+        digests=[""] * 5,
+        clips=clips,
+        windows=[[slice(0, CLIP)]] * 5,
+        seconds=[quiet, quiet, loud, quiet, np.concatenate([quiet[:5], loud[:4]])],
+    )
+    assert find_clip_states(found, states, 0.032) == [0, None, 1, 0, None]
+    assert find_clip_states(found, states[:1], 0.032) == []

@@ -1,26 +1,42 @@
 """Scores of normal sound in blocks, by which a budget of false alarms is kept."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import repeat
 
-from aegan_monitor.decision.blocks import find_likeness, make_blocks
+import numpy as np
+
+from aegan_monitor.decision.blocks import find_likeness, join, make_blocks
 from aegan_monitor.decision.budget import ONE_A_WEEK
 from aegan_monitor.decision.budget_policy import BudgetPolicy
-from aegan_monitor.detection.record import BundleFields, Calibration, NormalBlocks, Place
+from aegan_monitor.decision.sound.normal_states import NormalStates, state_of
+from aegan_monitor.decision.sound.sound_bands import SoundBands
+from aegan_monitor.detection.record import BundleFields, Calibration, NormalBlocks, NormalState, Place
 from aegan_monitor.detection.threshold import choose_place
+from aegan_train.recordings.seconds import DC
+from aegan_train.recordings.spectrograms import Spectrograms
 
 N_DIGITS = 6
+N_AFTER = 2  # seconds after a window
 Span = tuple[Hashable, int, int]
 """Where a clip lies: its file, and the frames from the first to the one after the last."""
 Part = tuple[Sequence[Span], Sequence[int], Mapping[int, Mapping[str, float]]]
 """Normal sound: where its clips lie, in order; the recording of each; and the scores of those clips that have any, by their place."""
+States = Sequence[int | None]
+"""The operating state of each clip of a part, as its place in `normal_sound` (`find_clip_states`); empty if the machine has one."""
 
 
-def add_blocks(calibration: Mapping[Place, Calibration], score: str, parts: Sequence[Part], copies: Part) -> dict[Place, Calibration]:
-    """The calibration with blocks of the deciding `score`: of any place those of the `copies` with other backgrounds, if there are any."""
-    return {
-        place: known.model_copy(update={"blocks": collect_blocks(score, [copies] if place == "any" and copies[2] else parts)})
-        for place, known in calibration.items()
-    }
+def add_blocks(
+    calibration: Mapping[Place, Calibration], score: str, parts: Sequence[Part], copies: Part, states: Sequence[States] = ()
+) -> dict[Place, Calibration]:
+    """The calibration with blocks of the deciding `score`: of any place those of the `copies` with other backgrounds, if there are any.
+
+    `states` are those of the clips of each part. They count in the recorded place alone: a moved microphone hears other levels.
+    """
+
+    def collect(place: Place) -> NormalBlocks:
+        return collect_blocks(score, parts, states) if place == "recorded" else collect_blocks(score, [copies] if copies[2] else parts)
+
+    return {place: known.model_copy(update={"blocks": collect(place)}) for place, known in calibration.items()}
 
 
 def make_default_policy(fields: BundleFields, wanted: Place | None = None) -> BudgetPolicy:
@@ -32,33 +48,69 @@ def make_default_policy(fields: BundleFields, wanted: Place | None = None) -> Bu
     return BudgetPolicy(fields, fields.score, blocks, place, ONE_A_WEEK)
 
 
-def collect_blocks(score: str, parts: Iterable[Part]) -> NormalBlocks:
-    """The blocks of clips that follow each other in one file."""
+def collect_blocks(score: str, parts: Iterable[Part], states: Sequence[States] = ()) -> NormalBlocks:
+    """The blocks of clips that follow each other in one file, and in one operating state; `states` are those of the clips of each part."""
     stretches: list[list[float]] = []
     recordings: list[tuple[int, int]] = []
-    for number, (spans, recording_of, scores) in enumerate(parts):
+    states_found: list[int | None] = []
+    for number, ((spans, recording_of, scores), known) in enumerate(zip(parts, states or repeat(()), strict=False)):
         before: Span | None = None
         for place in sorted(scores):
             if score not in scores[place]:
                 continue
-            if before is None or not follows(spans[place], before):
+            state = known[place] if known else None
+            if before is None or not follows(spans[place], before) or state != states_found[-1]:
                 stretches.append([])
                 recordings.append((number, recording_of[place]))
+                states_found.append(state)
             stretches[-1].append(float(f"{scores[place][score]:.{N_DIGITS}g}"))
             before = spans[place]
-    found = make_blocks(stretches)
+    found = make_blocks(compare_within_states(stretches, states_found))
     names = {name: place for place, name in enumerate(dict.fromkeys(recordings))}
-    kept = [names[name] for name, each in zip(recordings, stretches, strict=True) if len(each) >= found.n_clips]
-    groups = [group for group, each in zip(kept, found.stretches, strict=True) for _ in each]
+    kept = [place for place, each in enumerate(stretches) if len(each) >= found.n_clips]
+    groups = [names[recordings[place]] for place, each in zip(kept, found.stretches, strict=True) for _ in each]
     alike, per_recording = find_likeness([score for each in found.stretches for score in each], groups)
     return NormalBlocks(
         n_clips=found.n_clips,
-        stretches=found.stretches,
+        stretches=[join(stretches[place], found.n_clips) for place in kept],
         autocorrelation=found.autocorrelation,
         is_measured=found.is_measured,
         alike=alike,
         per_recording=per_recording,
+        states=[states_found[place] for place in kept] if any(known for known in states) else [],
     )
+
+
+def compare_within_states(stretches: Sequence[Sequence[float]], states: Sequence[int | None]) -> list[list[float]]:
+    """The scores, each less the mean of its operating state and in its standard deviations; as they are where there is one state.
+
+    Clips that are alike because they are in one state need no longer blocks.
+    """
+    if len(set(states)) < 2:
+        return [list(each) for each in stretches]
+    pooled: dict[int | None, list[float]] = {}
+    for state, each in zip(states, stretches, strict=True):
+        pooled.setdefault(state, []).extend(each)
+    usual = {state: (float(np.mean(scores)), float(np.std(scores)) or 1.0) for state, scores in pooled.items()}
+    return [[(score - usual[state][0]) / usual[state][1] for score in each] for state, each in zip(states, stretches, strict=True)]
+
+
+def find_clip_states(found: Spectrograms, states: Sequence[NormalState], hop_s: float) -> list[int | None]:
+    """The operating state of each window of `found`, by its seconds; empty for a machine with fewer than two states.
+
+    The seconds after it count too, also those of the next clip of its recording: they show that it ends in a change.
+    """
+    if len(states) < 2:
+        return []
+    known, blocks = NormalStates(states), list[list[SoundBands]]()
+    recordings = [clip.recording for clip in found.clips]
+    for place, (windows, seconds) in enumerate(zip(found.windows, found.seconds, strict=True)):
+        is_followed = bool(recordings[place]) and recordings[place : place + 2] == [recordings[place]] * 2
+        joined = np.concatenate([seconds, found.seconds[place + 1][:N_AFTER]]) if is_followed else seconds
+        for window in windows:
+            rows = joined[int(window.start * hop_s) : int(window.stop * hop_s) + N_AFTER]
+            blocks.append([SoundBands(float(row[0]), row[1:DC]) for row in rows])
+    return [state_of(block, known) for block in blocks]
 
 
 def follows(span: Span, before: Span) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from aegan_monitor.decision.sound.changed_bands import Change, NormalBands
 from aegan_monitor.decision.sound.regions import Region, describe_band, describe_side, describe_size
+from aegan_monitor.decision.sound.states import OperatingState
 from aegan_monitor.detection.fusion import standardise
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
@@ -26,6 +27,7 @@ SHORTEST_PERIOD = 3  # pieces (0.19 s)
 LOUDEST_PART = 0.95  # quantile at which the pieces are cut off, so that one loud piece does not outweigh a rhythm
 LEAST_BURSTS = 3
 PAUSE_PIECES = 16  # 1 s, which separates two short sounds
+UNKNOWN_STATE = "runs in a state that was never recorded"
 NORMAL_AGAIN = "the sound is normal again"
 KINDS: dict[Kind, str] = {"transient": "a short sound", "rhythm": "comes again and again", "lasting": "lasting"}
 UNLIKE = {  # by id of a score, or by its first letter
@@ -51,12 +53,14 @@ class Cause:
         kind: How it goes on; None if the bundle does not know.
         since: When it began, by the wall clock.
         unlike: The score that is most unlike normal sound among those that decide.
+        in_unknown_state: The sound is in none of the calibrated operating states.
     """
 
     changes: tuple[Change, ...]
     kind: Kind | None
     since: datetime | None
     unlike: str
+    in_unknown_state: bool = False
 
 
 def describe_cause(cause: Cause | None) -> str:
@@ -66,6 +70,8 @@ def describe_cause(cause: Cause | None) -> str:
     found = [describe_change(change) for change in cause.changes]
     if not found:
         found = ["no band stands out", UNLIKE.get(cause.unlike) or UNLIKE[cause.unlike[0]]]
+    if cause.in_unknown_state:
+        found.insert(0, UNKNOWN_STATE)
     if cause.kind:
         found.append(KINDS[cause.kind])
     if cause.since:
@@ -101,14 +107,15 @@ class SoundHistory:
         if clip.excess is not None:
             self._recent.append(clip.excess[-self._n_new_pieces :])
 
-    def explain(self, clip: ClipScore, began: datetime) -> Cause:
-        """The cause of an alarm at `clip`, the last that was added; the score began to rise at `began`."""
+    def explain(self, clip: ClipScore, began: datetime, state: OperatingState | None = None) -> Cause:
+        """The cause of an alarm at `clip`, the last that was added, in this operating state; the score began to rise at `began`."""
         found = self._normal.find_changes(clip.bands_db) if self._normal and clip.bands_db is not None else []
         return Cause(
             changes=tuple(change for _, change in found),
             kind=None if clip.excess is None else find_kind(clip.excess, np.concatenate(self._recent)),
             since=self._find_since(found[0][0]) if found else began,
             unlike=self._find_unlike(clip),
+            in_unknown_state=state is not None and state.kind == "unknown",
         )
 
     def _find_since(self, region: Region) -> datetime:

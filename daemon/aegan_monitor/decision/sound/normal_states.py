@@ -68,9 +68,11 @@ class NormalStates:
 
 
 def state_of(block: Sequence[SoundBands], states: NormalStates) -> int | None:
-    """The state of a block, given its seconds; None if it spans a change, or is in no calibrated state."""
+    """The state of a block, given its seconds: of the first and the last one, and of most others; None if any is in another state.
+
+    Seconds in no calibrated state are allowed within the block; at its end one may be a change that has begun.
+    """
     found = [states.find(second) for second in block]
-    for place in set(found):
-        if place is not None and found.count(place) >= LEAST_SHARE * len(found):
-            return place
-    return None
+    if not found or found[0] is None or set(found) - {None} != {found[0]} or found[-1] is None:
+        return None
+    return found[0] if found.count(found[0]) >= LEAST_SHARE * len(found) else None

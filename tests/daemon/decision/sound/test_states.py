@@ -200,11 +200,15 @@ def test_sound_before_a_gap_does_not_count_with_sound_after_it() -> None:
 
 
 def test_a_block_is_in_the_state_of_most_of_its_seconds() -> None:
-    """A block in one state has its place; one over a change, and one in no state, has none."""
+    """A block in one state has its place; one with a second of another state, or that begins or ends in no state, has none."""
     off, loaded, strange = make_second(OFF), make_second(LOADED), make_second(STRANGE)
     assert state_of([off] * 10, STATES) == 0
-    assert state_of([loaded] * 8 + [strange] * 2, STATES) == 2
+    assert state_of([loaded] * 4 + [strange] * 2 + [loaded] * 4, STATES) == 2
+    assert state_of([loaded] * 9 + [strange], STATES) is None
+    assert state_of([strange] + [loaded] * 9, STATES) is None
     assert state_of([off] * 5 + [loaded] * 5, STATES) is None
+    assert state_of([off] * 9 + [loaded], STATES) is None
+    assert state_of([loaded] * 4 + [strange] * 3 + [loaded] * 4, STATES) is None
     assert state_of([strange] * 10, STATES) is None
     assert state_of([], STATES) is None
 
