@@ -28,7 +28,7 @@ CLIPPED_DC = 0.5  # of the RMS: unsymmetrical clipping alone moves the mean less
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From where on a difference is a fault, in dB.
+    """From where on a difference is a fault, in dB where nothing else is said.
 
     Attributes:
         low: Of the level, below the calibration.
