@@ -24,7 +24,7 @@ LOG_HEADER_BYTES = 32  # with numbers that change when the log begins again
 
 
 class _Files(NamedTuple):
-    """What a backup has: the databases, which are copied first, and files as they are."""
+    """What a backup has beside the configuration: two databases, and folders of files."""
 
     outbox: Path
     history: Path
@@ -85,7 +85,7 @@ def _find_files(config: MonitorConfig, environment: Mapping[str, str]) -> _Files
     history = find_history_path(config.history.path, config.outbox.path, config.node, environment)
     bundles = dict.fromkeys(machine.bundle for machine in config.machines)
     evidence = outbox.with_name(f"evidence-{config.node}")
-    return _Files(outbox, history, tuple(folder for folder in (*bundles, evidence) if folder.is_dir()))
+    return _Files(outbox, history, (*bundles, *([evidence] if evidence.is_dir() else [])))
 
 
 def copy_held(path: Path, target: Path, copy_file: Callable[[Path, Path], object] = shutil.copyfile) -> None:
