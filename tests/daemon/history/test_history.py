@@ -95,7 +95,10 @@ def test_a_folder_that_cannot_be_made_loses_nothing(disk: Disk, caplog: pytest.L
         disk.minute()
     assert disk.history.problem == f"{disk.path}: File exists"
     disk.path.parent.unlink()
-    disk.now_s += RETRY_S
+    disk.now_s += RETRY_S - 1
+    disk.history.turn()
+    assert disk.history.problem  # it waits before it tries again
+    disk.now_s += 1
     disk.history.turn()
     assert (disk.history.problem, disk.n_seconds(), disk.n_seconds("fan"), disk.kinds()) == ("", 9, 9, ["missing"] * 3)
     assert [record.message for record in caplog.records] == [
