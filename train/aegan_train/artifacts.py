@@ -137,8 +137,10 @@ def finish(
         calibration = calibrate(scores, varied, list(crossed.values()))
         fields = fields.model_copy(update={"normalisation": normalise(scores), "calibration": calibration})
     left_out = np.repeat(number_recordings(held_out.clips, config.held_out), [len(windows) for windows in held_out.bands])
-    normal = [(held_out.spans, left_out.tolist(), dict(enumerate(scores))), (fitted.spans, groups.tolist(), crossed)]
-    copies = [(place, 0, 0) for place in range(len(varied))], list(range(len(varied))), dict(enumerate(varied))
+    spans = [each.find_spans(config.features.hop_s) for each in (held_out, fitted)]
+    normal = [(spans[0], left_out.tolist(), dict(enumerate(scores))), (spans[1], groups.tolist(), crossed)]
+    copied = [place * min(len(scores), N_MOVED) // len(varied) for place in range(len(varied))]
+    copies = [(place, 0, 0) for place in copied], copied, dict(enumerate(varied))
     states = [find_clip_states(each, normal_sound, config.features.hop_s) for each in (held_out, fitted)]
     fields = fields.model_copy(update={"calibration": add_blocks(fields.calibration, fields.score, normal, copies, states)})
     noticed = try_pseudo_faults(fields, reference, TorchSession(*networks, needed_graphs(fields, fields.score)), held_out, training.seed)
@@ -213,7 +215,8 @@ def score_held_out(
     moved = set(np.linspace(0, n_windows - 1, min(n_windows, N_MOVED)).astype(int).tolist())
     n_copies = max(config.n_backgrounds, -(-LEAST_COPIES // len(moved))) if config.n_backgrounds else 0
     n_all = len(moved) * n_copies
-    score = follow(probe.score_clip, n_windows + n_all, f"scoring {n_windows} held-out clips{describe_copies(n_all)}")
+    copies = f" and {n_all} copies with other backgrounds" if n_all else ""
+    score = follow(probe.score_clip, n_windows + n_all, f"scoring {n_windows} held-out clips{copies}")
     scores: list[dict[str, float]] = []
     varied: list[dict[str, float]] = []
     segments = np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
@@ -225,11 +228,6 @@ def score_held_out(
             if len(segments) < N_PARITY_SEGMENTS:
                 segments = np.concatenate([segments, probe.cut_clip(samples)[0]])[:N_PARITY_SEGMENTS]
     return scores, varied, segments
-
-
-def describe_copies(n_copies: int) -> str:
-    """The part of a progress line that counts the copies; empty without copies."""
-    return f" and {n_copies} copies with other backgrounds" if n_copies else ""
 
 
 def join_samples(clips: Sequence[Clip], sample_rate_hz: int, n_samples: int) -> FloatArray:

@@ -68,7 +68,7 @@ def test_a_channel_of_a_file_of_another_rate(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "Aufnahme 1.WAV", sound, 44_100, subtype="FLOAT")
     clips = make_cutter(tmp_path, channel=1).cut_recording(make_files(path))
     assert [clip.path.name for clip in clips] == [f"Aufnahme 1.WAV at 0.00.{second:02d}.flac" for second in (0, 5, 10, 15)]
-    assert {clip.recording for clip in clips} == {str(path)}
+    assert [(clip.recording, clip.begins_s) for clip in clips] == [(str(path), begins_s) for begins_s in (0, 5, 10, 15)]
     expected = soxr.resample(sound[:, 1].astype(np.float32), 44_100, RATE_HZ)
     np.testing.assert_allclose(read_all(clips), expected, atol=1e-6)
     cutter = make_cutter(tmp_path)
@@ -100,6 +100,7 @@ def test_short_files_are_joined_bit_for_bit(tmp_path: Path) -> None:
         ("0.wav at 0.00.00.flac", "flight 1"),
         ("1.wav at 0.00.02.flac", "flight 1"),
     ]
+    assert [clip.begins_s for clip in clips] == [0, 5]
 
 
 def spoil(folder: Path) -> Iterator[tuple[Path, str]]:

@@ -104,6 +104,19 @@ def test_a_week_of_sound_is_thinned(n_windows: list[int], bound: int) -> None:
         assert gaps.max() - gaps.min() <= 2  # evenly spread: as far from the ends as from each other
 
 
+def test_windows_are_placed_in_the_recording_that_was_cut() -> None:
+    """Clips of one recording have places in it; a file as it was found has places of its own."""
+    cut = [Clip(Path(f"{n}.flac"), "train", "00", False, n, "day", begins_s=10.0 * n) for n in range(2)]
+    clips = [*cut, Clip(Path("found.wav"), "train", "00", False, 2, "day")]
+    windows = [[slice(0, 304)], [slice(6, 310)], [slice(0, 304)]]
+    found = Spectrograms(np.zeros((0, 4), np.float32), [0] * 3, [0] * 3, [[]] * 3, [""] * 3, clips, windows=windows)
+    assert found.find_spans(0.032) == [
+        ("day", 0, pytest.approx(9.728)),
+        ("day", pytest.approx(10.192), pytest.approx(19.92)),
+        (Path("found.wav"), 0, pytest.approx(9.728)),
+    ]
+
+
 def test_of_many_short_recordings_some_are_left() -> None:
     """Of recordings of one window each some are left, from the first to the last."""
     clips = make_clips([Path(f"{number}.wav") for number in range(10)])

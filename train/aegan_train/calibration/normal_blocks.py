@@ -17,8 +17,8 @@ from aegan_train.recordings.spectrograms import Spectrograms
 
 N_DIGITS = 6
 N_AFTER = 2  # seconds after a window
-Span = tuple[Hashable, int, int]
-"""Where a clip lies: its file, and the frames from the first to the one after the last."""
+Span = tuple[Hashable, float, float]
+"""Where a clip lies: its recording or file, and the seconds at which it begins and ends."""
 Part = tuple[Sequence[Span], Sequence[int], Mapping[int, Mapping[str, float]]]
 """Normal sound: where its clips lie, in order; the recording of each; and the scores of those clips that have any, by their place."""
 States = Sequence[int | None]
@@ -49,7 +49,7 @@ def make_default_policy(fields: BundleFields, wanted: Place | None = None) -> Bu
 
 
 def collect_blocks(score: str, parts: Iterable[Part], states: Sequence[States] = ()) -> NormalBlocks:
-    """The blocks of clips that follow each other in one file, and in one operating state; `states` are those of the clips of each part."""
+    """The blocks of clips that follow each other in one recording and one operating state; `states` are those of the clips of each part."""
     stretches: list[list[float]] = []
     recordings: list[tuple[int, int]] = []
     states_found: list[int | None] = []
@@ -114,6 +114,6 @@ def find_clip_states(found: Spectrograms, states: Sequence[NormalState], hop_s: 
 
 
 def follows(span: Span, before: Span) -> bool:
-    """Whether a clip follows another one in the same file, with less than half a clip between them."""
+    """Whether a clip follows another one in the same recording, with less than half a clip between them."""
     file, start, stop = span
     return file == before[0] and 2 * (start - before[2]) < stop - start and start > before[1]

@@ -81,7 +81,8 @@ class Cutter:
         for first, samples in cut(blocks, self.clip_samples, round(LEAST_CONSTANT_S * self.sample_rate_hz)):
             if len(samples) >= self.least_samples:
                 start, file = next(each for each in reversed(starts) if each[0] <= first)
-                clips.append(self._write(samples, file, (first - start) / self.sample_rate_hz))
+                clip = self._write(samples, file, (first - start) / self.sample_rate_hz)
+                clips.append(replace(clip, begins_s=first / self.sample_rate_hz))
                 self.n_left_out -= len(samples)
         if not clips and starts and len(self.skipped) == n_skipped:
             least_s = self.least_samples / self.sample_rate_hz

@@ -57,6 +57,7 @@ class Clip:
         recording: The recording it was cut from, by the manifest or the tags of `aegan-monitor record`; empty when unknown.
         domain: `source` or `target`, or empty when the name has none.
         naming: The scheme that the name follows.
+        begins_s: Where it begins in the recording it was cut from; None for a file as it was found.
     """
 
     path: Path
@@ -67,6 +68,7 @@ class Clip:
     recording: str = ""
     domain: str = ""
     naming: Naming = "dcase2020"
+    begins_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

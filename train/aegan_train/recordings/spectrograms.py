@@ -58,15 +58,17 @@ class Spectrograms:
         return sum(map(len, self.bands))
 
     @property
-    def spans(self) -> list[tuple[Path, int, int]]:
-        """File, first frame and the frame after the last of each window."""
-        files = zip(self.clips, self.windows, strict=True)
-        return [(clip.path, window.start, window.stop) for clip, windows in files for window in windows]
-
-    @property
     def sha256(self) -> str:
         """SHA-256 over the digests of all recordings, in order."""
         return hashlib.sha256("".join(self.digests).encode()).hexdigest()
+
+    def find_spans(self, hop_s: float) -> list[tuple[str | Path, float, float]]:
+        """What each window is of, and the seconds in it at which the window begins and ends: its recording, or the file as it was found."""
+        found: list[tuple[str | Path, float, float]] = []
+        for clip, windows in zip(self.clips, self.windows, strict=True):
+            whole, begins_s = (clip.path, 0.0) if clip.begins_s is None else (clip.recording or clip.path, clip.begins_s)
+            found += [(whole, begins_s + window.start * hop_s, begins_s + window.stop * hop_s) for window in windows]
+        return found
 
     def cut(self) -> list[FloatArray]:
         """A view `[n_bands, n_frames]` of each window of each recording."""
