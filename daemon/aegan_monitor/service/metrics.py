@@ -10,11 +10,13 @@ from typing import NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
-from prometheus_client.exposition import ThreadingWSGIServer, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer, generate_latest, make_wsgi_app
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from aegan_monitor.messages.model import Payload
 from aegan_monitor.mqtt.log_once import LogOnce
 from aegan_monitor.service.health import Snapshot
+from aegan_monitor.types import Run
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +87,17 @@ class HealthCollector(Collector):
             yield _make_metric(row, ("machine",), {(name,): row.find(health.machines[name], reading) for name, reading in readings.items()})
 
 
+def _make_registry(read: Callable[[datetime], Snapshot]) -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(HealthCollector(read))
+    return registry
+
+
+def write_metrics(read: Callable[[datetime], Snapshot]) -> bytes:
+    """The text of one scrape."""
+    return generate_latest(_make_registry(read))
+
+
 def _make_metric(row: Row, labels: tuple[str, ...], values: Mapping[tuple[str, ...], float | None]) -> Metric:
     family = CounterMetricFamily if row.name.endswith("_total") else GaugeMetricFamily
     metric = family(row.name, row.words, labels=labels)
@@ -109,13 +122,14 @@ class _Handler(WSGIRequestHandler):
 
 
 class MetricsServer:
-    """Answers scrapes in separate threads. An address that cannot be used is logged once, and retried."""
+    """A part that answers scrapes in separate threads. An address that cannot be used is logged once, and retried.
+
+    It stands beside `web`, which serves the same text, because a daemon with it alone does not load what serves the page.
+    """
 
     def __init__(self, host: str, port: int, read: Callable[[datetime], Snapshot], retry_s: float = RETRY_S) -> None:
         """`read` gives the figures; it is called in the threads of the scrapes."""
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(HealthCollector(read))
-        self._app = make_wsgi_app(registry)
+        self._app = make_wsgi_app(_make_registry(read))
         self._host, self._port, self._retry_s = host, port, retry_s
         self._log = LogOnce(f"metrics on {host}:{port}:", log)
         self._stopping = threading.Event()
@@ -130,6 +144,12 @@ class MetricsServer:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
+
+    def take_message(self, machine: str | None, payload: Payload) -> None:
+        """Nothing: each scrape reads the state of its moment."""
+
+    def take_sound(self, machine: str, run: Run, time: datetime) -> None:
+        """Nothing."""
 
     def _run(self) -> None:
         while not self._stopping.is_set():

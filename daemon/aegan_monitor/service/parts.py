@@ -33,6 +33,10 @@ class Parts:
     def __init__(self, parts: Iterable[Part] = ()) -> None:
         self._parts = list(parts)
 
+    def add(self, parts: Iterable[Part]) -> None:
+        """More of them, before `start`."""
+        self._parts.extend(parts)
+
     def start(self) -> None:
         """Start each, in order."""
         self._each(lambda part: part.start())
