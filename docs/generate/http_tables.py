@@ -27,8 +27,9 @@ def endpoints_table() -> str:
 
 def answers_tables() -> str:
     """One section a model that is no MQTT payload: what it is, and its fields."""
-    models = [model for each in ENDPOINTS for model in _find_models(each) if not issubclass(model, Payload)]
-    return "\n".join(map(_section, dict.fromkeys([*models, Problem])))
+    models: list[type[BaseModel]] = [model for each in ENDPOINTS for model in _find_models(each) if not issubclass(model, Payload)]
+    models.append(Problem)
+    return "\n".join(_section(model) for index, model in enumerate(models) if model not in models[:index])
 
 
 def _find_models(endpoint: Endpoint) -> list[type[BaseModel]]:

@@ -130,6 +130,7 @@ class MetricsServer:
     def __init__(self, host: str, port: int, read: Callable[[datetime], Snapshot], retry_s: float = RETRY_S) -> None:
         """`read` gives the figures; it is called in the threads of the scrapes."""
         self._app = make_wsgi_app(_make_registry(read))
+        self.name, self.problem = "metrics", ""
         self._host, self._port, self._retry_s = host, port, retry_s
         self._log = LogOnce(f"metrics on {host}:{port}:", log)
         self._stopping = threading.Event()
@@ -158,7 +159,8 @@ class MetricsServer:
             except (OSError, UnicodeError) as error:  # a host such as a..b is no name at all
                 reason = error.strerror if isinstance(error, OSError) else None
                 remedy = f"set metrics.host and metrics.port to an address that is free; trying again every {self._retry_s:g} s"
-                self._log.warn(f"cannot listen there ({reason or error}); {remedy}")
+                self.problem = f"cannot listen there ({reason or error}); {remedy}"
+                self._log.warn(self.problem)
                 self._stopping.wait(self._retry_s)
 
     def _serve(self) -> None:
@@ -167,5 +169,6 @@ class MetricsServer:
         with make_server(str(address[0]), self._port, self._app, server_class, _Handler) as server:
             server.timeout = _TURN_S
             self._log.inform("listening")
+            self.problem = ""
             while not self._stopping.is_set():
                 server.handle_request()

@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field
 
-from aegan_monitor.messages.case import Severity, Verdict
+from aegan_monitor.history.rows import HistoryCase, HistoryEvent
+from aegan_monitor.messages.case import Verdict
 from aegan_monitor.messages.machine_health import MachineHealth
-from aegan_monitor.messages.model import Model, UtcTime
-from aegan_monitor.messages.payloads import Alarm, Event, Score, Sensor
+from aegan_monitor.messages.model import Model
+from aegan_monitor.messages.payloads import Alarm, Score, Sensor
 
 MOST_POINTS, MOST_ROWS = 5000, 1000
 
@@ -67,18 +68,7 @@ class Period(Model):
 class SeriesQuery(Period):
     """A part of the series of a machine."""
 
-    points: int = Field(default=1000, ge=1, le=MOST_POINTS, description="At most so many points: the finest step that fits is taken.")
-
-
-class Series(Model):
-    """Downsampled scores, evidence and levels, one value a step in each list; null where nothing was heard."""
-
-    step_s: float = Field(description="Seconds from point to point.", examples=[60.0])
-    times_s: list[float] = Field(description="Beginning of each step, in seconds since 1970, UTC.")
-    score_mean: list[float | None] = Field(description="Mean of the scores.")
-    score_max: list[float | None] = Field(description="Largest score.")
-    evidence_max: list[float | None] = Field(description="Largest evidence.")
-    level_mean: list[float | None] = Field(description="Mean level, in dBFS.")
+    points: int = Field(default=1000, ge=2, le=MOST_POINTS, description="At most so many points: the finest step that fits is taken.")
 
 
 class EventsQuery(Period):
@@ -94,35 +84,30 @@ class CasesQuery(EventsQuery):
     unseen: bool = Field(default=False, description="Only those that nobody has seen.")
 
 
-class CaseRow(Model):
-    """One case."""
+class CaseQuery(Model):
+    """Which of the cases with one id."""
 
-    id: str = Field(description="As in the alarm message.")
-    machine: str = Field(description="Name of the machine.", examples=["pump"])
-    began_at: UtcTime = Field(description="When its first alarm became pending.")
-    ended_at: UtcTime | None = Field(description="When its last alarm ended; null while it is active.")
-    severity: Severity = Field(description="As in the event.", examples=["medium"])
-    cause: str = Field(description="As in the event.")
-    explanation: dict[str, object] | None = Field(description="As in the event.", examples=[None])
-    evidence: float | None = Field(description="The strongest, from 0 to 1.", examples=[1.0])
-    verdict: Verdict | None = Field(description="What a person found.", examples=["true_fault"])
-    comment: str = Field(description="Of that person.")
-    seen: bool = Field(description="Whether somebody has looked at it.")
-    n_recurrences: int = Field(description="How often the alarm came back.")
-    files: list[str] = Field(default=[], description="What there is of `sound.flac`, `normal.flac` and `picture.png`.")
+    machine: str | None = Field(
+        default=None, max_length=100, description="With a common cause each machine has a case of its own; null: that of the first."
+    )
+
+
+class Case(HistoryCase):
+    """One case, and what there is to see and hear of it."""
+
+    files: list[str] = Field(description="What there is of `sound.flac`, `normal.flac` and `picture.png`.", examples=[["picture.png"]])
 
 
 class Cases(Model):
-    """Cases, the newest first."""
+    """Cases that lasted at some time of the period, the newest first."""
 
-    cases: list[CaseRow] = Field(description="One entry each.")
+    cases: list[Case] = Field(description="One entry each.")
 
 
 class Events(Model):
     """Events, the newest first."""
 
-    events: list[Event] = Field(description="As published; `machine` of each in `machines`, in the same order.")
-    machines: list[str] = Field(description="Names of the machines.", examples=[["pump"]])
+    events: list[HistoryEvent] = Field(description="One entry each.")
 
 
 class CaseMark(Model):
@@ -132,3 +117,4 @@ class CaseMark(Model):
     verdict: Verdict | None = Field(default=None, description="What the person found.", examples=["true_fault"])
     comment: str | None = Field(default=None, max_length=1000, description="In words.")
     seen: bool = Field(default=True, description="False: as if nobody had looked at it.")
+    by: str = Field(default="", max_length=64, description="Name of the person, where the session does not know it.", examples=["Anna"])

@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aegan_monitor.web import machines, session
+from aegan_monitor.web import machines, records, session
 from aegan_monitor.web.access import Attempts, Tokens
 from aegan_monitor.web.commands import Commands
 from aegan_monitor.web.endpoints import Call, Endpoint, find_viewer
@@ -36,6 +36,7 @@ async def show_description(_: Request) -> Response:
 ENDPOINTS = (
     *session.ENDPOINTS,
     *machines.ENDPOINTS,
+    *records.ENDPOINTS,
     Endpoint("GET", "openapi.json", "reader", "This interface, as OpenAPI 3.1.", show_description, "application/json"),
 )
 

@@ -41,6 +41,7 @@ class WebServer:
         Raises:
             ConfigError: A token or the certificate cannot be used.
         """
+        self.name, self.problem = "web", ""
         self._config = sources.config.web
         self._retry_s = retry_s
         self._hub, self._sound, self._commands = Hub(), Sound(), Commands(sources.submit)
@@ -81,6 +82,7 @@ class WebServer:
         except asyncio.CancelledError:
             pass
         except Exception:
+            self.problem = "has failed and is off until the next start; the log says why"
             log.exception("the page has failed and is off until the next start; monitoring goes on")
 
     async def _serve(self) -> None:
@@ -93,10 +95,12 @@ class WebServer:
             except (OSError, UnicodeError) as error:  # a host such as a..b is no name at all
                 reason = error.strerror if isinstance(error, OSError) else None
                 remedy = f"set web.host and web.port to an address that is free; trying again every {self._retry_s:g} s"
-                self._log.warn(f"cannot listen there ({reason or error}); {remedy}")
+                self.problem = f"cannot listen there ({reason or error}); {remedy}"
+                self._log.warn(self.problem)
                 await asyncio.sleep(self._retry_s)
                 continue
             with listening:
+                self.problem = ""
                 self._log.inform(f"listening; open {describe_address(self._config)}")
                 await connections.serve(listening)
 

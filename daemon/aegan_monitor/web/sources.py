@@ -20,6 +20,7 @@ class Sources:
         read_metrics: The text for Prometheus.
         find_bundles: The bundle of each machine that is monitored now, by the machine's name.
         submit: Queues a command for a machine; why it is refused at once, else empty: then a result is published.
+        history: File of the history; None if there is none.
         evidence: Folder of the evidence; None if there is none.
     """
 
@@ -28,4 +29,5 @@ class Sources:
     read_metrics: Callable[[], bytes]
     find_bundles: Callable[[], Mapping[str, Bundle]]
     submit: Callable[[str, Command], str]
+    history: Path | None = None
     evidence: Path | None = None
