@@ -1,0 +1,150 @@
+"""Endpoints of the past: series, events, cases and the files of a case."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from aegan_monitor.clock import now
+from aegan_monitor.history.database import HistoryError
+from aegan_monitor.history.reader import HistoryReader
+from aegan_monitor.history.rows import HistoryCase, Series
+from aegan_monitor.web.answers import Case, CaseMark, CaseQuery, Cases, CasesQuery, Events, EventsQuery, Period, SeriesQuery
+from aegan_monitor.web.endpoints import Endpoint, Json, find_viewer, read_body, read_query
+from aegan_monitor.web.guard import RefusedError
+
+T = TypeVar("T")
+
+DAY = timedelta(days=1)
+FILES = {"sound.flac": "audio/flac", "normal.flac": "audio/flac", "picture.png": "image/png"}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # of a case or machine, as a folder
+
+
+async def read_series(request: Request) -> Response:
+    """Scores, evidence and level of one machine."""
+    query = read_query(request, SeriesQuery)
+    begin, end = _find_period(query)
+    machine = str(request.path_params["machine"])  # it may be one that the configuration no longer has
+    return Json(await _read(request, lambda history: history.read_series(machine, begin, end, query.points)))
+
+
+async def list_events(request: Request) -> Response:
+    """Events of a period."""
+    query = read_query(request, EventsQuery)
+    begin, end = _find_period(query)
+    return Json(Events(events=await _read(request, lambda history: history.read_events(query.machine, begin, end, query.limit))))
+
+
+async def list_cases(request: Request) -> Response:
+    """Cases of a period."""
+    query = read_query(request, CasesQuery)
+    begin, end = _find_period(query)
+    found = await _read(request, lambda history: history.read_cases(query.machine, begin, end, query.limit, unseen_only=query.unseen))
+    return Json(Cases(cases=[_show(request, case) for case in found]))
+
+
+async def show_case(request: Request) -> Response:
+    """One case."""
+    return Json(_show(request, await _find_case(request)))
+
+
+async def mark_case(request: Request) -> Response:
+    """Store what a person found."""
+    viewer, mark = find_viewer(request, "operator"), await read_body(request, CaseMark)
+    case = await _find_case(request)
+    by = viewer.name or mark.by or "the page"
+    marked = await _read(request, lambda history: history.mark(case.id, mark.verdict, by, mark.comment, seen=mark.seen))
+    return Json(_show(request, marked or case))
+
+
+async def show_file(request: Request) -> Response:
+    """A file of a case; ranges are served."""
+    case, name = await _find_case(request), str(request.path_params["file"])
+    path = _find_files(request, case).get(name)
+    if path is None:
+        raise RefusedError(404, f"{name[:64]!r} is not among the files of this case")
+    if "," in request.headers.get("range", ""):
+        raise RefusedError(416, "one range at a time")
+    return FileResponse(path, media_type=FILES[name], headers={"cache-control": "private, max-age=3600"})
+
+
+async def _find_case(request: Request) -> HistoryCase:
+    query = read_query(request, CaseQuery)
+    case = await _read(request, lambda history: history.read_case(str(request.path_params["case"]), query.machine))
+    if case is None:
+        raise RefusedError(404, "no such case; api/v1/cases lists them")
+    return case
+
+
+async def _read(request: Request, call: Callable[[HistoryReader], T]) -> T:
+    """What the history answers, in a thread: it reads a file."""
+    path: Path | None = request.app.state.sources.history
+    if path is None:
+        raise RefusedError(404, "there is no history: history.keep_days is 0")
+    try:
+        return await asyncio.to_thread(call, HistoryReader(path))
+    except HistoryError as error:
+        raise RefusedError(503, f"the history cannot be read now: {error}") from error
+
+
+def _find_period(query: Period) -> tuple[datetime, datetime]:
+    end = query.end or now()
+    begin = query.begin or end - DAY
+    if begin >= end:
+        raise RefusedError(400, "begin: expected a time before end")
+    return begin, end
+
+
+def _show(request: Request, case: HistoryCase) -> Case:
+    return Case(**dict(case), files=list(_find_files(request, case)))
+
+
+def _find_files(request: Request, case: HistoryCase) -> dict[str, Path]:
+    """The files that there are, by name; no sound in privacy mode."""
+    top: Path | None = request.app.state.sources.evidence
+    if top is None or not (NAME.fullmatch(case.machine) and NAME.fullmatch(case.id)):
+        return {}
+    listens, folder = request.app.state.listens, top / case.machine / case.id
+    return {name: folder / name for name, kind in FILES.items() if (listens or kind.startswith("image/")) and (folder / name).is_file()}
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "machines/{machine}/series",
+        "reader",
+        "Scores, evidence and level over time, in at most `points` points.",
+        read_series,
+        Series,
+        query=SeriesQuery,
+    ),
+    Endpoint(
+        "GET", "events", "reader", "What happened: alarms, sensors, commands, cases, the daemon.", list_events, Events, query=EventsQuery
+    ),
+    Endpoint("GET", "cases", "reader", "Cases of a period.", list_cases, Cases, query=CasesQuery),
+    Endpoint("GET", "cases/{case}", "reader", "One case.", show_case, Case, query=CaseQuery),
+    Endpoint(
+        "POST",
+        "cases/{case}",
+        "operator",
+        "Stores what a person found. It changes no alarm: the commands `acknowledge` and `close` do.",
+        mark_case,
+        Case,
+        query=CaseQuery,
+        body=CaseMark,
+    ),
+    Endpoint(
+        "GET",
+        "cases/{case}/{file}",
+        "reader",
+        "One of the case's `files`, also in part (one range). There is no sound in privacy mode.",
+        show_file,
+        "application/octet-stream",
+        query=CaseQuery,
+    ),
+)
