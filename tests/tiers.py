@@ -31,7 +31,15 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "pump": ("daemon/demo/test_pump.py",),
     "browser": ("browser",),
 }
-FIRST = ("systemd", "train", "realtime", "homeassistant", "browser", "chaos", "process")  # markers that begin first: unit tests fill the end
+FIRST = (
+    "systemd",
+    "train",
+    "realtime",
+    "homeassistant",
+    "browser",
+    "chaos",
+    "process",
+)  # markers that begin first: unit tests fill the end
 STARTS = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"}  # audit events of a new process
 
 _started: list[str] = []

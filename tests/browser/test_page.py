@@ -38,7 +38,7 @@ def test_a_fault_appears_live_and_can_be_heard(browser: "Browser", server: "Fake
     browser.wait(lambda: browser.run(CONDITIONS)["feed-pump"] == "wrong", "the fault")
     browser.show("cases")
     browser.wait_for("feed-pump", ".case h2")
-    assert browser.run("return location.hash") == f"#/cases/{case['id']}"
+    assert browser.run("return location.hash") == f"#/cases/feed-pump/{case['id']}"
     assert "2.86 kHz to 3.19 kHz: 14 dB louder" in browser.text(".changes").replace("\u00a0", " ")
     browser.wait(lambda: browser.run("return document.querySelector('.picture').naturalWidth") > 100, "picture")
     browser.click(".play")
@@ -119,7 +119,7 @@ def test_cases_are_worked_through_with_the_keyboard(browser: "Browser", server: 
     browser.wait_for("feed-pump", ".case h2")
     browser.press("t")
     browser.wait_for("true fault", ".case .title .status")
-    assert server.monitor.marks == [(case["id"], {"seen": True, "comment": "", "verdict": "true_fault"})]
+    assert server.monitor.marks == [(case["id"], {"seen": True, "comment": "", "by": "", "verdict": "true_fault"})]
     assert server.monitor.commands[-1][1]["verdict"] == "true_fault", "the active alarm is acknowledged with it"
     browser.press("j")
     browser.wait_for("gearbox", ".case h2")
@@ -127,7 +127,7 @@ def test_cases_are_worked_through_with_the_keyboard(browser: "Browser", server: 
     browser.write("textarea", "door slammed")
     browser.press("f")
     browser.wait_for("false alarm", ".case .title .status")
-    assert server.monitor.marks[-1][1] == {"seen": True, "comment": "door slammed", "verdict": "false_alarm"}
+    assert server.monitor.marks[-1][1] == {"seen": True, "comment": "door slammed", "by": "", "verdict": "false_alarm"}
     browser.press("k")
     browser.wait_for("feed-pump", ".case h2")
 

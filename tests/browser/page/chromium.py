@@ -17,6 +17,7 @@ FLAGS = (
     "--disable-component-update --disable-sync --hide-scrollbars --disable-dev-shm-usage"
 )
 HOST = "monitor.test"  # a name that is no secure context: the page must do without what browsers keep for those
+HARMLESS = ("net::ERR_", "Cross-Origin-Opener-Policy")  # a lost connection; a header that counts in a secure context alone
 PATIENCE_S = 20.0
 TURN_S = 0.05
 
@@ -110,9 +111,10 @@ class Browser:
             self.cdp("Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1, uploadThroughput=-1)
 
     def errors(self) -> list[str]:
-        """What the console says of errors since the last call; a connection that is lost is none."""
+        """What the console says of errors since the last call, but for what is no fault of the page (see HARMLESS)."""
         entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call] # selenium has no types there
-        return [each["message"] for each in entries if each["level"] == "SEVERE" and "net::ERR_" not in each["message"]]
+        severe = [each["message"] for each in entries if each["level"] == "SEVERE"]
+        return [each for each in severe if not any(words in each for words in HARMLESS)]
 
     def picture(self, path: Path) -> None:
         """Write a PNG of what the window shows."""

@@ -189,7 +189,7 @@ class FakeMonitor:
         rows = [make_score(machine, float(at_s), is_wrong=bool(wrong)) for at_s, wrong in zip(times_s, is_wrong, strict=True)]
         score = [row["score"] for row in rows]
         more = {"evidence_max": [row["evidence"] for row in rows], "level_mean": [row["level_dbfs"] for row in rows]}
-        return {"step_s": step_s, "times_s": times_s.tolist(), "score_mean": score, "score_max": [value + 0.12 for value in score], **more}
+        return {"step_s": step_s, "times": times_s.tolist(), "score_mean": score, "score_max": [value + 0.12 for value in score], **more}
 
     def list_cases(self, machine: str | None, *, unseen: bool) -> Json:
         """The list of cases."""
@@ -198,10 +198,11 @@ class FakeMonitor:
     def list_events(self, machine: str | None) -> Json:
         """An event for each case."""
         rows = self.list_cases(machine, unseen=False)["cases"]
-        return {
-            "events": [self.make_event("raised") | {"time": each["began_at"]} for each in rows],
-            "machines": [each["machine"] for each in rows],
-        }
+        kinds = {"source": "alarm", "kind": "raised", "by": ""}
+        events = [
+            {"number": n, "time": each["began_at"], "machine": each["machine"], "text": CAUSE, **kinds} for n, each in enumerate(rows)
+        ]
+        return {"events": events}
 
     def watch_spectrogram(self, machine: str) -> Iterator[bytes]:
         """Columns in real time; the first event has ten seconds of them."""

@@ -57,7 +57,7 @@ class Request(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        path = unquote(self.path).removeprefix("/api/v1/")
+        path = unquote(urlsplit(self.path).path).removeprefix("/api/v1/")
         if path == "session":
             is_right = body["token"] == self.monitor.token
             cookie = [("Set-Cookie", "session=yes; HttpOnly; SameSite=Strict; Path=/")] if is_right else []

@@ -51,6 +51,8 @@ def make_case(machine: str, began_s: float, lasted_s: float | None, **more: Any)
         "comment": "",
         "seen": False,
         "n_recurrences": 0,
+        "common": False,
+        "marked_by": "",
         "files": ["sound.flac", "normal.flac", "picture.png"],
     }
     return {**row, **more}

@@ -55,21 +55,21 @@ export async function readMachines() {
 }
 /** Lines of the commissioning report of a machine; none where its alarm has no budget. */
 export const readCommissioning = (name) => request(`machines/${part(name)}/commissioning`);
-export const readSeries = (name, begin_s, end_s, points) =>
-  request(`machines/${part(name)}/series${query({ begin: utc(begin_s), end: utc(end_s), points })}`);
+/** Score, evidence and level in at most `points` points, at `times_s`. */
+export async function readSeries(name, begin_s, end_s, points) {
+  const { times, ...values } = await request(`machines/${part(name)}/series${query({ begin: utc(begin_s), end: utc(end_s), points })}`);
+  return { times_s: times, ...values };
+}
 /** Cases, the newest first: by default those of the last year. */
 export async function readCases({ machine, begin_s, end_s, unseen, limit = MOST_ROWS } = {}) {
   const last_s = end_s ?? serverNow_s() + 60;
   const { cases } = await request(`cases${query({ machine, begin: utc(begin_s ?? last_s - LONG_S), end: utc(last_s), unseen: unseen || undefined, limit })}`);
   return cases;
 }
-export const readCase = (id) => request(`cases/${part(id)}`);
-/** Events, the newest first, each with its machine. */
-export async function readEvents(machine, begin_s, end_s) {
-  const { events, machines } = await request(`events${query({ machine, begin: utc(begin_s), end: utc(end_s) })}`);
-  return events.map((each, i) => ({ ...each, machine: machines[i] }));
-}
-export const markCase = (id, mark) => send("POST", `cases/${part(id)}`, mark);
+// Machines with a common cause have a case each, with one id: so it is found by both.
+export const readCase = (machine, id) => request(`cases/${part(id)}${query({ machine })}`);
+export const readEvents = async (machine, begin_s, end_s) => (await request(`events${query({ machine, begin: utc(begin_s), end: utc(end_s) })}`)).events;
+export const markCase = (machine, id, mark) => send("POST", `cases/${part(id)}${query({ machine })}`, mark);
 /** Who is signed in: role, name, and whether a token is wanted at all. */
 export async function readSession() {
   const session = await request("session");
@@ -89,7 +89,7 @@ export async function command(machine, body) {
   return result;
 }
 
-export const caseFile = (id, name) => `${ROOT}cases/${part(id)}/${name}`;
+export const caseFile = ({ machine, id }, name) => `${ROOT}cases/${part(id)}/${name}${query({ machine })}`;
 export const liveAddress = () => `${ROOT}live`;
 export const spectrogramAddress = (machine) => `${ROOT}machines/${part(machine)}/spectrogram`;
 export const listenAddress = (machine) => `${ROOT}machines/${part(machine)}/listen.wav`;

@@ -82,7 +82,7 @@ function makeTrack(found, name, onError) {
   const track = new Audio();
   track.preload = name === "sound" ? "metadata" : "none";
   track.loop = name === "normal";
-  track.src = caseFile(found.id, `${name}.flac`);
+  track.src = caseFile(found, `${name}.flac`);
   track.addEventListener("error", () => { if (track.getAttribute("src")) onError(); });
   return track;
 }

@@ -13,12 +13,14 @@ import { statusOf, spanOf } from "./case_row.js";
 const { case: words, cases, measure } = texts;
 const AROUND_S = 180;
 const N_POINTS = 600;
+const AGAIN_MS = 5000;
+const MOST_REASON = 200; // letters of a command
 
 export class CaseView {
-  /** `onMark` gets the row of the case whenever it has changed. */
-  constructor(plant, id, onMark) {
+  /** `row` is the case as a list has it; `onMark` gets it whenever it has changed. */
+  constructor(plant, row, onMark) {
     this.plant = plant;
-    this.id = id;
+    this.row = row;
     this.onMark = onMark;
     this.root = make("article", { class: "case" });
     this.read();
@@ -26,16 +28,21 @@ export class CaseView {
 
   async read() {
     try {
-      this.found = await readCase(this.id);
+      const found = await readCase(this.row.machine, this.row.id);
+      if (this.isClosed) return;
+      const isNew = !this.found || found.files.join() !== this.found.files.join() || found.ended_at !== this.found.ended_at;
+      this.found = found;
+      if (isNew) this.show();
     } catch (failure) {
-      this.root.replaceChildren(make("p", { class: "hint" }, failure.status === 404 ? words.missing : texts.failed(failure.message)));
-      return;
+      if (!this.found) this.root.replaceChildren(make("p", { class: "hint" }, failure.status === 404 ? words.missing : texts.failed(failure.message)));
     }
-    if (!this.isClosed) this.show();
+    const isGrowing = !this.found?.ended_at || serverNow_s() - seconds(this.found.ended_at) < AROUND_S; // its files are written when it is over
+    if (isGrowing && !this.isClosed) this.timer = setTimeout(() => this.read(), AGAIN_MS);
   }
 
   close() {
     this.isClosed = true;
+    clearTimeout(this.timer);
     this.comparison?.close();
     this.resizes?.disconnect();
   }
@@ -46,6 +53,10 @@ export class CaseView {
 
   show() {
     const { found } = this;
+    const comment = this.comment?.value ?? found.comment; // what is being written stays
+    this.comparison?.close();
+    this.comparison = null;
+    this.resizes?.disconnect();
     const facts = [[words.began, timeElement(found.began_at)], [words.ended, found.ended_at ? timeElement(found.ended_at) : cases.open],
       [words.severity, capital(found.severity)], [measure.evidence, typeof found.evidence === "number" ? percent(100 * found.evidence) : measure.nothing]];
     if (found.ended_at) facts.push([words.lasted, duration(seconds(found.ended_at) - seconds(found.began_at))]);
@@ -57,6 +68,7 @@ export class CaseView {
       make("p", { class: "words" }, capital(found.cause || "")), this.makeSound(), this.makePicture(), ...this.makeChanges(),
       make("dl", { class: "facts" }, facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))),
       this.makeVerdict(), this.makeAround());
+    this.comment.value = comment;
     this.showStatus();
     this.readAround();
   }
@@ -69,7 +81,7 @@ export class CaseView {
 
   makePicture() {
     if (!this.found.files.includes("picture.png")) return make("p", { class: "hint" }, words.noPicture);
-    const picture = make("img", { class: "picture", src: caseFile(this.id, "picture.png"), alt: words.picture(this.found.cause ?? "") });
+    const picture = make("img", { class: "picture", src: caseFile(this.found, "picture.png"), alt: words.picture(this.found.cause ?? "") });
     picture.addEventListener("error", () => picture.replaceWith(make("p", { class: "hint" }, words.noPicture)));
     return picture;
   }
@@ -87,8 +99,7 @@ export class CaseView {
   }
 
   makeVerdict() {
-    this.comment = make("textarea", { rows: 2, maxlength: 200, name: "comment" });
-    this.comment.value = this.found.comment ?? "";
+    this.comment = make("textarea", { rows: 2, maxlength: 1000, name: "comment" });
     this.answer = make("p", { class: "answer", role: "status" });
     this.verdicts = Object.entries(words.verdicts).map(([verdict, label]) =>
       make("button", { type: "button", "data-verdict": verdict, click: () => this.mark(verdict) }, label));
@@ -117,14 +128,14 @@ export class CaseView {
   /** Mark the case as seen, with a verdict where one is given. The active alarm of the case is acknowledged too. */
   async mark(verdict) {
     if (!this.found) return;
-    const mark = { seen: true, comment: this.comment.value };
+    const mark = { seen: true, comment: this.comment.value, by: readName() };
     if (verdict) mark.verdict = verdict;
     try {
       const alarm = this.plant.machines.get(this.found.machine)?.alarm;
-      if (alarm?.active && alarm.case?.id === this.id && (verdict || !alarm.acknowledged)) {
-        await command(this.found.machine, { command: "acknowledge", event_id: alarm.alarm_id, by: readName(), reason: mark.comment, ...(verdict ? { verdict } : {}) });
+      if (alarm?.active && alarm.case?.id === this.found.id && (verdict || !alarm.acknowledged)) {
+        await command(this.found.machine, { command: "acknowledge", event_id: alarm.alarm_id, by: mark.by, reason: mark.comment.slice(0, MOST_REASON), ...(verdict ? { verdict } : {}) });
       }
-      Object.assign(this.found, mark, await markCase(this.id, mark));
+      this.found = await markCase(this.found.machine, this.found.id, mark);
       this.say(words.saved, false);
       this.showStatus();
       this.onMark(this.found);

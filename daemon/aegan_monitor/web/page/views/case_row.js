@@ -15,10 +15,13 @@ export function spanOf(found) {
   return words.lasted(duration(seconds(found.ended_at) - seconds(found.began_at)));
 }
 
+/** Where the page shows a case. */
+export const caseAddress = ({ machine, id }) => `#/cases/${encodeURIComponent(machine)}/${encodeURIComponent(id)}`;
+
 /** A link to the case. */
 export function caseRow(found, attributes = {}) {
   const status = statusOf(found);
-  return make("a", { class: "case-row", href: `#/cases/${encodeURIComponent(found.id)}`, "data-status": status, "data-severity": found.severity, ...attributes },
+  return make("a", { class: "case-row", href: caseAddress(found), "data-status": status, "data-severity": found.severity, ...attributes },
     make("span", { class: "row-head" }, make("strong", {}, found.machine), timeElement(found.began_at)),
     make("span", { class: "row-cause" }, capital(found.cause || texts.measure.nothing)),
     make("span", { class: "row-foot" }, make("span", { class: "status" }, words.status[status] ?? status), make("span", {}, texts.severity[found.severity]),

@@ -1,19 +1,23 @@
 // The list of cases, to be worked through with the keyboard, and beside it the chosen case.
 
-import { readCases } from "../data/api.js";
+import { readCase, readCases } from "../data/api.js";
 import { seconds } from "../data/format.js";
 import { choice, field, make, setText } from "../dom.js";
 import { texts } from "../texts.js";
 import { CaseView } from "./case.js";
-import { caseRow } from "./case_row.js";
+import { caseAddress, caseRow } from "./case_row.js";
 
 const { cases: words } = texts;
 const VERDICT_KEYS = { t: "true_fault", f: "false_alarm", m: "maintenance" };
 const PAGE = 50;
+const AGAIN_MS = 3000; // an event is in the history soon after it is published
 const FILTER_KEY = "aegan.cases";
 
-export function showCases(content, plant, { name: id }) {
-  let filter = sessionStorage.getItem(FILTER_KEY) ?? "unseen", machine = "", rows = [], chosen = null, view = null, isClosed = false;
+const keyOf = ({ machine, id }) => `${machine}/${id}`;
+const isWide = () => innerWidth > 800;
+
+export function showCases(content, plant, { name: named }) {
+  let filter = sessionStorage.getItem(FILTER_KEY) ?? "unseen", machine = "", rows = [], chosen = null, view = null, shown = "", isClosed = false;
   const list = make("ul", { class: "case-list", "aria-label": words.list });
   const detail = make("section", { class: "case-detail", "aria-label": texts.nav.cases });
   const answer = make("p", { class: "hint", role: "status" });
@@ -40,14 +44,14 @@ export function showCases(content, plant, { name: id }) {
       const end_s = isOlder && rows.length ? seconds(rows.at(-1).began_at) : undefined;
       const found = await readCases({ machine, unseen: filter === "unseen", end_s, limit: PAGE });
       if (isClosed) return;
-      const known = new Map((isOlder ? rows : []).map((each) => [each.id, each]));
-      for (const each of found) known.set(each.id, each);
+      const known = new Map((isOlder ? rows : []).map((each) => [keyOf(each), each]));
+      for (const each of found) known.set(keyOf(each), each);
       more.hidden = found.length < PAGE || (isOlder && known.size === rows.length);
       rows = [...known.values()].sort((a, b) => seconds(b.began_at) - seconds(a.began_at));
-      if (chosen && !known.has(chosen.id)) rows.unshift(chosen); // stays until another one is chosen
+      if (chosen && !known.has(keyOf(chosen))) rows.unshift(chosen); // stays until another one is chosen
       setText(answer, rows.length ? "" : filter === "unseen" ? words.emptyUnseen : words.empty);
       showList();
-      if (!chosen && !id && rows.length && innerWidth > 800) choose(rows[0]);
+      if (!chosen && rows.length && isWide()) choose(rows[0]);
       if (!chosen && !detail.firstChild) detail.replaceChildren(make("p", { class: "hint" }, rows.length ? words.choose : ""));
     } catch (failure) {
       setText(answer, texts.failed(failure.message));
@@ -55,10 +59,13 @@ export function showCases(content, plant, { name: id }) {
   }
 
   function showList() {
+    const state = JSON.stringify([rows, chosen && keyOf(chosen)]);
+    if (state === shown) return;
+    shown = state;
     const isFocused = list.contains(document.activeElement);
     list.replaceChildren(...rows.map((each) => make("li", {}, caseRow(each, {
-      "aria-current": each.id === chosen?.id ? "true" : null,
-      click: (event) => { if (innerWidth > 800 && !event.ctrlKey && !event.metaKey) { event.preventDefault(); choose(each, true); } },
+      "aria-current": chosen && keyOf(each) === keyOf(chosen) ? "true" : null,
+      click: (event) => { if (isWide() && !event.ctrlKey && !event.metaKey) { event.preventDefault(); choose(each, true); } },
     }))));
     if (isFocused) list.querySelector("[aria-current]")?.focus();
   }
@@ -66,11 +73,11 @@ export function showCases(content, plant, { name: id }) {
   function choose(row, isFocused = false) {
     view?.close();
     chosen = row;
-    history.replaceState(null, "", `#/cases/${encodeURIComponent(row.id)}`);
+    history.replaceState(null, "", caseAddress(row));
     content.querySelector(".cases").classList.add("has-choice");
-    view = new CaseView(plant, row.id, (marked) => {
-      rows = rows.map((each) => (each.id === marked.id ? { ...each, ...marked } : each));
-      if (chosen.id === marked.id) chosen = { ...chosen, ...marked };
+    view = new CaseView(plant, row, (marked) => {
+      rows = rows.map((each) => (keyOf(each) === keyOf(marked) ? marked : each));
+      if (keyOf(chosen) === keyOf(marked)) chosen = marked;
       showList();
     });
     detail.replaceChildren(view.root);
@@ -79,7 +86,7 @@ export function showCases(content, plant, { name: id }) {
   }
 
   function step(by) {
-    const place = rows.findIndex((each) => each.id === chosen?.id);
+    const place = rows.findIndex((each) => chosen && keyOf(each) === keyOf(chosen));
     const next = rows[Math.min(rows.length - 1, Math.max(0, place + by))];
     if (!next) return;
     choose(next, true);
@@ -99,21 +106,29 @@ export function showCases(content, plant, { name: id }) {
     actions[key]();
   }
 
+  const timer = setInterval(() => { if (plant.isLive && rows.length <= PAGE) read(); }, AGAIN_MS);
   const onEvent = () => read();
   const onConnection = () => { showMachines(); if (plant.isLive) read(); };
   addEventListener("keydown", onKey);
   plant.addEventListener("event", onEvent);
   plant.addEventListener("connection", onConnection);
   showMachines();
-  if (id) choose({ id, machine: "", began_at: null, severity: "medium", seen: true });
-  read().then(() => {
-    const row = rows.find((each) => each.id === id && each.machine);
-    if (row) chosen = row;
-    rows = rows.filter((each) => each.machine); // the address names a case that this list does not hold
-    if (!isClosed) showList();
-  });
+  start();
+
+  /** The case that the address names comes first, also where the filter leaves it out. */
+  async function start() {
+    if (named) {
+      const [of, id] = named.includes("/") ? named.split("/") : [undefined, named];
+      const found = await readCase(of, id).catch(() => null);
+      if (isClosed) return;
+      if (found) choose(found);
+      else detail.replaceChildren(make("p", { class: "hint" }, texts.case.missing));
+    }
+    await read();
+  }
   return () => {
     isClosed = true;
+    clearInterval(timer);
     view?.close();
     removeEventListener("keydown", onKey);
     plant.removeEventListener("event", onEvent);

@@ -14,6 +14,9 @@ const AGAIN_MS = 10000; // while the present is shown
 const FIRST_S = 3600;
 const MOST_EVENTS = 100;
 
+/** What happened, and to what: an alarm, a microphone, the daemon. */
+const describeKind = ({ source, kind }) => [words.sources[source], words.kinds[kind] ?? kind.replaceAll("_", " ")].filter(Boolean).join(": ");
+
 export function showHistory(content, plant, { name }) {
   let machine = name || [...plant.machines.keys()].sort()[0] || "", series = null, rows = [], isClosed = false, timer = null, number = 0;
   const names = make("span");
@@ -60,8 +63,8 @@ export function showHistory(content, plant, { name }) {
       if (found.status === "fulfilled") series = found.value;
       rows = cases.status === "fulfilled" ? cases.value : [];
       const isThere = series?.times_s.some((at_s, i) => at_s >= begin_s && at_s <= end_s && series.score_mean[i] !== null);
-      setText(answer, found.status === "rejected" ? (found.reason.status === 503 ? words.off : texts.failed(found.reason.message)) : isThere ? "" : words.empty);
-      setText(step, series ? words.step(duration(series.step_s)) : "");
+      setText(answer, found.status === "rejected" ? texts.failed(found.reason.message) : isThere ? "" : words.empty);
+      setText(step, series ? `${words.step(duration(series.step_s))} ${words.written}` : "");
       showEvents(happened.status === "fulfilled" ? happened.value : []);
       draw();
     }
@@ -69,9 +72,9 @@ export function showHistory(content, plant, { name }) {
   }
 
   function showEvents(found) {
-    const newest = [...found].sort((a, b) => seconds(b.time) - seconds(a.time)).slice(0, MOST_EVENTS);
+    const newest = [...found].sort((a, b) => seconds(b.time) - seconds(a.time) || b.number - a.number).slice(0, MOST_EVENTS);
     events.replaceChildren(...newest.map((each) => make("tr", {}, make("td", {}, timeElement(each.time)), make("td", {}, each.machine ?? measure.nothing),
-      make("td", {}, words.kinds[each.kind] ?? each.kind), make("td", {}, capital(each.cause ?? "")))));
+      make("td", {}, describeKind(each)), make("td", {}, capital(each.text), each.by ? ` (${each.by})` : ""))));
     if (!newest.length) events.append(make("tr", {}, make("td", { colspan: words.columns.length, class: "hint" }, words.noEvents)));
   }
 

@@ -17,6 +17,7 @@ import { caseRow } from "./case_row.js";
 const { machine: words, measure } = texts;
 const GAP_S = 5; // without a decision: the line is broken
 const N_CASES = 5;
+const AGAIN_MS = 3000; // an event is in the history soon after it is published
 const FRAME_MS = 100;
 
 export function showMachine(content, plant, { name }) {
@@ -71,7 +72,7 @@ export function showMachine(content, plant, { name }) {
     const score = plant.isLive && condition !== "deaf" ? machine.score : null;
     meter.show(score?.level_dbfs ?? null, `${measure.level} ${level(score?.level_dbfs)}`);
     setText(facts.score, score ? `${plain(score.score)} (${measure.threshold.toLowerCase()} ${plain(score.threshold)})` : measure.nothing);
-    setText(facts.evidence, `${share(score?.evidence)} (${measure.alarmAt})`);
+    setText(facts.evidence, typeof score?.evidence === "number" ? `${share(score.evidence)} (${measure.alarmAt})` : measure.nothing);
     setText(facts.operating, score?.operating_state?.replace("_", " ") ?? measure.nothing);
     const { health } = machine;
     setText(facts.coverage, `${percent(health?.coverage_1h_percent, 1)} ${measure.coverageHour}, ${percent(health?.coverage_24h_percent, 1)} ${measure.coverageDay}`);
@@ -89,11 +90,12 @@ export function showMachine(content, plant, { name }) {
     const times_s = scores.map((each) => each.at_s);
     const line = (key, colour, more = {}) => ({ times_s, values: scores.map((each) => each[key] ?? null), colour, gap_s: GAP_S, ...more });
     const percents = { ...line("evidence", "--line", { isFilled: true }), values: scores.map((each) => (typeof each.evidence === "number" ? 100 * each.evidence : null)) };
+    const evidence = { title: `${measure.evidence}, ${measure.alarmAt}`, share: 2, low: 0, high: 105, format: (value) => (value > 100 ? "" : percent(value)),
+      lines: [percents, { times_s: [begin_s, end_s], values: [100, 100], colour: "--limit", isDashed: true }] };
     drawChart(canvas, { begin_s, end_s, panels: [
       { title: measure.spectrogram, share: 5, labels: spectrogram.labels(), paint: (context, box) => spectrogram.paint(context, box, begin_s, end_s) },
       { title: `${measure.score}, ${measure.threshold.toLowerCase()} (- -)`, share: 2.5, lines: [line("threshold", "--limit", { isDashed: true }), line("score", "--line")] },
-      { title: `${measure.evidence}, ${measure.alarmAt}`, share: 2, low: 0, high: 105, format: (value) => (value > 100 ? "" : percent(value)), lines: [percents,
-        { times_s: [begin_s, end_s], values: [100, 100], colour: "--limit", isDashed: true }] },
+      ...(percents.values.some((each) => each !== null) ? [evidence] : []), // a policy of thresholds has none
       { title: `${measure.level} (${texts.unit.dbfs})`, share: 1.5, lines: [line("level_dbfs", "--second")] },
     ] });
     const bounds = spectrogram.bounds();
@@ -101,24 +103,30 @@ export function showMachine(content, plant, { name }) {
     if (bounds) [setText(scale.firstChild, bounds[0]), setText(scale.lastChild, bounds[1])];
   }
 
-  async function readBefore() { // what was before the page was opened
+  function readBefore() { // what was before the page was opened
     const machine = plant.machines.get(name);
-    if (!machine) return;
-    const [rows] = await Promise.allSettled([readCases({ machine: name, limit: N_CASES }), readEarlier(machine)]);
-    if (!isClosed && rows.status === "fulfilled") showCases(rows.value);
+    if (machine) readEarlier(machine);
+    readNewest();
+  }
+
+  async function readNewest() {
+    if (!plant.isLive) return;
+    const rows = await readCases({ machine: name, limit: N_CASES }).catch(() => null);
+    if (!isClosed && rows && JSON.stringify(rows) !== cases.dataset.shown) showCases(rows);
   }
 
   function showCases(rows) {
+    cases.dataset.shown = JSON.stringify(rows);
     const newest = [...rows].sort((a, b) => seconds(b.began_at) - seconds(a.began_at)).slice(0, N_CASES);
     cases.replaceChildren(...(newest.length ? newest.map((each) => make("li", {}, caseRow(each))) : [make("li", { class: "hint" }, words.noCases)]));
   }
 
   const onConnection = () => { if (plant.isLive) readBefore(); else if (listener.isOn) listener.stop(); };
-  const onEvent = ({ detail }) => { if (detail.machine.name === name) readBefore(); };
+  const onEvent = ({ detail }) => { if (detail.machine.name === name) readNewest(); };
   plant.addEventListener("machines", update);
   plant.addEventListener("connection", onConnection);
   plant.addEventListener("event", onEvent);
-  const timers = [setInterval(update, 1000), setInterval(draw, FRAME_MS)];
+  const timers = [setInterval(update, 1000), setInterval(draw, FRAME_MS), setInterval(readNewest, AGAIN_MS)];
   spectrogram.open();
   update();
   if (plant.isLive) readBefore();
