@@ -199,16 +199,14 @@ class FakeMonitor:
         """An event for each case."""
         rows = self.list_cases(machine, unseen=False)["cases"]
         kinds = {"source": "alarm", "kind": "raised", "by": ""}
-        events = [
-            {"number": n, "time": each["began_at"], "machine": each["machine"], "text": CAUSE, **kinds} for n, each in enumerate(rows)
-        ]
-        return {"events": events}
+        shown = [{"machine": each["machine"], "case_id": each["id"], "time": each["began_at"], "text": each["cause"]} for each in rows]
+        return {"events": [{"number": -n, **row, **kinds} for n, row in enumerate(shown)]}
 
     def watch_spectrogram(self, machine: str) -> Iterator[bytes]:
-        """Columns in real time; the first event has ten seconds of them."""
+        """Columns in real time; the first event has a minute of them."""
         rng = np.random.default_rng(3)
         yield make_event("scale", {"db_min": -100.0, "db_max": 50.0, "n_bands": N_BANDS, "column_s": COLUMN_S, "edges_hz": make_edges_hz()})
-        n = 300
+        n = 1900
         while True:
             columns = make_columns(machine in self.wrong, n, rng)
             yield make_event("columns", {"time": format_time(time.time()), "n_columns": n, "columns": columns, "after_gap": False})

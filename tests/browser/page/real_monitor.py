@@ -28,15 +28,18 @@ class RealMonitor:
         self._config.write_text(
             f"node: hall\nmqtt: {{host: 127.0.0.1, port: {mqtt_port}}}\noutbox: {{path: outbox.sqlite}}\n"
             f"web: {{port: {self.port}, allowed_hosts: [monitor.test]}}\n"
-            f"machines: [{{name: pump, bundle: {demo_bundle()}, alarm: {{on_delay_s: 3}}, capture: {{kind: stdin, sample_format: s16le}}}}]\n"
+            f"machines: [{{name: pump, bundle: {demo_bundle()}, alarm: {{on_delay_s: 3}}, "
+            "capture: {kind: stdin, sample_format: s16le}}]\n"
         )
         self._has_failed, self._ending = threading.Event(), threading.Event()
         self.start()
 
     def __enter__(self) -> Self:
+        """Return self."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Kill it."""
         self.kill()
 
     def start(self) -> None:

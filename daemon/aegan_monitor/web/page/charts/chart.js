@@ -4,8 +4,8 @@ import { plain } from "../data/format.js";
 import { listTicks, listValues } from "./axis.js";
 import { colour, prepare } from "./colours.js";
 
-const LEFT = 58, RIGHT = 10, AXIS = 22, GAP = 10, TITLE = 17;
-const FONT = "12px system-ui, sans-serif";
+const LETTER = 0.75; // of the page's own size
+const LEFT = 4.8, RIGHT = 0.8, AXIS = 1.8, GAP = 0.8, TITLE = 1.45; // in sizes of a letter
 
 /**
  * Draw `panels` between two times. Each has title, share (of the height), and lines [{times_s, values, colour, width, isDashed, isFilled}],
@@ -16,18 +16,19 @@ export function drawChart(canvas, { begin_s, end_s, panels, bands = [] }) {
   const ready = prepare(canvas);
   if (!ready) return;
   const { context, width, height } = ready;
-  context.font = FONT;
-  const inner = width - LEFT - RIGHT;
-  const x = (at_s) => LEFT + (inner * (at_s - begin_s)) / (end_s - begin_s);
+  const letter = LETTER * parseFloat(getComputedStyle(document.documentElement).fontSize);
+  context.font = `${letter}px system-ui, sans-serif`;
+  const left = LEFT * letter, inner = width - left - RIGHT * letter;
+  const x = (at_s) => left + (inner * (at_s - begin_s)) / (end_s - begin_s);
   const ticks = listTicks(begin_s, end_s, inner);
   const whole = panels.reduce((sum, each) => sum + each.share, 0);
-  const usable = height - AXIS - panels.length * (GAP + TITLE);
+  const usable = height - letter * (AXIS + panels.length * (GAP + TITLE));
   let top = 0;
   for (const panel of panels) {
-    top += TITLE;
-    const box = { left: LEFT, top, width: inner, height: (usable * panel.share) / whole, x };
+    top += TITLE * letter;
+    const box = { left, top, width: inner, height: (usable * panel.share) / whole, x };
     drawPanel(context, panel, box, ticks, bands, { begin_s, end_s });
-    top += box.height + GAP;
+    top += box.height + GAP * letter;
   }
   context.fillStyle = colour("--muted");
   context.textAlign = "center";

@@ -35,7 +35,7 @@ export function showHistory(content, plant, { name }) {
         make("div", { class: "ranges" }, moves, make("button", { type: "button", click: () => zoom.follow() }, words.now))),
       span, canvas, make("p", { class: "hint" }, `${words.hint} `, step), answer),
     make("section", { class: "panel" }, make("h2", {}, words.events),
-      make("div", { class: "scroll" }, make("table", {}, make("thead", {}, make("tr", {}, words.columns.map((each) => make("th", { scope: "col" }, each)))), events))));
+      make("div", { class: "scroll" }, make("table", { class: "stacked" }, make("thead", {}, make("tr", {}, words.columns.map((each) => make("th", { scope: "col" }, each)))), events))));
 
   function showNames() {
     const all = [...plant.machines.keys()].sort();
