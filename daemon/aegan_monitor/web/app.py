@@ -1,7 +1,6 @@
 """The application: endpoints, the page's files, and what comes before and after each answer."""
 
 import functools
-import logging
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -22,8 +21,6 @@ from aegan_monitor.web.live.sound import Sound
 from aegan_monitor.web.live.spectrogram import Spectrograms
 from aegan_monitor.web.openapi import describe
 from aegan_monitor.web.sources import Sources
-
-log = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent / "page"
 
@@ -89,12 +86,7 @@ class _Cached:
 def _explain(request: Request, error: Exception) -> Response:
     if isinstance(error, RefusedError):
         return error.answer()
-    if not isinstance(error, HTTPException):
-        return _fail(request, error)
+    if not isinstance(error, HTTPException):  # uvicorn logs it
+        return JSONResponse({"error": "an error of the daemon; its log has the details"}, 500)
     words = {404: f"nothing at {request.url.path[:200]!r}; api/v1/openapi.json lists what there is", 405: "wrong method"}
     return JSONResponse({"error": words.get(error.status_code, error.detail)}, error.status_code, error.headers)
-
-
-def _fail(request: Request, error: Exception) -> Response:
-    log.error("web: %s %r has failed", request.method, request.url.path[:200], exc_info=error)
-    return JSONResponse({"error": "an error of the daemon; its log has the details"}, 500)

@@ -17,8 +17,6 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-log = logging.getLogger(__name__)
-
 FULL_S = 1.0  # until the next attempt where the process has no file descriptor left
 TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)  # Linux's number
 
@@ -29,7 +27,7 @@ class Limits:
 
     Attributes:
         n_connections: Open at once; one more is closed at once.
-        request_s: From the connection, or the first byte, to the end of a request's headers; the same for a TLS handshake.
+        request_s: From the connection, or the first byte, to the end of a request with its body; the same for a TLS handshake.
         stuck_s: For which a client may take nothing of what waits for it.
         idle_s: Between two requests.
         header_bytes: Of a request's line and headers.
@@ -39,7 +37,7 @@ class Limits:
     n_connections: int = 200
     request_s: float = 10.0
     stuck_s: float = 30.0
-    idle_s: float = 30.0
+    idle_s: int = 30
     header_bytes: int = 16_384
     buffer_bytes: int = 16_384
 
@@ -72,7 +70,7 @@ class Protocol(H11Protocol):
 
     def _watch(self) -> None:
         """Time a request from its first byte; more bytes do not prolong it."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body:
             self._stop_watch()
         elif self._late is None:
             self._late = self.loop.call_later(self.request_s, self.transport.abort)
@@ -101,10 +99,11 @@ class Connections:
             proxy_headers=False,
             server_header=False,
             date_header=False,
-            timeout_keep_alive=round(limits.idle_s),
+            timeout_keep_alive=limits.idle_s,
             h11_max_incomplete_event_size=limits.header_bytes,
         )
         self._config.load()
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # a warning for each broken request would fill the log
         self._state = ServerState()
         self._n_open = 0
         self._tasks: set[asyncio.Task[None]] = set()
