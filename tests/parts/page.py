@@ -64,6 +64,7 @@ class Page:
             "read_health": lambda: HEALTH,
             "read_metrics": lambda: b"aegan_uptime_seconds 1.0\n",
             "find_bundles": lambda: {"pump": the_bundle()},
+            "describe_proof": lambda _: ["a week is proved"],
             "submit": self._submit,
         }
         self.server = WebServer(Sources(config=config, **(known | sources)), limits, retry_s=0.05)

@@ -11,7 +11,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aegan_monitor.web import machines, records, session
+from aegan_monitor.web import machines, records, session, support
 from aegan_monitor.web.access import Attempts, Tokens
 from aegan_monitor.web.commands import Commands
 from aegan_monitor.web.endpoints import Call, Endpoint, find_viewer
@@ -21,6 +21,7 @@ from aegan_monitor.web.live.sound import Sound
 from aegan_monitor.web.live.spectrogram import Spectrograms
 from aegan_monitor.web.openapi import describe
 from aegan_monitor.web.sources import Sources
+from aegan_monitor.web.support import LogTail
 
 PAGE = Path(__file__).parent / "page"
 
@@ -34,11 +35,12 @@ ENDPOINTS = (
     *session.ENDPOINTS,
     *machines.ENDPOINTS,
     *records.ENDPOINTS,
+    *support.ENDPOINTS,
     Endpoint("GET", "openapi.json", "reader", "This interface, as OpenAPI 3.1.", show_description, "application/json"),
 )
 
 
-def make_app(sources: Sources, tokens: Tokens, hub: Hub, sound: Sound, commands: Commands) -> ASGIApp:
+def make_app(sources: Sources, tokens: Tokens, hub: Hub, sound: Sound, commands: Commands, log_tail: LogTail) -> ASGIApp:
     """The application, behind its guard."""
     config = sources.config
     routes = [Route(f"/{each.full_path}", _protect(each), methods=[each.method]) for each in ENDPOINTS]
@@ -49,7 +51,7 @@ def make_app(sources: Sources, tokens: Tokens, hub: Hub, sound: Sound, commands:
     app.router.redirect_slashes = False  # a redirect names the host
     state = app.state
     state.sources, state.tokens, state.hub, state.sound, state.commands = sources, tokens, hub, sound, commands
-    state.spectrograms = Spectrograms(sound)
+    state.log_tail, state.spectrograms = log_tail, Spectrograms(sound)
     state.attempts = Attempts()
     state.cookie = f"aegan_{config.node}"  # two daemons on one host share cookies, whatever their ports
     state.listens = True

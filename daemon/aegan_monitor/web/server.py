@@ -23,6 +23,7 @@ from aegan_monitor.web.connections import Connections, Limits
 from aegan_monitor.web.live.hub import Hub
 from aegan_monitor.web.live.sound import Sound
 from aegan_monitor.web.sources import Sources
+from aegan_monitor.web.support import LogTail
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,8 @@ class WebServer:
         self.name, self.problem = "web", ""
         self._config = sources.config.web
         self._retry_s = retry_s
-        self._hub, self._sound, self._commands = Hub(), Sound(), Commands(sources.submit)
-        app = make_app(sources, find_tokens(self._config), self._hub, self._sound, self._commands)
+        self._hub, self._sound, self._commands, self._log_tail = Hub(), Sound(), Commands(sources.submit), LogTail()
+        app = make_app(sources, find_tokens(self._config), self._hub, self._sound, self._commands, self._log_tail)
         self._certificate = Certificate(self._config.tls) if self._config.tls else None
         self.connections = Connections(app, limits or Limits(), self._certificate.find if self._certificate else lambda: None)
         self._log = LogOnce(f"page on {self._config.host}:{self._config.port}:", log)
@@ -61,10 +62,12 @@ class WebServer:
         """Begin to listen, in the background."""
         if self._config.insecure and not self._config.tls and not is_loopback(self._config.host):
             log.warning("web.insecure: tokens and sound go over the network without encryption; set web.tls")
+        logging.getLogger().addHandler(self._log_tail)
         self._thread.start()
 
     def stop(self) -> None:
         """End every connection; harmless when it was never started."""
+        logging.getLogger().removeHandler(self._log_tail)
         if self._loop is not None and self._main is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._main.cancel)
         if self._thread.is_alive():

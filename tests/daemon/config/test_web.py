@@ -9,7 +9,13 @@ from aegan_monitor.config.validation import validate
 from aegan_monitor.errors import ConfigError
 from example_config import MACHINE
 
-TOKEN = {"token_file": "token"}
+TOKEN: dict[str, Any] = {"token_file": "token"}
+
+
+def make_config(web: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with this section."""
+    section: dict[str, Any] = {"port": 8765, **web}
+    return {"machines": [MACHINE], "web": section}
 
 
 @pytest.mark.parametrize(
@@ -29,7 +35,7 @@ TOKEN = {"token_file": "token"}
 def test_a_page_that_others_could_misuse_is_refused(web: dict[str, Any], problem: str) -> None:
     """The problem is one line that names the key and what to do."""
     with pytest.raises(ConfigError) as found:
-        validate(MonitorConfig, {"machines": [MACHINE], "web": {"port": 8765, **web}}, "monitor.yaml")
+        validate(MonitorConfig, make_config(web), "monitor.yaml")
     assert problem in str(found.value)
     assert str(found.value).startswith("monitor.yaml: web")
 
@@ -50,4 +56,4 @@ def test_a_page_that_others_could_misuse_is_refused(web: dict[str, Any], problem
 )
 def test_what_is_protected_is_accepted(web: dict[str, Any]) -> None:
     """Loopback needs nothing; any other address a token, and encryption, a proxy or the user's word."""
-    validate(MonitorConfig, {"machines": [MACHINE], "web": {"port": 8765, **web}}, "monitor.yaml")
+    validate(MonitorConfig, make_config(web), "monitor.yaml")
