@@ -46,6 +46,7 @@ def make_parts(
             read_health=lambda: read_health(now()).health,
             read_metrics=lambda: write_metrics(read_health),
             find_bundles=lambda: {line.machine.name: line.bundle for line in lines()},
+            describe_proof=lambda name: next((line.describe_proof() for line in lines() if line.machine.name == name), []),
             submit=commands.submit,
             history=history,
         )

@@ -38,6 +38,12 @@ class Machines(Model):
     machines: list[MachineState] = Field(description="One entry each.")
 
 
+class Commissioning(Model):
+    """The commissioning report of a machine, as `aegan-monitor check` prints it."""
+
+    lines: list[str] = Field(description="Lines of text; none where thresholds decide, and not a budget of false alarms.")
+
+
 class Session(Model):
     """Who is logged in."""
 

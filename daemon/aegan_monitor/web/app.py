@@ -1,7 +1,6 @@
 """The application: endpoints, the page's files, and what comes before and after each answer."""
 
 import functools
-import logging
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -12,7 +11,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aegan_monitor.web import machines, records, session
+from aegan_monitor.web import machines, records, session, support
 from aegan_monitor.web.access import Attempts, Tokens
 from aegan_monitor.web.commands import Commands
 from aegan_monitor.web.endpoints import Call, Endpoint, find_viewer
@@ -22,8 +21,7 @@ from aegan_monitor.web.live.sound import Sound
 from aegan_monitor.web.live.spectrogram import Spectrograms
 from aegan_monitor.web.openapi import describe
 from aegan_monitor.web.sources import Sources
-
-log = logging.getLogger(__name__)
+from aegan_monitor.web.support import LogTail
 
 PAGE = Path(__file__).parent / "page"
 
@@ -37,11 +35,12 @@ ENDPOINTS = (
     *session.ENDPOINTS,
     *machines.ENDPOINTS,
     *records.ENDPOINTS,
+    *support.ENDPOINTS,
     Endpoint("GET", "openapi.json", "reader", "This interface, as OpenAPI 3.1.", show_description, "application/json"),
 )
 
 
-def make_app(sources: Sources, tokens: Tokens, hub: Hub, sound: Sound, commands: Commands) -> ASGIApp:
+def make_app(sources: Sources, tokens: Tokens, hub: Hub, sound: Sound, commands: Commands, log_tail: LogTail) -> ASGIApp:
     """The application, behind its guard."""
     config = sources.config
     routes = [Route(f"/{each.full_path}", _protect(each), methods=[each.method]) for each in ENDPOINTS]
@@ -52,7 +51,7 @@ def make_app(sources: Sources, tokens: Tokens, hub: Hub, sound: Sound, commands:
     app.router.redirect_slashes = False  # a redirect names the host
     state = app.state
     state.sources, state.tokens, state.hub, state.sound, state.commands = sources, tokens, hub, sound, commands
-    state.spectrograms = Spectrograms(sound)
+    state.log_tail, state.spectrograms = log_tail, Spectrograms(sound)
     state.attempts = Attempts()
     state.cookie = f"aegan_{config.node}"  # two daemons on one host share cookies, whatever their ports
     state.listens = True
@@ -89,12 +88,7 @@ class _Cached:
 def _explain(request: Request, error: Exception) -> Response:
     if isinstance(error, RefusedError):
         return error.answer()
-    if not isinstance(error, HTTPException):
-        return _fail(request, error)
+    if not isinstance(error, HTTPException):  # uvicorn logs it
+        return JSONResponse({"error": "an error of the daemon; its log has the details"}, 500)
     words = {404: f"nothing at {request.url.path[:200]!r}; api/v1/openapi.json lists what there is", 405: "wrong method"}
     return JSONResponse({"error": words.get(error.status_code, error.detail)}, error.status_code, error.headers)
-
-
-def _fail(request: Request, error: Exception) -> Response:
-    log.error("web: %s %r has failed", request.method, request.url.path[:200], exc_info=error)
-    return JSONResponse({"error": "an error of the daemon; its log has the details"}, 500)

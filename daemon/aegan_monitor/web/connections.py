@@ -17,8 +17,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-log = logging.getLogger(__name__)
-
+END_S = 1.0  # for answers to notice that they are over
 FULL_S = 1.0  # until the next attempt where the process has no file descriptor left
 TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)  # Linux's number
 
@@ -29,7 +28,7 @@ class Limits:
 
     Attributes:
         n_connections: Open at once; one more is closed at once.
-        request_s: From the connection, or the first byte, to the end of a request's headers; the same for a TLS handshake.
+        request_s: From the connection, or the first byte, to the end of a request with its body; the same for a TLS handshake.
         stuck_s: For which a client may take nothing of what waits for it.
         idle_s: Between two requests.
         header_bytes: Of a request's line and headers.
@@ -39,7 +38,7 @@ class Limits:
     n_connections: int = 200
     request_s: float = 10.0
     stuck_s: float = 30.0
-    idle_s: float = 30.0
+    idle_s: int = 30
     header_bytes: int = 16_384
     buffer_bytes: int = 16_384
 
@@ -72,7 +71,7 @@ class Protocol(H11Protocol):
 
     def _watch(self) -> None:
         """Time a request from its first byte; more bytes do not prolong it."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body:
             self._stop_watch()
         elif self._late is None:
             self._late = self.loop.call_later(self.request_s, self.transport.abort)
@@ -84,7 +83,11 @@ class Protocol(H11Protocol):
 
 
 class Connections:
-    """All connections of one application."""
+    """All connections of one application.
+
+    Attributes:
+        n_open: How many there are, with those whose TLS handshake goes on.
+    """
 
     def __init__(self, app: ASGIApp, limits: Limits, find_tls: Callable[[], ssl.SSLContext | None]) -> None:
         """`find_tls` gives the context for one connection."""
@@ -101,12 +104,13 @@ class Connections:
             proxy_headers=False,
             server_header=False,
             date_header=False,
-            timeout_keep_alive=round(limits.idle_s),
+            timeout_keep_alive=limits.idle_s,
             h11_max_incomplete_event_size=limits.header_bytes,
         )
         self._config.load()
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # a warning for each broken request would fill the log
         self._state = ServerState()
-        self._n_open = 0
+        self.n_open = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, listening: socket.socket) -> None:
@@ -121,19 +125,20 @@ class Connections:
                         raise
                     await asyncio.sleep(FULL_S)
                     continue
-                if self._n_open >= self._limits.n_connections:
+                if self.n_open >= self._limits.n_connections:
                     connection.close()
                     continue
-                self._n_open += 1
+                self.n_open += 1
                 task = loop.create_task(self._begin(connection))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
         finally:
-            for each in [*self._tasks, *self._state.tasks]:
-                each.cancel()
-            for protocol in list(self._state.connections):
-                protocol.transport.abort()
-            await asyncio.sleep(0)
+            for task in self._tasks:
+                task.cancel()
+            for protocol in self._state.connections:
+                protocol.transport.abort()  # whoever answers sees that the client has gone
+            if answering := set(self._state.tasks):
+                await asyncio.wait(answering, timeout=END_S)
 
     async def _begin(self, connection: socket.socket) -> None:
         limits = self._limits
@@ -151,7 +156,7 @@ class Connections:
             await asyncio.get_running_loop().connect_accepted_socket(make, connection, ssl=tls, **times)
         except OSError:  # before `connection_made`: the client went away, or speaks no TLS
             connection.close()
-            self._n_open -= 1
+            self.n_open -= 1
 
     def _end(self) -> None:
-        self._n_open -= 1
+        self.n_open -= 1

@@ -4,6 +4,7 @@ import ipaddress
 import logging
 import re
 import socket
+from email.utils import formatdate
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -17,8 +18,8 @@ from aegan_monitor.web.access import MAX_NAME, Attempts, Role, Tokens, Viewer
 log = logging.getLogger(__name__)
 
 HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "media-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
     "x-content-type-options": "nosniff",
     "x-frame-options": "SAMEORIGIN",  # not DENY: Home Assistant shows it in a frame of its own origin
     "referrer-policy": "no-referrer",
@@ -26,6 +27,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+SECURITY = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-ingress-path", "x-real-ip")
 ROOT = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 SAFE = ("GET", "HEAD")
@@ -58,9 +60,8 @@ class Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                known = {name for name, _ in message["headers"]}
-                more = [(name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in known]
-                message["headers"] = [*message["headers"], *more]
+                date = (b"date", formatdate(usegmt=True).encode())  # from which the page knows how far its own clock is off
+                message["headers"] = [*message["headers"], *SECURITY, date]
             await send(message)
 
         app = self._app

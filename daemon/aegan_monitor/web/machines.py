@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from aegan_monitor.messages.command_payloads import Command, Result
 from aegan_monitor.messages.payloads import Health
-from aegan_monitor.web.answers import Machines, MachineState
+from aegan_monitor.web.answers import Commissioning, Machines, MachineState
 from aegan_monitor.web.endpoints import Endpoint, Json, find_bundle, find_viewer, read_body
 from aegan_monitor.web.guard import RefusedError
 from aegan_monitor.web.live.streams import Stream
@@ -37,6 +37,12 @@ async def show_machine(request: Request) -> Response:
     """The state of one."""
     name, _ = find_bundle(request)
     return Json(_find_state(request, name, await asyncio.to_thread(request.app.state.sources.read_health)))
+
+
+async def show_commissioning(request: Request) -> Response:
+    """What its normal sound proves."""
+    name, _ = find_bundle(request)
+    return Json(Commissioning(lines=await asyncio.to_thread(request.app.state.sources.describe_proof, name)))
 
 
 async def watch_live(request: Request) -> Response:
@@ -82,6 +88,14 @@ ENDPOINTS = (
     Endpoint("GET", "health", "reader", "The health message of this moment.", show_health, Health),
     Endpoint("GET", "machines", "reader", "The present state of all machines.", list_machines, Machines),
     Endpoint("GET", "machines/{machine}", "reader", "The present state of one machine.", show_machine, MachineState),
+    Endpoint(
+        "GET",
+        "machines/{machine}/commissioning",
+        "reader",
+        "What the normal sound of its bundle proves about false alarms.",
+        show_commissioning,
+        Commissioning,
+    ),
     Endpoint(
         "POST",
         "machines/{machine}/command",

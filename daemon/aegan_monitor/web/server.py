@@ -23,6 +23,7 @@ from aegan_monitor.web.connections import Connections, Limits
 from aegan_monitor.web.live.hub import Hub
 from aegan_monitor.web.live.sound import Sound
 from aegan_monitor.web.sources import Sources
+from aegan_monitor.web.support import LogTail
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,11 @@ BACKLOG = 64
 
 
 class WebServer:
-    """See `service.parts.Part`. An address that cannot be used is logged once, and retried."""
+    """See `service.parts.Part`. An address that cannot be used is logged once, and retried.
+
+    Attributes:
+        connections: Those that are open.
+    """
 
     def __init__(self, sources: Sources, limits: Limits | None = None, retry_s: float = RETRY_S) -> None:
         """Read tokens and certificate; nothing starts.
@@ -44,10 +49,10 @@ class WebServer:
         self.name, self.problem = "web", ""
         self._config = sources.config.web
         self._retry_s = retry_s
-        self._hub, self._sound, self._commands = Hub(), Sound(), Commands(sources.submit)
-        self._app = make_app(sources, find_tokens(self._config), self._hub, self._sound, self._commands)
+        self._hub, self._sound, self._commands, self._log_tail = Hub(), Sound(), Commands(sources.submit), LogTail()
+        app = make_app(sources, find_tokens(self._config), self._hub, self._sound, self._commands, self._log_tail)
         self._certificate = Certificate(self._config.tls) if self._config.tls else None
-        self._limits = limits or Limits()
+        self.connections = Connections(app, limits or Limits(), self._certificate.find if self._certificate else lambda: None)
         self._log = LogOnce(f"page on {self._config.host}:{self._config.port}:", log)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
@@ -57,10 +62,12 @@ class WebServer:
         """Begin to listen, in the background."""
         if self._config.insecure and not self._config.tls and not is_loopback(self._config.host):
             log.warning("web.insecure: tokens and sound go over the network without encryption; set web.tls")
+        logging.getLogger().addHandler(self._log_tail)
         self._thread.start()
 
     def stop(self) -> None:
         """End every connection; harmless when it was never started."""
+        logging.getLogger().removeHandler(self._log_tail)
         if self._loop is not None and self._main is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._main.cancel)
         if self._thread.is_alive():
@@ -76,6 +83,10 @@ class WebServer:
         """See `Part`."""
         self._sound.take(machine, run, time)
 
+    def is_heard(self, machine: str) -> bool:
+        """Whether somebody listens to a machine, or looks at its spectrogram."""
+        return self._sound.is_wanted(machine)
+
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
@@ -88,7 +99,6 @@ class WebServer:
     async def _serve(self) -> None:
         self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
         anyio.to_thread.current_default_thread_limiter().total_tokens = N_FILE_THREADS
-        connections = Connections(self._app, self._limits, self._certificate.find if self._certificate else lambda: None)
         while True:
             try:
                 listening = open_socket(self._config)
@@ -102,7 +112,7 @@ class WebServer:
             with listening:
                 self.problem = ""
                 self._log.inform(f"listening; open {describe_address(self._config)}")
-                await connections.serve(listening)
+                await self.connections.serve(listening)
 
 
 def open_socket(config: WebConfig) -> socket.socket:

@@ -19,6 +19,7 @@ class Sources:
         read_health: The health message of this moment.
         read_metrics: The text for Prometheus.
         find_bundles: The bundle of each machine that is monitored now, by the machine's name.
+        describe_proof: Lines of the commissioning report of a machine; none without a budget of false alarms.
         submit: Queues a command for a machine; why it is refused at once, else empty: then a result is published.
         history: File of the history; None if there is none.
         evidence: Folder of the evidence; None if there is none.
@@ -28,6 +29,7 @@ class Sources:
     read_health: Callable[[], Health]
     read_metrics: Callable[[], bytes]
     find_bundles: Callable[[], Mapping[str, Bundle]]
+    describe_proof: Callable[[str], list[str]]
     submit: Callable[[str, Command], str]
     history: Path | None = None
     evidence: Path | None = None

@@ -14,7 +14,7 @@ from aegan_monitor.types import FloatArray, Run
 from aegan_monitor.web.live.mailbox import Mailbox
 from aegan_monitor.web.live.streams import Pieces
 
-WAITING_S = 1.0  # of sound that waits for one listener; older sound is left out
+WAITING_S = 0.5  # of sound that waits for one listener; older sound is left out
 TURN_S = 60.0
 ENDLESS = 0xFFFFFFFF  # sizes in the header of a WAV whose length nobody knows
 
@@ -35,12 +35,16 @@ class Sound:
 
     def take(self, machine: str, run: Run, now: datetime) -> None:
         """Samples, and the present wall time (worker thread)."""
-        if machine not in self._taps:
+        if not self.is_wanted(machine):
             return
         heard = Heard(run, run.wall_time(run.start_sample + len(run.samples), now, since_boot_s()))
         with self._lock:
             for mailbox in self._taps.get(machine, ()):
                 mailbox.put(heard)
+
+    def is_wanted(self, machine: str) -> bool:
+        """Whether anybody takes the sound of a machine (any thread)."""
+        return machine in self._taps
 
     @contextmanager
     def tap(self, machine: str, rate_hz: int) -> Iterator[Mailbox[Heard]]:
