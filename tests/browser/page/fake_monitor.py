@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from aegan_monitor.messages.model import AlarmState
 
 HOUR_S = 3600.0
+MINUTE_COLUMNS = 1900
 EARLIER = (  # cases of before: machine, hours ago, how long in seconds, more
     ("gearbox", 3.2, 410.0, {"severity": "high", "evidence": 1.0}),
     ("feed-pump", 26.5, 95.0, {"verdict": "true_fault", "seen": True, "comment": "Bearing changed.", "n_recurrences": 2}),
@@ -206,12 +207,16 @@ class FakeMonitor:
         """Columns in real time; the first event has a minute of them."""
         rng = np.random.default_rng(3)
         yield make_event("scale", {"db_min": -100.0, "db_max": 50.0, "n_bands": N_BANDS, "column_s": COLUMN_S, "edges_hz": make_edges_hz()})
-        n = 1900
+        wrong_s = time.time() - parse_time(self.alarms[machine]["since"]) if machine in self.wrong else 0.0
+        n_wrong = min(MINUTE_COLUMNS, round(wrong_s / COLUMN_S))
+        pieces = [(False, MINUTE_COLUMNS - n_wrong, n_wrong), (True, n_wrong, 0)]  # of the last minute: number, and how many come after
         while True:
-            columns = make_columns(machine in self.wrong, n, rng)
-            yield make_event("columns", {"time": format_time(time.time()), "n_columns": n, "columns": columns, "after_gap": False})
-            n = 8
-            time.sleep(n * COLUMN_S)
+            for is_wrong, n, n_after in pieces:
+                time_s = time.time() - n_after * COLUMN_S
+                columns = make_columns(is_wrong, n, rng)
+                yield make_event("columns", {"time": format_time(time_s), "n_columns": n, "columns": columns, "after_gap": False})
+            pieces = [(machine in self.wrong, 8, 0)]
+            time.sleep(8 * COLUMN_S)
 
     @cached_property
     def files(self) -> dict[str, tuple[str, Callable[[], bytes]]]:
