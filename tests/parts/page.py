@@ -54,7 +54,8 @@ class Page:
         commands: What was submitted, with the machine's name.
     """
 
-    def __init__(self, web: Mapping[str, Any], limits: Limits | None = None, **sources: Any) -> None:
+    def __init__(self, web: Mapping[str, Any], limits: Limits | None = None, address: str = DIRECT, **sources: Any) -> None:
+        self.address = address
         self.port = find_free_port()
         self.commands: list[tuple[str, Command]] = []
         config = MonitorConfig.model_validate(
@@ -88,7 +89,7 @@ class Page:
     def listens(self) -> bool:
         """Whether it takes connections."""
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+            return probe.connect_ex((self.address, self.port)) == 0
 
     def request(
         self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: Any = None, source: str = DIRECT

@@ -11,6 +11,7 @@ from aegan_monitor.files import make_folder
 
 BUSY_S = 3.0  # how long another process may write
 WAL_LIMIT_BYTES = 1_000_000  # what the log may leave behind on the disk after a burst
+PAGE_BYTES = 2048  # half of what is usual: a minute fills some pages, and begins each of the others again
 
 
 class Level(NamedTuple):
@@ -19,7 +20,7 @@ class Level(NamedTuple):
     table: str
     step_s: int
     n_joined: int  # writes that are joined to one of the next level
-    n_kept: int  # newest writes that are kept
+    n_kept: int  # newest writes that are kept; a multiple of `n_joined`
 
 
 MINUTE_S, HOUR_S = 60, 3600
@@ -29,13 +30,21 @@ LEVELS = (
     Level("hours", HOUR_S, 0, 0),  # a write a day: as long as the configuration says
 )
 
-# By the number of the write, not by time: after the clock was set back, nothing takes the place of anything.
-# `source`: the last write of the finer level that is joined in it.
+
+def joined_until(coarser: Level) -> str:
+    """The query for the last write of the finer level that is joined in this one; 0 if none is."""
+    return f"SELECT coalesce((SELECT source FROM {coarser.table} ORDER BY number DESC LIMIT 1), 0)"  # noqa: S608 - our own tables
+
+
+# The number of a chunk is that of its write, which `WRITE_BITS` shift, and its place in the write. So the order is that of the writes, not
+# of the clock: after the clock was set back, nothing takes the place of anything. And a table that grows at its end alone is written
+# least to the disk. `source`: the last write of the finer level that is joined in it.
+WRITE_BITS = 20
 _CHUNKS = """
 CREATE TABLE {} (
-    batch INTEGER NOT NULL, machine TEXT NOT NULL, begin INTEGER NOT NULL, end INTEGER NOT NULL, source INTEGER NOT NULL,
-    buckets BLOB NOT NULL, PRIMARY KEY (batch, machine)
-) WITHOUT ROWID;
+    number INTEGER PRIMARY KEY, machine TEXT NOT NULL, begin INTEGER NOT NULL, end INTEGER NOT NULL, source INTEGER NOT NULL,
+    buckets BLOB NOT NULL
+);
 """
 _OTHERS = """
 CREATE TABLE events (
@@ -80,7 +89,7 @@ def translated(path: Path) -> Iterator[None]:
         raise DamagedHistoryError(f"{path}: damaged ({error})") from error
 
 
-def open_to_write(path: Path, migrations: Sequence[str] = MIGRATIONS) -> sqlite3.Connection:
+def open_to_write(path: Path, busy_s: float = BUSY_S, migrations: Sequence[str] = MIGRATIONS) -> sqlite3.Connection:
     """The file, made if it is missing, checked, and brought to the newest version; may raise what `translated` translates.
 
     Raises:
@@ -88,14 +97,16 @@ def open_to_write(path: Path, migrations: Sequence[str] = MIGRATIONS) -> sqlite3
         DamagedHistoryError: It is not ours, or damaged.
     """
     make_folder(path.parent, path.parent)
-    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
     try:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
             raise DamagedHistoryError(f"{path}: damaged ({' '.join(str(found).split())})")
         version = _require_version(connection, path, len(migrations))
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+        connection.execute("PRAGMA secure_delete = OFF")  # on by default in some builds: each page that is freed is written once more
         connection.execute("PRAGMA cache_size = -512")  # KiB
         for number, statements in enumerate(migrations[version:], version + 1):
             connection.executescript(f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {number}; COMMIT;")
@@ -111,14 +122,15 @@ def open_to_read(path: Path, *, marks: bool = False) -> sqlite3.Connection:
     Raises:
         HistoryError: It does not exist yet, or is of another version.
     """
+    lacking = f"{path}: there is no history of this version yet; the monitor makes or converts it when it runs"
     if not path.exists():
-        raise HistoryError(f"{path}: there is no history yet; the monitor makes it when it runs")
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={'rw' if marks else 'ro'}", uri=True, timeout=BUSY_S, isolation_level=None
-    )
+        raise HistoryError(lacking)
+    # Not `mode=ro`: without the monitor, who reads last has to remove the log.
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_S, isolation_level=None)
     try:
+        connection.execute(f"PRAGMA query_only = {not marks}")
         if _require_version(connection, path, len(MIGRATIONS)) < len(MIGRATIONS):
-            raise HistoryError(f"{path}: is of an older version; start this version of the monitor once, which converts it")
+            raise HistoryError(lacking)
     except BaseException:
         connection.close()
         raise

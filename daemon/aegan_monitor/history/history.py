@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 
 from aegan_monitor import __version__
 from aegan_monitor.clock import now as read_wall_clock
@@ -28,7 +27,7 @@ log = logging.getLogger(__name__)
 SERIES_S = 60.0  # between two writes of series: each wears an SD card
 TURN_S = 1.0  # between two looks at what is new: events and cases are written at once, many together
 RETRY_S = 10.0
-STOP_S = 5.0
+STOP_S = 3.0
 MAX_DECISIONS = 20_000  # of a minute, while a write takes longer than that
 MAX_BATCHES, MAX_STATEMENTS = 360, 4000  # in memory while the disk cannot be written: six hours; a few megabytes
 
@@ -48,15 +47,13 @@ class History:
 
     def __init__(
         self,
-        path: Path,
-        keep_days: int,
+        store: HistoryStore,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = read_wall_clock,
     ) -> None:
         """Deadlines use `clock`, in seconds; `wall_clock` stamps start and stop."""
         self.problem = ""
-        self._store = HistoryStore(path, keep_days)
-        self._clock, self._wall_clock = clock, wall_clock
+        self._store, self._clock, self._wall_clock = store, clock, wall_clock
         self._decisions: deque[tuple[str, Decision]] = deque(maxlen=MAX_DECISIONS)
         self._messages: deque[tuple[str | None, Payload]] = deque(maxlen=MAX_STATEMENTS)
         self._records = Records()
@@ -129,7 +126,6 @@ class History:
 
     def _set_aside(self, error: DamagedHistoryError) -> None:
         """Rename the damaged file; HistoryError if that fails."""
-        self._store.close()
         try:
             aside = set_aside(self._store.path, self._wall_clock())
         except OSError as worse:
@@ -138,7 +134,6 @@ class History:
 
     def _fail(self, error: Exception) -> None:
         """Keep everything in memory until the next attempt. Logs the reason once; an unexpected error with its traceback."""
-        self._store.close()
         self._retry_at_s = self._clock() + RETRY_S
         is_strange = not isinstance(error, HistoryError)
         problem = f"{self._store.path}: please report this ({type(error).__name__}: {error})" if is_strange else str(error)

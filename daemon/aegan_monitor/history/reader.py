@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from aegan_monitor.clock import now
 from aegan_monitor.history.buckets import Buckets, join_buckets, unpack
-from aegan_monitor.history.database import LEVELS, HistoryError, open_to_read, translated
+from aegan_monitor.history.database import LEVELS, WRITE_BITS, HistoryError, joined_until, open_to_read, translated
 from aegan_monitor.history.rows import HistoryCase, HistoryEvent, Series
 from aegan_monitor.messages.case import Verdict
 from aegan_monitor.messages.explanation import Explanation
@@ -129,9 +129,9 @@ def _read_buckets(connection: sqlite3.Connection, machine: str, begin_s: int, en
     for number, level in enumerate(LEVELS):
         only = ""
         if number < wanted:
-            only = f"AND batch > (SELECT coalesce(max(source), 0) FROM {LEVELS[number + 1].table})"  # noqa: S608 - our own tables
+            only = f"AND number >= (({joined_until(LEVELS[number + 1])}) + 1 << {WRITE_BITS})"
         elif number > wanted:
-            only = f"AND source < (SELECT coalesce(min(batch), 0) FROM {LEVELS[number - 1].table})"  # noqa: S608 - our own tables
+            only = f"AND source < (SELECT coalesce(min(number), 0) >> {WRITE_BITS} FROM {LEVELS[number - 1].table})"  # noqa: S608 - our own tables
         query = f"SELECT buckets FROM {level.table} WHERE machine = ? AND begin < ? AND end > ? {only}"  # noqa: S608 - our own tables
         rows = connection.execute(query, (machine, end_s, begin_s)).fetchall()
         coarsest = max(coarsest, number) if rows else coarsest

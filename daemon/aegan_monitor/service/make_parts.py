@@ -6,7 +6,7 @@ from datetime import datetime
 from aegan_monitor.clock import now
 from aegan_monitor.config.model import MonitorConfig
 from aegan_monitor.history.history import History
-from aegan_monitor.history.store import find_path
+from aegan_monitor.history.store import HistoryStore, find_path
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.health import Snapshot
 from aegan_monitor.service.metrics import MetricsServer, write_metrics
@@ -34,7 +34,7 @@ def make_parts(
     parts: list[Part] = []
     history = find_path(config.history.path, config.outbox.path, config.node) if config.history.keep_days else None
     if history is not None:
-        parts.append(History(history, config.history.keep_days))
+        parts.append(History(HistoryStore(history, config.history.keep_days)))
     if config.metrics.port is not None:
         parts.append(MetricsServer(config.metrics.host, config.metrics.port, read_health))
     if config.web.port is not None:  # a daemon without the page does not load what serves it

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from aegan_monitor.history.history import History
+from aegan_monitor.history.store import HistoryStore
 from aegan_monitor.messages.case import Case
 from aegan_monitor.messages.command_payloads import Command
 from aegan_monitor.messages.payloads import Alarm, Event, Score
@@ -29,7 +30,7 @@ SOUND = bytes(range(256)) * 40
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A running interface with a history of one case and its evidence."""
     folder = tmp_path_factory.mktemp("past")
-    history = History(folder / "history.sqlite", 100)
+    history = History(HistoryStore(folder / "history.sqlite", 100))
     history.start()
     history.take_message("pump", RAISED)
     history.take_message("pump", Score.model_validate({**make_example(Score), "time": TIME}))

@@ -41,7 +41,10 @@ class Mailbox(Generic[T]):
     async def wait(self, timeout_s: float) -> bool:
         """Wait until something is there, or `timeout_s`; whether there is."""
         try:
-            await asyncio.wait_for(self._filled.wait(), timeout_s)
+            async with asyncio.timeout(
+                timeout_s
+            ):  # wait_for of Python 3.11 loses a cancellation that comes together with what it waits for
+                await self._filled.wait()
         except TimeoutError:
             return False
         return True
