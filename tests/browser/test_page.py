@@ -160,6 +160,32 @@ def test_history_goes_from_a_year_to_a_second(browser: "Browser", server: "FakeS
     browser.wait(lambda: browser.text(".span") != before, "another span")
 
 
+def test_the_title_says_what_is_wrong(browser: "Browser", server: "FakeServer") -> None:
+    """Also while another tab is looked at."""
+    browser.open(server.port, "health")
+    browser.wait_until("return document.title", "Health · aegan-monitor")
+    server.monitor.raise_fault("feed-pump")
+    browser.wait_until("return document.title", "1 sounds wrong · Health · aegan-monitor")
+
+
+TICKS = "return import('./charts/axis.js').then((axis) => axis.listTicks(arguments[0], arguments[1], 1000).map((each) => each.words))"
+
+
+def test_days_on_the_time_axis_begin_at_midnight(browser: "Browser", server: "FakeServer") -> None:
+    """Also over the end of summer time, in the viewer's zone."""
+    browser.cdp("Emulation.setTimezoneOverride", timezoneId="Europe/Berlin")
+    browser.cdp("Emulation.setLocaleOverride", locale="en-GB")
+    try:
+        browser.open(server.port)
+        browser.wait_for("Live", ".connection")
+        october_22_s = 1792620000  # 2026-10-22, 00:00 in Berlin; summer time ends on the 25th
+        assert browser.run(TICKS, october_22_s, october_22_s + 7 * 86400) == [f"{day} Oct" for day in range(22, 29)]
+        assert browser.run(TICKS, october_22_s, october_22_s + 86400)[:2] == ["22 Oct", "03:00"]
+    finally:
+        browser.cdp("Emulation.setLocaleOverride")
+        browser.cdp("Emulation.setTimezoneOverride", timezoneId="")
+
+
 def test_setup_and_health_name_level_proof_and_trouble(browser: "Browser", server: "FakeServer") -> None:
     """A full disk stands in health; setup has a verdict on the level and the commissioning report."""
     server.monitor.problems = {"outbox_problem": "no space left on device", "history_problem": "no space left on device"}

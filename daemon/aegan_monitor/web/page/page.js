@@ -21,7 +21,7 @@ const content = document.getElementById("content");
 const plant = new Plant();
 const live = new Live(plant);
 let close = () => {};
-let isLogin = false;
+let isLogin = false, place = "";
 
 const links = new Map(NAMED.map((name) => [name, make("a", { href: `#/${name}` }, texts.nav[name])]));
 const state = make("span", { class: "connection", role: "status" });
@@ -52,8 +52,17 @@ function show() {
     else link.removeAttribute("aria-current");
   }
   close = VIEWS[view](content, plant, { name, search }) ?? (() => {});
-  document.title = `${name || texts.nav[shown]} · ${texts.title}`;
+  place = view === "machine" ? name : texts.nav[shown];
+  showTitle();
   window.scrollTo(0, 0);
+}
+
+/** The title says what is wrong also while another tab is looked at. */
+function showTitle() {
+  const n_new = [...plant.machines.values()].filter(({ alarm }) => alarm?.active && !alarm.acknowledged).length;
+  const news = plant.wasLive && !plant.isLive ? texts.connection.lost : n_new ? texts.counts(n_new, texts.condition.wrong) : "";
+  const title = [news, place, texts.title].filter(Boolean).join(" · ");
+  if (document.title !== title) document.title = title;
 }
 
 function showConnection() {
@@ -66,6 +75,7 @@ function showConnection() {
 }
 
 plant.addEventListener("connection", showConnection);
+plant.addEventListener("machines", showTitle);
 plant.addEventListener("event", ({ detail: { machine, payload } }) => {
   if (payload.kind === "raised") announce(texts.alarm.raised(machine.name), true);
   else if (["cleared", "closed"].includes(payload.kind)) announce(texts.alarm.ended(machine.name));

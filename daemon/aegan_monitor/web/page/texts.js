@@ -123,6 +123,7 @@ export const texts = {
     lasted: (duration) => `lasted ${duration}`,
     evidence: (value) => `evidence ${value}`,
     status: { unseen: "unseen", acknowledged: "acknowledged", true_fault: "true fault", false_alarm: "false alarm", maintenance: "maintenance", other: "other" },
+    by: (status, name) => `${status} (${name})`,
     keysTitle: "Keys",
     keys: [["↓ ↑ or J K", "next, previous case"], ["Space", "play or stop"], ["B", "switch between the case and normal sound"],
       ["A", "acknowledge"], ["T", "true fault"], ["F", "false alarm"], ["M", "maintenance"], ["C", "write a comment"]],

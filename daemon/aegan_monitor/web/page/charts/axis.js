@@ -2,19 +2,37 @@
 
 const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000, 7776000, 31536000];
 const LABEL_PX = 92;
+const DAY_S = 86400;
+const MONTHS = { 2592000: 1, 7776000: 3, 31536000: 12 }; // of steps that are no number of days
 
 /** Times of the ticks between two times, each with its words in the viewer's zone. */
 export function listTicks(begin_s, end_s, width) {
   const least_s = ((end_s - begin_s) * LABEL_PX) / width;
   const step_s = STEPS_S.find((step) => step >= least_s) ?? STEPS_S.at(-1);
-  const zone_s = -60 * new Date(1000 * begin_s).getTimezoneOffset();
-  const first = Math.ceil((begin_s + zone_s) / step_s);
-  const ticks = [];
-  for (let n = first; n * step_s - zone_s <= end_s; n += 1) {
-    const at_s = n * step_s - zone_s;
-    ticks.push({ at_s, words: describeTick(at_s, step_s) });
+  const times_s = step_s < DAY_S ? listTimes(begin_s, end_s, step_s) : listDays(begin_s, end_s, step_s);
+  return times_s.filter((at_s) => at_s >= begin_s && at_s <= end_s).map((at_s) => ({ at_s, words: describeTick(at_s, step_s) }));
+}
+
+const zoneAt_s = (at_s) => -60 * new Date(1000 * at_s).getTimezoneOffset();
+
+function listTimes(begin_s, end_s, step_s) {
+  const zone_s = zoneAt_s(begin_s), times_s = [];
+  for (let n = Math.ceil((begin_s + zone_s) / step_s); n * step_s - zone_s <= end_s; n += 1) times_s.push(n * step_s - zone_s);
+  return times_s;
+}
+
+/** Midnights of the calendar: with summer time not each day has 24 hours. */
+function listDays(begin_s, end_s, step_s) {
+  const months = MONTHS[step_s], days = Math.round(step_s / DAY_S), times_s = [];
+  const first = new Date(1000 * begin_s);
+  let at = months
+    ? new Date(first.getFullYear(), first.getMonth() - (first.getMonth() % months), 1)
+    : new Date(first.getFullYear(), first.getMonth(), first.getDate() - (Math.floor((begin_s + zoneAt_s(begin_s)) / DAY_S) % days));
+  while (at / 1000 <= end_s) {
+    times_s.push(at / 1000);
+    at = new Date(at.getFullYear(), at.getMonth() + (months ?? 0), at.getDate() + (months ? 0 : days));
   }
-  return ticks;
+  return times_s;
 }
 
 function describeTick(at_s, step_s) {

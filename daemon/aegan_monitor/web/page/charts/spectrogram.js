@@ -21,6 +21,7 @@ export class Spectrogram {
   }
 
   open() {
+    this.close();
     const source = new EventSource(spectrogramAddress(this.machine));
     this.source = source;
     source.addEventListener("scale", (message) => this.begin(JSON.parse(message.data)));

@@ -119,7 +119,8 @@ export class CaseView {
   showStatus() {
     const status = statusOf(this.found);
     this.root.dataset.status = status;
-    setText(this.status, cases.status[status] ?? status);
+    const words = cases.status[status] ?? status;
+    setText(this.status, this.found.marked_by && status !== "unseen" ? cases.by(words, this.found.marked_by) : words);
     for (const button of this.root.querySelectorAll("[data-verdict]")) button.setAttribute("aria-pressed", button.dataset.verdict === status);
   }
 

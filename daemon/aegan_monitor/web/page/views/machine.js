@@ -127,12 +127,15 @@ export function showMachine(content, plant, { name }) {
   plant.addEventListener("connection", onConnection);
   plant.addEventListener("event", onEvent);
   const timers = [setInterval(update, 1000), setInterval(draw, FRAME_MS), setInterval(readNewest, AGAIN_MS)];
-  spectrogram.open();
+  const onVisibility = () => (document.hidden ? spectrogram.close() : spectrogram.open()); // nothing is computed for a tab in the background
+  document.addEventListener("visibilitychange", onVisibility);
+  onVisibility();
   update();
   if (plant.isLive) readBefore();
   return () => {
     isClosed = true;
     timers.forEach(clearInterval);
+    document.removeEventListener("visibilitychange", onVisibility);
     plant.removeEventListener("machines", update);
     plant.removeEventListener("connection", onConnection);
     plant.removeEventListener("event", onEvent);
