@@ -23,6 +23,7 @@ from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.console import Console
 from aegan_monitor.service.health import HealthReport
 from aegan_monitor.service.inference import Sessions
+from aegan_monitor.service.make_parts import make_parts
 from aegan_monitor.service.metrics import MetricsServer
 from aegan_monitor.service.parts import Part, Parts
 from aegan_monitor.service.reload import Reloader
@@ -55,7 +56,7 @@ class Monitor:
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
         shelf_clock: Callable[[], float] = since_boot_s,
-        parts: Iterable[Part] = (),
+        parts: Iterable[Part] | None = None,
     ) -> None:
         """Load every bundle and run its golden check; no thread starts.
 
@@ -77,13 +78,15 @@ class Monitor:
             keep_s=KEEP_S + NOTICE_KEEPALIVES * config.mqtt.keepalive_s,  # the end of a connection is noticed so late at most
         )
         self._commands = CommandQueue()
-        self._parts = Parts(parts)
+        self._parts = Parts(make_parts(config, lambda: self._setup.lines) if parts is None else parts)
         self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, parts=self._parts)
         self._birth = Birth()
         self._publisher = MqttPublisher(self._find_connection(self._setup), self._outbox)
         self._writer = Writer(self._outbox, Store(find_path(config.outbox.path, config.node, os.environ)), self._publisher.flush)
         self._outbox.notify = self._wake
-        self._health = HealthReport(lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader)
+        self._health = HealthReport(
+            lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader, self._parts
+        )
         self._status = ""
         interval_s = watchdog_interval_s(os.environ, os.getpid())
         self._feed_every_s = None if interval_s is None else interval_s / FEEDS
@@ -186,11 +189,7 @@ class Monitor:
         self._publish_health()
         self._send_status()
         self._notifier.send("READY=1")
-        if self._answer_path is not None:
-            try:
-                write_answer(self._answer_path, Answer(self._reloader.began_s, self._reloader.problem))
-            except OSError as error:  # `aegan-monitor reload` waits until its time limit; the monitor goes on
-                log.warning("%s: cannot be written (%s)", self._answer_path, error.strerror)
+        write_answer(self._answer_path, Answer(self._reloader.began_s, self._reloader.problem))
 
     def _adopt(self, setup: Setup) -> None:
         """Apply another setup: lines that are in both keep running."""
