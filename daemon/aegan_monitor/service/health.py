@@ -101,6 +101,7 @@ class HealthReport:
             outbox_late_total=counts.late_total,
             replaced_scores_total=counts.replaced_scores_total,
             outbox_problem=self._writer.problem,
+            history_problem=self._parts.problem("history"),
             evidence_problem=self._parts.problem("evidence"),
             reload_problem=self._reloader.problem,
             refused_total=self._publisher.refused_total,

@@ -11,6 +11,7 @@ from aegan_monitor.clock import now, since_boot_s
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig
 from aegan_monitor.homeassistant.birth import Birth, list_birth_topics
 from aegan_monitor.homeassistant.discovery import announce
+from aegan_monitor.messages.note import Note
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.connection import NOTICE_KEEPALIVES
 from aegan_monitor.mqtt.connection_settings import FIRST_RETRY_S, ConnectionSettings
@@ -182,17 +183,17 @@ class Monitor:
         ended, setup = self._reloader.finish()
         if not ended:
             return
-        if setup is None:
-            log.error("reload failed, the configuration from before stays in use: %s", self._reloader.problem)
-        else:
-            self._adopt(setup)
+        refusal = f"reload failed, the configuration from before stays in use: {self._reloader.problem}"
+        text = f"reloaded: {self._adopt(setup)}" if setup else refusal
+        log.log(logging.INFO if setup else logging.ERROR, "%s", text)
+        self._parts.take_message(None, Note(time=now(), kind="reload", text=text))
         self._publish_health()
         self._send_status()
         self._notifier.send("READY=1")
         write_answer(self._answer_path, Answer(self._reloader.began_s, self._reloader.problem))
 
-    def _adopt(self, setup: Setup) -> None:
-        """Apply another setup: lines that are in both keep running."""
+    def _adopt(self, setup: Setup) -> str:
+        """Apply another setup, in which lines that are in both keep running; returns what has changed."""
         before, self._setup = self._setup, setup
         gone = [line for line in before.lines if line not in setup.lines]
         for line in setup.lines:
@@ -209,7 +210,7 @@ class Monitor:
         if not setup.has_broker_of(before):
             self._publisher.reconfigure(self._find_connection(setup))
         logging.getLogger().setLevel(setup.config.log_level.upper())
-        log.info("reloaded: %s", setup.describe_changes(before))
+        return setup.describe_changes(before)
 
     def _apply_settings(self) -> None:
         """Apply the settings that need no other part, at the start and after a reload."""
