@@ -7,7 +7,7 @@ next start. Any thread and any process may read and mark; one thread of one daem
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, get_args
 
@@ -15,6 +15,7 @@ from aegan_monitor.evidence.case_file import CaseFile, SoundName
 from aegan_monitor.evidence.retention import StoredCase
 from aegan_monitor.files import make_folder, sync_folder, write_whole
 from aegan_monitor.messages.case import Verdict
+from aegan_monitor.outbox.store import find_path as find_outbox_path
 
 CASE, PICTURE, NORMAL, VERDICT = "case.json", "picture.png", "normal.flac", "verdict"
 SOUNDS: tuple[SoundName, ...] = ("sound.flac", "sound_2.flac")
@@ -89,9 +90,9 @@ class EvidenceFolder:
         return StoredCase(machine, case_id, written_s, n_bytes, next((verdict for verdict in _VERDICTS if verdict == said), None))
 
 
-def find_path(configured: Path | None, outbox: Path, node: str) -> Path:
-    """Path of the folder: as configured, or beside the outbox's file."""
-    return configured or outbox.with_name(f"evidence-{node}")
+def find_path(configured: Path | None, outbox: Path | None, node: str, environment: Mapping[str, str] = os.environ) -> Path:
+    """Path of the folder: as configured, or beside the outbox's file, whose configured path is `outbox`."""
+    return configured or find_outbox_path(outbox, node, environment).with_name(f"evidence-{node}")
 
 
 class WritableFolder(EvidenceFolder):

@@ -1,6 +1,5 @@
 """Makes the parts that the configuration wants beside monitoring itself."""
 
-import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -13,7 +12,6 @@ from aegan_monitor.evidence.writer import EvidenceWriter
 from aegan_monitor.history.history import History
 from aegan_monitor.history.store import HistoryStore
 from aegan_monitor.history.store import find_path as find_history
-from aegan_monitor.outbox.store import find_path as find_outbox
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.health import Snapshot
 from aegan_monitor.service.metrics import MetricsServer, write_metrics
@@ -39,8 +37,7 @@ def make_parts(
         ConfigError: A file that the configuration names cannot be used.
     """
     history = find_history(config.history.path, config.outbox.path, config.node) if config.history.keep_days else None
-    outbox = find_outbox(config.outbox.path, config.node, os.environ)
-    evidence = find_evidence(config.evidence.path, outbox, config.node) if config.evidence.max_mb else None
+    evidence = find_evidence(config.evidence.path, config.outbox.path, config.node) if config.evidence.max_mb else None
     parts: list[Part] = []
 
     def find_bundles() -> dict[str, Bundle]:

@@ -135,7 +135,8 @@ def test_a_file_of_a_newer_version_is_no_error(tmp_path: Path) -> None:
 
 def test_the_folder_is_beside_the_outbox() -> None:
     """Where nothing else is configured."""
-    assert find_path(None, Path("/var/lib/aegan-monitor/outbox-hall.sqlite"), "hall") == Path("/var/lib/aegan-monitor/evidence-hall")
+    assert find_path(None, None, "hall", {"STATE_DIRECTORY": "/var/lib/aegan-monitor"}) == Path("/var/lib/aegan-monitor/evidence-hall")
+    assert find_path(None, Path("/state/outbox.sqlite"), "hall") == Path("/state/evidence-hall")
     assert find_path(Path("/evidence"), Path("/outbox.sqlite"), "hall") == Path("/evidence")
 
 
