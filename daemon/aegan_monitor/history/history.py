@@ -89,6 +89,7 @@ class History:
         """See `Part`; the history keeps no sound."""
 
     def _run(self) -> None:
+        self.turn()
         while not self._stopped.wait(TURN_S):
             self.turn()
         self.turn(is_last=True)

@@ -102,6 +102,7 @@ class HealthReport:
             replaced_scores_total=counts.replaced_scores_total,
             outbox_problem=self._writer.problem,
             history_problem=self._parts.problem("history"),
+            evidence_problem=self._parts.problem("evidence"),
             reload_problem=self._reloader.problem,
             refused_total=self._publisher.refused_total,
             commands_refused_total=self._commands.refused_total,

@@ -101,7 +101,7 @@ class CaseQuery(Model):
 class Case(HistoryCase):
     """One case, and what there is to see and hear of it."""
 
-    files: list[str] = Field(description="What there is of `sound.flac`, `normal.flac` and `picture.png`.", examples=[["picture.png"]])
+    files: list[str] = Field(description="[Evidence](../how-to/evidence.md) that there is of it.", examples=[["picture.png", "case.json"]])
 
 
 class Cases(Model):

@@ -54,7 +54,7 @@ def make_app(sources: Sources, tokens: Tokens, hub: Hub, sound: Sound, commands:
     state.log_tail, state.spectrograms = log_tail, Spectrograms(sound)
     state.attempts = Attempts()
     state.cookie = f"aegan_{config.node}"  # two daemons on one host share cookies, whatever their ports
-    state.listens = True
+    state.listens = not config.evidence.privacy
     return Guard(_Cached(app), config.web, tokens, state.attempts, state.cookie)
 
 

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 END_S = 1.0  # for answers to notice that they are over
+FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 FULL_S = 1.0  # until the next attempt where the process has no file descriptor left
 TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)  # Linux's number
 
@@ -111,34 +112,40 @@ class Connections:
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # a warning for each broken request would fill the log
         self._state = ServerState()
         self.n_open = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._beginning: set[asyncio.Task[None]] = set()
 
     async def serve(self, listening: socket.socket) -> None:
         """Accept until cancelled; then end every connection."""
         loop = asyncio.get_running_loop()
+        loop.add_reader(listening, self._accept, listening)
         try:
-            while True:
-                try:
-                    connection, _ = await loop.sock_accept(listening)
-                except OSError as error:
-                    if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED):
-                        raise
-                    await asyncio.sleep(FULL_S)
-                    continue
-                if self.n_open >= self._limits.n_connections:
-                    connection.close()
-                    continue
-                self.n_open += 1
-                task = loop.create_task(self._begin(connection))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            await loop.create_future()
         finally:
-            for task in self._tasks:
+            loop.remove_reader(listening)
+            await asyncio.sleep(0)  # what was just accepted has begun, and ends as the others do
+            for task in self._beginning:
                 task.cancel()
             for protocol in self._state.connections:
                 protocol.transport.abort()  # whoever answers sees that the client has gone
             if answering := set(self._state.tasks):
                 await asyncio.wait(answering, timeout=END_S)
+
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            connection, _ = listening.accept()
+        except OSError as error:
+            if error.errno in FULL:
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(listening)
+                loop.call_later(FULL_S, lambda: None if listening.fileno() < 0 else loop.add_reader(listening, self._accept, listening))
+            return  # or the client has gone already
+        if self.n_open >= self._limits.n_connections:
+            connection.close()
+            return
+        self.n_open += 1
+        task = asyncio.get_running_loop().create_task(self._begin(connection))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
 
     async def _begin(self, connection: socket.socket) -> None:
         limits = self._limits
@@ -154,7 +161,7 @@ class Connections:
             connection.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, round(limits.stuck_s * 1000))
             times: dict[str, Any] = {"ssl_handshake_timeout": limits.request_s, "ssl_shutdown_timeout": 1.0} if tls else {}
             await asyncio.get_running_loop().connect_accepted_socket(make, connection, ssl=tls, **times)
-        except OSError:  # before `connection_made`: the client went away, or speaks no TLS
+        except (OSError, asyncio.CancelledError):  # before `connection_made`: the client went away, speaks no TLS, or this is the end
             connection.close()
             self.n_open -= 1
 

@@ -1,16 +1,17 @@
 """Endpoints of the past: series, events, cases and the files of a case."""
 
 import asyncio
-import re
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from aegan_monitor.clock import now
+from aegan_monitor.evidence.folder import CASE, NORMAL, PICTURE, SOUNDS, EvidenceFolder
 from aegan_monitor.history.database import HistoryError
 from aegan_monitor.history.reader import HistoryReader
 from aegan_monitor.history.rows import HistoryCase, Series
@@ -18,11 +19,28 @@ from aegan_monitor.web.answers import Case, CaseMark, CaseQuery, Cases, CasesQue
 from aegan_monitor.web.endpoints import Endpoint, Json, find_viewer, read_body, read_query
 from aegan_monitor.web.guard import RefusedError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 DAY = timedelta(days=1)
-FILES = {"sound.flac": "audio/flac", "normal.flac": "audio/flac", "picture.png": "image/png"}
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # of a case or machine, as a folder
+TYPES: dict[str, str] = {NORMAL: "audio/flac", **dict.fromkeys(SOUNDS, "audio/flac"), PICTURE: "image/png", CASE: "application/json"}
+
+
+class OpenFile(FileResponse):
+    """An open file, or a range of it: it may be replaced by a longer one meanwhile."""
+
+    def __init__(self, file: BinaryIO, media_type: str) -> None:
+        super().__init__(f"/proc/self/fd/{file.fileno()}", media_type=media_type, headers={"cache-control": "no-cache"})
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, and close it."""
+        with self._file:
+            await super().__call__(scope, receive, send)
 
 
 async def read_series(request: Request) -> Response:
@@ -59,18 +77,26 @@ async def mark_case(request: Request) -> Response:
     case = await _find_case(request)
     by = viewer.name or mark.by or "the page"
     marked = await _read(request, lambda history: history.mark(case.id, mark.verdict, by, mark.comment, seen=mark.seen))
+    if mark.verdict and (folder := request.app.state.sources.evidence):
+        try:
+            EvidenceFolder(folder).mark(case.machine, case.id, mark.verdict)  # which decides how long it is kept
+        except OSError as error:
+            log.warning("%s: the verdict of a case cannot be written (%s): its evidence is kept as before", folder, error.strerror)
     return Json(_show(request, marked or case))
 
 
 async def show_file(request: Request) -> Response:
-    """A file of a case; ranges are served."""
+    """A file of a case; one range of it is served."""
     case, name = await _find_case(request), str(request.path_params["file"])
-    path = _find_files(request, case).get(name)
-    if path is None:
+    if name not in _list_files(request, case):
         raise RefusedError(404, f"{name[:64]!r} is not among the files of this case")
     if "," in request.headers.get("range", ""):
         raise RefusedError(416, "one range at a time")
-    return FileResponse(path, media_type=FILES[name], headers={"cache-control": "private, max-age=3600"})
+    try:
+        file = EvidenceFolder(request.app.state.sources.evidence).open(case.machine, case.id, name)
+    except OSError as error:
+        raise RefusedError(404, f"{name} cannot be read now: {error.strerror or 'it was deleted'}") from error
+    return OpenFile(file, TYPES[name])
 
 
 async def _find_case(request: Request) -> HistoryCase:
@@ -101,16 +127,14 @@ def _find_period(query: Period) -> tuple[datetime, datetime]:
 
 
 def _show(request: Request, case: HistoryCase) -> Case:
-    return Case(**dict(case), files=list(_find_files(request, case)))
+    return Case(**dict(case), files=_list_files(request, case))
 
 
-def _find_files(request: Request, case: HistoryCase) -> dict[str, Path]:
-    """The files that there are, by name; no sound in privacy mode."""
-    top: Path | None = request.app.state.sources.evidence
-    if top is None or not (NAME.fullmatch(case.machine) and NAME.fullmatch(case.id)):
-        return {}
-    listens, folder = request.app.state.listens, top / case.machine / case.id
-    return {name: folder / name for name, kind in FILES.items() if (listens or kind.startswith("image/")) and (folder / name).is_file()}
+def _list_files(request: Request, case: HistoryCase) -> list[str]:
+    """The files that a viewer may have; no sound in privacy mode."""
+    state = request.app.state
+    known = EvidenceFolder(state.sources.evidence).files(case.machine, case.id) if state.sources.evidence else {}
+    return [name for name in known if name in TYPES and (state.listens or not TYPES[name].startswith("audio/"))]
 
 
 ENDPOINTS = (

@@ -75,7 +75,9 @@ def test_the_history_by_machine_and_time(page: Page) -> None:
     events = page.request(f"{API}events?{period}&machine=pump").json["events"]
     assert [(each["machine"], each["source"], each["kind"]) for each in events] == [("pump", "alarm", "raised")]
     cases = page.request(f"{API}cases?{period}").json["cases"]
-    assert [(each["id"], each["machine"], each["files"], each["seen"]) for each in cases] == [(CASE, "pump", ["sound.flac"], False)]
+    assert [(each["id"], each["machine"], each["files"], each["seen"]) for each in cases] == [
+        (CASE, "pump", ["sound.flac", "case.json"], False)
+    ]
     assert page.request(f"{API}cases?machine=fan&{period}").json == {"cases": []}
     assert page.request(f"{API}events?end=2026-01-02T00:00:00Z").json == {"events": []}
 
@@ -140,7 +142,18 @@ def test_a_file_is_served_in_one_part(page: Page, wanted: str | None, status: in
         assert SOUND[:100] not in answer.body
 
 
-@pytest.mark.parametrize("name", ["normal.flac", "picture.png", "case.json", "..", "%2e%2e%2fcase.json", "sound.flac%00"])
+def test_privacy_hides_all_sound(page: Page) -> None:
+    """Also sound from before it was set; pictures and words stay."""
+    sources = page.sources
+    settings = {"evidence": {"privacy": True}}
+    with Page({}, config=settings, history=sources.history, evidence=sources.evidence) as private:
+        assert private.request(f"{API}machines").json["listens"] is False
+        assert private.request(f"{API}machines/pump/listen.wav").status == 404
+        assert private.request(f"{API}cases/{CASE}").json["files"] == ["case.json"]
+        assert private.request(f"{API}cases/{CASE}/sound.flac").status == 404
+
+
+@pytest.mark.parametrize("name", ["normal.flac", "picture.png", "verdict", "..", "%2e%2e%2fcase.json", "sound.flac%00"])
 def test_no_other_file_is_served(page: Page, name: str) -> None:
     """Neither one that is not there nor one that is not for viewers."""
     assert page.request(f"{API}cases/{CASE}/{name}").status == 404

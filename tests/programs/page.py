@@ -51,16 +51,23 @@ class Page:
 
     Attributes:
         server: The part of the daemon.
+        sources: What it shows.
         commands: What was submitted, with the machine's name.
     """
 
-    def __init__(self, web: Mapping[str, Any], limits: Limits | None = None, address: str = DIRECT, **sources: Any) -> None:
+    def __init__(
+        self,
+        web: Mapping[str, Any],
+        limits: Limits | None = None,
+        address: str = DIRECT,
+        config: Mapping[str, Any] | None = None,
+        **sources: Any,
+    ) -> None:
         self.address = address
         self.port = find_free_port()
         self.commands: list[tuple[str, Command]] = []
-        config = MonitorConfig.model_validate(
-            {"node": "hall", "web": {"port": self.port, **web}, "machines": [{"name": "pump", "bundle": demo_bundle()}]}
-        )
+        machines = [{"name": "pump", "bundle": demo_bundle()}]
+        settings = MonitorConfig.model_validate({"node": "hall", "web": {"port": self.port, **web}, "machines": machines, **(config or {})})
         known = {
             "read_health": lambda: HEALTH,
             "read_metrics": lambda: b"aegan_uptime_seconds 1.0\n",
@@ -68,7 +75,8 @@ class Page:
             "describe_proof": lambda _: ["a week is proved"],
             "submit": self._submit,
         }
-        self.server = WebServer(Sources(config=config, **(known | sources)), limits, retry_s=0.05)
+        self.sources = Sources(config=settings, **(known | sources))
+        self.server = WebServer(self.sources, limits, retry_s=0.05)
 
     def _submit(self, machine: str, command: Command) -> str:
         """Obey, as the worker does, in another thread."""
