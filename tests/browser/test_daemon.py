@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from chromium import Browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.broker]
+WIDTH = "return document.querySelector('.picture')?.naturalWidth"
 CONDITION = "return document.querySelector('.card')?.dataset.condition"
 
 
@@ -27,6 +28,12 @@ def test_a_fault_is_seen_acknowledged_and_shelved_over_a_kill(browser: "Browser"
         browser.wait_until(CONDITION, "wrong")
         browser.show("cases")
         browser.wait_for("pump", ".case h2")
+        browser.wait(lambda: (browser.run(WIDTH) or 0) > 100, "the picture")
+        browser.click(".play")
+        browser.wait(lambda: "0:00 of" not in browser.text(".transport .value"), "the sound plays")
+        browser.press("b")
+        browser.wait_for("of 0:10", ".transport .value")
+        browser.click(".play")
         browser.write(".case input[name=by]", "Anna")
         browser.press("t")
         browser.wait_for("true fault", ".case .title .status")

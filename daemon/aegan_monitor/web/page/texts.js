@@ -133,7 +133,7 @@ export const texts = {
     back: "All cases",
     title: (machine, when) => `${machine}, ${when}`,
     sound: "Sound of the case",
-    normal: "Nearest normal sound",
+    normal: "Normal sound",
     play: "Play",
     pause: "Pause",
     hear: "What plays",

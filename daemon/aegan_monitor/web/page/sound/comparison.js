@@ -61,7 +61,7 @@ export class Comparison {
     setText(this.button, this.isPlaying ? words.pause : words.play);
     const whole = Number.isFinite(duration) ? duration : 0;
     if (document.activeElement !== this.slider || this.isPlaying) this.slider.value = whole ? currentTime / whole : 0;
-    const text = words.ofTime(minutes(currentTime), whole ? minutes(whole) : texts.measure.nothing);
+    const text = words.ofTime(minutes(currentTime), whole ? minutes(Math.round(whole)) : texts.measure.nothing);
     setText(this.time, text);
     this.slider.setAttribute("aria-valuetext", text);
   }

@@ -13,7 +13,8 @@ import { statusOf, spanOf } from "./case_row.js";
 const { case: words, cases, measure } = texts;
 const AROUND_S = 180;
 const N_POINTS = 600;
-const AGAIN_MS = 5000;
+const AGAIN_MS = 3000;
+const WHOLE_S = 90; // after its beginning the sound of a case is complete
 const MOST_REASON = 200; // letters of a command
 
 export class CaseView {
@@ -30,13 +31,17 @@ export class CaseView {
     try {
       const found = await readCase(this.row.machine, this.row.id);
       if (this.isClosed) return;
-      const isNew = !this.found || found.files.join() !== this.found.files.join() || found.ended_at !== this.found.ended_at;
+      const isWhole = serverNow_s() - seconds(found.began_at) > WHOLE_S; // files of the same name were written again
+      const state = [found.ended_at, isWhole, ...found.files].join();
       this.found = found;
-      if (isNew) this.show();
+      if (state !== this.shown && !this.comparison?.isPlaying) {
+        this.shown = state;
+        this.show();
+      }
     } catch (failure) {
       if (!this.found) this.root.replaceChildren(make("p", { class: "hint" }, failure.status === 404 ? words.missing : texts.failed(failure.message)));
     }
-    const isGrowing = !this.found?.ended_at || serverNow_s() - seconds(this.found.ended_at) < AROUND_S; // its files are written when it is over
+    const isGrowing = !this.found?.ended_at || serverNow_s() - seconds(this.found.ended_at) < AROUND_S;
     if (isGrowing && !this.isClosed) this.timer = setTimeout(() => this.read(), AGAIN_MS);
   }
 
