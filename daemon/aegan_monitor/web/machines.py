@@ -121,7 +121,9 @@ ENDPOINTS = (
         "reader",
         "Server-sent events. `scale` comes first: `db_min` and `db_max` of the bytes 0 and 255, `n_bands`, `column_s`, `edges_hz`. "
         "`columns` follow: `columns` is base64 of one byte a band, column after column, the lowest band first; `time` is the end of the "
-        "last one, `after_gap` says that sound before them is missing. Nothing is computed while nobody looks.",
+        "last one, `after_gap` says that sound before them is missing. `residual` comes once a second: the level of each band less that "
+        "of the most similar normal clips, with the scale in `residual` of `scale`. It is left out first where the processor has too much "
+        "to do. Nothing is computed while nobody looks.",
         watch_spectrogram,
         "text/event-stream",
     ),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aegan_monitor.clock import since_boot_s
+from aegan_monitor.clock import now, since_boot_s
 from aegan_monitor.detection.features import LogMel
 from aegan_monitor.messages.payloads import Event, Score, Sensor
 from aegan_monitor.types import Run
@@ -180,7 +180,7 @@ def test_columns_are_those_of_the_network(page: Page) -> None:
         for start in range(0, len(samples), 8000):
             page.server.take_sound("pump", make_run(start, 8000, samples[start : start + 8000]), TIME)
             kind, data = viewer.event()
-            found.append(np.frombuffer(base64.b64decode(data["columns"]), np.uint8).reshape(data["n_columns"], 128).T)
+            found.append(np.frombuffer(base64.b64decode(data["columns"]), np.uint8).reshape(-1, 128).T)
             gaps.append(data["after_gap"])
             assert abs(datetime.fromisoformat(data["time"]) - TIME) < timedelta(seconds=1)
         db = low_db + np.concatenate(found, axis=1) * (high_db - low_db) / 255
@@ -188,6 +188,26 @@ def test_columns_are_those_of_the_network(page: Page) -> None:
         assert gaps == [True] + [False] * 5
         page.server.take_sound("pump", make_run(10**6, 8000), TIME)
         assert viewer.event()[1]["after_gap"]
+
+
+def test_the_residual_comes_once_a_second_if_the_sound_is_of_now(page: Page) -> None:
+    """Its bytes are within the scale that was said; from late sound, which shows a busy processor, none is computed."""
+    n = 8448  # two make 32 frames
+    samples = np.random.default_rng(0).normal(0, 0.1, 6 * n).astype(np.float32)
+    with page.stream(SPECTROGRAM) as link:
+        viewer = Viewer(link)
+        scale = viewer.event()[1]["residual"]
+        assert (scale["n_bands"], scale["db_min"], scale["db_max"], scale["highest_hz"]) == (128, -30.0, 30.0, RATE_HZ / 2)
+        wait_until(lambda: page.server.is_heard("pump"), "somebody looks")
+        kinds = []
+        for number in range(6):
+            page.server.take_sound("pump", make_run(n * number, n, samples[n * number :][:n]), now() if number < 4 else TIME)
+            kinds.append(viewer.event()[0])
+            if number % 2 and number < 4:
+                kind, data = viewer.event()
+                kinds.append(kind)
+                assert len(base64.b64decode(data["columns"])) == 4 * 128
+        assert kinds == ["columns", "columns", "residual", "columns", "columns", "residual", "columns", "columns"]
 
 
 def test_nothing_is_computed_for_nobody(page: Page) -> None:

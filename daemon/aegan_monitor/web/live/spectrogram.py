@@ -3,20 +3,26 @@
 import asyncio
 import base64
 import math
+from datetime import datetime, timedelta
 
 import numpy as np
 from pydantic_core import to_json
 
+from aegan_monitor.clock import now
 from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.detection.features import FeatureParameters, LogMel, band_edges_hz
+from aegan_monitor.detection.views import N_SCALE_BANDS
 from aegan_monitor.messages.model import format_time
-from aegan_monitor.types import FloatArray
+from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_monitor.web.live.hub import BEAT_S
 from aegan_monitor.web.live.mailbox import Mailbox
-from aegan_monitor.web.live.sound import TURN_S, Heard, Sound
+from aegan_monitor.web.live.residual import PIECE_FRAMES, Residual, make_linear_filterbank
+from aegan_monitor.web.live.sound import TURN_S, Sound
 from aegan_monitor.web.live.streams import Pieces, make_event
 
 RANGE_DB = 150.0  # over the floor; a full-scale sine in the narrowest band is within it
+RESIDUAL_DB = 30.0  # beyond it a residual has the last colour
+LATE = timedelta(seconds=1)  # of sound that is so late no residual is computed: the processor has too much to do
 MOST_WAITING = 50  # events that wait for one viewer: about 5 s; older ones are left out
 
 
@@ -26,10 +32,19 @@ def find_range_db(features: FeatureParameters) -> tuple[float, float]:
     return floor_db, floor_db + RANGE_DB
 
 
-def describe_scale(features: FeatureParameters) -> dict[str, object]:
-    """What a viewer needs to draw the columns."""
+def describe_scale(bundle: Bundle) -> dict[str, object]:
+    """What a viewer needs to draw the columns. `residual` is null where the bundle knows no normal clips."""
+    features = bundle.record.features
     lowest_db, highest_db = find_range_db(features)
+    residual = {
+        "db_min": -RESIDUAL_DB,
+        "db_max": RESIDUAL_DB,
+        "n_bands": N_SCALE_BANDS,
+        "column_s": features.hop_s * PIECE_FRAMES,
+        "highest_hz": features.sample_rate_hz / 2,  # bands of equal width from 0 to here
+    }
     return {
+        "residual": residual if len(bundle.reference.baseline_clips) else None,
         "db_min": lowest_db,
         "db_max": highest_db,
         "n_bands": features.n_bands,
@@ -38,9 +53,8 @@ def describe_scale(features: FeatureParameters) -> dict[str, object]:
     }
 
 
-def encode(db: FloatArray, features: FeatureParameters) -> str:
+def encode(db: FloatArray | DoubleArray, lowest_db: float, highest_db: float) -> str:
     """Columns `[n_bands, n_columns]` as base64 of bytes, column after column, the lowest band first."""
-    lowest_db, highest_db = find_range_db(features)
     scaled = np.round((db - lowest_db) * (255 / (highest_db - lowest_db)))
     return base64.b64encode(np.clip(scaled, 0, 255).astype(np.uint8).T.tobytes()).decode()
 
@@ -53,14 +67,14 @@ class Spectrograms:
         self._looks: dict[str, Look] = {}
 
     async def watch(self, machine: str, bundle: Bundle) -> Pieces:
-        """Server-sent events for one viewer: `scale`, then `columns`; `alive` where no sound comes."""
+        """Server-sent events for one viewer: `scale`, then `columns` and `residual`; `alive` where no sound comes."""
         look = self._looks.get(machine)
         if look is None or look.bundle is not bundle:  # a reload may have brought another
             look = self._looks[machine] = Look(machine, bundle, self._sound)
         mailbox: Mailbox[bytes] = Mailbox(MOST_WAITING)
         look.join(mailbox)
         try:
-            yield make_event("scale", to_json(describe_scale(bundle.record.features)))
+            yield make_event("scale", to_json(describe_scale(bundle)))
             while True:
                 if not await mailbox.wait(BEAT_S):
                     yield make_event("alive", b"{}")
@@ -95,7 +109,8 @@ class Look:
 
     async def _run(self) -> None:
         features = self.bundle.record.features
-        logmel = LogMel(features, self.bundle.reference.filterbank)
+        residual = Residual(self.bundle) if len(self.bundle.reference.baseline_clips) else None
+        logmel = LogMel(features, self.bundle.reference.filterbank, make_linear_filterbank(self.bundle) if residual else None)
         with self._sound.tap(self._machine, features.sample_rate_hz) as mailbox:
             next_sample = None
             while True:
@@ -105,10 +120,16 @@ class Look:
                     if has_gap:
                         logmel.reset()
                     next_sample = heard.run.start_sample + len(heard.run.samples)
-                    self._show(heard, logmel.push(heard.run.samples).db, has_gap=has_gap)
+                    frames = logmel.push(heard.run.samples)
+                    self._show("columns", heard.time, encode(frames.db, *find_range_db(features)), after_gap=has_gap)
+                    if residual:
+                        if has_gap:
+                            residual.reset()
+                        found = residual.push(frames.baseline_db, is_wanted=now() - heard.time < LATE)
+                        if found.size:
+                            self._show("residual", heard.time, encode(found, -RESIDUAL_DB, RESIDUAL_DB))
 
-    def _show(self, heard: Heard, db: FloatArray, *, has_gap: bool) -> None:
-        fields = {"time": format_time(heard.time), "n_columns": db.shape[1], "after_gap": has_gap}
-        event = make_event("columns", to_json({**fields, "columns": encode(db, self.bundle.record.features)}))
+    def _show(self, kind: str, time: datetime, columns: str, **more: object) -> None:
+        event = make_event(kind, to_json({"time": format_time(time), **more, "columns": columns}))
         for viewer in self._viewers:
             viewer.put(event)
