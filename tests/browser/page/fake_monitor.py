@@ -15,18 +15,18 @@ from synthetic_plant import (
     CAUSE,
     COLUMN_S,
     FAULT,
-    N_BANDS,
     NAMES,
     PROVED,
     RATE_HZ,
+    SCALE,
     Json,
     encode_flac,
     format_time,
     make_alarm,
     make_case,
     make_columns,
-    make_edges_hz,
     make_picture,
+    make_residual,
     make_score,
     make_sensor,
     make_sound,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from aegan_monitor.messages.model import AlarmState
 
 HOUR_S = 3600.0
-MINUTE_COLUMNS = 1900
+MINUTE_COLUMNS = 1904
 EARLIER = (  # cases of before: machine, hours ago, how long in seconds, more
     ("gearbox", 3.2, 410.0, {"severity": "high", "evidence": 1.0}),
     ("feed-pump", 26.5, 95.0, {"verdict": "true_fault", "seen": True, "comment": "Bearing changed.", "n_recurrences": 2}),
@@ -204,17 +204,17 @@ class FakeMonitor:
         return {"events": [{"number": -n, **row, **kinds} for n, row in enumerate(shown)]}
 
     def watch_spectrogram(self, machine: str) -> Iterator[bytes]:
-        """Columns in real time; the first event has a minute of them."""
+        """Columns in real time, and the difference from normal sound; the first events have a minute of them."""
         rng = np.random.default_rng(3)
-        yield make_event("scale", {"db_min": -100.0, "db_max": 50.0, "n_bands": N_BANDS, "column_s": COLUMN_S, "edges_hz": make_edges_hz()})
+        yield make_event("scale", SCALE)
         wrong_s = time.time() - parse_time(self.alarms[machine]["since"]) if machine in self.wrong else 0.0
-        n_wrong = min(MINUTE_COLUMNS, round(wrong_s / COLUMN_S))
+        n_wrong = min(MINUTE_COLUMNS, round(wrong_s / COLUMN_S) // 8 * 8)
         pieces = [(False, MINUTE_COLUMNS - n_wrong, n_wrong), (True, n_wrong, 0)]  # of the last minute: number, and how many come after
         while True:
             for is_wrong, n, n_after in pieces:
-                time_s = time.time() - n_after * COLUMN_S
-                columns = make_columns(is_wrong, n, rng)
-                yield make_event("columns", {"time": format_time(time_s), "n_columns": n, "columns": columns, "after_gap": False})
+                fields = {"time": format_time(time.time() - n_after * COLUMN_S), "after_gap": False}
+                yield make_event("columns", fields | {"columns": make_columns(is_wrong, n, rng)})
+                yield make_event("residual", fields | {"columns": make_residual(is_wrong, n // 8, rng)})
             pieces = [(machine in self.wrong, 8, 0)]
             time.sleep(8 * COLUMN_S)
 

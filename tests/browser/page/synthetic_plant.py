@@ -17,6 +17,15 @@ from aegan_monitor.types import FloatArray
 Json = dict[str, Any]
 
 RATE_HZ, N_BANDS, COLUMN_S = 16_000, 64, 0.032
+EDGES_HZ = [round(700 * (10 ** (mel / 2595) - 1), 1) for mel in np.linspace(0, 2595 * np.log10(1 + 8000 / 700), N_BANDS + 2).tolist()]
+SCALE = {
+    "db_min": -100.0,
+    "db_max": 50.0,
+    "n_bands": N_BANDS,
+    "column_s": COLUMN_S,
+    "edges_hz": EDGES_HZ,
+    "residual": {"db_min": -30.0, "db_max": 30.0, "n_bands": N_BANDS, "column_s": 8 * COLUMN_S, "highest_hz": 8000.0},
+}
 FAULT = {
     "changes": [
         {"from_hz": 2860.0, "to_hz": 3190.0, "difference_db": 14.2, "deviations": 13.1, "is_unheard": True},
@@ -129,10 +138,12 @@ def make_columns(is_wrong: bool, n: int, rng: np.random.Generator) -> str:
     return base64.b64encode(np.clip(columns, 0, 255).astype(np.uint8).tobytes()).decode()
 
 
-def make_edges_hz() -> list[float]:
-    """Edges of mel bands, two more than there are bands."""
-    mel = np.linspace(0, 2595 * np.log10(1 + 8000 / 700), N_BANDS + 2)
-    return [round(float(hz), 1) for hz in 700 * (10 ** (mel / 2595) - 1)]
+def make_residual(is_wrong: bool, n: int, rng: np.random.Generator) -> str:
+    """Columns of the difference from normal sound as base64."""
+    db = rng.normal(0, 1.5, (n, N_BANDS))
+    if is_wrong:
+        db += 14 * np.exp(-0.5 * ((np.arange(N_BANDS) - 24) / 1.5) ** 2) + 9 * np.exp(-0.5 * ((np.arange(N_BANDS) - 38) / 1.5) ** 2)
+    return base64.b64encode(np.clip(np.round((db + 30) * 255 / 60), 0, 255).astype(np.uint8).tobytes()).decode()
 
 
 def make_sound(is_wrong: bool, seconds: float = 4.0) -> FloatArray:

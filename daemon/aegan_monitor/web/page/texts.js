@@ -76,6 +76,7 @@ export const texts = {
     missing: (name) => `There is no machine ${name}.`,
     live: "Live",
     window: "Time shown",
+    difference: "Unlike normal sound: louder is red, quieter blue",
     windows: { 60: "1 min", 300: "5 min", 900: "15 min" },
     chart: (score, threshold, evidence) => `Chart. Score ${score}, threshold ${threshold}, evidence ${evidence}.`,
     listen: "Listen",

@@ -43,7 +43,7 @@ function drawPanel(context, panel, box, ticks, bands, span) {
   context.fillStyle = colour("--muted");
   context.textAlign = "left";
   context.textBaseline = "bottom";
-  context.fillText(panel.title, box.left, box.top - 3);
+  context.fillText(panel.title, box.left, box.top - 3, box.width);
   context.fillStyle = colour("--plot");
   context.fillRect(box.left, box.top, box.width, box.height);
   context.save();

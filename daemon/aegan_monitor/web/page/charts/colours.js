@@ -16,6 +16,8 @@ export const SCALE = Array.from({ length: 256 }, (_, i) => {
   return STOPS[low].map((value, c) => Math.round(value + (place - low) * (STOPS[low + 1][c] - value)));
 });
 
+export const LOUDER = [214, 48, 39], QUIETER = [58, 124, 214]; // than normal
+
 /** Prepare a canvas for drawing in CSS pixels; its context, width and height, or null while it is not shown. */
 export function prepare(canvas) {
   const { width, height } = canvas.getBoundingClientRect();

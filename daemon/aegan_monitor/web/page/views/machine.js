@@ -92,8 +92,11 @@ export function showMachine(content, plant, { name }) {
     const percents = { ...line("evidence", "--line", { isFilled: true }), values: scores.map((each) => (typeof each.evidence === "number" ? 100 * each.evidence : null)) };
     const evidence = { title: `${measure.evidence}, ${measure.alarmAt}`, share: 2, low: 0, high: 105, format: (value) => (value > 100 ? "" : percent(value)),
       lines: [percents, { times_s: [begin_s, end_s], values: [100, 100], colour: "--limit", isDashed: true }] };
+    const difference = { title: words.difference, share: 3.5, labels: spectrogram.residual ? spectrogram.residualLabels() : [],
+      paint: (context, box) => spectrogram.residual.draw(context, box, begin_s, end_s) };
     drawChart(canvas, { begin_s, end_s, panels: [
-      { title: measure.spectrogram, share: 5, labels: spectrogram.labels(), paint: (context, box) => spectrogram.paint(context, box, begin_s, end_s) },
+      { title: measure.spectrogram, share: 5, labels: spectrogram.labels(), paint: (context, box) => spectrogram.sound?.draw(context, box, begin_s, end_s) },
+      ...(spectrogram.residual ? [difference] : []),
       { title: `${measure.score}, ${measure.threshold.toLowerCase()} (- -)`, share: 2.5, lines: [line("threshold", "--limit", { isDashed: true }), line("score", "--line")] },
       ...(percents.values.some((each) => each !== null) ? [evidence] : []), // a policy of thresholds has none
       { title: `${measure.level} (${texts.unit.dbfs})`, share: 1.5, lines: [line("level_dbfs", "--second")] },
