@@ -175,6 +175,7 @@ class FakeServer(ThreadingHTTPServer):
 
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 128
 
     def __init__(self, monitor: FakeMonitor, port: int = 0) -> None:
         self.connections: set[socket.socket] = set()

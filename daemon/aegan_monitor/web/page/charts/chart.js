@@ -1,6 +1,6 @@
 // Panels below each other on one time axis. A panel draws lines, or an image by a function of its own.
 
-import { plain } from "../data/format.js";
+import { percent, plain } from "../data/format.js";
 import { listTicks, listValues } from "./axis.js";
 import { colour, prepare } from "./colours.js";
 
@@ -37,6 +37,14 @@ export function drawChart(canvas, { begin_s, end_s, panels, bands = [] }) {
     const half = context.measureText(words).width / 2;
     context.fillText(words, Math.min(width - half, Math.max(half, x(at_s))), height - 2);
   }
+}
+
+/** The panel with evidence, given from 0 to 1, in percent; none where there is no evidence: thresholds decide there. */
+export function evidencePanels(title, line, { begin_s, end_s }) {
+  const values = line.values.map((each) => (typeof each === "number" ? 100 * each : null));
+  if (values.every((each) => each === null)) return [];
+  const limit = { times_s: [begin_s, end_s], values: [100, 100], colour: "--limit", isDashed: true };
+  return [{ title, share: 1.8, low: 0, high: 105, format: (value) => (value > 100 ? "" : percent(value)), lines: [{ ...line, values, colour: "--line", isFilled: true }, limit] }];
 }
 
 function drawPanel(context, panel, box, ticks, bands, span) {

@@ -68,7 +68,11 @@ export async function readCases({ machine, begin_s, end_s, unseen, limit = MOST_
 }
 // Machines with a common cause have a case each, with one id: so it is found by both.
 export const readCase = (machine, id) => request(`cases/${part(id)}${query({ machine })}`);
-export const readEvents = async (machine, begin_s, end_s) => (await request(`events${query({ machine, begin: utc(begin_s), end: utc(end_s) })}`)).events;
+/** Events of a machine and of the daemon itself, the newest first. */
+export async function readEvents(machine, begin_s, end_s) {
+  const { events } = await request(`events${query({ begin: utc(begin_s), end: utc(end_s), limit: MOST_ROWS })}`);
+  return events.filter((each) => each.machine === null || each.machine === machine);
+}
 export const markCase = (machine, id, mark) => send("POST", `cases/${part(id)}${query({ machine })}`, mark);
 /** Who is signed in: role, name, and whether a token is wanted at all. */
 export async function readSession() {

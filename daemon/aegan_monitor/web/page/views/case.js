@@ -2,7 +2,7 @@
 
 import { caseFile, command, markCase, readCase, readSeries, serverNow_s } from "../data/api.js";
 import { clock, decibels, duration, frequency, percent, plain, seconds, timeElement } from "../data/format.js";
-import { drawChart } from "../charts/chart.js";
+import { drawChart, evidencePanels } from "../charts/chart.js";
 import { announce, field, make, setText } from "../dom.js";
 import { Comparison } from "../sound/comparison.js";
 import { texts } from "../texts.js";
@@ -63,7 +63,8 @@ export class CaseView {
     this.comparison = null;
     this.resizes?.disconnect();
     const facts = [[words.began, timeElement(found.began_at)], [words.ended, found.ended_at ? timeElement(found.ended_at) : cases.open],
-      [words.severity, capital(found.severity)], [measure.evidence, typeof found.evidence === "number" ? percent(100 * found.evidence) : measure.nothing]];
+      [words.severity, capital(found.severity)]];
+    if (typeof found.evidence === "number") facts.push([measure.evidence, percent(100 * found.evidence)]);
     if (found.ended_at) facts.push([words.lasted, duration(seconds(found.ended_at) - seconds(found.began_at))]);
     if (found.n_recurrences) facts.push([words.recurrences, words.times(found.n_recurrences)]);
     this.status = make("span", { class: "status" });
@@ -174,8 +175,7 @@ export class CaseView {
     const bands = [{ begin_s: seconds(this.found.began_at), end_s: this.found.ended_at ? seconds(this.found.ended_at) : this.span.end_s, colour: "--band" }];
     drawChart(this.canvas, { ...this.span, bands, panels: [
       { title: measure.score, share: 1, lines: [{ times_s, values: score_max, colour: "--line", gap_s }] },
-      { title: measure.evidence, share: 1, low: 0, high: 105, format: (value) => (value > 100 ? "" : percent(value)), lines: [
-        { times_s, values: evidence_max.map((each) => (typeof each === "number" ? 100 * each : null)), colour: "--line", gap_s, isFilled: true }] },
+      ...evidencePanels(measure.evidence, { times_s, values: evidence_max, gap_s }, this.span),
     ] });
   }
 }

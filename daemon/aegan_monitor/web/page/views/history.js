@@ -1,8 +1,8 @@
 // History of one machine, from a second to a year: score, evidence and level, with cases and events.
 
 import { readCases, readEvents, readSeries, serverNow_s } from "../data/api.js";
-import { clock, duration, percent, seconds, timeElement } from "../data/format.js";
-import { drawChart } from "../charts/chart.js";
+import { clock, duration, seconds, timeElement } from "../data/format.js";
+import { drawChart, evidencePanels } from "../charts/chart.js";
 import { Zoom } from "../charts/zoom.js";
 import { choice, field, make, setText } from "../dom.js";
 import { texts } from "../texts.js";
@@ -89,9 +89,7 @@ export function showHistory(content, plant, { name }) {
     drawChart(canvas, { begin_s, end_s, bands, panels: [
       { title: `${measure.score} (${words.mean}, ${words.largest})`, share: 2,
         lines: [{ times_s, values: score_max, colour: "--faint", gap_s, width: 1.5 }, { times_s, values: score_mean, colour: "--line", gap_s }] },
-      { title: `${measure.evidence} (${words.largest}), ${measure.alarmAt}`, share: 1.5, low: 0, high: 105, format: (value) => (value > 100 ? "" : percent(value)),
-        lines: [{ times_s, values: evidence_max.map((each) => (typeof each === "number" ? 100 * each : null)), colour: "--line", gap_s, isFilled: true },
-          { times_s: [begin_s, end_s], values: [100, 100], colour: "--limit", isDashed: true }] },
+      ...evidencePanels(`${measure.evidence} (${words.largest}), ${measure.alarmAt}`, { times_s, values: evidence_max, gap_s }, { begin_s, end_s }),
       { title: `${measure.level} (${texts.unit.dbfs}, ${words.mean})`, share: 1.5, lines: [{ times_s, values: level_mean, colour: "--second", gap_s }] },
     ] });
   }

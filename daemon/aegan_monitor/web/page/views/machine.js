@@ -2,7 +2,7 @@
 
 import { readCases, serverNow_s } from "../data/api.js";
 import { duration, level, percent, plain, seconds, share } from "../data/format.js";
-import { drawChart } from "../charts/chart.js";
+import { drawChart, evidencePanels } from "../charts/chart.js";
 import { joinScores, readEarlier } from "../data/earlier.js";
 import { KEPT_S } from "../data/plant.js";
 import { Meter } from "../charts/meter.js";
@@ -89,16 +89,13 @@ export function showMachine(content, plant, { name }) {
     const scores = joinScores(machine).filter((each) => each.at_s > begin_s - GAP_S);
     const times_s = scores.map((each) => each.at_s);
     const line = (key, colour, more = {}) => ({ times_s, values: scores.map((each) => each[key] ?? null), colour, gap_s: GAP_S, ...more });
-    const percents = { ...line("evidence", "--line", { isFilled: true }), values: scores.map((each) => (typeof each.evidence === "number" ? 100 * each.evidence : null)) };
-    const evidence = { title: `${measure.evidence}, ${measure.alarmAt}`, share: 2, low: 0, high: 105, format: (value) => (value > 100 ? "" : percent(value)),
-      lines: [percents, { times_s: [begin_s, end_s], values: [100, 100], colour: "--limit", isDashed: true }] };
     const difference = { title: words.difference, share: 3.5, labels: spectrogram.residual ? spectrogram.residualLabels() : [],
       paint: (context, box) => spectrogram.residual.draw(context, box, begin_s, end_s) };
     drawChart(canvas, { begin_s, end_s, panels: [
       { title: measure.spectrogram, share: 5, labels: spectrogram.labels(), paint: (context, box) => spectrogram.sound?.draw(context, box, begin_s, end_s) },
       ...(spectrogram.residual ? [difference] : []),
       { title: `${measure.score}, ${measure.threshold.toLowerCase()} (- -)`, share: 2.5, lines: [line("threshold", "--limit", { isDashed: true }), line("score", "--line")] },
-      ...(percents.values.some((each) => each !== null) ? [evidence] : []), // a policy of thresholds has none
+      ...evidencePanels(`${measure.evidence}, ${measure.alarmAt}`, line("evidence"), { begin_s, end_s }),
       { title: `${measure.level} (${texts.unit.dbfs})`, share: 1.5, lines: [line("level_dbfs", "--second")] },
     ] });
     const bounds = spectrogram.bounds();
