@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lacking import find_axe
+
 if TYPE_CHECKING:
     from chromium import Browser
     from fake_server import FakeServer
@@ -25,6 +27,10 @@ SMALL = (
 STOP = (
     "const it = document.activeElement; "
     "return [it.innerText || it.id, getComputedStyle(it, it.matches('.cover') ? '::after' : null).outlineStyle]"
+)
+VIOLATIONS = (
+    "return axe.run(document, { resultTypes: ['violations'] })"
+    ".then(({ violations }) => violations.map(({ id, nodes }) => `${id}: ${nodes.map((each) => each.html.slice(0, 120))}`))"
 )
 LEAST_CONTRAST = 4.5  # WCAG 2.2, 1.4.3
 NAMELESS = {"generic", "none", "StaticText", "InlineTextBox", "RootWebArea"}
@@ -90,6 +96,18 @@ def test_all_that_can_be_used_has_a_role_and_a_name(browser: "Browser", server: 
         assert all(after - before <= 1 for before, after in pairwise(headings)), f"{view}: a level of heading is left out"
         ids = browser.run("return [...document.querySelectorAll('[id]')].map((each) => each.id)")
         assert len(ids) == len(set(ids))
+
+
+@pytest.mark.axe
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: "Browser", server: "FakeServer", scheme: str) -> None:
+    """A program of others that knows more rules than these tests."""
+    axe = find_axe()
+    assert axe is not None
+    browser.resize(1280, 900, scheme)
+    for view in open_all(browser, server):
+        browser.run(axe.read_text(encoding="utf-8"))
+        assert browser.run(VIOLATIONS) == [], view
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -16,6 +16,7 @@ CONDITIONS = (
     ".map((each) => [each.querySelector('h2').innerText, each.dataset.condition]))"
 )
 AT_ONCE_S = 2.5  # sooner than the page would have looked by itself
+ENABLED = "return [...document.querySelectorAll(arguments[0])].filter((each) => !each.disabled && !each.hidden).length"
 LENGTH = "return document.querySelector('[data-length][aria-pressed=true]')?.dataset.length"
 ALL = {"compressor": "quiet", "cooling-fan": "deaf", "feed-pump": "quiet", "gearbox": "unproved", "mill": "unproved"}
 
@@ -114,6 +115,23 @@ def test_a_token_is_exchanged_for_a_session(browser: "Browser", server: "FakeSer
     browser.wait_for("feed-pump", ".cards")
     errors = browser.errors()  # the browser itself notes each 401
     assert all("401" in each for each in errors), errors
+
+
+def test_a_reader_sees_everything_and_changes_nothing(browser: "Browser", server: "FakeServer") -> None:
+    """No button that the monitor would refuse; a person whom the session knows gives no name."""
+    server.monitor.role, server.monitor.person = "reader", "Anna"
+    server.monitor.raise_fault("feed-pump")
+    browser.open(server.port, "machine/feed-pump")
+    browser.wait_for("signed in as a reader", ".alarm-bar")
+    assert browser.run(ENABLED, ".alarm-bar button") == 0
+    assert "Your name" not in browser.text()
+    browser.show("cases")
+    browser.wait_for("signed in as a reader", ".verdict")
+    assert browser.run(ENABLED, ".verdict button") == 0
+    browser.press("t")
+    browser.show("health")
+    browser.wait_for("Inputs")
+    assert server.monitor.marks == server.monitor.commands == []
 
 
 def test_cases_are_worked_through_with_the_keyboard(browser: "Browser", server: "FakeServer") -> None:

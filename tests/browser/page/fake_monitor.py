@@ -66,7 +66,7 @@ class FakeMonitor:
         self.alarms = {name: make_alarm(self.began_s - HOUR_S) for name in NAMES}
         self.sensors = {name: make_sensor(self.began_s - HOUR_S) for name in NAMES}
         self.scores = {name: make_score(name, self.began_s, is_wrong=False) for name in NAMES}
-        self.token = ""
+        self.token, self.role, self.person = "", "operator", ""
         self.deafen("cooling-fan", "missing", "no such device: usb:1-1.4; plug it in again")
 
     def deafen(self, machine: str, state: str, detail: str) -> None:

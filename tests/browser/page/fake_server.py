@@ -86,7 +86,7 @@ class Request(BaseHTTPRequestHandler):
         return {
             "machines": lambda _: monitor.show_machines(),
             "health": lambda _: monitor.show_health(),
-            "session": lambda _: {"role": "operator" if is_in else None, "name": "", "needs_token": bool(monitor.token)},
+            "session": lambda _: {"role": monitor.role if is_in else None, "name": monitor.person, "needs_token": bool(monitor.token)},
             "cases": lambda query: monitor.list_cases(query.get("machine"), unseen=query.get("unseen") == "true"),
             "events": lambda query: monitor.list_events(query.get("machine")),
         }

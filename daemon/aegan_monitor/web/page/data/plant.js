@@ -36,6 +36,7 @@ export class Plant extends EventTarget {
   isLive = false;
   mayCommand = false;
   needsToken = false;
+  person = "";
   wasLive = false;
   lostAt_s = null;
   liveSince_s = null;
@@ -43,6 +44,7 @@ export class Plant extends EventTarget {
   /** Take all that the monitor knows now: after this nothing of before counts. */
   load(machines, health, session) {
     this.needsToken = session.needs_token;
+    this.person = session.name; // where the session knows it, the monitor uses it
     this.mayCommand = session.role === "operator";
     const names = new Set(machines.map((each) => each.name));
     for (const name of this.machines.keys()) if (!names.has(name)) this.machines.delete(name);

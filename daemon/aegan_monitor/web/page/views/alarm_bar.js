@@ -19,6 +19,7 @@ export class AlarmBar {
     this.shelf_s = "3600";
     const durations = choice(Object.entries(words.durations), this.shelf_s, (value) => { this.shelf_s = value; });
     this.answer = make("p", { class: "answer", role: "status" });
+    this.person = nameField();
     this.reader = make("p", { class: "hint", hidden: true }, words.reader);
     this.buttons = {
       acknowledge: this.button("acknowledge", "main"), close: this.button("close"), shelve: this.button("shelve"), unshelve: this.button("unshelve"),
@@ -28,7 +29,7 @@ export class AlarmBar {
     this.shelfField = field(words.shelveFor, durations);
     this.root = make("section", { class: "panel alarm-bar", "aria-label": words.bar },
       make("div", { class: "head" }, this.title, this.badges), this.words,
-      make("div", { class: "fields" }, nameField(), field(words.reason, this.reason)),
+      make("div", { class: "fields" }, this.person, field(words.reason, this.reason)),
       make("div", { class: "buttons" }, acknowledge, close, unshelve, in_service, make("div", { class: "joined" }, this.shelfField, shelve), out_of_service),
       this.reader, this.answer);
   }
@@ -76,6 +77,7 @@ export class AlarmBar {
       this.badges.dataset.shown = badges.join();
       this.badges.replaceChildren(...badges.map((each) => make("li", {}, each)));
     }
+    this.person.hidden = Boolean(this.plant.person);
     this.reader.hidden = !this.plant.isLive || this.plant.mayCommand;
     const shown = { acknowledge: isActive && !alarm.acknowledged, close: isActive, unshelve: Boolean(alarm?.shelved_until), in_service: Boolean(alarm?.out_of_service),
       shelve: true, out_of_service: !alarm?.out_of_service };

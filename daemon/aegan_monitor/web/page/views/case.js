@@ -111,7 +111,8 @@ export class CaseView {
       make("button", { type: "button", "data-verdict": verdict, click: () => this.mark(verdict) }, label));
     return make("section", { class: "panel verdict", "aria-label": words.verdict }, make("h3", {}, words.verdict),
       make("div", { class: "buttons" }, make("button", { type: "button", "data-verdict": "acknowledged", click: () => this.acknowledge() }, words.acknowledge), this.verdicts),
-      make("div", { class: "fields" }, nameField(), field(words.comment, this.comment)),
+      make("div", { class: "fields" }, this.plant.person ? null : nameField(), field(words.comment, this.comment)),
+      this.plant.mayCommand ? null : make("p", { class: "hint" }, texts.alarm.reader),
       make("div", { class: "buttons" }, make("button", { type: "button", class: "save", click: () => this.mark(null) }, words.save)), this.answer);
   }
 
@@ -128,13 +129,14 @@ export class CaseView {
     const words = cases.status[status] ?? status;
     setText(this.status, this.found.marked_by && status !== "unseen" ? cases.by(words, this.found.marked_by) : words);
     for (const button of this.root.querySelectorAll("[data-verdict]")) button.setAttribute("aria-pressed", button.dataset.verdict === status);
+    for (const button of this.root.querySelectorAll(".verdict button")) button.disabled = !this.plant.mayCommand;
   }
 
   acknowledge() { return this.mark(null); }
 
   /** Mark the case as seen, with a verdict where one is given. The active alarm of the case is acknowledged too. */
   async mark(verdict) {
-    if (!this.found) return;
+    if (!this.found || !this.plant.mayCommand) return;
     const mark = { seen: true, comment: this.comment.value, by: readName() };
     if (verdict) mark.verdict = verdict;
     try {
