@@ -86,7 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
     backup = add_command(
         commands,
         "backup",
-        "Copies configuration, bundles, history and evidence to one tar file, while the monitor runs.",
+        "Copies configuration, bundles, outbox, history and evidence to one tar file, while the monitor runs.",
         "aegan-monitor backup --config monitor.yaml backup.tar",
     )
     backup.add_argument("--config", type=Path, required=True, metavar="FILE", help="back up this configuration, and what it names")

@@ -1,8 +1,11 @@
 """`aegan-monitor backup`: configuration, bundles, outbox, history and evidence in one tar file, by their absolute paths."""
 
+import contextlib
 import os
+import shutil
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -10,16 +13,18 @@ from typing import NamedTuple
 from aegan_monitor.config.model import MonitorConfig, load_config
 from aegan_monitor.errors import EXIT_FAILED, AeganError
 from aegan_monitor.files import show_path, sync_folder
-from aegan_monitor.history.database import BUSY_S, HeldFileError, HistoryError, copy_database
+from aegan_monitor.history.database import HistoryError, copy_database
 from aegan_monitor.history.store import find_path as find_history_path
 from aegan_monitor.outbox.store import find_path as find_outbox_path
 
 SERVICES = Path("/var/lib")  # where systemd keeps the states of services
-HELD_S = 0.2  # the monitor does not let go of its outbox: to wait longer is in vain
+QUIET_S = 0.1  # longer than a step of the clock that stamps files
+N_ATTEMPTS = 20
+LOG_HEADER_BYTES = 32  # with numbers that change when the log begins again
 
 
 class _Files(NamedTuple):
-    """What a backup has: the databases, which are copied first, and files as they are."""
+    """What a backup has beside the configuration: two databases, and folders of files."""
 
     outbox: Path
     history: Path
@@ -33,7 +38,7 @@ def back_up(
     warn: Callable[[AeganError], object],
     environment: Mapping[str, str],
 ) -> int:
-    """Write the tar file, whole or not at all; returns the exit code, which is 1 if the history could not be read.
+    """Write the tar file, whole or not at all; returns the exit code, which is 1 if a database could not be read.
 
     Raises:
         ConfigError: The configuration is wrong.
@@ -51,15 +56,12 @@ def back_up(
             _add(tar, config_path)
             for folder in files.folders:
                 show(f"{show_path(folder)}: {_add_folder(tar, folder)} file(s)")
-            try:
-                show(_add_database(tar, files.outbox, out.parent, HELD_S))
-            except HeldFileError:
-                show(f"{show_path(files.outbox)}: left out, because the monitor has it: undelivered events, states of alarms and shelves")
-            try:
-                show(_add_database(tar, files.history, out.parent, BUSY_S))
-            except HistoryError as error:
-                warn(error)
-                failed = True
+            for path, copy in ((files.outbox, copy_held), (files.history, copy_database)):
+                try:
+                    show(_add_database(tar, path, copy, out.parent))
+                except HistoryError as error:
+                    warn(error)
+                    failed = True
             tar.close()
             file.flush()
             os.fsync(descriptor)
@@ -83,16 +85,55 @@ def _find_files(config: MonitorConfig, environment: Mapping[str, str]) -> _Files
     history = find_history_path(config.history.path, config.outbox.path, config.node, environment)
     bundles = dict.fromkeys(machine.bundle for machine in config.machines)
     evidence = outbox.with_name(f"evidence-{config.node}")
-    return _Files(outbox, history, tuple(folder for folder in (*bundles, evidence) if folder.is_dir()))
+    return _Files(outbox, history, (*bundles, *([evidence] if evidence.is_dir() else [])))
 
 
-def _add_database(tar: tarfile.TarFile, path: Path, scratch: Path, busy_s: float) -> str:
+def copy_held(path: Path, target: Path, copy_file: Callable[[Path, Path], object] = shutil.copyfile) -> None:
+    """Copy the outbox's file, which the monitor has for itself, to one file.
+
+    File and log are copied as they are. Together they are one state of the database, unless the log was brought into the file
+    meanwhile: then both are copied again. A transaction that is half in the copied log does not count.
+
+    Raises:
+        HistoryError: The file is damaged, or is written without a pause.
+        OSError: It cannot be read, or the copy cannot be written.
+    """
+    raw = target.with_name("raw")
+    for _ in range(N_ATTEMPTS):
+        before = _look(path)
+        copy_file(path, raw)
+        Path(f"{raw}-wal").unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # there is no log when the monitor has stopped
+            copy_file(Path(f"{path}-wal"), Path(f"{raw}-wal"))
+        if _look(path) == before and abs(time.time() - before.changed_s) > QUIET_S:
+            copy_database(raw, target)
+            return
+        time.sleep(QUIET_S)
+    raise HistoryError(f"{path}: cannot be copied, because it is written without a pause; try again")
+
+
+class _Look(NamedTuple):
+    """What changes when a log is brought into its file, or begins again."""
+
+    changed_s: float
+    size: int
+    log_header: bytes
+
+
+def _look(path: Path) -> _Look:
+    found, header = path.stat(), b""
+    with contextlib.suppress(FileNotFoundError), Path(f"{path}-wal").open("rb") as log:
+        header = log.read(LOG_HEADER_BYTES)
+    return _Look(found.st_mtime, found.st_size, header)
+
+
+def _add_database(tar: tarfile.TarFile, path: Path, make_copy: Callable[[Path, Path], None], scratch: Path) -> str:
     """Add a copy of a database; returns a line for people."""
     if not path.exists():
         return f"{show_path(path)}: does not exist"
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=scratch) as folder:
         copy = Path(folder) / path.name
-        copy_database(path, copy, busy_s)
+        make_copy(path, copy)
         details, original = tar.gettarinfo(copy, _name(path)), path.stat()
         details.uid, details.gid, details.mode = original.st_uid, original.st_gid, original.st_mode & 0o777
         with copy.open("rb") as file:

@@ -22,7 +22,7 @@ HEADERS = {
     "media-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
     "x-content-type-options": "nosniff",
     "x-frame-options": "SAMEORIGIN",  # not DENY: Home Assistant shows it in a frame of its own origin
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # without any, a browser may send Origin: null to ourselves
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",

@@ -49,7 +49,7 @@ class WebServer:
         self.name, self.problem = "web", ""
         self._config = sources.config.web
         self._retry_s = retry_s
-        self._hub, self._sound, self._commands, self._log_tail = Hub(), Sound(), Commands(sources.submit), LogTail()
+        self._hub, self._sound, self._commands, self._log_tail = Hub(sources.find_bundles), Sound(), Commands(sources.submit), LogTail()
         app = make_app(sources, find_tokens(self._config), self._hub, self._sound, self._commands, self._log_tail)
         self._certificate = Certificate(self._config.tls) if self._config.tls else None
         self.connections = Connections(app, limits or Limits(), self._certificate.find if self._certificate else lambda: None)

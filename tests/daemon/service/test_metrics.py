@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from aegan_monitor.messages.payloads import Health, Score
 from aegan_monitor.service.health import Reading, Snapshot
-from aegan_monitor.service.metrics import OF_MACHINE, OF_NODE, MetricsServer
+from aegan_monitor.service.metrics import OF_MACHINE, OF_NODE, MetricsServer, write_metrics
 from broker import STEP_DEADLINE_S, find_free_port, wait_until
 from message_tables import make_example
 
@@ -63,6 +63,11 @@ def test_a_metric_says_what_it_counts(serve: Serve) -> None:
     """The help text of the refused-commands counter says which commands it counts."""
     words = "Commands that were malformed, retained, too many or for no machine; not those that an alarm could not obey."
     assert f"# HELP aegan_refused_commands_total {words}\n" in scrape(serve(SNAPSHOT))
+
+
+def test_the_page_has_the_same_text(serve: Serve) -> None:
+    """Without a server of its own."""
+    assert write_metrics(lambda _: SNAPSHOT).decode() == scrape(serve(SNAPSHOT))
 
 
 def test_a_scrape_reports_what_the_daemon_knows(serve: Serve) -> None:

@@ -3,6 +3,7 @@
 import sqlite3
 import tarfile
 from contextlib import closing
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from aegan_monitor.messages.topics import Message
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.store import Store
-from aegan_monitor.tools.backup import find_state
+from aegan_monitor.tools.backup import copy_held, find_state
 from histories import BEGAN
 
 ADD = "INSERT INTO events (time, machine, source, kind, text, by) VALUES (?, 'pump', 'alarm', 'raised', 'too loud', '')"
@@ -78,15 +79,38 @@ def test_a_stopped_monitor_comes_back_whole(device: Device, tmp_path: Path, caps
     assert "without passwords and certificates; on another device set another node" in capsys.readouterr().out
 
 
-def test_a_running_monitor_is_backed_up_without_its_outbox(device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What the history has written is in the backup, also where it is in the log alone."""
+def test_a_running_monitor_is_backed_up(device: Device, tmp_path: Path) -> None:
+    """What outbox and history have written is in the backup, also where it is in their logs alone."""
     assert main(["backup", "--config", str(device.config), str(tmp_path / "b.tar")]) == 0
     device.close()
     restore(tmp_path / "b.tar", tmp_path / "root")
     state = tmp_path / "root" / device.state.relative_to("/")
     assert [event.text for event in HistoryReader(state / "history-box.sqlite").read_events()] == ["too loud"]
-    assert not (state / "outbox.sqlite").exists()
-    assert "outbox.sqlite: left out, because the monitor has it" in capsys.readouterr().out
+    assert [event.number for event in Store(state / "outbox.sqlite").open().added] == [1]
+
+
+def test_a_log_that_is_brought_into_the_file_meanwhile_spoils_no_copy(tmp_path: Path) -> None:
+    """Between the copies of file and log the monitor writes so much that the log begins again: both are copied once more."""
+    store, copied, numbers = Store(tmp_path / "o.sqlite"), list[Path](), count(1)
+    store.open()
+
+    def write(n_transactions: int) -> None:
+        for number in islice(numbers, n_transactions):
+            event = Entry(number, Message("aegan/box/pump/event", b"x" * 50_000, 1, False, "event"), 1.0)
+            store.write(Changes([event], [number - 10], {"pump": b"%d" % number}))
+
+    def copy_disturbed(source: Path, target: Path) -> None:
+        copied.append(source)
+        target.write_bytes(source.read_bytes())
+        if len(copied) == 1:
+            write(100)
+
+    write(60)
+    copy_held(store.path, tmp_path / "copy.sqlite", copy_disturbed)
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "copy.sqlite")) as copy:
+        assert copy.execute("SELECT max(row), count(*), CAST(record AS INTEGER) FROM rows, alarms").fetchone() == (160, 10, 160)
+    assert len(copied) >= 4
 
 
 def test_a_file_that_exists_is_kept(device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Page]]
     settings: dict[str, dict[str, Any]] = {
         "bare": {},
         "token": {**tokens, "allowed_hosts": ["hall.example"]},
+        "users": {"trusted_proxies": [PROXY], "user_header": USER},
         "proxy": {**tokens, "trusted_proxies": [PROXY], "user_header": USER},
     }
     made = {name: Page(web) for name, web in settings.items()}
@@ -68,6 +69,11 @@ MATRIX: list[tuple[str, str, dict[str, str], int, int]] = [  # setting, sender, 
     ("token", DIRECT, {"Cookie": "operator", "Host": "evil.example"}, 403, 403),
     ("token", DIRECT, {"Cookie": "operator", "Host": "hall.example", "Origin": "http://hall.example"}, 200, 200),
     ("token", DIRECT, {USER: "Anna"}, 401, 401),
+    ("users", PROXY, {}, 401, 401),
+    ("users", PROXY, bearer(OPERATOR), 401, 401),
+    ("users", PROXY, {USER: "Anna"}, 200, 200),
+    ("users", DIRECT, {}, 401, 401),
+    ("users", DIRECT, {USER: "Anna"}, 401, 401),
     ("proxy", PROXY, {}, 401, 401),
     ("proxy", PROXY, {USER: "Anna"}, 200, 200),
     ("proxy", PROXY, {USER: "Anna", "Host": "hall.example", "Origin": "https://hall.example"}, 200, 200),

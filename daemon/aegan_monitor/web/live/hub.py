@@ -1,6 +1,7 @@
 """The present state, and what is published from now on, for each viewer."""
 
 import threading
+from collections.abc import Callable, Collection
 
 from pydantic_core import to_json
 
@@ -18,7 +19,9 @@ KINDS: tuple[Kind, ...] = (*STATES, "event")
 class Hub:
     """Takes each message once, in the worker thread, and holds up nobody: each viewer has a bounded mailbox of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, list_machines: Callable[[], Collection[str]]) -> None:
+        """`list_machines` gives the names of those that are monitored now: others have no present state."""
+        self._list_machines = list_machines
         self._lock = threading.Lock()
         self._latest: dict[tuple[str | None, Kind], Payload] = {}
         self._mailboxes: set[Mailbox[bytes]] = set()
@@ -63,7 +66,8 @@ class Hub:
                 self._mailboxes.discard(mailbox)
 
     def _show_state(self) -> list[bytes]:
-        order = sorted(self._latest, key=lambda key: (STATES.index(key[1]), key[0] or ""))
+        present = {None, *self._list_machines()}
+        order = sorted((key for key in self._latest if key[0] in present), key=lambda key: (STATES.index(key[1]), key[0] or ""))
         return [show(machine, self._latest[machine, kind]) for machine, kind in order]
 
 
