@@ -39,7 +39,8 @@ def test_a_fault_appears_live_and_can_be_heard(browser: "Browser", server: "Fake
     browser.wait_until(CONDITIONS, ALL)
     case = server.monitor.raise_fault("feed-pump")
     browser.wait(lambda: browser.run(CONDITIONS)["feed-pump"] == "wrong", "the fault")
-    browser.show("cases")
+    browser.show("machine/feed-pump")
+    browser.click(".case-link")
     browser.wait_for("feed-pump", ".case h2")
     assert browser.run("return location.hash") == f"#/cases/feed-pump/{case['id']}"
     assert "2.86 kHz to 3.19 kHz: 14 dB louder" in browser.text(".changes").replace("\u00a0", " ")
@@ -180,6 +181,25 @@ def test_history_goes_from_a_year_to_a_second(browser: "Browser", server: "FakeS
     browser.run("document.querySelector('canvas').focus()")
     browser.press("-", "-", "ARROW_LEFT")
     browser.wait(lambda: browser.text(".span") != before, "another span")
+
+
+def test_machines_that_a_reload_removes_go(browser: "Browser", server: "FakeServer") -> None:
+    """And after an upgrade of the daemon the page loads itself anew, so that it never speaks another version's language."""
+    from fake_monitor import FakeMonitor
+    from fake_server import FakeServer
+
+    browser.open(server.port)
+    browser.wait_until(CONDITIONS, ALL)
+    server.monitor.names.remove("mill")
+    browser.wait_until(CONDITIONS, {name: condition for name, condition in ALL.items() if name != "mill"})
+    browser.run("window.isOld = true")
+    server.kill()
+    upgraded = FakeMonitor()
+    upgraded.version = "0.3.0"
+    again = FakeServer(upgraded, server.port)
+    browser.wait_until("return window.isOld ?? false", False)
+    browser.wait_until(CONDITIONS, ALL)
+    again.kill()
 
 
 def test_the_title_says_what_is_wrong(browser: "Browser", server: "FakeServer") -> None:

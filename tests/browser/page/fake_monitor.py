@@ -57,6 +57,7 @@ class FakeMonitor:
 
     def __init__(self) -> None:
         self.began_s = time.time()
+        self.names, self.version = list(NAMES), "0.2.0"
         self.viewers: set[queue.Queue[bytes]] = set()
         self.commands: list[tuple[str, Json]] = []
         self.marks: list[tuple[str, Json]] = []
@@ -129,7 +130,7 @@ class FakeMonitor:
 
     def tick(self) -> None:
         """A decision for each machine that is heard."""
-        for name in NAMES:
+        for name in self.names:
             if self.sensors[name]["state"] == "ok":
                 self.scores[name] = make_score(name, time.time(), is_wrong=name in self.wrong)
                 self.send("score", name, self.scores[name])
@@ -143,15 +144,15 @@ class FakeMonitor:
         """The answer with all machines."""
         of = self.show_health()["machines"]
         kinds = {"alarm": self.alarms, "sensor": self.sensors, "score": self.scores, "health": of}
-        machines = [{"name": name, "sample_rate_hz": RATE_HZ, **{kind: rows[name] for kind, rows in kinds.items()}} for name in NAMES]
+        machines = [{"name": name, "sample_rate_hz": RATE_HZ, **{kind: rows[name] for kind, rows in kinds.items()}} for name in self.names]
         return {"node": "hall", "listens": True, "machines": machines}
 
     def show_health(self) -> Json:
         """The health message."""
-        machines = {name: self._show_machine_health(name) for name in NAMES}
+        machines = {name: self._show_machine_health(name) for name in self.names}
         health = Health(
             time=datetime.now(UTC),
-            version="0.2.0",
+            version=self.version,
             uptime_s=time.time() - self.began_s + 5 * HOUR_S,
             provider="cpu",
             providers_requested=("cpu",),

@@ -74,6 +74,15 @@ function showConnection() {
   setText(banner, isOld ? texts.connection.banner(clock(plant.lostAt_s)) : "");
 }
 
+let version = null;
+/** After an upgrade the daemon brings another page. */
+function followVersion() {
+  if (!plant.isLive) return;
+  if (version !== null && plant.health.version !== version) location.reload();
+  version = plant.health.version;
+}
+
+plant.addEventListener("connection", followVersion);
 plant.addEventListener("connection", showConnection);
 plant.addEventListener("machines", showTitle);
 plant.addEventListener("event", ({ detail: { machine, payload } }) => {

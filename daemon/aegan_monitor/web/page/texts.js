@@ -91,6 +91,7 @@ export const texts = {
   alarm: {
     bar: "Alarm",
     none: "No active alarm",
+    openCase: "Hear it, see it, compare it with normal sound",
     active: "Active alarm",
     by: "Your name",
     reason: "Reason",

@@ -70,7 +70,9 @@ export class Live {
     const source = this.source;
     try {
       const health = await api.readHealth();
-      if (source === this.source && this.isLoaded) this.plant.take("health", null, health);
+      if (source !== this.source || !this.isLoaded) return;
+      if (this.plant.hasMachines(health)) this.plant.take("health", null, health);
+      else this.load(source); // a reload of the configuration has added or removed some
     } catch (failure) {
       if (source === this.source) this.lose(failure);
     }

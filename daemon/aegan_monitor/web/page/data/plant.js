@@ -77,6 +77,12 @@ export class Plant extends EventTarget {
     this.notify(kind, { machine, payload });
   }
 
+  /** Whether these are the machines of a health message. */
+  hasMachines({ machines }) {
+    const names = Object.keys(machines);
+    return names.length === this.machines.size && names.every((name) => this.machines.has(name));
+  }
+
   takeHealth(health) {
     this.health = health;
     for (const [name, of] of Object.entries(health.machines ?? {})) {

@@ -4,6 +4,7 @@ import { command } from "../data/api.js";
 import { announce, choice, field, make, setText } from "../dom.js";
 import { texts } from "../texts.js";
 import { describe, listBadges } from "../words.js";
+import { caseAddress } from "./case_row.js";
 import { nameField, readName } from "./person.js";
 
 const { alarm: words } = texts;
@@ -20,6 +21,7 @@ export class AlarmBar {
     const durations = choice(Object.entries(words.durations), this.shelf_s, (value) => { this.shelf_s = value; });
     this.answer = make("p", { class: "answer", role: "status" });
     this.person = nameField();
+    this.link = make("a", { class: "case-link" }, words.openCase);
     this.reader = make("p", { class: "hint", hidden: true }, words.reader);
     this.buttons = {
       acknowledge: this.button("acknowledge", "main"), close: this.button("close"), shelve: this.button("shelve"), unshelve: this.button("unshelve"),
@@ -28,7 +30,7 @@ export class AlarmBar {
     const { acknowledge, close, shelve, unshelve, out_of_service, in_service } = this.buttons;
     this.shelfField = field(words.shelveFor, durations);
     this.root = make("section", { class: "panel alarm-bar", "aria-label": words.bar },
-      make("div", { class: "head" }, this.title, this.badges), this.words,
+      make("div", { class: "head" }, this.title, this.badges), this.words, this.link,
       make("div", { class: "fields" }, this.person, field(words.reason, this.reason)),
       make("div", { class: "buttons" }, acknowledge, close, unshelve, in_service, make("div", { class: "joined" }, this.shelfField, shelve), out_of_service),
       this.reader, this.answer);
@@ -77,6 +79,8 @@ export class AlarmBar {
       this.badges.dataset.shown = badges.join();
       this.badges.replaceChildren(...badges.map((each) => make("li", {}, each)));
     }
+    this.link.hidden = !isActive || !alarm.case;
+    if (!this.link.hidden) this.link.href = caseAddress({ machine: this.name, id: alarm.case.id });
     this.person.hidden = Boolean(this.plant.person);
     this.reader.hidden = !this.plant.isLive || this.plant.mayCommand;
     const shown = { acknowledge: isActive && !alarm.acknowledged, close: isActive, unshelve: Boolean(alarm?.shelved_until), in_service: Boolean(alarm?.out_of_service),

@@ -10,6 +10,7 @@ import { texts } from "../texts.js";
 import { describe, describeBudget, listBadges } from "../words.js";
 
 const { overview, measure } = texts;
+const TURN_MS = 200;
 
 class Card {
   constructor(name) {
@@ -88,7 +89,7 @@ export function showOverview(content, plant) {
   function request() { // many messages, one drawing
     if (isDue) return;
     isDue = true;
-    requestAnimationFrame(() => { isDue = false; update(); });
+    setTimeout(() => { isDue = false; update(); }, TURN_MS);
   }
   function readAll() {
     if (plant.isLive) for (const machine of plant.machines.values()) readEarlier(machine);
