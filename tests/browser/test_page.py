@@ -86,6 +86,7 @@ def test_after_a_kill_nothing_stale_is_shown_and_the_page_recovers(browser: "Bro
     assert "Not connected" in browser.text(".connection")
     assert "dBFS" not in browser.text(".cards")
     assert "louder than ever" not in browser.text(".cards")
+    assert set(browser.text(".card dd").split()) == {"\u2013"}
     again = FakeServer(FakeMonitor(), server.port)
     browser.wait_until(CONDITIONS, ALL)
     assert "No connection" not in browser.text()

@@ -49,7 +49,8 @@ export const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1)
 
 /** The proof of the budget in words. */
 export function describeBudget(health) {
-  if (typeof health?.designed_per_week !== "number") return texts.measure.none;
+  if (!health) return texts.measure.nothing;
+  if (typeof health.designed_per_week !== "number") return texts.measure.none;
   const proved = typeof health.proved_per_week === "number" ? texts.measure.proved(plain(health.proved_per_week)) : texts.measure.notProved;
   return `${texts.measure.wanted(plain(health.designed_per_week))}, ${proved}`;
 }

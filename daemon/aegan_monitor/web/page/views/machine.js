@@ -74,7 +74,7 @@ export function showMachine(content, plant, { name }) {
     setText(facts.score, score ? `${plain(score.score)} (${measure.threshold.toLowerCase()} ${plain(score.threshold)})` : measure.nothing);
     setText(facts.evidence, typeof score?.evidence === "number" ? `${share(score.evidence)} (${measure.alarmAt})` : measure.nothing);
     setText(facts.operating, score?.operating_state?.replace("_", " ") ?? measure.nothing);
-    const { health } = machine;
+    const health = plant.isLive ? machine.health : null;
     setText(facts.coverage, `${percent(health?.coverage_1h_percent, 1)} ${measure.coverageHour}, ${percent(health?.coverage_24h_percent, 1)} ${measure.coverageDay}`);
     setText(facts.budget, describeBudget(health));
     button.disabled = !plant.isLive || machine.can_listen === false;

@@ -29,6 +29,7 @@ class Card {
 
   update(plant, machine) {
     const condition = plant.judge(machine);
+    const health = plant.isLive ? machine.health : null;
     const score = plant.isLive && condition !== "deaf" ? machine.score : null;
     if (this.condition !== condition) {
       this.condition = condition;
@@ -44,8 +45,8 @@ class Card {
     }
     setText(this.facts.evidence, share(score?.evidence));
     setText(this.facts.score, score ? `${plain(score.score)} / ${plain(score.threshold)}` : measure.nothing);
-    setText(this.facts.coverage, `${percent(machine.health?.coverage_24h_percent, 1)}`);
-    setText(this.facts.budget, describeBudget(machine.health));
+    setText(this.facts.coverage, `${percent(health?.coverage_24h_percent, 1)}`);
+    setText(this.facts.budget, describeBudget(health));
     this.meter.show(score?.level_dbfs ?? null, overview.meter(this.name, level(score?.level_dbfs)));
     this.canvas.setAttribute("aria-label", overview.sparkline(this.name, share(score?.evidence)));
     drawSparkline(this.canvas, plant.isLive ? joinScores(machine) : []);
