@@ -105,7 +105,8 @@ def pool(level_db: FloatArray, n_columns: int) -> FloatArray:
     step = -(-level_db.shape[1] // n_columns)
     starts = np.arange(0, level_db.shape[1], step)
     counts = np.diff([*starts, level_db.shape[1]]).astype(np.float32)
-    power = np.add.reduceat(np.float32(10) ** (level_db / np.float32(10)), starts, axis=1)
+    power = np.exp(level_db * np.float32(np.log(10) / 10))
+    power = np.add.reduceat(power, starts, axis=1)
     pooled: FloatArray = np.float32(10) * np.log10(power / counts)
     return pooled
 

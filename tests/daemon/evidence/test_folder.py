@@ -74,15 +74,16 @@ def test_what_the_daemon_keeps_for_itself_is_not_shown(tmp_path: Path) -> None:
     assert VERDICT not in FILES
 
 
-def test_an_open_file_outlasts_its_case(tmp_path: Path) -> None:
-    """Somebody listens while the case is deleted."""
+def test_an_open_file_stays_as_it_is(tmp_path: Path) -> None:
+    """Somebody listens while the file is replaced, and while its case is deleted."""
     folder = write(tmp_path, "one")
     with folder.open("pump", "one", SOUNDS[0]) as file:
-        size = folder.files("pump", "one")[SOUNDS[0]]
+        content = (tmp_path / "pump" / "one" / SOUNDS[0]).read_bytes()
+        folder.write("pump", "one", SOUNDS[0], b"more")
+        assert folder.files("pump", "one")[SOUNDS[0]] == 4
         folder.remove("pump", "one")
         assert folder.cases() == []
-        file.seek(size - 10)
-        assert len(file.read()) == 10
+        assert file.read() == content
 
 
 @pytest.mark.parametrize("left", [".sound.flac.tmp", ".case.json.tmp"])
