@@ -141,6 +141,14 @@ def test_the_folder_is_beside_the_outbox() -> None:
     assert find_path(Path("/evidence"), Path("/outbox.sqlite"), "hall") == Path("/evidence")
 
 
+def test_a_new_folder_is_for_its_user_alone(tmp_path: Path) -> None:
+    """People may be heard in it. One that was there before keeps its mode: somebody has shared it."""
+    (tmp_path / "shared").mkdir(mode=0o755)
+    for name in ("new", "shared"):
+        WritableFolder(tmp_path / name).prepare()
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("new", "shared")] == [0o700, 0o755]
+
+
 def test_a_folder_that_is_not_there_is_empty() -> None:
     """A daemon that has never written any."""
     assert EvidenceFolder(Path("/nowhere")).cases() == []
