@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from aegan_monitor.errors import AeganError
 from aegan_monitor.files import make_folder
+from aegan_monitor.history.buckets import DamagedBucketsError
 
 BUSY_S = 3.0  # how long another process may write
 WAL_LIMIT_BYTES = 1_000_000  # what the log may leave behind on the disk after a burst
@@ -85,7 +86,9 @@ def translated(path: Path) -> Iterator[None]:
         if code == sqlite3.SQLITE_ERROR:  # a table is missing: not our file
             raise DamagedHistoryError(f"{path}: damaged ({error})") from error
         raise HistoryError(f"{path}: {error}") from error
-    except (sqlite3.DatabaseError, ValueError) as error:  # ValueError: text that is not UTF-8, bytes that were not packed
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError):
+        raise  # our own mistake: the file is as it should be
+    except (sqlite3.DatabaseError, UnicodeDecodeError, DamagedBucketsError) as error:
         raise DamagedHistoryError(f"{path}: damaged ({error})") from error
 
 
@@ -135,6 +138,22 @@ def open_to_read(path: Path, *, marks: bool = False) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def copy_database(path: Path, target: Path) -> None:
+    """Copy an SQLite file, with what is still in its log, to one file; the monitor may write meanwhile.
+
+    Raises:
+        HistoryError: It cannot be read, or is damaged; or the copy cannot be written.
+    """
+    with translated(path), contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_S)) as source:
+        source.execute("SELECT count(*) FROM sqlite_master")  # `backup` would wait for a held file without end
+        with contextlib.closing(sqlite3.connect(target)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # no log beside it
+            (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise DamagedHistoryError(f"{path}: damaged ({' '.join(str(found).split())})")
 
 
 def _require_version(connection: sqlite3.Connection, path: Path, newest: int) -> int:

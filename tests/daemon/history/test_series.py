@@ -38,7 +38,7 @@ def at(seconds: float) -> datetime:
     return BEGAN + timedelta(seconds=seconds)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(writes=st.lists(decisions(max_size=6), min_size=1, max_size=8), level=st.integers(0, 2))
 def test_each_level_sums_up_the_raw_decisions(tmp_path_factory: pytest.TempPathFactory, writes: list[list[Decision]], level: int) -> None:
     """Sequences with any clock; 57 empty writes before them put the joining to minutes among them."""
