@@ -27,6 +27,7 @@ N_MACHINES, RATE_HZ, LENGTH_S = 8, 16_000, 60
 PORT = 28_765
 SETTLE_S = 40.0  # the golden check, the first clips, the first write of the history
 STEP_S = 20.0
+FOR_EVER_S = 1e6
 
 
 def write_config(folder: Path, *, page: bool) -> Path:
@@ -93,11 +94,17 @@ def read_health() -> Mapping[str, Any]:
         return found
 
 
-async def watch(path: str, counts: dict[str, int], delays_s: list[float], pause_s: float = 0.0) -> None:
-    """Take a stream for ever; `pause_s`: take nothing for so long at first."""
+async def take_nothing() -> None:
+    """A viewer whose computer sleeps: it is ended after half a minute."""
+    _, writer = await asyncio.open_connection("127.0.0.1", PORT, limit=1024)
+    writer.write(b"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await asyncio.sleep(FOR_EVER_S)
+
+
+async def watch(path: str, counts: dict[str, int], delays_s: list[float]) -> None:
+    """Take a stream for ever."""
     reader, writer = await asyncio.open_connection("127.0.0.1", PORT, limit=2**20)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    await asyncio.sleep(pause_s)
     while line := await reader.readline():
         if line.startswith(b"event: "):
             kind = line[7:].strip().decode()
@@ -120,7 +127,7 @@ async def view(daemon: Daemon, minutes: float, n_viewers: int) -> None:
     counts: dict[str, int] = {}
     delays_s: list[float] = []
     tasks = [asyncio.create_task(watch("/api/v1/live", counts, delays_s)) for _ in range(n_viewers - 1)]
-    tasks.append(asyncio.create_task(watch("/api/v1/live", {}, [], pause_s=1e6)))
+    tasks.append(asyncio.create_task(take_nothing()))
     tasks += [
         asyncio.create_task(watch(f"/api/v1/machines/m{number % N_MACHINES}/spectrogram", counts, [])) for number in range(0, n_viewers, 2)
     ]

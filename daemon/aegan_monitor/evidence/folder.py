@@ -21,6 +21,7 @@ CASE, PICTURE, NORMAL, VERDICT = "case.json", "picture.png", "normal.flac", "ver
 SOUNDS: tuple[SoundName, ...] = ("sound.flac", "sound_2.flac")
 FILES = (*SOUNDS, NORMAL, PICTURE, CASE)  # which a page may show
 NORMAL_FOLDER = ".normal"  # of a machine; no id of a case begins with a dot
+PRIVATE = 0o700  # mode of a new folder: people may be heard in it
 BLOCK_BYTES = 4096  # a file takes whole blocks of the disk
 _VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")  # as names of machines; ids are UUIDs
@@ -100,7 +101,9 @@ class WritableFolder(EvidenceFolder):
 
     def prepare(self) -> int:
         """Make the folder, and remove what a kill has left half-written; how many files and cases that were."""
-        make_folder(self.path, self.path.parent)
+        if not self.path.is_dir():
+            make_folder(self.path, self.path.parent)
+            self.path.chmod(PRIVATE)
         left = [path for path in self.path.rglob(".*.tmp") if path.is_file()]
         for path in left:
             path.unlink()

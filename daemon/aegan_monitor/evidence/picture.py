@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from aegan_monitor.evidence.colours import DIFFERENCE, LEVEL, Scale, paint
+from aegan_monitor.evidence.marks import Mark, find_marks, mark_changes
 from aegan_monitor.evidence.page import FAINT, INK, PAPER, Colour, Page
 from aegan_monitor.evidence.recorder import Recording
-from aegan_monitor.evidence.spectrum import Spectrum, measure_spectrum
-from aegan_monitor.messages.explanation import Change
+from aegan_monitor.evidence.spectrum import PIECE_FRAMES, Spectrum, measure_spectrum
 from aegan_monitor.types import DoubleArray, FloatArray
 
 WIDTH, HEIGHT = 1200, 872  # pixels, as all that follow
@@ -27,8 +27,9 @@ DASH = 5
 SHORTEST_S = 1.0  # of sound
 WEAK_DB, STRONG_DB = 10.0, 20.0  # the ends of the scale of differences: the first where it suffices
 LEAST_RANGE_DB = 40.0  # of the scale of levels
-MOST_MARKS = 8  # of the frequency axis
-NO_CHANGE = "The alarm names no range of frequencies."
+MOST_TICKS = 8  # of the frequency axis
+MARK_BEFORE_S, MARK_AFTER_S = 3.0, 10.0  # sound around the alarm in which marks are looked for
+NO_MARK = "No range of frequencies stands out."
 
 
 class _Panel(NamedTuple):
@@ -68,7 +69,7 @@ def draw_picture(recording: Recording) -> bytes | None:
     if duration_s < SHORTEST_S:
         return None
     spectrum, page = measure_spectrum(recording.sound.pcm, recording.bundle), Page(WIDTH, HEIGHT)
-    changes = recording.event.explanation.changes if recording.event.explanation else ()
+    marks = _find_marks(recording, spectrum, alarm_s)
     _write_title(page, recording)
     for panel, top in zip(_make_panels(spectrum), TOPS, strict=False):
         axes = _Axes(top, duration_s, alarm_s, spectrum.highest_hz)
@@ -76,10 +77,21 @@ def draw_picture(recording: Recording) -> bytes | None:
         _draw_frequencies(page, axes)
         colour = PAPER if top == TOPS[0] else INK  # on a dark ground
         _draw_times(page, axes, [place / rate_hz for place in recording.sound.gaps], colour)
-        _mark(page, axes, changes, colour)
-    _label(page, axes, changes)  # beside the lowest
+        _mark(page, axes, marks, colour)
+    _label(page, axes, marks)  # beside the lowest
     page.write(((LEFT + RIGHT) / 2, axes.bottom + 34), "seconds before and after the alarm", SMALL_SIZE, anchor="ma")
     return page.encode()
+
+
+def _find_marks(recording: Recording, spectrum: Spectrum, alarm_s: float) -> list[Mark]:
+    """The changes that the alarm names, else what differs most around it."""
+    if recording.event.explanation and recording.event.explanation.changes:
+        return mark_changes(recording.event.explanation.changes)
+    if spectrum.residual_db is None:
+        return []
+    piece_s = PIECE_FRAMES * recording.bundle.record.features.hop_s
+    around = spectrum.residual_db[:, max(0, round((alarm_s - MARK_BEFORE_S) / piece_s)) : round((alarm_s + MARK_AFTER_S) / piece_s)]
+    return find_marks(around.mean(axis=1), spectrum.highest_hz) if around.size else []
 
 
 def _write_title(page: Page, recording: Recording) -> None:
@@ -105,7 +117,8 @@ def pool(level_db: FloatArray, n_columns: int) -> FloatArray:
     step = -(-level_db.shape[1] // n_columns)
     starts = np.arange(0, level_db.shape[1], step)
     counts = np.diff([*starts, level_db.shape[1]]).astype(np.float32)
-    power = np.add.reduceat(np.float32(10) ** (level_db / np.float32(10)), starts, axis=1)
+    power = np.exp(level_db * np.float32(np.log(10) / 10))
+    power = np.add.reduceat(power, starts, axis=1)
     pooled: FloatArray = np.float32(10) * np.log10(power / counts)
     return pooled
 
@@ -121,7 +134,7 @@ def _draw_panel(page: Page, panel: _Panel, axes: _Axes) -> None:
 
 
 def _draw_frequencies(page: Page, axes: _Axes) -> None:
-    step = next(step for step in (250, 500, 1000, 2000, 5000, 10_000, 20_000) if axes.highest_hz / step <= MOST_MARKS)
+    step = next(step for step in (250, 500, 1000, 2000, 5000, 10_000, 20_000) if axes.highest_hz / step <= MOST_TICKS)
     for hz in range(0, round(axes.highest_hz) + 1, step):
         page.line((LEFT - 6, axes.y(hz)), (LEFT, axes.y(hz)))
         page.write((LEFT - 10, axes.y(hz)), f"{hz / 1000:g}{' kHz' if hz + step > axes.highest_hz else ''}", SMALL_SIZE, anchor="rm")
@@ -142,37 +155,27 @@ def _draw_times(page: Page, axes: _Axes, gaps_s: Sequence[float], alarm_colour: 
     page.line((LEFT, axes.top), (RIGHT, axes.top), (RIGHT, axes.bottom), (LEFT, axes.bottom), (LEFT, axes.top))
 
 
-def _mark(page: Page, axes: _Axes, changes: Sequence[Change], colour: Colour) -> None:
-    """Brackets at both sides of each changed range: they hide nothing."""
-    for change in changes:
-        upper, lower = axes.y(change.to_hz), axes.y(change.from_hz)
+def _mark(page: Page, axes: _Axes, marks: Sequence[Mark], colour: Colour) -> None:
+    """Brackets at both sides of each range: they hide nothing."""
+    for mark in marks:
+        upper, lower = axes.y(mark.to_hz), axes.y(mark.from_hz)
         for x, inner in ((LEFT, LEFT + 10), (RIGHT, RIGHT - 10)):
             page.line((inner, upper), (x, upper), (x, lower), (inner, lower), colour=colour, width=3)
 
 
-def _label(page: Page, axes: _Axes, changes: Sequence[Change]) -> None:
-    """The words of each change, joined to its range by a line; the highest range first."""
-    if not changes:
-        for number, line in enumerate(wrap(NO_CHANGE, LABEL_LETTERS)):
+def _label(page: Page, axes: _Axes, marks: Sequence[Mark]) -> None:
+    """The words of each mark, joined to its range by a line; the highest range first."""
+    if not marks:
+        for number, line in enumerate(wrap(NO_MARK, LABEL_LETTERS)):
             page.write((LABELS, axes.top + LINE_HEIGHT * number), line, SMALL_SIZE, FAINT)
         return
-    ranked = sorted(changes, key=lambda change: -change.to_hz)
-    middles = [axes.y((change.from_hz + change.to_hz) / 2) for change in ranked]
+    ranked = sorted(marks, key=lambda mark: -mark.to_hz)
+    middles = [axes.y((mark.from_hz + mark.to_hz) / 2) for mark in ranked]
     places = spread([middle - LABEL_HEIGHT / 2 for middle in middles], LABEL_HEIGHT, axes.top, axes.bottom)
-    for change, middle, place in zip(ranked, middles, places, strict=True):
+    for mark, middle, place in zip(ranked, middles, places, strict=True):
         page.line((RIGHT, middle), (LABELS - 8, place + LABEL_HEIGHT / 2), width=2)
-        for number, line in enumerate(describe(change)):
+        for number, line in enumerate(mark.lines):
             page.write((LABELS, place + 3 + LINE_HEIGHT * number), line, SMALL_SIZE)
-
-
-def describe(change: Change) -> tuple[str, str, str]:
-    """A change in three short lines."""
-    side = "louder" if change.difference_db > 0 else "quieter"
-    return (
-        f"{change.from_hz / 1000:.2f} to {change.to_hz / 1000:.2f} kHz",
-        f"{abs(change.difference_db):.0f} dB {side} than {'ever' if change.is_unheard else 'usual'}",
-        f"{change.deviations:.0f} times the usual deviation",
-    )
 
 
 def spread(wanted: Sequence[float], height: float, top: float, bottom: float) -> list[float]:

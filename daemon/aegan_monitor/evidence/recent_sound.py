@@ -12,6 +12,8 @@ from aegan_monitor.types import Run
 
 Pcm: TypeAlias = NDArray[np.int16]
 
+BLOCK_SAMPLES = 1 << 16  # 128 KB, which goes back to the system when it is freed
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
@@ -26,47 +28,61 @@ class Stretch:
     gaps: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    pcm: Pcm
-    start_sample: int
-    after_gap: bool
-
-
 class RecentSound:
-    """Copies of the newest runs of one stream. Nothing is forgotten but by `keep`.
+    """Copies of the newest runs of one stream, one after the other. Nothing is forgotten but by `keep`.
 
     Attributes:
-        n_samples: Samples in memory.
         next_sample: Index of the sample in the stream that follows them.
     """
 
     def __init__(self) -> None:
-        self._pieces: deque[_Piece] = deque()
-        self.n_samples = self.next_sample = 0
+        self.next_sample = 0
+        self._blocks: deque[Pcm] = deque()  # the last may be partly filled
+        self._n_forgotten = self._n_heard = 0
+        self._runs: deque[tuple[int, int]] = deque()  # of each unbroken stretch: samples heard before it, its first sample in the stream
+
+    @property
+    def n_samples(self) -> int:
+        """Samples in memory."""
+        return self._n_heard - self._n_forgotten
 
     def add(self, run: Run) -> None:
         """Copy the next run."""
-        after_gap = self.n_samples > 0 and (run.after_gap or run.start_sample != self.next_sample)
-        self._pieces.append(_Piece(quantise(run.samples), run.start_sample, after_gap))
+        if not self._runs or run.after_gap or run.start_sample != self.next_sample:
+            self._runs.append((self._n_heard, run.start_sample))
         self.next_sample = run.start_sample + len(run.samples)
-        self.n_samples += len(run.samples)
+        pcm = quantise(run.samples)
+        while len(pcm):
+            filled = (self._n_heard - self._n_forgotten) % BLOCK_SAMPLES
+            if not filled:
+                self._blocks.append(np.empty(BLOCK_SAMPLES, np.int16))
+            part, pcm = pcm[: BLOCK_SAMPLES - filled], pcm[BLOCK_SAMPLES - filled :]
+            self._blocks[-1][filled : filled + len(part)] = part
+            self._n_heard += len(part)
 
     def keep(self, n_samples: int) -> None:
-        """Forget what is older than the last `n_samples`, in whole runs."""
-        while self._pieces and self.n_samples - len(self._pieces[0].pcm) >= n_samples:
-            self.n_samples -= len(self._pieces.popleft().pcm)
+        """Forget what is older than the last `n_samples`, in whole blocks."""
+        while self.n_samples - BLOCK_SAMPLES >= n_samples:
+            self._blocks.popleft()
+            self._n_forgotten += BLOCK_SAMPLES
+        while len(self._runs) > 1 and self._runs[1][0] <= self._n_forgotten:
+            self._runs.popleft()
 
     def place_of(self, sample: int) -> int:
         """How many of the samples in memory were heard before `sample` of the stream."""
-        return sum(min(max(sample - piece.start_sample, 0), len(piece.pcm)) for piece in self._pieces)
+        ends = [*(n_before for n_before, _ in list(self._runs)[1:]), self._n_heard]
+        place = self._n_forgotten
+        for (n_before, first), end in zip(self._runs, ends, strict=True):
+            place = max(place, min(n_before + sample - first, end))
+        return place - self._n_forgotten
 
     def cut(self, start: int, stop: int) -> Stretch:
         """A copy of the samples from place `start` to `stop` (exclusive), as far as they are in memory."""
-        start, parts, gaps, place = max(start, 0), list[Pcm](), list[int](), 0
-        for piece in self._pieces:
-            if piece.after_gap and start < place < stop:
-                gaps.append(place - start)
-            parts.append(piece.pcm[max(start - place, 0) : max(stop - place, 0)])
-            place += len(piece.pcm)
-        return Stretch(np.concatenate(parts) if parts else np.zeros(0, np.int16), tuple(gaps))
+        start, stop = max(start, 0), min(max(stop, 0), self.n_samples)
+        pcm = np.empty(max(stop - start, 0), np.int16)
+        for number, block in enumerate(self._blocks):
+            first, last = max(start, number * BLOCK_SAMPLES), min(stop, (number + 1) * BLOCK_SAMPLES)
+            if first < last:
+                pcm[first - start : last - start] = block[first - number * BLOCK_SAMPLES : last - number * BLOCK_SAMPLES]
+        places = [n_before - self._n_forgotten for n_before, _ in self._runs]
+        return Stretch(pcm, tuple(place - start for place in places if start < place < stop))

@@ -45,16 +45,20 @@ def measure_spectrum(pcm: Pcm, bundle: Bundle) -> Spectrum:
     logmel = LogMel(fine, make_filterbank(fine), make_filterbank(coarse))
     parts = [logmel.push(pcm[i : i + PUSH_SAMPLES].astype(np.float32) / np.float32(32768)) for i in range(0, len(pcm), PUSH_SAMPLES)]
     parts.append(logmel.flush())
-    level_db = _without_edges(np.concatenate([part.db for part in parts], axis=1), fine)
-    bands_db = _without_edges(np.concatenate([part.baseline_db for part in parts], axis=1), fine)
+    level_db = _join([part.db for part in parts], fine)
+    bands_db = _join([part.baseline_db for part in parts], fine)
+    del parts
     band_hz = highest_hz / (N_BANDS + 1)
-    return Spectrum(level_db + np.float32(_full_scale_db(fine, band_hz)), _subtract_normal(bands_db, bundle), band_hz, highest_hz)
+    level_db += np.float32(_full_scale_db(fine, band_hz))
+    return Spectrum(level_db, _subtract_normal(bands_db, bundle), band_hz, highest_hz)
 
 
-def _without_edges(db: FloatArray, features: FeatureParameters) -> FloatArray:
-    """Replace the first and the last frames, whose windows reach beyond the sound, by their neighbours."""
+def _join(parts: list[FloatArray], features: FeatureParameters) -> FloatArray:
+    """The frames of all parts. The first and the last, whose windows reach beyond the sound, are as their neighbours."""
+    db = np.concatenate(parts, axis=1)
     n_edge = -(-features.n_fft // (2 * features.hop_samples))
-    return np.pad(db[:, n_edge:-n_edge], [(0, 0), (n_edge, n_edge)], mode="edge")
+    db[:, :n_edge], db[:, -n_edge:] = db[:, n_edge : n_edge + 1], db[:, -n_edge - 1 : -n_edge]
+    return db
 
 
 def _full_scale_db(features: FeatureParameters, band_hz: float) -> float:

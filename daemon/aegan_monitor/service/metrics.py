@@ -38,6 +38,8 @@ OF_NODE: tuple[Row, ...] = (  # of (health, connected)
     Row("aegan_outbox_messages", "Messages that the broker has not acknowledged.", lambda health, _: health.outbox_depth),
     Row("aegan_outbox_parked_events", "Events that the broker refuses.", lambda health, _: health.outbox_parked),
     Row("aegan_outbox_on_disk", "Whether events are on disk, and not in memory alone.", lambda health, _: not health.outbox_problem),
+    Row("aegan_history_on_disk", "Whether the history is on disk, and not in memory alone.", lambda health, _: not health.history_problem),
+    Row("aegan_evidence_on_disk", "Whether the evidence of alarms can be written.", lambda health, _: not health.evidence_problem),
     Row("aegan_dropped_events_total", "Events lost in a full outbox, or too old.", lambda health, _: health.outbox_dropped_total),
     Row("aegan_late_scores_total", "Scores not sent because they were late.", lambda health, _: health.outbox_late_total),
     Row("aegan_refused_messages_total", "Messages and subscriptions that the broker refused.", lambda health, _: health.refused_total),

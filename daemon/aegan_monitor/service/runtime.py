@@ -57,6 +57,7 @@ class Line:
     config: MachineConfig
     bundle: Bundle
     policy: Policy | None = None
+    proof: tuple[Budget, list[str]] | None = None  # what `describe_proof` has found, and for which budget
     made_s: float = field(default_factory=time.monotonic)
     retry: InferenceRetry = field(default_factory=InferenceRetry)
 
@@ -93,7 +94,11 @@ class Line:
 
     def describe_proof(self) -> list[str]:
         """Lines of the commissioning report; none without a budget of false alarms. Any thread; it takes a while."""
-        return commission(self.policy).describe() if isinstance(self.policy, BudgetPolicy) else []
+        if not isinstance(self.policy, BudgetPolicy):
+            return []
+        if self.proof is None or self.proof[0] != self.policy.budget:
+            self.proof = self.policy.budget, commission(self.policy).describe()
+        return self.proof[1]
 
     @property
     def error(self) -> AeganError | None:

@@ -5,6 +5,7 @@ import logging
 import socket
 import ssl
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -99,6 +100,7 @@ class WebServer:
     async def _serve(self) -> None:
         self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
         anyio.to_thread.current_default_thread_limiter().total_tokens = N_FILE_THREADS
+        self._loop.set_default_executor(ThreadPoolExecutor(N_FILE_THREADS, "web"))
         while True:
             try:
                 listening = open_socket(self._config)

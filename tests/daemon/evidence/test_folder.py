@@ -74,15 +74,16 @@ def test_what_the_daemon_keeps_for_itself_is_not_shown(tmp_path: Path) -> None:
     assert VERDICT not in FILES
 
 
-def test_an_open_file_outlasts_its_case(tmp_path: Path) -> None:
-    """Somebody listens while the case is deleted."""
+def test_an_open_file_stays_as_it_is(tmp_path: Path) -> None:
+    """Somebody listens while the file is replaced, and while its case is deleted."""
     folder = write(tmp_path, "one")
     with folder.open("pump", "one", SOUNDS[0]) as file:
-        size = folder.files("pump", "one")[SOUNDS[0]]
+        content = (tmp_path / "pump" / "one" / SOUNDS[0]).read_bytes()
+        folder.write("pump", "one", SOUNDS[0], b"more")
+        assert folder.files("pump", "one")[SOUNDS[0]] == 4
         folder.remove("pump", "one")
         assert folder.cases() == []
-        file.seek(size - 10)
-        assert len(file.read()) == 10
+        assert file.read() == content
 
 
 @pytest.mark.parametrize("left", [".sound.flac.tmp", ".case.json.tmp"])
@@ -138,6 +139,14 @@ def test_the_folder_is_beside_the_outbox() -> None:
     assert find_path(None, None, "hall", {"STATE_DIRECTORY": "/var/lib/aegan-monitor"}) == Path("/var/lib/aegan-monitor/evidence-hall")
     assert find_path(None, Path("/state/outbox.sqlite"), "hall") == Path("/state/evidence-hall")
     assert find_path(Path("/evidence"), Path("/outbox.sqlite"), "hall") == Path("/evidence")
+
+
+def test_a_new_folder_is_for_its_user_alone(tmp_path: Path) -> None:
+    """People may be heard in it. One that was there before keeps its mode: somebody has shared it."""
+    (tmp_path / "shared").mkdir(mode=0o755)
+    for name in ("new", "shared"):
+        WritableFolder(tmp_path / name).prepare()
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("new", "shared")] == [0o700, 0o755]
 
 
 def test_a_folder_that_is_not_there_is_empty() -> None:

@@ -28,4 +28,5 @@ def test_a_folder_that_cannot_be_made_is_said_in_health(tmp_path: Path) -> None:
     with running(monitor):
         wait_until(lambda: monitor._health.read(now()).health.evidence_problem, "the problem")
         problem = monitor._health.read(now()).health.evidence_problem
+        assert monitor._health.describe().endswith(f"; evidence: {problem}")
     assert problem == f"{path}/evidence: Not a directory; alarms have no new sound and pictures until that is mended"

@@ -14,7 +14,8 @@ from aegan_monitor.audio.flac import quantise
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.evidence.colours import DIFFERENCE, LEVEL, paint
-from aegan_monitor.evidence.picture import HEIGHT, LABELS, LEFT, PANEL_HEIGHT, TOPS, WIDTH, describe, draw_picture, pool, spread
+from aegan_monitor.evidence.marks import find_marks, mark_changes
+from aegan_monitor.evidence.picture import HEIGHT, LABELS, LEFT, PANEL_HEIGHT, TOPS, WIDTH, draw_picture, pool, spread
 from aegan_monitor.evidence.recent_sound import Stretch
 from aegan_monitor.evidence.spectrum import N_BANDS, PIECE_FRAMES, measure_spectrum
 from aegan_monitor.messages.explanation import Change
@@ -65,7 +66,7 @@ def draw(*changes: Change, cause: str = "", seconds: float = 30.0) -> np.ndarray
 
 
 def test_labels_stand_at_the_height_of_their_range() -> None:
-    """The ink beside the panel is at the marked range; without a mark a line says so."""
+    """The ink beside the panel is at the marked range."""
     pixels = draw(CHANGE)
     assert pixels.shape == (HEIGHT, WIDTH, 3)
     rows = np.flatnonzero((pixels[:, LABELS:WIDTH].max(axis=2) < 128).any(axis=1))
@@ -73,7 +74,6 @@ def test_labels_stand_at_the_height_of_their_range() -> None:
     assert rows.min() > TOPS[1]
     assert (rows.min() + rows.max()) / 2 == pytest.approx(middle, abs=12)
     assert draw(CHANGE, seconds=5.0).shape == (HEIGHT, WIDTH, 3)
-    assert (draw()[TOPS[1] : TOPS[1] + 40, LABELS:WIDTH].max(axis=2) < 200).any()
 
 
 def test_no_text_leaves_the_picture() -> None:
@@ -96,9 +96,39 @@ def test_labels_never_overlap(wanted: list[float], height: float) -> None:
 
 def test_a_label_says_what_changed() -> None:
     """Range, size and how unusual it is."""
-    assert describe(CHANGE) == ("4.47 to 4.90 kHz", "14 dB louder than ever", "13 times the usual deviation")
     quieter = CHANGE.model_copy(update={"difference_db": -3.4, "is_unheard": False})
-    assert describe(quieter)[1] == "3 dB quieter than usual"
+    louder, other = mark_changes([CHANGE, quieter])
+    assert louder.lines == ("4.47 to 4.90 kHz", "14 dB louder than ever", "13 times the usual deviation")
+    assert other.lines[1] == "3 dB quieter than usual"
+
+
+def test_without_a_named_range_the_largest_differences_are_marked() -> None:
+    """Each range is as wide as half of its difference reaches; its slopes are no range of their own; three at most, and no small ones."""
+    difference_db = np.random.default_rng(0).normal(0, 0.5, 128)
+    assert find_marks(difference_db, 8000.0) == []
+    difference_db[66:80] += 5.0
+    difference_db[70:76] += 7.0
+    difference_db[20:30] -= 6.0
+    louder, quieter = find_marks(difference_db, 8000.0)
+    band_hz = 8000 / 129
+    assert (louder.from_hz, louder.to_hz) == pytest.approx((70 * band_hz, 77 * band_hz), abs=1.1 * band_hz)
+    assert (quieter.from_hz, quieter.to_hz) == pytest.approx((20 * band_hz, 31 * band_hz), abs=1.1 * band_hz)
+    assert louder.lines == ("4.28 to 4.84 kHz", "12 dB louder than normal")
+    assert len(find_marks(np.where(np.arange(128) % 32 < 8, 9.0, -9.0), 8000.0)) == 3
+
+
+def test_the_fault_of_the_pump_is_marked_where_the_alarm_names_nothing() -> None:
+    """The picture has a label at its resonance."""
+    tops: list[int] = []
+    for fault_from_s, dark in ((10.0, 128), (None, 200)):
+        pump = quantise(Pump(3, RATE_HZ, fault_from_s).read(30 * RATE_HZ))
+        event = make_event(explanation=None)
+        png = draw_picture(replace(make_recording(), event=event, sound=Stretch(pump), alarm_at=15 * RATE_HZ))
+        assert png is not None
+        pixels = np.asarray(Image.open(BytesIO(png)).convert("RGB"))
+        tops.append(int(np.flatnonzero((pixels[:, LABELS:WIDTH].max(axis=2) < dark).any(axis=1)).min()))
+    assert tops[0] == pytest.approx(TOPS[1] + PANEL_HEIGHT * (1 - FAULT_HZ / (RATE_HZ / 2)), abs=40)
+    assert tops[1] == pytest.approx(TOPS[1], abs=10)  # which says that nothing stands out
 
 
 def test_columns_are_pooled_by_power() -> None:

@@ -173,6 +173,16 @@ def test_what_is_not_plainly_normal_is_no_normal_clip(odd: dict[str, Any]) -> No
     assert hear_normal(Recorder("pump"), 30, **odd) == []
 
 
+def test_a_normal_clip_has_no_gap() -> None:
+    """A clip is cut where its sound is unbroken: a decision comes soon after a gap only where clips are short."""
+    recorder = Recorder("pump")
+    hear(recorder, make_runs(0, 5 * RATE_HZ))
+    hear(recorder, make_runs(6 * RATE_HZ, 12 * RATE_HZ))
+    assert list(recorder.read(make_score(12 * RATE_HZ))) == []
+    hear(recorder, make_runs(12 * RATE_HZ, 17 * RATE_HZ))
+    assert len(list(recorder.read(make_score(17 * RATE_HZ)))) == 1
+
+
 def test_each_operating_state_has_its_normal_clip() -> None:
     """A machine is compared with itself under the same load."""
     recorder = Recorder("pump")

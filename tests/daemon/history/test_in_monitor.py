@@ -42,6 +42,7 @@ def test_a_folder_that_cannot_be_written_is_said_in_health(tmp_path: Path) -> No
     with running(monitor):
         wait_until(lambda: monitor._health.read(now()).health.history_problem, "the problem")
         assert monitor._health.read(now()).health.history_problem == f"{path}/history.sqlite: File exists"
+        assert monitor._health.describe().endswith(f"; history: {path}/history.sqlite: File exists")
 
 
 def test_no_days_are_no_history(tmp_path: Path) -> None:

@@ -81,6 +81,8 @@ def test_a_scrape_reports_what_the_daemon_knows(serve: Serve) -> None:
             ("aegan_outbox_messages", ""): 3,
             ("aegan_outbox_parked_events", ""): 0,
             ("aegan_outbox_on_disk", ""): 0,
+            ("aegan_history_on_disk", ""): 1.0,
+            ("aegan_evidence_on_disk", ""): 1.0,
             ("aegan_dropped_events_total", ""): 0,
             ("aegan_late_scores_total", ""): 0,
             ("aegan_refused_messages_total", ""): 0,

@@ -78,6 +78,8 @@ MATRIX: list[tuple[str, str, dict[str, str], int, int]] = [  # setting, sender, 
     ("proxy", PROXY, {USER: "Anna"}, 200, 200),
     ("proxy", PROXY, {USER: "Anna", "Host": "hall.example", "Origin": "https://hall.example"}, 200, 200),
     ("proxy", PROXY, {USER: "Anna", "Host": "evil.example", "Origin": "https://hall.example"}, 403, 403),
+    ("proxy", PROXY, {USER: "Anna", "Origin": "null"}, 403, 403),
+    ("proxy", PROXY, {USER: "Anna", "Origin": "http://["}, 403, 403),
     ("proxy", PROXY, {USER: "Anna", "X-Forwarded-Host": "hall.example", "Origin": "https://hall.example"}, 200, 200),
     ("proxy", PROXY, {USER: "Anna", "Origin": "https://hall.example", "Sec-Fetch-Site": "same-origin"}, 200, 200),  # Host is not passed on
     ("proxy", PROXY, {USER: "Anna", "X-Ingress-Path": "/api/hassio_ingress/x", "X-Forwarded-For": "198.51.100.1"}, 200, 200),
