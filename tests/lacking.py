@@ -65,6 +65,16 @@ def lacking_home_assistant() -> str | None:
     return None if find_program() else "no hass: set AEGAN_HASS as tests/home-assistant.txt says"
 
 
+def find_axe() -> Path | None:
+    """The script of axe-core: AEGAN_AXE, or that of a global installation."""
+    places = [
+        os.environ.get("AEGAN_AXE", ""),
+        "/usr/lib/node_modules/axe-core/axe.min.js",
+        "/usr/local/lib/node_modules/axe-core/axe.min.js",
+    ]
+    return next((Path(place) for place in places if place and Path(place).is_file()), None)
+
+
 def lacking_gpu() -> str | None:
     """Why no GPU can be used here; only a session tells what a runtime really uses."""
     try:
@@ -86,6 +96,7 @@ LACKING: dict[str, Callable[[], str | None]] = {
     "prometheus": lambda: lacking_programs("prometheus", "promtool"),
     "systemd": lacking_boot,
     "browser": lambda: lacking_programs("chromium", "chromedriver"),
+    "axe": lambda: None if find_axe() else "no axe-core: npm install --global axe-core, or set AEGAN_AXE",
     "netns": lacking_namespaces,
     "mount": lacking_small_disk,
     "faketime": lambda: None if FAKETIME else "not installed: libfaketime",

@@ -29,8 +29,17 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "exported": ("export", "integration/test_oracle.py"),
     "trained": ("train", "daemon/detection/test_scores.py"),
     "pump": ("daemon/demo/test_pump.py",),
+    "browser": ("browser",),
 }
-FIRST = ("systemd", "train", "realtime", "homeassistant", "chaos", "process")  # markers that begin first: unit tests fill the end
+FIRST = (
+    "systemd",
+    "train",
+    "realtime",
+    "homeassistant",
+    "browser",
+    "chaos",
+    "process",
+)  # markers that begin first: unit tests fill the end
 STARTS = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"}  # audit events of a new process
 
 _started: list[str] = []

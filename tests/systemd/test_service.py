@@ -3,6 +3,8 @@
 import contextlib
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,13 @@ from service import (
 from soundcard import write_noisy_sounddevice
 from synthetic import write_wav
 
+TOKEN = f"{PASSWORD} battery staple"
+FETCH = """
+import sys, urllib.request
+request = urllib.request.Request("http://127.0.0.1:8765" + sys.argv[1], headers={"Authorization": "Bearer " + sys.argv[2]})
+sys.stdout.buffer.write(urllib.request.urlopen(request, timeout=30).read())
+"""
+
 pytestmark = [  # the first of them installs it
     *(pytest.mark.systemd, pytest.mark.broker, pytest.mark.mic),
     *(pytest.mark.timeout(900), pytest.mark.usefixtures("as_installed")),
@@ -60,8 +69,13 @@ def test_manual_page_and_completions_are_installed(system: BootedSystem) -> None
     assert system.run("find", "/usr/local/share", "-type", "d", "!", "-perm", "-005") == ""
 
 
+def fetch(system: BootedSystem, path: str) -> bytes:
+    """What the page gives an operator in the network of the system."""
+    return subprocess.run([*system.network, sys.executable, "-c", FETCH, path, TOKEN], capture_output=True, check=True, timeout=60).stdout
+
+
 def test_its_whole_work_in_the_sandbox(system: BootedSystem, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """In the sandbox it uses PulseAudio, MQTT over TLS with a credential, the outbox on disk, and inference."""
+    """In the sandbox it uses PulseAudio, MQTT over TLS with a credential, outbox, evidence and page with a token, and inference."""
     authority = Authority(tmp_path_factory.mktemp("authority"))
     certificate, key = authority.sign("broker", "localhost")
     plain_port = find_free_port()
@@ -76,14 +90,17 @@ def test_its_whole_work_in_the_sandbox(system: BootedSystem, repository: Path, t
         ends.enter_context(pulse.playing(sound))
         example = (repository / "configs" / "examples" / "systemd" / "pulse.conf").read_text()
         system.write(f"{DROP_IN}/pulse.conf", example.replace("unix:/run/pulse/native", "unix:/shared/pulse/native"))
-        system.write(f"{DROP_IN}/password.conf", "[Service]\nLoadCredential=mqtt-password:/etc/aegan-monitor/mqtt-password\n")
+        credentials = "".join(f"LoadCredential={name}:/etc/aegan-monitor/{name}\n" for name in ("mqtt-password", "page-token"))
+        system.write(f"{DROP_IN}/credentials.conf", f"[Service]\n{credentials}")
         system.write("/etc/aegan-monitor/mqtt-password", PASSWORD, 0o600)
+        system.write("/etc/aegan-monitor/page-token", TOKEN, 0o600)
         system.write("/etc/aegan-monitor/ca.pem", authority.certificate.read_text())
         mqtt = (
             f"{{host: localhost, port: {server.port}, username: box, password_file: 'credential:mqtt-password', tls: {{ca_file: ca.pem}}}}"
         )
         machine = f"{{name: pump, bundle: {BUNDLE}, alarm: {{on_delay_s: 0}}, capture: {{device: 'pulse:{SINK}.monitor'}}}}"
-        system.write(CONFIG, f"node: box\nhealth_interval_s: 1\nmqtt: {mqtt}\nmachines: [{machine}]\n")
+        web = "{port: 8765, token_file: 'credential:page-token'}"
+        system.write(CONFIG, f"node: box\nhealth_interval_s: 1\nmqtt: {mqtt}\nweb: {web}\nmachines: [{machine}]\n")
         system.run("systemctl", "daemon-reload")
         with Subscriber(plain_port, "aegan/box/#", ("box", PASSWORD), through=system.network) as subscriber:
             system.run("systemctl", "start", UNIT)
@@ -92,6 +109,9 @@ def test_its_whole_work_in_the_sandbox(system: BootedSystem, repository: Path, t
                 lambda m: m.topic == "aegan/box/health" and m.json()["machines"]["pump"]["state"] == "alarm", DEADLINE_S
             ).json()
             assert (event["kind"], event["sequence"]) == ("raised", 1)
+            case = f"/api/v1/cases/{event['case']['id']}"
+            wait_until(lambda: b'"sound.flac"' in fetch(system, case), "the page has the sound of the case", DEADLINE_S)
+            assert fetch(system, f"{case}/sound.flac").startswith(b"fLaC")
             assert (health["outbox_problem"], health["provider"], health["machines"]["pump"]["sensor"]) == ("", "cpu", "ok")
             state = system.path("/var/lib/private/aegan-monitor/outbox-box.sqlite")
             assert state.stat().st_mode & 0o777 == 0o600

@@ -215,10 +215,8 @@ def score_held_out(
     moved = set(np.linspace(0, n_windows - 1, min(n_windows, N_MOVED)).astype(int).tolist())
     n_copies = max(config.n_backgrounds, -(-LEAST_COPIES // len(moved))) if config.n_backgrounds else 0
     n_all = len(moved) * n_copies
-    copies = f" and {n_all} copies with other backgrounds" if n_all else ""
-    score = follow(probe.score_clip, n_windows + n_all, f"scoring {n_windows} held-out clips{copies}")
-    scores: list[dict[str, float]] = []
-    varied: list[dict[str, float]] = []
+    score = follow(probe.score_clip, n_windows + n_all, f"scoring {n_windows} held-out clips{describe_copies(n_all)}")
+    scores, varied = list[dict[str, float]](), list[dict[str, float]]()
     segments = np.zeros((0, 1, config.features.n_bands, config.clip.segment_frames), np.float32)
     for clip, windows in zip(held_out.clips, held_out.windows, strict=True):
         for samples in read_windows(clip.path, config.features, windows):
@@ -228,6 +226,11 @@ def score_held_out(
             if len(segments) < N_PARITY_SEGMENTS:
                 segments = np.concatenate([segments, probe.cut_clip(samples)[0]])[:N_PARITY_SEGMENTS]
     return scores, varied, segments
+
+
+def describe_copies(n_copies: int) -> str:
+    """The part of a progress line that counts the copies; empty without copies."""
+    return f" and {n_copies} copies with other backgrounds" if n_copies else ""
 
 
 def join_samples(clips: Sequence[Clip], sample_rate_hz: int, n_samples: int) -> FloatArray:

@@ -47,6 +47,11 @@ class Health(Payload):
     history_problem: str = Field(
         default="", description="Why the history is in memory alone; empty if it is on disk, or if the configuration wants none."
     )
+    evidence_problem: str = Field(
+        default="",
+        description="Why alarms have no new sound and pictures in the folder of evidence; empty if they have, or if the configuration "
+        "wants none.",
+    )
     refused_total: NonNegativeInt = Field(
         default=0, description="Messages (seen under MQTT 5 only) and subscriptions that the broker refused."
     )

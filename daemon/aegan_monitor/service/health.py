@@ -102,6 +102,7 @@ class HealthReport:
             replaced_scores_total=counts.replaced_scores_total,
             outbox_problem=self._writer.problem,
             history_problem=self._parts.problem("history"),
+            evidence_problem=self._parts.problem("evidence"),
             reload_problem=self._reloader.problem,
             refused_total=self._publisher.refused_total,
             commands_refused_total=self._commands.refused_total,
@@ -116,7 +117,7 @@ class HealthReport:
         states = ", ".join(describe_state(line.machine, line.sensor()) for line in lines)
         broker = "connected" if self._publisher.connected else self._publisher.problem or "not connected yet"
         disk = f"; outbox: {self._writer.problem}" if self._writer.problem else ""
-        disk += f"; history: {problem}" if (problem := self._parts.problem("history")) else ""
+        disk += "".join(f"; {name}: {problem}" for name in ("history", "evidence") if (problem := self._parts.problem(name)))
         reload = f"; reload failed, the configuration from before is in use: {self._reloader.problem}" if self._reloader.problem else ""
         return f"{states}; inference on {_provider(lines)}; broker: {broker}{disk}{reload}"
 

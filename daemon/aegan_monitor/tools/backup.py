@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from aegan_monitor.config.model import MonitorConfig, load_config
 from aegan_monitor.errors import EXIT_FAILED, AeganError
+from aegan_monitor.evidence.folder import find_path as find_evidence_path
 from aegan_monitor.files import show_path, sync_folder
 from aegan_monitor.history.database import HistoryError, copy_database
 from aegan_monitor.history.store import find_path as find_history_path
@@ -84,7 +85,7 @@ def _find_files(config: MonitorConfig, environment: Mapping[str, str]) -> _Files
     outbox = find_outbox_path(config.outbox.path, config.node, environment)
     history = find_history_path(config.history.path, config.outbox.path, config.node, environment)
     bundles = dict.fromkeys(machine.bundle for machine in config.machines)
-    evidence = outbox.with_name(f"evidence-{config.node}")
+    evidence = find_evidence_path(config.evidence.path, config.outbox.path, config.node, environment)
     return _Files(outbox, history, (*bundles, *([evidence] if evidence.is_dir() else [])))
 
 

@@ -98,3 +98,24 @@ def test_only_configured_machines_are_heard() -> None:
     commands.hear(received(machine="yard"))
     commands.hear(received(b"x" * 65, machine="yard"))
     assert commands.take() == [("yard", OBEYED), ("yard", Refusal("larger than 64 bytes"))]
+
+
+def test_a_command_of_another_source_has_the_same_limits() -> None:
+    """It reaches the worker in order with those from MQTT; too many, and one for no machine, are refused at once and counted."""
+    clock = Clock()
+    commands = make_queue(clock)
+    commands.hear(received())
+    assert [commands.submit("pump", OBEYED) for _ in range(10)] == [""] * 9 + ["more than 10 at once or 1 a second"]
+    assert commands.submit("yard", OBEYED) == "no such machine"
+    assert commands.take() == [("pump", OBEYED)] * 10
+    assert commands.refused_total == 2
+    clock.now_s = 1.0
+    assert commands.submit("pump", OBEYED) == ""
+
+
+def test_a_worker_that_hangs_refuses_other_sources() -> None:
+    """They learn it at once: there will be no result."""
+    commands = make_queue(max_per_s=1000.0)
+    found = [commands.submit("pump", OBEYED) for _ in range(MAX_WAITING + 1)]
+    assert found == [""] * MAX_WAITING + ["the monitor does not take commands; see its log"]
+    assert commands.refused_total == 1

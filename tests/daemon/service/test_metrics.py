@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from aegan_monitor.messages.payloads import Health, Score
 from aegan_monitor.service.health import Reading, Snapshot
-from aegan_monitor.service.metrics import OF_MACHINE, OF_NODE, MetricsServer
+from aegan_monitor.service.metrics import OF_MACHINE, OF_NODE, MetricsServer, write_metrics
 from broker import STEP_DEADLINE_S, find_free_port, wait_until
 from message_tables import make_example
 
@@ -65,6 +65,11 @@ def test_a_metric_says_what_it_counts(serve: Serve) -> None:
     assert f"# HELP aegan_refused_commands_total {words}\n" in scrape(serve(SNAPSHOT))
 
 
+def test_the_page_has_the_same_text(serve: Serve) -> None:
+    """Without a server of its own."""
+    assert write_metrics(lambda _: SNAPSHOT).decode() == scrape(serve(SNAPSHOT))
+
+
 def test_a_scrape_reports_what_the_daemon_knows(serve: Serve) -> None:
     """Metrics use base units, ratios and 0 or 1, with the machine as label."""
     found = values(scrape(serve(SNAPSHOT)))
@@ -77,6 +82,7 @@ def test_a_scrape_reports_what_the_daemon_knows(serve: Serve) -> None:
             ("aegan_outbox_parked_events", ""): 0,
             ("aegan_outbox_on_disk", ""): 0,
             ("aegan_history_on_disk", ""): 1.0,
+            ("aegan_evidence_on_disk", ""): 1.0,
             ("aegan_dropped_events_total", ""): 0,
             ("aegan_late_scores_total", ""): 0,
             ("aegan_refused_messages_total", ""): 0,

@@ -11,8 +11,11 @@ import pytest
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.config.capture import StdinCaptureConfig
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, OperatingStateConfig
+from aegan_monitor.decision.budget import Budget
+from aegan_monitor.decision.budget_policy import BudgetPolicy
+from aegan_monitor.decision.proof import commission
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
-from aegan_monitor.detection.record import NormalState
+from aegan_monitor.detection.record import NormalBlocks, NormalState
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.messages.payloads import Score
 from aegan_monitor.service.inference import Sessions
@@ -124,3 +127,17 @@ def test_the_sensor_reports_a_fault_that_the_sound_shows() -> None:
     line.supervisor._state = SensorState("ok")
     assert line.hear(Run(sound, 2 * len(sound)), datetime.now(UTC), 0.0)
     assert line.sensor().state == "ok"
+
+
+def test_the_commissioning_report_is_computed_once_for_a_budget() -> None:
+    """It is that of `check`; a machine that thresholds decide has none."""
+    line = make(ScriptedCapture([]))
+    assert line.describe_proof() == []
+    record, blocks = line.bundle.record, np.random.default_rng(1).normal(size=(4, 50)).tolist()
+    policy = BudgetPolicy(record, record.score, NormalBlocks(n_clips=1, stretches=blocks), "recorded", Budget(1.0))
+    line.policy = policy
+    found = line.describe_proof()
+    assert found == commission(policy).describe()
+    assert line.describe_proof() is found
+    policy.budget = Budget(2.0)
+    assert line.describe_proof() != found

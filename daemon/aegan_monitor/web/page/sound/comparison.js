@@ -1,0 +1,88 @@
+// Two recordings, one button: the sound of a case and the nearest normal one. A switch changes over in mid-sound.
+
+import { caseFile } from "../data/api.js";
+import { make, setText } from "../dom.js";
+import { texts } from "../texts.js";
+
+const { case: words } = texts;
+
+const minutes = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
+
+export class Comparison {
+  constructor(found) {
+    this.tracks = { sound: makeTrack(found, "sound", () => this.fail()), normal: makeTrack(found, "normal", () => this.fail()) };
+    this.chosen = "sound";
+    this.button = make("button", { class: "main play", type: "button", click: () => this.toggle() }, words.play);
+    this.slider = make("input", { type: "range", min: 0, max: 1, step: "any", value: 0, "aria-label": words.position, input: () => this.seek() });
+    this.time = make("span", { class: "value" });
+    this.answer = make("p", { class: "answer bad", role: "status" });
+    this.choices = Object.fromEntries(["sound", "normal"].map((name) => [name, make("input", {
+      type: "radio", name: "hear", value: name, checked: name === "sound", disabled: !this.tracks[name], change: () => this.choose(name),
+    })]));
+    const options = ["sound", "normal"].map((name) => make("label", {}, this.choices[name], make("span", {}, words[name])));
+    this.root = make("div", { class: "comparison" },
+      make("div", { class: "transport" }, this.button, this.slider, this.time),
+      make("fieldset", { class: "switch" }, make("legend", { class: "unseen" }, words.hear), options),
+      this.tracks.normal ? null : make("p", { class: "hint" }, words.noNormal), this.answer);
+    this.timer = setInterval(() => this.show(), 100);
+    this.show();
+  }
+
+  get track() { return this.tracks[this.chosen]; }
+  get isPlaying() { return !this.track.paused; }
+
+  toggle() {
+    if (this.isPlaying) this.track.pause();
+    else this.track.play().catch(() => this.fail());
+    this.show();
+  }
+
+  /** Go on with the other recording; where it is shorter, from its beginning. */
+  choose(name) {
+    if (!this.tracks[name] || name === this.chosen) return;
+    const wasPlaying = this.isPlaying;
+    this.track.pause();
+    this.chosen = name;
+    this.choices[name].checked = true;
+    if (wasPlaying) this.track.play().catch(() => this.fail());
+    this.show();
+  }
+
+  switchOver() { this.choose(this.chosen === "sound" ? "normal" : "sound"); }
+
+  seek() {
+    if (Number.isFinite(this.track.duration)) this.track.currentTime = this.slider.value * this.track.duration;
+  }
+
+  fail() { setText(this.answer, words.soundFailed); }
+
+  show() {
+    const { currentTime, duration } = this.track;
+    setText(this.button, this.isPlaying ? words.pause : words.play);
+    const whole = Number.isFinite(duration) ? duration : 0;
+    if (document.activeElement !== this.slider || this.isPlaying) this.slider.value = whole ? currentTime / whole : 0;
+    const text = words.ofTime(minutes(currentTime), whole ? minutes(Math.round(whole)) : texts.measure.nothing);
+    setText(this.time, text);
+    this.slider.setAttribute("aria-valuetext", text);
+  }
+
+  close() {
+    clearInterval(this.timer);
+    for (const track of Object.values(this.tracks)) {
+      if (!track) continue;
+      track.pause();
+      track.removeAttribute("src");
+      track.load();
+    }
+  }
+}
+
+function makeTrack(found, name, onError) {
+  if (!found.files.includes(`${name}.flac`)) return null;
+  const track = new Audio();
+  track.preload = name === "sound" ? "metadata" : "none";
+  track.loop = name === "normal";
+  track.src = caseFile(found, `${name}.flac`);
+  track.addEventListener("error", () => { if (track.getAttribute("src")) onError(); });
+  return track;
+}
