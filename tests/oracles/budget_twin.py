@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
+from aegan_monitor.decision.blocks import MOST_CLIPS
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.budget_policy import IN_A_ROW
 from aegan_monitor.decision.evidence import BETS, HOLDING, HOLDING_BET
@@ -21,18 +22,21 @@ CLIP_S, HOP_S = 9.728, 1.024
 class PValues:
     """P-values of scores under the normal blocks of each machine."""
 
-    def __init__(self, blocks: Array) -> None:
-        """`blocks` are `[n_machines, n_blocks]`."""
+    def __init__(self, blocks: Array, n_effective: Array) -> None:
+        """`blocks` are `[n_machines, n_blocks]`, worth `n_effective` independent ones, `[n_machines]`."""
         self.blocks = np.sort(blocks, axis=1)
         n = blocks.shape[1]
-        counts = np.arange(n)
-        self.bounds = np.append(beta.ppf(CONFIDENCE, counts + 1, n - counts), 1.0)
+        self.bounds = np.empty((len(blocks), n + 1))
+        for row, worth in zip(self.bounds, np.maximum(1, n_effective.round()).astype(int).tolist(), strict=True):
+            counts = np.arange(worth)
+            bounds = np.append(beta.ppf(CONFIDENCE, counts + 1, worth - counts), 1.0)
+            row[:] = np.interp(np.arange(n + 1) * worth / n, np.arange(worth + 1), bounds)
         self._tails = np.array([fit_tail(row) for row in self.blocks])
 
     def find(self, scores: Array, machines: Places) -> Array:
         """The p-value of one score of each of some machines."""
         n_above = (self.blocks[machines] >= scores[:, None]).sum(axis=1)
-        found: Array = self.bounds[n_above]
+        found: Array = self.bounds[machines, n_above]
         return found
 
     def find_tail(self, scores: Array) -> Array:
@@ -43,10 +47,10 @@ class PValues:
         found: Array = np.exp(logs[0] - logs[1])
         return found
 
-    def find_least(self, p_value: float) -> Array:
-        """A score of each machine that no score with at most this p-value is under."""
-        n_above = int(np.searchsorted(self.bounds, p_value, side="right"))
-        found: Array = self.blocks[:, -max(1, n_above)]
+    def find_least(self, p_values: Array) -> Array:
+        """A score of each machine that no score with at most its p-value is under."""
+        n_above = np.maximum(1, (self.bounds <= p_values[:, None]).sum(axis=1))
+        found: Array = self.blocks[np.arange(len(self.blocks)), self.blocks.shape[1] - np.minimum(n_above, self.blocks.shape[1])]
         return found
 
 
@@ -58,12 +62,15 @@ class Twin:
         active: Whether it is active.
     """
 
-    def __init__(self, blocks: Array, n_clips: int, budget: Budget) -> None:
-        """`blocks` are `[n_machines, n_blocks]`, each of `n_clips` clips."""
+    def __init__(self, blocks: Array, n_clips: int, budget: Budget, alike: Array | float = 0.0, per_recording: float = 1.0) -> None:
+        """`blocks` are `[n_machines, n_blocks]`, each of `n_clips` clips; those of one recording are `alike`, `[n_machines]`."""
         n = len(blocks)
-        self.p_values, self._n_clips = PValues(blocks), n_clips
-        self.needed = budget.blocks(n_clips * CLIP_S)
-        self._gross_p = budget.gross_p_value(HOP_S, IN_A_ROW if n_clips == 1 else 1)
+        alike = np.broadcast_to(alike, n)
+        self.p_values = PValues(blocks, blocks.shape[1] / (1 + (per_recording - 1) * alike))
+        self._worth = 1 / (1 + (max(1.0, min(per_recording, MOST_CLIPS / n_clips)) - 1) * alike[:, None])
+        self._n_clips, self.needed = n_clips, budget.blocks(n_clips * CLIP_S)
+        independent = IN_A_ROW / (1 + (IN_A_ROW - 1) * alike) if n_clips == 1 else np.ones(n)
+        self._gross_p = np.array([budget.gross_p_value(HOP_S, each) for each in independent])
         self._watched = self.p_values.find_least(self._gross_p)
         self.sums, self.holding = np.zeros((n, len(BETS))), np.zeros(n)
         self.active, self.raised = np.zeros(n, bool), np.zeros(n, bool)
@@ -97,6 +104,6 @@ class Twin:
             return
         held = np.minimum(HOLDING, self.holding + np.log(HOLDING_BET) + (HOLDING_BET - 1) * np.log(self._block_p))
         self.holding = np.where(self.active, held, 0)
-        gained = (1 + self.sums) * BETS * self._block_p[:, None] ** (BETS - 1)
+        gained = (1 + self.sums) * (BETS * self._block_p[:, None] ** (BETS - 1)) ** self._worth
         self.sums = np.where(self.active[:, None], self.sums, gained)
         self._block_p, self._n_known = np.ones(len(p_values)), 0

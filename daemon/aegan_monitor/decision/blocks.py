@@ -9,6 +9,7 @@ import numpy as np
 LARGEST_AUTOCORRELATION = 0.05
 LEAST_PAIRS = 50  # of successive blocks; an autocorrelation of fewer is not measured
 MOST_CLIPS = 64  # of a block: ten minutes
+N_ERRORS = 0.84  # of the standard error: an upper bound with a confidence of 80 %
 LEAST_KEPT = 0.5  # of the clips: those at the end of a stretch that fill no block are left out
 
 
@@ -53,23 +54,35 @@ def make_blocks(stretches: Sequence[Sequence[float]]) -> Blocks:
     return Blocks(n_clips, blocks, measured, is_measured)
 
 
-def find_effective(scores: Sequence[float], groups: Sequence[int]) -> float | None:
-    """The number of independent scores that are worth as much as these, of which those of one group may be alike.
+def find_likeness(scores: Sequence[float], groups: Sequence[int]) -> tuple[float, float]:
+    """(intraclass correlation, mean size of the group of a score) of scores of which those of one group may be alike.
 
-    Source: design effect 1 + (m - 1) r, L. Kish, Survey Sampling, 1965, with the intraclass correlation r of a one-way analysis of
-    variance of the ranks, and m the mean size of the group of a score. None with fewer than two groups, or with none of several scores.
+    The correlation is an upper confidence bound, as p-values are. It is 0 with fewer than two groups, or with none of several scores.
+
+    Source: one-way analysis of variance of the ranks, and the standard error, R. Fisher, Statistical Methods for Research Workers, 1925,
+    chapter 7.
     """
-    n, sizes = len(scores), np.bincount(np.unique(np.asarray(groups), return_inverse=True)[1]) if len(scores) else np.zeros(0)
-    if len(sizes) < 2 or sizes.max() < 2:
-        return None
-    ranks = np.argsort(np.argsort(np.asarray(scores))).astype(np.float64)
     places = np.unique(np.asarray(groups), return_inverse=True)[1]
+    n, sizes = len(scores), np.bincount(places)
+    size = float(np.sum(sizes**2)) / max(1, n)
+    if len(sizes) < 2 or sizes.max() < 2:
+        return 0.0, max(1.0, size)
+    ranks = np.argsort(np.argsort(np.asarray(scores))).astype(np.float64)
     means = np.bincount(places, ranks) / sizes
     within = float(np.sum((ranks - means[places]) ** 2)) / max(1, n - len(sizes))
     between = float(np.sum(sizes * (means - ranks.mean()) ** 2)) / (len(sizes) - 1)
-    usual = (n - float(np.sum(sizes**2)) / n) / (len(sizes) - 1)
+    usual = (n - size) / (len(sizes) - 1)
     alike = max(0.0, (between - within) / max(1e-12, between + (usual - 1) * within))
-    return n / (1 + (float(np.sum(sizes**2)) / n - 1) * alike)
+    error = (1 - alike) * (1 + (size - 1) * alike) * math.sqrt(2 / (size * (size - 1) * len(sizes)))
+    return min(1.0, alike + N_ERRORS * error), size
+
+
+def design_effect(alike: float, n: float) -> float:
+    """How many of `n` scores with this intraclass correlation are worth one independent score.
+
+    Source: L. Kish, Survey Sampling, 1965, section 5.4.
+    """
+    return 1 + (n - 1) * alike
 
 
 def _join(scores: Sequence[float], n: int) -> list[float]:

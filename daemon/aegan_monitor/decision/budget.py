@@ -20,8 +20,8 @@ class Budget:
         """Mean number of blocks from one false alarm to the next that the evidence may bring."""
         return WEEK_S / block_s / (self.per_week * (1 - GROSS_SHARE))
 
-    def gross_p_value(self, hop_s: float, n_in_a_row: int) -> float:
-        """The p-value that `n_in_a_row` independent clips must have to be a gross change, where one ends every `hop_s`."""
+    def gross_p_value(self, hop_s: float, n_in_a_row: float) -> float:
+        """The p-value that each of so many independent clips in a row must have to be a gross change, where one ends every `hop_s`."""
         each = min(1.0, self.per_week * GROSS_SHARE * hop_s / WEEK_S)
         return float(each ** (1 / n_in_a_row))
 

@@ -5,6 +5,7 @@ from collections import deque
 
 import numpy as np
 
+from aegan_monitor.decision.blocks import MOST_CLIPS, design_effect
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.evidence import BETS, HOLDING, LEAST_P_VALUE, Evidence, hold
 from aegan_monitor.decision.p_value import NormalScores
@@ -32,11 +33,14 @@ class BudgetPolicy:
 
     def __init__(self, fields: BundleFields, score: str, blocks: NormalBlocks, place: Place, budget: Budget) -> None:
         self._score, self._fields, self._place, self.blocks = score, fields, place, blocks
-        self.normal = NormalScores((score for stretch in blocks.stretches for score in stretch), blocks.n_effective)
+        scores = [score for stretch in blocks.stretches for score in stretch]
+        self.n_effective = len(scores) / design_effect(blocks.alike, blocks.per_recording)
+        self.worth = 1 / design_effect(blocks.alike, max(1.0, min(blocks.per_recording, MOST_CLIPS / blocks.n_clips)))
+        self.normal = NormalScores(scores, self.n_effective)
         self.clip_samples = fields.clip.covered_frames * fields.features.hop_samples
         self.block_s = blocks.n_clips * self.clip_samples / fields.features.sample_rate_hz
         self.budget = budget
-        self._evidence = Evidence()
+        self._evidence = Evidence(self.worth)
         self._since_clip = 0  # samples from the end of the block's last clip
         self._n_clips = 0  # of the block so far
         self._block_p = 1.0  # smallest of its clips
@@ -55,7 +59,8 @@ class BudgetPolicy:
         self._budget = budget
         self.needed = budget.blocks(self.block_s)
         hop_s = self._fields.clip.decision_hop_frames * self._fields.features.hop_s
-        self._gross_p = budget.gross_p_value(hop_s, IN_A_ROW if self.blocks.n_clips == 1 else 1)  # longer blocks: its clips may be alike
+        n_independent = IN_A_ROW / design_effect(self.blocks.alike, IN_A_ROW) if self.blocks.n_clips == 1 else 1.0
+        self._gross_p = budget.gross_p_value(hop_s, n_independent)
         self.gross_score = self.normal.score_at(self._gross_p)
 
     @property
@@ -110,7 +115,7 @@ class BudgetPolicy:
 
     def count_blocks(self, p_value: float, most: int = MOST_BLOCKS) -> int | None:
         """Blocks with this p-value until the evidence raises the alarm; None if it takes more than `most`."""
-        evidence = Evidence()
+        evidence = Evidence(self.worth)
         for n in range(1, most + 1):
             evidence.add(p_value)
             if evidence.value >= self.needed:

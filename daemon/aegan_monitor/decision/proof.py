@@ -7,7 +7,7 @@ import numpy as np
 
 from aegan_monitor.decision.budget import WEEK_S
 from aegan_monitor.decision.budget_policy import BudgetPolicy
-from aegan_monitor.decision.evidence import BETS, LEAST_P_VALUE
+from aegan_monitor.decision.evidence import BETS, grow
 from aegan_monitor.decision.p_value import NormalScores
 from aegan_monitor.types import DoubleArray
 
@@ -29,7 +29,8 @@ class Commissioning:
         n_stretches, n_blocks, block_s: That sound: uninterrupted stretches, and the blocks that they were divided into.
         autocorrelation: Of successive blocks; None if there were too few to measure it.
         is_measured: Whether the length of a block was measured; otherwise it was assumed.
-        n_effective: Independent blocks that are worth as much; None if recordings are not alike, or that is unknown.
+        n_effective: Independent blocks that are worth as much, since those of one recording may be alike.
+        worth: What a block counts as evidence, from 0 to 1, for the same reason.
         designed_per_week: False alarms in a week that the policy is made for.
         resampled_per_week: Those in weeks that are put together from this sound; None if there is too little of it.
         proved_per_week: No larger rate agrees with this sound, with a confidence of 95 %.
@@ -44,7 +45,8 @@ class Commissioning:
     block_s: float
     autocorrelation: float | None
     is_measured: bool
-    n_effective: float | None
+    n_effective: float
+    worth: float
     designed_per_week: float
     resampled_per_week: float | None
     proved_per_week: float
@@ -56,7 +58,7 @@ class Commissioning:
         """The lines of the report."""
         how = "measured" if self.is_measured else "assumed: too few blocks follow each other"
         correlation = "not measured" if self.autocorrelation is None else f"{self.autocorrelation:.2f}"
-        worth = "" if self.n_effective is None else f" worth {self.n_effective:.0f} independent ones"
+        worth = f" worth {self.n_effective:.0f} independent ones" if self.n_effective < self.n_blocks - 0.5 else ""
         sound = f"{self.hours:.1f} h in {self.n_stretches} stretches, {self.n_blocks} blocks of {self.block_s:.0f} s{worth}"
         designed, resampled, proved = map(show_rate, (self.designed_per_week, self.resampled_per_week, self.proved_per_week))
         lines = [
@@ -90,7 +92,8 @@ def commission(policy: BudgetPolicy) -> Commissioning:
         block_s=policy.block_s,
         autocorrelation=blocks.autocorrelation,
         is_measured=blocks.is_measured,
-        n_effective=blocks.n_effective,
+        n_effective=policy.n_effective,
+        worth=policy.worth,
         designed_per_week=per_week,
         resampled_per_week=resampled,
         proved_per_week=proof.most_per_week(),
@@ -129,14 +132,14 @@ def cross_judge(policy: BudgetPolicy) -> list[DoubleArray]:
     for fold in range(N_FOLDS):
         rest = [score for place, each in enumerate(stretches) if place % N_FOLDS != fold for score in each.tolist()]
         if rest:
-            normal = NormalScores(rest)
+            normal = NormalScores(rest, len(rest) * policy.n_effective / len(policy.normal))
             found += [np.array([normal.p_value(score) for score in each.tolist()]) for each in stretches[fold::N_FOLDS]]
     return found
 
 
 def count_alarms(policy: BudgetPolicy) -> int:
     """Alarms in the normal sound itself, each stretch judged by the others."""
-    return int(run_evidence(np.concatenate(cross_judge(policy) or [np.ones(1)])[:, None], policy.needed).sum())
+    return int(run_evidence(np.concatenate(cross_judge(policy) or [np.ones(1)])[:, None], policy).sum())
 
 
 def resample(policy: BudgetPolicy) -> float | None:
@@ -157,16 +160,16 @@ def resample(policy: BudgetPolicy) -> float | None:
         steps[n] = place
         jumps = ends[place] | (rng.random(N_RESAMPLED) < 1 / STRETCH)
         place = np.where(jumps, rng.integers(len(p_values), size=N_RESAMPLED), np.minimum(place + 1, len(p_values) - 1))
-    n_alarms = run_evidence(p_values[steps], policy.needed).sum()
+    n_alarms = run_evidence(p_values[steps], policy).sum()
     return float(n_alarms) / (N_RESAMPLED * N_STEPS * policy.block_s / WEEK_S)
 
 
-def run_evidence(p_values: DoubleArray, needed: float) -> DoubleArray:
+def run_evidence(p_values: DoubleArray, policy: BudgetPolicy) -> DoubleArray:
     """Alarms of several sequences of blocks with these p-values, `[n_blocks, n]`; evidence begins again after each."""
     sums, n_alarms = np.zeros((p_values.shape[1], len(BETS))), np.zeros(p_values.shape[1])
     for row in p_values:
-        sums = np.minimum(1e290, (1 + sums) * BETS * np.maximum(LEAST_P_VALUE, row)[:, None] ** (BETS - 1))
-        raised = sums.mean(axis=1) >= needed
+        sums = grow(sums, row[:, None], policy.worth)
+        raised = sums.mean(axis=1) >= policy.needed
         n_alarms += raised
         sums[raised] = 0
     return n_alarms

@@ -37,7 +37,8 @@ class NormalBlocks(Record):
         stretches: The largest score of each block; blocks of one stretch follow each other.
         autocorrelation: Of successive blocks; None if it could not be measured.
         is_measured: The length of a block follows from measured autocorrelations alone; otherwise it is assumed.
-        n_effective: The number of independent blocks that are worth as much, because those of one recording are alike; None for all.
+        alike: Upper bound (80 %) of the intraclass correlation of the scores of one recording; 0 where it could not be measured.
+        per_recording: Blocks in the recording of a block, on average over blocks.
     """
 
     n_clips: PositiveInt
@@ -46,7 +47,8 @@ class NormalBlocks(Record):
     ]
     autocorrelation: float | None = None
     is_measured: bool = False
-    n_effective: float | None = Field(default=None, ge=1)
+    alike: float = Field(default=0.0, ge=0, le=1)
+    per_recording: float = Field(default=1.0, ge=1)
 
 
 class Calibration(Record):

@@ -71,7 +71,7 @@ class CaseWriter:
         for name, make in makers.items():
             try:
                 if (content := make()) is not None:
-                    self._room.make(len(content))
+                    self._room.make(len(content), writing=(machine, case_id))
                     self._folder.write(machine, case_id, name, content)
             except Exception as error:  # noqa: BLE001 - a picture that cannot be drawn does not keep the sound back
                 failures.append(error)

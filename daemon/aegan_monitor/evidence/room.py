@@ -19,18 +19,18 @@ class Room:
     def __init__(self, folder: WritableFolder, config: EvidenceConfig, list_open: Callable[[], set[tuple[str, str]]]) -> None:
         self._folder, self._config, self._list_open = folder, config, list_open
 
-    def make(self, n_bytes: int) -> None:
-        """Delete cases until a file of `n_bytes` fits.
+    def make(self, n_bytes: int, writing: tuple[str, str] | None = None) -> None:
+        """Delete cases until a file of `n_bytes` fits; never the one that is `writing`.
 
         Raises:
             NoRoomError: It never does; nothing was deleted.
             OSError: A case cannot be deleted.
         """
-        for case in self.find(n_bytes):
+        for case in self.find(n_bytes, writing):
             self._folder.remove(case.machine, case.case_id)
 
-    def find(self, n_bytes: int) -> list[StoredCase]:
-        """The cases to delete for a file of `n_bytes`.
+    def find(self, n_bytes: int, writing: tuple[str, str] | None = None) -> list[StoredCase]:
+        """The cases that `make` deletes.
 
         Raises:
             NoRoomError: Those that may be deleted are not enough, or the disk is too full: nothing is deleted for the files of others.
@@ -39,7 +39,8 @@ class Room:
         if self._folder.measure_free_bytes() - n_bytes < least_mb * MB:
             raise NoRoomError(f"the disk is full: {least_mb:g} MB (evidence.min_free_mb) stay free; free some room")
         over_bytes = self._folder.measure_bytes() + round_up(n_bytes) - round(most_mb * MB)
-        cheapest = find_cheapest(self._folder.cases(), over_bytes, self._list_open())
+        kept = self._list_open() | ({writing} if writing else set())
+        cheapest = find_cheapest(self._folder.cases(), over_bytes, kept)
         if over_bytes > 0 and not cheapest:
             raise NoRoomError(f"{most_mb:g} MB (evidence.max_mb) do not hold the evidence of the active alarms; raise it")
         return cheapest

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 MOST_WAITING_BYTES = 32 * MB  # of sound that waits for the disk: 12 whole recordings at 16 kHz. More is lost, and counted
 TIDY_S = 3600.0  # between two looks for cases that are too old
 RETRY_S = 60.0  # between two looks whether a disk works again
-PROBE_BYTES = MB
+PROBE_BYTES = 200_000  # a picture
 STOP_S = 5.0
 Job = Recording | NormalClip | tuple[str, str, Verdict]  # the last: machine, id of the case, verdict
 
@@ -90,13 +90,14 @@ class EvidenceWriter:
             self._put([(machine, payload.case.id, payload.case.verdict)])
 
     def _note_case(self, machine: str, payload: Payload) -> None:
+        """A case is open from `raised` until a state without one, or until its machine is removed."""
+        if not (isinstance(payload, Alarm) or (isinstance(payload, Event) and payload.kind in ("raised", "removed"))):
+            return
+        case = None if isinstance(payload, Event) and payload.kind == "removed" else payload.case
         with self._lock:
-            is_raised = isinstance(payload, Event) and payload.kind == "raised"
-            is_removed = isinstance(payload, Event) and payload.kind == "removed"
-            if is_removed or isinstance(payload, Alarm):
-                self._open.pop(machine, None)
-            if isinstance(payload, Alarm | Event) and payload.case and not is_removed and (is_raised or isinstance(payload, Alarm)):
-                self._open[machine] = payload.case.id
+            self._open.pop(machine, None)
+            if case is not None:
+                self._open[machine] = case.id
 
     def _list_open(self) -> set[tuple[str, str]]:
         with self._lock:
@@ -155,8 +156,8 @@ class EvidenceWriter:
             self._report("" if is_proof else self.problem)
 
     def _report(self, problem: str) -> None:
-        n_lost, self._n_lost_reported = self._n_lost - self._n_lost_reported, self._n_lost
-        if not problem and n_lost:
+        if not problem and (n_lost := self._n_lost - self._n_lost_reported):
+            self._n_lost_reported += n_lost
             problem = f"{self._folder.path}: its disk is too slow; {n_lost} recording(s) of alarms were lost"
         if problem and problem != self.problem:
             log.warning("evidence: %s", problem)

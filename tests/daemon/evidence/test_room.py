@@ -6,12 +6,31 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.config.evidence import EvidenceConfig
-from aegan_monitor.evidence.folder import CASE, PICTURE, WritableFolder
+from aegan_monitor.evidence.folder import CASE, PICTURE, SOUNDS, WritableFolder
 from aegan_monitor.evidence.room import MB
 from aegan_monitor.evidence.writer import EvidenceWriter
 from broker import wait_until
 from evidence_part import clear, hear, make_alarm, raise_alarm, read_sound, writing
 from evidence_writing import RATE_HZ, TIME, bundle, make_event, make_score
+
+
+class NotingFolder(WritableFolder):
+    """Notes the cases that are deleted."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.removed: list[str] = []
+
+    def remove(self, machine: str, case_id: str) -> None:
+        """See `WritableFolder`."""
+        self.removed.append(case_id)
+        super().remove(machine, case_id)
+
+
+def is_whole(folder: WritableFolder, case_id: str) -> bool:
+    """Whether the recording of a case has ended and is written."""
+    case = folder.read("pump", case_id)
+    return case is not None and case.sounds[0].is_whole
 
 
 def test_privacy_keeps_no_sound(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -77,6 +96,23 @@ def test_a_verdict_is_stored_with_the_evidence(tmp_path: Path) -> None:
         raise_alarm(writer, "one", 12)
         writer.take_message("pump", make_event("acknowledged", "one", case=make_verdict("one", "false_alarm")))
     assert [case.verdict for case in WritableFolder(tmp_path).cases()] == ["false_alarm"]
+
+
+def test_a_case_that_is_written_does_not_go_for_itself(tmp_path: Path) -> None:
+    """It is worth less than all others, which people have called faults: they go, because the newest evidence counts most."""
+    folder = NotingFolder(tmp_path)
+    for number in range(4):
+        with writing(tmp_path, folder, max_mb=1.0) as writer:
+            hear(writer, 0, 8)
+            raise_alarm(writer, f"case-{number}", 8)
+            hear(writer, 8, 9)
+            clear(writer, f"case-{number}", 9)
+            wait_until(lambda number=number: is_whole(folder, f"case-{number}"), "evidence")  # type: ignore[misc]
+        assert set(folder.files("pump", f"case-{number}")) == {SOUNDS[0], PICTURE, CASE}
+        assert f"case-{number}" not in folder.removed
+        folder.mark("pump", f"case-{number}", "true_fault")
+        assert folder.measure_bytes() <= MB
+    assert folder.removed[0] == "case-0"
 
 
 def test_old_cases_go_and_open_ones_stay(tmp_path: Path) -> None:

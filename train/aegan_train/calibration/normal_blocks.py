@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-from aegan_monitor.decision.blocks import find_effective, make_blocks
+from aegan_monitor.decision.blocks import find_likeness, make_blocks
 from aegan_monitor.decision.budget import ONE_A_WEEK
 from aegan_monitor.decision.budget_policy import BudgetPolicy
 from aegan_monitor.detection.record import BundleFields, Calibration, NormalBlocks, Place
@@ -16,9 +16,9 @@ Part = tuple[Sequence[Span], Sequence[int], Mapping[int, Mapping[str, float]]]
 
 
 def add_blocks(calibration: Mapping[Place, Calibration], score: str, parts: Sequence[Part], copies: Part) -> dict[Place, Calibration]:
-    """The calibration with blocks of the deciding `score`; that of any place has the `copies` with other backgrounds, too."""
+    """The calibration with blocks of the deciding `score`: of any place those of the `copies` with other backgrounds, if there are any."""
     return {
-        place: known.model_copy(update={"blocks": collect_blocks(score, [*parts, copies] if place == "any" else parts)})
+        place: known.model_copy(update={"blocks": collect_blocks(score, [copies] if place == "any" and copies[2] else parts)})
         for place, known in calibration.items()
     }
 
@@ -50,12 +50,14 @@ def collect_blocks(score: str, parts: Iterable[Part]) -> NormalBlocks:
     names = {name: place for place, name in enumerate(dict.fromkeys(recordings))}
     kept = [names[name] for name, each in zip(recordings, stretches, strict=True) if len(each) >= found.n_clips]
     groups = [group for group, each in zip(kept, found.stretches, strict=True) for _ in each]
+    alike, per_recording = find_likeness([score for each in found.stretches for score in each], groups)
     return NormalBlocks(
         n_clips=found.n_clips,
         stretches=found.stretches,
         autocorrelation=found.autocorrelation,
         is_measured=found.is_measured,
-        n_effective=find_effective([score for each in found.stretches for score in each], groups),
+        alike=alike,
+        per_recording=per_recording,
     )
 
 
