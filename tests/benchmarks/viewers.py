@@ -95,7 +95,7 @@ def read_health() -> Mapping[str, Any]:
 
 
 async def take_nothing() -> None:
-    """A viewer whose computer sleeps: it is ended after half a minute."""
+    """A viewer that reads nothing: it is ended half a minute after the buffers of its kernel are full."""
     _, writer = await asyncio.open_connection("127.0.0.1", PORT, limit=1024)
     writer.write(b"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await asyncio.sleep(FOR_EVER_S)

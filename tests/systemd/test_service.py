@@ -99,7 +99,7 @@ def test_its_whole_work_in_the_sandbox(system: BootedSystem, repository: Path, t
             f"{{host: localhost, port: {server.port}, username: box, password_file: 'credential:mqtt-password', tls: {{ca_file: ca.pem}}}}"
         )
         machine = f"{{name: pump, bundle: {BUNDLE}, alarm: {{on_delay_s: 0}}, capture: {{device: 'pulse:{SINK}.monitor'}}}}"
-        web = "{port: 8765, token_file: 'credential:page-token'}"
+        web = "{port: 8765, token_file: 'credential:page-token'}\nevidence: {min_free_mb: 0}"  # the system's disk is small
         system.write(CONFIG, f"node: box\nhealth_interval_s: 1\nmqtt: {mqtt}\nweb: {web}\nmachines: [{machine}]\n")
         system.run("systemctl", "daemon-reload")
         with Subscriber(plain_port, "aegan/box/#", ("box", PASSWORD), through=system.network) as subscriber:
@@ -112,6 +112,7 @@ def test_its_whole_work_in_the_sandbox(system: BootedSystem, repository: Path, t
             case = f"/api/v1/cases/{event['case']['id']}"
             wait_until(lambda: b'"sound.flac"' in fetch(system, case), "the page has the sound of the case", DEADLINE_S)
             assert fetch(system, f"{case}/sound.flac").startswith(b"fLaC")
+            assert (health["history_problem"], health["evidence_problem"]) == ("", "")
             assert (health["outbox_problem"], health["provider"], health["machines"]["pump"]["sensor"]) == ("", "cpu", "ok")
             state = system.path("/var/lib/private/aegan-monitor/outbox-box.sqlite")
             assert state.stat().st_mode & 0o777 == 0o600

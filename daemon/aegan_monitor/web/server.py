@@ -1,6 +1,7 @@
 """The part of the daemon that serves interface and page, in one thread of its own."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -8,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
@@ -25,6 +27,9 @@ from aegan_monitor.web.live.hub import Hub
 from aegan_monitor.web.live.sound import Sound
 from aegan_monitor.web.sources import Sources
 from aegan_monitor.web.support import LogTail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +60,8 @@ class WebServer:
         self._certificate = Certificate(self._config.tls) if self._config.tls else None
         self.connections = Connections(app, limits or Limits(), self._certificate.find if self._certificate else lambda: None)
         self._log = LogOnce(f"page on {self._config.host}:{self._config.port}:", log)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._main: asyncio.Task[None] | None = None
+        self._end: Callable[[], object] = lambda: None  # from the thread's begin on
+        self._began = threading.Event()
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     def start(self) -> None:
@@ -69,9 +74,9 @@ class WebServer:
     def stop(self) -> None:
         """End every connection; harmless when it was never started."""
         logging.getLogger().removeHandler(self._log_tail)
-        if self._loop is not None and self._main is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._main.cancel)
-        if self._thread.is_alive():
+        if self._thread.is_alive() and self._began.wait(STOP_S):
+            with contextlib.suppress(RuntimeError):  # it has just ended by itself
+                self._end()
             self._thread.join(STOP_S)
 
     def take_message(self, machine: str | None, payload: Payload) -> None:
@@ -98,9 +103,11 @@ class WebServer:
             log.exception("the page has failed and is off until the next start; monitoring goes on")
 
     async def _serve(self) -> None:
-        self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        self._end = lambda: loop.call_soon_threadsafe(task.cancel) if task else None
+        self._began.set()
         anyio.to_thread.current_default_thread_limiter().total_tokens = N_FILE_THREADS
-        self._loop.set_default_executor(ThreadPoolExecutor(N_FILE_THREADS, "web"))
+        loop.set_default_executor(ThreadPoolExecutor(N_FILE_THREADS, "web"))
         while True:
             try:
                 listening = open_socket(self._config)

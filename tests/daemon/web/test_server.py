@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,9 @@ def test_a_server_that_never_started_stops() -> None:
     """It is as harmless as a second stop."""
     page = Page({})
     page.server.stop()
-    with page:
-        pass
+    page.server.start()
+    page.server.stop()  # before it may have begun
+    assert "web" not in [thread.name for thread in threading.enumerate()]
     page.server.stop()
 
 
