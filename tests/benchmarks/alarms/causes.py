@@ -1,6 +1,6 @@
 """The cause in words of each faulty clip of the synthesised rows in place, and how often it names the injected band.
 
-.venv/bin/python tests/benchmarks/causes.py [--rows press_place ...] [--data FOLDER]
+.venv/bin/python tests/benchmarks/alarms/causes.py [--rows press_place ...] [--data FOLDER]
 
 FOLDER holds rows that are already written, each in a folder of its name. No network is trained: the bands, the lasting share and the
 scores without a network are computed as in a training; each of these scores is standardised by the normal test clips. A named band is

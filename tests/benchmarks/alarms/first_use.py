@@ -1,6 +1,6 @@
 """What a bundle says in the first weeks beside one machine: a stream of normal clips in which faults and other things happen.
 
-.venv/bin/python tests/benchmarks/first_use.py BUNDLE CLIPS [--first NAME] [--machines FOLDER] [--esc10 FOLDER]
+.venv/bin/python tests/benchmarks/alarms/first_use.py BUNDLE CLIPS [--first NAME] [--machines FOLDER] [--esc10 FOLDER]
     [--scene normal first-use long-faults short-sounds lasting-sounds] [--seed N ...] [--fault-s 60] [--lasts-s 60] [--close]
 
 CLIPS is a folder with normal WAV clips that the training did not hear; they are the base, one after another and over and over. Seed 0 takes
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from simulation.episodes import PAUSE_S, Base, Episode, play
 from simulation.first_use import LASTS_S, make_first_use, make_lasting_sounds, make_long_faults, make_short_sounds

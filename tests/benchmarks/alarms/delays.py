@@ -1,7 +1,7 @@
 """Delay from a change to the alarm: the budget policy against a fixed threshold that k of n decisions must exceed.
 
-    PYTHONPATH=tests/oracles python tests/benchmarks/delays.py simulated [MACHINES] [DAYS]
-    PYTHONPATH=tests/oracles python tests/benchmarks/delays.py bench build/quality [MACHINES] [DAYS]
+    PYTHONPATH=tests/oracles python tests/benchmarks/alarms/delays.py simulated [MACHINES] [DAYS]
+    PYTHONPATH=tests/oracles python tests/benchmarks/alarms/delays.py bench build/quality [MACHINES] [DAYS]
 
 `simulated`: scores are normal; a decision shares nine tenths of its clip with the one before, as in the daemon. Each machine has 300 clips
 of calibration. A change shifts the mean of the scores by a number of their standard deviations.

@@ -1,8 +1,8 @@
 """False alarms of machines that stay normal: whether the budget is kept, by the vectorised twin of the policy.
 
-    PYTHONPATH=tests/oracles python tests/benchmarks/false_alarms.py day|week|month [MACHINES] [BUDGETS]
-    PYTHONPATH=tests/oracles python tests/benchmarks/false_alarms.py recordings [MACHINES] [BUDGETS]
-    PYTHONPATH=tests/oracles python tests/benchmarks/false_alarms.py bench build/quality [MACHINES] [BUDGETS]
+    PYTHONPATH=tests/oracles python tests/benchmarks/alarms/false_alarms.py day|week|month [MACHINES] [BUDGETS]
+    PYTHONPATH=tests/oracles python tests/benchmarks/alarms/false_alarms.py recordings [MACHINES] [BUDGETS]
+    PYTHONPATH=tests/oracles python tests/benchmarks/alarms/false_alarms.py bench build/quality [MACHINES] [BUDGETS]
 
 `day`, `week`, `month`: simulated scores, each correlated with the next. `recordings`: simulated recordings that differ, one a day promised.
 `bench`: the further normal clips of the quality bench (`aegan-train bench`), one a day promised. Each machine is calibrated with one half

@@ -1,6 +1,6 @@
 """False alarms and delays of a machine with two loads: judged by the normal blocks of each load, and by those of both together.
 
-    PYTHONPATH=tests/doubles:tests/oracles python tests/benchmarks/states.py [MACHINES] [DAYS]
+    PYTHONPATH=tests/doubles:tests/oracles python tests/benchmarks/alarms/states.py [MACHINES] [DAYS]
 
 Scores of the loud load are higher and vary more: normal with mean 10 and standard deviation 2, against 0 and 1. Each machine stays in one
 load for 10 minutes to an hour. A fault shifts the scores of the quiet load.
