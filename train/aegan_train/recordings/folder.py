@@ -1,6 +1,6 @@
 """DCASE-style folders and file names: finds the recordings, and reads label, section and domain from their names.
 
-Sources: DCASE challenge, task 2, descriptions of the data sets of 2020 to 2023; docs/how-to/dcase.md lists the accepted names.
+Sources: DCASE challenge, task 2, descriptions of the data sets of 2020 to 2023; docs/reference/dcase.md lists the accepted names.
 """
 
 import csv
