@@ -124,7 +124,7 @@ def main(path: Path, n_kills: int, max_mb: float) -> None:
         child = os.fork()
         if child == 0:
             write_for_ever(path, max_mb, generation)
-        time.sleep(rng.uniform(0.02, 0.3))
+        time.sleep(rng.uniform(0.01, 0.15))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         most_cases = max(most_cases, check_whole(EvidenceFolder(path)))
