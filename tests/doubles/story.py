@@ -92,7 +92,7 @@ class Story:
     def start(self, basis: str = "basis", boot_s: float = 0.0, after_s: float = 0.0) -> None:
         """A start from the stored record, `after_s` later; the boot clock then shows `boot_s`."""
         bundle, on_off_s = open_demo(), [hops * HOP_S for hops in self._delays]
-        judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=on_off_s[0], off_delay_s=on_off_s[1]))
+        judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold", on_delay_s=on_off_s[0], off_delay_s=on_off_s[1]))
         self.machine = Machine(
             self._name or "pump",
             SamplePipeline(bundle.record.score),

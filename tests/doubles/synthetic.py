@@ -1,5 +1,6 @@
 """Synthesised data sets, recordings and calibrations."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterable, Sequence
@@ -13,9 +14,11 @@ from aegan_monitor.audio.level import measure_level
 from aegan_monitor.decision.sound.integrity import Integrity
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.baselines import make_baseline_filterbank
-from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle, write_record
+from aegan_monitor.detection.bundle import DIGEST_KEY, GOLDEN, PAYLOAD, RECORD, REFERENCE, Bundle, demo_bundle, digest_of, sha256_of
 from aegan_monitor.detection.features import FeatureParameters, LogMel, make_filterbank
-from aegan_monitor.detection.record import NormalBlocks, NormalState
+from aegan_monitor.detection.record import NormalState
+from aegan_monitor.detection.reference import ARRAYS
+from aegan_monitor.detection.scores import SCORE_IDS, SPACE_SCORES
 from aegan_monitor.detection.views import summarise
 from aegan_monitor.types import DoubleArray, FloatArray, Run
 from aegan_train.bench.sound.sounds import make_harmonics, make_noise, seconds
@@ -28,6 +31,9 @@ RATE_HZ = 16_000
 TONE_S = 0.5  # of the tone that `add_tone` adds
 CLIP_SAMPLES = 10 * RATE_HZ
 N_JOINED = 4  # clips of a recording
+OLDER_SCORE = "D_maha"
+OLDER_NAMES = [name for name in SCORE_IDS if name not in SPACE_SCORES]
+ADDED = ("spaces", "fused", "usual_bands", "normal_sound")  # by bundle format 3
 FLOOR_DB = np.array([0, 0, -2, -3, -5, -8, -12, -16])
 
 
@@ -181,16 +187,6 @@ def learn_state(samples: FloatArray, rate_hz: int = RATE_HZ, name: str = "runnin
     )
 
 
-def copy_demo_with_blocks(folder: Path, n_blocks: int = 200) -> Path:
-    """The demo bundle with blocks of normal sound, so that a budget decides, as `folder`; its pump scores from 8 to 14."""
-    bundle = shutil.copytree(demo_bundle(), folder)
-    record = load_bundle(bundle).record
-    blocks = NormalBlocks(n_clips=1, stretches=[np.linspace(8, 14, n_blocks).tolist()])
-    calibration = {place: known.model_copy(update={"blocks": blocks}) for place, known in record.calibration.items()}
-    write_record(bundle, record.model_copy(update={"calibration": calibration}))
-    return bundle
-
-
 def make_low_noise(seed: int, n_samples: int, rate_hz: int, corner_hz: float) -> DoubleArray:
     """Noise with RMS 1 that falls by 6 dB an octave above `corner_hz`."""
     spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=n_samples))
@@ -217,3 +213,27 @@ def hear_faults(integrity: Integrity, samples: FloatArray, start_s: int = 0) -> 
             found.append((start_s + second + 1, now))
         last = now
     return found
+
+
+def copy_demo_as_format_2(folder: Path) -> Path:
+    """The demo bundle without spaces, fused score, usual bands, operating states and blocks, with one calibration, as `folder`."""
+    shutil.copytree(demo_bundle(), folder)
+    record = json.loads((folder / RECORD).read_text())
+    with np.load(folder / REFERENCE) as arrays:
+        reference = {name: arrays[name] for name in ARRAYS.values()}
+    with np.load(folder / GOLDEN) as arrays:
+        golden = {name: arrays[name] for name in arrays}
+    np.savez(folder / REFERENCE, **reference)
+    np.savez(folder / GOLDEN, **{**golden, "scores": golden["scores"][:, : len(OLDER_NAMES)]})
+    calibration = record["calibration"]["recorded"]
+    calibration["quantiles"] = {name: calibration["quantiles"][name] for name in OLDER_NAMES}
+    older = {name: value for name, value in record.items() if name not in ADDED} | {
+        "format": 2,
+        "score": OLDER_SCORE,
+        "fusion": {},
+        "normalisation": {name: record["normalisation"][name] for name in OLDER_NAMES},
+        "calibration": {name: value for name, value in calibration.items() if name != "blocks"},
+        "files": {name: {"sha256": sha256_of(folder / name), "n_bytes": (folder / name).stat().st_size} for name in PAYLOAD},
+    }
+    (folder / RECORD).write_text(json.dumps({**older, DIGEST_KEY: digest_of(older)}))
+    return folder

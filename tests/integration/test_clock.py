@@ -55,7 +55,8 @@ def running(folder: Path, broker: Mosquitto) -> Iterator["subprocess.Popen[bytes
     config = folder / "monitor.yaml"
     config.write_text(
         f"node: box\nmqtt: {{host: 127.0.0.1, port: {broker.port}}}\noutbox: {{path: outbox.sqlite}}\nhealth_interval_s: 0.3\n"
-        f"machines: [{{name: pump, bundle: {demo_bundle()}, capture: {{kind: stdin, sample_format: s16le}}}}]\n"
+        f"machines: [{{name: pump, bundle: {demo_bundle()}, alarm: {{policy: threshold}}, "
+        "capture: {kind: stdin, sample_format: s16le}}]\n"
     )
     environment = {
         **os.environ,

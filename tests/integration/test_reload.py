@@ -17,7 +17,7 @@ from aegan_monitor.detection.bundle import DIGEST_KEY, RECORD, demo_bundle, dige
 from alternating import ALARM, HOP_SAMPLES, SCORE, AlternatingSound
 from broker import Mosquitto, Subscriber, find_free_port, wait_until
 from running import EVENT_TOPIC, Daemon, find_retained
-from synthetic import write_wav
+from synthetic import copy_demo_as_format_2, write_wav
 
 RATE_HZ = 16_000
 N_RELOADS = 6
@@ -28,7 +28,7 @@ LARGE_FILE, LARGE_BYTES, WRONG_SHA256 = "encoder.onnx", 2_000_000_000, 64 * "0" 
 EVENTS_PER_S = 40.0
 MAX_THREADS = 8  # main, two captures, outbox, mqtt, and those of a session with two
 YARD = f"{{name: yard, bundle: {demo_bundle()}}}"  # as it is made, the log says that its bundle means nothing at a microphone
-PUMP = f"{{name: pump, bundle: {demo_bundle()}, score: {SCORE}, alarm: {ALARM}, capture: {{kind: stdin, sample_format: s16le}}}}"
+PUMP = f"{{name: pump, bundle: older, score: {SCORE}, alarm: {ALARM}, capture: {{kind: stdin, sample_format: s16le}}}}"
 
 
 def fan(more: str = "", bundle: Path | None = None) -> str:
@@ -41,6 +41,8 @@ def fan(more: str = "", bundle: Path | None = None) -> str:
 def write_config(folder: Path, port: int, *machines: str) -> Path:
     """Overwrite the configuration."""
     path = folder / "monitor.yaml"
+    if not (folder / "older").exists():
+        copy_demo_as_format_2(folder / "older")  # it knows no level of normal sound, and so judges each second
     path.write_text(
         f"node: box\nhealth_interval_s: 1\nmqtt: {{host: 127.0.0.1, port: {port}, keepalive_s: 5, retry_s: 1}}\n"
         f"outbox: {{path: outbox.sqlite}}\nmachines: [{', '.join(machines)}]\n"

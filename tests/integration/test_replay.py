@@ -49,7 +49,8 @@ def test_a_bad_recording_is_refused_alone(
     done = aegan_monitor("replay", "--bundle", demo_bundle(), "--clips", "--jsonl", out, good, bad, good)
     assert_lines(done, 1, f"{re.escape(str(bad))}: {line}")
     lines = [json.loads(each) for each in out.read_text().splitlines()]
-    assert [(each["file"], each["lasting_share"]) for each in lines] == [(str(good), None)] * 2
+    assert [each["file"] for each in lines] == [str(good)] * 2
+    assert all(0 <= each["lasting_share"] <= 1 for each in lines)
 
 
 def test_a_recording_too_short_for_a_decision_ends_replay(aegan_monitor: CommandLine, tmp_path: Path) -> None:

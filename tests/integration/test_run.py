@@ -26,6 +26,7 @@ def test_a_recording_goes_through_to_the_subscriber(aegan_monitor: CommandLine, 
     """A recording at full speed gives sensor, scores, one event, the retained alarm, online and offline, then `run` ends."""
     sound = write_wav(tmp_path / "pump.wav", Pump(41, fault_from_s=40.0).read(70 * RATE_HZ))
     config = write_config(tmp_path, f"{{kind: file, paths: [{sound.name}], pace: fast}}", broker.port)
+    config.write_text(config.read_text().replace("name: pump,", "name: pump, alarm: {policy: threshold},"))
     with Subscriber(broker.port, "aegan/box/#") as subscriber:
         done = aegan_monitor("run", "--config", config)
         assert done.returncode == 0, done.stderr

@@ -19,7 +19,7 @@ from aegan_monitor.messages.topics import QOS_AND_RETAINED
 from alternating import ALARM, SCORE, AlternatingSound
 from broker import Received
 from prepared import Child
-from synthetic import write_wav
+from synthetic import copy_demo_as_format_2, write_wav
 
 CLIP_HOPS = 10  # before the first decision
 KEPT = {"config", *(kind for kind, (_, is_retained) in QOS_AND_RETAINED.items() if is_retained)}  # last levels of topics
@@ -117,10 +117,12 @@ class Daemon:
 
 def write_config(folder: Path, port: int, *, host: str = "127.0.0.1", keepalive_s: int = 5, more: str = "") -> Path:
     """A configuration with short waits, so that many outages fit into a minute."""
-    path = folder / "monitor.yaml"
+    path, bundle = folder / "monitor.yaml", folder / "older"
+    if not bundle.exists():
+        copy_demo_as_format_2(bundle)  # it knows no level of normal sound, and so judges each second
     path.write_text(
         f"node: box\nmqtt: {{host: {host}, port: {port}, keepalive_s: {keepalive_s}, retry_s: 1}}\noutbox: {{path: outbox.sqlite}}\n{more}"
-        f"machines: [{{name: pump, bundle: {demo_bundle()}, score: {SCORE}, alarm: {ALARM}, "
+        f"machines: [{{name: pump, bundle: {bundle}, score: {SCORE}, alarm: {ALARM}, "
         "capture: {kind: stdin, sample_format: s16le}}]\n"
     )
     return path

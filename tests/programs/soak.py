@@ -85,7 +85,7 @@ def soak(folder: Path, broker: Mosquitto, sound_h: float, tell: Callable[[Readin
     config = folder / "monitor.yaml"
     config.write_text(
         f"node: box\nmqtt: {{host: 127.0.0.1, port: {broker.port}}}\noutbox: {{path: outbox.sqlite}}\nhealth_interval_s: 1\n"
-        f"machines: [{{name: pump, bundle: {demo_bundle()}, capture: {capture}}}]\n"
+        f"machines: [{{name: pump, bundle: {demo_bundle()}, alarm: {{policy: threshold}}, capture: {capture}}}]\n"
     )
     command = [sys.executable, "-m", "aegan_monitor.cli", "run", "--config", str(config)]
     environment = os.environ | read_unit_environment()

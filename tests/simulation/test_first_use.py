@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.types import DoubleArray
@@ -25,6 +26,7 @@ from simulation.first_use import (
 )
 from simulation.verdicts import Listener, describe
 
+THRESHOLD = AlarmConfig(policy="threshold")  # an alarm clears within the pause
 N_SPOKEN = 2 if shutil.which(VOICE) else 0
 
 
@@ -108,7 +110,7 @@ def test_a_verdict_belongs_to_what_caused_it() -> None:
         Episode("nothing", "passing", count_samples(5), lambda base: base),
     ]
     base = Base([Pump(8, RATE_HZ).read(120 * RATE_HZ).astype(np.float64)])
-    before, bearing, nothing = Listener(demo_bundle()).hear(play(base, episodes, seed=2, pause_s=(25, 30)))
+    before, bearing, nothing = Listener(demo_bundle(), THRESHOLD).hear(play(base, episodes, seed=2, pause_s=(25, 30)))
     assert (before.episode, before.n_raised) == (None, 0)
     assert bearing.delay_s is not None
     assert 10 < bearing.delay_s < 30
@@ -127,7 +129,7 @@ def test_an_alarm_that_lasts_hides_what_follows(closes: bool) -> None:
         Episode("nothing", "passing", count_samples(1), lambda base: base),
     ]
     base = Base([Pump(8, RATE_HZ).read(20 * RATE_HZ).astype(np.float64)])
-    _, bearing, nothing = Listener(demo_bundle(), closes=closes).hear(play(base, episodes, seed=2, pause_s=(1, 2)))
+    _, bearing, nothing = Listener(demo_bundle(), THRESHOLD, closes=closes).hear(play(base, episodes, seed=2, pause_s=(1, 2)))
     assert (bearing.n_raised, bearing.n_cleared) == (1, 0)
     assert nothing.is_hidden != closes
 
@@ -154,14 +156,13 @@ def test_long_faults_are_one_of_each_kind() -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_first_use_of_the_demonstration(seed: int, figure: Callable[[str], None]) -> None:
-    """Every fault alarms within 30 s, and ends; neither the base nor a bang nor claps alarm. What else does must not become more."""
+    """Every fault alarms within 30 s; neither the base nor gain steps nor short sounds do. A person closes each alarm."""
     base = Base([Pump(400, RATE_HZ).read(320 * RATE_HZ).astype(np.float64)])
-    verdicts = Listener(demo_bundle()).hear(play(base, make_first_use(seed, None), seed))
+    verdicts = Listener(demo_bundle(), closes=True).hear(play(base, make_first_use(seed, None), seed))
     for line in describe(verdicts):
         figure(line)
     by_group = {group: [each for each in verdicts if each.episode and each.episode.group == group] for group in GROUPS}
     assert [each for each in by_group["fault"] if each.delay_s is None or each.delay_s > 30] == []
     assert [each.episode for each in verdicts if each.is_hidden] == []
-    assert [each.n_raised for each in verdicts if each.episode is None or each.episode.name in ("bang", "claps")] == [0, 0, 0]
-    assert sum(each.n_raised > 0 for each in by_group["passing"]) <= 4 + N_SPOKEN
-    assert sum(each.n_raised for each in verdicts) == sum(each.n_cleared for each in verdicts)
+    assert [each.n_raised for each in verdicts if each.episode is None] == [0]
+    assert sum(each.n_raised > 0 for each in by_group["passing"]) == 0

@@ -17,11 +17,15 @@ from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.errors import EXIT_FAILED, AeganError
 from aegan_monitor.service.monitor import Monitor
 
-FAULT_FROM_S = 25.0
-LONGEST_S = 60.0
+FAULT_FROM_S = 20.0
+LONGEST_S = 60.0  # an alarm comes within 30 s
 SAMPLE_RATE_HZ = 16_000  # of the demo's bundle
-ON_DELAY_S = 3.0
 SUBSCRIBE_TIMEOUT_S = 20.0
+INTRODUCTION = f"""\
+A pump runs. At {FAULT_FROM_S:g} s its bearing fails, at the same loudness. The monitor was trained on normal pumps only, and may raise
+one false alarm a week. The score says how unlike normal sound the last 10 s are. At 100 % of evidence the alarm is raised.
+A gross fault that lasts alarms within 30 s.
+"""
 
 
 def make_config(port: int, folder: Path, sound: Path) -> MonitorConfig:
@@ -36,7 +40,6 @@ def make_config(port: int, folder: Path, sound: Path) -> MonitorConfig:
                     "name": "pump",
                     "bundle": demo_bundle(),
                     "capture": {"kind": "file", "paths": [sound], "pace": "fast"},
-                    "alarm": {"on_delay_s": ON_DELAY_S},
                 }
             ],
         }
@@ -47,10 +50,7 @@ def run_show(seed: int, speed: float = 1.0) -> int:
     """Run until the alarm, at `speed` times real time. Returns 1 if none comes, or one comes before the fault."""
     logging.basicConfig(level=logging.WARNING, format="monitor     %(message)s", stream=sys.stdout)
     logging.getLogger("aegan_monitor").setLevel(logging.INFO)
-    print(
-        f"A pump runs. At {FAULT_FROM_S:g} s its bearing fails, at the same loudness. The monitor was trained on normal pumps only.",
-        flush=True,
-    )
+    print(INTRODUCTION, flush=True)
     subscriber = Subscriber("aegan/demo")
     with run_broker() as port, tempfile.TemporaryDirectory() as folder:
         subscriber.start(port)
@@ -72,7 +72,9 @@ def run_show(seed: int, speed: float = 1.0) -> int:
                 worker.join()
         finally:
             subscriber.stop()
-    passed = subscriber.raised_sample is not None and subscriber.raised_sample >= round(FAULT_FROM_S * SAMPLE_RATE_HZ)
-    verdict = "the alarm came after the fault and reached the subscriber" if passed else "FAILED: no alarm, or one before the fault"
-    print(f"demo: {verdict}", flush=True)
-    return 0 if passed else EXIT_FAILED
+    delay_s = -1.0 if subscriber.raised_sample is None else subscriber.raised_sample / SAMPLE_RATE_HZ - FAULT_FROM_S
+    if delay_s < 0:
+        print("demo: FAILED: no alarm, or one before the fault", flush=True)
+        return EXIT_FAILED
+    print(f"demo: the alarm came {delay_s:.0f} s after the fault and reached the subscriber", flush=True)
+    return 0

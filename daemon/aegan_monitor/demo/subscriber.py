@@ -8,7 +8,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-BAR_WIDTH = 30
+BAR_WIDTH = 20
 
 
 class Subscriber:
@@ -59,10 +59,12 @@ def describe(topic: str, payload: bytes) -> str:
     """One readable line for a message."""
     kind, message = topic.rsplit("/", 1)[-1], json.loads(payload)
     if kind == "score":
-        part = message["score"] / message["threshold"] if message["threshold"] else 0.0
-        bar = "#" * min(BAR_WIDTH, round(part * BAR_WIDTH / 2))
-        numbers = f"{message['score']:8.3g} of {message['threshold']:.3g}  [{bar:<{BAR_WIDTH}}]  {message['level_dbfs']:6.1f} dBFS"
-        return f"{message['stream_s']:6.1f} s  {message['score_id']} {numbers}  {message['state']}"
+        bar = "#" * round(message["evidence"] * BAR_WIDTH)
+        score = f"{message['score_id']} {message['score']:5.2f} (gross over {message['threshold']:.2f})"
+        evidence = f"evidence {message['evidence']:4.0%} [{bar:<{BAR_WIDTH}}]"
+        return f"{message['stream_s']:5.1f} s  {score}  {evidence}  {message['level_dbfs']:.1f} dBFS  {message['state']}"
     if kind == "event":
         return f"ALARM {message['kind']}: {message['cause']}"
+    if kind == "alarm":
+        return f"state {message['state']}" + ("" if message["confirmed"] else ", not measured yet")
     return ", ".join(f"{name} {message[name]}" for name in ("state", "detail") if message.get(name))

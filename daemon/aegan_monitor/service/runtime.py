@@ -195,7 +195,7 @@ def make_line(
         log.info("%s: how often it alarms falsely is unproved: a policy of thresholds promises no rate", config.name)
     elif (proved := judge.proof.most_per_week()) > budget.per_week:
         log.warning(
-            "%s: %.3g false alarms a week are accepted, but its %.1f h of normal sound prove only that there are at most %s; "
+            "%s: accepted false alarms: %.3g a week; its %.1f h of normal sound prove only that there are at most %s a week; "
             "more is proved while it runs without an alarm",
             config.name, budget.per_week, judge.proof.hours, show_rate(proved),
         )  # fmt: skip

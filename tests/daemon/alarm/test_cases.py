@@ -220,7 +220,7 @@ class GrossPolicy(ThresholdPolicy):
 def test_a_state_is_published_when_the_severity_rises() -> None:
     """A rise of the severity is a new retained state, once; the stored record has it at once."""
     bundle = open_demo()
-    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=0.0, off_delay_s=0.0))
+    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold", on_delay_s=0.0, off_delay_s=0.0))
     judge.policy = GrossPolicy(bundle.record, bundle.record.score)
     machine = Machine("pump", SamplePipeline(bundle.record.score, 1), judge)
     machine.begin(NOW, 0.0, AlarmRecord())

@@ -48,7 +48,7 @@ class History:
         """A start after a kill at any moment, from what is stored, with other settings at times."""
         bundle = open_demo()
         on_s, off_s = HOP_S * self.chance.choice([0, 2]), HOP_S * self.chance.choice([0, 2])
-        judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=on_s, off_delay_s=off_s))
+        judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold", on_delay_s=on_s, off_delay_s=off_s))
         self.machine = Machine(
             self.name,
             SamplePipeline(bundle.record.score),

@@ -1,6 +1,5 @@
 """One machine: what it publishes, in which order, and with which numbers."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,14 @@ from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.demo.pump import Pump
-from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
-from aegan_monitor.detection.features import LogMel
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.detection.scores import LASTING
-from aegan_monitor.detection.views import summarise
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.command_payloads import Command, Result
 from aegan_monitor.messages.commands import Refusal
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.types import FloatArray, Run
-from aegan_train.calibration.lasting import fit_lasting
 from published import checked
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
@@ -36,7 +30,7 @@ RATE_HZ = 16_000
 def make_machine() -> Machine:
     """A machine with the demo bundle and short delays."""
     bundle = load_bundle(demo_bundle())
-    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=3.0, off_delay_s=3.0))
+    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold", on_delay_s=3.0, off_delay_s=3.0))
     ids = iter(f"id-{number}" for number in range(100))
     return Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge, new_id=lambda: next(ids))
 
@@ -73,7 +67,7 @@ def test_a_fault_raises_one_alarm_and_its_end_clears_it(machine: Machine) -> Non
 def test_one_bang_raises_no_alarm() -> None:
     """One bang raises no alarm, because the configured on-delay is longer than the 9.7 s that a clip contains it."""
     bundle = load_bundle(demo_bundle())
-    judge = Judge(bundle.record, bundle.record.score, AlarmConfig())
+    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold"))
     machine = Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge)
     sound = Pump(21).read(40 * RATE_HZ)
     sound[20 * RATE_HZ : 20 * RATE_HZ + 3200] += np.random.default_rng(0).normal(0, 0.5, 3200).astype(np.float32)
@@ -85,13 +79,10 @@ def test_one_bang_raises_no_alarm() -> None:
 def test_a_bang_and_a_fault_are_published_with_their_share() -> None:
     """While a bang is in the clip, the share in each score is small; while a fault goes on, it is large."""
     bundle = load_bundle(demo_bundle())
-    logmel = LogMel(bundle.record.features, bundle.reference.filterbank, make_baseline_filterbank(bundle.record.features))
-    normal = [summarise(logmel.transform_clip(Pump(seed).read(10 * RATE_HZ)).baseline_db) for seed in range(10)]
-    reference = replace(bundle.reference, spaces={LASTING: fit_lasting(normal, np.arange(10))})
 
     def find_shares(sound: FloatArray) -> list[float]:
-        judge = Judge(bundle.record, bundle.record.score, AlarmConfig())
-        machine = Machine("pump", Pipeline(bundle.record, reference, OrtSession(bundle)), judge)
+        judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold"))
+        machine = Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge)
         shares = [payload.lasting_share for payload in hear(machine, sound) if isinstance(payload, payloads.Score)]
         return [share for share in shares if share is not None]
 
@@ -115,7 +106,7 @@ def test_scores_tell_sample_and_stream_time(machine: Machine) -> None:
     scores = [payload for payload in hear(machine, Pump(21).read(13 * RATE_HZ)) if isinstance(payload, payloads.Score)]
     assert [round(score.stream_s, 3) for score in scores] == [9.76, 10.784, 11.808, 12.832]
     assert [score.sample for score in scores] == [round(score.stream_s * RATE_HZ) for score in scores]
-    assert all(-40 < score.level_dbfs < -15 and score.lasting_share is None for score in scores)
+    assert all(-40 < score.level_dbfs < -15 and score.lasting_share is not None for score in scores)
 
 
 def test_nothing_is_scored_across_a_gap(machine: Machine) -> None:

@@ -1,7 +1,6 @@
 """One machine at a microphone that has a fault, another gain, or clips."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from aegan_monitor.messages.model import Payload
 from aegan_monitor.service.runtime import make_tracker
 from aegan_monitor.types import FloatArray, Run
 from published import checked
-from synthetic import copy_demo_with_blocks, learn_state
+from synthetic import learn_state
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 RATE_HZ = 16_000
@@ -38,7 +37,7 @@ def test_a_fault_of_the_microphone_is_no_alarm_of_the_machine() -> None:
     sound = Pump(21).read(70 * RATE_HZ)
     normal = [learn_state(sound)]
     integrity = Integrity(RATE_HZ, bundle.record.first_decision_samples, normal)
-    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=8.0))
+    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold", on_delay_s=8.0))
     machine = Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge, integrity=integrity)
     sound[20 * RATE_HZ : 40 * RATE_HZ] *= np.float32(0.05)
     published = hear(machine, sound[: 30 * RATE_HZ])
@@ -58,7 +57,7 @@ def test_after_a_level_step_the_machine_is_judged_as_before() -> None:
     bundle = load_bundle(demo_bundle())
     days = np.concatenate([Pump(seed).read(20 * RATE_HZ) for seed in range(40, 46)])
     integrity = Integrity(RATE_HZ, bundle.record.first_decision_samples, [learn_state(days)])
-    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=3.0))
+    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold", on_delay_s=3.0))
     machine = Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge, integrity=integrity)
     sound = Pump(23, fault_from_s=102.0).read(115 * RATE_HZ)
     sound[20 * RATE_HZ :] *= np.float32(2)
@@ -73,9 +72,9 @@ def test_after_a_level_step_the_machine_is_judged_as_before() -> None:
     assert np.mean([each.level_dbfs for each in after]) == pytest.approx(level_db, abs=0.5)
 
 
-def test_a_gross_fault_during_a_start_that_clips_raises_an_alarm(tmp_path: Path) -> None:
+def test_a_gross_fault_during_a_start_that_clips_raises_an_alarm() -> None:
     """A machine that starts with a fault, 24 dB louder than ever so that it clips, alarms within 30 s, in its grace time too."""
-    bundle = load_bundle(copy_demo_with_blocks(tmp_path / "bundle"))
+    bundle = load_bundle(demo_bundle())
     room = np.random.default_rng(1).normal(0, 0.001, 8 * RATE_HZ).astype(np.float32)
     states = [learn_state(room, name="off"), learn_state(Pump(20).read(30 * RATE_HZ))]
     fields = bundle.record.model_copy(update={"normal_sound": states})
@@ -97,7 +96,7 @@ def test_scores_and_events_say_that_sound_is_clipped() -> None:
     """A fault that is so loud that it clips is judged, and the event says so."""
     bundle = load_bundle(demo_bundle())
     integrity = Integrity(RATE_HZ, bundle.record.first_decision_samples)
-    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=3.0))
+    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold", on_delay_s=3.0))
     machine = Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge, integrity=integrity)
     loud = np.clip(30 * Pump(22, fault_from_s=-2.0).read(16 * RATE_HZ), -1, 1)
     published = hear(machine, loud)

@@ -30,7 +30,7 @@ def make_machine(*, has_states: bool = True) -> Machine:
         for name, level in (("off", OFF_DBFS), ("running", RUNNING_DBFS))
     ]
     tracker = StateTracker(NormalStates(states), RATE_HZ, Times(20 * RATE_HZ, 10 * RATE_HZ, STANDSTILL_S * RATE_HZ))
-    judge = Judge(record, record.score, AlarmConfig(on_delay_s=2.0, off_delay_s=2.0))
+    judge = Judge(record, record.score, AlarmConfig(policy="threshold", on_delay_s=2.0, off_delay_s=2.0))
     return Machine("pump", SamplePipeline(record.score), judge, states=tracker if has_states else None)
 
 

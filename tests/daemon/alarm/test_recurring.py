@@ -37,7 +37,7 @@ class FaultySession:
 def listen(gap_s: float, lasts_s: float) -> tuple[int, list[Event]]:
     """The number of decisions and the events of a faulty machine with default delays that loses 10 ms every `gap_s`."""
     bundle = open_demo()
-    judge = Judge(bundle.record, bundle.record.score, AlarmConfig())
+    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold"))
     machine = Machine("pump", Pipeline(bundle.record, bundle.reference, FaultySession(), [bundle.record.score]), judge)
     block, place, after_gap, found = np.zeros(BLOCK, np.float32), 0, False, []
     n_decisions, n_left, gap_samples = 0, round(lasts_s * RATE_HZ), round(gap_s * RATE_HZ)
@@ -174,7 +174,7 @@ def test_a_shelf_over_reboots_of_a_board_without_a_clock() -> None:
 def test_a_ring_that_runs_over() -> None:
     """An overloaded processor loses sound but no delay: the remaining sound is judged."""
     ring, bundle = Ring(20 * RATE_HZ, 512), open_demo()
-    judge = Judge(bundle.record, bundle.record.score, AlarmConfig())
+    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold"))
     machine = Machine("pump", Pipeline(bundle.record, bundle.reference, FaultySession(), [bundle.record.score]), judge)
     events: list[Event] = []
     for turn in range(20):

@@ -193,7 +193,7 @@ def test_a_configuration_with_a_threshold_keeps_it(settings: AlarmConfig, kind: 
     """A quantile or a margin keeps the policy of thresholds; otherwise a bundle with blocks has a budget, and one without has none."""
     fields = make_fields()
     assert isinstance(Judge(fields, fields.score, settings).policy, kind)
-    older = open_demo().record
+    older = fields.model_copy(update={"calibration": {"recorded": fields.calibration["recorded"].model_copy(update={"blocks": None})}})
     assert isinstance(Judge(older, older.score, settings).policy, ThresholdPolicy)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from aegan_monitor.detection.bundle import DIGEST_KEY, PAYLOAD, accessing, digest_of, load_bundle
 from aegan_monitor.detection.reference import ReferenceSet
+from aegan_monitor.detection.scores import LASTING
 from aegan_monitor.errors import EXIT_CONFIG, EXIT_FAILED, BundleAccessError, BundleError
 
 
@@ -67,26 +68,29 @@ def change(copy: Path, edit: Callable[[dict[str, object]], object]) -> None:
         (lambda r: r.pop("format"), "format: expected 3, found None; export the bundle again"),
         (lambda r: r.update(fusion={"C_liner": {"centre": 0, "scale": 1}}), "fusion: 'C_liner' is none of D_maha, "),
         (lambda r: r.update(fusion={"D_near": {"centre": 0, "scale": 0}}), "fusion.D_near.scale: "),
-        (lambda r: r.update(fusion={"D_near": {"centre": 0, "scale": 1}}), "normalisation lacks F_mean"),
+        (lambda r: r["normalisation"].pop("F_joint"), "normalisation lacks F_joint"),
         (lambda r: r.update(score="F_mean"), "score: 'F_mean' is none of D_maha, "),
         (lambda r: r.update(score="D_mahal"), "score: 'D_mahal' is none of D_maha, "),
         (lambda r: r["features"].update(hop="x"), "features.hop: "),
         (lambda r: r["clip"].update(decision_hop_frames=33), "decision_hop_frames 33 is no multiple of segment_hop_frames 16"),
-        (lambda r: r["calibration"]["quantiles"].pop("D_lof"), "calibration.recorded.quantiles lacks D_lof"),
+        (lambda r: r["calibration"]["recorded"]["quantiles"].pop("D_lof"), "calibration.recorded.quantiles lacks D_lof"),
         (lambda r: r["normalisation"]["D_maha"].update(std=0), "normalisation.D_maha.std: "),
         (lambda r: r["normalisation"]["D_maha"].update(mean=float("nan")), "normalisation.D_maha.mean: "),
         (lambda r: r["normalisation"]["D_maha"].update(std=1e-300), "normalisation.D_maha.std: "),
-        (lambda r: r["calibration"]["quantiles"]["D_cos"].append(1e16), "calibration.recorded.quantiles.D_cos.103: "),
+        (lambda r: r["calibration"]["recorded"]["quantiles"]["D_cos"].append(1e16), "calibration.recorded.quantiles.D_cos.103: "),
         (lambda r: r["scaling"].update(half_range_db=[0]), "half_range_db: expected over 0"),
         (lambda r: r["scaling"].update(centre_db=[1, 2, 3]), "centre_db: expected 1 number or 128, found 3"),
         (lambda r: r["features"].update(hop_samples=0), "hop_samples, n_bands: expected over 0"),
         (lambda r: r["clip"].update(decision_hop_frames=0), "decision_hop_frames 0 is not 1 or more"),
         (
-            lambda r: r["calibration"]["probabilities"].pop(),
+            lambda r: r["calibration"]["recorded"]["probabilities"].pop(),
             "calibration.recorded.quantiles.D_maha: expected 102 that do not fall",
         ),
-        (lambda r: r["calibration"]["quantiles"]["D_cos"].reverse(), "calibration.recorded.quantiles.D_cos: expected 103 that do not fall"),
-        (lambda r: r["network"].update(n_embedding=9), "embedding_mean: expected shape (9,), found (128,)"),
+        (
+            lambda r: r["calibration"]["recorded"]["quantiles"]["D_cos"].reverse(),
+            "calibration.recorded.quantiles.D_cos: expected 103 that do not fall",
+        ),
+        (lambda r: r["network"].update(n_embedding=9), "embedding_mean: expected shape (9,), found (64,)"),
     ],
 )
 def test_a_wrong_record_is_reported(copy: Path, edit: Callable[[dict[str, object]], object], line: str) -> None:
@@ -144,12 +148,12 @@ def test_arrays_of_anything_but_numbers_with_a_point_are_refused(tmp_path: Path,
     ],
 )
 def test_a_flipped_bit_in_the_archive_is_one_line(tmp_path: Path, bundle_folder: Path, place: int, byte: int, reason: str) -> None:
-    """A flipped bit in the archive's directory gives one line; `place` counts from its first entry."""
+    """A flipped bit in the archive's directory gives one line; `place` counts from its last entry."""
     content = bytearray((bundle_folder / "reference.npz").read_bytes())
-    content[content.rindex(b"PK\1\2embedding_mean"[:4]) + 2 + place] = byte
+    content[content.rindex(b"PK\1\2") + 2 + place] = byte
     (tmp_path / "flipped.npz").write_bytes(content)
     with pytest.raises(BundleError, match=rf"flipped\.npz: cannot be read as arrays \({reason}.*\); export the bundle again$"):
-        ReferenceSet.load(tmp_path / "flipped.npz", [])
+        ReferenceSet.load(tmp_path / "flipped.npz", [LASTING])
 
 
 def test_what_is_no_bundle_is_reported(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import DIGEST_KEY, FORMAT, demo_bundle, digest_of, load_bundle, write_record
 from aegan_monitor.detection.features import LogMel
 from aegan_monitor.detection.fusion import score_names
+from aegan_monitor.detection.golden import require_golden
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.record import FusionTerm, Normalisation
@@ -27,6 +28,7 @@ from aegan_monitor.errors import BundleError
 from aegan_train.calibration.lasting import fit_lasting
 from aegan_train.calibration.spaces import fit_embedding_spaces, fit_spaces
 from fakes import make_bands
+from synthetic import copy_demo_as_format_2
 
 BANDS = make_bands(6, 0)
 N_EMBEDDING = load_bundle(demo_bundle()).record.network.n_embedding
@@ -60,9 +62,11 @@ def spaced_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_bundle_of_format_2_offers_what_it_had() -> None:
-    """The built-in bundle has format 2 and the scores of that time alone."""
-    record = load_bundle(demo_bundle()).record
+def test_a_bundle_of_format_2_offers_what_it_had(tmp_path: Path) -> None:
+    """It has the scores of its time alone, and passes the golden check."""
+    bundle = load_bundle(copy_demo_as_format_2(tmp_path / "older"))
+    record = bundle.record
+    require_golden(bundle, OrtSession(bundle))
     assert (record.format, record.spaces, record.fused) == (2, [], "F_mean")
     names = score_names(record)
     assert len(names) == 27
@@ -70,9 +74,9 @@ def test_a_bundle_of_format_2_offers_what_it_had() -> None:
     assert "F_mean" in score_names(record.model_copy(update={"fusion": {"D_near": FusionTerm(centre=0, scale=1)}}))
 
 
-def test_a_bundle_of_format_2_knows_no_lasting_share() -> None:
+def test_a_bundle_of_format_2_knows_no_lasting_share(tmp_path: Path) -> None:
     """Its scores come without one, live and from a recording; no band is computed for it."""
-    bundle = load_bundle(demo_bundle())
+    bundle = load_bundle(copy_demo_as_format_2(tmp_path / "older"))
     pipeline = Pipeline(bundle.record, bundle.reference, OrtSession(bundle), ["D_maha"])
     sound = Pump(0).read(160_000)
     scores, share = pipeline.examine_clip(sound)

@@ -116,7 +116,7 @@ def test_a_fused_score_is_a_number(fused: str, score: float, scale: float, centr
 def test_a_stream_gives_what_is_requested(names: list[str]) -> None:
     """A pipeline for some scores computes only their graphs, and gives the same numbers."""
     bundle = load_bundle(demo_bundle())
-    fields = bundle.record.model_copy(update={"fusion": TERMS})
+    fields = bundle.record.model_copy(update={"fusion": TERMS, "fused": "F_mean"})
     sound = Pump(3).read(16_000 * 12)
     graphs = sorted({graph for name in names for graph in needed_graphs(fields, name)})
     found = Pipeline(fields, bundle.reference, OrtSession(bundle, graphs), names).push(sound)

@@ -71,7 +71,8 @@ def fused_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     fields = record.model_copy(
         update={
             "score": FUSION,
-            "fusion": {name: FusionTerm(centre=float(np.log(scores[name]).mean()), scale=1.0) for name in ("D_near", "C_linear_euclidean")},
+            "fused": FUSION,
+            "fusion": {name: FusionTerm(centre=float(np.log(scores[name]).mean()), scale=1.0) for name in ("D_near", "D_maha")},
             "normalisation": {**record.normalisation, FUSION: Normalisation(mean=0, std=0.3)},
             "calibration": {"recorded": calibration.model_copy(update={"quantiles": {**calibration.quantiles, FUSION: quantiles}})},
         }

@@ -21,7 +21,7 @@ RATE_HZ, HEARD_S = 16_000, 10  # one decision
 def test_machines_of_a_node_share_a_case_within_the_configured_time(window_s: int, n_cases: int, tmp_path: Path) -> None:
     """Both alarms are raised, the second with low severity in the case of the first; without a window each has its own."""
     path = tmp_path / "monitor.yaml"
-    machine = f"bundle: {demo_bundle()}, alarm: {{on_delay_s: 0}}, capture: {{kind: file, paths: [a.wav], pace: fast}}"
+    machine = f"bundle: {demo_bundle()}, alarm: {{policy: threshold, on_delay_s: 0}}, capture: {{kind: file, paths: [a.wav], pace: fast}}"
     path.write_text(
         f"node: box\ncommon_cause_s: {window_s}\nmqtt: {{host: 127.0.0.1, port: {find_free_port()}}}\n"
         f"outbox: {{path: outbox.sqlite}}\nmachines: [{{name: fan, {machine}}}, {{name: pump, {machine}}}]\n"

@@ -28,7 +28,7 @@ OK, MISSING = SensorState("ok"), SensorState("missing", "plug it in")
 def test_a_deaf_machine_is_not_told_to_be_normal() -> None:
     """A machine with a sensor fault shows the fault in place of `normal`; an active alarm is shown until it is shelved."""
     bundle = load_bundle(demo_bundle())
-    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=0.0))
+    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold", on_delay_s=0.0))
     machine = Machine("pump", Pipeline(bundle.record, bundle.reference, OrtSession(bundle)), judge)
     assert (describe_state(machine, OK), describe_state(machine, MISSING)) == ("pump normal (sensor ok)", "pump: sensor missing")
     machine.hear(Run(Pump(22, fault_from_s=-2.0).read(12 * 16_000), 0, after_gap=False), NOW, 0.0)

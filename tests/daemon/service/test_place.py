@@ -20,6 +20,7 @@ from aegan_monitor.errors import ConfigError
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.runtime import Line, choose_score, make_line
 from fakes import ScriptedCapture
+from synthetic import copy_demo_as_format_2
 
 PROBABILITIES = [0.0, 0.5, 1.0]
 
@@ -43,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def older(tmp_path: Path) -> Path:
     """A bundle of format 2, calibrated with copies before other backgrounds."""
-    folder = shutil.copytree(demo_bundle(), tmp_path / "older")
+    folder = copy_demo_as_format_2(tmp_path / "older")
     record = json.loads((folder / RECORD).read_text())
     assert record["format"] == 2
     record["calibration"] |= {"n_copies": 144, "quantile": 0.95, "margin": 0.1}

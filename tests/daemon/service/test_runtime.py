@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from aegan_monitor.audio.supervisor import SensorState
+from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.config.capture import StdinCaptureConfig
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, OperatingStateConfig
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
 from aegan_monitor.decision.proof import commission
+from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
-from aegan_monitor.detection.record import NormalBlocks, NormalState
+from aegan_monitor.detection.record import NormalState
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.messages.payloads import Score
 from aegan_monitor.service.inference import Sessions
@@ -28,14 +30,15 @@ NEEDED_SAMPLES = load_bundle(demo_bundle()).record.first_decision_samples
 N_STRETCHES = 3  # as many as the ring holds
 
 
-def make_noise(n_samples: int) -> FloatArray:
-    """Sound of any kind; silence is not judged."""
-    return np.random.default_rng(0).normal(0, 0.01, n_samples).astype(np.float32)
+def make_sound(n_samples: int) -> FloatArray:
+    """Sound that the demo bundle knows; what looks like a fault of the microphone is not judged."""
+    return Pump(0).read(n_samples)
 
 
-def make(capture: ScriptedCapture) -> Line:
+def make(capture: ScriptedCapture, alarm: AlarmConfig | None = None) -> Line:
     """A machine with the demo bundle."""
-    return make_line(MachineConfig(name="pump", bundle=Path(demo_bundle())), Sessions(InferenceConfig()), lambda *_: capture)
+    config = MachineConfig(name="pump", bundle=Path(demo_bundle()), alarm=alarm or AlarmConfig())
+    return make_line(config, Sessions(InferenceConfig()), lambda *_: capture)
 
 
 @pytest.mark.parametrize(("lacking_samples", "is_overrun", "n_decisions"), [(1, True, 0), (0, False, N_STRETCHES)])
@@ -43,7 +46,7 @@ def test_gaps_just_before_each_decision_are_an_overrun(lacking_samples: int, is_
     """The ring's gap rate and the pipeline agree to the sample on the sound that a first decision needs."""
     n_samples = NEEDED_SAMPLES - lacking_samples
     starts = range(0, N_STRETCHES * n_samples, n_samples)
-    capture = ScriptedCapture([[Block(make_noise(n_samples), start, overflowed=start > 0) for start in starts]])
+    capture = ScriptedCapture([[Block(make_sound(n_samples), start, overflowed=start > 0) for start in starts]])
     line = make(capture)
     line.supervisor.start()
     wait_until(lambda: capture.n_closed, "the last sample")
@@ -58,7 +61,7 @@ def test_gaps_just_before_each_decision_are_an_overrun(lacking_samples: int, is_
 def test_each_decision_of_a_late_run_has_a_time_of_its_own() -> None:
     """Decisions made together 16 s late each carry the time of their own sound."""
     line, now = make(ScriptedCapture([])), datetime(2026, 3, 1, tzinfo=UTC)
-    run = Run(make_noise(14 * 16_000), 0, began_s=100.0, ended_s=114.0)
+    run = Run(make_sound(14 * 16_000), 0, began_s=100.0, ended_s=114.0)
     scores = [payload for payload in line.machine.hear(run, now, 130.0) if isinstance(payload, Score)]
     assert len(scores) >= 4
     for score in scores:
@@ -74,7 +77,7 @@ def test_the_watchdog_waits_for_a_whole_decision() -> None:
 def test_a_bundle_with_operating_states_has_them_followed() -> None:
     """The times of the configuration become samples; a bundle without operating states has no tracker."""
     record = load_bundle(demo_bundle()).record
-    assert make_tracker(record, OperatingStateConfig()) is None
+    assert make_tracker(record.model_copy(update={"normal_sound": []}), OperatingStateConfig()) is None
     normal = [NormalState(name="off", share=1, level_dbfs=[-62, -60, -58], bands_dbfs=[[-72, -70, -68]] * 8)]
     tracker = make_tracker(record.model_copy(update={"normal_sound": normal}), OperatingStateConfig(standstill_alarm_s=60))
     assert tracker is not None
@@ -116,7 +119,7 @@ def test_the_sensor_reports_a_fault_that_the_sound_shows() -> None:
     """Zeros from a pipe are `silent`, bring no score after their first second, and end with sound; a fault of the capture goes first."""
     line = make(ScriptedCapture([]))
     line.supervisor._state = SensorState("ok")
-    sound, silence = make_noise(14 * 16_000), np.zeros(14 * 16_000, np.float32)
+    sound, silence = make_sound(14 * 16_000), np.zeros(14 * 16_000, np.float32)
     assert line.hear(Run(sound, 0), datetime.now(UTC), 0.0)
     assert line.sensor().state == "ok"
     scores = [payload for payload in line.hear(Run(silence, len(sound)), datetime.now(UTC), 0.0) if isinstance(payload, Score)]
@@ -131,13 +134,11 @@ def test_the_sensor_reports_a_fault_that_the_sound_shows() -> None:
 
 def test_the_commissioning_report_is_computed_once_for_a_budget() -> None:
     """It is that of `check`; a machine that thresholds decide has none."""
+    assert make(ScriptedCapture([]), AlarmConfig(policy="threshold")).describe_proof() == []
     line = make(ScriptedCapture([]))
-    assert line.describe_proof() == []
-    record, blocks = line.bundle.record, np.random.default_rng(1).normal(size=(4, 50)).tolist()
-    policy = BudgetPolicy(record, record.score, NormalBlocks(n_clips=1, stretches=blocks), "recorded", Budget(1.0))
-    line.policy = policy
+    assert isinstance(line.policy, BudgetPolicy)
     found = line.describe_proof()
-    assert found == commission(policy).describe()
+    assert found == commission(line.policy).describe()
     assert line.describe_proof() is found
-    policy.budget = Budget(2.0)
+    line.policy.budget = Budget(2.0)
     assert line.describe_proof() != found

@@ -46,7 +46,7 @@ def open_session() -> OrtSession:
 def make_line(name: str, basis: str = "basis") -> Line:
     """A machine whose alarm follows each single sample."""
     bundle, ring = open_demo(), Ring(1, 1)
-    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(on_delay_s=0.0, off_delay_s=0.0))
+    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold", on_delay_s=0.0, off_delay_s=0.0))
     machine = Machine(name, SamplePipeline(bundle.record.score, 1), judge, basis)
     listener = SilentListener(name, ring)
     return Line(machine, listener, ring, open_session(), 16_000, MachineConfig(name=name, bundle=demo_bundle()), bundle)

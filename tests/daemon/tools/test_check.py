@@ -12,16 +12,16 @@ from aegan_monitor.messages.model import Payload
 from aegan_monitor.messages.payloads import PAYLOADS
 from aegan_monitor.tools.check import MACHINE_BYTES, NODE_BYTES, check_bundle
 from message_tables import make_example
-from synthetic import copy_demo_with_blocks
+from synthetic import copy_demo_as_format_2
 
 TEXT_BYTES = 200  # of a text without a maximum length, such as the detail of a fault
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-def test_five_lines_say_what_matters(verbose: bool) -> None:
-    """Five lines: bundle, provider, golden check, threshold and what is proved; with --verbose also every stage."""
+def test_five_lines_say_what_matters(verbose: bool, tmp_path: Path) -> None:
+    """Five lines without a budget: bundle, provider, golden check, threshold and what is proved; with --verbose also every stage."""
     lines: list[str] = []
-    check_bundle(demo_bundle(), InferenceConfig(), lines.append, verbose=verbose)
+    check_bundle(copy_demo_as_format_2(tmp_path / "older"), InferenceConfig(), lines.append, verbose=verbose)
     stages = [line.split()[0] for line in lines if " deviation " in line]
     assert stages == (list(TOLERANCES) if verbose else [])
     matter = [line for line in lines if " deviation " not in line]
@@ -35,9 +35,9 @@ def test_five_lines_say_what_matters(verbose: bool) -> None:
 def test_a_report_is_written_for_each_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a budget `check --report` writes a report of each place of the bundle, and says so."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    bundle, reports, lines = copy_demo_with_blocks(tmp_path / "bundle", n_blocks=30), tmp_path / "reports", list[str]()
-    check_bundle(bundle, InferenceConfig(), lines.append, reports=reports)
-    places = load_bundle(bundle).record.calibration
+    reports, lines = tmp_path / "reports", list[str]()
+    check_bundle(demo_bundle(), InferenceConfig(), lines.append, reports=reports)
+    places = load_bundle(demo_bundle()).record.calibration
     assert sorted(path.name for path in reports.iterdir()) == sorted(f"{place}.json" for place in places)
     for place in places:
         assert f"  {reports / place}.json: written" in lines

@@ -72,7 +72,7 @@ def test_an_alarm_names_file_and_offset(bundle: Bundle, session: OrtSession, tmp
     first = next(line for line in result.lines if line["state"] == "alarm")
     minutes, seconds = divmod(int(first["offset_s"]), 60)
     assert raised.startswith(f"{first['stream_s']:9.2f} s  {b} at {minutes}:{seconds:02d}  alarm raised: ")
-    assert (first["file"], first["lasting_share"], first["operating_state"], first["in_grace"]) == (str(b), None, None, False)
+    assert (first["file"], first["lasting_share"] > 0, first["operating_state"], first["in_grace"]) == (str(b), True, "running", False)
     assert all(abs(line["stream_s"] - line["offset_s"] - (0 if line["file"] == str(a) else 35)) < 1e-9 for line in result.lines)
     assert result.code == 0
 

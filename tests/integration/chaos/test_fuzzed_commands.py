@@ -13,9 +13,11 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from aegan_monitor.alarm.lifecycle import AlarmRecord, refusal, take
-from aegan_monitor.alarm.machine import NO_STATES
+from aegan_monitor.config.model import OperatingStateConfig
+from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.messages.command_payloads import CommandName
 from aegan_monitor.messages.commands import Refusal, parse
+from aegan_monitor.service.runtime import make_tracker
 from broker import Mosquitto, Received, Subscriber, wait_until
 from chaos import scaled
 from running import COMMAND_TOPIC, RESULT_TOPIC, publish, running
@@ -95,13 +97,15 @@ def test_thousands_of_commands_cost_nothing(tmp_path: Path) -> None:
         n_refused = len(delivered) - sum(message.json()["accepted"] for message in results.received()[:-1])
         assert daemon.poll() is None
     broker.stop()
+    tracker = make_tracker(load_bundle(demo_bundle()).record, OperatingStateConfig())
+    assert tracker is not None
     record = AlarmRecord()  # the sound is normal: whether a right command is obeyed depends on those before it alone
     for command, message in zip(delivered, results.received(), strict=False):
         found, answer = parse(command, 4096), message.json()
         if isinstance(found, Refusal):
             reason = found.reason
         elif found.command == "state":
-            reason = NO_STATES
+            reason = tracker.say(found.value)
         else:
             reason = refusal(record, found.command, found.event_id)
             if not reason and (step := take(record, found.command, datetime.now(UTC))):

@@ -13,7 +13,7 @@ import mutants
 from aegan_monitor.detection.bundle import demo_bundle
 from chaos import scaled
 
-N_MUTANTS = {"config": scaled(300), "bundle": scaled(200)}
+N_MUTANTS = {"config": scaled(300), "bundle": scaled(200, at_least=25)}
 N_LEAST = scaled(10)  # of those that run, and of those that are refused
 LONGEST_S, LONGEST_LINE = 10.0, 1200  # seconds of the processor, and of a stopwatch
 TRY_ALL_S = 400.0  # half a minute of an idle core

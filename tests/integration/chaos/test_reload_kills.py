@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from aegan_monitor.config.model import load_config
-from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.errors import AeganError
 from aegan_monitor.homeassistant.discovery import announce
 from aegan_monitor.messages.topics import Topics
@@ -27,7 +26,7 @@ from chaos import IS_FULL, scaled
 from outbox_messages import MemoryOutbox
 from prepared import Prepared
 from running import CLIP_HOPS, Daemon, find_retained
-from synthetic import write_wav
+from synthetic import copy_demo_as_format_2, write_wav
 
 N_LANES, N_KILLS = 2, scaled(16, at_least=3)  # in each lane
 EVENTS_PER_S = 40.0
@@ -53,10 +52,12 @@ def write_config(folder: Path, port: int, margins: Margins) -> Path:
     """Write the machines: each decision of the pump is an event, the few events of the fan come at once."""
     alarm = f"quantile: {QUANTILE}, on_delay_s: 0, off_delay_s: 0, margin"
     machines = [
-        f"{{name: {name}, bundle: {demo_bundle()}, score: {SCORE}, alarm: {{{alarm}: {margin}}}, capture: {CAPTURES[name]}}}"
+        f"{{name: {name}, bundle: older, score: {SCORE}, alarm: {{{alarm}: {margin}}}, capture: {CAPTURES[name]}}}"
         for name, margin in margins.items()
     ]
     path = folder / "monitor.yaml"
+    if not (folder / "older").exists():
+        copy_demo_as_format_2(folder / "older")  # it knows no level of normal sound, and so judges each second
     path.write_text(
         f"node: box\nmqtt: {{host: 127.0.0.1, port: {port}, keepalive_s: 5, retry_s: 1}}\noutbox: {{path: outbox.sqlite}}\n"
         f"machines: [{', '.join(machines)}]\n"

@@ -82,11 +82,11 @@ def test_nothing_is_made_up(bundle: Bundle, localiser: Localiser, seed: int) -> 
 
 
 def test_a_fault_that_never_stops_is_found(localiser: Localiser) -> None:
-    """A constant fault is found at both resonances of the pump's bearing."""
+    """A constant fault is louder at both resonances of the pump's bearing alone: as loud as before as a whole, it is quieter elsewhere."""
     words = localiser.localise(Pump(51, fault_from_s=-2.0).read(CLIP_SAMPLES)).words
 
-    assert len(words) == 2
-    for line, khz in zip(words, (4.7, 2.9), strict=True):
+    assert [line for line in words[2:] if "quieter than expected" not in line] == []
+    for line, khz in zip(words[:2], (4.7, 2.9), strict=True):
         found = re.fullmatch(r"all the time, (\d\.\d\d) to (\d\.\d\d) kHz: louder than expected, \d+ times the usual deviation", line)
         assert found is not None
         assert float(found[1]) < khz < float(found[2])
