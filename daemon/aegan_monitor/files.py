@@ -3,7 +3,11 @@
 import contextlib
 import errno
 import os
+from datetime import UTC, datetime
 from pathlib import Path
+
+DAMAGED = "damaged"  # marks files that were set aside
+N_SET_ASIDE = 3
 
 
 def make_folder(folder: Path, top: Path) -> None:
@@ -60,3 +64,20 @@ def show_path(path: Path | str) -> str:
     """A path as one line: bytes that are not UTF-8 and control characters are escaped."""
     text = str(path)
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+def set_aside(database: Path, now: datetime) -> Path:
+    """Rename a damaged SQLite file, with its log, so that a new one can be made; returns where it is now. The newest three are kept.
+
+    Raises:
+        OSError: It cannot be renamed.
+    """
+    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    aside = database.with_name(f"{database.name}.{DAMAGED}-{stamp}")
+    for ending in ("", "-wal", "-shm", "-journal"):
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{database}{ending}").rename(f"{aside}{ending}")
+    older = sorted(path for path in database.parent.glob(f"{database.name}.{DAMAGED}-*Z"))[:-N_SET_ASIDE]
+    for path in [other for old in older for other in old.parent.glob(f"{old.name}*")]:
+        path.unlink(missing_ok=True)
+    return aside

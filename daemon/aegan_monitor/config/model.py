@@ -11,6 +11,8 @@ from pydantic import AfterValidator, Field
 from aegan_monitor.config.alarm import DAY_S, AlarmConfig, FalseAlarmsConfig
 from aegan_monitor.config.broker import Host, MqttConfig, OutboxConfig
 from aegan_monitor.config.capture import Capture, MicCaptureConfig
+from aegan_monitor.config.evidence import EvidenceConfig
+from aegan_monitor.config.history import HistoryConfig
 from aegan_monitor.config.names import Name, Text, Topic, make_name
 from aegan_monitor.config.validation import ConfigPath, Settings, validate
 from aegan_monitor.config.yaml import load_yaml
@@ -132,6 +134,8 @@ class MonitorConfig(Settings):
     )
     mqtt: MqttConfig = Field(default=MqttConfig(), description="The MQTT broker.")
     outbox: OutboxConfig = Field(default=OutboxConfig(), description="Where events wait for the broker.")
+    history: HistoryConfig = Field(default=HistoryConfig(), description="What happened before, for the page and the command line.")
+    evidence: EvidenceConfig = Field(default=EvidenceConfig(), description="Sound and pictures of alarms.")
     inference: InferenceConfig = Field(default=InferenceConfig(), description="On which processor the networks run.")
     home_assistant: HomeAssistantConfig = Field(default=HomeAssistantConfig(), description="MQTT discovery for Home Assistant.")
     metrics: MetricsConfig = Field(default=MetricsConfig(), description="HTTP endpoint for Prometheus.")

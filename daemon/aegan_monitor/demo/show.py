@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from aegan_monitor.audio.file import FileCapture
+from aegan_monitor.audio.flac import encode_clip, quantise
 from aegan_monitor.config.model import MonitorConfig
 from aegan_monitor.demo.broker import run_broker
 from aegan_monitor.demo.pump import Pump
@@ -15,7 +16,6 @@ from aegan_monitor.demo.subscriber import Subscriber
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.errors import EXIT_FAILED, AeganError
 from aegan_monitor.service.monitor import Monitor
-from aegan_monitor.tools.record.clip_folder import encode_clip, quantise
 
 FAULT_FROM_S = 25.0
 LONGEST_S = 60.0

@@ -44,6 +44,14 @@ class Health(Payload):
     outbox_late_total: NonNegativeInt = Field(default=0, description="Scores and results that were not sent because they were late.")
     replaced_scores_total: NonNegativeInt = Field(default=0, description="Scores that were not sent because the next one came first.")
     outbox_problem: str = Field(default="", description="Why events are not on disk but in memory alone; empty if they are on disk.")
+    history_problem: str = Field(
+        default="", description="Why the history is in memory alone; empty if it is on disk, or if the configuration wants none."
+    )
+    evidence_problem: str = Field(
+        default="",
+        description="Why alarms have no new sound and pictures in the folder of evidence; empty if they have, or if the configuration "
+        "wants none.",
+    )
     refused_total: NonNegativeInt = Field(
         default=0, description="Messages (seen under MQTT 5 only) and subscriptions that the broker refused."
     )

@@ -1,23 +1,21 @@
-"""The outbox's file: events, records of alarms and retained topics in SQLite. The only module that uses SQLite."""
+"""The outbox's file: events, records of alarms and retained topics in SQLite."""
 
 import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from aegan_monitor.alarm.stored import convert_last_event, dump_record
 from aegan_monitor.errors import PublishError
-from aegan_monitor.files import make_folder
+from aegan_monitor.files import make_folder, set_aside
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes
 
 VERSION = 2  # of the tables
 BUSY_S = 3.0  # how long another process may hold the file: one that is just ending
-DAMAGED = "damaged"  # marks files that were set aside
-N_SET_ASIDE = 3
 _NOT_WRITTEN = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 WAL_LIMIT_BYTES = 1_000_000  # what the log may leave behind on the disk after a burst
 
@@ -130,15 +128,7 @@ class Store:
             OSError: It cannot be renamed.
         """
         self.close()
-        stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-        aside = self.path.with_name(f"{self.path.name}.{DAMAGED}-{stamp}")
-        for ending in ("", "-wal", "-shm", "-journal"):
-            with contextlib.suppress(FileNotFoundError):
-                Path(f"{self.path}{ending}").rename(f"{aside}{ending}")
-        older = sorted(path for path in self.path.parent.glob(f"{self.path.name}.{DAMAGED}-*Z"))[:-N_SET_ASIDE]
-        for path in [other for old in older for other in old.parent.glob(f"{old.name}*")]:
-            path.unlink(missing_ok=True)
-        return aside
+        return set_aside(self.path, now)
 
     def close(self) -> None:
         """Close the file."""

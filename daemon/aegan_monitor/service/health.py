@@ -18,6 +18,7 @@ from aegan_monitor.mqtt.publisher import MqttPublisher
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.outbox.writer import Writer
 from aegan_monitor.service.command_queue import CommandQueue
+from aegan_monitor.service.parts import Parts
 from aegan_monitor.service.reload import Reloader
 from aegan_monitor.service.runtime import Line
 
@@ -71,10 +72,11 @@ class HealthReport:
         publisher: MqttPublisher,
         commands: CommandQueue,
         reloader: Reloader,
+        parts: Parts,
     ) -> None:
         """`lines` gives the lines that run now. The uptime counts from this call."""
         self._lines, self._outbox, self._writer, self._publisher = lines, outbox, writer, publisher
-        self._commands, self._reloader = commands, reloader
+        self._commands, self._reloader, self._parts = commands, reloader, parts
         self._started_s = time.monotonic()
         self._coverages: dict[Line, Coverage] = {}
         self._lock = threading.Lock()
@@ -99,6 +101,8 @@ class HealthReport:
             outbox_late_total=counts.late_total,
             replaced_scores_total=counts.replaced_scores_total,
             outbox_problem=self._writer.problem,
+            history_problem=self._parts.problem("history"),
+            evidence_problem=self._parts.problem("evidence"),
             reload_problem=self._reloader.problem,
             refused_total=self._publisher.refused_total,
             commands_refused_total=self._commands.refused_total,

@@ -11,6 +11,7 @@ from aegan_monitor.clock import now, since_boot_s
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig
 from aegan_monitor.homeassistant.birth import Birth, list_birth_topics
 from aegan_monitor.homeassistant.discovery import announce
+from aegan_monitor.messages.note import Note
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.connection import NOTICE_KEEPALIVES
 from aegan_monitor.mqtt.connection_settings import FIRST_RETRY_S, ConnectionSettings
@@ -23,6 +24,7 @@ from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.console import Console
 from aegan_monitor.service.health import HealthReport
 from aegan_monitor.service.inference import Sessions
+from aegan_monitor.service.make_parts import make_parts
 from aegan_monitor.service.metrics import MetricsServer
 from aegan_monitor.service.parts import Part, Parts
 from aegan_monitor.service.reload import Reloader
@@ -55,7 +57,7 @@ class Monitor:
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
         shelf_clock: Callable[[], float] = since_boot_s,
-        parts: Iterable[Part] = (),
+        parts: Iterable[Part] | None = None,
     ) -> None:
         """Load every bundle and run its golden check; no thread starts.
 
@@ -77,13 +79,15 @@ class Monitor:
             keep_s=KEEP_S + NOTICE_KEEPALIVES * config.mqtt.keepalive_s,  # the end of a connection is noticed so late at most
         )
         self._commands = CommandQueue()
-        self._parts = Parts(parts)
+        self._parts = Parts(make_parts(config, lambda: self._setup.lines) if parts is None else parts)
         self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, parts=self._parts)
         self._birth = Birth()
         self._publisher = MqttPublisher(self._find_connection(self._setup), self._outbox)
         self._writer = Writer(self._outbox, Store(find_path(config.outbox.path, config.node, os.environ)), self._publisher.flush)
         self._outbox.notify = self._wake
-        self._health = HealthReport(lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader)
+        self._health = HealthReport(
+            lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader, self._parts
+        )
         self._status = ""
         interval_s = watchdog_interval_s(os.environ, os.getpid())
         self._feed_every_s = None if interval_s is None else interval_s / FEEDS
@@ -179,21 +183,17 @@ class Monitor:
         ended, setup = self._reloader.finish()
         if not ended:
             return
-        if setup is None:
-            log.error("reload failed, the configuration from before stays in use: %s", self._reloader.problem)
-        else:
-            self._adopt(setup)
+        refusal = f"reload failed, the configuration from before stays in use: {self._reloader.problem}"
+        text = f"reloaded: {self._adopt(setup)}" if setup else refusal
+        log.log(logging.INFO if setup else logging.ERROR, "%s", text)
+        self._parts.take_message(None, Note(time=now(), kind="reload", text=text))
         self._publish_health()
         self._send_status()
         self._notifier.send("READY=1")
-        if self._answer_path is not None:
-            try:
-                write_answer(self._answer_path, Answer(self._reloader.began_s, self._reloader.problem))
-            except OSError as error:  # `aegan-monitor reload` waits until its time limit; the monitor goes on
-                log.warning("%s: cannot be written (%s)", self._answer_path, error.strerror)
+        write_answer(self._answer_path, Answer(self._reloader.began_s, self._reloader.problem))
 
-    def _adopt(self, setup: Setup) -> None:
-        """Apply another setup: lines that are in both keep running."""
+    def _adopt(self, setup: Setup) -> str:
+        """Apply another setup, in which lines that are in both keep running; returns what has changed."""
         before, self._setup = self._setup, setup
         gone = [line for line in before.lines if line not in setup.lines]
         for line in setup.lines:
@@ -210,7 +210,7 @@ class Monitor:
         if not setup.has_broker_of(before):
             self._publisher.reconfigure(self._find_connection(setup))
         logging.getLogger().setLevel(setup.config.log_level.upper())
-        log.info("reloaded: %s", setup.describe_changes(before))
+        return setup.describe_changes(before)
 
     def _apply_settings(self) -> None:
         """Apply the settings that need no other part, at the start and after a reload."""

@@ -12,7 +12,15 @@ log = logging.getLogger(__name__)
 
 
 class Part(Protocol):
-    """One such part. The worker thread calls `take_message` and `take_sound`: they queue or drop at once, and never wait."""
+    """One such part. The worker thread calls `take_message` and `take_sound`: they queue or drop at once, and never wait.
+
+    Attributes:
+        name: One word, for the health message.
+        problem: What does not work now, in one line; empty if all works. Any thread may read it.
+    """
+
+    name: str
+    problem: str
 
     def start(self) -> None:
         """Start its threads."""
@@ -32,6 +40,7 @@ class Parts:
 
     def __init__(self, parts: Iterable[Part] = ()) -> None:
         self._parts = list(parts)
+        self._failed: dict[str, str] = {}
 
     def start(self) -> None:
         """Start each, in order."""
@@ -50,10 +59,15 @@ class Parts:
         """See `Part`."""
         self._each(lambda part: part.take_sound(machine, run, time))
 
+    def problem(self, name: str) -> str:
+        """The problem of one part, by its name; empty if there is none, or no such part."""
+        return self._failed.get(name) or next((part.problem for part in self._parts if part.name == name), "")
+
     def _each(self, call: Callable[[Part], None]) -> None:
         for part in list(self._parts):
             try:
                 call(part)
             except Exception:
                 self._parts.remove(part)
+                self._failed[part.name] = "has failed and is off until the next start; the log says why"
                 log.exception("%s has failed and is off until the next start; monitoring goes on", type(part).__name__)

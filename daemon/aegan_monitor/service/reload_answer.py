@@ -1,6 +1,7 @@
 """`aegan-monitor reload`: sends SIGHUP to a daemon, and reads the result from a file in its runtime folder."""
 
 import json
+import logging
 import os
 import signal
 import time
@@ -9,6 +10,8 @@ from typing import NamedTuple
 
 from aegan_monitor.errors import AeganError
 from aegan_monitor.files import write_whole
+
+log = logging.getLogger(__name__)
 
 NAME = "reload.json"
 POLL_S = 0.05
@@ -26,13 +29,14 @@ def find_answer_path(runtime_directory: str | None) -> Path | None:
     return Path(runtime_directory.split(":", 1)[0]) / NAME if runtime_directory else None
 
 
-def write_answer(path: Path, answer: Answer) -> None:
-    """Write the answer, whole or not at all.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    write_whole(path, json.dumps(answer).encode())
+def write_answer(path: Path | None, answer: Answer) -> None:
+    """Write the answer, whole or not at all, if there is a `path`. Without it `aegan-monitor reload` waits until its time limit."""
+    if path is None:
+        return
+    try:
+        write_whole(path, json.dumps(answer).encode())
+    except OSError as error:
+        log.warning("%s: cannot be written (%s)", path, error.strerror)
 
 
 def read_answer(path: Path) -> Answer:

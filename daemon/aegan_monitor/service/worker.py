@@ -9,6 +9,7 @@ from aegan_monitor.alarm.common_cause import CommonCause
 from aegan_monitor.alarm.events import remove
 from aegan_monitor.alarm.stored import dump_record, read_record
 from aegan_monitor.clock import now
+from aegan_monitor.messages.command_payloads import Command
 from aegan_monitor.messages.commands import make_result
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.messages.payloads import Event, Score, Sensor
@@ -86,6 +87,8 @@ class Worker:
         """Apply and answer the commands that wait; those for a machine that is not in `lines` are refused, because `otherwise`."""
         present = {line.machine.name: line for line in lines}
         for name, command in self._commands.take():
+            if isinstance(command, Command):
+                self._parts.take_message(name, command)  # before its result
             if line := present.get(name):
                 self._publish(line, line.machine.obey(command, self._now(), self._shelf_clock()))
             else:

@@ -1,7 +1,7 @@
 """`aegan-monitor check`: prove, stage by stage, that this computer can monitor."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.recording import find_rate_hz
 from aegan_monitor.config.alarm import AlarmConfig
+from aegan_monitor.config.evidence import EvidenceConfig
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig, load_config
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
@@ -118,26 +119,29 @@ def check_configuration(
                 verdicts.attempt(partial(_prove_bundle, bundle, config.inference, report, verbose=verbose))
                 verdicts.attempt(partial(require_streamable, bundle))
         if bundle := bundles[folder]:
-            verdicts.attempt(partial(_check_score, machine, bundle, budgets[machine.name], report, reports))
+            verdicts.attempt(partial(_check_score, machine, bundle, budgets[machine.name], config.evidence, report, reports))
         verdicts.attempt(partial(_check_capture, machine, bundle, report))
     _check_broker(config, verdicts, report)
     return verdicts.exit_code
 
 
-def _check_score(machine: MachineConfig, bundle: Bundle, budget: Budget, report: Report, reports: Path | None) -> None:
-    """Print what raises the alarm of a machine."""
+def _check_score(
+    machine: MachineConfig, bundle: Bundle, budget: Budget, evidence: EvidenceConfig, report: Report, reports: Path | None
+) -> None:
+    """Print what raises the alarm of a machine, and what is kept of it."""
     judge = Judge(bundle.record, choose_score(machine, bundle), machine.alarm, budget)
-    _describe_policy(machine.name, judge.policy, lambda line: report(f"{machine.name}: {line}"), reports)
+    _describe_policy(machine.name, judge.policy, lambda line: report(f"{machine.name}: {line}"), reports, [evidence.describe()])
 
 
-def _describe_policy(name: str, policy: Policy, report: Report, reports: Path | None) -> None:
-    """Print what raises an alarm and how far the budget of false alarms is proved; the same as files NAME.* in the folder `reports`."""
+def _describe_policy(name: str, policy: Policy, report: Report, reports: Path | None, notes: Sequence[str] = ()) -> None:
+    """Print what raises an alarm, how far the budget of false alarms is proved, and `notes`; the same as files NAME.* in `reports`."""
+    if isinstance(policy, BudgetPolicy):
+        found = commission(policy)
+        lines = [*found.describe(), *notes, *(write_commissioning(reports, name, policy, found, notes) if reports else [])]
+    else:
+        lines = ["false alarms: unproved; a policy of thresholds promises no rate" + (", and has no report" if reports else ""), *notes]
     report(policy.describe())
-    if not isinstance(policy, BudgetPolicy):
-        report("  false alarms: unproved; a policy of thresholds promises no rate" + (", and has no report" if reports else ""))
-        return
-    found = commission(policy)
-    for line in [*found.describe(), *(write_commissioning(reports, name, policy, found) if reports else [])]:
+    for line in lines:
         report(f"  {line}")
 
 

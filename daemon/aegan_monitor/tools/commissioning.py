@@ -1,5 +1,6 @@
 """The commissioning report of a budget as files: what normal sound proves, and which scores raise an alarm."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import wrap
@@ -18,8 +19,8 @@ N_POINTS = 200  # of a curve
 N_HALVINGS = 40
 
 
-def write_commissioning(folder: Path, name: str, policy: BudgetPolicy, found: Commissioning) -> list[str]:
-    """Write NAME.json and NAME.png into `folder`; the lines that say so.
+def write_commissioning(folder: Path, name: str, policy: BudgetPolicy, found: Commissioning, notes: Sequence[str] = ()) -> list[str]:
+    """Write NAME.json and NAME.png into `folder`, with `notes`; the lines that say so.
 
     Raises:
         AeganError: A file cannot be written.
@@ -34,9 +35,9 @@ def write_commissioning(folder: Path, name: str, policy: BudgetPolicy, found: Co
         **asdict(found),
         "largest_normal_score": policy.normal.largest,
         **scores,
-        "lines": found.describe(),
+        "lines": [*found.describe(), *notes],
     }
-    return write_report(folder, name, facts, lambda: draw(name, policy, found, scores), "--report")
+    return write_report(folder, name, facts, lambda: draw(name, policy, [*found.describe(), *notes], scores), "--report")
 
 
 def find_scores(policy: BudgetPolicy) -> dict[str, float]:
@@ -59,8 +60,8 @@ def find_useless_p_value(needed: float) -> float:
     return high
 
 
-def draw(name: str, policy: BudgetPolicy, found: Commissioning, scores: dict[str, float]) -> bytes:
-    """The share of normal blocks by score, and the scores that alarm, as the content of a `.png` file, 1200 pixels wide."""
+def draw(name: str, policy: BudgetPolicy, lines: Sequence[str], scores: dict[str, float]) -> bytes:
+    """The share of normal blocks by score, and the scores that alarm, under `lines`, as the content of a `.png` file, 1200 pixels wide."""
     figure = make_figure(12, 8)
     axes = figure.subplots()
     normal = policy.normal
@@ -96,8 +97,6 @@ def draw(name: str, policy: BudgetPolicy, found: Commissioning, scores: dict[str
     axes.set_ylabel("probability in normal sound")
     axes.legend(loc="upper right", framealpha=1)
     axes.grid(visible=True, alpha=0.3)
-    lines = [
-        part for line in (f"{name}: {policy.describe()}", *found.describe()) for part in wrap(line, MOST_LETTERS, subsequent_indent="  ")
-    ]
-    axes.set_title("\n".join(lines), loc="left", fontsize=9, parse_math=False)
+    title = [part for line in (f"{name}: {policy.describe()}", *lines) for part in wrap(line, MOST_LETTERS, subsequent_indent="  ")]
+    axes.set_title("\n".join(title), loc="left", fontsize=9, parse_math=False)
     return make_png(figure)

@@ -16,6 +16,8 @@ from aegan_monitor.config import model as config
 from aegan_monitor.config.alarm import AlarmConfig, FalseAlarmsConfig
 from aegan_monitor.config.broker import CommandsConfig, MqttConfig, OutboxConfig, TlsConfig
 from aegan_monitor.config.capture import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
+from aegan_monitor.config.evidence import EvidenceConfig
+from aegan_monitor.config.history import HistoryConfig
 from aegan_monitor.config.model import (
     HomeAssistantConfig,
     InferenceConfig,
@@ -60,6 +62,8 @@ def test_the_example_has_every_key_at_its_default(repository: Path, example: str
         (TlsConfig, tls),
         (CommandsConfig, data["mqtt"]["commands"]),
         (OutboxConfig, data["outbox"]),
+        (HistoryConfig, data["history"]),
+        (EvidenceConfig, data["evidence"]),
         (InferenceConfig, data["inference"]),
         (HomeAssistantConfig, data["home_assistant"]),
         (MetricsConfig, data["metrics"]),

@@ -20,6 +20,7 @@ class Note:
 
     def __init__(self, name: str, notes: list[str], fails: tuple[str, ...] = ()) -> None:
         self.name, self.notes, self.fails = name, notes, fails
+        self.problem = ""
 
     def _note(self, call: str) -> None:
         self.notes.append(f"{self.name} {call}")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from aegan_monitor.audio.flac import encode_clip
 from aegan_monitor.errors import DataError
-from aegan_monitor.tools.record.clip_folder import encode_clip
 from aegan_train.recordings.folder import EXPECTED_NAME, Clip, find_clips, parse_name, print_skipped, write_skipped
 
 # (name, section, is_anomaly, number, domain, naming): the forms that the official data sets have

@@ -1,20 +1,14 @@
 """The folder that clips are written into, as `aegan-train fit` reads it: numbering continues, nothing is overwritten."""
 
 import fcntl
-import io
 import os
 import re
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import soundfile
-
-from aegan_monitor.audio.recording import CLIP_SOFTWARE
 from aegan_monitor.errors import AeganError, CaptureError, DataError
 from aegan_monitor.files import make_folder, sync_folder, write_whole
-from aegan_monitor.types import FloatArray
 
 LEAST_CLIPS = 8  # `aegan-train fit` takes no fewer
 _NAME = "normal_id_00_{:08d}.flac"
@@ -103,23 +97,6 @@ class ClipFolder:
     def _find_numbers(self) -> list[int]:
         """The numbers of the clips that are there."""
         return [int(match[1]) for path in self.folder.iterdir() if (match := _NUMBERED.match(path.name))]
-
-
-def quantise(samples: FloatArray) -> np.ndarray:
-    """Samples of 16 bits, without dither: what a 16-bit device gave comes back bit for bit."""
-    scaled: np.ndarray = np.clip(np.round(samples.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
-    return scaled
-
-
-def encode_clip(pcm: np.ndarray, sample_rate_hz: int, recording: str, time: str) -> bytes:
-    """FLAC of int16 `[n_samples]`, with the recording that it was cut from as its title and its begin (if known) as its date."""
-    buffer = io.BytesIO()
-    with soundfile.SoundFile(buffer, "w", sample_rate_hz, 1, "PCM_16", format="FLAC") as file:
-        file.title, file.software = recording, CLIP_SOFTWARE
-        if time:  # libsndfile refuses an empty tag
-            file.date = time
-        file.write(pcm)
-    return buffer.getvalue()
 
 
 def format_time(seconds: float) -> str:

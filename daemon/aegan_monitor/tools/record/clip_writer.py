@@ -7,10 +7,11 @@ from itertools import count, repeat
 
 import numpy as np
 
+from aegan_monitor.audio.flac import encode_clip, quantise
 from aegan_monitor.audio.level import Level, measure_level
 from aegan_monitor.errors import EXIT_FAILED
 from aegan_monitor.tools.record.advice import ENOUGH_S, EVERY_STATE, describe_amount, describe_level
-from aegan_monitor.tools.record.clip_folder import ClipFolder, encode_clip, quantise
+from aegan_monitor.tools.record.clip_folder import ClipFolder
 from aegan_monitor.types import FloatArray
 
 CLIP_S = 10

@@ -12,13 +12,14 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aegan_monitor.audio.flac import encode_clip, quantise
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.recording import find_recording_id
 from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.supervisor import CaptureSupervisor
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.tools.record.clip_cutter import ClipCutter
-from aegan_monitor.tools.record.clip_folder import ClipFolder, encode_clip, format_time, quantise
+from aegan_monitor.tools.record.clip_folder import ClipFolder, format_time
 from aegan_monitor.tools.record.clip_writer import CLIP_S, ClipWriter
 from aegan_monitor.tools.record.recorder import Recorder
 from aegan_monitor.types import Block
