@@ -83,6 +83,15 @@ def make_parser() -> argparse.ArgumentParser:
 
     _add_tools_for_recordings(commands)
 
+    backup = add_command(
+        commands,
+        "backup",
+        "Copies configuration, bundles, history and evidence to one tar file, while the monitor runs.",
+        "aegan-monitor backup --config monitor.yaml backup.tar",
+    )
+    backup.add_argument("--config", type=Path, required=True, metavar="FILE", help="back up this configuration, and what it names")
+    backup.add_argument("out", type=Path, metavar="OUT", help="the tar file, which must not exist yet")
+
     reload = add_command(
         commands,
         "reload",

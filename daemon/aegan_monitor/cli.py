@@ -123,6 +123,12 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _backup(arguments: argparse.Namespace) -> int:
+    from aegan_monitor.tools.backup import back_up  # noqa: PLC0415
+
+    return back_up(arguments.config, arguments.out, partial(print, flush=True), partial(print_problem, "aegan-monitor"), os.environ)
+
+
 def _devices(arguments: argparse.Namespace) -> int:
     from aegan_monitor.audio.device.discovery import Devices  # noqa: PLC0415
     from aegan_monitor.tools.devices import Meter, choose_devices, describe_device  # noqa: PLC0415
@@ -178,6 +184,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _check,
     "devices": _devices,
     "record": _record,
+    "backup": _backup,
     "demo": _demo,
 }
 

@@ -49,6 +49,11 @@ def payload_sections() -> str:
     return "\n".join(_section(payload) for payload in PAYLOADS)
 
 
+def fields_table(schema: Schema) -> str:
+    """The fields of a model, one a line."""
+    return "\n".join(_fields(schema))
+
+
 def make_example(payload: type[Payload]) -> dict[str, Any]:
     """A payload that satisfies its schema: from the examples of its fields, else from their defaults and types."""
     schema = make_schema(payload)

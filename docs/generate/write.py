@@ -7,6 +7,7 @@ from pathlib import Path
 from command_tables import command_sections
 from config_tables import configuration_tables, training_table
 from folder_tree import folder_tree
+from http_tables import answers_tables, endpoints_table
 from marked_parts import fill
 from message_tables import payload_sections, topics_table
 from metric_tables import metrics_table
@@ -20,6 +21,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {  # pages with generated
     "docs/reference/configuration.md": {"configuration": configuration_tables},
     "docs/reference/commands.md": {"commands": command_sections},
     "docs/reference/metrics.md": {"metrics": metrics_table},
+    "docs/reference/http.md": {"endpoints": endpoints_table, "models": answers_tables},
     "docs/reference/training.md": {"training": training_table},
 }
 

@@ -12,7 +12,7 @@ class Cable:
     """A pair of interfaces; a context manager. Needs the right to make network namespaces.
 
     Attributes:
-        address: Of the other host.
+        here, address: Of this host and the other.
         through: What runs a command there.
     """
 
@@ -21,7 +21,7 @@ class Cable:
         number = next(_numbers)
         self._name = f"aegan{number}"
         block = f"198.18.{number // 64 % 256}"  # RFC 2544: for benchmarks of networks, never routed
-        self._here, self.address = (f"{block}.{number % 64 * 4 + place}" for place in (1, 2))
+        self.here, self.address = (f"{block}.{number % 64 * 4 + place}" for place in (1, 2))
         self.through = ("ip", "netns", "exec", self._name)
 
     def __enter__(self) -> Self:
@@ -29,7 +29,7 @@ class Cable:
         ip("netns", "add", self._name)
         try:
             ip("link", "add", self._name, "type", "veth", "peer", "name", "far", "netns", self._name)
-            ip("address", "add", f"{self._here}/30", "dev", self._name)
+            ip("address", "add", f"{self.here}/30", "dev", self._name)
             ip("-n", self._name, "address", "add", f"{self.address}/30", "dev", "far")
             ip("link", "set", self._name, "up")
             for interface in ("far", "lo"):

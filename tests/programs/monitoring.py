@@ -3,12 +3,18 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
+from aegan_monitor.config.model import load_config
 from aegan_monitor.detection.bundle import demo_bundle
+from aegan_monitor.service.command_queue import CommandQueue
+from aegan_monitor.service.health import Snapshot
+from aegan_monitor.service.make_parts import make_parts
 from aegan_monitor.service.monitor import Monitor
+from aegan_monitor.service.parts import Part
 from aegan_monitor.types import Block
 from broker import STEP_DEADLINE_S
 
@@ -24,6 +30,16 @@ def running(monitor: Monitor) -> Iterator[None]:
         monitor.stop()
         thread.join(STEP_DEADLINE_S)
     assert not thread.is_alive()
+
+
+def make_their_parts(path: Path) -> list[Part]:
+    """The parts of a configuration; none is started, so health is never read."""
+    config = load_config(path)
+    return make_parts(config, _read_no_health, CommandQueue(), list)
+
+
+def _read_no_health(_: datetime) -> Snapshot:
+    raise NotImplementedError
 
 
 class HoldingCapture:

@@ -15,6 +15,7 @@ from aegan_monitor.config.evidence import EvidenceConfig
 from aegan_monitor.config.history import HistoryConfig
 from aegan_monitor.config.names import Name, Text, Topic, make_name
 from aegan_monitor.config.validation import ConfigPath, Settings, validate
+from aegan_monitor.config.web import WebConfig
 from aegan_monitor.config.yaml import load_yaml
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.segments import ClipParameters, Scaling
@@ -139,6 +140,7 @@ class MonitorConfig(Settings):
     inference: InferenceConfig = Field(default=InferenceConfig(), description="On which processor the networks run.")
     home_assistant: HomeAssistantConfig = Field(default=HomeAssistantConfig(), description="MQTT discovery for Home Assistant.")
     metrics: MetricsConfig = Field(default=MetricsConfig(), description="HTTP endpoint for Prometheus.")
+    web: WebConfig = Field(default=WebConfig(), description="HTTP interface and page.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least important level that is logged: debug, info, warning or error."
     )

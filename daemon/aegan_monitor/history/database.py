@@ -67,6 +67,10 @@ class HistoryError(AeganError):
     """The history cannot be read or written now."""
 
 
+class HeldFileError(HistoryError):
+    """Another process has the file for itself."""
+
+
 class DamagedHistoryError(HistoryError):
     """The content of the file is damaged."""
 
@@ -81,7 +85,7 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise HistoryError(f"{path}: another process writes to it (sqlite3 in a terminal?); end it") from error
+            raise HeldFileError(f"{path}: another process writes to it (sqlite3 in a terminal?); end it") from error
         if code == sqlite3.SQLITE_ERROR:  # a table is missing: not our file
             raise DamagedHistoryError(f"{path}: damaged ({error})") from error
         raise HistoryError(f"{path}: {error}") from error
@@ -135,6 +139,21 @@ def open_to_read(path: Path, *, marks: bool = False) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def copy_database(path: Path, target: Path, busy_s: float = BUSY_S) -> None:
+    """Copy an SQLite file, with what is still in its log, to one file; the monitor may write meanwhile.
+
+    Raises:
+        HeldFileError: Another process has it for itself, as the monitor has the outbox's.
+        HistoryError: It cannot be read, or is damaged; or the copy cannot be written.
+    """
+    with translated(path), contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=busy_s)) as source:
+        source.execute("PRAGMA query_only = True")
+        source.execute("SELECT count(*) FROM sqlite_master")  # `backup` would wait for a held file without end
+        with contextlib.closing(sqlite3.connect(target)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # no log beside it
 
 
 def _require_version(connection: sqlite3.Connection, path: Path, newest: int) -> int:

@@ -1,31 +1,67 @@
 """Makes the parts that the configuration wants beside monitoring itself."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
+from aegan_monitor.clock import now
 from aegan_monitor.config.model import MonitorConfig
 from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.evidence.folder import WritableFolder
-from aegan_monitor.evidence.folder import find_path as find_evidence_path
+from aegan_monitor.evidence.folder import find_path as find_evidence
 from aegan_monitor.evidence.writer import EvidenceWriter
 from aegan_monitor.history.history import History
 from aegan_monitor.history.store import HistoryStore
-from aegan_monitor.history.store import find_path as find_history_path
+from aegan_monitor.history.store import find_path as find_history
+from aegan_monitor.service.command_queue import CommandQueue
+from aegan_monitor.service.health import Snapshot
+from aegan_monitor.service.metrics import MetricsServer, write_metrics
 from aegan_monitor.service.parts import Part
 from aegan_monitor.service.runtime import Line
 
 
-def make_parts(config: MonitorConfig, list_lines: Callable[[], Sequence[Line]]) -> list[Part]:
-    """One of each; nothing starts, and no file is opened. `list_lines` gives the lines that run now."""
+def make_parts(
+    config: MonitorConfig,
+    read_health: Callable[[datetime], Snapshot],
+    commands: CommandQueue,
+    list_lines: Callable[[], Sequence[Line]],
+) -> list[Part]:
+    """One of each, in the order in which they start; nothing starts, and no store is opened.
+
+    Args:
+        config: The configuration.
+        read_health: All figures of a moment.
+        commands: Takes commands from other sources than MQTT.
+        list_lines: The lines that run now.
+
+    Raises:
+        ConfigError: A file that the configuration names cannot be used.
+    """
+    history = find_history(config.history.path, config.outbox.path, config.node) if config.history.keep_days else None
+    evidence = find_evidence(config.evidence.path, config.outbox.path, config.node) if config.evidence.max_mb else None
     parts: list[Part] = []
-    if config.history.keep_days:
-        path = find_history_path(config.history.path, config.outbox.path, config.node)
-        parts.append(History(HistoryStore(path, config.history.keep_days)))
-    if config.evidence.max_mb:
-        path = find_evidence_path(config.evidence.path, config.outbox.path, config.node)
-        parts.append(EvidenceWriter(WritableFolder(path), config.evidence, lambda machine: _find_bundle(machine, list_lines())))
+
+    def find_bundles() -> dict[str, Bundle]:
+        return {line.machine.name: line.bundle for line in list_lines()}
+
+    if history is not None:
+        parts.append(History(HistoryStore(history, config.history.keep_days)))
+    if evidence is not None:
+        parts.append(EvidenceWriter(WritableFolder(evidence), config.evidence, lambda name: find_bundles().get(name)))
+    if config.metrics.port is not None:
+        parts.append(MetricsServer(config.metrics.host, config.metrics.port, read_health))
+    if config.web.port is not None:  # a daemon without the page does not load what serves it
+        from aegan_monitor.web.server import WebServer  # noqa: PLC0415
+        from aegan_monitor.web.sources import Sources  # noqa: PLC0415
+
+        sources = Sources(
+            config=config,
+            read_health=lambda: read_health(now()).health,
+            read_metrics=lambda: write_metrics(read_health),
+            find_bundles=find_bundles,
+            describe_proof=lambda name: next((line.describe_proof() for line in list_lines() if line.machine.name == name), []),
+            submit=commands.submit,
+            history=history,
+            evidence=evidence,
+        )
+        parts.append(WebServer(sources))
     return parts
-
-
-def _find_bundle(machine: str, lines: Sequence[Line]) -> Bundle | None:
-    """The bundle of a machine, None for one that has left the configuration."""
-    return next((line.bundle for line in lines if line.machine.name == machine), None)

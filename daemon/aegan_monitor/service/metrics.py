@@ -10,11 +10,13 @@ from typing import NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
-from prometheus_client.exposition import ThreadingWSGIServer, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer, generate_latest, make_wsgi_app
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from aegan_monitor.messages.model import Payload
 from aegan_monitor.mqtt.log_once import LogOnce
 from aegan_monitor.service.health import Snapshot
+from aegan_monitor.types import Run
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +87,17 @@ class HealthCollector(Collector):
             yield _make_metric(row, ("machine",), {(name,): row.find(health.machines[name], reading) for name, reading in readings.items()})
 
 
+def _make_registry(read: Callable[[datetime], Snapshot]) -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(HealthCollector(read))
+    return registry
+
+
+def write_metrics(read: Callable[[datetime], Snapshot]) -> bytes:
+    """The text of one scrape."""
+    return generate_latest(_make_registry(read))
+
+
 def _make_metric(row: Row, labels: tuple[str, ...], values: Mapping[tuple[str, ...], float | None]) -> Metric:
     family = CounterMetricFamily if row.name.endswith("_total") else GaugeMetricFamily
     metric = family(row.name, row.words, labels=labels)
@@ -109,13 +122,15 @@ class _Handler(WSGIRequestHandler):
 
 
 class MetricsServer:
-    """Answers scrapes in separate threads. An address that cannot be used is logged once, and retried."""
+    """A part that answers scrapes in separate threads. An address that cannot be used is logged once, and retried.
+
+    It stands beside `web`, which serves the same text, because a daemon with it alone does not load what serves the page.
+    """
 
     def __init__(self, host: str, port: int, read: Callable[[datetime], Snapshot], retry_s: float = RETRY_S) -> None:
         """`read` gives the figures; it is called in the threads of the scrapes."""
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(HealthCollector(read))
-        self._app = make_wsgi_app(registry)
+        self._app = make_wsgi_app(_make_registry(read))
+        self.name, self.problem = "metrics", ""
         self._host, self._port, self._retry_s = host, port, retry_s
         self._log = LogOnce(f"metrics on {host}:{port}:", log)
         self._stopping = threading.Event()
@@ -131,6 +146,12 @@ class MetricsServer:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
+    def take_message(self, machine: str | None, payload: Payload) -> None:
+        """Nothing: each scrape reads the state of its moment."""
+
+    def take_sound(self, machine: str, run: Run, time: datetime) -> None:
+        """Nothing."""
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
@@ -138,7 +159,8 @@ class MetricsServer:
             except (OSError, UnicodeError) as error:  # a host such as a..b is no name at all
                 reason = error.strerror if isinstance(error, OSError) else None
                 remedy = f"set metrics.host and metrics.port to an address that is free; trying again every {self._retry_s:g} s"
-                self._log.warn(f"cannot listen there ({reason or error}); {remedy}")
+                self.problem = f"cannot listen there ({reason or error}); {remedy}"
+                self._log.warn(self.problem)
                 self._stopping.wait(self._retry_s)
 
     def _serve(self) -> None:
@@ -147,5 +169,6 @@ class MetricsServer:
         with make_server(str(address[0]), self._port, self._app, server_class, _Handler) as server:
             server.timeout = _TURN_S
             self._log.inform("listening")
+            self.problem = ""
             while not self._stopping.is_set():
                 server.handle_request()

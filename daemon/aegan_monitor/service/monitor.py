@@ -25,7 +25,6 @@ from aegan_monitor.service.console import Console
 from aegan_monitor.service.health import HealthReport
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.make_parts import make_parts
-from aegan_monitor.service.metrics import MetricsServer
 from aegan_monitor.service.parts import Part, Parts
 from aegan_monitor.service.reload import Reloader
 from aegan_monitor.service.reload_answer import Answer, find_answer_path, write_answer
@@ -79,7 +78,7 @@ class Monitor:
             keep_s=KEEP_S + NOTICE_KEEPALIVES * config.mqtt.keepalive_s,  # the end of a connection is noticed so late at most
         )
         self._commands = CommandQueue()
-        self._parts = Parts(make_parts(config, lambda: self._setup.lines) if parts is None else parts)
+        self._parts = Parts()
         self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, parts=self._parts)
         self._birth = Birth()
         self._publisher = MqttPublisher(self._find_connection(self._setup), self._outbox)
@@ -88,10 +87,10 @@ class Monitor:
         self._health = HealthReport(
             lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader, self._parts
         )
+        self._parts.add(make_parts(config, self._health.read, self._commands, lambda: self._setup.lines) if parts is None else parts)
         self._status = ""
         interval_s = watchdog_interval_s(os.environ, os.getpid())
         self._feed_every_s = None if interval_s is None else interval_s / FEEDS
-        self._metrics = None if (port := config.metrics.port) is None else MetricsServer(config.metrics.host, port, self._health.read)
 
     def stop(self) -> None:
         """Ask `run` to end; safe in a signal handler."""
@@ -115,8 +114,6 @@ class Monitor:
             self._work()
         finally:
             self._notifier.send("STOPPING=1")
-            if self._metrics:
-                self._metrics.stop()
             stop_all([line.supervisor for line in reversed(self._setup.lines)])
             for line in self._setup.lines:
                 self._worker.store(line)
@@ -139,8 +136,6 @@ class Monitor:
         for line in self._setup.lines:
             self._worker.listen(line)
         self._parts.start()
-        if self._metrics:
-            self._metrics.start()
         self._send_status()
         self._notifier.send("READY=1")
 

@@ -42,6 +42,10 @@ class Parts:
         self._parts = list(parts)
         self._failed: dict[str, str] = {}
 
+    def add(self, parts: Iterable[Part]) -> None:
+        """More of them, before `start`."""
+        self._parts.extend(parts)
+
     def start(self) -> None:
         """Start each, in order."""
         self._each(lambda part: part.start())

@@ -22,7 +22,8 @@ from aegan_monitor.config.capture import FileCaptureConfig, MicCaptureConfig, St
 from aegan_monitor.config.model import MachineConfig, OperatingStateConfig
 from aegan_monitor.decision.budget import ONE_A_WEEK, Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
-from aegan_monitor.decision.proof import show_rate
+from aegan_monitor.decision.policy import Policy
+from aegan_monitor.decision.proof import commission, show_rate
 from aegan_monitor.decision.sound.integrity import Integrity
 from aegan_monitor.decision.sound.normal_states import NormalStates
 from aegan_monitor.decision.sound.states import StateTracker, Times
@@ -55,6 +56,7 @@ class Line:
     sample_rate_hz: int
     config: MachineConfig
     bundle: Bundle
+    policy: Policy | None = None
     made_s: float = field(default_factory=time.monotonic)
     retry: InferenceRetry = field(default_factory=InferenceRetry)
 
@@ -88,6 +90,10 @@ class Line:
         if error:
             return SensorState("inference", f"{error}; it is retried")
         return SensorState(fault.state, fault.detail) if fault else state
+
+    def describe_proof(self) -> list[str]:
+        """Lines of the commissioning report; none without a budget of false alarms. Any thread; it takes a while."""
+        return commission(self.policy).describe() if isinstance(self.policy, BudgetPolicy) else []
 
     @property
     def error(self) -> AeganError | None:
@@ -192,7 +198,7 @@ def make_line(
     gap_rate = GapRate(bundle.record.first_decision_samples, judge.hop_samples, round(on_delay_s * rate_hz))
     ring = Ring(round(RING_S * rate_hz), hop_samples, round(LONGEST_RUN_S * rate_hz), gap_rate=gap_rate)
     supervisor = make_supervisor(config, ring, capture(config, rate_hz))
-    return Line(machine, supervisor, ring, session, rate_hz, config, bundle)
+    return Line(machine, supervisor, ring, session, rate_hz, config, bundle, judge.policy)
 
 
 def make_tracker(fields: BundleFields, config: OperatingStateConfig) -> StateTracker | None:

@@ -13,6 +13,7 @@ from aegan_monitor.config import alarm as alarm_config
 from aegan_monitor.config import broker as broker_config
 from aegan_monitor.config import capture as capture_config
 from aegan_monitor.config import model as config
+from aegan_monitor.config import web as web_config
 from aegan_monitor.config.alarm import AlarmConfig, FalseAlarmsConfig
 from aegan_monitor.config.broker import CommandsConfig, MqttConfig, OutboxConfig, TlsConfig
 from aegan_monitor.config.capture import FileCaptureConfig, MicCaptureConfig, StdinCaptureConfig
@@ -28,6 +29,7 @@ from aegan_monitor.config.model import (
     load_config,
 )
 from aegan_monitor.config.validation import Settings
+from aegan_monitor.config.web import WebConfig, WebTlsConfig
 from example_config import FULL, MACHINE, Data
 from schemas import config_schema_text
 
@@ -52,7 +54,7 @@ def test_the_example_has_every_key_at_its_default(repository: Path, example: str
     load_config(path)
     data = yaml.safe_load(example)
     (node,) = commented(example, "node")
-    (tls,) = commented(example, "tls")
+    tls, web_tls = commented(example, "tls")
     files, stdin = commented(example, "capture")
     (own,) = commented(example, "false_alarms")
     machine = data["machines"][0]
@@ -67,6 +69,8 @@ def test_the_example_has_every_key_at_its_default(repository: Path, example: str
         (InferenceConfig, data["inference"]),
         (HomeAssistantConfig, data["home_assistant"]),
         (MetricsConfig, data["metrics"]),
+        (WebConfig, data["web"]),
+        (WebTlsConfig, web_tls),
         (MachineConfig, machine),
         (FalseAlarmsConfig, data["false_alarms"]),
         (FalseAlarmsConfig, own),
@@ -76,7 +80,7 @@ def test_the_example_has_every_key_at_its_default(repository: Path, example: str
         (FileCaptureConfig, files),
         (StdinCaptureConfig, stdin),
     ]
-    values = [value for module in (config, alarm_config, broker_config, capture_config) for value in vars(module).values()]
+    values = [value for module in (config, alarm_config, broker_config, capture_config, web_config) for value in vars(module).values()]
     models = {value for value in values if isinstance(value, type) and issubclass(value, Settings)}
     assert {model for model, _ in written} == models - {Settings}
     for model, section in written:

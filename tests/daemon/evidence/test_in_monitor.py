@@ -7,10 +7,9 @@ import pytest
 from aegan_monitor.clock import now
 from aegan_monitor.config.model import load_config
 from aegan_monitor.evidence.writer import EvidenceWriter
-from aegan_monitor.service.make_parts import make_parts
 from aegan_monitor.service.monitor import Monitor
 from broker import find_free_port, wait_until
-from monitoring import HoldingCapture, running, write_config
+from monitoring import HoldingCapture, make_their_parts, running, write_config
 
 
 @pytest.mark.parametrize(("key", "is_made"), [("keep_days: 1", True), ("max_mb: 0", False)])
@@ -18,7 +17,7 @@ def test_a_quota_of_nothing_is_no_evidence(key: str, is_made: bool, tmp_path: Pa
     """There is no such part, so nothing is copied and nothing is written."""
     path = write_config(tmp_path, find_free_port(), "pump")
     path.write_text(f"evidence: {{{key}}}\n{path.read_text()}")
-    assert any(isinstance(part, EvidenceWriter) for part in make_parts(load_config(path), list)) == is_made
+    assert any(isinstance(part, EvidenceWriter) for part in make_their_parts(path)) == is_made
 
 
 def test_a_folder_that_cannot_be_made_is_said_in_health(tmp_path: Path) -> None:

@@ -10,10 +10,9 @@ from aegan_monitor.config.model import load_config
 from aegan_monitor.history.history import History
 from aegan_monitor.history.reader import HistoryReader
 from aegan_monitor.mqtt.subscriptions import Received
-from aegan_monitor.service.make_parts import make_parts
 from aegan_monitor.service.monitor import Monitor
 from broker import find_free_port, wait_until
-from monitoring import HoldingCapture, running, write_config
+from monitoring import HoldingCapture, make_their_parts, running, write_config
 
 
 def test_a_run_is_in_the_history(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -48,6 +47,6 @@ def test_a_folder_that_cannot_be_written_is_said_in_health(tmp_path: Path) -> No
 def test_no_days_are_no_history(tmp_path: Path) -> None:
     """There is no such part, and so nothing is written."""
     path = write_config(tmp_path, find_free_port(), "pump")
-    assert History in [type(part) for part in make_parts(load_config(path), list)]
+    assert History in [type(part) for part in make_their_parts(path)]
     path.write_text(f"history: {{keep_days: 0}}\n{path.read_text()}")
-    assert History not in [type(part) for part in make_parts(load_config(path), list)]
+    assert History not in [type(part) for part in make_their_parts(path)]

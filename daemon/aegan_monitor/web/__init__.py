@@ -1,0 +1,1 @@
+"""The HTTP interface and the page: Starlette and uvicorn in one thread."""

@@ -1,0 +1,1 @@
+"""What is live: messages, spectrograms and sound, for any number of viewers."""
