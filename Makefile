@@ -16,6 +16,10 @@ SYSTEM_PYTHON ?= /usr/bin/python3
 UNIT_DIR ?= /usr/local/lib/systemd/system
 CONFIG_DIR := /etc/aegan-monitor
 LIB := $(PREFIX)/lib/aegan-monitor
+MAN := $(PREFIX)/share/man/man1/aegan-monitor.1
+BASH_COMPLETION := $(PREFIX)/share/bash-completion/completions/aegan-monitor
+ZSH_COMPLETION := $(PREFIX)/share/zsh/site-functions/_aegan-monitor
+FISH_COMPLETION := $(PREFIX)/share/fish/vendor_completions.d/aegan-monitor.fish
 UNITS := aegan-monitor.service aegan-monitor@.service
 PRINT_NODE := import socket; from aegan_monitor.config.names import make_name; print(make_name(socket.gethostname()))
 SYSTEMCTL := $(if $(wildcard /run/systemd/system),systemctl,@true)
@@ -82,6 +86,11 @@ install:  ## as root: the daemon as a service of systemd
 	ln -sfn "$$($(LIB)/bin/python -c 'from aegan_monitor.detection.bundle import demo_bundle; print(demo_bundle())')" $(LIB)/demo-bundle
 	for unit in $(UNITS); do \
 	  sed 's|/usr/local/lib/aegan-monitor|$(LIB)|' systemd/$$unit | install -m 644 /dev/stdin $(UNIT_DIR)/$$unit; done
+	for shell in bash zsh fish; do $(LIB)/bin/aegan-monitor completion $$shell > $(LIB)/completion.$$shell || exit 1; done
+	umask 022 && install -D -m 644 docs/man/aegan-monitor.1 $(MAN)
+	umask 022 && install -D -m 644 $(LIB)/completion.bash $(BASH_COMPLETION)
+	umask 022 && install -D -m 644 $(LIB)/completion.zsh $(ZSH_COMPLETION)
+	umask 022 && install -D -m 644 $(LIB)/completion.fish $(FISH_COMPLETION)
 	install -m 644 configs/monitor.schema.json $(CONFIG_DIR)
 	test -e $(CONFIG_DIR)/monitor.yaml || sed -e 's|name: pump  |name: demo  |' \
 	  -e "s|^# node: pump-house |node: \"$$($(LIB)/bin/python -c '$(PRINT_NODE)')\" |" \
@@ -98,7 +107,7 @@ ifneq ($(wildcard $(LIB)),)
 	$(SYSTEMCTL) stop 'aegan-monitor[.]service' 'aegan-monitor@*.service'
 	-$(SYSTEMCTL) disable --quiet $(UNITS)
 	rm -rf $(LIB)
-	rm -f $(PREFIX)/bin/aegan-monitor $(addprefix $(UNIT_DIR)/,$(UNITS))
+	rm -f $(PREFIX)/bin/aegan-monitor $(MAN) $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION) $(addprefix $(UNIT_DIR)/,$(UNITS))
 	$(SYSTEMCTL) daemon-reload
 	@echo "Uninstalled."
 else

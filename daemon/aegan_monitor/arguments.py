@@ -1,46 +1,45 @@
-"""Command line of aegan-monitor: the commands, their options, and the check of each value."""
+"""Command line of aegan-monitor: the commands and their options."""
 
 import argparse
 import math
-import sys
 from functools import partial
 from pathlib import Path
 
 from aegan_monitor import __version__
+from aegan_monitor.command_options import add_command, parse_count, parse_index, parse_map_path, parse_positive, parse_seed
+from aegan_monitor.terminal_arguments import add_terminal_commands
 
 METER_CHANNELS = 2  # sound servers offer 32, most of them copies or empty
 LARGEST_SPEED = 100.0  # of the demo; the network cannot follow a faster pump
 DESCRIPTION = "Listens to machines, and publishes an alarm over MQTT when one sounds wrong."
-START = "first steps: aegan-monitor demo, aegan-monitor devices --meter, aegan-monitor config --out monitor.yaml"
-MAP_SUFFIXES = (".png", ".npz")
-
-
-def add_command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, sentence: str, example: str
-) -> argparse.ArgumentParser:
-    """A command whose --help is one sentence, its options and an example."""
-    return commands.add_parser(
-        name,
-        help=f"{sentence[:1].lower()}{sentence[1:].rstrip('.')}",
-        description=sentence,
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+START = "first steps: aegan-monitor demo, aegan-monitor devices --meter, aegan-monitor config init"
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="aegan-monitor", description=DESCRIPTION, epilog=START)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="command", required=True, title="commands", metavar="COMMAND")
 
     run = add_command(commands, "run", "Monitors the machines until it is stopped.", "aegan-monitor run --config monitor.yaml")
     run.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration (aegan-monitor config writes one)")
 
-    config = add_command(
-        commands, "config", "Prints a configuration with every key, its default and a comment.", "aegan-monitor config --out monitor.yaml"
+    config = add_command(commands, "config", "Prints a configuration with every key, its default and a comment.", "aegan-monitor config")
+    actions = config.add_subparsers(dest="action", help="write it to a file instead")
+    init = add_command(
+        actions,
+        "init",
+        "Writes that configuration to a file, with what belongs to this computer. On a terminal it asks for what no option says.",
+        "aegan-monitor config init --machine pump --bundle bundles/pump",
     )
-    config.add_argument("--out", type=Path, metavar="FILE", help="write it to FILE, which must not exist yet")
+    init.add_argument(
+        "file", type=Path, nargs="?", default=Path("monitor.yaml"), metavar="FILE", help="must not exist yet (default: monitor.yaml)"
+    )
+    init.add_argument("--node", metavar="NAME", help="name of this computer, unlike any other at the broker (default: the host name)")
+    init.add_argument("--machine", metavar="NAME", help="name of the machine (default: pump)")
+    init.add_argument("--bundle", type=Path, metavar="DIR", help="folder of its bundle (default: /var/lib/aegan-monitor/bundle)")
+    init.add_argument("--device", metavar="NAME", help="microphone, as aegan-monitor devices lists it (default: the system's)")
+    init.add_argument("--broker", metavar="HOST", help="host, or host:port, of the MQTT broker (default: localhost)")
 
     check = add_command(
         commands,
@@ -59,6 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
         commands, "devices", "Lists the microphones, and shows how loud they are.", "aegan-monitor devices --meter --seconds 10"
     )
     devices.add_argument("device", nargs="?", metavar="NAME", help="name of a device, or a part of it (default: all)")
+    devices.add_argument("--json", action="store_true", help="print each device as a JSON object on a line")
     devices.add_argument("--meter", action="store_true", help="show level, peak and clipping until Ctrl-C")
     devices.add_argument("--seconds", type=parse_positive, default=math.inf, metavar="N", help="end the meter after N seconds")
     devices.add_argument("--channels", type=parse_count, default=METER_CHANNELS, metavar="N", help="first channels to show (default: 2)")
@@ -82,6 +82,8 @@ def make_parser() -> argparse.ArgumentParser:
     record.add_argument("--keep-free-mb", type=parse_positive, default=500.0, metavar="MB", help="end before less is free (default: 500)")
 
     _add_tools_for_recordings(commands)
+
+    add_terminal_commands(commands)
 
     backup = add_command(
         commands,
@@ -151,34 +153,3 @@ def _add_tools_for_recordings(commands: "argparse._SubParsersAction[argparse.Arg
     localize.add_argument("clip", type=Path, metavar="CLIP", help="recording, WAV or FLAC")
     out_help = "map.png: picture, and map.npz with the arrays; map.npz: arrays only"
     localize.add_argument("--out", type=parse_map_path, required=True, metavar="FILE", help=out_help)
-
-
-def parse_positive(text: str, largest: float = sys.float_info.max) -> float:
-    """Read a number over 0 and up to `largest`."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= largest:
-        bound = "" if largest == sys.float_info.max else f" and up to {largest:g}"
-        raise argparse.ArgumentTypeError(f"expected a number over 0{bound}, found {text!r}")
-    return number
-
-
-def parse_count(text: str, least: int = 1, largest: float = math.inf) -> int:
-    """Read a whole number from `least` to `largest`."""
-    if not (text.isdecimal() and least <= int(text) <= largest):
-        expected = f"of {least} or more" if largest == math.inf else f"from {least} to {largest}"
-        raise argparse.ArgumentTypeError(f"expected a whole number {expected}, found {text!r}")
-    return int(text)
-
-
-parse_index = partial(parse_count, least=0)
-parse_seed = partial(parse_count, least=0, largest=2**32 - 1)
-
-
-def parse_map_path(text: str) -> Path:
-    """Read a path that ends in .png or .npz."""
-    if Path(text).suffix not in MAP_SUFFIXES:
-        raise argparse.ArgumentTypeError(f"expected a path that ends in {' or '.join(MAP_SUFFIXES)}, found {text!r}")
-    return Path(text)

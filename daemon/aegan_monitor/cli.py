@@ -9,11 +9,11 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 from aegan_monitor.arguments import make_parser
-from aegan_monitor.errors import AeganError, UsageError
+from aegan_monitor.errors import UsageError
 from aegan_monitor.program import print_problem, run_command
+from aegan_monitor.terminal_arguments import COMMANDS
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -45,16 +45,28 @@ def _reload(arguments: argparse.Namespace) -> int:
 
 
 def _config(arguments: argparse.Namespace) -> int:
-    package = Path(__file__).parent
-    places = package / "monitor.yaml", package.parents[1] / "configs" / "monitor.yaml"  # in a wheel, in a checkout
-    text = next(filter(Path.is_file, places)).read_text(encoding="utf-8").partition("\n")[2]  # without the schema for editors
-    if arguments.out is None:
-        print(text, end="")
+    from aegan_monitor.tools.terminal.configuration import SETTINGS, read_template, write_configuration  # noqa: PLC0415
+
+    if arguments.action is None:
+        print(read_template(), end="")
     else:
-        if arguments.out.exists():
-            raise AeganError(f"{arguments.out}: already exists and is kept; choose another --out, or remove it")
-        arguments.out.write_text(text, encoding="utf-8")
-        print(f"{arguments.out}: written; set mqtt.host and each machine's bundle, then: aegan-monitor check --config {arguments.out}")
+        given = {option: str(value) for option in SETTINGS if (value := getattr(arguments, option)) is not None}
+        ask = input if sys.stdin.isatty() and sys.stdout.isatty() else None
+        write_configuration(arguments.file, given, ask, print)
+    return 0
+
+
+def _terminal(arguments: argparse.Namespace) -> int:
+    from aegan_monitor.tools.terminal.run import run_at_terminal  # noqa: PLC0415
+
+    warn = partial(print_problem, "aegan-monitor")
+    return run_at_terminal(arguments, partial(print, flush=True), warn, stop_on_signals)
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    from aegan_monitor.tools.terminal.completion import make_completion  # noqa: PLC0415
+
+    print(make_completion(make_parser(), arguments.shell), end="")
     return 0
 
 
@@ -131,12 +143,15 @@ def _backup(arguments: argparse.Namespace) -> int:
 
 def _devices(arguments: argparse.Namespace) -> int:
     from aegan_monitor.audio.device.discovery import Devices  # noqa: PLC0415
-    from aegan_monitor.tools.devices import Meter, choose_devices, describe_device  # noqa: PLC0415
+    from aegan_monitor.tools.devices import Meter, choose_devices, describe_device, dump_device  # noqa: PLC0415
 
+    meters = arguments.meter or arguments.seconds < math.inf
+    if arguments.json and meters:
+        raise UsageError("devices: --json lists devices, and --meter shows levels; keep one")
     found = choose_devices(Devices().list_all(), arguments.device)
     for device in found:
-        print(describe_device(device), flush=True)
-    if arguments.meter or arguments.seconds < math.inf:
+        print(dump_device(device) if arguments.json else describe_device(device), flush=True)
+    if meters:
         redraws = sys.stdout.isatty()
         logging.getLogger("aegan_monitor").setLevel(logging.CRITICAL)  # the meter shows faults in the device's line
         meter = Meter(found, arguments.channels, lambda line: print(line, flush=True), redraws=redraws, interval_s=0.2 if redraws else 1.0)
@@ -186,6 +201,8 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "record": _record,
     "backup": _backup,
     "demo": _demo,
+    **dict.fromkeys(("watch", "status", "cases", *COMMANDS), _terminal),
+    "completion": _completion,
 }
 
 

@@ -8,6 +8,7 @@ from command_tables import command_sections
 from config_tables import configuration_tables, training_table
 from folder_tree import folder_tree
 from http_tables import answers_tables, endpoints_table
+from man_pages import man_pages
 from marked_parts import fill
 from message_tables import payload_sections, topics_table
 from metric_tables import metrics_table
@@ -31,6 +32,7 @@ def generated_texts(root: Path) -> dict[str, str]:
     return {
         "configs/monitor.schema.json": config_schema_text(),
         **{f"docs/schemas/{name}": text for name, text in schema_texts().items()},
+        **{f"docs/man/{name}": text for name, text in man_pages(root).items()},
         **{
             name: fill((root / name).read_text(encoding="utf-8"), {part: make() for part, make in parts.items()})
             for name, parts in PAGES.items()

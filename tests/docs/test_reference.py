@@ -17,6 +17,7 @@ from aegan_monitor.program import EXIT_INTERRUPTED
 from aegan_monitor.service.metrics import OF_MACHINE, OF_NODE
 from aegan_train.cli import make_parser as make_train_parser
 from aegan_train.config import TrainConfig
+from command_tables import find_parsers_of, shared_groups
 from message_tables import describe
 
 
@@ -70,13 +71,15 @@ def test_every_exit_code_has_a_row(repository: Path) -> None:
 
 @pytest.mark.parametrize("parser", [make_monitor_parser(), make_train_parser(), make_export_parser()], ids=lambda parser: parser.prog)
 def test_every_command_and_option_has_a_row(repository: Path, parser: argparse.ArgumentParser) -> None:
-    """A section a command, and in it a row an option, with words behind it."""
+    """A section a command, and in it, or in that of a shared group, a row an option, with words behind it."""
     page = read(repository, "commands")
-    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    for command in [each for group in groups for each in group.choices.values()] or [parser]:
+    for command in [each for each in find_parsers_of(parser) if each is not parser] or [parser]:
         _, found, rest = page.partition(f"## {command.prog}\n")
         assert found, command.prog
         section = rest.partition("\n## ")[0]
+        for group in shared_groups(command):
+            assert f"[{group.title}]" in section
+            section += page.partition(f"## {group.title}\n")[2].partition("\n## ")[0]
         assert "for example: " in section, f"{command.prog} has no example"
         for action in command._actions:
             for option in [name for name in action.option_strings if name.startswith("--") and name not in ("--help", "--version")]:

@@ -52,6 +52,14 @@ def test_as_installed_it_starts_and_reports_how_it_fares(system: BootedSystem) -
     wait_until(lambda: reported in system.run("systemctl", "status", "--no-pager", "--full", UNIT), "its status", DEADLINE_S)
 
 
+def test_manual_page_and_completions_are_installed(system: BootedSystem) -> None:
+    """Every user can read them, whatever the umask of the installation."""
+    found = system.run("find", "/usr/local/share", "-name", "*aegan-monitor*", "-perm", "644", "-printf", "%h\n").split()
+    places = ["bash-completion/completions", "fish/vendor_completions.d", "man/man1", "zsh/site-functions"]
+    assert sorted(found) == [f"/usr/local/share/{place}" for place in places]
+    assert system.run("find", "/usr/local/share", "-type", "d", "!", "-perm", "-005") == ""
+
+
 def test_its_whole_work_in_the_sandbox(system: BootedSystem, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """In the sandbox it uses PulseAudio, MQTT over TLS with a credential, the outbox on disk, and inference."""
     authority = Authority(tmp_path_factory.mktemp("authority"))

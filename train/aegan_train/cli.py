@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from aegan_monitor import __version__
-from aegan_monitor.arguments import parse_count, parse_index, parse_seed
+from aegan_monitor.command_options import parse_count, parse_index, parse_seed
 from aegan_monitor.errors import AeganError
 from aegan_monitor.program import EXIT_INTERRUPTED, run_command
 from aegan_train.config import Preset, Recipe, load_config

@@ -24,6 +24,10 @@ Buckets: TypeAlias = NDArray[np.void]
 """`[n_buckets]` of `BUCKET`, by time."""
 
 
+class DamagedBucketsError(ValueError):
+    """Bytes that `pack` did not give."""
+
+
 class Decision(NamedTuple):
     """What the history keeps of a score; `time` in seconds since 1970, `evidence` NaN where there is none."""
 
@@ -66,10 +70,10 @@ def unpack(packed: Sequence[bytes]) -> Buckets:
     """All buckets of what `pack` gave, one after the other.
 
     Raises:
-        ValueError: Bytes that `pack` did not give.
+        DamagedBucketsError: Other bytes.
     """
     try:
         parts = [np.frombuffer(zlib.decompress(each), np.uint8).reshape(BUCKET.itemsize, -1).T for each in packed]
-    except zlib.error as error:
-        raise ValueError(str(error)) from error
+    except (zlib.error, ValueError) as error:
+        raise DamagedBucketsError(str(error)) from error
     return np.ascontiguousarray(np.concatenate([np.empty((0, BUCKET.itemsize), np.uint8), *parts])).view(BUCKET).reshape(-1)

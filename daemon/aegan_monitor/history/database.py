@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from aegan_monitor.errors import AeganError
 from aegan_monitor.files import make_folder
+from aegan_monitor.history.buckets import DamagedBucketsError
 
 BUSY_S = 3.0  # how long another process may write
 WAL_LIMIT_BYTES = 1_000_000  # what the log may leave behind on the disk after a burst
@@ -89,7 +90,9 @@ def translated(path: Path) -> Iterator[None]:
         if code == sqlite3.SQLITE_ERROR:  # a table is missing: not our file
             raise DamagedHistoryError(f"{path}: damaged ({error})") from error
         raise HistoryError(f"{path}: {error}") from error
-    except (sqlite3.DatabaseError, ValueError) as error:  # ValueError: text that is not UTF-8, bytes that were not packed
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError):
+        raise  # our own mistake: the file is as it should be
+    except (sqlite3.DatabaseError, UnicodeDecodeError, DamagedBucketsError) as error:
         raise DamagedHistoryError(f"{path}: damaged ({error})") from error
 
 

@@ -134,9 +134,15 @@ class History:
         log.error("%s; it is kept as %s, and the history starts again", error, aside.name)
 
     def _fail(self, error: Exception) -> None:
-        """Keep everything in memory until the next attempt. Logs the reason once; an unexpected error with its traceback."""
+        """Keep everything in memory until the next attempt. Logs the reason once; an unexpected error with its traceback.
+
+        What an unexpected error met is dropped: it would come again with each attempt, and hold up all that follows.
+        """
         self._retry_at_s = self._clock() + RETRY_S
         is_strange = not isinstance(error, HistoryError)
+        if is_strange:
+            self._batches.clear()
+            self._statements.clear()
         problem = f"{self._store.path}: please report this ({type(error).__name__}: {error})" if is_strange else str(error)
         if self.problem != problem:
             self.problem = problem

@@ -44,8 +44,7 @@ class HistoryReader:
         levels = [number for number, level in enumerate(LEVELS) if length_s / level.step_s >= ENOUGH * n_points]
         with self._open() as connection:
             found, coarsest = _read_buckets(connection, machine, begin_s, end_s, max(levels, default=_FINEST))
-        step_s = LEVELS[coarsest].step_s
-        step_s *= max(1, math.ceil(length_s / (n_points - 1) / step_s))  # points that begin before `begin` need one more
+        step_s = _find_step(begin_s, end_s, n_points, LEVELS[coarsest].step_s)
         return _make_series(join_buckets(found, step_s), step_s)
 
     def read_events(
@@ -140,6 +139,15 @@ def _read_buckets(connection: sqlite3.Connection, machine: str, begin_s: int, en
     found = unpack(packed)
     begins = found["time"]
     return found[(begins > begin_s - LEVELS[coarsest].step_s) & (begins < end_s)], coarsest
+
+
+def _find_step(begin_s: int, end_s: int, n_points: int, unit_s: int) -> int:
+    """The smallest width of points, in whole `unit_s`, of which at most `n_points` (2 or more) have a part of the time."""
+    length = max(1, end_s - begin_s) / unit_s
+    step_s = unit_s * math.ceil(length / n_points)
+    if (end_s - 1) // step_s - begin_s // step_s < n_points:
+        return step_s
+    return unit_s * math.ceil(length / (n_points - 1))  # the first and the last are in it with a part alone
 
 
 def _make_series(buckets: Buckets, step_s: int) -> Series:

@@ -1,5 +1,7 @@
 """`aegan-monitor devices`: which microphones there are, and how loud each of them is now."""
 
+import dataclasses
+import json
 import math
 import shutil
 import time
@@ -31,6 +33,12 @@ def describe_device(device: InputDevice) -> str:
     marks = ["default"] * device.is_default + ["what is played, no microphone"] * device.is_monitor
     marked = f"  ({', '.join(marks)})" if marks else ""
     return f"{device.identity}  {device.name}: {', '.join([*channels, *rate, device.host_api])}{marked}"
+
+
+def dump_device(device: InputDevice) -> str:
+    """A JSON object; `device` is the value for `capture.device`, and 0 stands for what the sound server does not report."""
+    fields = {"device": device.identity, **dataclasses.asdict(device)}
+    return json.dumps({name: value for name, value in fields.items() if name not in ("identity", "place")}, ensure_ascii=False)
 
 
 def choose_devices(devices: Sequence[InputDevice], wanted: str | None) -> list[InputDevice]:

@@ -166,3 +166,16 @@ def test_who_holds_the_file_only_delays(disk: Disk) -> None:
     disk.now_s += RETRY_S
     disk.minute()
     assert (disk.history.problem, disk.n_seconds()) == ("", 9)
+
+
+def test_a_mistake_of_our_own_costs_what_it_met_alone(disk: Disk, caplog: pytest.LogCaptureFixture) -> None:
+    """A statement that SQLite refuses: the file stays, the log has the traceback, and the next minute is written."""
+    disk.minute()
+    disk.history._statements.append(("INSERT INTO events (kind) VALUES (NULL)", ()))
+    disk.history.turn()
+    assert "please report this (IntegrityError" in disk.history.problem
+    assert any(record.exc_info for record in caplog.records)
+    disk.now_s += RETRY_S
+    disk.minute()
+    assert (disk.history.problem, disk.n_seconds()) == ("", 6)
+    assert [path.name for path in disk.path.parent.glob("*damaged*")] == []

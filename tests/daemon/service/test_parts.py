@@ -68,3 +68,14 @@ def test_a_part_that_fails_is_dropped(call: str, caplog: pytest.LogCaptureFixtur
     assert notes.count(f"a {call}") == 1
     assert [note for note in notes if note.startswith("b")] == ["b start", *["b message", "b sound"] * 2, "b stop"]
     assert [record.message for record in caplog.records] == ["Note has failed and is off until the next start; monitoring goes on"]
+
+
+def test_the_problem_of_a_part_is_known() -> None:
+    """By its name: its own, or that it has failed; none of a part that does not exist."""
+    works, fails = Note("a", []), Note("b", [], ("start",))
+    parts = Parts([works, fails])
+    assert (parts.problem("a"), parts.problem("b")) == ("", "")
+    parts.start()
+    works.problem = "the disk is full"
+    assert (parts.problem("a"), parts.problem("c")) == ("the disk is full", "")
+    assert parts.problem("b") == "has failed and is off until the next start; the log says why"

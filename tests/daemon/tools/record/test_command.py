@@ -15,7 +15,7 @@ from aegan_monitor.audio.device.discovery import InputDevice
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.errors import CaptureError
-from aegan_monitor.tools.devices import Meter, choose_devices, describe_device
+from aegan_monitor.tools.devices import Meter, choose_devices, describe_device, dump_device
 from aegan_monitor.types import Block
 from broker import wait_until
 from fakes import ScriptedCapture
@@ -35,6 +35,7 @@ def test_a_device_is_described_in_a_line() -> None:
     """A device is one line, without facts that are unknown."""
     assert describe_device(MIC) == "alsa:Yeti  Yeti: 2 channel(s), 16000 Hz, ALSA  (default)"
     assert describe_device(LINE) == "alsa:Line  Line: ALSA"
+    assert dump_device(LINE).startswith('{"device": "alsa:Line", "name": "Line", "host_api": "ALSA", "n_channels": 0, ')
 
 
 def test_a_device_is_chosen_by_identity_or_name() -> None:

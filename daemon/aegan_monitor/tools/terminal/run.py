@@ -1,0 +1,35 @@
+"""Runs the commands of this folder that visit a broker, from their options."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from aegan_monitor.errors import AeganError
+from aegan_monitor.tools.terminal.broker import find_broker
+from aegan_monitor.tools.terminal.cases import show_cases
+from aegan_monitor.tools.terminal.send import make_command, send_command
+from aegan_monitor.tools.terminal.status import show_status
+from aegan_monitor.tools.terminal.watch import Watch
+
+OWN_FIELDS = ("verdict", "duration_s")  # of a command, where it has such an option
+
+
+def run_at_terminal(
+    arguments: argparse.Namespace,
+    report: Callable[[str], object],
+    warn: Callable[[AeganError], object],
+    stop_on_signals: Callable[[Callable[[], None]], object],
+) -> int:
+    """Run the command; returns the exit code."""
+    match arguments.command:
+        case "watch":
+            watch = Watch(find_broker(arguments), sys.stdout, as_json=arguments.json)
+            stop_on_signals(watch.stop)
+            return watch.run(arguments.seconds)
+        case "status":
+            return show_status(find_broker(arguments), report, as_json=arguments.json)
+        case "cases":
+            return show_cases(find_broker(arguments), arguments.id, arguments.limit, report, warn, as_json=arguments.json)
+    own = {key: value for key in OWN_FIELDS if (value := getattr(arguments, key, None)) is not None}
+    command = make_command(arguments.command, by=arguments.by, reason=arguments.reason, **own)
+    return send_command(find_broker(arguments), arguments.machine, command, report, as_json=arguments.json)

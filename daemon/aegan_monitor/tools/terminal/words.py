@@ -1,0 +1,54 @@
+"""Alarm, microphone and proof of a machine in words of one column."""
+
+from datetime import datetime
+
+from aegan_monitor.tools.terminal.plant import Machine, format_day_time
+
+OK = "ok"
+
+
+def describe_alarm(machine: Machine, now: datetime) -> str:
+    """At most 21 characters; capitals where somebody is needed."""
+    alarm = machine.alarm
+    if machine.is_online is False:
+        return "DAEMON OFFLINE"
+    if alarm is None:
+        return "unknown"
+    if alarm.out_of_service:
+        return "out of service"
+    if alarm.shelved_until is not None:
+        return f"shelved until {format_day_time(alarm.shelved_until, now)}"
+    if alarm.active:
+        began = format_day_time(alarm.since if alarm.case is None else alarm.case.began_at, now)
+        return f"acknowledged {began}" if alarm.acknowledged else f"ALARM since {began}"
+    return alarm.state if alarm.confirmed else "not judged yet"
+
+
+def describe_sensor(machine: Machine) -> str:
+    """The state of its input."""
+    return machine.sensor.state if machine.sensor and machine.is_online is not False else "unknown"
+
+
+def describe_proof(machine: Machine) -> str:
+    """How many false alarms a week its normal sound so far disproves."""
+    health = machine.health
+    if health is None or health.designed_per_week is None:
+        return "no budget" if health else "unknown"
+    return "unproved" if health.proved_per_week is None else f"under {health.proved_per_week:.2g} a week"
+
+
+def find_trouble(machine: Machine) -> str:
+    """Why somebody is needed: the machine is in alarm, or cannot be heard; empty if neither."""
+    alarm, sensor = machine.alarm, machine.sensor
+    if machine.is_online is False:
+        return "its daemon is offline, and nobody listens"
+    if alarm is not None and alarm.out_of_service:
+        return ""
+    troubles = []
+    if alarm is not None and alarm.active:
+        troubles.append((alarm.case.cause if alarm.case else "") or "in alarm")
+    if sensor is None:
+        troubles.append("nothing is known of its microphone")
+    elif sensor.state != OK:
+        troubles.append(f"sensor {sensor.state}: {sensor.detail}".removesuffix(": "))
+    return "; ".join(troubles)
