@@ -14,6 +14,7 @@ from aegan_monitor.homeassistant.discovery import discover
 from aegan_monitor.messages.topics import Topics
 from alternating import AlternatingSound
 from broker import Mosquitto, Subscriber, wait_until
+from example_config import make_config
 from home_assistant import START_S, HomeAssistant
 from running import Daemon, find_retained, write_config
 
@@ -36,6 +37,8 @@ BROKER_GONE = "homeassistant.components.mqtt.client"  # complains of a broker th
 DEAF = "The pump is not heard: the monitor is gone\n"
 CLOSED = "The pump's alarm has ended: by Home Assistant"
 PHONE = "notify: [{platform: file, name: notify, filename: reported.txt}]\n"  # what is sent to it stands in a file
+
+CONFIG = make_config("pump", node="box")
 
 
 class NoSound(AlternatingSound):
@@ -82,7 +85,7 @@ def publish(broker: Mosquitto, topic: str, *options: str) -> None:
 
 def clear_discovery(broker: Mosquitto) -> None:
     """Clear all discovery messages, as a broker that has lost its memory."""
-    for message in discover(Topics("aegan", "box"), ["pump"], "homeassistant"):
+    for message in discover(CONFIG, Topics("aegan", "box")):
         publish(broker, message.topic, "-r", "-n")
 
 
@@ -98,7 +101,7 @@ def test_a_machine_appears_and_follows_the_daemon(broker: Mosquitto, tmp_path: P
         for entity in NUMBERS:
             home.wait_for_number(entity)
         subprocess.run([sys.executable, "-m", "aegan_monitor.cli", "check", "--config", str(config)], check=True)
-        found = [json.loads(message.payload) for message in discover(Topics("aegan", "box"), ["pump"], "homeassistant")]
+        found = [json.loads(message.payload) for message in discover(CONFIG, Topics("aegan", "box"))]
         assert set(home.states()) == {entity["default_entity_id"] for entity in found if entity.get("enabled_by_default", True)}
         assert {home.device(entity) for entity in home.states()} == {"box pump", "aegan-monitor box"}
         assert home.render(f"{{{{ device_attr('{ALARM}', 'via_device_id') == device_id('{CONNECTIVITY}') }}}}") == "True"
