@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 import aegan_monitor
+from aegan_monitor.cli import main
 from aegan_monitor.config.model import load_config
 from aegan_monitor.homeassistant.discovery import discover
 from aegan_monitor.messages.topics import Topics
 from alternating import AlternatingSound
 from broker import Mosquitto, Subscriber, find_free_port, wait_until
 from example_config import make_config
-from home_assistant import HomeAssistant, publish
+from home_assistant import START_S, HomeAssistant, publish
 from running import Daemon, write_config
 
 pytestmark = [pytest.mark.broker, pytest.mark.homeassistant, pytest.mark.timeout(300)]
@@ -44,7 +45,7 @@ def clear_discovery(home_broker: Mosquitto) -> None:
 
 
 def test_a_machine_appears_and_follows_the_daemon(home_broker: Mosquitto, tmp_path: Path, repository: Path, home: HomeAssistant) -> None:
-    """Every entity has the right device and a state, none comes from `check`, and a killed daemon is shown at once."""
+    """Each entity has device and state, none comes from `check`, a killed daemon is shown at once, and a forgotten one leaves."""
     more = f"web: {{port: {find_free_port()}, url: {PAGE}}}\nevidence: {{path: evidence, min_free_mb: 0, mqtt_picture: true}}\n"
     config = write_config(tmp_path, home_broker.port, more=more)
     with Daemon(config, AlternatingSound(), 2.0, apart=True) as daemon:
@@ -73,7 +74,8 @@ def test_a_machine_appears_and_follows_the_daemon(home_broker: Mosquitto, tmp_pa
         for entity in {*SHOWN, *NUMBERS} - {CONNECTIVITY}:
             home.wait_for(entity, "unavailable")
         assert "unavailable" not in {home.state(EVENT), home.state(PICTURE)}
-    publish(home_broker, "aegan/box/pump/picture", "-r", "-n")
+    assert main(["forget", "box", "--yes", "--host", "127.0.0.1", "--port", str(home_broker.port)]) == 0
+    wait_until(lambda: not home.states(), "the end of the ghost", START_S)
 
 
 def test_buttons_publish_commands(home_broker: Mosquitto, tmp_path: Path, home: HomeAssistant) -> None:

@@ -95,7 +95,7 @@ def test_a_node_that_is_online_stays(broker: Mosquitto, stored: set[str], capsys
     assert list_kept(broker) == stored | set(OTHERS)
 
 
-@pytest.mark.parametrize("answer", ["", "n", "no way"])
+@pytest.mark.parametrize("answer", ["", "no way"])
 def test_nothing_happens_without_a_yes(broker: Mosquitto, stored: set[str], answer: str) -> None:
     """Only y or yes clears."""
     lines: list[str] = []
