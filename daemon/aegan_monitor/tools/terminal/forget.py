@@ -37,7 +37,7 @@ def forget(broker: Broker, node: str, prefix: str, report: Callable[[str], objec
         )
     for topic in found:
         report(topic)
-    if ask is not None and ask(QUESTION).strip().lower() not in ("y", "yes"):
+    if ask is not None and not is_confirmed(ask):
         report("nothing was cleared")
         return EXIT_FAILED
     clear(broker, find_topics(broker, prefix))  # once more: it may have come back during the question
@@ -45,6 +45,14 @@ def forget(broker: Broker, node: str, prefix: str, report: Callable[[str], objec
         raise broker.fail(f"{len(left)} topic(s) are still stored, such as {left[0]}; the ACL must let this user write them")
     report(f"{len(found)} topic(s) of {node} cleared")
     return 0
+
+
+def is_confirmed(ask: Callable[[str], str]) -> bool:
+    """Whether the answer is y or yes; the end of the input (Ctrl-D) is a no."""
+    try:
+        return ask(QUESTION).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def find_topics(broker: Broker, prefix: str) -> list[str]:

@@ -16,7 +16,7 @@ from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.endpoint import Endpoint
 from aegan_monitor.tools.broker_connection import BrokerConnection
 from aegan_monitor.tools.terminal.broker import Broker
-from aegan_monitor.tools.terminal.forget import forget
+from aegan_monitor.tools.terminal.forget import forget, is_confirmed
 from broker import STEP_DEADLINE_S, Mosquitto
 from example_config import make_config
 
@@ -103,6 +103,18 @@ def test_nothing_happens_without_a_yes(broker: Mosquitto, stored: set[str], answ
     assert forget(place, "aegan/hall", "homeassistant", lines.append, lambda _: answer) == 1
     assert lines[-1] == "nothing was cleared"
     assert list_kept(broker) == stored | set(OTHERS)
+
+
+@pytest.mark.parametrize(("typed", "is_yes"), [("y", True), (" Yes ", True), ("n", False), ("yy", False), (None, False)])
+def test_an_answer(typed: str | None, is_yes: bool) -> None:
+    """y and yes confirm; Ctrl-D, the end of the input, does not."""
+
+    def answer(_: str) -> str:
+        if typed is None:
+            raise EOFError
+        return typed
+
+    assert is_confirmed(answer) == is_yes
 
 
 def test_a_node_that_comes_back_during_the_question_stays(broker: Mosquitto, stored: set[str]) -> None:
