@@ -16,7 +16,7 @@ from synthetic import write_wav
 RATE_HZ, FAULT_S, LENGTH_S = 16_000, 15.0, 45
 DISCARD_PORT = 9  # no broker
 SMALL_BYTES = 500_000  # for the normal clip, the picture and the words, but not for the sound
-LEFT = {f"evidence/pump/{name}" for name in (".normal/any.flac", f"ID/{PICTURE}", f"ID/{CASE}")}
+LEFT = {f"evidence/pump/{name}" for name in (".normal/running.flac", f"ID/{PICTURE}", f"ID/{CASE}")}
 
 
 @pytest.fixture

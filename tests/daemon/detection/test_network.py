@@ -105,7 +105,7 @@ def test_a_graph_that_takes_something_else_is_the_fault_of_the_bundle(bundle_fol
 def test_only_the_graphs_that_are_needed_are_loaded(bundle_folder: Path) -> None:
     """With a discriminator score the generator's outputs are empty."""
     outputs = OrtSession(load_bundle(bundle_folder), ["embedding"]).infer(SEGMENTS)
-    assert outputs.embedding.shape == (19, 128)
+    assert outputs.embedding.shape == (19, 64)
     assert outputs.z.size == outputs.z_errors.size == outputs.x_errors.size == 0
 
 

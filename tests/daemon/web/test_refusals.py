@@ -170,7 +170,8 @@ def test_a_request_that_does_not_arrive_is_ended(page: Page, begin: bytes) -> No
 def test_connections_are_limited() -> None:
     """One too many is closed at once; when another ends, there is room again."""
     with Page({}, Limits(n_connections=2, request_s=STEP_DEADLINE_S)) as page:
-        wait_until(lambda: page.server.connections.n_open == 0, "the connection that has looked for it is gone")
+        wait_until(lambda: answers(page), "it serves")
+        wait_until(lambda: page.server.connections.n_open == 0, "those that have looked for it are gone")
         first, second, third = (socket.create_connection(("127.0.0.1", page.port), STEP_DEADLINE_S / 3) for _ in range(3))
         with first, second, third:
             assert third.recv(1) == b""
