@@ -24,6 +24,7 @@ def make_parts(
     read_health: Callable[[datetime], Snapshot],
     commands: CommandQueue,
     list_lines: Callable[[], Sequence[Line]],
+    demo_faults: dict[str, bool] | None = None,
 ) -> list[Part]:
     """One of each, in the order in which they start; nothing starts, and no store is opened.
 
@@ -32,6 +33,7 @@ def make_parts(
         read_health: All figures of a moment.
         commands: Takes commands from other sources than MQTT.
         list_lines: The lines that run now.
+        demo_faults: In the demo: whether the fault of each machine is switched on, which the page changes.
 
     Raises:
         ConfigError: A file that the configuration names cannot be used.
@@ -62,6 +64,7 @@ def make_parts(
             submit=commands.submit,
             history=history,
             evidence=evidence,
+            demo_faults=demo_faults,
         )
         parts.append(WebServer(sources))
     return parts

@@ -64,6 +64,7 @@ export class CaseView {
     this.resizes?.disconnect();
     const facts = [[words.began, timeElement(found.began_at)], [words.ended, found.ended_at ? timeElement(found.ended_at) : cases.open],
       [words.severity, capital(found.severity)]];
+    if (found.explanation?.since) facts.unshift([words.changed, timeElement(found.explanation.since)]);
     if (typeof found.evidence === "number") facts.push([measure.evidence, percent(100 * found.evidence)]);
     if (found.ended_at) facts.push([words.lasted, duration(seconds(found.ended_at) - seconds(found.began_at))]);
     if (found.n_recurrences) facts.push([words.recurrences, words.times(found.n_recurrences)]);
