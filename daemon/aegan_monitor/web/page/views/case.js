@@ -37,6 +37,8 @@ export class CaseView {
       if (state !== this.shown && !this.comparison?.isPlaying) {
         this.shown = state;
         this.show();
+      } else if (this.canvas) {
+        this.readAround();
       }
     } catch (failure) {
       if (!this.found) this.root.replaceChildren(make("p", { class: "hint" }, failure.status === 404 ? words.missing : texts.failed(failure.message)));
@@ -164,11 +166,23 @@ export class CaseView {
     const end_s = (this.found.ended_at ? seconds(this.found.ended_at) : serverNow_s()) + AROUND_S;
     this.span = { begin_s: seconds(this.found.began_at) - AROUND_S, end_s: Math.min(end_s, serverNow_s()) };
     try {
-      this.series = await readSeries(this.found.machine, this.span.begin_s, this.span.end_s, N_POINTS);
+      this.series = this.addLive(await readSeries(this.found.machine, this.span.begin_s, this.span.end_s, N_POINTS));
     } catch {
       this.series = null; // history is off: the chart says so by being empty
     }
     this.draw();
+  }
+
+  /** History is written once a minute: what is newer was seen live. */
+  addLive({ times_s, score_max, evidence_max, step_s }) {
+    const last_s = times_s.at(-1) ?? this.span.begin_s;
+    const newer = (this.plant.machines.get(this.found.machine)?.scores ?? []).filter(({ at_s }) => at_s > last_s + step_s && at_s <= this.span.end_s);
+    return {
+      step_s,
+      times_s: [...times_s, ...newer.map((each) => each.at_s)],
+      score_max: [...score_max, ...newer.map((each) => each.score)],
+      evidence_max: [...evidence_max, ...newer.map((each) => each.evidence ?? null)],
+    };
   }
 
   draw() {
