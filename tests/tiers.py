@@ -25,7 +25,7 @@ TRAINED_FIXTURES = {"run_folder"}  # it trains a network, and `bundle_folder` of
 # Folders and files that one worker runs: their tests share what is slow to make, or keep a core busy.
 GROUPS: dict[str, tuple[str, ...]] = {
     "systemd": ("systemd",),
-    "homeassistant": ("integration/broker/test_home_assistant.py",),
+    "homeassistant": ("integration/broker/test_home_assistant.py", "integration/broker/test_blueprint.py"),
     "exported": ("export", "integration/test_oracle.py"),
     "trained": ("train", "daemon/detection/test_scores.py"),
     "pump": ("daemon/demo/test_pump.py",),

@@ -204,7 +204,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "record": _record,
     "backup": _backup,
     "demo": _demo,
-    **dict.fromkeys(("watch", "status", "cases", *COMMANDS), _terminal),
+    **dict.fromkeys(("watch", "status", "cases", "forget", *COMMANDS), _terminal),
     "completion": _completion,
 }
 

@@ -10,6 +10,7 @@ from aegan_monitor.command_options import add_command, parse_count, parse_positi
 PLACES = "Without --host and --config: the broker of monitor.yaml in this folder,\nor else of /etc/aegan-monitor/monitor.yaml."
 MACHINE_HELP = "name of the machine, or node/machine where several nodes have one of that name"
 VERDICTS = ("true_fault", "false_alarm", "maintenance", "other")
+NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"
 SHELLS = ("bash", "zsh", "fish")
 LONGEST_SHELF_MIN = 7 * 24 * 60.0
 COMMANDS = {  # by the name at the terminal: what it does, and its example
@@ -61,6 +62,20 @@ def add_terminal_commands(commands: "argparse._SubParsersAction[argparse.Argumen
         command.add_argument("--reason", default="", metavar="TEXT", help="comment, for the event")
         _add_broker(command, "print the answer as a JSON object")
 
+    forget = add_command(
+        commands,
+        "forget",
+        "Clears what the broker has stored of a node that is gone; its devices leave Home Assistant.",
+        "aegan-monitor forget old-name --host broker",
+    )
+    forget.add_argument("node", type=parse_node, metavar="NODE", help="node, or base topic and node: aegan/old-name")
+    forget.add_argument("--yes", action="store_true", help="clear without a question")
+    forget.add_argument(
+        "--prefix", metavar="TOPIC", help="discovery prefix of Home Assistant (default: the configuration's, or homeassistant)"
+    )
+    forget.set_defaults(topic=None)
+    _add_place(forget)
+
     completion = add_command(
         commands, "completion", "Prints what makes a shell complete commands and options.", "aegan-monitor completion bash"
     )
@@ -69,9 +84,16 @@ def add_terminal_commands(commands: "argparse._SubParsersAction[argparse.Argumen
 
 def parse_topic(text: str) -> str:
     """Read a filter of two levels or more, each a name or `+`."""
-    level = r"(\+|[A-Za-z0-9][A-Za-z0-9_-]*)"
+    level = rf"(\+|{NAME})"
     if not re.fullmatch(f"{level}(/{level})+", text):
         raise argparse.ArgumentTypeError(f"expected base topic and node, as aegan/pump-house, or + for any (aegan/+), found {text!r}")
+    return text
+
+
+def parse_node(text: str) -> str:
+    """Read one level or more, each a name."""
+    if not re.fullmatch(f"{NAME}(/{NAME})*", text):
+        raise argparse.ArgumentTypeError(f"expected a node, or base topic and node (aegan/old-name), found {text!r}")
     return text
 
 
@@ -81,8 +103,14 @@ def _parse_minutes(text: str) -> float:
 
 
 def _add_broker(parser: argparse.ArgumentParser, json_help: str) -> None:
-    """The options that name a broker, and --json."""
+    """The options that name a broker and the nodes there, and --json."""
     parser.add_argument("--json", action="store_true", help=json_help)
+    parser.add_argument("--topic", type=parse_topic, metavar="TOPIC", help="base topic and node (default: the configuration's, or aegan/+)")
+    _add_place(parser)
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    """The options that name a broker."""
     broker = parser.add_argument_group("broker options", PLACES)
     broker.add_argument("--config", type=Path, metavar="FILE", help="broker and node of this configuration")
     broker.add_argument("--host", metavar="HOST", help="host name or address, in place of a configuration")
@@ -92,7 +120,6 @@ def _add_broker(parser: argparse.ArgumentParser, json_help: str) -> None:
     broker.add_argument("--password-file", type=Path, metavar="FILE", help="file that holds the password and nothing else")
     broker.add_argument("--tls", action="store_true", help="encrypt, with the authorities that the system trusts")
     broker.add_argument("--ca-file", type=Path, metavar="FILE", help="encrypt, with the authorities of this file")
-    broker.add_argument("--topic", type=parse_topic, metavar="TOPIC", help="base topic and node (default: the configuration's, or aegan/+)")
     broker.add_argument(
         "--timeout", type=parse_positive, default=10.0, metavar="S", help="longest wait for an answer, in seconds (default: 10)"
     )

@@ -12,6 +12,10 @@ from schemas import make_schema
 
 UNMODELLED: dict[Kind, tuple[str, str]] = {  # topic and meaning of each kind whose payload is no model of ours
     "status": ("<base>/status", "`online` or `offline`, plain text; `offline` is also the last will"),
+    "picture": (
+        "<base>/<machine>/picture",
+        "a small picture of the last alarm (PNG, 100 KB at most), with [`evidence.mqtt_picture`](configuration.md#evidence)",
+    ),
     "discovery": (
         "<prefix>/<component>/<node>_<machine>/<entity>/config",
         "[an entity for Home Assistant](../how-to/home-assistant.md)",

@@ -63,3 +63,8 @@ def problems(folder: Path, data: Data | str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         settle(folder, data)
     return str(caught.value).replace(f"{folder}/", "").split("\n")
+
+
+def make_config(*machines: str, **more: Any) -> MonitorConfig:
+    """The configuration of the node `hall` with these machines."""
+    return MonitorConfig.model_validate({"node": "hall", "machines": [{"name": name, "bundle": "b"} for name in machines]} | more)

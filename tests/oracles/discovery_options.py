@@ -1,12 +1,14 @@
 """What Home Assistant takes as discovery, as far as we make use of it: a JSON Schema written after its documentation.
 
-Source: https://www.home-assistant.io/integrations/mqtt, the pages of binary_sensor, sensor and button, and its table of device classes.
+Source: https://www.home-assistant.io/integrations/mqtt, the pages of its components, and its table of device classes.
 """
 
 import re
 from typing import Any
 
-TOPIC = re.compile(r"(?P<component>sensor|binary_sensor|button)/(?P<node_id>[a-zA-Z0-9_-]+)/(?P<object_id>[a-zA-Z0-9_-]+)/config")
+TOPIC = re.compile(
+    r"(?P<component>sensor|binary_sensor|event|image|button)/(?P<node_id>[a-zA-Z0-9_-]+)/(?P<object_id>[a-zA-Z0-9_-]+)/config"
+)
 TEXT = {"type": "string", "minLength": 1}
 MQTT_TOPIC = {"type": "string", "pattern": "^[^#+]+$"}
 TEMPLATE = {"type": "string", "pattern": r"\{\{.*\}\}"}
@@ -15,6 +17,7 @@ DEVICE = {
     "properties": {
         "identifiers": {"type": "array", "items": TEXT, "minItems": 1},
         **dict.fromkeys(("name", "manufacturer", "model", "sw_version", "via_device"), TEXT),
+        "configuration_url": {"type": "string", "pattern": "^https?://[^/]+"},
     },
     "required": ["identifiers", "name"],
     "additionalProperties": False,
@@ -22,7 +25,7 @@ DEVICE = {
 COMMON = {
     "name": TEXT,
     "unique_id": TEXT,
-    "default_entity_id": {"type": "string", "pattern": r"^(sensor|binary_sensor|button)\.[a-z0-9]+(_[a-z0-9]+)*$"},
+    "default_entity_id": {"type": "string", "pattern": r"^(sensor|binary_sensor|event|image|button)\.[a-z0-9]+(_[a-z0-9]+)*$"},
     "enabled_by_default": {"type": "boolean"},
     "device": DEVICE,
     "origin": {"type": "object", "properties": {"name": TEXT, "sw_version": TEXT}, "required": ["name"], "additionalProperties": False},
@@ -76,5 +79,14 @@ SENSOR = {
     ],
 }
 BINARY_SENSOR = _component("state_topic", **SHOWN, device_class={"enum": ["problem", "connectivity"]}, payload_on=TEXT, payload_off=TEXT)
+EVENT = _component(
+    "state_topic",
+    **SHOWN,
+    event_types={"type": "array", "items": TEXT, "minItems": 1},
+    device_class={"enum": ["button", "doorbell", "motion"]},
+)
+IMAGE = _component(
+    "image_topic", image_topic=MQTT_TOPIC, content_type={"type": "string", "pattern": "^image/"}, image_encoding={"const": "b64"}
+)
 BUTTON = _component("command_topic", command_topic=MQTT_TOPIC, payload_press=TEXT)
-SCHEMAS: dict[str, dict[str, Any]] = {"sensor": SENSOR, "binary_sensor": BINARY_SENSOR, "button": BUTTON}
+SCHEMAS: dict[str, dict[str, Any]] = {"sensor": SENSOR, "binary_sensor": BINARY_SENSOR, "event": EVENT, "image": IMAGE, "button": BUTTON}

@@ -185,7 +185,7 @@ class Subscriber:
 
     def __enter__(self) -> Self:
         """Start, and wait until the broker has taken the subscription."""
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, errors="replace")
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         if not self._subscribed.wait(STEP_DEADLINE_S):

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from broker import find_free_port, wait_until
+from broker import Mosquitto, find_free_port, wait_until
 
 START_S = 90.0  # on a busy machine
 OTHER_SETTINGS = "other_settings"  # a section of the form with which MQTT is set up
@@ -24,6 +24,11 @@ KNOWN = ("Skipping pip installation of required modules", "Support for the runni
 def find_program() -> str | None:
     """`hass`, from the variable or the path; it needs an environment of its own."""
     return os.environ.get("AEGAN_HASS") or shutil.which("hass")
+
+
+def publish(broker: Mosquitto, topic: str, *options: str) -> None:
+    """Publish with mosquitto_pub."""
+    subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-t", topic, *options], check=True)
 
 
 class HomeAssistant:
@@ -122,6 +127,14 @@ class HomeAssistant:
         """An event, such as one of the phone's."""
         self._ask(f"/api/events/{event}", data)
 
+    def read_image(self, entity: str) -> bytes:
+        """What an image entity shows; empty if it shows nothing."""
+        try:
+            with urllib.request.urlopen(self._request(f"/api/image_proxy/{entity}"), timeout=START_S) as answer:  # noqa: S310 - this machine
+                return bytes(answer.read())
+        except urllib.error.HTTPError:
+            return b""
+
     def check_config(self) -> str:
         """What it finds wrong with its configuration."""
         found = self._ask("/api/config/core/check_config", {})
@@ -152,13 +165,15 @@ class HomeAssistant:
             return str(json.load(answer)["access_token"])
 
     def _ask(self, path: str, data: Mapping[str, object] | None = None) -> Any:
+        with urllib.request.urlopen(self._request(path, data), timeout=START_S) as answer:  # noqa: S310 - this machine
+            text = answer.read().decode()
+        return json.loads(text) if "json" in answer.headers["Content-Type"] else text
+
+    def _request(self, path: str, data: Mapping[str, object] | None = None) -> urllib.request.Request:
         body = None if data is None else json.dumps(data).encode()
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         headers["Content-Type"] = "application/json"
-        request = urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", body, headers)
-        with urllib.request.urlopen(request, timeout=START_S) as answer:  # noqa: S310 - this machine
-            text = answer.read().decode()
-        return json.loads(text) if "json" in answer.headers["Content-Type"] else text
+        return urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", body, headers)
 
     def _read(self) -> None:
         assert self._process.stdout is not None

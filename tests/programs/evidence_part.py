@@ -1,6 +1,6 @@
 """A writer of evidence with sound and messages as the worker sends them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -21,11 +21,18 @@ SOUND = NOISE.astype(np.float32) / np.float32(32768)
 
 
 @contextmanager
-def writing(path: Path, folder: WritableFolder | None = None, *, waiting_s: float = 400.0, **config: Any) -> Iterator[EvidenceWriter]:
+def writing(
+    path: Path,
+    folder: WritableFolder | None = None,
+    publish_picture: Callable[[str, bytes], object] | None = None,
+    *,
+    waiting_s: float = 400.0,
+    **config: Any,
+) -> Iterator[EvidenceWriter]:
     """A writer that runs; sound of `waiting_s` may wait for its disk."""
     writer = EvidenceWriter(
         folder or WritableFolder(path), EvidenceConfig(**{"min_free_mb": 0.0} | config), lambda name: bundle() if name != "gone" else None,
-        retry_s=0.01, most_waiting_bytes=round(waiting_s * RATE_HZ * 2),
+        publish_picture=publish_picture, retry_s=0.01, most_waiting_bytes=round(waiting_s * RATE_HZ * 2),
     )  # fmt: skip
     writer.start()
     try:

@@ -35,7 +35,7 @@ def running(monitor: Monitor) -> Iterator[None]:
 def make_their_parts(path: Path) -> list[Part]:
     """The parts of a configuration; none is started, so health is never read."""
     config = load_config(path)
-    return make_parts(config, _read_no_health, CommandQueue(), list)
+    return make_parts(config, _read_no_health, CommandQueue(), list, lambda _: None)
 
 
 def _read_no_health(_: datetime) -> Snapshot:

@@ -1,6 +1,8 @@
 """Configuration of the evidence of alarms."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from aegan_monitor.config.validation import ConfigPath, Settings
 
@@ -31,6 +33,16 @@ class EvidenceConfig(Settings):
         description="True keeps pictures, scores and words, but no sound; the sound of earlier cases is deleted at the next start. "
         "A recording of people who speak is personal data: set it where you may not record them.",
     )
+    mqtt_picture: bool = Field(
+        default=False,
+        description="True publishes a small picture of the last alarm of each machine on <base>/<machine>/picture (PNG, 100 KB at most).",
+    )
+
+    @model_validator(mode="after")
+    def _need_evidence(self) -> Self:
+        if self.mqtt_picture and not self.max_mb:
+            raise ValueError("mqtt_picture is true, but max_mb: 0 keeps no evidence, so there is no picture; raise max_mb")
+        return self
 
     def describe(self) -> str:
         """What is kept of an alarm, in one line for those who set the daemon up."""

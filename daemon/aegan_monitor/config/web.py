@@ -2,6 +2,7 @@
 
 import ipaddress
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -17,6 +18,17 @@ def _need_network(value: str) -> str:
     except ValueError:
         raise ValueError(f"expected an address or a network such as 172.30.32.0/23, found {value!r}") from None
     return value
+
+
+def _need_page(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_page = bool(parts.hostname) and parts.port != 0 and parts.scheme in ("http", "https") and "@" not in parts.netloc
+    except ValueError:  # a port that is no number, a half of an IPv6 address
+        is_page = False
+    if not is_page or not value.isprintable() or set(value) & set(" #?"):
+        raise ValueError(f"expected the address of the page, such as https://plant.example/aegan, found {value!r}")
+    return value.rstrip("/")
 
 
 def is_loopback(host: str) -> bool:
@@ -70,10 +82,17 @@ class WebConfig(Settings):
         description="Names under which browsers reach the page. Addresses, localhost, the host's own name and `host` are always "
         "allowed. Other names are refused.",
     )
+    url: Annotated[str, AfterValidator(_need_page)] | None = Field(
+        default=None,
+        description="Address under which people reach the page, such as https://plant.example/aegan: links in MQTT messages and in Home "
+        "Assistant begin with it. null: there are no links.",
+    )
 
     @model_validator(mode="after")
     def _protect(self) -> Self:
         if self.port is None:
+            if self.url:
+                raise ValueError("url is set without port: links would lead to no page; set port, or remove url")
             return self
         if self.user_header and not self.trusted_proxies:
             raise ValueError("user_header is set without trusted_proxies: anybody could send that header; set trusted_proxies")

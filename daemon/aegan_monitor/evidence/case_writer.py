@@ -6,19 +6,24 @@ from datetime import UTC, datetime, timedelta
 from aegan_monitor.audio.flac import encode_clip
 from aegan_monitor.evidence.case_file import CaseFile, SoundEntry, SoundName
 from aegan_monitor.evidence.folder import CASE, NORMAL, PICTURE, SOUNDS, WritableFolder
+from aegan_monitor.evidence.page import shrink
 from aegan_monitor.evidence.picture import draw_picture
 from aegan_monitor.evidence.recorder import NormalClip, Recording
 from aegan_monitor.evidence.room import Room
 from aegan_monitor.evidence.scores import make_table
 from aegan_monitor.messages.model import format_time
 
+MOST_PUBLISHED_BYTES = 100_000  # of a picture
+
 
 class CaseWriter:
     """Used by the evidence thread alone. Each method raises OSError if something could not be written."""
 
-    def __init__(self, folder: WritableFolder, room: Room, *, privacy: bool) -> None:
-        """`privacy`: no sound."""
-        self._folder, self._room, self._privacy = folder, room, privacy
+    def __init__(
+        self, folder: WritableFolder, room: Room, *, privacy: bool, publish_picture: Callable[[str, bytes], object] | None = None
+    ) -> None:
+        """`privacy`: no sound. `publish_picture` takes the name of a machine and a small `.png` of its alarm."""
+        self._folder, self._room, self._privacy, self._publish_picture = folder, room, privacy, publish_picture
 
     def write_normal(self, clip: NormalClip) -> None:
         """Keep a clip of normal sound in place of the one before of the same operating state."""
@@ -47,7 +52,7 @@ class CaseWriter:
             date = format_time(entry.began_at)
             makers[name] = lambda: encode_clip(recording.sound.pcm, _rate_hz(recording), f"{machine}/{case.id}", date)
         if is_first:
-            makers[PICTURE] = lambda: draw_picture(recording)
+            makers[PICTURE] = lambda: self._draw(recording)
         if normal and not self._privacy:
             makers[NORMAL] = lambda: normal[0]
         found = before or CaseFile(
@@ -64,6 +69,13 @@ class CaseWriter:
         changes = {"sounds": tuple(entries.values())} | ({"scores": make_table(recording.rows)} if is_first else {})
         makers[CASE] = lambda: found.model_copy(update=changes).model_dump_json().encode()
         self._write_all(machine, case.id, makers, is_new=before is None)
+
+    def _draw(self, recording: Recording) -> bytes | None:
+        """Draw the picture and publish it, also where it cannot be written."""
+        picture = draw_picture(recording)
+        if picture is not None and self._publish_picture is not None:
+            self._publish_picture(recording.machine, shrink(picture, MOST_PUBLISHED_BYTES))
+        return picture
 
     def _write_all(self, machine: str, case_id: str, makers: dict[str, Callable[[], bytes | None]], *, is_new: bool) -> None:
         """Write the files that the `makers` make, in their order. A failure of one does not keep the others back."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont
     from PIL.ImageFont import ImageFont as BitmapFont
 
@@ -15,6 +16,7 @@ Point: TypeAlias = tuple[float, float]
 
 INK, FAINT, PAPER = (24, 28, 34), (120, 126, 134), (255, 255, 255)
 MOST_COLOURS = 255  # a quarter of the size of true colour
+SMALLER_WIDTHS = (960, 800, 640, 480, 320, 160)  # pixels; the last takes 20 KB at most
 
 
 class Page:
@@ -47,8 +49,24 @@ class Page:
 
     def encode(self) -> bytes:
         """The content of a `.png` file."""
-        from PIL import Image  # noqa: PLC0415 - see the module
+        return _encode(self._image)
 
-        content = io.BytesIO()
-        self._image.quantize(MOST_COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(content, "PNG")
-        return content.getvalue()
+
+def shrink(content: bytes, most_bytes: int) -> bytes:
+    """A `.png` file of at most `most_bytes`: the same, or the widest smaller copy that is small enough."""
+    from PIL import Image  # noqa: PLC0415 - see the module
+
+    with Image.open(io.BytesIO(content)) as image:
+        colours = image.convert("RGB")
+    for width in SMALLER_WIDTHS:
+        if len(content) > most_bytes:
+            content = _encode(colours.resize((width, width * colours.height // colours.width), Image.Resampling.LANCZOS))
+    return content
+
+
+def _encode(image: "Image") -> bytes:
+    from PIL.Image import Dither, Quantize  # noqa: PLC0415 - see the module
+
+    content = io.BytesIO()
+    image.quantize(MOST_COLOURS, method=Quantize.FASTOCTREE, dither=Dither.NONE).save(content, "PNG")
+    return content.getvalue()

@@ -42,16 +42,20 @@ class EvidenceWriter:
         folder: WritableFolder,
         config: EvidenceConfig,
         find_bundle: Callable[[str], Bundle | None],
+        publish_picture: Callable[[str, bytes], object] | None = None,
         wall_clock: Callable[[], float] = time.time,
         retry_s: float = RETRY_S,
         most_waiting_bytes: int = MOST_WAITING_BYTES,
     ) -> None:
-        """`find_bundle` gives the present bundle of a machine, None for one that has left the configuration."""
+        """`find_bundle` gives the present bundle of a machine, None for one that has left the configuration.
+
+        `publish_picture` takes the name of a machine and a small `.png` of its alarm, in the thread; None: none is made.
+        """
         self.name, self.problem = "evidence", ""
         self._folder, self._config, self._find_bundle = folder, config, find_bundle
         self._wall_clock, self._retry_s, self._most_waiting_bytes = wall_clock, retry_s, most_waiting_bytes
         self._room = Room(folder, config, self._list_open)
-        self._cases = CaseWriter(folder, self._room, privacy=config.privacy)
+        self._cases = CaseWriter(folder, self._room, privacy=config.privacy, publish_picture=publish_picture)
         self._recorders: dict[str, Recorder] = {}
         self._lock = threading.Lock()  # of the two below
         self._open: dict[str, str] = {}  # by machine, the case of an alarm that has not ended

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from aegan_monitor import __version__
 from aegan_monitor.config.model import MonitorConfig
 from aegan_monitor.homeassistant.entities import OF_MACHINE, OF_NODE, Entity, Options
+from aegan_monitor.messages.links import link_machine
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message, Topics
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.outbox.retained_topics import find_states
@@ -24,25 +25,30 @@ TRIAL = "check"  # in place of an entity's id
 
 def announce(config: MonitorConfig, topics: Topics, outbox: Outbox) -> None:
     """Publish discovery for Home Assistant, and clear what an earlier configuration left at the broker."""
-    machines, home_assistant = [machine.name for machine in config.machines], config.home_assistant
-    found = discover(topics, machines, home_assistant.prefix, commands=config.mqtt.commands.enabled) if home_assistant.discovery else []
-    wanted = find_states(topics, machines).union(message.topic for message in found)
+    machines = [machine.name for machine in config.machines]
+    found = discover(config, topics)
+    pictures = [topics.name("picture", name) for name in machines] if config.evidence.mqtt_picture else []
+    wanted = find_states(topics, machines).union(pictures, (message.topic for message in found))
     outbox.belong(wanted, lambda topic: topic.startswith(topics.of_node("")) or is_of_node(topic, topics.node))
     outbox.put(*found)
 
 
-def discover(topics: Topics, machines: Iterable[str], prefix: str, *, commands: bool = True) -> list[Message]:
+def discover(config: MonitorConfig, topics: Topics) -> list[Message]:
     """The messages for a node and its machines; the node's come first, because the device of a machine refers to it.
 
-    Without `commands` there are no buttons.
+    There are no buttons where commands are off, no pictures where none are published, and no messages where discovery is off.
     """
-    wanted = [entity for entity in OF_MACHINE if commands or entity.component != "button"]
-    of_machines = [_make(topics, prefix, entity, machine) for machine in machines for entity in wanted]
-    return [*(_make(topics, prefix, entity, None) for entity in OF_NODE), *of_machines]
+    if not config.home_assistant.discovery:
+        return []
+    is_wanted = {"button": config.mqtt.commands.enabled, "image": config.evidence.mqtt_picture}
+    devices: list[tuple[str | None, Iterable[Entity]]] = [(None, OF_NODE), *((machine.name, OF_MACHINE) for machine in config.machines)]
+    return [
+        _make(config, topics, entity, name) for name, entities in devices for entity in entities if is_wanted.get(entity.component, True)
+    ]
 
 
-def _make(topics: Topics, prefix: str, entity: Entity, machine: str | None) -> Message:
-    device_id, device = name_device(topics.node, machine), _device(topics.node, machine)
+def _make(config: MonitorConfig, topics: Topics, entity: Entity, machine: str | None) -> Message:
+    device_id, device = name_device(topics.node, machine), _device(topics.node, machine, config.web.url)
     payload = {
         "name": entity.name,
         "unique_id": f"aegan_{device_id}_{entity.id}",
@@ -57,7 +63,7 @@ def _make(topics: Topics, prefix: str, entity: Entity, machine: str | None) -> M
         payload["availability_mode"] = "all"
         payload["availability"] = [{"topic": _find_topic(topics, level, machine), **AVAILABILITY[level]} for level in entity.needs]
     qos, retained = QOS_AND_RETAINED["discovery"]
-    topic = f"{prefix}/{entity.component}/{device_id}/{entity.id}/config"
+    topic = f"{config.home_assistant.prefix}/{entity.component}/{device_id}/{entity.id}/config"
     return Message(topic, json.dumps(payload, ensure_ascii=False).encode(), qos, retained, "discovery")
 
 
@@ -88,8 +94,10 @@ def is_of_node(topic: str, node: str) -> bool:
     return topic.endswith("/config") and (device == of_node or is_of_machine)
 
 
-def _device(node: str, machine: str | None) -> dict[str, object]:
+def _device(node: str, machine: str | None, page: str | None) -> dict[str, object]:
     device = {"identifiers": [f"aegan_{name_device(node, machine)}"], "manufacturer": "aegan-monitor", "sw_version": __version__}
+    if page is not None:
+        device["configuration_url"] = link_machine(page, machine)
     if machine is None:
         return {**device, "name": f"aegan-monitor {node}", "model": "Acoustic monitor"}
     return {**device, "name": f"{node} {machine}", "model": "Machine, by its sound", "via_device": f"aegan_{name_device(node, None)}"}
@@ -100,6 +108,8 @@ def _source(topics: Topics, entity: Entity, machine: str | None) -> dict[str, ob
     topic = _find_topic(topics, entity.level, machine)
     if entity.component == "button":
         return {"command_topic": topic}
+    if entity.component == "image":
+        return {"image_topic": topic}
     source: dict[str, object] = {"state_topic": topic}
     if entity.value:
         # An empty message that clears the topic, and a health message without the machine, are no state.

@@ -1,6 +1,6 @@
 """Table of the entities of a machine and of the daemon in Home Assistant.
 
-Source: https://www.home-assistant.io/integrations/mqtt, the pages of binary_sensor, sensor and button.
+Source: https://www.home-assistant.io/integrations/mqtt, the pages of binary_sensor, sensor, event, image and button.
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from aegan_monitor.messages.command_payloads import DEFAULT_SHELF_S
 from aegan_monitor.messages.model import AlarmState
+from aegan_monitor.messages.payloads import EventKind
 
 EXPIRE_S = 30  # a score is a second old, or 10 after a gap
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
@@ -22,6 +23,7 @@ MEASUREMENT: Options = MappingProxyType({"state_class": "measurement"})
 TOTAL: Options = MappingProxyType({"state_class": "total_increasing"})
 LIVE: Options = MappingProxyType({"state_class": "measurement", "expire_after": EXPIRE_S})  # a value a second
 OFF: Options = MappingProxyType({"enabled_by_default": False})  # its user switches it on; the recorder stores nothing until then
+PERCENT: Options = MappingProxyType({**LIVE, "unit_of_measurement": "%"})
 STATES: Options = MappingProxyType({"device_class": "enum", "options": list(get_args(AlarmState))})
 
 
@@ -37,7 +39,7 @@ class Entity:
         attributes: The payload's fields are shown as attributes.
     """
 
-    component: Literal["binary_sensor", "sensor", "button"]
+    component: Literal["binary_sensor", "sensor", "event", "image", "button"]
     id: str
     name: str
     level: str
@@ -52,13 +54,23 @@ def _press(name: str, command: str, **more: object) -> Entity:
     return Entity("button", command, name, "command", options={"payload_press": json.dumps(payload)})
 
 
+# Both of one scale, so that one graph has both; `None` is Home Assistant's word for unknown, under a policy of thresholds.
+EVIDENCE = "((100 * it.evidence) | round) if it.evidence is not none else 'None'"
+EVIDENCE_THRESHOLD = "100 if it.evidence is not none else 'None'"
+
 HEARD: tuple[Literal["status", "sensor"], ...] = ("status", "sensor")
 OF_MACHINE = (
     Entity("binary_sensor", "alarm", "Alarm", "alarm", "'ON' if it.active else 'OFF'", PROBLEM, attributes=True),
+    # What happened stays true while the daemon is gone, so event and picture need nothing.
+    Entity(
+        "event", "event", "Event", "event", "dict(it, event_type=it.kind) | to_json", {"event_types": list(get_args(EventKind))}, needs=()
+    ),
+    Entity("image", "picture", "Picture", "picture", options={"content_type": "image/png"}, needs=()),
     Entity("sensor", "state", "State", "alarm", "it.state", STATES, HEARD),
     Entity("sensor", "score", "Score", "score", "'%.4g' | format(it.score)", LIVE, HEARD),
     Entity("sensor", "threshold", "Threshold", "score", "'%.4g' | format(it.threshold)", LIVE, HEARD),
-    Entity("sensor", "evidence", "Evidence", "score", "(100 * (it.evidence or 0)) | round", {**LIVE, "unit_of_measurement": "%"}, HEARD),
+    Entity("sensor", "evidence", "Evidence", "score", EVIDENCE, PERCENT, HEARD),
+    Entity("sensor", "evidence_threshold", "Evidence threshold", "score", EVIDENCE_THRESHOLD, PERCENT, HEARD),
     Entity("sensor", "deviation", "Deviation", "score", "it.normalised | round(2)", {**LIVE, **OFF, "unit_of_measurement": SIGMA}, HEARD),
     # No device class: sound_pressure is for dB over 20 uPa, and refuses dBFS.
     Entity("sensor", "level", "Level", "score", "it.level_dbfs | round(1)", {**LIVE, **OFF, "unit_of_measurement": "dBFS"}, HEARD),

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
-Kind: TypeAlias = Literal["status", "health", "score", "alarm", "event", "sensor", "command", "result", "discovery", "note"]
+Kind: TypeAlias = Literal["status", "health", "score", "alarm", "event", "sensor", "command", "result", "picture", "discovery", "note"]
 AlarmState: TypeAlias = Literal["normal", "pending", "alarm", "clearing"]
 
 SCHEMA_WORDS = "Names this form and its version."

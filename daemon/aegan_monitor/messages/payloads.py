@@ -22,6 +22,8 @@ _LASTING = (
     "small for a bang, large for a fault that lasts, without a meaning on normal sound; null with bundles of format 2."
 )
 _ID = "5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e"
+_LINK = "Address of the case on the page; null without a case, or where `web.url` is not set."
+_LINK_EXAMPLE = f"https://plant.example/#/cases/pump/{_ID}"
 
 
 class Health(Payload):
@@ -148,6 +150,7 @@ class Alarm(Payload):
         default=False, description="It is out of service until a person ends that: `state` goes on, `active` is false."
     )
     case: Case | None = Field(default=None, description="The case of the present alarm; null if there is none.")
+    link: str | None = Field(default=None, description=_LINK, examples=[_LINK_EXAMPLE])
     confirmed: bool = Field(
         default=True,
         description="A decision since the start stands behind this state; false after a start, reload or reboot until the first decision: "
@@ -163,7 +166,7 @@ class Event(Payload):
     """Each change of an alarm, and each command that changed it."""
 
     KIND = "event"
-    LATER = frozenset({"active", "case", "clipped", "explanation", "proved_per_week"})
+    LATER = frozenset({"active", "case", "clipped", "explanation", "link", "proved_per_week"})
     schema_: Literal["aegan.event/1"] = Field(default="aegan.event/1", alias="schema", description=SCHEMA_WORDS)
     id: str = Field(min_length=1, description="A UUID; a message that arrives twice carries the same one.", examples=[_ID])
     sequence: NonNegativeInt = Field(description="Counts the events of one machine without a hole, over restarts too.", examples=[1])
@@ -201,6 +204,7 @@ class Event(Payload):
         default=None, description="The case that the event belongs to; null if there is none, and in an event of an older version."
     )
     clipped: bool = Field(default=False, description="Whether a decision led to it, and samples of its clip are at full scale.")
+    link: str | None = Field(default=None, description=_LINK, examples=[_LINK_EXAMPLE])
 
 
 class Sensor(Payload):

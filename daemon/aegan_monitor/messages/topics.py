@@ -13,6 +13,7 @@ QOS_AND_RETAINED: dict[Kind, tuple[int, bool]] = {
     "sensor": (1, True),
     "command": (1, False),
     "result": (1, False),
+    "picture": (0, True),
     "discovery": (1, True),
 }
 
@@ -55,6 +56,10 @@ class Topics:
     def message(self, payload: Payload, machine: str | None = None) -> Message:
         """The payload as compact JSON on its topic; only health has no machine."""
         return self._message(payload.KIND, machine, payload.model_dump_json().encode())
+
+    def picture(self, machine: str, content: bytes) -> Message:
+        """The content of a `.png` file, as it is."""
+        return self._message("picture", machine, content)
 
     def _message(self, kind: Kind, machine: str | None, payload: bytes) -> Message:
         qos, retained = QOS_AND_RETAINED[kind]

@@ -9,6 +9,7 @@ from aegan_monitor.outbox.backoff import Backoff
 from aegan_monitor.outbox.entry import Entry
 
 LATE_S: dict[Kind, float] = {"score": 10.0, "result": 60.0}  # older messages are dropped
+ONCE: frozenset[Kind] = frozenset({"picture"})  # large, so it is kept until it is sent, and not sent again
 
 
 class Latest:
@@ -42,6 +43,8 @@ class Latest:
         if row.message.retained:
             self._retained[row.message.topic] = row.message
             self._refused.pop(row.message.topic, None)
+        if row.message.kind in ONCE and row.message.payload:
+            del self._retained[row.message.topic]
 
     def begin(self) -> None:
         """Start a connection: what the broker keeps is not known."""

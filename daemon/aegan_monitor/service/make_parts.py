@@ -12,6 +12,7 @@ from aegan_monitor.evidence.writer import EvidenceWriter
 from aegan_monitor.history.history import History
 from aegan_monitor.history.store import HistoryStore
 from aegan_monitor.history.store import find_path as find_history
+from aegan_monitor.messages.topics import Message, Topics
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.health import Snapshot
 from aegan_monitor.service.metrics import MetricsServer, write_metrics
@@ -24,6 +25,7 @@ def make_parts(
     read_health: Callable[[datetime], Snapshot],
     commands: CommandQueue,
     list_lines: Callable[[], Sequence[Line]],
+    publish: Callable[[Message], object],
     demo_faults: dict[str, bool] | None = None,
 ) -> list[Part]:
     """One of each, in the order in which they start; nothing starts, and no store is opened.
@@ -33,6 +35,7 @@ def make_parts(
         read_health: All figures of a moment.
         commands: Takes commands from other sources than MQTT.
         list_lines: The lines that run now.
+        publish: Puts a message into the outbox.
         demo_faults: In the demo: whether the fault of each machine is switched on, which the page changes.
 
     Raises:
@@ -40,15 +43,21 @@ def make_parts(
     """
     history = find_history(config.history.path, config.outbox.path, config.node) if config.history.keep_days else None
     evidence = find_evidence(config.evidence.path, config.outbox.path, config.node) if config.evidence.max_mb else None
+    topics = Topics(config.mqtt.base_topic, config.node)
     parts: list[Part] = []
 
     def find_bundles() -> dict[str, Bundle]:
         return {line.machine.name: line.bundle for line in list_lines()}
 
+    def publish_picture(machine: str, content: bytes) -> None:
+        if machine in find_bundles():  # one that is removed has left the broker, too
+            publish(topics.picture(machine, content))
+
     if history is not None:
         parts.append(History(HistoryStore(history, config.history.keep_days)))
     if evidence is not None:
-        parts.append(EvidenceWriter(WritableFolder(evidence), config.evidence, lambda name: find_bundles().get(name)))
+        publishes = publish_picture if config.evidence.mqtt_picture else None
+        parts.append(EvidenceWriter(WritableFolder(evidence), config.evidence, lambda name: find_bundles().get(name), publishes))
     if config.metrics.port is not None:
         parts.append(MetricsServer(config.metrics.host, config.metrics.port, read_health))
     if config.web.port is not None:  # a daemon without the page does not load what serves it

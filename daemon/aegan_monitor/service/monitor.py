@@ -81,7 +81,7 @@ class Monitor:
         )
         self._commands = CommandQueue()
         self._parts = Parts()
-        self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, parts=self._parts)
+        self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, parts=self._parts, page=config.web.url)
         self._birth = Birth()
         self._publisher = MqttPublisher(self._find_connection(self._setup), self._outbox)
         self._writer = Writer(self._outbox, Store(find_path(config.outbox.path, config.node, os.environ)), self._publisher.flush)
@@ -90,7 +90,7 @@ class Monitor:
             lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader, self._parts
         )
         if parts is None:
-            parts = make_parts(config, self._health.read, self._commands, lambda: self._setup.lines, demo_faults)
+            parts = make_parts(config, self._health.read, self._commands, lambda: self._setup.lines, self._outbox.put, demo_faults)
         self._parts.add(parts)
         self._status = ""
         interval_s = watchdog_interval_s(os.environ, os.getpid())

@@ -11,6 +11,7 @@ from aegan_monitor.alarm.stored import dump_record, read_record
 from aegan_monitor.clock import now
 from aegan_monitor.messages.command_payloads import Command
 from aegan_monitor.messages.commands import make_result
+from aegan_monitor.messages.links import add_link
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.messages.payloads import Event, Score, Sensor
 from aegan_monitor.messages.topics import Topics
@@ -41,9 +42,10 @@ class Worker:
         shelf_clock: Callable[[], float],
         wall_clock: Callable[[], datetime] = now,
         parts: Parts | None = None,
+        page: str | None = None,
     ) -> None:
-        """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds; `wall_clock` stamps messages."""
-        self._parts = parts or Parts()
+        """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds; `wall_clock` stamps messages; `page` is the page's address."""
+        self._parts, self._page = parts or Parts(), page
         self.woken = threading.Event()
         self.common = CommonCause()
         self._topics, self._outbox, self._commands = topics, outbox, commands
@@ -121,7 +123,7 @@ class Worker:
             self._put(line.machine.name, payloads, None if record is None else dump_record(record))
 
     def _put(self, name: str, payloads: Iterable[Payload], record: bytes | None = None) -> None:
-        payloads = list(payloads)
+        payloads = [add_link(payload, name, self._page) for payload in payloads]
         for payload in payloads:
             self._parts.take_message(name, payload)
             if isinstance(payload, Event):

@@ -66,9 +66,9 @@ class BrokerConnection:
         if reason.code >= FAILURE:
             raise PublishError(f"refused client {self._endpoint.client_id!r} ({reason.text}): {ADVICE.get(reason.text, 'see its log')}")
 
-    def publish(self, topic: str, payload: bytes = b"") -> Reason | None:
-        """Publish a message that is not retained; the broker's answer, None without one."""
-        return self._wait(f"publish {self._client.publish(topic, payload, qos=1).mid}")
+    def publish(self, topic: str, payload: bytes = b"", *, retained: bool = False) -> Reason | None:
+        """Publish a message; the broker's answer, None without one. An empty one that is `retained` clears its topic."""
+        return self._wait(f"publish {self._client.publish(topic, payload, qos=1, retain=retained).mid}")
 
     def subscribe(self, topics: Sequence[str], qos: int = 1) -> Reason | None:
         """Subscribe to topic filters; the answer for the first that is refused, or else for the first; None without one."""

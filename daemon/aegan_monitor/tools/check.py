@@ -24,6 +24,7 @@ from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.golden import StageCheck, require_golden
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.errors import AeganError, CaptureError
+from aegan_monitor.evidence.case_writer import MOST_PUBLISHED_BYTES
 from aegan_monitor.homeassistant.discovery import discover, list_trials
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.endpoint import add_secrets, locate
@@ -174,11 +175,12 @@ def _list_permissions(config: MonitorConfig) -> list[Permission]:
 
 
 def _estimate_largest_bytes(config: MonitorConfig) -> int:
-    """Topic and payload of the largest message that the daemon sends, in bytes: the node's health, or an entity for discovery."""
+    """Topic and payload of the largest message that the daemon sends, in bytes: health, an entity for discovery, or a picture."""
     topics, machines = Topics(config.mqtt.base_topic, config.node), [machine.name for machine in config.machines]
     health = len(topics.name("health")) + NODE_BYTES + sum(MACHINE_BYTES + len(machine) for machine in machines)
-    discovered = discover(topics, machines, config.home_assistant.prefix) if config.home_assistant.discovery else []
-    return max(health, *(len(message.topic) + len(message.payload) for message in discovered))
+    picture = MOST_PUBLISHED_BYTES + max(len(topics.name("picture", machine)) for machine in machines)
+    sizes = [health, *(len(message.topic) + len(message.payload) for message in discover(config, topics))]
+    return max(sizes + [picture] * config.evidence.mqtt_picture)
 
 
 def _check_capture(machine: MachineConfig, bundle: Bundle | None, report: Report) -> None:

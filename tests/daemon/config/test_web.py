@@ -10,6 +10,15 @@ from aegan_monitor.errors import ConfigError
 from example_config import MACHINE
 
 TOKEN: dict[str, Any] = {"token_file": "token"}
+NO_PAGES = (
+    "plant.example",
+    "ftp://plant.example",
+    "https://",
+    "https://u:p@plant.example",
+    "https://plant.example/#/cases",
+    "http://[::1",
+    "http://a b",
+)
 
 
 def make_config(web: dict[str, Any]) -> dict[str, Any]:
@@ -29,6 +38,8 @@ def make_config(web: dict[str, Any]) -> dict[str, Any]:
         ({"user_header": "X-User", **TOKEN}, "anybody could send that header; set trusted_proxies"),
         ({"reader_token_file": "token"}, "nobody could acknowledge an alarm; set token_file"),
         ({"trusted_proxies": ["proxy.example"], **TOKEN}, "expected an address or a network such as 172.30.32.0/23, found 'proxy.example'"),
+        ({"port": None, "url": "https://plant.example"}, "links would lead to no page; set port, or remove url"),
+        *((({"url": url}), f"expected the address of the page, such as https://plant.example/aegan, found {url!r}") for url in NO_PAGES),
         ({"trusted_proxies": ["10.0.0.1/8"], **TOKEN}, "expected an address or a network such as 172.30.32.0/23, found '10.0.0.1/8'"),
     ],
 )
@@ -57,3 +68,9 @@ def test_a_page_that_others_could_misuse_is_refused(web: dict[str, Any], problem
 def test_what_is_protected_is_accepted(web: dict[str, Any]) -> None:
     """Loopback needs nothing; any other address a token, and encryption, a proxy or the user's word."""
     validate(MonitorConfig, make_config(web), "monitor.yaml")
+
+
+def test_the_page_has_no_slash_at_its_end() -> None:
+    """Links are made by adding to it."""
+    config = validate(MonitorConfig, make_config({"url": "https://plant.example:8443/aegan/"}), "monitor.yaml")
+    assert config.web.url == "https://plant.example:8443/aegan"

@@ -15,6 +15,7 @@ from aegan_monitor.audio.level import measure_level
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.evidence.colours import DIFFERENCE, LEVEL, paint
 from aegan_monitor.evidence.marks import find_marks, mark_changes
+from aegan_monitor.evidence.page import SMALLER_WIDTHS, shrink
 from aegan_monitor.evidence.picture import HEIGHT, LABELS, LEFT, PANEL_HEIGHT, TOPS, WIDTH, draw_picture, pool, spread
 from aegan_monitor.evidence.recent_sound import Stretch
 from aegan_monitor.evidence.spectrum import N_BANDS, PIECE_FRAMES, measure_spectrum
@@ -145,3 +146,16 @@ def test_levels_get_lighter_and_differences_darker_to_both_ends() -> None:
     grey = paint(np.linspace(-1.0, 1.0, 51)[None], -1, 1, DIFFERENCE)[0] @ [0.3, 0.59, 0.11]
     assert np.all(np.diff(grey[:26]) > -1)
     assert np.all(np.diff(grey[25:]) < 1)
+
+
+def test_a_picture_is_shrunk_as_little_as_needed() -> None:
+    """The widest copy that is small enough; noise, which is compressed least, is small enough too."""
+    content = BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)).save(content, "PNG")
+    for most_bytes in (10_000_000, 300_000, 100_000):
+        found = shrink(content.getvalue(), most_bytes)
+        assert len(found) <= most_bytes
+        width = Image.open(BytesIO(found)).width
+        wider = [other for other in (WIDTH, *SMALLER_WIDTHS) if other > width]
+        assert not wider or len(shrink(content.getvalue(), len(found) - 1)) < len(found)
+    assert shrink(content.getvalue(), 10_000_000) == content.getvalue()

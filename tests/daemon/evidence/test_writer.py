@@ -146,3 +146,18 @@ def test_case_json_is_plain(tmp_path: Path) -> None:
         found = json.loads(file.read())
     assert next(iter(found.items())) == ("schema", "aegan.evidence/1")
     assert found["sounds"][0]["began_at"] == "2026-01-31T08:15:00.000Z"
+
+
+@pytest.mark.parametrize("min_free_mb", [0.0, 1e6])
+def test_a_picture_of_each_case_is_published(tmp_path: Path, min_free_mb: float) -> None:
+    """Small ones, of the case when it is raised and when its sound is complete, also where the disk has no room for evidence."""
+    published: list[tuple[str, bytes]] = []
+    with writing(tmp_path, publish_picture=lambda *picture: published.append(picture), min_free_mb=min_free_mb) as writer:
+        hear(writer, 0, 30)
+        raise_alarm(writer, "one", 30)
+        wait_until(lambda: published, "the first picture")
+        hear(writer, 30, 42)
+        clear(writer, "one", 42)
+    assert [machine for machine, _ in published] == ["pump"] * 2
+    assert all(content.startswith(b"\x89PNG") and len(content) <= 100_000 for _, content in published)
+    assert bool(WritableFolder(tmp_path).cases()) == (not min_free_mb)

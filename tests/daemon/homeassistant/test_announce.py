@@ -1,11 +1,9 @@
 """Retained topics follow the configuration."""
 
-from typing import Any
-
-from aegan_monitor.config.model import MonitorConfig
 from aegan_monitor.homeassistant.discovery import announce
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.outbox.outbox import Outbox
+from example_config import make_config
 from outbox_messages import MemoryOutbox
 
 TOPICS = Topics("aegan", "hall")
@@ -26,21 +24,17 @@ class Broker:
             (self.kept.add if row.message.payload else self.kept.discard)(row.message.topic)
 
 
-def make_config(*machines: str, **more: Any) -> MonitorConfig:
-    """A configuration with these machines."""
-    return MonitorConfig.model_validate({"node": "hall", "machines": [{"name": name, "bundle": "b"} for name in machines], **more})
-
-
 def test_what_is_kept_follows_the_configuration() -> None:
     """Changes of machines, buttons, prefix and discovery leave exactly the retained topics of the last configuration."""
     outbox = MemoryOutbox()
     broker = Broker(outbox)
     for machines, more, prefix, n_of_machine in (
-        (["pump"], {}, "homeassistant", 17),
-        (["pump", "fan"], {}, "homeassistant", 17),
-        (["fan"], {}, "homeassistant", 17),
-        (["fan"], {"mqtt": {"commands": {"enabled": False}}}, "homeassistant", 11),
-        (["fan"], {"home_assistant": {"prefix": "ha/discovery"}}, "ha/discovery", 17),
+        (["pump"], {}, "homeassistant", 19),
+        (["pump", "fan"], {}, "homeassistant", 19),
+        (["fan"], {}, "homeassistant", 19),
+        (["fan"], {"mqtt": {"commands": {"enabled": False}}}, "homeassistant", 13),
+        (["fan"], {"evidence": {"mqtt_picture": True}}, "homeassistant", 20),
+        (["fan"], {"home_assistant": {"prefix": "ha/discovery"}}, "ha/discovery", 19),
     ):
         announce(make_config(*machines, **more), TOPICS, outbox)
         broker.take()
@@ -50,6 +44,19 @@ def test_what_is_kept_follows_the_configuration() -> None:
     announce(make_config("fan", home_assistant={"discovery": False}), TOPICS, outbox)
     broker.take()
     assert broker.kept == set()
+
+
+def test_pictures_leave_the_broker_when_they_are_switched_off() -> None:
+    """The topic of a picture belongs to a machine as long as pictures are published."""
+    outbox = MemoryOutbox()
+    broker = Broker(outbox)
+    announce(make_config("pump", evidence={"mqtt_picture": True}), TOPICS, outbox)
+    outbox.put(TOPICS.picture("pump", b"PNG"))
+    broker.take()
+    assert "aegan/hall/pump/picture" in broker.kept
+    announce(make_config("pump"), TOPICS, outbox)
+    broker.take()
+    assert not {topic for topic in broker.kept if "picture" in topic}
 
 
 def test_states_of_a_machine_that_stays_are_left_alone() -> None:

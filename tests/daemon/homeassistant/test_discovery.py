@@ -1,7 +1,8 @@
 """Discovery messages: they obey Home Assistant's documentation, and every value comes from an existing field."""
 
 import json
-from typing import Any
+import re
+from typing import Any, get_args
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -10,14 +11,17 @@ import aegan_monitor
 from aegan_monitor.homeassistant.discovery import discover, list_trials, name_device
 from aegan_monitor.homeassistant.entities import OF_MACHINE, OF_NODE, Entity
 from aegan_monitor.messages.command_payloads import Command
-from aegan_monitor.messages.payloads import PAYLOADS, Health
+from aegan_monitor.messages.payloads import PAYLOADS, EventKind, Health
 from aegan_monitor.messages.topics import Message, Topics
 from discovery_options import SCHEMAS
+from example_config import make_config
 from message_tables import make_example
 from published import find_fault
 
 TOPICS = Topics("aegan", "hall")
-MESSAGES = discover(TOPICS, ["pump", "fan"], "homeassistant")
+PAGE = "https://plant.example/aegan"
+PLAIN = discover(make_config("pump", "fan"), TOPICS)
+MESSAGES = discover(make_config("pump", "fan", evidence={"mqtt_picture": True}, web={"port": 8765, "url": PAGE}), TOPICS)
 EXAMPLES: dict[str, dict[str, Any]] = {payload.KIND: make_example(payload) for payload in PAYLOADS}
 
 
@@ -29,7 +33,7 @@ def read(message: Message) -> dict[str, Any]:
 
 def test_an_entity_is_described_like_this() -> None:
     """Topic, delivery and payload of an entity are exact, because a renamed entity appears twice."""
-    (message,) = [message for message in MESSAGES if message.topic == "homeassistant/sensor/hall_pump/level/config"]
+    (message,) = [message for message in PLAIN if message.topic == "homeassistant/sensor/hall_pump/level/config"]
     assert (message.qos, message.retained, message.kind) == (1, True, "discovery")
     assert read(message) == {
         "name": "Level",
@@ -117,16 +121,31 @@ def test_each_value_is_a_field_of_its_payload(entity: Entity) -> None:
         assert Command.model_validate_json(entity.options["payload_press"]).command == entity.id
         return
     fields = EXAMPLES["health"]["machines"]["pump"] if entity in OF_MACHINE and entity.level == "health" else EXAMPLES.get(entity.level)
-    names = [word.partition("it.")[2] for word in entity.value.replace("(", " ").replace(")", " ").split() if word.startswith("it.")]
-    assert (fields is None) == (names == []) == (entity.level == "status")
+    names = re.findall(r"\bit\.(\w+)", entity.value)
+    assert (fields is None) == (names == []) == (entity.level in ("status", "picture"))
     assert set(names) <= set(fields or {})
     assert Health.OF_MACHINE is False
 
 
 def test_there_are_no_buttons_for_a_daemon_that_takes_no_commands() -> None:
     """With commands switched off there are no buttons."""
-    found = discover(TOPICS, ["pump", "fan"], "homeassistant", commands=False)
-    assert found == [message for message in MESSAGES if "/button/" not in message.topic]
+    found = discover(make_config("pump", "fan", mqtt={"commands": {"enabled": False}}), TOPICS)
+    assert found == [message for message in PLAIN if "/button/" not in message.topic]
+
+
+def test_pictures_and_links_are_where_they_lead_somewhere() -> None:
+    """A picture entity needs a published picture, a link in the device a page."""
+    assert [message.topic for message in PLAIN] == [message.topic for message in MESSAGES if "/image/" not in message.topic]
+    assert not any("configuration_url" in read(message)["device"] for message in PLAIN)
+    links = {read(message)["device"]["name"]: read(message)["device"]["configuration_url"] for message in MESSAGES}
+    machines = {f"hall {name}": f"{PAGE}/#/machine/{name}" for name in ("pump", "fan")}
+    assert links == {"aegan-monitor hall": f"{PAGE}/", **machines}
+
+
+def test_the_event_types_are_the_kinds_of_events() -> None:
+    """Home Assistant drops an event of a type that discovery has not named."""
+    (message,) = [message for message in MESSAGES if message.topic == "homeassistant/event/hall_pump/event/config"]
+    assert read(message)["event_types"] == list(get_args(EventKind))
 
 
 def test_a_machine_that_the_health_does_not_name_gives_no_error() -> None:

@@ -10,6 +10,7 @@ from aegan_monitor.messages.topics import Message
 from aegan_monitor.mqtt.client import LARGER_LIMIT, Protocol
 from aegan_monitor.outbox.backoff import LONGEST_RETRIAL_S
 from broker import Mosquitto, Subscriber, wait_until
+from example_config import make_config
 from example_messages import EVENT_TOPIC, STATUS, TOPICS, make_alarm, make_event, put
 from mqtt_peer import accepting, answer, read_packet
 from outbox_messages import MemoryOutbox
@@ -74,7 +75,7 @@ def test_discovery_that_the_broker_refuses_is_reported_once(tmp_path: Path, make
     broker = Mosquitto(tmp_path / "mosquitto", acl=f"topic write {STATUS}\n")
     broker.start()
     outbox = MemoryOutbox()
-    for message in discover(TOPICS, ["pump"], "homeassistant"):
+    for message in discover(make_config("pump"), TOPICS):
         outbox.put(message)
     publisher = make(broker.port, outbox)
     publisher.start()

@@ -158,3 +158,31 @@ def test_the_states_of_a_node() -> None:
         FAN,
         "aegan/hall/fan/sensor",
     }
+
+
+def test_a_picture_is_sent_once() -> None:
+    """It waits for a connection, is not sent again on the next one, and is cleared like others; a new one outlasts a refused clearing."""
+    topics, first, second = Topics("aegan", "hall"), b"first", b"second"
+    place = topics.name("picture", "fan")
+    outbox = MemoryOutbox()
+    outbox.belong([place])
+    outbox.put(topics.picture("fan", b"older"))
+    outbox.put(topics.picture("fan", first))
+    outbox.connected()
+    assert deliver(outbox) == [(place, first)]
+    outbox.connected()
+    outbox.repeat_retained()
+    assert deliver(outbox) == []
+    outbox.belong([])
+    row = outbox.next()
+    assert row is not None
+    assert row.message == Message(place, b"", 1, True, "picture")
+    outbox.sent(row)
+    outbox.refused(row.number, for_good=False)
+    outbox.belong([place])
+    outbox.put(topics.picture("fan", second))
+    assert deliver(outbox) == [(place, second)]
+    outbox.connected()
+    assert deliver(outbox) == []
+    outbox.belong([])
+    assert deliver(outbox) == [(place, b"")]

@@ -4,9 +4,10 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from aegan_monitor.errors import AeganError
+from aegan_monitor.errors import AeganError, UsageError
 from aegan_monitor.tools.terminal.broker import find_broker
 from aegan_monitor.tools.terminal.cases import show_cases
+from aegan_monitor.tools.terminal.forget import forget
 from aegan_monitor.tools.terminal.send import make_command, send_command
 from aegan_monitor.tools.terminal.status import show_status
 from aegan_monitor.tools.terminal.watch import Watch
@@ -30,6 +31,20 @@ def run_at_terminal(
             return show_status(find_broker(arguments), report, as_json=arguments.json)
         case "cases":
             return show_cases(find_broker(arguments), arguments.id, arguments.limit, report, warn, as_json=arguments.json)
+        case "forget":
+            return _forget(arguments, report)
     own = {key: value for key in OWN_FIELDS if (value := getattr(arguments, key, None)) is not None}
     command = make_command(arguments.command, by=arguments.by, reason=arguments.reason, **own)
     return send_command(find_broker(arguments), arguments.machine, command, report, as_json=arguments.json)
+
+
+def _forget(arguments: argparse.Namespace, report: Callable[[str], object]) -> int:
+    """Run `forget`, with a question where somebody can answer it."""
+    if not arguments.yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("forget: nobody is at a terminal to confirm; add --yes to clear without a question")
+    broker = find_broker(arguments)
+    base, prefix = (
+        ("aegan", "homeassistant") if broker.config is None else (broker.config.mqtt.base_topic, broker.config.home_assistant.prefix)
+    )
+    node = arguments.node if "/" in arguments.node else f"{base}/{arguments.node}"
+    return forget(broker, node, arguments.prefix or prefix, report, None if arguments.yes else input)
