@@ -32,11 +32,14 @@ SEEDS ?= 3
 WORKERS ?= $(shell expr 5 \* $$(nproc) / 2)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 15
 
-.PHONY: demo test test-unit test-full check quality wheel release clean demo-bundle generate install uninstall
+.PHONY: demo demo-live test test-unit test-full check quality wheel release clean demo-bundle generate install uninstall
 .DELETE_ON_ERROR:
 
-demo: $(RUN_STAMP)  ## the main job on embedded parts, to the subscriber's alarm
+demo: $(RUN_STAMP)  ## the main job on embedded parts, to the subscriber's alarm, with the page meanwhile
 	$(BIN)/aegan-monitor demo
+
+demo-live: $(RUN_STAMP)  ## three pumps and the page until Ctrl-C; break and repair a bearing from the page
+	$(BIN)/aegan-monitor demo --live
 
 test: $(DEV_STAMP)  ## every test whose parts are on this machine, chaos at a tenth (AEGAN_CHAOS=0.1)
 	$(PYTEST)

@@ -102,14 +102,20 @@ def make_parser() -> argparse.ArgumentParser:
     )
     reload.add_argument("pid", type=parse_count, metavar="PID", help="process id of the daemon, as the unit gives it")
 
+    _add_demo(commands)
+    return parser
+
+
+def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command for those who have no machine at hand."""
     demo = add_command(
         commands, "demo", "Plays a synthesised pump until its bearing fails and the alarm comes.", "aegan-monitor demo --speed 2"
     )
+    demo.add_argument("--live", action="store_true", help="three pumps until Ctrl-C; the page switches their faults on and off")
     demo.add_argument("--seed", type=parse_seed, metavar="N", default=0, help="random seed of the pump (default: 0)")
     demo.add_argument(
         "--speed", type=partial(parse_positive, largest=LARGEST_SPEED), default=1.0, metavar="X", help="times real time (default: 1)"
     )
-    return parser
 
 
 def _add_tools_for_recordings(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -184,8 +184,11 @@ def stop_on_signals(stop: Callable[[], object]) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    from aegan_monitor.demo.live import run_live  # noqa: PLC0415
     from aegan_monitor.demo.show import run_show  # noqa: PLC0415
 
+    if arguments.live:
+        return run_live(arguments.seed, arguments.speed, stop_on_signals)
     return run_show(arguments.seed, arguments.speed)
 
 

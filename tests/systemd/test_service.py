@@ -70,8 +70,8 @@ def test_manual_page_and_completions_are_installed(system: BootedSystem) -> None
 
 
 def fetch(system: BootedSystem, path: str) -> bytes:
-    """What the page gives an operator in the network of the system."""
-    return subprocess.run([*system.network, sys.executable, "-c", FETCH, path, TOKEN], capture_output=True, check=True, timeout=60).stdout
+    """What the page gives an operator in the network of the system; nothing if it refuses."""
+    return subprocess.run([*system.network, sys.executable, "-c", FETCH, path, TOKEN], capture_output=True, check=False, timeout=60).stdout
 
 
 def test_its_whole_work_in_the_sandbox(system: BootedSystem, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

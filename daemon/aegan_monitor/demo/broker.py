@@ -12,6 +12,13 @@ from aegan_monitor.errors import AeganError
 START_TIMEOUT_S = 15.0
 
 
+def find_free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextlib.contextmanager
 def run_broker() -> Iterator[int]:
     """Run a broker for MQTT 3.1.1 on a free port. Gives the port; stops at the end of the block.
@@ -25,9 +32,7 @@ def run_broker() -> Iterator[int]:
         raise AeganError(f"demo: the broker is not installed; pip install 'aegan-monitor[cpu,demo]' ({error})") from error
     for name in ("amqtt", "transitions"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = find_free_port()
     loop = asyncio.new_event_loop()
     started = threading.Event()
     stop = asyncio.Event()

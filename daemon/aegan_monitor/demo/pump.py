@@ -33,7 +33,7 @@ class Pump:
     """An endless, reproducible stream of pump sound.
 
     One seed gives one sound, however it is read. Another seed is the same pump on another day. The fault starts within a
-    second from `fault_from_s` on. The gain is lowered as the impacts start, so that the power stays constant.
+    second from `fault_from_s` on, or from `set_faulty` on. The gain is lowered as the impacts start, so that the power stays constant.
     """
 
     def __init__(self, seed: int, sample_rate_hz: int = 16_000, fault_from_s: float | None = None) -> None:
@@ -55,6 +55,13 @@ class Pump:
         self._n_chunks = 0
         self._noise()  # fills the overlap
         self._buffer: FloatArray = np.zeros(0, np.float32)
+
+    def set_faulty(self, faulty: bool) -> None:
+        """Begin or end the fault with the next sound that is made; harmless where it is so already."""
+        if not faulty:
+            self._fault_from_s = None
+        elif self._fault_from_s is None:
+            self._fault_from_s = self._n_chunks * CHUNK_S
 
     def read(self, n_samples: int) -> FloatArray:
         """The next samples, float32 `[n_samples]`."""

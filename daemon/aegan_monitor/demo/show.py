@@ -9,17 +9,15 @@ from pathlib import Path
 
 from aegan_monitor.audio.file import FileCapture
 from aegan_monitor.audio.flac import encode_clip, quantise
-from aegan_monitor.config.model import MonitorConfig
-from aegan_monitor.demo.broker import run_broker
+from aegan_monitor.demo.broker import find_free_port, run_broker
+from aegan_monitor.demo.configuration import SAMPLE_RATE_HZ, explain_lack_of_page, make_config
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.demo.subscriber import Subscriber
-from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.errors import EXIT_FAILED, AeganError
 from aegan_monitor.service.monitor import Monitor
 
 FAULT_FROM_S = 20.0
 LONGEST_S = 60.0  # an alarm comes within 30 s
-SAMPLE_RATE_HZ = 16_000  # of the demo's bundle
 SUBSCRIBE_TIMEOUT_S = 20.0
 INTRODUCTION = f"""\
 A pump runs. At {FAULT_FROM_S:g} s its bearing fails, at the same loudness. The monitor was trained on normal pumps only, and may raise
@@ -28,29 +26,19 @@ A gross fault that lasts alarms within 30 s.
 """
 
 
-def make_config(port: int, folder: Path, sound: Path) -> MonitorConfig:
-    """The configuration of the demonstration, as `monitor.yaml` would have it."""
-    return MonitorConfig.model_validate(
-        {
-            "node": "demo",
-            "mqtt": {"host": "127.0.0.1", "port": port, "protocol": "3.1.1"},
-            "outbox": {"path": folder / "outbox.sqlite"},
-            "machines": [
-                {
-                    "name": "pump",
-                    "bundle": demo_bundle(),
-                    "capture": {"kind": "file", "paths": [sound], "pace": "fast"},
-                }
-            ],
-        }
-    )
+def show_log() -> None:
+    """Print what the monitor logs on stdout, beside what the subscriber prints."""
+    logging.basicConfig(level=logging.WARNING, format="monitor     %(message)s", stream=sys.stdout)
+    logging.getLogger("aegan_monitor").setLevel(logging.INFO)
 
 
 def run_show(seed: int, speed: float = 1.0) -> int:
     """Run until the alarm, at `speed` times real time. Returns 1 if none comes, or one comes before the fault."""
-    logging.basicConfig(level=logging.WARNING, format="monitor     %(message)s", stream=sys.stdout)
-    logging.getLogger("aegan_monitor").setLevel(logging.INFO)
-    print(INTRODUCTION, flush=True)
+    show_log()
+    lack = explain_lack_of_page()
+    page_port = None if lack else find_free_port()
+    page = lack or f"the page: http://127.0.0.1:{page_port}/ until the demo ends; `aegan-monitor demo --live` stays until Ctrl-C"
+    print(INTRODUCTION + page, end="\n\n", flush=True)
     subscriber = Subscriber("aegan/demo")
     with run_broker() as port, tempfile.TemporaryDirectory() as folder:
         subscriber.start(port)
@@ -62,7 +50,7 @@ def run_show(seed: int, speed: float = 1.0) -> int:
             sound.write_bytes(encode_clip(quantise(pump), SAMPLE_RATE_HZ, "a synthesised pump", ""))
             clock, sleep = (lambda: speed * time.monotonic()), (lambda wait_s: time.sleep(wait_s / speed))
             capture = FileCapture([sound], SAMPLE_RATE_HZ, clock=clock, sleep=sleep)
-            monitor = Monitor(make_config(port, Path(folder), sound), capture=lambda *_: capture)
+            monitor = Monitor(make_config(["pump"], port, page_port, Path(folder), pace="fast"), capture=lambda *_: capture)
             worker = threading.Thread(target=monitor.run, name="monitor")
             worker.start()
             try:

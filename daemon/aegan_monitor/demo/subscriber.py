@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Sequence
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
@@ -12,18 +13,18 @@ BAR_WIDTH = 20
 
 
 class Subscriber:
-    """Prints each score, event, sensor state and alarm below `topic`.
+    """Prints each message of `kinds` below `topic`.
 
     Attributes:
         raised_sample: The sample at which the first event happened; None before it comes.
         subscribed: Set when the broker has granted the subscription.
     """
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, kinds: Sequence[str] = ("score", "event", "sensor", "alarm")) -> None:
         self.raised_sample: int | None = None
         self.subscribed = threading.Event()
         self._raised = threading.Event()
-        self._topic = topic
+        self._topic, self._kinds = topic, kinds
         self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.on_connect, self._client.on_subscribe, self._client.on_message = self._on_connect, self._on_subscribe, self._on_message
 
@@ -43,7 +44,7 @@ class Subscriber:
         self._client.loop_stop()
 
     def _on_connect(self, client: Client, _: object, __: ConnectFlags, ___: ReasonCode, ____: Properties | None) -> None:
-        client.subscribe([(f"{self._topic}/+/{kind}", 1) for kind in ("score", "event", "sensor", "alarm")])
+        client.subscribe([(f"{self._topic}/+/{kind}", 1) for kind in self._kinds])
 
     def _on_subscribe(self, *_: object) -> None:
         self.subscribed.set()

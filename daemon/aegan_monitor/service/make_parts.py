@@ -26,6 +26,7 @@ def make_parts(
     commands: CommandQueue,
     list_lines: Callable[[], Sequence[Line]],
     publish: Callable[[Message], object],
+    demo_faults: dict[str, bool] | None = None,
 ) -> list[Part]:
     """One of each, in the order in which they start; nothing starts, and no store is opened.
 
@@ -35,6 +36,7 @@ def make_parts(
         commands: Takes commands from other sources than MQTT.
         list_lines: The lines that run now.
         publish: Puts a message into the outbox.
+        demo_faults: In the demo: whether the fault of each machine is switched on, which the page changes.
 
     Raises:
         ConfigError: A file that the configuration names cannot be used.
@@ -71,6 +73,7 @@ def make_parts(
             submit=commands.submit,
             history=history,
             evidence=evidence,
+            demo_faults=demo_faults,
         )
         parts.append(WebServer(sources))
     return parts

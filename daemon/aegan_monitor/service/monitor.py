@@ -57,10 +57,12 @@ class Monitor:
         clock: Callable[[], float] = time.monotonic,
         shelf_clock: Callable[[], float] = since_boot_s,
         parts: Iterable[Part] | None = None,
+        demo_faults: dict[str, bool] | None = None,
     ) -> None:
         """Load every bundle and run its golden check; no thread starts.
 
-        `read_again` reads the configuration for a reload; without it a reload loads the bundles of `config` again.
+        `read_again` reads the configuration for a reload; without it a reload loads the bundles of `config` again. `demo_faults`: as in
+        `make_parts`.
 
         Raises:
             ConfigError, BundleError, InferenceError: As the parts raise.
@@ -88,7 +90,7 @@ class Monitor:
             lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader, self._parts
         )
         if parts is None:
-            parts = make_parts(config, self._health.read, self._commands, lambda: self._setup.lines, self._outbox.put)
+            parts = make_parts(config, self._health.read, self._commands, lambda: self._setup.lines, self._outbox.put, demo_faults)
         self._parts.add(parts)
         self._status = ""
         interval_s = watchdog_interval_s(os.environ, os.getpid())

@@ -28,6 +28,9 @@ class MachineState(Model):
     score: Score | None = Field(description="The last decision. It is old while the sensor is not `ok`: look at its time.")
     health: MachineHealth | None = Field(description="As in the health message of this moment.")
     sample_rate_hz: int = Field(description="Of its sound.", examples=[16_000])
+    demo_fault: bool | None = Field(
+        default=None, description="Whether the fault of a synthesised machine is switched on; null for any other machine."
+    )
 
 
 class Machines(Model):
@@ -42,6 +45,14 @@ class Commissioning(Model):
     """The commissioning report of a machine, as `aegan-monitor check` prints it."""
 
     lines: list[str] = Field(description="Lines of text; none where thresholds decide, and not a budget of false alarms.")
+
+
+class DemoFault(Model):
+    """A fault of the demo, to be switched on or off."""
+
+    model_config = ConfigDict(strict=True)
+    machine: str = Field(max_length=100, description="Name of the machine.")
+    faulty: bool = Field(description="Whether it is to sound faulty.")
 
 
 class Session(Model):

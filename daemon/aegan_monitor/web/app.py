@@ -43,7 +43,8 @@ ENDPOINTS = (
 def make_app(sources: Sources, tokens: Tokens, hub: Hub, sound: Sound, commands: Commands, log_tail: LogTail) -> ASGIApp:
     """The application, behind its guard."""
     config = sources.config
-    routes = [Route(f"/{each.full_path}", _protect(each), methods=[each.method]) for each in ENDPOINTS]
+    endpoints = ENDPOINTS if sources.demo_faults is None else (*ENDPOINTS, *machines.DEMO_ENDPOINTS)
+    routes = [Route(f"/{each.full_path}", _protect(each), methods=[each.method]) for each in endpoints]
     app = Starlette(
         routes=[*routes, Mount("/", StaticFiles(directory=PAGE, html=True, check_dir=False))],
         exception_handlers={RefusedError: _explain, HTTPException: _explain, Exception: _explain},

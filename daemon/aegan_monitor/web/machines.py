@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from aegan_monitor.messages.command_payloads import Command, Result
 from aegan_monitor.messages.payloads import Health
-from aegan_monitor.web.answers import Commissioning, Machines, MachineState
+from aegan_monitor.web.answers import Commissioning, DemoFault, Machines, MachineState
 from aegan_monitor.web.endpoints import Endpoint, Json, find_bundle, find_viewer, read_body
 from aegan_monitor.web.guard import RefusedError
 from aegan_monitor.web.live.streams import Stream
@@ -72,8 +72,18 @@ async def command(request: Request) -> Response:
     return Json(await state.commands.send(name, sent.model_copy(update={"by": by})))
 
 
+async def switch_fault(request: Request) -> Response:
+    """Switch the fault of a synthesised machine."""
+    wanted, faults = await read_body(request, DemoFault), request.app.state.sources.demo_faults
+    if wanted.machine not in faults:
+        raise RefusedError(404, f"no machine {wanted.machine[:64]!r}; there are: {', '.join(faults)}")
+    faults[wanted.machine] = wanted.faulty
+    return Json(wanted)
+
+
 def _find_state(request: Request, name: str, health: Health) -> MachineState:
-    hub, bundle = request.app.state.hub, request.app.state.sources.find_bundles().get(name)
+    hub, sources = request.app.state.hub, request.app.state.sources
+    bundle = sources.find_bundles().get(name)
     return MachineState(
         name=name,
         alarm=hub.find(name, "alarm"),
@@ -81,6 +91,7 @@ def _find_state(request: Request, name: str, health: Health) -> MachineState:
         score=hub.find(name, "score"),
         health=health.machines.get(name),
         sample_rate_hz=bundle.record.features.sample_rate_hz if bundle else 0,
+        demo_fault=(sources.demo_faults or {}).get(name),
     )
 
 
@@ -137,4 +148,8 @@ ENDPOINTS = (
         "audio/wav",
     ),
     Endpoint("GET", "metrics", "reader", "[Metrics](metrics.md) for Prometheus.", show_metrics, "text/plain", at_top=True),
+)
+
+DEMO_ENDPOINTS = (
+    Endpoint("POST", "demo/fault", "operator", "Switches the fault of a synthesised machine.", switch_fault, DemoFault, body=DemoFault),
 )

@@ -23,6 +23,7 @@ class Sources:
         submit: Queues a command for a machine; why it is refused at once, else empty: then a result is published.
         history: File of the history; None if there is none.
         evidence: Folder of the evidence; None if there is none.
+        demo_faults: In the demo: whether the fault of each machine is switched on, which the page changes. None: this is no demo.
     """
 
     config: MonitorConfig
@@ -33,3 +34,4 @@ class Sources:
     submit: Callable[[str, Command], str]
     history: Path | None = None
     evidence: Path | None = None
+    demo_faults: dict[str, bool] | None = None

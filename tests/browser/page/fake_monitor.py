@@ -63,6 +63,7 @@ class FakeMonitor:
         self.marks: list[tuple[str, Json]] = []
         self.wrong: set[str] = set()
         self.problems: Json = {}
+        self.demo_faults: dict[str, bool] = {}
         self.cases = [make_case(name, self.began_s - hours * HOUR_S, lasted, **more) for name, hours, lasted, more in EARLIER]
         self.alarms = {name: make_alarm(self.began_s - HOUR_S) for name in NAMES}
         self.sensors = {name: make_sensor(self.began_s - HOUR_S) for name in NAMES}
@@ -142,9 +143,17 @@ class FakeMonitor:
 
     def show_machines(self) -> Json:
         """The answer with all machines."""
-        of = self.show_health()["machines"]
-        kinds = {"alarm": self.alarms, "sensor": self.sensors, "score": self.scores, "health": of}
-        machines = [{"name": name, "sample_rate_hz": RATE_HZ, **{kind: rows[name] for kind, rows in kinds.items()}} for name in self.names]
+        healths = self.show_health()["machines"]
+        kinds = {"alarm": self.alarms, "sensor": self.sensors, "score": self.scores, "health": healths}
+        machines = [
+            {
+                "name": name,
+                "sample_rate_hz": RATE_HZ,
+                "demo_fault": self.demo_faults.get(name),
+                **{kind: of[name] for kind, of in kinds.items()},
+            }
+            for name in self.names
+        ]
         return {"node": "hall", "listens": True, "machines": machines}
 
     def show_health(self) -> Json:

@@ -66,6 +66,9 @@ class Request(BaseHTTPRequestHandler):
             self.send_json(self.monitor.obey(found[1], body))
         elif found := re.fullmatch(r"cases/([^/]+)", path):
             self.send_json(self.monitor.mark(found[1], body))
+        elif path == "demo/fault":
+            self.monitor.demo_faults[body["machine"]] = body["faulty"]
+            self.send_json(body)
 
     def answer(self, path: str, query: dict[str, str]) -> None:
         """Answer a GET below `api/v1/`."""

@@ -197,3 +197,19 @@ def test_shaft_and_vanes_are_heard_where_they_turn(rate_hz: int) -> None:
     vane_pass_hz = 100 + np.argmax(spectrum[100 * 8 :]) / 8
     assert shaft_hz == pytest.approx(SHAFT_HZ, rel=0.03)
     assert vane_pass_hz == pytest.approx(6 * SHAFT_HZ, rel=0.03)
+
+
+def test_a_fault_is_switched_on_and_off() -> None:
+    """From the chunk after the call on the sound is that of a faulty pump, and of a normal one again; a second call changes nothing."""
+    pump, normal = Pump(7), Pump(7)
+    assert np.array_equal(pump.read(CLIP), normal.read(CLIP))
+    pump.set_faulty(True)
+    pump.set_faulty(True)
+    faulty = Pump(7, fault_from_s=float(CLIP_S))
+    faulty.read(CLIP)
+    assert np.array_equal(pump.read(CLIP), faulty.read(CLIP))
+    pump.set_faulty(False)
+    pump.set_faulty(False)
+    pump.read(SECOND)  # rings down
+    last = [find_band_share_db(each.read(CLIP)) for each in (pump, faulty)]
+    assert last[0] < last[1] - 1

@@ -18,7 +18,7 @@ from aegan_monitor.messages.command_payloads import Command
 from aegan_monitor.messages.payloads import Alarm, Event, Score
 from aegan_monitor.web.app import ENDPOINTS
 from message_tables import make_example
-from page import HEALTH, Page
+from page import HEALTH, OPERATOR, READER, Page, write_tokens
 
 API, TIME = "/api/v1/", datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 CASE = "5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e"
@@ -216,3 +216,21 @@ def test_the_description_fits_what_is_given(page: Page) -> None:
         jsonschema.validate(page.request(API + path).json, {**schema, "components": found["components"]})
     command = found["paths"]["/api/v1/machines/{machine}/command"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     jsonschema.validate({"command": "acknowledge"}, {**command, "components": found["components"]})
+
+
+def test_a_fault_is_switched_in_the_demo_alone(page: Page, tmp_path: Path) -> None:
+    """The state of a machine says whether its fault is on; only an operator changes it, and only for a machine of the demo."""
+    assert page.request(f"{API}machines/pump").json["demo_fault"] is None
+    assert page.request(f"{API}demo/fault", "POST", body={"machine": "pump", "faulty": True}).status == 405  # nothing takes it
+    faults = {"pump": False}
+    with Page(write_tokens(tmp_path), demo_faults=faults) as demo:
+        operator, reader = ({"Authorization": f"Bearer {token}"} for token in (OPERATOR, READER))
+        assert demo.request(f"{API}machines/pump", headers=reader).json["demo_fault"] is False
+        wanted = {"machine": "pump", "faulty": True}
+        assert demo.request(f"{API}demo/fault", "POST", reader, wanted).status == 403
+        assert faults == {"pump": False}
+        assert demo.request(f"{API}demo/fault", "POST", operator, wanted).json == wanted
+        assert demo.request(f"{API}machines/pump", headers=reader).json["demo_fault"] is True
+        assert demo.request(f"{API}demo/fault", "POST", operator, {"machine": "fan", "faulty": True}).status == 404
+        assert demo.request(f"{API}demo/fault", "POST", operator, {"machine": "pump", "faulty": 1}).status == 400
+        assert faults == {"pump": True}

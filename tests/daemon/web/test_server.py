@@ -22,13 +22,14 @@ from page import OPERATOR, Page, write_tokens
 
 HEALTH = "/api/v1/health"
 WITHOUT_PAGE = """
-import sys
+import logging, sys
 sys.modules.update(dict.fromkeys(("starlette", "uvicorn", "anyio", "h11")))  # none can be imported
 from pathlib import Path
 from aegan_monitor import cli
-from aegan_monitor.demo.show import make_config
+from aegan_monitor.demo.configuration import make_config
 from aegan_monitor.service.monitor import Monitor
-Monitor(make_config(1883, Path(sys.argv[1]), Path(sys.argv[1]) / "none.wav"))
+logging.disable()
+Monitor(make_config(["pump"], 1883, None, Path(sys.argv[1]), pace="fast"))
 print("made")
 """
 FETCH = """

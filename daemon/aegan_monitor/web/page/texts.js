@@ -22,7 +22,7 @@ export const texts = {
   },
   counts: (n, words) => `${n} ${words.toLowerCase()}`,
   sentence: {
-    wrong: (since, ago) => `Sounds wrong since ${since} (${ago}).`,
+    wrong: (since, ago) => `Alarm since ${since} (${ago}).`,
     pending: "The sound speaks for an alarm, but not enough yet.",
     clearing: "It begins to sound normal again.",
     deaf: (fault, since) => `Cannot be heard since ${since}: ${fault}.`,
@@ -110,6 +110,13 @@ export const texts = {
     raised: (name) => `${name} sounds wrong.`,
     ended: (name) => `${name}: the alarm has ended.`,
   },
+  demo: {
+    title: "Demonstration",
+    off: "This pump is synthesised. Its bearing is whole. After a repair the alarm ends within two minutes.",
+    on: "Its bearing is broken, at the same loudness. The alarm comes within 30 s.",
+    switchOn: "Break the bearing",
+    switchOff: "Repair the bearing",
+  },
   cases: {
     heading: "Cases",
     show: "Show",
@@ -158,7 +165,7 @@ export const texts = {
     save: "Save",
     saved: "Saved.",
     around: "Around the case",
-    began: "Began", ended: "Ended", lasted: "Lasted", severity: "Severity", recurrences: "Came back", times: (n) => `${n} times`,
+    changed: "Sound changed", began: "Alarm began", ended: "Ended", lasted: "Lasted", severity: "Severity", recurrences: "Came back", times: (n) => `${n} times`,
     missing: "There is no such case.",
   },
   history: {

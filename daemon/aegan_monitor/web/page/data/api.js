@@ -93,6 +93,9 @@ export async function command(machine, body) {
   return result;
 }
 
+/** In the demo: make a machine sound faulty, or normal again. */
+export const switchFault = (machine, faulty) => send("POST", "demo/fault", { machine, faulty });
+
 export const caseFile = ({ machine, id }, name) => `${ROOT}cases/${part(id)}/${name}${query({ machine })}`;
 export const liveAddress = () => `${ROOT}live`;
 export const spectrogramAddress = (machine) => `${ROOT}machines/${part(machine)}/spectrogram`;

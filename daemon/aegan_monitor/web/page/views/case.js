@@ -37,6 +37,8 @@ export class CaseView {
       if (state !== this.shown && !this.comparison?.isPlaying) {
         this.shown = state;
         this.show();
+      } else if (this.canvas) {
+        this.readAround();
       }
     } catch (failure) {
       if (!this.found) this.root.replaceChildren(make("p", { class: "hint" }, failure.status === 404 ? words.missing : texts.failed(failure.message)));
@@ -64,6 +66,7 @@ export class CaseView {
     this.resizes?.disconnect();
     const facts = [[words.began, timeElement(found.began_at)], [words.ended, found.ended_at ? timeElement(found.ended_at) : cases.open],
       [words.severity, capital(found.severity)]];
+    if (found.explanation?.since) facts.unshift([words.changed, timeElement(found.explanation.since)]);
     if (typeof found.evidence === "number") facts.push([measure.evidence, percent(100 * found.evidence)]);
     if (found.ended_at) facts.push([words.lasted, duration(seconds(found.ended_at) - seconds(found.began_at))]);
     if (found.n_recurrences) facts.push([words.recurrences, words.times(found.n_recurrences)]);
@@ -163,11 +166,23 @@ export class CaseView {
     const end_s = (this.found.ended_at ? seconds(this.found.ended_at) : serverNow_s()) + AROUND_S;
     this.span = { begin_s: seconds(this.found.began_at) - AROUND_S, end_s: Math.min(end_s, serverNow_s()) };
     try {
-      this.series = await readSeries(this.found.machine, this.span.begin_s, this.span.end_s, N_POINTS);
+      this.series = this.addLive(await readSeries(this.found.machine, this.span.begin_s, this.span.end_s, N_POINTS));
     } catch {
       this.series = null; // history is off: the chart says so by being empty
     }
     this.draw();
+  }
+
+  /** History is written once a minute: what is newer was seen live. */
+  addLive({ times_s, score_max, evidence_max, step_s }) {
+    const last_s = times_s.at(-1) ?? this.span.begin_s;
+    const newer = (this.plant.machines.get(this.found.machine)?.scores ?? []).filter(({ at_s }) => at_s > last_s + step_s && at_s <= this.span.end_s);
+    return {
+      step_s,
+      times_s: [...times_s, ...newer.map((each) => each.at_s)],
+      score_max: [...score_max, ...newer.map((each) => each.score)],
+      evidence_max: [...evidence_max, ...newer.map((each) => each.evidence ?? null)],
+    };
   }
 
   draw() {

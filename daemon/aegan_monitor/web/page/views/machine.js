@@ -13,6 +13,7 @@ import { texts } from "../texts.js";
 import { describeBudget } from "../words.js";
 import { AlarmBar } from "./alarm_bar.js";
 import { caseRow } from "./case_row.js";
+import { DemoFault } from "./demo_fault.js";
 
 const { machine: words, measure } = texts;
 const GAP_S = 5; // without a decision: the line is broken
@@ -24,6 +25,7 @@ export function showMachine(content, plant, { name }) {
   const heading = make("h1", {}, name);
   const state = make("div", { class: "state" });
   const bar = new AlarmBar(plant, name);
+  const demo = new DemoFault(plant, name);
   const meter = new Meter();
   const canvas = make("canvas", { class: "chart", role: "img" });
   const scale = make("div", { class: "colour-scale", "aria-hidden": "true" }, make("span"), make("i"), make("span"));
@@ -53,7 +55,7 @@ export function showMachine(content, plant, { name }) {
       make("div", { class: "main-column" }, bar.root,
         make("section", { class: "panel", "aria-label": words.live },
           make("div", { class: "head" }, button, heard, meter.root, field(words.window, windows)), canvas, scale)),
-      make("div", { class: "side-column" },
+      make("div", { class: "side-column" }, demo.root,
         make("section", { class: "panel" }, list),
         make("section", { class: "panel" }, make("h2", {}, words.cases), cases,
           make("p", {}, make("a", { href: `#/history/${encodeURIComponent(name)}` }, words.history))))));
@@ -69,6 +71,7 @@ export function showMachine(content, plant, { name }) {
       state.replaceChildren(sign(condition), make("span", {}, texts.condition[condition]));
     }
     bar.update();
+    demo.update();
     const score = plant.isLive && condition !== "deaf" ? machine.score : null;
     meter.show(score?.level_dbfs ?? null, `${measure.level} ${level(score?.level_dbfs)}`);
     setText(facts.score, score ? `${plain(score.score)} (${measure.threshold.toLowerCase()} ${plain(score.threshold)})` : measure.nothing);
