@@ -25,7 +25,8 @@ PAGE = "https://plant.example/aegan"
 def test_an_event_links_to_its_case(url: str, link: str | None, tmp_path: Path) -> None:
     """Where `web.url` is set, the event of an alarm has the address of its case on the page."""
     path = tmp_path / "monitor.yaml"
-    machine = f"name: pump, bundle: {demo_bundle()}, alarm: {{policy: threshold, on_delay_s: 0}}, capture: {{kind: file, paths: [a.wav], pace: fast}}"
+    capture = "capture: {kind: file, paths: [a.wav], pace: fast}"
+    machine = f"name: pump, bundle: {demo_bundle()}, alarm: {{policy: threshold, on_delay_s: 0}}, {capture}"
     path.write_text(
         f"node: box\nmqtt: {{host: 127.0.0.1, port: {find_free_port()}}}\nweb: {{port: 8765, url: {url}}}\n"
         f"outbox: {{path: outbox.sqlite}}\nmachines: [{{{machine}}}]\n"
