@@ -29,7 +29,7 @@ def make_parser() -> argparse.ArgumentParser:
     init = add_command(
         actions,
         "init",
-        "Writes that configuration to a file, with what belongs to this computer. On a terminal it asks for what no option says.",
+        "Writes that configuration to a file, with what belongs to this computer. On a terminal it prompts for what no option gives.",
         "aegan-monitor config init --machine pump --bundle bundles/pump",
     )
     init.add_argument(

@@ -23,7 +23,7 @@ class HistoryEvent(Model):
     )
     kind: str = Field(description="Kind of the event, state of the sensor, name of the command, or `marked`, `start`, `stop`, `reload`.")
     text: str = Field(description="One line for people.")
-    by: str = Field(description="Name of the person; empty if nobody gave one.")
+    by: str = Field(description="Name of the person; empty if there is none.")
     case_id: str | None = Field(description="The case that it belongs to.")
 
 

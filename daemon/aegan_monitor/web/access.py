@@ -86,7 +86,7 @@ class Tokens:
         return None
 
     def _read(self) -> dict[Role, str]:
-        """The tokens that can be read; one that cannot lets nobody in, and is logged once."""
+        """The tokens that can be read; one that cannot gives no access, and is logged once."""
         found: dict[Role, str] = {}
         for role, path in self._files.items():
             try:
@@ -94,7 +94,7 @@ class Tokens:
             except ConfigError as error:
                 token = ""
                 if role not in self._lost:
-                    log.error("%s; nobody is let in as %s until it can be read", error, role)
+                    log.error("%s; no login as %s until it can be read", error, role)
             if len(token) >= MIN_TOKEN:
                 found[role] = token
         self._lost = set(self._files) - set(found)

@@ -98,7 +98,7 @@ class EventsQuery(Period):
 class CasesQuery(EventsQuery):
     """A part of the cases."""
 
-    unseen: bool = Field(default=False, description="Only those that nobody has seen.")
+    unseen: bool = Field(default=False, description="Only those that are not marked as seen.")
 
 
 class CaseQuery(Model):
@@ -133,5 +133,5 @@ class CaseMark(Model):
     model_config = ConfigDict(strict=True)
     verdict: Verdict | None = Field(default=None, description="What the person found.", examples=["true_fault"])
     comment: str | None = Field(default=None, max_length=1000, description="In words.")
-    seen: bool = Field(default=True, description="False: as if nobody had looked at it.")
+    seen: bool = Field(default=True, description="False: not seen yet.")
     by: str = Field(default="", max_length=64, description="Name of the person, where the session does not know it.", examples=["Anna"])

@@ -72,7 +72,7 @@ def _protect(endpoint: Endpoint) -> Call:
 
 
 class _Cached:
-    """Browsers ask for each file of the page again: after an upgrade they never mix two versions."""
+    """Browsers load each file of the page again: after an upgrade they never mix two versions."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

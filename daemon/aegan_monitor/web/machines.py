@@ -134,7 +134,7 @@ ENDPOINTS = (
         "`columns` follow: `columns` is base64 of one byte a band, column after column, the lowest band first; `time` is the end of the "
         "last one, `after_gap` says that sound before them is missing. `residual` comes once a second: the level of each band less that "
         "of the most similar normal clips, with the scale in `residual` of `scale`. It is left out first where the processor has too much "
-        "to do. Nothing is computed while nobody looks.",
+        "to do. It is computed only while a viewer is connected.",
         watch_spectrogram,
         "text/event-stream",
     ),

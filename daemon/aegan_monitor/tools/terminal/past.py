@@ -15,7 +15,7 @@ from aegan_monitor.tools.terminal.broker import Broker
 N_CASES = 10_000  # as many as the history keeps
 N_EVENTS = 25_000
 STATE = Path("/var/lib")  # where systemd keeps the states of services
-SOURCES = ("alarm", "case")  # of the events that tell a case: a command that was obeyed is an event of the alarm, too
+SOURCES = ("alarm", "case")  # of the events that belong to a case: a command that was obeyed is an event of the alarm, too
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def run_at_terminal(
 def _forget(arguments: argparse.Namespace, report: Callable[[str], object]) -> int:
     """Run `forget`, with a question where somebody can answer it."""
     if not arguments.yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("forget: nobody is at a terminal to confirm; add --yes to clear without a question")
+        raise UsageError("forget: there is no terminal for the confirmation; add --yes to clear without one")
     broker = find_broker(arguments)
     base, prefix = (
         ("aegan", "homeassistant") if broker.config is None else (broker.config.mqtt.base_topic, broker.config.home_assistant.prefix)

@@ -41,7 +41,7 @@ def find_trouble(machine: Machine) -> str:
     """Why somebody is needed: the machine is in alarm, or cannot be heard; empty if neither."""
     alarm, sensor = machine.alarm, machine.sensor
     if machine.is_online is False:
-        return "its daemon is offline, and nobody listens"
+        return "its daemon is offline"
     if alarm is not None and alarm.out_of_service:
         return ""
     troubles = []

@@ -17,7 +17,7 @@ KINDS: tuple[Kind, ...] = (*STATES, "event")
 
 
 class Hub:
-    """Takes each message once, in the worker thread, and holds up nobody: each viewer has a bounded mailbox of its own."""
+    """Takes each message once, in the worker thread, and never waits: each viewer has a bounded mailbox of its own."""
 
     def __init__(self, list_machines: Callable[[], Collection[str]]) -> None:
         """`list_machines` gives the names of those that are monitored now: others have no present state."""

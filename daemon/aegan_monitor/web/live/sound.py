@@ -16,7 +16,7 @@ from aegan_monitor.web.live.streams import Pieces
 
 WAITING_S = 0.5  # of sound that waits for one listener; older sound is left out
 TURN_S = 60.0
-ENDLESS = 0xFFFFFFFF  # sizes in the header of a WAV whose length nobody knows
+ENDLESS = 0xFFFFFFFF  # sizes in the header of a WAV of unknown length
 
 
 class Heard(NamedTuple):

@@ -1,4 +1,4 @@
-"""Live spectrograms in dB for those who look: nothing is computed for nobody."""
+"""Live spectrograms in dB, computed only while a viewer is connected."""
 
 import asyncio
 import base64
