@@ -40,6 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
     init.add_argument("--bundle", type=Path, metavar="DIR", help="folder of its bundle (default: /var/lib/aegan-monitor/bundle)")
     init.add_argument("--device", metavar="NAME", help="microphone, as aegan-monitor devices lists it (default: the system's)")
     init.add_argument("--broker", metavar="HOST", help="host, or host:port, of the MQTT broker (default: localhost)")
+    init.add_argument("--privacy", choices=["true", "false"], help="true: alarms keep pictures, but no sound (default: false)")
 
     check = add_command(
         commands,

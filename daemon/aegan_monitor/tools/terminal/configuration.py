@@ -18,6 +18,7 @@ from aegan_monitor.errors import AeganError, ConfigError
 
 WHERE = "config init"
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
+_NO_TEXT = ("port", "privacy")  # keys that are written as they are given
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ SETTINGS: Mapping[str, Setting] = {  # by the option
         "machines[0].capture.device", "device: null", "Microphone, as aegan-monitor devices lists it; null is the system's default"
     ),
     "broker": Setting("mqtt.host", "host: localhost", "MQTT broker, HOST or HOST:PORT"),
+    "privacy": Setting("evidence.privacy", "privacy: false", "Privacy: true keeps no sound of alarms (speech is personal data)"),
 }
 
 
@@ -145,7 +147,7 @@ def _set(text: str, line: str, value: str) -> str:
     if not found:
         raise ValueError(f"the template has no line {line!r}")
     blanks = len(rest) - len(rest.lstrip(" "))
-    is_plain = (_PLAIN.fullmatch(value) and yaml.safe_load(value) == value) or key == "port"
+    is_plain = (_PLAIN.fullmatch(value) and yaml.safe_load(value) == value) or key in _NO_TEXT
     new = f"{key}: {value if is_plain else json.dumps(value, ensure_ascii=False)}"
     padding = max(2, len(line) + blanks - len(new)) if blanks else 0
     return f"{begin}{new}{' ' * padding}{rest.lstrip(' ')}"

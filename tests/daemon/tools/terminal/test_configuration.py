@@ -17,11 +17,23 @@ def test_the_values_stand_in_the_file(tmp_path: Path, monkeypatch: pytest.Monkey
     """Comments stay in their column where there is room, and a relative bundle is found from the file."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "etc").mkdir()
-    options = ["--machine", "press-2", "--bundle", "bundles/press", "--device", "usb:1-1.4", "--broker", "broker.example:1884"]
+    options = [
+        "--machine",
+        "press-2",
+        "--bundle",
+        "bundles/press",
+        "--device",
+        "usb:1-1.4",
+        "--broker",
+        "broker.example:1884",
+        "--privacy",
+        "true",
+    ]
     assert main(["config", "init", "etc/m.yaml", *options]) == 0
     assert capsys.readouterr().out == "etc/m.yaml: written; next: aegan-monitor check --config etc/m.yaml\n"
     config = load_config(Path("etc/m.yaml"))
     assert (config.mqtt.host, config.mqtt.port, config.machines[0].name) == ("broker.example", 1884, "press-2")
+    assert config.evidence.privacy
     assert config.machines[0].bundle.resolve() == tmp_path / "bundles" / "press"
     assert config.machines[0].capture.device == "usb:1-1.4"  # type: ignore[union-attr]
     lines = zip(read_template().splitlines(), Path("etc/m.yaml").read_text().splitlines(), strict=True)
@@ -70,17 +82,17 @@ def test_a_wrong_value_is_named_by_its_option(
 
 def test_a_wrong_answer_is_asked_for_again(tmp_path: Path) -> None:
     """At a terminal; an empty answer is the default, and an option needs no question."""
-    answers, asked, reported = iter(["hall", "Pumpe 1", "pump-1", "", "~/x"]), list[str](), list[str]()
+    answers, asked, reported = iter(["hall", "Pumpe 1", "pump-1", "", "~/x", "perhaps", "true"]), list[str](), list[str]()
 
     def ask(question: str) -> str:
         asked.append(question)
         return next(answers)
 
     write_configuration(tmp_path / "m.yaml", {"broker": "h"}, ask, reported.append)
-    assert [question.split()[0] for question in asked] == ["Name", "Name", "Name", "Folder", "Microphone,"]
-    assert len(reported) == 2
+    assert [question.split()[0] for question in asked] == ["Name", "Name", "Name", "Folder", "Microphone,", "Privacy:", "Privacy:"]
+    assert len(reported) == 3
     config = load_config(tmp_path / "m.yaml")
-    assert (config.node, config.machines[0].name, config.mqtt.host) == ("hall", "pump-1", "h")
+    assert (config.node, config.machines[0].name, config.mqtt.host, config.evidence.privacy) == ("hall", "pump-1", "h", True)
 
 
 def test_broken_off_questions_leave_nothing(tmp_path: Path) -> None:
