@@ -76,6 +76,7 @@ class Backtest:
         self.course.scores.append(decision.score)
         self.course.evidence.append(math.nan if decision.evidence is None else decision.evidence)
         self.course.states.append(state)
+        self.course.operating.append(outcome.state.name if outcome.state else "")
         is_active = state in IN_ALARM
         was_active = bool(self.alarms) and self.alarms[-1].ended_s is None
         if is_active == was_active:

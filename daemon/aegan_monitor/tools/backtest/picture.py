@@ -1,6 +1,7 @@
-"""The picture of a backtest: score, evidence and state over time, with alarms and labelled faults. Needs matplotlib (extra `plot`)."""
+"""The picture of a backtest: score, evidence, alarm and machine over time, with labelled faults. Needs matplotlib (extra `plot`)."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,8 +19,9 @@ COLOURS = {"normal": "C2", "pending": "gold", "alarm": "C3", "clearing": "C1"}
 def draw(name: str, policy: Policy, result: Result, course: Course) -> bytes:
     """The picture as the content of a `.png` file, 1200 pixels wide."""
     lines = [f"{name}: {policy.describe()}".replace("; ", ";\n  "), *result.describe()[-3:]]
-    figure = make_figure(12, 8)
-    score, evidence, state = figure.subplots(3, 1, sharex=True, height_ratios=(4, 2, 1))
+    rows = {"alarm": (course.states, COLOURS), "machine": (course.operating, find_colours(course.operating))}
+    figure = make_figure(12, 9)
+    score, evidence, *states = figure.subplots(4, 1, sharex=True, height_ratios=(4, 2, 1, 1))
     unit, unit_s = ("h", 3600.0) if result.length_s > 7200 else ("min", 60.0)
     pooled, scores = pool(course, course.scores)
     score.plot(pooled / unit_s, scores, color="C0", linewidth=0.8)
@@ -34,11 +36,13 @@ def draw(name: str, policy: Policy, result: Result, course: Course) -> bytes:
         evidence.text(0.5, 0.5, nothing, transform=evidence.transAxes, ha="center", va="center", backgroundcolor="white")
     evidence.set_ylim(0, 1.05)
     evidence.set_ylabel("evidence")
-    for place, (each, colour) in enumerate(COLOURS.items()):
-        bars = [(start / unit_s, (end - start) / unit_s) for start, end in find_stretches(course, each)]
-        state.broken_barh(bars, (place - 0.4, 0.8), color=colour, linewidth=0.5)  # a line, so that a single decision is seen, too
-    state.set_yticks(range(len(COLOURS)), list(COLOURS))
-    state.set_ylim(len(COLOURS) - 0.5, -0.5)
+    for axes, (what, (found, colours)) in zip(states, rows.items(), strict=True):
+        for place, (each, colour) in enumerate(colours.items()):
+            bars = [(start / unit_s, (end - start) / unit_s) for start, end in find_stretches(course, found, each)]
+            axes.broken_barh(bars, (place - 0.4, 0.8), color=colour, linewidth=0.5)  # a line, so that a single decision is seen, too
+        axes.set_yticks(range(len(colours)), [name or "the bundle knows no states" for name in colours])
+        axes.set_ylim(len(colours) - 0.5, -0.5)
+        axes.set_ylabel(what)
     for axes in (score, evidence):
         for number, alarm in enumerate(result.alarms):
             end_s = result.length_s if alarm.ended_s is None else alarm.ended_s
@@ -54,8 +58,8 @@ def draw(name: str, policy: Policy, result: Result, course: Course) -> bytes:
             fontsize=8, rotation=90, parse_math=False, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
         )  # fmt: skip
     score.legend(loc="upper left", fontsize=8)
-    state.set_xlim(0, result.length_s / unit_s)
-    state.set_xlabel(f"time in the recordings in {unit}")
+    states[-1].set_xlim(0, result.length_s / unit_s)
+    states[-1].set_xlabel(f"time in the recordings in {unit}")
     figure.suptitle("\n".join(lines), fontsize=9, x=0.01, ha="left", parse_math=False)
     return make_png(figure)
 
@@ -78,10 +82,16 @@ def pool(course: Course, values: list[float]) -> tuple[DoubleArray, DoubleArray]
     return np.insert(times_s, gaps, times_s[gaps]), np.insert(largest, gaps, np.nan)
 
 
-def find_stretches(course: Course, state: str) -> list[tuple[float, float]]:
-    """Start and end in s of each stretch of decisions with this state."""
+def find_colours(operating: Sequence[str]) -> dict[str, str]:
+    """A colour for each operating state that occurs, in the order of their names; grey for one that was never recorded."""
+    names = sorted(set(operating))
+    return {name: "0.5" if name == "unknown" else f"C{9 - place % 6}" for place, name in enumerate(names)}
+
+
+def find_stretches(course: Course, states: Sequence[str], state: str) -> list[tuple[float, float]]:
+    """Start and end in s of each stretch of decisions with this one of the `states` of the decisions."""
     found: list[tuple[float, float]] = []
-    for end_s, each in zip(course.times_s, course.states, strict=True):
+    for end_s, each in zip(course.times_s, states, strict=True):
         if each != state:
             continue
         is_next = bool(found) and end_s - found[-1][1] < 1.5 * course.hop_s

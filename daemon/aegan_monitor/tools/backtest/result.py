@@ -62,13 +62,21 @@ class Fault:
 
 @dataclass(slots=True)
 class Course:
-    """What happened, one value a decision: end of the clip in s of the stream, score, evidence (NaN without), state; one each `hop_s`."""
+    """What happened, one value a decision, one each `hop_s`.
+
+    Attributes:
+        times_s: End of the clip in s of the stream.
+        evidence: NaN for a policy of thresholds.
+        states: Of the alarm.
+        operating: Operating states; empty names with a bundle that knows none.
+    """
 
     hop_s: float
     times_s: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     evidence: list[float] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
+    operating: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aegan_monitor.tools.backtest.picture import MOST_COLUMNS, find_stretches, pool
+from aegan_monitor.tools.backtest.picture import MOST_COLUMNS, find_colours, find_stretches, pool
 from aegan_monitor.tools.backtest.result import Course
 
 
@@ -16,9 +16,16 @@ def make_course(states: list[str], pause_before: int | None = None) -> Course:
 def test_a_pause_and_another_state_end_a_stretch() -> None:
     """Each stretch has the hop of its first decision; a single decision is a stretch."""
     course = make_course(["normal", "normal", "alarm", "normal", "normal", "normal"], pause_before=5)
-    assert find_stretches(course, "normal") == [(0.0, 2.0), (3.0, 4.0), (64.0, 66.0)]
-    assert find_stretches(course, "alarm") == [(2.0, 3.0)]
-    assert find_stretches(course, "pending") == []
+    found = {state: find_stretches(course, course.states, state) for state in ("normal", "alarm", "pending")}
+    assert found == {"normal": [(0.0, 2.0), (3.0, 4.0), (64.0, 66.0)], "alarm": [(2.0, 3.0)], "pending": []}
+
+
+def test_each_operating_state_has_a_colour() -> None:
+    """One that was never recorded is grey."""
+    found = find_colours(["running_2", "unknown", "off", "running_1", "off"])
+    assert list(found) == ["off", "running_1", "running_2", "unknown"]
+    assert len(set(found.values())) == 4
+    assert found["unknown"] == "0.5"
 
 
 @pytest.mark.parametrize("n", [1, 5, MOST_COLUMNS, 10 * MOST_COLUMNS + 7])
