@@ -39,7 +39,7 @@ export class AlarmBar {
   button(name, kind = "") {
     const label = { acknowledge: words.acknowledge, close: words.close, shelve: words.shelve, unshelve: words.unshelve,
       out_of_service: words.outOfService, in_service: words.inService }[name];
-    return make("button", { type: "button", class: kind, "data-command": name, click: () => this.send(name), title: name === "close" ? words.closeWords : null }, label);
+    return make("button", { type: "button", disabled: true, class: kind, "data-command": name, click: () => this.send(name), title: name === "close" ? words.closeWords : null }, label);
   }
 
   async send(name) {
