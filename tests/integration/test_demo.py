@@ -85,7 +85,7 @@ def test_demo(tmp_path: Path, seed: int) -> None:
     assert float(last_score.split()[2]) > FAULT_FROM_S
     assert re.fullmatch("demo: the alarm came [12][0-9] s after the fault and reached the subscriber", lines[-1])
     prefixes = ("monitor     ", "subscriber  ", "demo: ")
-    assert all(line.startswith(prefixes) for line in lines[lines.index("") + 1 :]), lines  # and nothing on stderr
+    assert [line for line in lines[lines.index("") + 1 :] if not line.startswith(prefixes)] == []  # and nothing on stderr
     assert "mean nothing" not in "\n".join(lines)  # which holds for the demo's bundle on a microphone
 
 

@@ -37,6 +37,11 @@ class Explanation(Model):
     )
     unlike: str = Field(description="The score that is most unlike normal sound among those that decide.")
     in_unknown_state: bool = Field(default=False, description="Whether the sound is in none of the operating states that were recorded.")
+    rest_is_usual: bool = Field(
+        default=False,
+        description="Whether `changes` are louder and all other bands as usual: a sound was added to an unchanged one, by a fault of the "
+        "machine or by something beside it.",
+    )
 
 
 EXAMPLE = {
@@ -45,4 +50,5 @@ EXAMPLE = {
     "since": "2026-01-31T08:12:04.120Z",
     "unlike": "C_linear_maha",
     "in_unknown_state": False,
+    "rest_is_usual": True,
 }

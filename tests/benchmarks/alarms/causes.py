@@ -108,12 +108,13 @@ def report_row(name: str, folder: Path) -> None:
     terms = standardise(scores, np.array([not clip.fault for clip in test]))
     counts: dict[str, Counter[str]] = {}
     for place, clip in enumerate(test):
-        changes = [change for _, change in normal.find_changes(clip.bands.mean[0])]
+        found = normal.find_changes(clip.bands.mean[0])
+        changes, is_rest_usual = [change for _, change in found], bool(found) and normal.has_addition(clip.bands.mean[0], found)
         excess = lasting.excess(clip.bands.pieces)
         kind = find_kind(excess, excess[-NEW_PIECES:])
-        cause = Cause(tuple(changes), kind, None, max(terms, key=lambda score: terms[score][place]))
+        cause = Cause(tuple(changes), kind, None, max(terms, key=lambda score: terms[score][place]), rest_is_usual=is_rest_usual)
         count = counts.setdefault(clip.fault or "normal", Counter())
-        count.update(["clips", kind, *(["named"] if changes else [])])
+        count.update(["clips", kind, *(["named"] if changes else []), *(["all else as usual"] if is_rest_usual else [])])
         injected = find_injected_band(row, clip.number) if clip.fault in ADDED else None
         if injected:
             count["added"] += 1

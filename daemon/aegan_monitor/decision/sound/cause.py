@@ -28,6 +28,7 @@ LOUDEST_PART = 0.95  # quantile at which the pieces are cut off, so that one lou
 LEAST_BURSTS = 3
 PAUSE_PIECES = 16  # 1 s, which separates two short sounds
 UNKNOWN_STATE = "runs in a state that was never recorded"
+REST_USUAL = "all else is as usual"
 NORMAL_AGAIN = "the sound is normal again"
 KINDS: dict[Kind, str] = {"transient": "a short sound", "rhythm": "comes again and again", "lasting": "lasting"}
 UNLIKE = {  # by id of a score, or by its first letter
@@ -54,6 +55,7 @@ class Cause:
         since: When it began, by the wall clock.
         unlike: The score that is most unlike normal sound among those that decide.
         in_unknown_state: The sound is in none of the calibrated operating states.
+        rest_is_usual: The bands of `changes` are louder, and all others are as in the nearest normal clips.
     """
 
     changes: tuple[Change, ...]
@@ -61,6 +63,7 @@ class Cause:
     since: datetime | None
     unlike: str
     in_unknown_state: bool = False
+    rest_is_usual: bool = False
 
 
 def describe_cause(cause: Cause | None) -> str:
@@ -72,6 +75,8 @@ def describe_cause(cause: Cause | None) -> str:
         found = ["no band stands out", UNLIKE.get(cause.unlike) or UNLIKE[cause.unlike[0]]]
     if cause.in_unknown_state:
         found.insert(0, UNKNOWN_STATE)
+    if cause.rest_is_usual:
+        found.append(REST_USUAL)
     if cause.kind:
         found.append(KINDS[cause.kind])
     if cause.since:
@@ -109,13 +114,17 @@ class SoundHistory:
 
     def explain(self, clip: ClipScore, began: datetime, state: OperatingState | None = None) -> Cause:
         """The cause of an alarm at `clip`, the last that was added, in this operating state; the score began to rise at `began`."""
-        found = self._normal.find_changes(clip.bands_db) if self._normal and clip.bands_db is not None else []
+        found, is_rest_usual = list[tuple[Region, Change]](), False
+        if self._normal is not None and clip.bands_db is not None:
+            found = self._normal.find_changes(clip.bands_db)
+            is_rest_usual = bool(found) and self._normal.has_addition(clip.bands_db, found)
         return Cause(
             changes=tuple(change for _, change in found),
             kind=None if clip.excess is None else find_kind(clip.excess, np.concatenate(self._recent)),
             since=self._find_since(found[0][0]) if found else began,
             unlike=self._find_unlike(clip),
             in_unknown_state=state is not None and state.kind == "unknown",
+            rest_is_usual=is_rest_usual,
         )
 
     def _find_since(self, region: Region) -> datetime:

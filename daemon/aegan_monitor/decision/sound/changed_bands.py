@@ -4,6 +4,7 @@ A residual is what is left of the mean bands of a clip after those of the neares
 compared with itself. The residual is smoothed over neighbouring bands, and held against what is usual for normal clips.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ SHAPES = ((1, 1), (3, 1), (9, 1))  # bands x clips of the smoothing: a tone, a r
 N_NEAREST = 4  # normal clips
 LEAST_CHANGE = 4.0  # usual deviations; about one normal clip in ten reaches that in one of its bands
 LEAST_USUAL_DB = 0.2
+MARGIN_BANDS = 4  # beside a change, to which its smoothing reaches
+MOST_CHANGED = 0.5  # of the bands: beyond that no rest is left to compare
+MOST_USUAL = 1.5  # RMS of the other bands, in usual deviations
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,16 @@ class NormalBands:
         smoothed_db = smooth_residuals(find_residual(bands_db, self._normal_db, self._std_db)[None])
         planes = (smoothed_db / self._usual_db).astype(np.float32)
         return [(region, self._describe(region, bands_db, smoothed_db[:, :, 0])) for region in find_passing(planes, LEAST_CHANGE)]
+
+    def has_addition(self, bands_db: DoubleArray, found: Sequence[tuple[Region, Change]]) -> bool:
+        """Whether the regions that were `found` in `bands_db` are louder, and the other bands as in the nearest normal clips."""
+        rest = np.ones(len(bands_db), bool)
+        for region, _ in found:
+            rest[max(0, region.bands.start - MARGIN_BANDS) : region.bands.stop + MARGIN_BANDS] = False
+        if rest.mean() < MOST_CHANGED or any(region.excess < 0 for region, _ in found):
+            return False
+        deviations = find_residual(bands_db, self._normal_db, self._std_db)[rest] / self._usual_db[0, rest, 0]
+        return bool(np.sqrt(np.mean(np.square(deviations))) <= MOST_USUAL)
 
     def has_change(self, bands_db: DoubleArray, region: Region) -> bool:
         """Whether the bands of `region` differ to the same side, by half of LEAST_CHANGE or more in the mean."""

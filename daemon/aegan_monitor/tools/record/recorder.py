@@ -72,17 +72,17 @@ class Recorder:
         try:
             while not self._stopping and not self._ring.ended:
                 run = self._ring.read(0.5)
-                self._report_sensor()
+                self._report_sensor(is_heard=run is not None)
                 if run is not None and (reason := self._take(run)):
                     return reason
             return ""
         finally:
             self._listener.stop()
 
-    def _report_sensor(self) -> None:
-        """Say at once that nothing comes, and why, and when sound comes again."""
+    def _report_sensor(self, *, is_heard: bool) -> None:
+        """Say at once that nothing comes, and why, and when sound comes again; samples may come a moment before the state of the sensor."""
         sensor = self._listener.sensor()
-        missing = "" if sensor.state == "ended" or self._listener.error else sensor.detail  # an error is printed at the end
+        missing = "" if is_heard or sensor.state == "ended" or self._listener.error else sensor.detail  # an error is printed at the end
         now_s = self._clock()
         if missing and not self._missing:
             self._waiting_since_s = now_s

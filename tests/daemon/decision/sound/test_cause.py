@@ -11,6 +11,7 @@ from aegan_monitor.decision.sound.cause import (
     KINDS,
     N_KEPT,
     NORMAL_AGAIN,
+    REST_USUAL,
     UNKNOWN_STATE,
     UNLIKE,
     Cause,
@@ -140,6 +141,7 @@ def test_each_score_has_words() -> None:
         (Cause((), "rhythm", NOW, "C_moments"), f"no band stands out; {ORDER}; comes again and again; since 08:15 UTC"),
         (Cause((), "transient", None, "F_joint"), "no band stands out; the sound is unlike normal sound; a short sound"),
         (Cause((TONE,), "lasting", None, "D_maha", in_unknown_state=True), f"{UNKNOWN_STATE}; {LOUD}; lasting"),
+        (Cause((TONE,), "lasting", None, "D_maha", rest_is_usual=True), f"{LOUD}; {REST_USUAL}; lasting"),
         (None, NORMAL_AGAIN),
     ],
 )

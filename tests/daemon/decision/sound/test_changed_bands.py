@@ -80,6 +80,15 @@ def test_a_change_goes_on_until_its_band_is_normal_or_on_the_other_side() -> Non
         assert not NORMAL.has_change(other, region)
 
 
+def test_what_is_added_leaves_the_rest_as_usual() -> None:
+    """Louder bands beside unchanged ones are an addition; not so if bands are quieter, or if all the others have changed a bit."""
+    plain = make_clip(np.random.default_rng(9), 1)
+    pulse, wobble = np.zeros(N_BANDS), 1.5 * np.tile([1.0, -1.0], N_BANDS)[:N_BANDS]
+    pulse[50:54] = 10.0
+    clips = [plain + pulse, plain - pulse, plain + pulse - np.roll(pulse, 20), plain + pulse + wobble]
+    assert [NORMAL.has_addition(clip, NORMAL.find_changes(clip)) for clip in clips] == [True, False, False, False]
+
+
 @given(
     pulses=st.lists(st.tuples(st.integers(0, N_BANDS - 1), st.integers(1, 60), st.floats(-60, 60)), max_size=5),
     gain_db=st.floats(-60, 60),
