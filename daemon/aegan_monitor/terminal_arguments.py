@@ -14,7 +14,7 @@ NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"
 SHELLS = ("bash", "zsh", "fish")
 LONGEST_SHELF_MIN = 7 * 24 * 60.0
 COMMANDS = {  # by the name at the terminal: what it does, and its example
-    "acknowledge": ("Acknowledges the alarm of a machine: somebody has seen it.", 'pump --reason "the bearing is ordered"'),
+    "acknowledge": ("Acknowledges the alarm of a machine: a person has seen it.", 'pump --reason "the bearing is ordered"'),
     "shelve": ("Suppresses the alarm of a machine for a time.", 'pump --minutes 90 --reason "cleaning"'),
     "unshelve": ("Ends the shelf of a machine before its time.", "pump"),
     "close": ("Ends the alarm of a machine; it is raised again if the machine still sounds wrong.", "pump --verdict false_alarm"),

@@ -31,7 +31,7 @@ FOR_EVER_S = 1e6
 
 
 def write_config(folder: Path, *, page: bool) -> Path:
-    """8 pumps; nobody listens at the broker's port."""
+    """8 pumps; no broker listens at the port."""
     for number in range(N_MACHINES):
         path = folder / f"{number}.flac"
         if not path.exists():

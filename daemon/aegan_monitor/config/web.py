@@ -97,7 +97,7 @@ class WebConfig(Settings):
         if self.user_header and not self.trusted_proxies:
             raise ValueError("user_header is set without trusted_proxies: anybody could send that header; set trusted_proxies")
         if self.reader_token_file and not self.token_file:
-            raise ValueError("reader_token_file is set without token_file: nobody could acknowledge an alarm; set token_file")
+            raise ValueError("reader_token_file is set without token_file, so no one could acknowledge an alarm; set token_file")
         is_reached = bool(self.trusted_proxies) or not is_loopback(self.host)
         if is_reached and not (self.token_file or self.user_header):
             raise ValueError(f"others reach the page, so it needs a token: {MAKE_ONE}, and set token_file to that file")

@@ -36,7 +36,7 @@ def make_config(web: dict[str, Any]) -> dict[str, Any]:
         ({"host": "192.0.2.1", **TOKEN}, "host 192.0.2.1 is reached by others without encryption"),
         ({"trusted_proxies": ["127.0.0.1"]}, "others reach the page, so it needs a token"),
         ({"user_header": "X-User", **TOKEN}, "anybody could send that header; set trusted_proxies"),
-        ({"reader_token_file": "token"}, "nobody could acknowledge an alarm; set token_file"),
+        ({"reader_token_file": "token"}, "no one could acknowledge an alarm; set token_file"),
         ({"trusted_proxies": ["proxy.example"], **TOKEN}, "expected an address or a network such as 172.30.32.0/23, found 'proxy.example'"),
         ({"port": None, "url": "https://plant.example"}, "links would lead to no page; set port, or remove url"),
         *((({"url": url}), f"expected the address of the page, such as https://plant.example/aegan, found {url!r}") for url in NO_PAGES),

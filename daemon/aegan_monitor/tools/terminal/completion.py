@@ -50,18 +50,18 @@ def make_completion(parser: argparse.ArgumentParser, shell: str) -> str:
 def find_commands(parser: argparse.ArgumentParser, path: tuple[str, ...] = (), words: str = "") -> Iterator[Command]:
     """The program and all its commands."""
     options, inner = [], dict[str, argparse.ArgumentParser]()
-    told: dict[str, str] = {}
+    helps: dict[str, str] = {}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             inner.update(action.choices)
-            told.update({choice.dest: choice.help or "" for choice in action._choices_actions})
+            helps.update({choice.dest: choice.help or "" for choice in action._choices_actions})
         else:
             choices = tuple(map(str, action.choices or ()))
             names = tuple(name for name in action.option_strings if name.startswith("--"))
             options.append(Option(names, action.nargs != 0, choices, action.type in PATHS, (action.help or "").replace("%%", "%")))
     yield Command(path, words, tuple(options), tuple(inner))
     for name, each in inner.items():
-        yield from find_commands(each, (*path, name), told[name])
+        yield from find_commands(each, (*path, name), helps[name])
 
 
 def _write_bash(program: str, commands: list[Command]) -> str:

@@ -71,7 +71,7 @@ def write_configuration(path: Path, given: Mapping[str, str], ask: Callable[[str
 
 
 def fill_template(values: Mapping[str, str], folder: Path) -> str:
-    """The configuration with these values, by option; a relative bundle is meant from here, and written as from `folder`.
+    """The configuration with these options. A relative bundle path starts at the working directory, and is written relative to `folder`.
 
     Raises:
         ConfigError: A value is wrong.

@@ -64,13 +64,13 @@ class Watch:
         return 0
 
     def _serve(self, connection: BrokerConnection) -> None:
-        began_s, is_told = self._clock(), False
+        began_s, is_reported = self._clock(), False
         while not connection.ended and not self._is_over():
             connection.serve(self._is_over, REDRAW_S)
             if self._screen:
                 self._screen.draw(make_board(self._plant.machines, self._clock(), _now(), self._screen.height))
-            if not (self._plant.machines or is_told) and self._clock() - began_s > 2 * QUIET_S:
-                is_told = True
+            if not (self._plant.machines or is_reported) and self._clock() - began_s > 2 * QUIET_S:
+                is_reported = True
                 self._say(f"{self._broker.miss()} Waiting")
 
     def _wait(self, why: str) -> None:

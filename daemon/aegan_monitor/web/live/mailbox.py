@@ -24,7 +24,7 @@ class Mailbox(Generic[T]):
         self._sum = 0
         self._lock = threading.Lock()
         self._loop, self._filled = asyncio.get_running_loop(), asyncio.Event()
-        self._told = False
+        self._is_woken = False
 
     def put(self, item: T) -> None:
         """Add (any thread)."""
@@ -34,8 +34,8 @@ class Mailbox(Generic[T]):
             while self._sum > self._most and len(self._items) > 1:
                 self._sum -= self._size(self._items.popleft())
                 self.lost = True
-            told, self._told = self._told, True
-        if not told:
+            was_woken, self._is_woken = self._is_woken, True
+        if not was_woken:
             self._loop.call_soon_threadsafe(self._filled.set)
 
     async def wait(self, timeout_s: float) -> bool:
@@ -54,6 +54,6 @@ class Mailbox(Generic[T]):
         with self._lock:
             items, lost = list(self._items), self.lost
             self._items.clear()
-            self._sum, self._told, self.lost = 0, False, False
+            self._sum, self._is_woken, self.lost = 0, False, False
             self._filled.clear()
         return items, lost
