@@ -39,10 +39,10 @@ class PValues:
         found: Array = self.bounds[machines, n_above]
         return found
 
-    def find_tail(self, scores: Array) -> Array:
-        """By how much the assumed tail makes the p-value of one score of each machine smaller; 1 up to the largest of normal sound."""
-        shape, scale, start = self._tails.T
-        largest = self.blocks[:, -1]
+    def find_tail(self, scores: Array, machines: Places) -> Array:
+        """By how much the assumed tail makes the p-value of such a score smaller; 1 up to the largest of normal sound."""
+        shape, scale, start = self._tails[machines].T
+        largest = self.blocks[machines, -1]
         logs = [np.log1p(shape * np.maximum(0, each - start) / scale) / shape for each in (largest, np.maximum(scores, largest))]
         found: Array = np.exp(logs[0] - logs[1])
         return found
@@ -80,23 +80,28 @@ class Twin:
 
     def decide(self, scores: Array) -> None:
         """The next decision of every machine, by scores `[n_machines]` of clips that are no transients."""
-        ends_clip = self._t % DECISIONS_PER_CLIP == 0
-        p_values = np.ones(len(scores))  # of a score that is not needed
-        machines = np.arange(len(scores)) if ends_clip else np.flatnonzero(scores >= self._watched)
-        p_values[machines] = self.p_values.find(scores[machines], machines)
-        is_far = p_values * self.p_values.find_tail(scores) <= self._gross_p
+        watched = np.flatnonzero(scores >= self._watched)
+        is_far = np.zeros(len(scores), bool)
+        p_values = self.p_values.find(scores[watched], watched)
+        is_far[watched] = p_values * self.p_values.find_tail(scores[watched], watched) <= self._gross_p[watched]
         place = self._t % len(self._row)
         gross = is_far & self._row[place] & self._row[place - DECISIONS_PER_CLIP]
         self._row[place] = is_far
+        ends_clip = self._t % DECISIONS_PER_CLIP == 0
         if ends_clip:
-            self._end_clip(p_values)
+            self._end_clip(self.p_values.find(scores, np.arange(len(scores))))
+        self.raised = np.zeros(len(scores), bool)
+        if ends_clip or gross.any():
+            self._follow(gross)
+        self._t += 1
+
+    def _follow(self, gross: NDArray[np.bool_]) -> None:
         self.holding[self.active & gross] = HOLDING
         self.raised = ~self.active & (gross | (self.sums.mean(axis=1) >= self.needed))
         ended = self.active & (self.holding <= 0)
         self.sums[self.raised | ended] = 0
         self.holding[self.raised] = HOLDING
         self.active = (self.active | self.raised) & ~ended
-        self._t += 1
 
     def _end_clip(self, p_values: Array) -> None:
         self._block_p, self._n_known = np.minimum(self._block_p, p_values), self._n_known + 1
