@@ -56,10 +56,12 @@ class Fault:
     Attributes:
         state: Word of the `sensor` topic.
         detail: One line for people: what is wrong, and what to do.
+        level_change_db: The step of a level that changed, as `detail` names it; None for other faults.
     """
 
     state: str
     detail: str
+    level_change_db: float | None = None
 
 
 class NormalSound:
@@ -181,11 +183,12 @@ class NormalSound:
         steps = gains[same & (np.abs(gains) >= limits.step * usual) & (gains >= -MOST_LOST_DB)]
         if not len(steps):
             return None
-        gain_db = float(steps[np.argmin(np.abs(steps))])
+        gain_db = round(float(steps[np.argmin(np.abs(steps))]), 1)
         return Fault(
             LEVEL_CHANGED,
             f"the level changed by {gain_db:+.1f} dB, and the spectrum did not; check gain and place of the microphone; after a minute "
             "the machine is judged at the new level",
+            gain_db,
         )
 
 
