@@ -10,7 +10,7 @@ from aegan_monitor.decision.sound.sound_bands import N_BANDS, band_edges_hz
 from aegan_monitor.detection.record import NormalState
 from aegan_monitor.types import DoubleArray
 
-LEVEL_CHANGED, LEVEL_LOW = "level_changed", "level_low"
+BAND_MISSING, LEVEL_CHANGED, LEVEL_LOW = "band_missing", "level_changed", "level_low"
 LEVEL_MARGIN_DB = 1.0  # a level so far outside the calibrated range is another level
 BAND_MARGIN_DB = 3.0  # the same for a band: they differ more from day to day
 LEAST_KEPT = 2  # lowest bands that stay while upper bands are missing
@@ -120,12 +120,20 @@ class NormalSound:
             return None
         return Fault("dc_offset", f"the samples have a DC offset of {dc:.2f}; check the cable and the sound card, or use another input")
 
-    def find_fault(self, found: DoubleArray, limits: Limits) -> Fault | None:
-        """The fault that explains level and bands `[1 + N_BANDS]` in dBFS; None for sound that a machine can make."""
+    def find_fault(self, found: DoubleArray, present: str | None) -> Fault | None:
+        """The fault that explains level and bands `[1 + N_BANDS]` in dBFS; None for sound that a machine can make.
+
+        `present` is the state of the fault before, which lasts until it is well within the limits.
+        """
         plain = found - self.accepted_db
         if self._fits(plain):
             return None
-        return self._find_missing_bands(plain, limits) or self._find_step(found, limits) or self._find_low_level(plain, limits)
+        limits = {state: LASTS if state == present else BEGINS for state in (BAND_MISSING, LEVEL_CHANGED, LEVEL_LOW)}
+        return (
+            self._find_missing_bands(plain, limits[BAND_MISSING])
+            or self._find_step(found, limits[LEVEL_CHANGED])
+            or self._find_low_level(plain, limits[LEVEL_LOW])
+        )
 
     def _fits(self, plain: DoubleArray) -> bool:
         """Whether an operating state has this level and these bands."""
@@ -140,7 +148,7 @@ class NormalSound:
             if np.any(np.all(kept[:, : first - 1], axis=1) & np.all(missing[:, first:], axis=1)):
                 from_hz = self._edges_hz[first]
                 return Fault(
-                    "band_missing",
+                    BAND_MISSING,
                     f"the sound above {from_hz / 1000:.1f} kHz is missing, below it is as usual; "
                     "check what covers the microphone, and the sample rate of its source",
                 )
