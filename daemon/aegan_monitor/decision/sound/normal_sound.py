@@ -160,8 +160,8 @@ class NormalSound:
             return None
         return Fault(
             LEVEL_LOW,
-            f"the level of {level:.0f} dBFS is {least - level:.0f} dB below that of normal sound; check the microphone, its place and its "
-            "gain; if the machine is off, record that state too, and train again",
+            f"the level of {level + self.accepted_db:.0f} dBFS is {least - level:.0f} dB below that of normal sound; check the microphone, "
+            "its place and its gain; if the machine is off, record that state too, and train again",
         )
 
     def _find_before(self) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
