@@ -51,7 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
     tested = check.add_mutually_exclusive_group(required=True)
     tested.add_argument("--config", type=Path, metavar="FILE", help="test everything that this configuration names")
     tested.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="test this bundle alone")
-    report_help = "write for each machine (or place of the bundle) what normal sound proves: NAME.json and NAME.png"
+    report_help = "write what the normal sound of all machines (or places of the bundle) proves: commissioning.txt, .json and .png"
     check.add_argument("--report", type=Path, metavar="DIR", help=report_help)
     check.add_argument("--verbose", action="store_true", help="print every stage of the golden check")
 
@@ -145,7 +145,7 @@ def _add_tools_for_recordings(commands: "argparse._SubParsersAction[argparse.Arg
     backtest.add_argument("--config", type=Path, required=True, metavar="FILE", help="bundle, policy and budget of a machine in it")
     backtest.add_argument("--machine", metavar="NAME", help="name of that machine, if the configuration has several")
     backtest.add_argument("--labels", type=Path, metavar="CSV", help="known faults, one a line: file,start_s,end_s,what")
-    backtest.add_argument("--out", type=Path, metavar="DIR", help="write backtest.json, and backtest.png with scores, evidence and alarms")
+    backtest.add_argument("--out", type=Path, metavar="DIR", help="write backtest.txt, .json, and .png with scores, evidence and alarms")
     backtest.add_argument("--channel", type=parse_index, metavar="N", help="channel of the files, from 0 (default: of a mono file)")
     folder_help = "recording (WAV or FLAC), or a folder whose recordings are joined by name to one stream"
     backtest.add_argument("recordings", type=Path, nargs="+", metavar="FILE", help=folder_help)

@@ -1,5 +1,6 @@
 """`aegan-monitor check` and `devices`: each fault has its line, and none hides another."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from aegan_monitor.decision.threshold_policy import ThresholdPolicy
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from command_line import NO_BROKER, CommandLine, assert_lines, without_portaudio, write_config
-from synthetic import copy_demo_as_format_2, write_wav
+from synthetic import write_wav
 
 RATE_HZ = 16_000
 
@@ -91,12 +92,16 @@ def test_check_reports_what_each_machine_alarms_on(aegan_monitor: CommandLine, t
     assert f"pump: {reported}" in aegan_monitor("check", "--config", config).stdout.splitlines()
 
 
-def test_a_report_needs_a_budget(aegan_monitor: CommandLine, tmp_path: Path) -> None:
-    """A bundle without blocks of normal sound has no report; one line says so, and nothing is written."""
-    done = aegan_monitor("check", copy_demo_as_format_2(tmp_path / "older"), "--report", tmp_path / "reports")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1].endswith("unproved; a policy of thresholds promises no rate, and has no report")
-    assert not (tmp_path / "reports").exists()
+def test_one_report_has_all_machines(aegan_monitor: CommandLine, tmp_path: Path) -> None:
+    """A machine that thresholds decide and one whose bundle is missing are in the report, beside one with a budget."""
+    config = write_config(tmp_path, "{kind: stdin, sample_format: s16le}", 9)
+    others = f"{{name: fan, bundle: none, capture: {{device: x}}}}, {{name: press, bundle: {demo_bundle()}, alarm: {{margin: 9}}}}, "
+    config.write_text(config.read_text().replace("machines: [", f"machines: [{others}"))
+    done = aegan_monitor("check", "--config", config, "--report", tmp_path / "reports")
+    assert done.stdout.count(" written\n") == 1
+    known = json.loads((tmp_path / "reports" / "commissioning.json").read_text())
+    assert [(each["name"], each["policy"]) for each in known["machines"]] == [("fan", None), ("press", "threshold"), ("pump", "budget")]
+    assert all(line in done.stdout for line in known["lines"] if line.startswith(("press: ", "pump: ")))
 
 
 def test_wrong_usage_is_2(aegan_monitor: CommandLine) -> None:

@@ -190,7 +190,7 @@ class Machine:
         if sensor == self._sensor or sensor.state == "starting":
             return []
         self._sensor = sensor
-        return [payloads.Sensor(state=sensor.state, detail=sensor.detail, since=time)]
+        return [payloads.Sensor(state=sensor.state, detail=sensor.detail, since=time, level_change_db=sensor.level_change_db)]
 
     def _apply(self, signal: Signal, cause: str, time: datetime) -> list[Payload]:
         transition = take(self.record, signal, time)

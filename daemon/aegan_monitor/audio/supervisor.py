@@ -37,10 +37,11 @@ def stop_all(supervisors: Sequence["CaptureSupervisor"], timeout_s: float = STOP
 
 @dataclass(frozen=True, slots=True)
 class SensorState:
-    """`ok`, `starting` or the fault, and its description in one line."""
+    """`ok`, `starting` or the fault, its description in one line, and the step of a level that changed."""
 
     state: str
     detail: str = ""
+    level_change_db: float | None = None
 
 
 class CaptureSupervisor:

@@ -7,7 +7,7 @@ import numpy as np
 
 from aegan_monitor.decision.blocks import MOST_CLIPS, design_effect
 from aegan_monitor.decision.budget import Budget
-from aegan_monitor.decision.evidence import BETS, HOLDING, LEAST_P_VALUE, Evidence, hold
+from aegan_monitor.decision.evidence import BETS, HOLDING, Evidence, hold
 from aegan_monitor.decision.p_value import NormalScores
 from aegan_monitor.decision.policy import DESCRIPTIONS, Decision
 from aegan_monitor.detection.record import BundleFields, NormalBlocks, Place
@@ -141,12 +141,17 @@ class BudgetPolicy:
         return {state.name: len(known.get(place, [])) for place, state in states}
 
     def score_within(self, delay_s: float) -> float:
-        """The score that a lasting change must have to alarm within `delay_s`."""
-        low, high, most = math.log(LEAST_P_VALUE), 0.0, int(delay_s / self.block_s)
+        """The score that a lasting change must have to alarm within `delay_s`, 30 or more: that of a gross change, or a lower one.
+
+        Evidence counts normal blocks: beyond all of them no score brings more.
+        """
+        low, high, most = math.log(self.normal.least), 0.0, int(delay_s / self.block_s)
+        if not self.count_blocks(self.normal.least, most):
+            return self.gross_score
         for _ in range(N_HALVINGS):
             middle = (low + high) / 2
             low, high = (middle, high) if self.count_blocks(math.exp(middle), most) else (low, middle)
-        return self.normal.score_at(math.exp(low))
+        return min(self.gross_score, self.normal.score_at(math.exp(low)))
 
     def _measure(self) -> float:
         return 1.0 if self._is_gross else min(1.0, math.log1p(self._evidence.value) / math.log1p(self.needed))

@@ -58,8 +58,9 @@ class NormalScores:
         if p_value < (least := self.least):
             log_survival = self._log_survival(self.largest) + math.log(p_value / least)
             return self._start + self._scale * math.expm1(-self.shape * log_survival) / self.shape
-        n_above = next(n for n in range(len(self.sorted) + 1) if self._bounds[n] > p_value)
-        return float(self.sorted[len(self.sorted) - n_above])
+        n = len(self.sorted)
+        n_above = int(np.searchsorted(self._bounds, p_value, side="right"))  # they rise to 1
+        return float(self.sorted[n - min(n, n_above)])
 
     def _count_above(self, score: float) -> int:
         return len(self.sorted) - int(np.searchsorted(self.sorted, score))

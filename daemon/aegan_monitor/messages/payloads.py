@@ -100,7 +100,9 @@ class Score(Payload):
         examples=[0.12],
     )
     clipped: bool = Field(default=False, description="Whether samples of the clip are at full scale.")
-    level_change_db: float = Field(default=0.0, description="Step of the level, in dB, that counts as normal since (`level_changed`).")
+    level_change_db: float = Field(
+        default=0.0, description="Change of the level from the calibration, in dB, that counts as normal since a step (`level_changed`)."
+    )
     state: AlarmState = Field(description="State of the alarm after this decision.")
     operating_state: str | None = Field(
         default=None,
@@ -222,6 +224,11 @@ class Sensor(Payload):
         examples=["no such device: mic; list them with aegan-monitor devices"],
     )
     since: UtcTime = Field(description="When this began.")
+    level_change_db: float | None = Field(
+        default=None,
+        description="For `level_changed`: the step in dB from the sound before it, negative where the sound is quieter; else null.",
+        examples=[None],
+    )
 
 
 PAYLOADS: tuple[type[Payload], ...] = (Health, Score, Alarm, Event, Sensor, Command, Result)

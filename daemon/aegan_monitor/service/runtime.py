@@ -90,7 +90,7 @@ class Line:
             return state
         if error:
             return SensorState("inference", f"{error}; it is retried")
-        return SensorState(fault.state, fault.detail) if fault else state
+        return SensorState(fault.state, fault.detail, fault.level_change_db) if fault else state
 
     def describe_proof(self) -> list[str]:
         """Lines of the commissioning report; none without a budget of false alarms. Any thread; it takes a while."""

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from aegan_monitor.alarm.common_cause import CommonCause
 from aegan_monitor.alarm.events import remove
+from aegan_monitor.alarm.lifecycle import AlarmRecord
 from aegan_monitor.alarm.stored import dump_record, read_record
 from aegan_monitor.clock import now
 from aegan_monitor.messages.command_payloads import Command
@@ -57,7 +58,10 @@ class Worker:
     def begin(self, line: Line) -> None:
         """Give a machine the record of its alarm, and publish its state before the first decision."""
         name = line.machine.name
-        record = read_record(self._outbox.alarms.get(name))
+        stored = self._outbox.alarms.get(name)
+        record = read_record(stored)
+        if stored is not None and record == AlarmRecord():
+            log.error("%s: the stored state of its alarm cannot be read; an alarm that was active is lost, and events count from 1", name)
         self._publish(line, line.machine.begin(self._now(), self._shelf_clock(), record, self.common))
         if record.basis not in ("", line.machine.record.basis):
             log.warning("%s: the bundle, the score or the alarm settings have changed since the last run", name)

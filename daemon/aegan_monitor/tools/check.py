@@ -1,7 +1,7 @@
 """`aegan-monitor check`: prove, stage by stage, that this computer can monitor."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,22 +9,22 @@ from typing import TypeVar
 
 import numpy as np
 
+from aegan_monitor import __version__
 from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.audio.level import measure_level
 from aegan_monitor.audio.recording import find_rate_hz
+from aegan_monitor.clock import now
 from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.config.evidence import EvidenceConfig
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig, load_config
 from aegan_monitor.decision.budget import Budget
-from aegan_monitor.decision.budget_policy import BudgetPolicy
-from aegan_monitor.decision.policy import Policy
-from aegan_monitor.decision.proof import commission
 from aegan_monitor.detection.bundle import Bundle, load_bundle, require_streamable
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.golden import StageCheck, require_golden
 from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.evidence.case_writer import MOST_PUBLISHED_BYTES
+from aegan_monitor.files import show_path
 from aegan_monitor.homeassistant.discovery import discover, list_trials
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.endpoint import add_secrets, locate
@@ -32,7 +32,7 @@ from aegan_monitor.service.build import share
 from aegan_monitor.service.runtime import choose_score, make_capture
 from aegan_monitor.tools.broker_probe import BrokerProbe
 from aegan_monitor.tools.broker_visit import Permission
-from aegan_monitor.tools.commissioning import write_commissioning
+from aegan_monitor.tools.commissioning import Section, make_section, write_page
 
 Report = Callable[[str], object]
 LISTEN_S = 1.0
@@ -41,7 +41,7 @@ _T = TypeVar("_T")
 
 
 def check_bundle(folder: Path, inference: InferenceConfig, report: Report, *, verbose: bool = False, reports: Path | None = None) -> None:
-    """Load a bundle, replay its golden recording here, and print what it alarms on; `reports` takes a report as files for each place.
+    """Load a bundle, replay its golden recording here, and print what it alarms on; `reports` takes the commissioning report as files.
 
     Raises:
         BundleError, InferenceError: As the parts raise.
@@ -49,8 +49,12 @@ def check_bundle(folder: Path, inference: InferenceConfig, report: Report, *, ve
     """
     bundle = _open_bundle(folder, report)
     _prove_bundle(bundle, inference, report, verbose=verbose)
-    for place in bundle.record.calibration:
-        _describe_policy(place, Judge(bundle.record, bundle.record.score, AlarmConfig(place=place)).policy, report, reports)
+    record = bundle.record
+    sections = [make_section(place, Judge(record, record.score, AlarmConfig(place=place)).policy) for place in record.calibration]
+    for line in (line for section in sections for line in section.lines):
+        report(line)
+    for line in write_page(reports, f"bundle {show_path(folder)}, {_describe_now()}", sections) if reports else []:
+        report(line)
 
 
 def _open_bundle(folder: Path, report: Report) -> Bundle:
@@ -102,7 +106,7 @@ def check_configuration(
 ) -> int:
     """Check a configuration, all its bundles and captures, and the connection to its broker; returns the exit code.
 
-    `reports` is the folder that takes a commissioning report as files for each machine.
+    `reports` is the folder that takes the commissioning report of all machines as files.
 
     Raises:
         ConfigError: The configuration itself is wrong.
@@ -112,6 +116,7 @@ def check_configuration(
     verdicts = _Verdicts(report_failure)
     bundles: dict[str, Bundle | None] = {}
     budgets = share(config)
+    sections: list[Section] = []
     for machine in config.machines:
         folder = os.path.realpath(machine.bundle)  # unlike Path.resolve it is content with a link to itself
         if folder not in bundles:
@@ -119,31 +124,30 @@ def check_configuration(
             if bundle:
                 verdicts.attempt(partial(_prove_bundle, bundle, config.inference, report, verbose=verbose))
                 verdicts.attempt(partial(require_streamable, bundle))
+        section = make_section(machine.name, None)
         if bundle := bundles[folder]:
-            verdicts.attempt(partial(_check_score, machine, bundle, budgets[machine.name], config.evidence, report, reports))
+            section = verdicts.attempt(partial(_check_score, machine, bundle, budgets[machine.name], config.evidence, report)) or section
+        sections.append(section)
         verdicts.attempt(partial(_check_capture, machine, bundle, report))
+    if reports:
+        title = f"node {config.node}, {show_path(path)}, {_describe_now()}"
+        for line in verdicts.attempt(partial(write_page, reports, title, sections)) or []:
+            report(line)
     _check_broker(config, verdicts, report)
     return verdicts.exit_code
 
 
-def _check_score(
-    machine: MachineConfig, bundle: Bundle, budget: Budget, evidence: EvidenceConfig, report: Report, reports: Path | None
-) -> None:
-    """Print what raises the alarm of a machine, and what is kept of it."""
+def _check_score(machine: MachineConfig, bundle: Bundle, budget: Budget, evidence: EvidenceConfig, report: Report) -> Section:
+    """Print what raises the alarm of a machine, how far its budget of false alarms is proved, and what is kept of an alarm."""
     judge = Judge(bundle.record, choose_score(machine, bundle), machine.alarm, budget)
-    _describe_policy(machine.name, judge.policy, lambda line: report(f"{machine.name}: {line}"), reports, [evidence.describe()])
+    section = make_section(machine.name, judge.policy, [evidence.describe()])
+    for line in section.lines:
+        report(f"{machine.name}: {line}")
+    return section
 
 
-def _describe_policy(name: str, policy: Policy, report: Report, reports: Path | None, notes: Sequence[str] = ()) -> None:
-    """Print what raises an alarm, how far the budget of false alarms is proved, and `notes`; the same as files NAME.* in `reports`."""
-    if isinstance(policy, BudgetPolicy):
-        found = commission(policy)
-        lines = [*found.describe(), *notes, *(write_commissioning(reports, name, policy, found, notes) if reports else [])]
-    else:
-        lines = ["false alarms: unproved; a policy of thresholds promises no rate" + (", and has no report" if reports else ""), *notes]
-    report(policy.describe())
-    for line in lines:
-        report(f"  {line}")
+def _describe_now() -> str:
+    return f"{now():%Y-%m-%d %H:%M} UTC, aegan-monitor {__version__}"
 
 
 def _check_broker(config: MonitorConfig, verdicts: _Verdicts, report: Report) -> None:

@@ -1,43 +1,75 @@
-"""The commissioning report of a budget as files: what normal sound proves, and which scores raise an alarm."""
+"""The commissioning report, one page for all machines: what normal sound proves about each budget, and which scores raise an alarm."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 
 from aegan_monitor.decision.budget_policy import BudgetPolicy
 from aegan_monitor.decision.evidence import BETS
-from aegan_monitor.decision.proof import Commissioning
+from aegan_monitor.decision.policy import Policy
+from aegan_monitor.decision.proof import commission
 from aegan_monitor.tools.plot import make_figure, make_png
 from aegan_monitor.tools.report_files import make_folder, write_report
 
+NAME = "commissioning"
 SOON_S = 120.0
-MOST_LETTERS = 150  # of a line over the picture
+MOST_LETTERS = 150  # of a line over a curve
+MOST_DRAWN = 24  # machines in the picture: 15,000 pixels
+CURVE_INCHES, WORDS_INCHES, TITLE_INCHES = 6.2, 0.6, 0.4
 N_POINTS = 200  # of a curve
 N_HALVINGS = 40
+UNKNOWN = "nothing is known: its bundle or its alarm settings are wrong"
+UNPROVED = "false alarms: unproved; a policy of thresholds promises no rate"
 
 
-def write_commissioning(folder: Path, name: str, policy: BudgetPolicy, found: Commissioning, notes: Sequence[str] = ()) -> list[str]:
-    """Write NAME.json and NAME.png into `folder`, with `notes`; the lines that say so.
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What is known of one machine, or of one place of a bundle.
+
+    Attributes:
+        lines: What raises the alarm, and what is proved; as `check` prints them.
+        facts: Its part of the JSON.
+        policy: That of a budget of false alarms, which has a curve; None without one.
+    """
+
+    name: str
+    lines: list[str]
+    facts: Mapping[str, object]
+    policy: BudgetPolicy | None = None
+
+
+def make_section(name: str, policy: Policy | None, notes: Sequence[str] = ()) -> Section:
+    """What is known of a machine whose alarm `policy` raises; None where that is not known. `notes` are further lines."""
+    if policy is None:
+        return Section(name, [UNKNOWN], {"name": name, "policy": None})
+    if not isinstance(policy, BudgetPolicy):
+        return Section(name, [policy.describe(), *(f"  {line}" for line in (UNPROVED, *notes))], {"name": name, "policy": "threshold"})
+    found = commission(policy)
+    facts = {
+        "name": name,
+        "policy": "budget",
+        "false_alarms_per_week": policy.budget.per_week,
+        **asdict(found),
+        "largest_normal_score": policy.normal.largest,
+        **find_scores(policy),
+    }
+    return Section(name, [policy.describe(), *(f"  {line}" for line in (*found.describe(), *notes))], facts, policy)
+
+
+def write_page(folder: Path, title: str, sections: Sequence[Section]) -> list[str]:
+    """Write NAME.txt, NAME.json and NAME.png into `folder`; the lines that say so.
 
     Raises:
         AeganError: A file cannot be written.
     """
     make_folder(folder, "--report")
-    scores = find_scores(policy)
-    facts = {
-        "name": name,
-        "policy": "budget",
-        "alarm": policy.describe(),
-        "false_alarms_per_week": policy.budget.per_week,
-        **asdict(found),
-        "largest_normal_score": policy.normal.largest,
-        **scores,
-        "lines": [*found.describe(), *notes],
-    }
-    return write_report(folder, name, facts, lambda: draw(name, policy, [*found.describe(), *notes], scores), "--report")
+    lines = [title, *(f"{section.name}: {line}" for section in sections for line in section.lines)]
+    facts = {"title": title, "machines": [{**section.facts, "lines": section.lines} for section in sections]}
+    return write_report(folder, NAME, lines, facts, lambda: draw(title, sections), "--report")
 
 
 def find_scores(policy: BudgetPolicy) -> dict[str, float]:
@@ -60,11 +92,28 @@ def find_useless_p_value(needed: float) -> float:
     return high
 
 
-def draw(name: str, policy: BudgetPolicy, lines: Sequence[str], scores: dict[str, float]) -> bytes:
-    """The share of normal blocks by score, and the scores that alarm, under `lines`, as the content of a `.png` file, 1200 pixels wide."""
-    figure = make_figure(12, 8)
-    axes = figure.subplots()
-    normal = policy.normal
+def draw(title: str, sections: Sequence[Section]) -> bytes:
+    """The sections one below the other, as the content of a `.png` file, 1200 pixels wide."""
+    drawn = sections[:MOST_DRAWN]
+    if len(drawn) < len(sections):
+        title += f"; the first {MOST_DRAWN} of {len(sections)} machines"
+    heights = [WORDS_INCHES if section.policy is None else CURVE_INCHES for section in drawn]
+    figure = make_figure(12, TITLE_INCHES + sum(heights))
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left", parse_math=False)
+    for axes, section in zip(figure.subplots(len(drawn), 1, squeeze=False, height_ratios=heights)[:, 0], drawn, strict=True):
+        if section.policy is None:
+            axes.set_axis_off()
+        else:
+            draw_curve(axes, section.policy)
+        first, *others = section.lines
+        words = [part for line in (f"{section.name}: {first}", *others) for part in wrap(line, MOST_LETTERS, subsequent_indent="    ")]
+        axes.set_title("\n".join(words), loc="left", fontsize=9, parse_math=False)
+    return make_png(figure)
+
+
+def draw_curve(axes: Any, policy: BudgetPolicy) -> None:
+    """The share of normal blocks by score, and the scores that alarm, on axes of matplotlib."""
+    normal, scores = policy.normal, find_scores(policy)
     lowest, end = float(normal.sorted[0]), max(policy.gross_score, normal.largest)
     width = end - lowest
     n = len(normal)
@@ -97,6 +146,3 @@ def draw(name: str, policy: BudgetPolicy, lines: Sequence[str], scores: dict[str
     axes.set_ylabel("probability in normal sound")
     axes.legend(loc="upper right", framealpha=1)
     axes.grid(visible=True, alpha=0.3)
-    title = [part for line in (f"{name}: {policy.describe()}", *lines) for part in wrap(line, MOST_LETTERS, subsequent_indent="  ")]
-    axes.set_title("\n".join(title), loc="left", fontsize=9, parse_math=False)
-    return make_png(figure)

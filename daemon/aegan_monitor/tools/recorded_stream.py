@@ -61,7 +61,8 @@ class RecordedStream:
         """The decisions; `report` takes a line for each silence of the sensor, and where a fault of the microphone begins and ends.
 
         Raises:
-            CaptureError: All recordings together are too short for one decision; it ends with `remedy`.
+            CaptureError: All recordings together are too short for one decision (it ends with `remedy`), or show a fault of the microphone
+                from begin to end.
         """
         n_unbroken = n_longest = n_decisions = 0
         for run in self.source.read(report):
@@ -78,12 +79,18 @@ class RecordedStream:
                 else:
                     self.n_withheld += 1
         self._progress.clear()
-        if n_decisions + self.n_withheld == 0:
-            rate = self.source.sample_rate_hz
+        if n_decisions:
+            return
+        if self.n_withheld:
             raise CaptureError(
-                f"all recordings together: expected at least {self._fields.first_decision_samples / rate:.2f} s of sound without a pause "
-                f"for one decision, found {n_longest / rate:.2f} s (length {self.source.n_samples / rate:.2f} s); {remedy}"
+                f"all recordings together: no decision, because of the microphone ({self.n_withheld} clips were not judged); "
+                "see the lines of the sensor, and record again"
             )
+        rate = self.source.sample_rate_hz
+        raise CaptureError(
+            f"all recordings together: expected at least {self._fields.first_decision_samples / rate:.2f} s of sound without a pause "
+            f"for one decision, found {n_longest / rate:.2f} s (length {self.source.n_samples / rate:.2f} s); {remedy}"
+        )
 
     def _examine(self, run: Run, report: Callable[[str], object]) -> Run:
         """Follow the operating state and the faults of the microphone; the samples at the calibrated level."""

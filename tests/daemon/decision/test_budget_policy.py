@@ -206,3 +206,14 @@ def test_the_score_that_alarms_in_time() -> None:
         assert at is not None
         assert at * policy.block_s <= delay_s
         assert under is None or under * policy.block_s > delay_s
+
+
+@pytest.mark.parametrize(("per_week", "n_blocks", "n_clips"), [(0.01, 38, 1), (1.0, 20, 1), (1.0, 300, 16)])
+def test_evidence_that_is_too_slow_leaves_the_gross_change(per_week: float, n_blocks: int, n_clips: int) -> None:
+    """Where no score brings enough evidence in two minutes, for few or long blocks, only a gross change alarms so soon."""
+    fields = make_fields()
+    blocks = NormalBlocks(n_clips=n_clips, stretches=[NORMAL[:n_blocks].tolist()])
+    policy = BudgetPolicy(fields, fields.score, blocks, "recorded", Budget(per_week))
+    needed = policy.count_blocks(policy.normal.p_value(policy.normal.largest + 1))
+    assert needed is None or needed * policy.block_s > 120
+    assert policy.score_within(120.0) == policy.gross_score > policy.normal.largest

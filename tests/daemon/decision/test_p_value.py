@@ -51,9 +51,9 @@ def test_a_heavy_tail_is_found() -> None:
     assert 0.3 < heavy.shape < 0.7
 
 
-@pytest.mark.parametrize("p_value", [0.5, 0.05, 0.006, 1e-4, 1e-9])
+@pytest.mark.parametrize("p_value", [1.0, 0.5, 0.05, 0.006, 1e-4, 1e-9])
 def test_the_score_of_a_p_value_is_its_inverse(p_value: float) -> None:
-    """Above the score of a p-value all are smaller, below it none is."""
+    """Above the score of a p-value all are smaller, below it none is; that of 1 is the smallest."""
     normal = NormalScores(NORMAL)
     score = normal.score_at(p_value)
     assert normal.tail_p_value(score + 1e-9) <= p_value * (1 + 1e-6)

@@ -19,7 +19,7 @@ from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.detection.record import NormalState
 from aegan_monitor.errors import ConfigError
-from aegan_monitor.messages.payloads import Score
+from aegan_monitor.messages.payloads import Score, Sensor
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.runtime import SLACK_S, Line, find_standard_input, make_capture, make_line, make_tracker
 from aegan_monitor.types import Block, FloatArray, Run
@@ -130,6 +130,24 @@ def test_the_sensor_reports_a_fault_that_the_sound_shows() -> None:
     line.supervisor._state = SensorState("ok")
     assert line.hear(Run(sound, 2 * len(sound)), datetime.now(UTC), 0.0)
     assert line.sensor().state == "ok"
+
+
+def test_the_sensor_has_the_step_of_a_level_as_a_field() -> None:
+    """The detail of `level_changed` is made of `level_change_db`, which is null in every other state."""
+    line, now = make(ScriptedCapture([])), datetime.now(UTC)
+    line.supervisor._state = SensorState("ok")
+    sound = make_sound(40 * 16_000)
+    sound[20 * 16_000 :] *= np.float32(0.5)
+    line.hear(Run(sound[: 20 * 16_000], 0), now, 0.0)
+    (before,) = line.machine.sense(line.sensor(), now)
+    line.hear(Run(sound[20 * 16_000 :], 20 * 16_000), now, 0.0)
+    (after,) = line.machine.sense(line.sensor(), now)
+    assert isinstance(before, Sensor)
+    assert isinstance(after, Sensor)
+    assert (before.state, before.level_change_db, after.state) == ("ok", None, "level_changed")
+    heard_db = 20 * np.log10(sound[23 * 16_000 : 28 * 16_000].std() / sound[10 * 16_000 : 20 * 16_000].std())  # the pump varies, too
+    assert after.level_change_db == pytest.approx(heard_db, abs=1)
+    assert f"the level changed by {after.level_change_db:+.1f} dB" in after.detail
 
 
 def test_the_commissioning_report_is_computed_once_for_a_budget() -> None:

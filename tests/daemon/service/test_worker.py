@@ -168,6 +168,18 @@ def test_another_bundle_supersedes_the_alarm(caplog: pytest.LogCaptureFixture) -
     assert [(event.kind, event.sequence) for _, event in runs.events] == [("raised", 1), ("superseded", 2)]
 
 
+def test_a_stored_alarm_that_cannot_be_read_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """It may be damaged, or of a later version: the machine begins as normal, and the log says what is lost; otherwise it says nothing."""
+    runs = Runs()
+    runs.start({"fan", "pump"})
+    runs.hear({"pump"})
+    runs.write()
+    runs.alarms["pump"] = runs.alarms["pump"].replace(b'"alarm"', b'"howling"')
+    runs.start({"fan", "pump"})
+    assert "pump: the stored state of its alarm cannot be read" in caplog.text
+    assert "fan: " not in caplog.text
+
+
 def test_what_left_a_run_ago_is_removed_at_the_start() -> None:
     """A machine removed before a start gets one `removed` event on its own topic, and none at later starts."""
     runs = Runs()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aegan_monitor.decision.sound.normal_sound import BEGINS, LASTS, LEVEL_CHANGED, LEVEL_LOW, Fault, Limits, NormalSound
+from aegan_monitor.decision.sound.normal_sound import LEVEL_CHANGED, LEVEL_LOW, Fault, NormalSound
 from aegan_monitor.decision.sound.second import Second, measure_second
 from aegan_monitor.detection.record import NormalState
 from aegan_monitor.types import DoubleArray, FloatArray, Run
@@ -60,6 +60,7 @@ class Integrity:
         self._judges_drop_outs = all(state.drop_outs < USUAL_DROP_OUTS for state in normal_sound)
         self._pending: FloatArray = np.zeros(0, np.float32)
         self._window: deque[Second] = deque(maxlen=WINDOW)
+        self._unsure: str | None = None  # state of a fault that is not yet sure
         self._n_sound = 0  # seconds without a fault
         self._changed: list[DoubleArray] = []  # level and bands of each second since the level changed, ACCEPT_S at most
         self._faulty_until = 0
@@ -104,13 +105,14 @@ class Integrity:
         self._window.append(second)
         if self._normal and len(self._window) >= LEAST and self._normal.find_return(_find_median(self._window)):
             self._faulty_until = end_sample
-        limits = LASTS if self.fault or self._changed else BEGINS
-        fault = self._find_fault(list(self._window), DROP_OUTS, limits if len(self._window) >= LEAST else None)
-        looks_faulty = self._find_fault([second], 1, BEGINS) is not None
+        before = self.fault.state if self.fault else self._unsure
+        fault = self._find_fault(list(self._window), DROP_OUTS, before, compares=len(self._window) >= LEAST)
+        looks_faulty = self._find_fault([second], 1, None) is not None
         present = fault or self.fault
         is_level = present is not None and present.state in (LEVEL_CHANGED, LEVEL_LOW)
         self._changed = [*self._changed, second.bands.as_array()][-ACCEPT_S:] if is_level else []
         is_unsure = self.fault is None and 0 < len(self._changed) < CONFIRM_S
+        self._unsure = fault.state if fault and is_unsure else None
         if fault and not is_unsure:
             if self.fault is None or (self.fault.state != fault.state and len(self._window) == WINDOW):
                 self.fault = fault
@@ -131,20 +133,23 @@ class Integrity:
         if second.constant is not None:
             self._window.clear()
 
-    def _find_fault(self, seconds: Sequence[Second], least_drop_outs: int, limits: Limits | None) -> Fault | None:
-        """The fault that these seconds have in common, the newest last; without `limits` level and bands are not compared."""
+    def _find_fault(self, seconds: Sequence[Second], least_drop_outs: int, present: str | None, *, compares: bool = True) -> Fault | None:
+        """The fault that these seconds have in common, the newest last, after that in the state `present`.
+
+        Level and bands are compared if `compares`.
+        """
         if (value := seconds[-1].constant) is not None:
             return CONSTANT if value else SILENT
         if self._judges_drop_outs and sum(each.has_drop_out for each in seconds) >= least_drop_outs:
             return BROKEN_UP
-        if self._normal is None or limits is None:
+        if self._normal is None or not compares:
             return None
         found = _find_median(seconds)
         is_clipped = any(_is_clipped(each) for each in seconds)
         offset = self._normal.find_offset(float(np.median([each.dc for each in seconds])), found[0] if is_clipped else None)
         if offset or is_clipped:
             return offset  # other clipped sound is judged as that of the machine: a burst bearing is loud
-        return self._normal.find_fault(found, limits)
+        return self._normal.find_fault(found, present)
 
 
 def _is_clipped(second: Second) -> bool:

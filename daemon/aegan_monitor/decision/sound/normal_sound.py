@@ -10,7 +10,7 @@ from aegan_monitor.decision.sound.sound_bands import N_BANDS, band_edges_hz
 from aegan_monitor.detection.record import NormalState
 from aegan_monitor.types import DoubleArray
 
-LEVEL_CHANGED, LEVEL_LOW = "level_changed", "level_low"
+BAND_MISSING, LEVEL_CHANGED, LEVEL_LOW = "band_missing", "level_changed", "level_low"
 LEVEL_MARGIN_DB = 1.0  # a level so far outside the calibrated range is another level
 BAND_MARGIN_DB = 3.0  # the same for a band: they differ more from day to day
 LEAST_KEPT = 2  # lowest bands that stay while upper bands are missing
@@ -56,10 +56,12 @@ class Fault:
     Attributes:
         state: Word of the `sensor` topic.
         detail: One line for people: what is wrong, and what to do.
+        level_change_db: The step of a level that changed, as `detail` names it; None for other faults.
     """
 
     state: str
     detail: str
+    level_change_db: float | None = None
 
 
 class NormalSound:
@@ -118,12 +120,20 @@ class NormalSound:
             return None
         return Fault("dc_offset", f"the samples have a DC offset of {dc:.2f}; check the cable and the sound card, or use another input")
 
-    def find_fault(self, found: DoubleArray, limits: Limits) -> Fault | None:
-        """The fault that explains level and bands `[1 + N_BANDS]` in dBFS; None for sound that a machine can make."""
+    def find_fault(self, found: DoubleArray, present: str | None) -> Fault | None:
+        """The fault that explains level and bands `[1 + N_BANDS]` in dBFS; None for sound that a machine can make.
+
+        `present` is the state of the fault before, which lasts until it is well within the limits.
+        """
         plain = found - self.accepted_db
         if self._fits(plain):
             return None
-        return self._find_missing_bands(plain, limits) or self._find_step(found, limits) or self._find_low_level(plain, limits)
+        limits = {state: LASTS if state == present else BEGINS for state in (BAND_MISSING, LEVEL_CHANGED, LEVEL_LOW)}
+        return (
+            self._find_missing_bands(plain, limits[BAND_MISSING])
+            or self._find_step(found, limits[LEVEL_CHANGED])
+            or self._find_low_level(plain, limits[LEVEL_LOW])
+        )
 
     def _fits(self, plain: DoubleArray) -> bool:
         """Whether an operating state has this level and these bands."""
@@ -138,7 +148,7 @@ class NormalSound:
             if np.any(np.all(kept[:, : first - 1], axis=1) & np.all(missing[:, first:], axis=1)):
                 from_hz = self._edges_hz[first]
                 return Fault(
-                    "band_missing",
+                    BAND_MISSING,
                     f"the sound above {from_hz / 1000:.1f} kHz is missing, below it is as usual; "
                     "check what covers the microphone, and the sample rate of its source",
                 )
@@ -150,8 +160,8 @@ class NormalSound:
             return None
         return Fault(
             LEVEL_LOW,
-            f"the level of {level:.0f} dBFS is {least - level:.0f} dB below that of normal sound; check the microphone, its place and its "
-            "gain; if the machine is off, record that state too, and train again",
+            f"the level of {level + self.accepted_db:.0f} dBFS is {least - level:.0f} dB below that of normal sound; check the microphone, "
+            "its place and its gain; if the machine is off, record that state too, and train again",
         )
 
     def _find_before(self) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
@@ -181,11 +191,12 @@ class NormalSound:
         steps = gains[same & (np.abs(gains) >= limits.step * usual) & (gains >= -MOST_LOST_DB)]
         if not len(steps):
             return None
-        gain_db = float(steps[np.argmin(np.abs(steps))])
+        gain_db = round(float(steps[np.argmin(np.abs(steps))]), 1)
         return Fault(
             LEVEL_CHANGED,
             f"the level changed by {gain_db:+.1f} dB, and the spectrum did not; check gain and place of the microphone; after a minute "
             "the machine is judged at the new level",
+            gain_db,
         )
 
 

@@ -162,14 +162,14 @@ def backtest_configuration(arguments: Namespace, report: Report, warn: Callable[
     for outcome in stream.read(say):
         backtest.take(outcome)
     result = backtest.sum_up(labels)
-    for line in result.describe():
-        say(line)
+    lines = result.describe()
     if arguments.out:
         facts = make_facts(machine.name, judge, result)
-        for line in write_report(
-            arguments.out, "backtest", facts, lambda: draw(machine.name, judge.policy, result, backtest.course), "--out"
-        ):
-            say(line)
+        lines += write_report(
+            arguments.out, "backtest", lines, facts, lambda: draw(machine.name, judge.policy, result, backtest.course), "--out"
+        )
+    for line in lines:
+        say(line)
     return EXIT_FAILED if refused else 0
 
 
@@ -194,5 +194,4 @@ def make_facts(name: str, judge: Judge, result: Result) -> dict[str, object]:
         "state_s": result.state_s,
         "alarms": [{**asdict(alarm), "file": str(alarm.file)} for alarm in result.alarms],
         "faults": [{**asdict(fault), "file": str(fault.file), "verdict": fault.verdict} for fault in result.faults],
-        "lines": result.describe(),
     }

@@ -77,7 +77,7 @@ FAULTS: list[tuple[str, Alter]] = [
     *(("drop_outs", lose(*how)) for how in ((1, 0.02, False), (5, 0.02, True), (20, 0.01, False))),
     *(("dc_offset", lambda samples, dc=dc: samples + np.float32(dc)) for dc in (0.02, -0.06, 0.3)),
     *(("level_low", gain(db)) for db in (-18, -25, -35)),
-    *(("level_low", replace_by_noise(dbfs)) for dbfs in (-45, -60, -75)),
+    *(("level_low", replace_by_noise(dbfs)) for dbfs in (-32, -38, -45, -60, -75)),
     *(("level_changed", gain(db)) for db in (-10, -6, 6, 9, 12)),
     *(("band_missing", cover(db)) for db in (18, 25, 40)),
     *(("band_missing", lower_rate(part)) for part in (0.25, 0.5, 0.69)),

@@ -1,5 +1,6 @@
 """Steps of the level: what is one, and how the machine is heard after it."""
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -83,3 +84,17 @@ def test_a_level_that_returned_in_a_gap_counts_again(state: NormalState, sound: 
     assert integrity.accepted_db == pytest.approx(12, abs=1.5)
     integrity.hear(Run(sound[100 * RATE_HZ : 110 * RATE_HZ], 200 * RATE_HZ, after_gap=True))
     assert (integrity.accepted_db, integrity.fault) == (0, None)
+
+
+def test_a_low_level_is_named_as_it_is_heard(state: NormalState, sound: FloatArray) -> None:
+    """After a gain that counts as normal, the level in the words is that of the samples, the difference that from the new normal."""
+    integrity = Integrity(RATE_HZ, CLIP_SAMPLES, [state])
+    hear_faults(integrity, sound[: 20 * RATE_HZ])
+    hear_faults(integrity, sound[20 * RATE_HZ : 100 * RATE_HZ] * np.float32(4), 20)
+    quiet = sound[100 * RATE_HZ : 115 * RATE_HZ] * np.float32(0.2)
+    ((_, found),) = hear_faults(integrity, quiet, 100)
+    assert found == "level_low"
+    assert integrity.fault is not None
+    heard, below = map(int, re.findall(r"-?\d+", integrity.fault.detail)[:2])
+    assert heard == pytest.approx(20 * np.log10(np.sqrt(2) * quiet.std()), abs=2)
+    assert below == pytest.approx(state.level_dbfs[0] + integrity.accepted_db - heard, abs=1)

@@ -105,3 +105,15 @@ def test_recordings_too_short_for_a_decision_are_an_error(folder: Path, tmp_path
     short = write(tmp_path / "short.wav", Pump(1).read(6 * RATE_HZ))
     assert main(["backtest", "--config", str(folder / "monitor.yaml"), "--machine", "pump", str(short)]) == 1
     assert "expected at least 9.76 s of sound without a pause for one decision, found 6.00 s" in capsys.readouterr().err
+
+
+def test_a_microphone_that_is_deaf_throughout_is_an_error(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Recordings at a level far below the calibration, of which nothing is judged, are not called free of alarms."""
+    quiet = write(tmp_path / "quiet.wav", 0.05 * Pump(41).read(20 * RATE_HZ))
+    arguments = ["backtest", "--config", str(folder / "monitor.yaml"), "--machine", "pump", "--out", str(tmp_path / "out"), str(quiet)]
+    assert main(arguments) == 1
+    printed, err = capsys.readouterr()
+    assert "sensor level_low: " in printed
+    assert "false alarms a week" not in printed
+    assert "all recordings together: no decision, because of the microphone (" in err
+    assert list((tmp_path / "out").iterdir()) == []
