@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from aegan_monitor.history.buckets import Buckets, join_buckets, pack, unpack
-from aegan_monitor.history.database import BUSY_S, LEVELS, MIGRATIONS, WRITE_BITS, Level, joined_until, open_to_write, translated
+from aegan_monitor.history.database import BUSY_S, ERRORS, LEVELS, MIGRATIONS, WRITE_BITS, Level, joined_until, open_to_write
+from aegan_monitor.outbox.sqlite_errors import translated
 from aegan_monitor.outbox.store import find_path as find_outbox_path
 
 MAX_EVENTS = 25_000  # of each source: one that talks without end must not drive out the others
@@ -61,7 +62,7 @@ class HistoryStore:
             DamagedHistoryError: It is not ours, or damaged.
         """
         try:
-            with translated(self.path):
+            with translated(self.path, ERRORS):
                 self._write(list(batches), list(statements))
         except BaseException:
             self.close()  # which undoes what was begun
