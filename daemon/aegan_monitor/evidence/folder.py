@@ -73,6 +73,11 @@ class EvidenceFolder:
         if folder is not None and (stored := self._describe(machine, case_id)) and stored.verdict != verdict:
             write_whole(folder / VERDICT, (verdict or "").encode())
 
+    def mark_all(self, case_id: str, verdict: Verdict | None) -> None:
+        """The same for each machine that has a part in the case: with a common cause they share its id. Raises as `mark`."""
+        for machine in _list_folders(self.path):
+            self.mark(machine, case_id, verdict)
+
     def _find(self, machine: str, case_id: str) -> Path | None:
         """The folder of a case; None for a name that is no name, such as `..`."""
         return self.path / machine / case_id if _ID.fullmatch(machine) and _ID.fullmatch(case_id) else None

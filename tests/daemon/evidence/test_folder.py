@@ -131,6 +131,20 @@ def test_a_verdict_is_kept_with_its_case(tmp_path: Path) -> None:
     assert not (tmp_path / "pump" / "gone").exists()
 
 
+def test_machines_with_a_common_cause_share_a_verdict(tmp_path: Path) -> None:
+    """The case of each is kept as long as that of the others."""
+    for machine in ("fan", "pump"):
+        write(tmp_path, "one", machine=machine)
+    folder = write(tmp_path, "two")
+    EvidenceFolder(tmp_path).mark_all("one", "true_fault")
+    assert {case.key: case.verdict for case in folder.cases()} == {
+        ("fan", "one"): "true_fault",
+        ("pump", "one"): "true_fault",
+        ("pump", "two"): None,
+    }
+    EvidenceFolder(tmp_path / "nowhere").mark_all("one", "true_fault")
+
+
 def test_the_order_of_cases_outlasts_a_clock_that_is_set_back(tmp_path: Path) -> None:
     """The second case is written a day earlier by the clock, and counts as the newer one all the same."""
     folder = write(tmp_path, "one")
