@@ -10,6 +10,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from io import BytesIO
@@ -104,8 +105,8 @@ def check_whole(folder: EvidenceFolder) -> int:
     return len(cases)
 
 
-def write_for_ever(path: Path, max_mb: float, generation: int) -> None:
-    """Begin as the daemon does, and write cases, each twice, until a kill."""
+def write_cases(path: Path, max_mb: float, generation: int) -> Iterator[str]:
+    """Begin as the daemon does, and write cases without end, each twice; what was written."""
     folder = WritableFolder(path)
     folder.prepare()
     room = Room(folder, EvidenceConfig(max_mb=max_mb, min_free_mb=0), set)
@@ -113,26 +114,37 @@ def write_for_ever(path: Path, max_mb: float, generation: int) -> None:
     for number in count():
         for _ in range(2):
             writer.write_recording(make_recording(f"case-{generation}-{number}"))
+            yield f"case-{generation}-{number}"
 
 
 def main(path: Path, n_kills: int, max_mb: float) -> None:
     """Kill `n_kills` children, each at another moment."""
-    make_recording()  # reads the bundle once, before the forks
+    next(write_cases(path, max_mb, n_kills))  # before the forks: it reads the bundle, and loads what draws
+    began_s = time.monotonic()
+    next(write_cases(path, max_mb, n_kills + 1))
+    once_s = time.monotonic() - began_s
     writable, rng = WritableFolder(path), random.Random(1)
-    most_cases = n_torn = 0
+    most_cases = n_torn = n_shown = 0
     for generation in range(n_kills):
+        given, taken = os.pipe()
         child = os.fork()
         if child == 0:
-            write_for_ever(path, max_mb, generation)
-        time.sleep(rng.uniform(0.01, 0.15))
+            for _ in write_cases(path, max_mb, generation):
+                os.write(taken, b"!")
+        if generation % 2:
+            os.read(given, 1)  # every other child has a whole case, however slow the machine is
+        time.sleep(rng.uniform(0.0, once_s))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(given)
+        os.close(taken)
         most_cases = max(most_cases, check_whole(EvidenceFolder(path)))
+        n_shown += any(case.case_id.startswith(f"case-{generation}-") for case in writable.cases())
         n_torn += bool(list(path.rglob(".*.tmp"))) or len(list(path.glob("pump/*/"))) > len(writable.cases())
         assert writable.measure_bytes() <= max_mb * MB, "the quota"
     writable.prepare()
     assert not list(path.rglob("*.tmp")), "half-written files"
-    print(f"{n_kills} kills, {n_torn} left something half-written, at most {most_cases} cases, {check_whole(writable)} at the end")
+    print(f"{n_kills} kills, {n_torn} left something half-written, {n_shown} a whole case of their own, at most {most_cases} cases")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,6 @@ class EvidenceConfig(Settings):
         if self.privacy:
             return "evidence of alarms: pictures, scores and words, no sound (evidence.privacy: true)"
         return (
-            "evidence of alarms: 20 s of sound before and 60 s after each, and pictures; people who speak near the microphone are "
+            "evidence of alarms: 45 s of sound before and 60 s after each, and pictures; people who speak near the microphone are "
             "recorded, which is personal data: evidence.privacy: true keeps no sound"
         )

@@ -1,7 +1,8 @@
 """The folder of evidence: `<machine>/<case id>/` with sound.flac, sound_2.flac, normal.flac, picture.png, case.json and verdict.
 
 A file is on the disk whole or not at all. A case without case.json is half-written or half-deleted: it is not shown, and removed at the
-next start. Any thread and any process may read and mark; one thread of one daemon writes.
+next start. Files with other names are neither removed nor counted: somebody may name a folder that has more in it. Any thread and any
+process may read and mark; one thread of one daemon writes.
 """
 
 import os
@@ -72,6 +73,11 @@ class EvidenceFolder:
         if folder is not None and (stored := self._describe(machine, case_id)) and stored.verdict != verdict:
             write_whole(folder / VERDICT, (verdict or "").encode())
 
+    def mark_all(self, case_id: str, verdict: Verdict | None) -> None:
+        """The same for each machine that has a part in the case: with a common cause they share its id. Raises as `mark`."""
+        for machine in _list_folders(self.path):
+            self.mark(machine, case_id, verdict)
+
     def _find(self, machine: str, case_id: str) -> Path | None:
         """The folder of a case; None for a name that is no name, such as `..`."""
         return self.path / machine / case_id if _ID.fullmatch(machine) and _ID.fullmatch(case_id) else None
@@ -85,10 +91,10 @@ class EvidenceFolder:
         try:
             written_s = (folder / CASE).stat().st_mtime
             n_bytes = sum(round_up(path.stat().st_size) for path in folder.iterdir())
-            said = (folder / VERDICT).read_text() if (folder / VERDICT).exists() else ""
-        except (OSError, ValueError):  # it is just being deleted, or damaged
+            said = (folder / VERDICT).read_bytes() if (folder / VERDICT).exists() else b""
+        except OSError:  # it is just being deleted
             return None
-        return StoredCase(machine, case_id, written_s, n_bytes, next((verdict for verdict in _VERDICTS if verdict == said), None))
+        return StoredCase(machine, case_id, written_s, n_bytes, next((verdict for verdict in _VERDICTS if verdict.encode() == said), None))
 
 
 def find_path(configured: Path | None, outbox: Path | None, node: str, environment: Mapping[str, str] = os.environ) -> Path:
@@ -104,10 +110,10 @@ class WritableFolder(EvidenceFolder):
         if not self.path.is_dir():
             make_folder(self.path, self.path.parent)
             self.path.chmod(PRIVATE)
-        left = [path for path in self.path.rglob(".*.tmp") if path.is_file()]
+        left = [path for path in self._files() if path.suffix == ".tmp"]
         for path in left:
             path.unlink()
-        torn = [(machine, case_id) for machine, case_id in self._folders() if not (self.path / machine / case_id / CASE).is_file()]
+        torn = [(machine, case_id) for machine, case_id in self._folders() if _is_torn(self.path / machine / case_id)]
         for machine, case_id in torn:
             self.remove(machine, case_id)
         return len(left) + len(torn)
@@ -157,14 +163,24 @@ class WritableFolder(EvidenceFolder):
 
     def remove_sound(self) -> int:
         """Delete all sound, and keep the rest; how many files that were."""
-        found = [path for path in self.path.rglob("*.flac") if path.is_file()]
+        found = [path for path in self._files() if path.suffix == ".flac"]
         for path in found:
             path.unlink()
         return len(found)
 
     def measure_bytes(self) -> int:
-        """What the folder takes on the disk."""
-        return sum(round_up(path.stat().st_size) for path in self.path.rglob("*") if path.is_file())
+        """What the evidence takes on the disk."""
+        return sum(round_up(path.stat().st_size) for path in self._files())
+
+    def _files(self) -> list[Path]:
+        """All files of evidence, half-written ones too."""
+        return [
+            path
+            for machine in _list_folders(self.path)
+            for name in (NORMAL_FOLDER, *_list_folders(self.path / machine))
+            for path in (self.path / machine / name).glob("*")
+            if _is_ours(path) and path.is_file()
+        ]
 
     def _keep_order(self, path: Path) -> None:
         """Date a new case.json after those of all other cases, also if the clock was set back."""
@@ -180,6 +196,18 @@ class WritableFolder(EvidenceFolder):
 def round_up(n_bytes: int) -> int:
     """What a file of this size takes on the disk."""
     return -(-n_bytes // BLOCK_BYTES) * BLOCK_BYTES
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file has a name that the daemon gives, also while it writes."""
+    name = path.name.removesuffix(".tmp").lstrip(".")
+    return name in (*FILES, VERDICT) or (path.parent.name == NORMAL_FOLDER and name.endswith(".flac"))
+
+
+def _is_torn(folder: Path) -> bool:
+    """Whether it is a case without case.json, and has nothing else in it."""
+    files = list(folder.iterdir())
+    return all(map(_is_ours, files)) and CASE not in {path.name for path in files}
 
 
 def _list_folders(folder: Path) -> list[str]:

@@ -77,6 +77,7 @@ def draw_picture(recording: Recording) -> bytes | None:
         _draw_frequencies(page, axes)
         colour = PAPER if top == TOPS[0] else INK  # on a dark ground
         _draw_times(page, axes, [place / rate_hz for place in recording.sound.gaps], colour)
+        _draw_begin(page, axes, find_begin(recording), colour)
         _mark(page, axes, marks, colour)
     _label(page, axes, marks)  # beside the lowest
     page.write(((LEFT + RIGHT) / 2, axes.bottom + 34), "seconds before and after the alarm", SMALL_SIZE, anchor="ma")
@@ -153,6 +154,29 @@ def _draw_times(page: Page, axes: _Axes, gaps_s: Sequence[float], alarm_colour: 
     for gap_s in gaps_s[:1]:
         page.write((axes.x(gap_s) + 6, axes.top + 4), "sound lost", SMALL_SIZE, FAINT)
     page.line((LEFT, axes.top), (RIGHT, axes.top), (RIGHT, axes.bottom), (LEFT, axes.bottom), (LEFT, axes.top))
+
+
+def find_begin(recording: Recording) -> float | None:
+    """Where the change began by the alarm's explanation, in seconds of the sound; None if that is not known, or was before the sound.
+
+    Times of the clock have no place in sound that was joined over a gap.
+    """
+    event = recording.event
+    if event.explanation is None or event.explanation.since is None or recording.sound.gaps:
+        return None
+    alarm_s = recording.alarm_at / recording.bundle.record.features.sample_rate_hz
+    begin_s = alarm_s - (event.time - event.explanation.since).total_seconds()
+    return begin_s if 0 <= begin_s < alarm_s else None
+
+
+def _draw_begin(page: Page, axes: _Axes, begin_s: float | None, colour: Colour) -> None:
+    """A dotted line where the change began."""
+    if begin_s is None:
+        return
+    x = axes.x(begin_s)
+    for y in range(axes.top, axes.bottom, 3 * DASH):
+        page.line((x, y), (x, y + 2), colour=colour, width=2)
+    page.write((x + 6, axes.top + 4), "change", SMALL_SIZE, colour)
 
 
 def _mark(page: Page, axes: _Axes, marks: Sequence[Mark], colour: Colour) -> None:

@@ -21,7 +21,7 @@ from aegan_monitor.types import Run
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING_BYTES = 32 * MB  # of sound that waits for the disk: 12 whole recordings at 16 kHz. More is lost, and counted
+MOST_WAITING_BYTES = 32 * MB  # of sound that waits for the disk: 9 whole recordings at 16 kHz. More is lost, and counted
 TIDY_S = 3600.0  # between two looks for cases that are too old
 RETRY_S = 60.0  # between two looks whether a disk works again
 PROBE_BYTES = 200_000  # a picture

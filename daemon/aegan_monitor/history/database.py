@@ -2,13 +2,14 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from aegan_monitor.errors import AeganError
 from aegan_monitor.files import make_folder
 from aegan_monitor.history.buckets import DamagedBucketsError
+from aegan_monitor.outbox.sqlite_errors import Kinds, translated
 
 BUSY_S = 3.0  # how long another process may write
 WAL_LIMIT_BYTES = 1_000_000  # what the log may leave behind on the disk after a burst
@@ -72,28 +73,18 @@ class DamagedHistoryError(HistoryError):
     """The content of the file is damaged."""
 
 
-@contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Errors of SQLite and of the disk as a HistoryError."""
-    try:
-        yield
-    except OSError as error:
-        raise HistoryError(f"{path}: {error.strerror or error}") from error
-    except sqlite3.OperationalError as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise HistoryError(f"{path}: another process writes to it (sqlite3 in a terminal?); end it") from error
-        if code == sqlite3.SQLITE_ERROR:  # a table is missing: not our file
-            raise DamagedHistoryError(f"{path}: damaged ({error})") from error
-        raise HistoryError(f"{path}: {error}") from error
-    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError):
-        raise  # our own mistake: the file is as it should be
-    except (sqlite3.DatabaseError, UnicodeDecodeError, DamagedBucketsError) as error:
-        raise DamagedHistoryError(f"{path}: damaged ({error})") from error
+ERRORS = Kinds(
+    HistoryError,
+    HistoryError,
+    DamagedHistoryError,
+    "another process writes to it (sqlite3 in a terminal?); end it",
+    damage=(DamagedBucketsError,),
+    mistakes=(sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError),  # the file is as it should be
+)
 
 
 def open_to_write(path: Path, busy_s: float = BUSY_S, migrations: Sequence[str] = MIGRATIONS) -> sqlite3.Connection:
-    """The file, made if it is missing, checked, and brought to the newest version; may raise what `translated` translates.
+    """The file, made if it is missing, checked, and brought to the newest version; may raise what `translated` makes `ERRORS` of.
 
     Raises:
         HistoryError: It is of a newer version, and is left as it is.
@@ -146,7 +137,10 @@ def copy_database(path: Path, target: Path) -> None:
     Raises:
         HistoryError: It cannot be read, or is damaged; or the copy cannot be written.
     """
-    with translated(path), contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_S)) as source:
+    with (
+        translated(path, ERRORS),
+        contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_S)) as source,
+    ):
         source.execute("SELECT count(*) FROM sqlite_master")  # `backup` would wait for a held file without end
         with contextlib.closing(sqlite3.connect(target)) as copy:
             source.backup(copy)

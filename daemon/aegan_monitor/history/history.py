@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -36,7 +36,7 @@ class History:
     """A part of the daemon (see `service/parts.py`). Whatever fails here, monitoring goes on.
 
     While the file cannot be written, `problem` says why, and six hours are kept in memory. A damaged file is renamed, and a new one
-    replaces it.
+    replaces it, with the cases that are known from elsewhere.
 
     Attributes:
         name: In the health message.
@@ -50,10 +50,11 @@ class History:
         store: HistoryStore,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = read_wall_clock,
+        list_cases: Callable[[], Iterable[Statement]] = tuple,
     ) -> None:
-        """Deadlines use `clock`, in seconds; `wall_clock` stamps start and stop."""
+        """Deadlines use `clock`, in seconds; `wall_clock` stamps start and stop; `list_cases` adds the cases of an earlier file."""
         self.problem = ""
-        self._store, self._clock, self._wall_clock = store, clock, wall_clock
+        self._store, self._clock, self._wall_clock, self._list_cases = store, clock, wall_clock, list_cases
         self._decisions: deque[tuple[str, Decision]] = deque(maxlen=MAX_DECISIONS)
         self._messages: deque[tuple[str | None, Payload]] = deque(maxlen=MAX_STATEMENTS)
         self._records = Records()
@@ -115,15 +116,22 @@ class History:
 
     def _write(self) -> None:
         try:
-            self._store.write(self._batches, self._statements)
+            self._store.write(self._batches, self._statements, self._begin_again)
         except DamagedHistoryError as error:
             self._set_aside(error)
-            self._store.write(self._batches, self._statements)
+            self._store.write(self._batches, self._statements, self._begin_again)
         self._batches.clear()
         self._statements.clear()
         if self.problem:
             log.warning("%s: can be written again", self._store.path)
         self.problem = ""
+
+    def _begin_again(self) -> list[Statement]:
+        """The cases with which an empty file begins."""
+        found = [*self._list_cases()]
+        if found:
+            log.warning("%s: begins again, with %d case(s) from the folder of evidence", self._store.path, len(found))
+        return found + self._records.open_cases()
 
     def _set_aside(self, error: DamagedHistoryError) -> None:
         """Rename the damaged file; HistoryError if that fails."""

@@ -13,10 +13,11 @@ from pydantic import ValidationError
 
 from aegan_monitor.clock import now
 from aegan_monitor.history.buckets import Buckets, join_buckets, unpack
-from aegan_monitor.history.database import LEVELS, WRITE_BITS, HistoryError, joined_until, open_to_read, translated
+from aegan_monitor.history.database import ERRORS, LEVELS, WRITE_BITS, HistoryError, joined_until, open_to_read
 from aegan_monitor.history.rows import HistoryCase, HistoryEvent, Series
 from aegan_monitor.messages.case import Verdict
 from aegan_monitor.messages.explanation import Explanation
+from aegan_monitor.outbox.sqlite_errors import translated
 
 _FINEST, _COARSEST = 0, len(LEVELS) - 1
 _CASE = ", ".join(HistoryCase.model_fields)
@@ -109,7 +110,7 @@ class HistoryReader:
 
     @contextlib.contextmanager
     def _open(self, *, marks: bool = False) -> Iterator[sqlite3.Connection]:
-        with translated(self.path), contextlib.closing(open_to_read(self.path, marks=marks)) as connection:
+        with translated(self.path, ERRORS), contextlib.closing(open_to_read(self.path, marks=marks)) as connection:
             try:
                 yield connection
             except ValidationError as error:

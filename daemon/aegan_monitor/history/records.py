@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from aegan_monitor.history.store import Statement
-from aegan_monitor.messages.case import Case
+from aegan_monitor.messages.case import Case, Verdict
 from aegan_monitor.messages.command_payloads import Command, Result
+from aegan_monitor.messages.explanation import Explanation
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.messages.note import Note
 from aegan_monitor.messages.payloads import Alarm, Event, Sensor
@@ -22,7 +23,11 @@ n_recurrences = excluded.n_recurrences, verdict = coalesce(excluded.verdict, ver
 """
 _EXPLAIN = "UPDATE cases SET explanation = ? WHERE id = ? AND machine = ?"
 _OPEN = "UPDATE cases SET ended_at = NULL WHERE id = ? AND machine = ? AND ended_at IS NOT NULL"
-_END = "UPDATE cases SET ended_at = ? WHERE machine = ? AND ended_at IS NULL"
+_END = "UPDATE cases SET ended_at = max(?, began_at) WHERE machine = ? AND ended_at IS NULL"
+_RESTORE_CASE = """
+INSERT INTO cases (id, machine, began_at, ended_at, severity, cause, explanation, evidence, n_recurrences, common, verdict, seen)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
 _SEE = "UPDATE cases SET seen = 1 WHERE id = ? AND machine = ?"
 
 
@@ -31,13 +36,17 @@ class Records:
 
     def __init__(self) -> None:
         self._commands: dict[str, Command] = {}  # whose results follow
+        self._alarms: dict[str, Alarm] = {}  # the newest of each machine
 
     def make_statements(self, machine: str | None, payload: Payload) -> list[Statement]:
         """What a payload changes; nothing for a score or a health message."""
         match payload:
             case Event() if machine:
+                if payload.kind in _ENDS:
+                    self._alarms.pop(machine, None)
                 return list(_take_event(machine, payload))
             case Alarm() if machine:
+                self._alarms[machine] = payload
                 return list(_take_alarm(machine, payload))
             case Sensor() if machine:
                 return [_event(payload.since, machine, "sensor", payload.state, payload.detail)]
@@ -48,6 +57,19 @@ class Records:
             case Note():
                 return [_event(payload.time, None, "daemon", payload.kind, payload.text)]
         return []
+
+    def open_cases(self) -> list[Statement]:
+        """What a file lacks that was made after alarms were raised: the cases that go on."""
+        return [each for machine, alarm in self._alarms.items() if alarm.case for each in _take_alarm(machine, alarm)]
+
+
+def restore_case(
+    machine: str, case: Case, cause: str, explanation: Explanation | None, ended_at: datetime, verdict: Verdict | None
+) -> Statement:
+    """Add a case of an earlier history, if the present one lacks it; a person who gave a verdict has seen it."""
+    words = explanation.model_dump_json() if explanation else None
+    fields = (case.severity, cause, words, case.evidence, case.recurrences, case.common, verdict, verdict is not None)
+    return _RESTORE_CASE, (case.id, machine, case.began_at.timestamp(), ended_at.timestamp(), *fields)
 
 
 def _event(time: datetime, machine: str | None, source: str, kind: str, text: str, by: str = "", case_id: str | None = None) -> Statement:

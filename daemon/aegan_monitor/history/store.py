@@ -3,13 +3,14 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from aegan_monitor.history.buckets import Buckets, join_buckets, pack, unpack
-from aegan_monitor.history.database import BUSY_S, LEVELS, MIGRATIONS, WRITE_BITS, Level, joined_until, open_to_write, translated
+from aegan_monitor.history.database import BUSY_S, ERRORS, LEVELS, MIGRATIONS, WRITE_BITS, Level, joined_until, open_to_write
+from aegan_monitor.outbox.sqlite_errors import translated
 from aegan_monitor.outbox.store import find_path as find_outbox_path
 
 MAX_EVENTS = 25_000  # of each source: one that talks without end must not drive out the others
@@ -51,18 +52,19 @@ class HistoryStore:
         self._connection: sqlite3.Connection | None = None
         self._n_unlimited = 0  # statements since the number of rows was limited
 
-    def write(self, batches: Iterable[Batch], statements: Iterable[Statement]) -> None:
+    def write(self, batches: Iterable[Batch], statements: Iterable[Statement], if_new: Callable[[], Iterable[Statement]] = tuple) -> None:
         """One transaction with batches of series, and statements that change events and cases; all or nothing.
 
-        The first write opens the file: a missing one is made, an older version is converted.
+        The first write opens the file: a missing one is made, an older version is converted. One that is deleted meanwhile is made
+        again. `if_new` gives the statements with which an empty file begins.
 
         Raises:
             HistoryError: It cannot be written now, or is of a newer version; the file is as it was.
             DamagedHistoryError: It is not ours, or damaged.
         """
         try:
-            with translated(self.path):
-                self._write(list(batches), list(statements))
+            with translated(self.path, ERRORS):
+                self._write(list(batches), list(statements), if_new)
         except BaseException:
             self.close()  # which undoes what was begun
             raise
@@ -74,10 +76,14 @@ class HistoryStore:
                 self._connection.close()
             self._connection = None
 
-    def _write(self, batches: Sequence[Batch], statements: Sequence[Statement]) -> None:
+    def _write(self, batches: Sequence[Batch], statements: Sequence[Statement], if_new: Callable[[], Iterable[Statement]]) -> None:
+        if not self.path.exists():
+            self.close()
         if self._connection is None:
             self._connection = open_to_write(self.path, self._busy_s, self._migrations)
             self._n_unlimited = LIMIT_EVERY
+            (is_used,) = self._connection.execute("SELECT EXISTS (SELECT 1 FROM events) OR EXISTS (SELECT 1 FROM cases)").fetchone()
+            statements = [*statements] if is_used else [*if_new(), *statements]
         connection = self._connection
         # A power cut may take the series of the last minute, but no event.
         connection.execute(f"PRAGMA synchronous = {'FULL' if statements else 'NORMAL'}")

@@ -1,9 +1,8 @@
 """The outbox's file: events, records of alarms and retained topics in SQLite."""
 
 import contextlib
-import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from aegan_monitor.files import make_folder, set_aside
 from aegan_monitor.messages.topics import QOS_AND_RETAINED, Message
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes
+from aegan_monitor.outbox.sqlite_errors import Kinds, translated
 
 VERSION = 2  # of the tables
 BUSY_S = 3.0  # how long another process may hold the file: one that is just ending
-_NOT_WRITTEN = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 WAL_LIMIT_BYTES = 1_000_000  # what the log may leave behind on the disk after a burst
 
 # FULL: a commit is on the disk when it returns. A row that goes may come back after a power cut; an event may not get lost.
@@ -44,6 +43,14 @@ class HeldStoreError(StoreError):
 
 class DamagedStoreError(PublishError):
     """The content of the file is damaged."""
+
+
+_ERRORS = Kinds(
+    StoreError,
+    HeldStoreError,
+    DamagedStoreError,
+    "another process has this file (a second monitor, a backup, sqlite3); end it, or give each monitor a node or outbox.path of its own",
+)
 
 
 def find_path(configured: Path | None, node: str, environment: Mapping[str, str]) -> Path:
@@ -79,7 +86,7 @@ class Store:
         """
         self.close()
         try:
-            with self._translated():
+            with translated(self.path, _ERRORS):
                 make_folder(self.path.parent, self.path.parent)
                 self._connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
                 self._prepare(self._connection)
@@ -99,7 +106,7 @@ class Store:
         """
         if self._connection is None:
             raise StoreError(f"{self.path}: not open")
-        with self._translated():
+        with translated(self.path, _ERRORS):
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if changes.added or changes.topics is not None else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -186,27 +193,3 @@ class Store:
             connection.execute("DROP TABLE last_events")
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StoreError(f"{self.path}: {error.strerror or error}") from error
-        except sqlite3.OperationalError as error:
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise HeldStoreError(
-                    f"{self.path}: another process has this file (a second monitor, a backup, sqlite3); end it, "
-                    "or give each monitor a node or outbox.path of its own"
-                ) from error
-            if code == sqlite3.SQLITE_ERROR:  # a table is missing: not our file
-                raise DamagedStoreError(f"{self.path}: damaged ({error})") from error
-            raise StoreError(f"{self.path}: {error}{self._describe_folder(code)}") from error
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # sqlite3 cannot even decode what is wrong
-            raise DamagedStoreError(f"{self.path}: damaged ({error})") from error
-
-    def _describe_folder(self, code: int) -> str:
-        folder = self.path.parent
-        lacking = code in _NOT_WRITTEN and not os.access(folder, os.W_OK)
-        return f" ({folder} may not be written)" if lacking else ""

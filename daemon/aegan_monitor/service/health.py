@@ -87,7 +87,7 @@ class HealthReport:
         with self._lock:
             self._coverages = {line: self._coverages.get(line) or Coverage(line.made_s) for line in lines}
             machines = {line.machine.name: _machine_health(line, now_s, self._coverages[line]) for line in lines}
-        counts = self._outbox.measure()
+        counts, problems = self._outbox.measure(), self._parts.problems()
         health = payloads.Health(
             time=now,
             version=__version__,
@@ -101,8 +101,8 @@ class HealthReport:
             outbox_late_total=counts.late_total,
             replaced_scores_total=counts.replaced_scores_total,
             outbox_problem=self._writer.problem,
-            history_problem=self._parts.problem("history"),
-            evidence_problem=self._parts.problem("evidence"),
+            history_problem=problems.get("history", ""),
+            evidence_problem=problems.get("evidence", ""),
             reload_problem=self._reloader.problem,
             refused_total=self._publisher.refused_total,
             commands_refused_total=self._commands.refused_total,
@@ -117,9 +117,9 @@ class HealthReport:
         states = ", ".join(describe_state(line.machine, line.sensor()) for line in lines)
         broker = "connected" if self._publisher.connected else self._publisher.problem or "not connected yet"
         disk = f"; outbox: {self._writer.problem}" if self._writer.problem else ""
-        disk += "".join(f"; {name}: {problem}" for name in ("history", "evidence") if (problem := self._parts.problem(name)))
+        parts = "".join(f"; {name}: {problem}" for name, problem in self._parts.problems().items())
         reload = f"; reload failed, the configuration from before is in use: {self._reloader.problem}" if self._reloader.problem else ""
-        return f"{states}; inference on {_provider(lines)}; broker: {broker}{disk}{reload}"
+        return f"{states}; inference on {_provider(lines)}; broker: {broker}{disk}{parts}{reload}"
 
 
 def describe_state(machine: Machine, sensor: SensorState) -> str:

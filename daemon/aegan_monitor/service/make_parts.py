@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from aegan_monitor.clock import now
 from aegan_monitor.config.model import MonitorConfig
 from aegan_monitor.detection.bundle import Bundle
-from aegan_monitor.evidence.folder import WritableFolder
+from aegan_monitor.evidence.folder import EvidenceFolder, WritableFolder
 from aegan_monitor.evidence.folder import find_path as find_evidence
+from aegan_monitor.evidence.lost_history import list_cases
 from aegan_monitor.evidence.writer import EvidenceWriter
 from aegan_monitor.history.history import History
 from aegan_monitor.history.store import HistoryStore
@@ -54,7 +56,8 @@ def make_parts(
             publish(topics.picture(machine, content))
 
     if history is not None:
-        parts.append(History(HistoryStore(history, config.history.keep_days)))
+        list_known = partial(list_cases, EvidenceFolder(evidence)) if evidence else tuple
+        parts.append(History(HistoryStore(history, config.history.keep_days), list_cases=list_known))
     if evidence is not None:
         publishes = publish_picture if config.evidence.mqtt_picture else None
         parts.append(EvidenceWriter(WritableFolder(evidence), config.evidence, lambda name: find_bundles().get(name), publishes))

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.supervisor import stop_all
@@ -56,20 +57,20 @@ class Monitor:
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
         shelf_clock: Callable[[], float] = since_boot_s,
+        wall_clock: Callable[[], datetime] = now,
         parts: Iterable[Part] | None = None,
         demo_faults: dict[str, bool] | None = None,
     ) -> None:
-        """Load every bundle and run its golden check; no thread starts.
+        """Load every bundle and run its golden check; no thread starts. `wall_clock` stamps what is published and stored.
 
-        `read_again` reads the configuration for a reload; without it a reload loads the bundles of `config` again. `demo_faults`: as in
-        `make_parts`.
+        `read_again` reads the configuration for a reload; else that loads the bundles of `config` again. `demo_faults`: see `make_parts`.
 
         Raises:
             ConfigError, BundleError, InferenceError: As the parts raise.
         """
         self._stopping = False  # no Event, see stop_on_signals
         self._notifier = notifier or Notifier(os.environ.get("NOTIFY_SOCKET"))
-        self._console = console
+        self._console, self._now = console, wall_clock
         self._topics = Topics(config.mqtt.base_topic, config.node)
         self._setup = build(config, capture, make_sessions=make_sessions)
         self._reloader = Reloader(lambda before: build(read_again() if read_again else config, capture, before, make_sessions))
@@ -79,12 +80,11 @@ class Monitor:
             max_age_s=config.outbox.max_age_h * 3600,
             keep_s=KEEP_S + NOTICE_KEEPALIVES * config.mqtt.keepalive_s,  # the end of a connection is noticed so late at most
         )
-        self._commands = CommandQueue()
-        self._parts = Parts()
-        self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, parts=self._parts, page=config.web.url)
-        self._birth = Birth()
+        self._commands, self._birth, self._parts = CommandQueue(), Birth(), Parts()
+        self._worker = Worker(self._topics, self._outbox, self._commands, clock, shelf_clock, wall_clock, self._parts, config.web.url)
         self._publisher = MqttPublisher(self._find_connection(self._setup), self._outbox)
-        self._writer = Writer(self._outbox, Store(find_path(config.outbox.path, config.node, os.environ)), self._publisher.flush)
+        store = Store(find_path(config.outbox.path, config.node, os.environ))
+        self._writer = Writer(self._outbox, store, self._publisher.flush, wall_clock=lambda: wall_clock().timestamp())
         self._outbox.notify = self._wake
         self._health = HealthReport(
             lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader, self._parts
@@ -185,7 +185,7 @@ class Monitor:
         refusal = f"reload failed, the configuration from before stays in use: {self._reloader.problem}"
         text = f"reloaded: {self._adopt(setup)}" if setup else refusal
         log.log(logging.INFO if setup else logging.ERROR, "%s", text)
-        self._parts.take_message(None, Note(time=now(), kind="reload", text=text))
+        self._parts.take_message(None, Note(time=self._now(), kind="reload", text=text))
         self._publish_health()
         self._send_status()
         self._notifier.send("READY=1")
@@ -233,7 +233,7 @@ class Monitor:
         )
 
     def _publish_health(self) -> None:
-        health = self._health.read(now()).health
+        health = self._health.read(self._now()).health
         self._parts.take_message(None, health)
         self._outbox.put(self._topics.message(health))
 

@@ -1,6 +1,8 @@
 """Parts of the daemon that monitoring does not need: they take what is published and heard, in threads of their own."""
 
+import contextlib
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
@@ -36,7 +38,7 @@ class Part(Protocol):
 
 
 class Parts:
-    """All of them. A part that raises is dropped, with its traceback in the log: monitoring goes on."""
+    """All of them. A part that raises is stopped, with its traceback in the log: monitoring goes on."""
 
     def __init__(self, parts: Iterable[Part] = ()) -> None:
         self._parts = list(parts)
@@ -63,9 +65,10 @@ class Parts:
         """See `Part`."""
         self._each(lambda part: part.take_sound(machine, run, time))
 
-    def problem(self, name: str) -> str:
-        """The problem of one part, by its name; empty if there is none, or no such part."""
-        return self._failed.get(name) or next((part.problem for part in self._parts if part.name == name), "")
+    def problems(self) -> dict[str, str]:
+        """What does not work now, by the name of the part; any thread may call it."""
+        found = {part.name: part.problem for part in list(self._parts)} | self._failed
+        return {name: problem for name, problem in found.items() if problem}
 
     def _each(self, call: Callable[[Part], None]) -> None:
         for part in list(self._parts):
@@ -75,3 +78,10 @@ class Parts:
                 self._parts.remove(part)
                 self._failed[part.name] = "has failed and is off until the next start; the log says why"
                 log.exception("%s has failed and is off until the next start; monitoring goes on", type(part).__name__)
+                threading.Thread(target=_end, args=(part,), name=f"end of {part.name}", daemon=True).start()  # which may take seconds
+
+
+def _end(part: Part) -> None:
+    """Stop a part that has failed: it hears of nothing more, and would go on to show what was."""
+    with contextlib.suppress(Exception):  # the log has its first failure
+        part.stop()

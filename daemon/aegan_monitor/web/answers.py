@@ -78,8 +78,8 @@ Time = Annotated[AwareDatetime, BeforeValidator(lambda value: value.replace(" ",
 class Period(Model):
     """A part of the history."""
 
-    begin: Time | None = Field(default=None, description="First time, RFC 3339; null: a day before `end`.")
-    end: Time | None = Field(default=None, description="Last time; null: now.")
+    begin: Time | None = Field(default=None, description="First time, RFC 3339; null: a day before `end`, or before now.")
+    end: Time | None = Field(default=None, description="Last time; null: no limit, or now for scores.")
 
 
 class SeriesQuery(Period):

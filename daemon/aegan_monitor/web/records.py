@@ -48,7 +48,7 @@ async def read_series(request: Request) -> Response:
     query = read_query(request, SeriesQuery)
     begin, end = _find_period(query)
     machine = str(request.path_params["machine"])  # it may be one that the configuration no longer has
-    return Json(await _read(request, lambda history: history.read_series(machine, begin, end, query.points)))
+    return Json(await _read(request, lambda history: history.read_series(machine, begin, end or now(), query.points)))
 
 
 async def list_events(request: Request) -> Response:
@@ -79,7 +79,7 @@ async def mark_case(request: Request) -> Response:
     marked = await _read(request, lambda history: history.mark(case.id, mark.verdict, by, mark.comment, seen=mark.seen))
     if mark.verdict and (folder := request.app.state.sources.evidence):
         try:
-            EvidenceFolder(folder).mark(case.machine, case.id, mark.verdict)  # which decides how long it is kept
+            EvidenceFolder(folder).mark_all(case.id, mark.verdict)  # which decides how long it is kept
         except OSError as error:
             log.warning("%s: the verdict of a case cannot be written (%s): its evidence is kept as before", folder, error.strerror)
     return Json(_show(request, marked or case))
@@ -118,12 +118,12 @@ async def _read(request: Request, call: Callable[[HistoryReader], T]) -> T:
         raise RefusedError(503, f"the history cannot be read now: {error}") from error
 
 
-def _find_period(query: Period) -> tuple[datetime, datetime]:
-    end = query.end or now()
-    begin = query.begin or end - DAY
-    if begin >= end:
+def _find_period(query: Period) -> tuple[datetime, datetime | None]:
+    """Begin and end; no end without one in the query: after the clock was set back, the newest has a time that is still to come."""
+    begin = query.begin or (query.end or now()) - DAY
+    if begin >= (query.end or now()):
         raise RefusedError(400, "begin: expected a time before end")
-    return begin, end
+    return begin, query.end
 
 
 def _show(request: Request, case: HistoryCase) -> Case:

@@ -102,6 +102,21 @@ def test_a_half_written_case_is_not_shown_and_goes(tmp_path: Path, left: str) ->
     assert folder.prepare() == 0
 
 
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    """Somebody names a folder that has more in it, such as the one of his recordings: nothing of it is deleted, or counted."""
+    others = [
+        tmp_path / name for name in ("song.flac", "music/song.flac", "music/album/song.flac", "music/album/.half.tmp", "pump/notes/a.txt")
+    ]
+    for path in others:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"theirs" * 1000)
+    folder = write(tmp_path, "one")
+    assert folder.prepare() == 0
+    assert folder.measure_bytes() == sum(case.n_bytes for case in folder.cases())
+    assert folder.remove_sound() == 1
+    assert all(path.read_bytes() == b"theirs" * 1000 for path in others)
+
+
 def test_a_verdict_is_kept_with_its_case(tmp_path: Path) -> None:
     """Any process marks; what is no verdict counts as none, and a case without evidence is left out."""
     folder = write(tmp_path, "one")
@@ -111,9 +126,23 @@ def test_a_verdict_is_kept_with_its_case(tmp_path: Path) -> None:
     reader.mark("pump", "one", None)
     assert [case.verdict for case in folder.cases()] == [None]
     (tmp_path / "pump" / "one" / VERDICT).write_bytes(b"\xff")
-    assert folder.cases() == []  # it cannot be read, as a damaged case
+    assert [case.verdict for case in folder.cases()] == [None]  # damaged: the case is still in the quota, and can be deleted
     reader.mark("pump", "gone", "true_fault")
     assert not (tmp_path / "pump" / "gone").exists()
+
+
+def test_machines_with_a_common_cause_share_a_verdict(tmp_path: Path) -> None:
+    """The case of each is kept as long as that of the others."""
+    for machine in ("fan", "pump"):
+        write(tmp_path, "one", machine=machine)
+    folder = write(tmp_path, "two")
+    EvidenceFolder(tmp_path).mark_all("one", "true_fault")
+    assert {case.key: case.verdict for case in folder.cases()} == {
+        ("fan", "one"): "true_fault",
+        ("pump", "one"): "true_fault",
+        ("pump", "two"): None,
+    }
+    EvidenceFolder(tmp_path / "nowhere").mark_all("one", "true_fault")
 
 
 def test_the_order_of_cases_outlasts_a_clock_that_is_set_back(tmp_path: Path) -> None:

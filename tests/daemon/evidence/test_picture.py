@@ -1,6 +1,7 @@
 """The picture of a case: what its arrays hold, where its labels stand."""
 
 from dataclasses import replace
+from datetime import timedelta
 from io import BytesIO
 from itertools import pairwise
 
@@ -16,11 +17,11 @@ from aegan_monitor.demo.pump import Pump
 from aegan_monitor.evidence.colours import DIFFERENCE, LEVEL, paint
 from aegan_monitor.evidence.marks import find_marks, mark_changes
 from aegan_monitor.evidence.page import SMALLER_WIDTHS, shrink
-from aegan_monitor.evidence.picture import HEIGHT, LABELS, LEFT, PANEL_HEIGHT, TOPS, WIDTH, draw_picture, pool, spread
+from aegan_monitor.evidence.picture import HEIGHT, LABELS, LEFT, PANEL_HEIGHT, RIGHT, TOPS, WIDTH, draw_picture, find_begin, pool, spread
 from aegan_monitor.evidence.recent_sound import Stretch
 from aegan_monitor.evidence.spectrum import N_BANDS, PIECE_FRAMES, measure_spectrum
 from aegan_monitor.messages.explanation import Change
-from evidence_writing import RATE_HZ, bundle, make_event, make_noise, make_recording
+from evidence_writing import RATE_HZ, TIME, bundle, make_event, make_noise, make_recording
 
 CHANGE = Change(from_hz=4465.1, to_hz=4899.2, difference_db=14.2, deviations=13.1, is_unheard=True)
 FAULT_HZ = 4700.0  # of the demo's pump
@@ -75,6 +76,21 @@ def test_labels_stand_at_the_height_of_their_range() -> None:
     assert rows.min() > TOPS[1]
     assert (rows.min() + rows.max()) / 2 == pytest.approx(middle, abs=12)
     assert draw(CHANGE, seconds=5.0).shape == (HEIGHT, WIDTH, 3)
+
+
+def test_the_begin_of_the_change_is_marked() -> None:
+    """A line where the alarm's explanation says that it began; none before the sound, and none where a gap moves all places."""
+    since = TIME - timedelta(seconds=5)  # the alarm is at TIME, 15 s from the begin of the sound
+    event = make_event(explanation={"changes": [CHANGE], "kind": None, "since": since, "unlike": "D_maha"})
+    recording = replace(make_recording(seconds=30.0), event=event)
+    assert find_begin(recording) == 10.0
+    assert find_begin(replace(recording, alarm_at=RATE_HZ)) is None
+    assert find_begin(replace(recording, sound=Stretch(recording.sound.pcm, gaps=(RATE_HZ,)))) is None
+    png = draw_picture(recording)
+    assert png is not None
+    panel = np.asarray(Image.open(BytesIO(png)).convert("L"))[TOPS[1] + 40 : TOPS[1] + 80, LEFT + 20 : RIGHT - 20]
+    (dark, *_) = np.flatnonzero((panel < 60).any(axis=0))  # the line of the alarm is to the right of it
+    assert LEFT + 20 + dark == pytest.approx(LEFT + (RIGHT - LEFT) / 3, abs=2)
 
 
 def test_no_text_leaves_the_picture() -> None:

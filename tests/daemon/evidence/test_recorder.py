@@ -44,8 +44,8 @@ def record(raised_at: int, ended_at: int | None, stop: int, cuts: Sequence[int] 
 
 @pytest.mark.parametrize(("ended_s", "after_s"), [(None, AFTER_S), (12, 12.0)])
 def test_a_recording_is_the_sound_around_its_alarm(ended_s: int | None, after_s: float) -> None:
-    """20 s before it, and after it until the alarm ends, 60 s at most; first without what follows, then whole."""
-    raised_at = 40 * RATE_HZ
+    """45 s before it, and after it until the alarm ends, 60 s at most; first without what follows, then whole."""
+    raised_at = 60 * RATE_HZ
     first, whole = record(raised_at, raised_at + ended_s * RATE_HZ if ended_s else None, 140 * RATE_HZ)
     before, after = round(BEFORE_S * RATE_HZ), round(after_s * RATE_HZ)
     assert (first.is_whole, whole.is_whole) == (False, True)
@@ -56,7 +56,7 @@ def test_a_recording_is_the_sound_around_its_alarm(ended_s: int | None, after_s:
 
 
 def test_an_alarm_soon_after_the_start_has_what_was_heard() -> None:
-    """There is less than 20 s of sound before it."""
+    """There is less than 45 s of sound before it."""
     (first, _) = record(5 * RATE_HZ, None, 100 * RATE_HZ)
     assert (first.alarm_at, len(first.sound.pcm)) == (5 * RATE_HZ, 5 * RATE_HZ)
 
@@ -76,13 +76,13 @@ def test_any_cut_of_the_sound_gives_the_same_recording(cuts: list[int], raised_h
 
 
 def test_a_decision_may_lie_before_the_end_of_what_was_heard() -> None:
-    """Its event names the sample; the recording has 20 s before that sample all the same."""
+    """Its event names the sample; the recording has 45 s before that sample all the same."""
     recorder = Recorder("pump")
-    hear(recorder, make_runs(0, 60 * RATE_HZ))
-    (first,) = recorder.read(make_event(sample=57 * RATE_HZ))
+    hear(recorder, make_runs(0, 80 * RATE_HZ))
+    (first,) = recorder.read(make_event(sample=77 * RATE_HZ))
     assert isinstance(first, Recording)
     assert first.alarm_at == BEFORE_S * RATE_HZ
-    assert np.array_equal(first.sound.pcm, NOISE[37 * RATE_HZ : 60 * RATE_HZ])
+    assert np.array_equal(first.sound.pcm, NOISE[32 * RATE_HZ : 80 * RATE_HZ])
 
 
 def test_a_gap_is_noted_at_its_place() -> None:
@@ -102,7 +102,7 @@ def test_a_new_stream_begins_anew() -> None:
     hear(recorder, make_runs(0, 30 * RATE_HZ))
     list(recorder.read(make_event(sample=30 * RATE_HZ)))
     (whole,) = hear(recorder, make_runs(0, 4 * RATE_HZ))
-    assert len(whole.sound.pcm) == 20 * RATE_HZ
+    assert len(whole.sound.pcm) == 30 * RATE_HZ
     (first,) = recorder.read(make_event(sample=4 * RATE_HZ))
     assert isinstance(first, Recording)
     assert np.array_equal(first.sound.pcm, NOISE[: 4 * RATE_HZ])
@@ -117,23 +117,23 @@ def test_a_fault_of_the_microphone_ends_a_recording() -> None:
     (whole,) = recorder.read(Sensor(state="missing", detail="", since=TIME))
     assert isinstance(whole, Recording)
     assert whole.is_whole
-    assert len(whole.sound.pcm) == 23 * RATE_HZ
+    assert len(whole.sound.pcm) == 33 * RATE_HZ
     assert list(recorder.finish()) == []
 
 
 def test_memory_is_bounded_between_alarms() -> None:
-    """Hours of normal sound keep no more than some seconds; an endless alarm no more than its recording."""
+    """Hours of normal sound keep no more than 55 seconds; an endless alarm no more than its recording."""
     recorder = Recorder("pump", keeps_normal=False)
     for start in range(0, 3600 * RATE_HZ, 4 * RATE_HZ):
         hear(recorder, [Run(SOUND[: 4 * RATE_HZ], start)])
-    assert recorder.n_samples < 30 * RATE_HZ
+    assert recorder.n_samples < 55 * RATE_HZ
     list(recorder.read(make_event(sample=3600 * RATE_HZ)))
     most = 0
     for start in range(3600 * RATE_HZ, 3900 * RATE_HZ, 4 * RATE_HZ):
         hear(recorder, [Run(SOUND[: 4 * RATE_HZ], start)])
         most = max(most, recorder.n_samples)
-    assert most < 90 * RATE_HZ
-    assert recorder.n_samples < 30 * RATE_HZ
+    assert most < 120 * RATE_HZ
+    assert recorder.n_samples < 55 * RATE_HZ
 
 
 def hear_normal(recorder: Recorder, seconds: int, score: float = 1.0, start_s: int = 0, **more: Any) -> list[NormalClip]:

@@ -3,7 +3,7 @@
 import math
 import resource
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -12,8 +12,10 @@ import pytest
 
 from aegan_monitor.history.history import MAX_BATCHES, RETRY_S, SERIES_S, History
 from aegan_monitor.history.reader import HistoryReader
+from aegan_monitor.history.records import restore_case
 from aegan_monitor.history.store import HistoryStore
-from example_messages import make_health, make_sensor
+from aegan_monitor.messages.case import Case
+from example_messages import make_alarm, make_event, make_health, make_sensor
 from histories import BEGAN, make_score
 
 
@@ -146,6 +148,35 @@ def test_a_damaged_file_is_set_aside(disk: Disk, content: bytes, caplog: pytest.
     aside = disk.path.with_name(f"{disk.path.name}.damaged-20260131T080000Z")
     assert aside.read_bytes() == content
     assert f"it is kept as {aside.name}, and the history starts again" in caplog.text
+
+
+def spoil(path: Path) -> None:
+    """Take a table away while the file is open."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE events")
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, spoil])
+def test_a_lost_file_begins_again_with_its_cases(disk: Disk, lose: Callable[[Path], None], caplog: pytest.LogCaptureFixture) -> None:
+    """That of the active alarm, and those that are known from elsewhere; not the one of a machine that was removed."""
+    known = Case(id="known", began_at=BEGAN, severity="high")
+    found = [restore_case("pump", known, "louder", None, BEGAN + timedelta(seconds=60), "true_fault")]
+    history = History(HistoryStore(disk.path, 10), lambda: disk.now_s, lambda: BEGAN, lambda: found)
+    for machine, case_id in (("pump", "open"), ("fan", "removed")):
+        case = Case(id=case_id, began_at=BEGAN + timedelta(hours=1))
+        history.take_message(machine, make_alarm(active=True).model_copy(update={"case": case}))
+    history.take_message("fan", make_event(1).model_copy(update={"kind": "removed"}))
+    history.turn()
+    lose(disk.path)
+    history.take_message("pump", make_sensor("missing"))
+    history.turn()
+    assert (history.problem, disk.kinds()) == ("", ["missing"])
+    newest, oldest = disk.reader.read_cases()
+    assert (newest.id, newest.ended_at) == ("open", None)
+    assert (oldest.id, oldest.severity, oldest.cause, oldest.verdict, oldest.seen) == ("known", "high", "louder", "true_fault", True)
+    assert oldest.ended_at == BEGAN + timedelta(seconds=60)
+    assert f"{disk.path}: begins again, with 1 case(s) from the folder of evidence" in caplog.text
+    history._store.close()
 
 
 def test_a_page_that_is_damaged_while_it_runs_is_found(disk: Disk) -> None:

@@ -17,6 +17,7 @@ from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.messages.command_payloads import Command
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.service.health import LONGEST_S, Coverage, describe_state
+from aegan_monitor.service.metrics import MetricsServer
 from aegan_monitor.service.monitor import Monitor
 from aegan_monitor.types import Run
 
@@ -60,6 +61,16 @@ def test_a_young_machine_is_judged_by_its_own_time() -> None:
     coverage.add(1010.0, 5.0)
     assert coverage.percent(1010.0, 5.0, HOUR_S) == 50.0
     assert coverage.percent(1010.0, 15.0, LONGEST_S) == 100.0
+
+
+def test_the_status_line_has_the_problems_of_all_parts(tmp_path: Path) -> None:
+    """The page that cannot be reached, too."""
+    (tmp_path / "monitor.yaml").write_text(f"outbox: {{path: outbox.sqlite}}\nmachines: [{{name: pump, bundle: {demo_bundle()}}}]\n")
+    monitor = Monitor(load_config(tmp_path / "monitor.yaml"), parts=[])
+    server = MetricsServer("127.0.0.1", 9, monitor._health.read)  # it does not run
+    server.problem = "cannot listen there"
+    monitor._parts.add([server])
+    assert monitor._health.describe().endswith("; metrics: cannot listen there")
 
 
 def test_replaced_scores_reach_the_message(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from page import HEALTH, OPERATOR, READER, Page, write_tokens
 API, TIME = "/api/v1/", datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 CASE = "5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e"
 RAISED = Event.model_validate({**make_example(Event), "kind": "raised", "time": TIME, "case": Case(id=CASE, began_at=TIME)})
+AHEAD = datetime.now(UTC) + timedelta(hours=20)  # when the clock was a day ahead
 SOUND = bytes(range(256)) * 40
 
 
@@ -33,6 +34,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     history = History(HistoryStore(folder / "history.sqlite", 100))
     history.start()
     history.take_message("pump", RAISED)
+    history.take_message("fan", RAISED.model_copy(update={"time": AHEAD, "case": Case(id="ahead", began_at=AHEAD)}))
     history.take_message("pump", Score.model_validate({**make_example(Score), "time": TIME}))
     history.stop()
     case = folder / "evidence" / "pump" / CASE
@@ -80,6 +82,14 @@ def test_the_history_by_machine_and_time(page: Page) -> None:
     ]
     assert page.request(f"{API}cases?machine=fan&{period}").json == {"cases": []}
     assert page.request(f"{API}events?end=2026-01-02T00:00:00Z").json == {"events": []}
+
+
+def test_a_clock_that_was_set_back_hides_nothing(page: Page) -> None:
+    """What came before has a time that is still to come: it is among the newest, and an end leaves it out."""
+    assert [each["id"] for each in page.request(f"{API}cases").json["cases"]] == ["ahead", CASE]
+    assert "raised" in {each["kind"] for each in page.request(f"{API}events?machine=fan").json["events"]}
+    end = datetime.now(UTC).isoformat()
+    assert [each["id"] for each in page.request(f"{API}cases?end={end}").json["cases"]] == [CASE]
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,9 @@ export async function readSeries(name, begin_s, end_s, points) {
 }
 /** Cases, the newest first: by default those of the last year. */
 export async function readCases({ machine, begin_s, end_s, unseen, limit = MOST_ROWS } = {}) {
-  const last_s = end_s ?? serverNow_s() + 60;
-  const { cases } = await request(`cases${query({ machine, begin: utc(begin_s ?? last_s - LONG_S), end: utc(last_s), unseen: unseen || undefined, limit })}`);
+  const begin = utc(begin_s ?? (end_s ?? serverNow_s()) - LONG_S);
+  const end = end_s === undefined ? undefined : utc(end_s); // the clock may have been set back: the newest then lies ahead
+  const { cases } = await request(`cases${query({ machine, begin, end, unseen: unseen || undefined, limit })}`);
   return cases;
 }
 // Machines with a common cause have a case each, with one id: so it is found by both.
