@@ -3,10 +3,12 @@
 import io
 import json
 import logging
+import threading
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, ClassVar
 
 import jsonschema
 import pytest
@@ -79,6 +81,9 @@ def test_the_history_by_machine_and_time(page: Page) -> None:
         (CASE, "pump", ["sound.flac", "case.json"], False)
     ]
     assert page.request(f"{API}cases?machine=fan&{period}").json == {"cases": []}
+    assert page.request(f"{API}events?machine=pump").json["events"] == []
+    daemon = page.request(f"{API}events?machine=pump&with_daemon=true").json["events"]
+    assert [(each["machine"], each["kind"]) for each in daemon] == [(None, "stop"), (None, "start")]
     assert page.request(f"{API}events?end=2026-01-02T00:00:00Z").json == {"events": []}
 
 
@@ -157,6 +162,32 @@ def test_privacy_hides_all_sound(page: Page) -> None:
 def test_no_other_file_is_served(page: Page, name: str) -> None:
     """Neither one that is not there nor one that is not for viewers."""
     assert page.request(f"{API}cases/{CASE}/{name}").status == 404
+
+
+class WatchedPath(type(Path())):  # type: ignore[misc] # the class of this system's paths
+    """A path that notes the threads in which the disk is read or written; paths made from it do, too."""
+
+    threads: ClassVar[set[str]] = set()
+
+    def stat(self, **more: Any) -> Any:
+        """See Path."""
+        self.threads.add(threading.current_thread().name)
+        return super().stat(**more)
+
+    def open(self, *arguments: Any, **more: Any) -> Any:
+        """See Path."""
+        self.threads.add(threading.current_thread().name)
+        return super().open(*arguments, **more)
+
+
+def test_a_slow_disk_holds_up_no_other_viewer(page: Page) -> None:
+    """Evidence is read and marked in threads of its own: the thread of all live streams never waits for the disk."""
+    with Page({}, history=page.sources.history, evidence=WatchedPath(page.sources.evidence)) as watched:
+        for path in ("cases?begin=2026-01-31T00:00:00Z&end=2026-02-01T00:00:00Z", f"cases/{CASE}", f"cases/{CASE}/sound.flac"):
+            assert watched.request(API + path).status == 200
+        assert watched.request(f"{API}cases/{CASE}", "POST", body={"verdict": "maintenance"}).status == 200
+    assert WatchedPath.threads
+    assert "web" not in WatchedPath.threads
 
 
 def test_a_history_that_is_not_there_yet_is_a_passing_problem(tmp_path: Path) -> None:
