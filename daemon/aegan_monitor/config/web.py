@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from aegan_monitor.config.broker import Host, SecretPath
-from aegan_monitor.config.validation import Settings
+from aegan_monitor.config.validation import ConfigPath, Settings
 
 MAKE_ONE = "write a secret of 16 characters or more to a file, for instance with `openssl rand -hex 32`"
 
@@ -86,6 +86,11 @@ class WebConfig(Settings):
         default=[],
         description="Names under which browsers reach the page. Addresses, localhost, the host's own name and `host` are always "
         "allowed. Other names are refused.",
+    )
+    recordings: ConfigPath | None = Field(
+        default=None,
+        description="Folder that `aegan-monitor record --out` writes into: the page shows how far the recording of each machine is. It "
+        "must be readable for the daemon. null: it shows none.",
     )
     url: Annotated[str, AfterValidator(_need_page)] | None = Field(
         default=None,
