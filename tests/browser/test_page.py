@@ -197,9 +197,9 @@ def test_machines_that_a_reload_removes_go(browser: "Browser", server: "FakeServ
 def test_the_title_says_what_is_wrong(browser: "Browser", server: "FakeServer") -> None:
     """Also while another tab is looked at."""
     browser.open(server.port, "health")
-    browser.wait_until("return document.title", "Health · aegan-monitor")
+    browser.wait_until("return document.title", "Health · hall · aegan-monitor")
     server.monitor.raise_fault("feed-pump")
-    browser.wait_until("return document.title", "1 sounds wrong · Health · aegan-monitor")
+    browser.wait_until("return document.title", "1 sounds wrong · Health · hall · aegan-monitor")
 
 
 TICKS = "return import('./charts/axis.js').then((axis) => axis.listTicks(arguments[0], arguments[1], 1000).map((each) => each.words))"

@@ -37,7 +37,7 @@ export const texts = {
     shelved: (until) => `shelved until ${until}`,
     outOfService: "out of service",
     latched: "waits for acknowledgement",
-    recurring: (n) => `came back ${n} times`,
+    recurring: (n) => `came back ${n === 1 ? "once" : `${n} times`}`,
     common: "common cause",
   },
   severity: { low: "low severity", medium: "medium severity", high: "high severity" },
@@ -160,7 +160,7 @@ export const texts = {
     save: "Save",
     saved: "Saved.",
     around: "Around the case",
-    changed: "Sound changed", began: "Alarm began", ended: "Ended", lasted: "Lasted", severity: "Severity", recurrences: "Came back", times: (n) => `${n} times`,
+    changed: "Sound changed", began: "Alarm began", ended: "Ended", lasted: "Lasted", severity: "Severity", recurrences: "Came back", times: (n) => (n === 1 ? "once" : `${n} times`),
     missing: "There is no such case.",
   },
   history: {

@@ -48,10 +48,10 @@ export const MOST_ROWS = 1000; // that the monitor gives at once
 const LONG_S = 370 * 86400;
 
 export const readHealth = () => request("health");
-/** The state of each machine; `can_listen` says whether there is sound of it. */
+/** The name of the device, and the state of each machine; `can_listen` says whether there is sound of it. */
 export async function readMachines() {
-  const { machines, listens } = await request("machines");
-  return machines.map((each) => ({ ...each, can_listen: listens }));
+  const { node, machines, listens } = await request("machines");
+  return { node, machines: machines.map((each) => ({ ...each, can_listen: listens })) };
 }
 /** Lines of the commissioning report of a machine; none where its alarm has no budget. */
 export const readCommissioning = (name) => request(`machines/${part(name)}/commissioning`);

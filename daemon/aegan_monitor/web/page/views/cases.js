@@ -64,7 +64,7 @@ export function showCases(content, plant, { name: named }) {
       setText(answer, rows.length ? "" : filter === "unseen" ? words.emptyUnseen : words.empty);
       showList();
       if (!chosen && rows.length && isWide()) choose(rows[0]);
-      if (!chosen && !detail.firstChild) detail.replaceChildren(make("p", { class: "hint" }, rows.length ? words.choose : ""));
+      if (!chosen && !detail.firstChild) detail.replaceChildren(make("p", { class: "hint wide" }, rows.length ? words.choose : ""));
     } catch (failure) {
       if (!isClosed && own === number) setText(answer, texts.failed(failure.message));
     }

@@ -40,7 +40,8 @@ export function showHealth(content, plant) {
   const whole = make("p", { class: "state", role: "status" });
   const tiles = Object.fromEntries(["broker", "disk", "provider", "daemon"].map((each) => [each, new Tile(words[each])]));
   const losses = table(null, "short");
-  const inputs = table([words.machine, words.coverageAll, texts.measure.coverageHour, texts.measure.coverageDay, words.rows.dropped, words.rows.gaps]);
+  const { coverage, coverageHour, coverageDay } = texts.measure;
+  const inputs = table([words.machine, texts.setup.sensor, ...[words.coverageAll, coverageHour, coverageDay].map((each) => `${coverage}, ${each}`), words.rows.dropped, words.rows.gaps]);
   const since = make("time");
   const out = make("button", { type: "button", hidden: true, click: async () => { await signOut().catch(() => {}); location.reload(); } }, texts.login.out);
   const support = make("div", {}, make("p", {}, words.bundleWords),
@@ -65,11 +66,12 @@ export function showHealth(content, plant) {
     tiles.provider.show(words.inUse(health.provider), judge(isAsFavoured), words.asked(asked.join(", ")));
     tiles.daemon.show(health.reload_problem ? `${words.problem.reload_problem}: ${health.reload_problem}` : `${words.version} ${health.version}`, judge(!health.reload_problem),
       `${words.memory}: ${megabytes(health.rss_bytes)}`);
-    whole.dataset.condition = judge(Object.values(tiles).every((each) => each.root.dataset.condition === "quiet"));
+    const isHeard = Object.values(health.machines ?? {}).every((each) => each.sensor === "ok");
+    whole.dataset.condition = judge(isHeard && Object.values(tiles).every((each) => each.root.dataset.condition === "quiet"));
     setText(whole, { unknown: texts.connection.lost, quiet: words.good, wrong: words.trouble }[whole.dataset.condition]);
     setTime(since, Math.round(serverNow_s() - health.uptime_s));
     losses.body.replaceChildren(...LOSSES.map((each) => row(words.rows[each], count(health[each] ?? 0))));
-    inputs.body.replaceChildren(...Object.entries(health.machines ?? {}).map(([name, of]) => row(name, percent(of.coverage_percent, 1), percent(of.coverage_1h_percent, 1),
+    inputs.body.replaceChildren(...Object.entries(health.machines ?? {}).map(([name, of]) => row(name, of.sensor === "ok" ? texts.setup.heard : of.sensor.replaceAll("_", " "), percent(of.coverage_percent, 1), percent(of.coverage_1h_percent, 1),
       percent(of.coverage_24h_percent, 1), count(of.dropped_samples_total), count(of.gaps_total))));
     out.hidden = !plant.needsToken;
     support.hidden = !plant.mayCommand;
