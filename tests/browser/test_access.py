@@ -24,6 +24,13 @@ SMALL = (
     "return [...document.querySelectorAll('main button, main select, main .button')]"
     ".filter((each) => each.offsetParent && each.offsetHeight < 24).length"
 )
+OUTSIDE = """
+const right = (each) => each.getBoundingClientRect().right;
+return [...document.querySelectorAll('main button, main input, main .value, main img, main canvas, main .switch')]
+  .filter((each) => each.offsetParent && !each.closest('.scroll, .unseen'))
+  .filter((each) => right(each) > right(each.closest('.panel, .case, .card') ?? document.body))
+  .map((each) => each.outerHTML.slice(0, 80));
+"""
 STOP = (
     "const it = document.activeElement; "
     "return [it.innerText || it.id, getComputedStyle(it, it.matches('.cover') ? '::after' : null).outlineStyle]"
@@ -66,7 +73,7 @@ return found;
 
 def open_all(browser: "Browser", server: "FakeServer") -> Any:
     """The page, view after view, each once it is filled."""
-    server.monitor.raise_fault("feed-pump", 100)
+    server.monitor.raise_fault("feed-pump", 100)["files"].append("sound_2.flac")
     browser.open(server.port)
     browser.wait_for("Live", ".connection")
     for view, filled in VIEWS.items():
@@ -124,10 +131,13 @@ def test_text_has_enough_contrast(browser: "Browser", server: "FakeServer", sche
 
 @pytest.mark.parametrize("width", [360, 1024, 1920])
 def test_nothing_is_wider_than_the_screen(browser: "Browser", server: "FakeServer", width: int) -> None:
-    """No view scrolls sideways, and what a finger hits is no smaller than 24 pixels."""
+    """No view scrolls sideways, nothing stands out of its panel, and what a finger hits is no smaller than 24 pixels."""
     browser.resize(width, 800)
     for view in open_all(browser, server):
         assert browser.run("return document.documentElement.scrollWidth") <= width, view
+        if view == "cases":
+            browser.wait_for("of 0:0", ".transport .value")
+        assert browser.run(OUTSIDE) == [], view
         assert browser.run(SMALL) == 0, view
 
 
@@ -139,7 +149,7 @@ def test_the_keyboard_reaches_everything(browser: "Browser", server: "FakeServer
     for _ in range(12):
         browser.press("TAB")
         stops.append(browser.run(STOP))
-    assert [words for words, _ in stops[:7]] == ["Skip to the content", "aegan-monitor", "Machines", "Cases", "History", "Setup", "Health"]
+    assert [words for words, _ in stops[:7]] == ["Skip to the content", "hall", "Machines", "Cases", "History", "Setup", "Health"]
     assert {words for words, _ in stops[7:]} == {"compressor", "cooling-fan", "feed-pump", "gearbox", "mill"}
     assert {outline for _, outline in stops} == {"solid"}
     browser.press("ENTER")

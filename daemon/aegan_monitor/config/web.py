@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from aegan_monitor.config.broker import Host, SecretPath
-from aegan_monitor.config.validation import Settings
+from aegan_monitor.config.validation import ConfigPath, Settings
 
 MAKE_ONE = "write a secret of 16 characters or more to a file, for instance with `openssl rand -hex 32`"
 
@@ -75,12 +75,22 @@ class WebConfig(Settings):
     user_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = Field(
         default=None,
         description="Header in which a trusted proxy names the user that it has logged in, for instance X-Remote-User-Name. Such a user "
-        "is an operator without a token.",
+        "needs no token. `operators` says which of them are operators.",
+    )
+    operators: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
+        default=[],
+        description="Names in user_header whose bearers may do everything. Any other user is a reader: sees and hears everything and "
+        "changes nothing. []: every user is an operator.",
     )
     allowed_hosts: list[Host] = Field(
         default=[],
         description="Names under which browsers reach the page. Addresses, localhost, the host's own name and `host` are always "
         "allowed. Other names are refused.",
+    )
+    recordings: ConfigPath | None = Field(
+        default=None,
+        description="Folder that `aegan-monitor record --out` writes into: the page shows how far the recording of each machine is. It "
+        "must be readable for the daemon. null: it shows none.",
     )
     url: Annotated[str, AfterValidator(_need_page)] | None = Field(
         default=None,
@@ -96,6 +106,8 @@ class WebConfig(Settings):
             return self
         if self.user_header and not self.trusted_proxies:
             raise ValueError("user_header is set without trusted_proxies: anybody could send that header; set trusted_proxies")
+        if self.operators and not self.user_header:
+            raise ValueError("operators is set without user_header, which brings their names; set user_header, or remove operators")
         if self.reader_token_file and not self.token_file:
             raise ValueError("reader_token_file is set without token_file, so no one could acknowledge an alarm; set token_file")
         is_reached = bool(self.trusted_proxies) or not is_loopback(self.host)

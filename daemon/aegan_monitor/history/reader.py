@@ -49,14 +49,24 @@ class HistoryReader:
         return _make_series(join_buckets(found, step_s), step_s)
 
     def read_events(
-        self, machine: str | None = None, begin: datetime | None = None, end: datetime | None = None, limit: int = 1000
+        self,
+        machine: str | None = None,
+        begin: datetime | None = None,
+        end: datetime | None = None,
+        limit: int = 1000,
+        *,
+        with_daemon: bool = False,
     ) -> list[HistoryEvent]:
-        """The newest `limit` events from `begin` to `end`, newest first; of all machines and the daemon if `machine` is None."""
+        """The newest `limit` events from `begin` to `end`, newest first; of all machines and the daemon if `machine` is None.
+
+        With `with_daemon` those of the daemon come with those of a machine.
+        """
         query = f"""
-            SELECT {_EVENT} FROM events WHERE time >= ? AND time < ? AND (? IS NULL OR machine = ?) ORDER BY time DESC, number DESC LIMIT ?
+            SELECT {_EVENT} FROM events WHERE time >= ? AND time < ? AND (? IS NULL OR machine = ? OR (? AND machine IS NULL))
+            ORDER BY time DESC, number DESC LIMIT ?
         """  # noqa: S608 - names of our own columns
         with self._open() as connection:
-            rows = connection.execute(query, (_from(begin), _until(end), machine, machine, limit)).fetchall()
+            rows = connection.execute(query, (_from(begin), _until(end), machine, machine, with_daemon, limit)).fetchall()
             return [_make_event(row) for row in rows]
 
     def read_cases(

@@ -93,11 +93,14 @@ class EventsQuery(Period):
 
     machine: str | None = Field(default=None, max_length=100, description="Of this machine alone.")
     limit: int = Field(default=200, ge=1, le=MOST_ROWS, description="At most so many, the newest.")
+    with_daemon: bool = Field(default=False, description="With `machine`: also those of the daemon itself, which have no machine.")
 
 
-class CasesQuery(EventsQuery):
+class CasesQuery(Period):
     """A part of the cases."""
 
+    machine: str | None = Field(default=None, max_length=100, description="Of this machine alone.")
+    limit: int = Field(default=200, ge=1, le=MOST_ROWS, description="At most so many, the newest.")
     unseen: bool = Field(default=False, description="Only those that are not marked as seen.")
 
 

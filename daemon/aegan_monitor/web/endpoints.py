@@ -67,7 +67,10 @@ def find_viewer(request: Request, role: Role) -> Viewer:
     if viewer is None:
         raise RefusedError(401, "log in first: send the token to api/v1/session", {"www-authenticate": "Bearer"})
     if not viewer.may(role):
-        raise RefusedError(403, f"this needs the role {role}, and the token gives {viewer.role}; log in with the token of web.token_file")
+        raise RefusedError(
+            403,
+            f"this needs the role {role}, found {viewer.role}; log in with the token of web.token_file, or add the name to web.operators",
+        )
     return viewer
 
 

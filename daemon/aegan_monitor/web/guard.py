@@ -129,7 +129,8 @@ class Guard:
     def _find_viewer(self, request: Request, is_proxied: bool) -> Viewer | None:
         config, headers = self._config, request.headers
         if is_proxied and config.user_header and (name := headers.get(config.user_header)):
-            return Viewer("operator", check_name(name.encode("latin-1").decode("utf-8", "replace")))
+            name = check_name(name.encode("latin-1").decode("utf-8", "replace"))
+            return Viewer("operator" if not config.operators or name in config.operators else "reader", name)
         if not self._tokens:
             return None if config.trusted_proxies else Viewer("operator")  # the configuration allows this on the loopback address alone
         kind, _, token = headers.get("authorization", "").partition(" ")

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from aegan_monitor.messages.command_payloads import Command, Result
 from aegan_monitor.messages.payloads import Health
+from aegan_monitor.messages.recording import Recording, read_recording
 from aegan_monitor.web.answers import Commissioning, DemoFault, Machines, MachineState
 from aegan_monitor.web.endpoints import Endpoint, Json, find_bundle, find_viewer, read_body
 from aegan_monitor.web.guard import RefusedError
@@ -43,6 +44,19 @@ async def show_commissioning(request: Request) -> Response:
     """What its normal sound proves."""
     name, _ = find_bundle(request)
     return Json(Commissioning(lines=await asyncio.to_thread(request.app.state.sources.describe_proof, name)))
+
+
+async def show_recording(request: Request) -> Response:
+    """How far its recording is."""
+    name, _ = find_bundle(request)
+    folder = request.app.state.sources.config.web.recordings
+    if folder is None:
+        return Json(Recording(state="none"))
+    try:
+        return Json(await asyncio.to_thread(read_recording, folder, name))
+    except OSError as error:
+        words = f"web.recordings: {folder}: cannot be read ({error.strerror}); make it readable for the daemon"
+        raise RefusedError(503, words) from error
 
 
 async def watch_live(request: Request) -> Response:
@@ -106,6 +120,14 @@ ENDPOINTS = (
         "What the normal sound of its bundle proves about false alarms.",
         show_commissioning,
         Commissioning,
+    ),
+    Endpoint(
+        "GET",
+        "machines/{machine}/recording",
+        "reader",
+        "The newest recording of its normal sound in `web.recordings`, and whether it goes on.",
+        show_recording,
+        Recording,
     ),
     Endpoint(
         "POST",

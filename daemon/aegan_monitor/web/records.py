@@ -55,7 +55,8 @@ async def list_events(request: Request) -> Response:
     """Events of a period."""
     query = read_query(request, EventsQuery)
     begin, end = _find_period(query)
-    return Json(Events(events=await _read(request, lambda history: history.read_events(query.machine, begin, end, query.limit))))
+    found = await _read(request, lambda history: history.read_events(query.machine, begin, end, query.limit, with_daemon=query.with_daemon))
+    return Json(Events(events=found))
 
 
 async def list_cases(request: Request) -> Response:
@@ -63,12 +64,13 @@ async def list_cases(request: Request) -> Response:
     query = read_query(request, CasesQuery)
     begin, end = _find_period(query)
     found = await _read(request, lambda history: history.read_cases(query.machine, begin, end, query.limit, unseen_only=query.unseen))
-    return Json(Cases(cases=[_show(request, case) for case in found]))
+    return Json(Cases(cases=await asyncio.to_thread(lambda: [_show(request, case) for case in found])))
 
 
 async def show_case(request: Request) -> Response:
     """One case."""
-    return Json(_show(request, await _find_case(request)))
+    case = await _find_case(request)
+    return Json(await asyncio.to_thread(_show, request, case))
 
 
 async def mark_case(request: Request) -> Response:
@@ -79,21 +81,21 @@ async def mark_case(request: Request) -> Response:
     marked = await _read(request, lambda history: history.mark(case.id, mark.verdict, by, mark.comment, seen=mark.seen))
     if mark.verdict and (folder := request.app.state.sources.evidence):
         try:
-            EvidenceFolder(folder).mark_all(case.id, mark.verdict)  # which decides how long it is kept
+            await asyncio.to_thread(EvidenceFolder(folder).mark_all, case.id, mark.verdict)  # which decides how long it is kept
         except OSError as error:
             log.warning("%s: the verdict of a case cannot be written (%s): its evidence is kept as before", folder, error.strerror)
-    return Json(_show(request, marked or case))
+    return Json(await asyncio.to_thread(_show, request, marked or case))
 
 
 async def show_file(request: Request) -> Response:
     """A file of a case; one range of it is served."""
     case, name = await _find_case(request), str(request.path_params["file"])
-    if name not in _list_files(request, case):
+    if name not in await asyncio.to_thread(_list_files, request, case):
         raise RefusedError(404, f"{name[:64]!r} is not among the files of this case")
     if "," in request.headers.get("range", ""):
         raise RefusedError(416, "one range at a time")
     try:
-        file = EvidenceFolder(request.app.state.sources.evidence).open(case.machine, case.id, name)
+        file = await asyncio.to_thread(EvidenceFolder(request.app.state.sources.evidence).open, case.machine, case.id, name)
     except OSError as error:
         raise RefusedError(404, f"{name} cannot be read now: {error.strerror or 'it was deleted'}") from error
     return OpenFile(file, TYPES[name])
@@ -131,7 +133,7 @@ def _show(request: Request, case: HistoryCase) -> Case:
 
 
 def _list_files(request: Request, case: HistoryCase) -> list[str]:
-    """The files that a viewer may have; no sound in privacy mode."""
+    """The files that a viewer may have; no sound in privacy mode. It reads the disk: call it in a thread."""
     state = request.app.state
     known = EvidenceFolder(state.sources.evidence).files(case.machine, case.id) if state.sources.evidence else {}
     return [name for name in known if name in TYPES and (state.listens or not TYPES[name].startswith("audio/"))]

@@ -1,6 +1,8 @@
 """A Chromium that shows the page: what a person sees, presses and types."""
 
 import base64
+import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,10 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.webdriver.chrome.remote_connection import ChromeRemoteConnection
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from broker import wait_until
+from network import Cable
+
+DRIVER = "/usr/bin/chromedriver"
+FAR_PORT = 9515  # of the driver at the other end of a cable
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --hide-scrollbars --disable-dev-shm-usage"
@@ -23,20 +31,28 @@ TURN_S = 0.05
 
 
 class Browser:
-    """One browser, used by test after test."""
+    """One browser, used by test after test: on this host, or at the other end of a cable."""
 
-    def __init__(self, profile: Path) -> None:
-        options = webdriver.ChromeOptions()
+    def __init__(self, profile: Path, cable: Cable | None = None) -> None:
+        options, address = webdriver.ChromeOptions(), cable.here if cable else "127.0.0.1"
         options.binary_location = "/usr/bin/chromium"
-        for flag in (*FLAGS.split(), f"--host-resolver-rules=MAP {HOST} 127.0.0.1", f"--user-data-dir={profile}", "--window-size=1280,900"):
+        for flag in (*FLAGS.split(), f"--host-resolver-rules=MAP {HOST} {address}", f"--user-data-dir={profile}", "--window-size=1280,900"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+        self._far = start_far_driver(cable) if cable else None
+        self.driver: Any
+        if cable:
+            self.driver = webdriver.Remote(ChromeRemoteConnection(f"http://{cable.address}:{FAR_PORT}"), options=options)
+        else:
+            self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
         self.resize(1280, 900)
 
     def stop(self) -> None:
         """Close it."""
         self.driver.quit()
+        if self._far:
+            self._far.terminate()
+            self._far.wait(PATIENCE_S)
 
     def resize(self, width: int, height: int, scheme: str = "light") -> None:
         """Another screen, light or dark."""
@@ -58,7 +74,7 @@ class Browser:
 
     def cdp(self, command: str, **arguments: Any) -> Any:
         """A command of the DevTools protocol."""
-        return self.driver.execute_cdp_cmd(command, arguments)
+        return self.driver.execute("executeCdpCommand", {"cmd": command, "params": arguments})["value"]
 
     def text(self, selector: str = "body") -> str:
         """What can be read in all elements."""
@@ -112,10 +128,23 @@ class Browser:
 
     def errors(self) -> list[str]:
         """What the console says of errors since the last call, but for what is no fault of the page (see HARMLESS)."""
-        entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call] # selenium has no types there
+        entries = self.driver.execute("getLog", {"type": "browser"})["value"]
         severe = [each["message"] for each in entries if each["level"] == "SEVERE"]
         return [each for each in severe if not any(words in each for words in HARMLESS)]
 
     def picture(self, path: Path) -> None:
         """Write a PNG of what the window shows."""
         path.write_bytes(base64.b64decode(self.cdp("Page.captureScreenshot")["data"]))
+
+
+def start_far_driver(cable: Cable) -> "subprocess.Popen[bytes]":
+    """The driver at the other end of a cable, once it answers."""
+    process = subprocess.Popen([*cable.through, DRIVER, f"--port={FAR_PORT}", f"--allowed-ips={cable.here}"], stdout=subprocess.DEVNULL)
+    wait_until(lambda: answers(cable.address), "the driver answers")
+    return process
+
+
+def answers(address: str) -> bool:
+    """Whether the driver takes connections there."""
+    with socket.socket() as probe:
+        return probe.connect_ex((address, FAR_PORT)) == 0

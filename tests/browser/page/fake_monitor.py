@@ -42,12 +42,7 @@ MINUTE_COLUMNS = 1904
 EARLIER = (  # cases of before: machine, hours ago, how long in seconds, more
     ("gearbox", 3.2, 410.0, {"severity": "high", "evidence": 1.0}),
     ("feed-pump", 26.5, 95.0, {"verdict": "true_fault", "seen": True, "comment": "Bearing changed.", "n_recurrences": 2}),
-    (
-        "compressor",
-        49.0,
-        61.0,
-        {"verdict": "false_alarm", "seen": True, "cause": "no band stands out; the order of sounds within two seconds is unusual"},
-    ),
+    ("compressor", 49.0, 61.0, {"verdict": "false_alarm", "seen": True, "cause": "no band stands out; the order of sounds is unusual"}),
     ("mill", 75.0, 1800.0, {"seen": True, "files": [], "explanation": None}),
 )
 
@@ -63,12 +58,14 @@ class FakeMonitor:
         self.marks: list[tuple[str, Json]] = []
         self.wrong: set[str] = set()
         self.problems: Json = {}
+        self.recordings: Json = {}
         self.demo_faults: dict[str, bool] = {}
         self.cases = [make_case(name, self.began_s - hours * HOUR_S, lasted, **more) for name, hours, lasted, more in EARLIER]
         self.alarms = {name: make_alarm(self.began_s - HOUR_S) for name in NAMES}
         self.sensors = {name: make_sensor(self.began_s - HOUR_S) for name in NAMES}
         self.scores = {name: make_score(name, self.began_s, is_wrong=False) for name in NAMES}
-        self.token, self.role, self.person = "", "operator", ""
+        self.token, self.person = "", ""
+        self.role: str | None = "operator"
         self.deafen("cooling-fan", "missing", "no such device: usb:1-1.4; plug it in again")
 
     def deafen(self, machine: str, state: str, detail: str) -> None:
@@ -233,6 +230,7 @@ class FakeMonitor:
         """Type and maker of each file of a case."""
         return {
             "sound.flac": ("audio/flac", lambda: encode_flac(make_sound(is_wrong=True))),
+            "sound_2.flac": ("audio/flac", lambda: encode_flac(make_sound(is_wrong=True, seconds=6.0))),
             "normal.flac": ("audio/flac", lambda: encode_flac(make_sound(is_wrong=False))),
             "picture.png": ("image/png", lambda: make_picture(make_sound(is_wrong=True, seconds=2.0))),
         }

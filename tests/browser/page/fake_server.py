@@ -76,7 +76,7 @@ class Request(BaseHTTPRequestHandler):
             self.send_live()
         elif found := re.fullmatch(r"machines/([^/]+)/(\w+)(\.wav)?", path):
             self.answer_machine(found[1], found[2], query)
-        elif found := re.fullmatch(r"cases/([^/]+)/?([a-z.]*)", path):
+        elif found := re.fullmatch(r"cases/([^/]+)/?([a-z0-9_.]*)", path):
             self.answer_case(found[1], found[2])
         else:
             self.send_json(self.lists[path](query))
@@ -101,6 +101,8 @@ class Request(BaseHTTPRequestHandler):
             self.send_json(self.monitor.show_series(machine, begin_s, end_s, int(query["points"])))
         elif what == "commissioning":
             self.send_json({"lines": COMMISSIONING})
+        elif what == "recording":
+            self.send_json(self.monitor.recordings.get(machine, {"state": "none", "verdict": []}))
         elif what == "spectrogram":
             self.send_stream("text/event-stream", self.monitor.watch_spectrogram(machine))
         else:

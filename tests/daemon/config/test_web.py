@@ -36,6 +36,7 @@ def make_config(web: dict[str, Any]) -> dict[str, Any]:
         ({"host": "192.0.2.1", **TOKEN}, "host 192.0.2.1 is reached by others without encryption"),
         ({"trusted_proxies": ["127.0.0.1"]}, "others reach the page, so it needs a token"),
         ({"user_header": "X-User", **TOKEN}, "anybody could send that header; set trusted_proxies"),
+        ({"operators": ["anna"], "trusted_proxies": ["127.0.0.1"], **TOKEN}, "brings their names; set user_header, or remove operators"),
         ({"reader_token_file": "token"}, "no one could acknowledge an alarm; set token_file"),
         ({"trusted_proxies": ["proxy.example"], **TOKEN}, "expected an address or a network such as 172.30.32.0/23, found 'proxy.example'"),
         ({"port": None, "url": "https://plant.example"}, "links would lead to no page; set port, or remove url"),
@@ -60,7 +61,7 @@ def test_a_page_that_others_could_misuse_is_refused(web: dict[str, Any], problem
         {"host": "127.0.0.9"},
         {"host": "192.0.2.1", "insecure": True, **TOKEN},
         {"host": "192.0.2.1", "tls": {"certificate_file": "page.pem"}, **TOKEN},
-        {"host": "192.0.2.1", "trusted_proxies": ["172.30.32.0/23"], "user_header": "X-Remote-User-Name"},
+        {"host": "192.0.2.1", "trusted_proxies": ["172.30.32.0/23"], "user_header": "X-Remote-User-Name", "operators": ["anna"]},
         {"trusted_proxies": ["127.0.0.1"], **TOKEN},
         {"port": None, "host": "192.0.2.1"},  # nothing listens
     ],

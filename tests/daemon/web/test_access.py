@@ -28,6 +28,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Page]]
         "bare": {},
         "token": {**tokens, "allowed_hosts": ["hall.example"]},
         "users": {"trusted_proxies": [PROXY], "user_header": USER},
+        "some": {**tokens, "trusted_proxies": [PROXY], "user_header": USER, "operators": ["Anna", "Jürgen"]},
         "proxy": {**tokens, "trusted_proxies": [PROXY], "user_header": USER},
     }
     made = {name: Page(web) for name, web in settings.items()}
@@ -74,6 +75,15 @@ MATRIX: list[tuple[str, str, dict[str, str], int, int]] = [  # setting, sender, 
     ("users", PROXY, {USER: "Anna"}, 200, 200),
     ("users", DIRECT, {}, 401, 401),
     ("users", DIRECT, {USER: "Anna"}, 401, 401),
+    ("some", PROXY, {USER: "Anna"}, 200, 200),
+    ("some", PROXY, {USER: "J\u00c3\u00bcrgen"}, 200, 200),  # UTF-8, as proxies send it
+    ("some", PROXY, {USER: "Bert"}, 200, 403),
+    ("some", PROXY, {USER: "anna"}, 200, 403),
+    ("some", PROXY, {USER: "Anna, Bert"}, 200, 403),
+    ("some", PROXY, {USER: "Bert", **bearer(OPERATOR)}, 200, 403),  # the proxy has said who it is
+    ("some", PROXY, {}, 401, 401),
+    ("some", PROXY, bearer(OPERATOR), 200, 200),
+    ("some", DIRECT, {USER: "Anna"}, 401, 401),
     ("proxy", PROXY, {}, 401, 401),
     ("proxy", PROXY, {USER: "Anna"}, 200, 200),
     ("proxy", PROXY, {USER: "Anna", "Host": "hall.example", "Origin": "https://hall.example"}, 200, 200),
@@ -109,7 +119,7 @@ def test_the_access_matrix(pages: dict[str, Page], setting: str, sender: str, he
     assert (len(page.commands) == 1) == (obeyed == 200)
     if obeyed == 200:
         assert (answer.json["accepted"], answer.json["id"]) == (True, "7")
-        assert page.commands[0][1].by == ("Anna" if USER in headers else "the page")
+        assert page.commands[0][1].by == (headers[USER].encode("latin-1").decode() if USER in headers else "the page")
     else:
         assert set(answer.json) == {"error"}
 

@@ -1,12 +1,11 @@
 """What the endpoints give: state, history, files of a case, and their description."""
 
-import io
 import json
-import logging
-import zipfile
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, ClassVar
 
 import jsonschema
 import pytest
@@ -14,11 +13,10 @@ import pytest
 from aegan_monitor.history.history import History
 from aegan_monitor.history.store import HistoryStore
 from aegan_monitor.messages.case import Case
-from aegan_monitor.messages.command_payloads import Command
 from aegan_monitor.messages.payloads import Alarm, Event, Score
 from aegan_monitor.web.app import ENDPOINTS
 from message_tables import make_example
-from page import HEALTH, OPERATOR, READER, Page, write_tokens
+from page import HEALTH, Page
 
 API, TIME = "/api/v1/", datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 CASE = "5b0b5f4c-0a5e-4c0e-9a55-3f4c57d35f0e"
@@ -81,6 +79,9 @@ def test_the_history_by_machine_and_time(page: Page) -> None:
         (CASE, "pump", ["sound.flac", "case.json"], False)
     ]
     assert page.request(f"{API}cases?machine=fan&{period}").json == {"cases": []}
+    assert page.request(f"{API}events?machine=pump").json["events"] == []
+    daemon = page.request(f"{API}events?machine=pump&with_daemon=true").json["events"]
+    assert [(each["machine"], each["kind"]) for each in daemon] == [(None, "stop"), (None, "start")]
     assert page.request(f"{API}events?end=2026-01-02T00:00:00Z").json == {"events": []}
 
 
@@ -169,6 +170,32 @@ def test_no_other_file_is_served(page: Page, name: str) -> None:
     assert page.request(f"{API}cases/{CASE}/{name}").status == 404
 
 
+class WatchedPath(type(Path())):  # type: ignore[misc] # the class of this system's paths
+    """A path that notes the threads in which the disk is read or written; paths made from it do, too."""
+
+    threads: ClassVar[set[str]] = set()
+
+    def stat(self, **more: Any) -> Any:
+        """See Path."""
+        self.threads.add(threading.current_thread().name)
+        return super().stat(**more)
+
+    def open(self, *arguments: Any, **more: Any) -> Any:
+        """See Path."""
+        self.threads.add(threading.current_thread().name)
+        return super().open(*arguments, **more)
+
+
+def test_a_slow_disk_holds_up_no_other_viewer(page: Page) -> None:
+    """Evidence is read and marked in threads of its own: the thread of all live streams never waits for the disk."""
+    with Page({}, history=page.sources.history, evidence=WatchedPath(page.sources.evidence)) as watched:
+        for path in ("cases?begin=2026-01-31T00:00:00Z&end=2026-02-01T00:00:00Z", f"cases/{CASE}", f"cases/{CASE}/sound.flac"):
+            assert watched.request(API + path).status == 200
+        assert watched.request(f"{API}cases/{CASE}", "POST", body={"verdict": "maintenance"}).status == 200
+    assert WatchedPath.threads
+    assert "web" not in WatchedPath.threads
+
+
 def test_a_history_that_is_not_there_yet_is_a_passing_problem(tmp_path: Path) -> None:
     """The answer says so, and the rest goes on."""
     with Page({}, history=tmp_path / "none.sqlite") as page:
@@ -178,69 +205,24 @@ def test_a_history_that_is_not_there_yet_is_a_passing_problem(tmp_path: Path) ->
         assert page.request(f"{API}health").status == 200
 
 
-def test_a_command_that_the_queue_refuses_is_429() -> None:
-    """Too many of them are refused at once, with the reason."""
-    with Page({}, submit=lambda *_: "more than 10 at once") as page:
-        answer = page.request(f"{API}machines/pump/command", "POST", body={"command": "acknowledge"})
-        assert (answer.status, answer.json) == (429, {"error": "more than 10 at once"})
-
-
-def test_two_commands_with_one_id_get_their_own_results() -> None:
-    """Each goes under an id of ours, and comes back with that of the sender."""
-    with Page({}) as page:
-        sent = [{"command": name, "id": "7"} for name in ("acknowledge", "close")]
-        found = [page.request(f"{API}machines/pump/command", "POST", body=each).json for each in sent]
-        assert [(each["command"], each["id"]) for each in found] == [("acknowledge", "7"), ("close", "7")]
-        assert len({command.id for _, command in page.commands}) == 2
-        page.server.take_message("pump", found_result(page))  # a result that nobody waits for
-
-
-def found_result(page: Page) -> Command:
-    """Any message with an id."""
-    return page.commands[0][1]
-
-
-def test_the_support_bundle_has_no_secret() -> None:
-    """It has what one needs from afar: configuration, health, bundles, versions, metrics, log."""
-    with Page({}) as page:
-        logging.getLogger("aegan_monitor").warning("the pump sounds wrong")
-        answer = page.request(f"{API}support_bundle")
-    assert answer.headers["content-type"] == "application/zip"
-    assert answer.headers["content-disposition"].startswith('attachment; filename="aegan-hall-')
-    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
-        names = ["bundles.json", "configuration.json", "health.json", "log.txt", "metrics.txt", "versions.json"]
-        assert sorted(archive.namelist()) == names
-        assert json.loads(archive.read("configuration.json"))["node"] == "hall"
-        assert "WARNING the pump sounds wrong" in archive.read("log.txt").decode()
-
-
 def test_the_description_fits_what_is_given(page: Page) -> None:
     """OpenAPI has every endpoint, and its schemas accept the answers."""
     found = page.request(f"{API}openapi.json").json
     assert {(path, method) for path, methods in found["paths"].items() for method in methods} == {
         (f"/{each.full_path}", each.method.lower()) for each in ENDPOINTS
     }
-    for path in ("health", "machines", "machines/pump", "session", "cases", "events", "machines/pump/commissioning"):
+    for path in (
+        "health",
+        "machines",
+        "machines/pump",
+        "session",
+        "cases",
+        "events",
+        "machines/pump/commissioning",
+        "machines/pump/recording",
+    ):
         name = f"/api/v1/{path.replace('pump', '{machine}')}"
         schema = found["paths"][name]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         jsonschema.validate(page.request(API + path).json, {**schema, "components": found["components"]})
     command = found["paths"]["/api/v1/machines/{machine}/command"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     jsonschema.validate({"command": "acknowledge"}, {**command, "components": found["components"]})
-
-
-def test_a_fault_is_switched_in_the_demo_alone(page: Page, tmp_path: Path) -> None:
-    """The state of a machine says whether its fault is on; only an operator changes it, and only for a machine of the demo."""
-    assert page.request(f"{API}machines/pump").json["demo_fault"] is None
-    assert page.request(f"{API}demo/fault", "POST", body={"machine": "pump", "faulty": True}).status == 405  # nothing takes it
-    faults = {"pump": False}
-    with Page(write_tokens(tmp_path), demo_faults=faults) as demo:
-        operator, reader = ({"Authorization": f"Bearer {token}"} for token in (OPERATOR, READER))
-        assert demo.request(f"{API}machines/pump", headers=reader).json["demo_fault"] is False
-        wanted = {"machine": "pump", "faulty": True}
-        assert demo.request(f"{API}demo/fault", "POST", reader, wanted).status == 403
-        assert faults == {"pump": False}
-        assert demo.request(f"{API}demo/fault", "POST", operator, wanted).json == wanted
-        assert demo.request(f"{API}machines/pump", headers=reader).json["demo_fault"] is True
-        assert demo.request(f"{API}demo/fault", "POST", operator, {"machine": "fan", "faulty": True}).status == 404
-        assert demo.request(f"{API}demo/fault", "POST", operator, {"machine": "pump", "faulty": 1}).status == 400
-        assert faults == {"pump": True}

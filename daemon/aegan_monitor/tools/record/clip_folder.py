@@ -1,6 +1,6 @@
 """The folder that clips are written into, as `aegan-train fit` reads it: numbering continues, nothing is overwritten."""
 
-import fcntl
+import contextlib
 import os
 import re
 import shlex
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aegan_monitor.errors import AeganError, CaptureError, DataError
 from aegan_monitor.files import make_folder, sync_folder, write_whole
+from aegan_monitor.messages.recording import STATE, RecordingState, find_clips, take_lock, write_state
 
 LEAST_CLIPS = 8  # `aegan-train fit` takes no fewer
 _NAME = "normal_id_00_{:08d}.flac"
@@ -24,7 +25,7 @@ class ClipFolder:
     """
 
     def __init__(self, data: Path, machine: str) -> None:
-        self.folder = data / "dev_data" / machine / "train"
+        self.folder = find_clips(data, machine)
         self._data = data
         self._next = 0
         self._lock: int | None = None
@@ -41,7 +42,10 @@ class ClipFolder:
         """
         try:
             make_folder(self.folder, self._data)
-            self._take_lock()
+            self._lock = take_lock(self.folder)
+            if self._lock is None:
+                raise CaptureError(f"{self.folder}: another aegan-monitor record writes into it; end that one, or choose another --out")
+            (self.folder / STATE).unlink(missing_ok=True)  # of an earlier process
             leftovers = list(self.folder.glob(_TEMPORARY))
             for path in leftovers:
                 path.unlink()
@@ -74,6 +78,11 @@ class ClipFolder:
         self._next += 1
         return path
 
+    def note(self, state: RecordingState) -> None:
+        """Say how far it is, for the page. A recording goes on without that."""
+        with contextlib.suppress(OSError):
+            write_state(self.folder, state)
+
     def count_clips(self) -> int:
         """Clips in the folder, those of earlier recordings included."""
         return len(self._find_numbers())
@@ -84,15 +93,6 @@ class ClipFolder:
             return f"next: record more; training needs {LEAST_CLIPS} clips at least, found {n_clips}"
         machine = self.folder.parent.name
         return f"next: aegan-train fit --data {shlex.quote(str(self._data))} --machine-type {machine} --preset edge --out runs/{machine}"
-
-    def _take_lock(self) -> None:
-        self._lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CaptureError(
-                f"{self.folder}: another aegan-monitor record writes into it; end that one, or choose another --out"
-            ) from error
 
     def _find_numbers(self) -> list[int]:
         """The numbers of the clips that are there."""

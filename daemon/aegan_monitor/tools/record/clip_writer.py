@@ -9,7 +9,9 @@ import numpy as np
 
 from aegan_monitor.audio.flac import encode_clip, quantise
 from aegan_monitor.audio.level import Level, measure_level
+from aegan_monitor.clock import now
 from aegan_monitor.errors import EXIT_FAILED
+from aegan_monitor.messages.recording import RecordingState
 from aegan_monitor.tools.record.advice import ENOUGH_S, EVERY_STATE, describe_amount, describe_level
 from aegan_monitor.tools.record.clip_folder import ClipFolder
 from aegan_monitor.types import FloatArray
@@ -51,6 +53,7 @@ class ClipWriter:
         self._folder, self._rate_hz, self._report = folder, sample_rate_hz, report
         self._n_wanted, self._keep_free_bytes, self._lists_clips = n_wanted, keep_free_bytes, lists_clips
         self._recording, self._parts = "", number_parts()
+        self._began_at = now()
         self._n_silent = 0
         self._was_silent = False
 
@@ -68,6 +71,7 @@ class ClipWriter:
         """
         if n_removed := self._folder.open():
             self._report(f"{self._folder.folder}: {n_removed} unfinished clip(s) of an earlier recording removed")
+        self.note()
         if self._n_wanted * CLIP_S < ENOUGH_S:
             self._report(describe_amount(self._n_wanted * CLIP_S))
         try:
@@ -92,6 +96,7 @@ class ClipWriter:
             self._n_silent += 1
             if not was_silent:
                 self._report(f"{level}  not kept; waiting for sound")
+                self.note(f"{level} (not kept)")
             return ""
         if reason := self._lack_room():
             return reason
@@ -101,9 +106,17 @@ class ClipWriter:
             self._has_failed = True
             return f"stopped: {self._folder.folder}: {error.strerror}; all clips before are whole, free some space and start again"
         self._levels.append(level)
+        self.note()
         if self._lists_clips:
             self._report(f"{path.name}  {level}  {self.describe_progress()}")
         return "enough: that was the quota" if self.n_clips >= self._n_wanted else ""
+
+    def note(self, waiting: str = "") -> None:
+        """Say how far it is, for the page; `waiting` is why nothing comes."""
+        verdict = [describe_amount(self._folder.count_clips() * CLIP_S), *([describe_level(self._levels)] if self._levels else [])]
+        wanted = self._n_wanted * CLIP_S / 3600 if self._n_wanted < math.inf else None
+        hours = self.n_clips * CLIP_S / 3600
+        self._folder.note(RecordingState(began_at=self._began_at, hours=hours, hours_wanted=wanted, verdict=verdict, waiting=waiting))
 
     def _lack_room(self) -> str:
         """Why there is no room for a clip; empty when there is."""

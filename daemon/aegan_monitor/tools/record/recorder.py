@@ -90,6 +90,8 @@ class Recorder:
             self._report(f"WAITING, nothing is recorded: {missing}")
         elif self._missing and not missing:
             self._report(f"recording goes on after {now_s - self._waiting_since_s:.0f} s")
+        if missing != self._missing:
+            self._writer.note(missing)
         self._missing = missing
 
     def _take(self, run: Run) -> str:

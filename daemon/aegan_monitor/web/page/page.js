@@ -24,10 +24,11 @@ let close = () => {};
 let isLogin = false, place = "";
 
 const links = new Map(NAMED.map((name) => [name, make("a", { href: `#/${name}` }, texts.nav[name])]));
+const brand = make("span", {}, texts.title); // then the name of the device: people have several
 const state = make("span", { class: "connection", role: "status" });
 const now = make("time", { class: "now" });
 document.getElementById("top").append(
-  make("a", { class: "brand", href: "#/machines" }, make("img", { src: "icon.svg", alt: "", width: 28, height: 28 }), texts.title),
+  make("a", { class: "brand", href: "#/machines", title: texts.title }, make("img", { src: "icon.svg", alt: "", width: 28, height: 28 }), brand),
   make("nav", { "aria-label": texts.nav.label }, [...links.values()]),
   make("div", { class: "aside" }, state, now),
 );
@@ -61,8 +62,9 @@ function show() {
 function showTitle() {
   const n_new = [...plant.machines.values()].filter(({ alarm }) => alarm?.active && !alarm.acknowledged).length;
   const news = plant.wasLive && !plant.isLive ? texts.connection.lost : n_new ? texts.counts(n_new, texts.condition.wrong) : "";
-  const title = [news, place, texts.title].filter(Boolean).join(" · ");
+  const title = [news, place, plant.node, texts.title].filter(Boolean).join(" · ");
   if (document.title !== title) document.title = title;
+  setText(brand, plant.node || texts.title);
 }
 
 function showConnection() {

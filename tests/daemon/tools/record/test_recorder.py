@@ -45,7 +45,7 @@ def record(
 def assert_whole(out: Path) -> int:
     """Assert that all clips are complete, carry their recording id, and are the only files; returns their number."""
     paths = sorted((out / KEY).glob("normal*"))
-    assert sorted((out / KEY).iterdir()) == [out / KEY / ".lock", *paths]
+    assert sorted((out / KEY).iterdir()) == [out / KEY / ".lock", out / KEY / ".recording.json", *paths]
     assert all(soundfile.info(path).frames == CLIP for path in paths)
     assert all(find_recording_id(path).startswith("2027-01-15T08:00:00Z/") for path in paths)
     return len(paths)

@@ -44,17 +44,19 @@ function query(values) {
 }
 
 const part = encodeURIComponent;
-const MOST_ROWS = 1000;
+export const MOST_ROWS = 1000; // that the monitor gives at once
 const LONG_S = 370 * 86400;
 
 export const readHealth = () => request("health");
-/** The state of each machine; `can_listen` says whether there is sound of it. */
+/** The name of the device, and the state of each machine; `can_listen` says whether there is sound of it. */
 export async function readMachines() {
-  const { machines, listens } = await request("machines");
-  return machines.map((each) => ({ ...each, can_listen: listens }));
+  const { node, machines, listens } = await request("machines");
+  return { node, machines: machines.map((each) => ({ ...each, can_listen: listens })) };
 }
 /** Lines of the commissioning report of a machine; none where its alarm has no budget. */
 export const readCommissioning = (name) => request(`machines/${part(name)}/commissioning`);
+/** How far the recording of a machine is. */
+export const readRecording = (name) => request(`machines/${part(name)}/recording`);
 /** Score, evidence and level in at most `points` points, at `times_s`. */
 export async function readSeries(name, begin_s, end_s, points) {
   const { times, ...values } = await request(`machines/${part(name)}/series${query({ begin: utc(begin_s), end: utc(end_s), points })}`);
@@ -70,9 +72,9 @@ export async function readCases({ machine, begin_s, end_s, unseen, limit = MOST_
 // Machines with a common cause have a case each, with one id: so it is found by both.
 export const readCase = (machine, id) => request(`cases/${part(id)}${query({ machine })}`);
 /** Events of a machine and of the daemon itself, the newest first. */
-export async function readEvents(machine, begin_s, end_s) {
-  const { events } = await request(`events${query({ begin: utc(begin_s), end: utc(end_s), limit: MOST_ROWS })}`);
-  return events.filter((each) => each.machine === null || each.machine === machine);
+export async function readEvents(machine, begin_s, end_s, limit) {
+  const { events } = await request(`events${query({ machine, with_daemon: true, begin: utc(begin_s), end: utc(end_s), limit })}`);
+  return events;
 }
 export const markCase = (machine, id, mark) => send("POST", `cases/${part(id)}${query({ machine })}`, mark);
 /** Who is signed in: role, name, and whether a token is wanted at all. */
@@ -84,6 +86,8 @@ export async function readSession() {
   }
   return session;
 }
+/** Whether there is a token to sign in with; without one a reverse proxy signs people in. */
+export const readNeedsToken = async () => (await request("session")).needs_token;
 export const signIn = (token, name) => send("POST", "session", { token, name });
 export const signOut = () => request("session", { method: "DELETE" });
 

@@ -36,11 +36,11 @@ export class Live {
 
   async load(source) {
     try {
-      const [session, machines, health] = await Promise.all([api.readSession(), api.readMachines(), api.readHealth()]);
+      const [session, known, health] = await Promise.all([api.readSession(), api.readMachines(), api.readHealth()]);
       if (source !== this.source) return;
       this.retry_ms = FIRST_RETRY_MS;
       this.isLoaded = true;
-      this.plant.load(machines, health, session);
+      this.plant.load(known, health, session);
       for (const [kind, data] of this.waiting) this.take(kind, data);
       this.waiting = [];
     } catch (failure) {

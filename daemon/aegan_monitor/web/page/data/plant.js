@@ -32,6 +32,7 @@ class Machine {
 
 export class Plant extends EventTarget {
   machines = new Map();
+  node = ""; // name of the device
   health = null;
   isLive = false;
   mayCommand = false;
@@ -42,7 +43,8 @@ export class Plant extends EventTarget {
   liveSince_s = null;
 
   /** Take all that the monitor knows now: after this nothing of before counts. */
-  load(machines, health, session) {
+  load({ node, machines }, health, session) {
+    this.node = node;
     this.needsToken = session.needs_token;
     this.person = session.name; // where the session knows it, the monitor uses it
     this.mayCommand = session.role === "operator";

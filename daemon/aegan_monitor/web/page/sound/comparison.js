@@ -1,29 +1,36 @@
-// Two recordings, one button: the sound of a case and the nearest normal one. A switch changes over in mid-sound.
+// The recordings of a case and the nearest normal one, one button. A switch changes over in mid-sound.
 
 import { caseFile } from "../data/api.js";
 import { make, setText } from "../dom.js";
 import { texts } from "../texts.js";
 
 const { case: words } = texts;
+const OWN = ["sound", "sound_2"]; // of the case: its first alarm, and the first that came back
+const NORMAL = "normal";
+
+const has = (found, name) => found.files.includes(`${name}.flac`);
+/** Whether there is any sound of the case itself. */
+export const hasSound = (found) => OWN.some((name) => has(found, name));
 
 const minutes = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
 
 export class Comparison {
   constructor(found) {
-    this.tracks = { sound: makeTrack(found, "sound", () => this.fail()), normal: makeTrack(found, "normal", () => this.fail()) };
-    this.chosen = "sound";
+    const names = [...OWN.filter((name) => has(found, name)), NORMAL];
+    this.tracks = Object.fromEntries(names.map((name) => [name, makeTrack(found, name, () => this.fail())]));
+    this.chosen = this.own = names[0];
     this.button = make("button", { class: "main play", type: "button", click: () => this.toggle() }, words.play);
     this.slider = make("input", { type: "range", min: 0, max: 1, step: "any", value: 0, "aria-label": words.position, input: () => this.seek() });
     this.time = make("span", { class: "value" });
     this.answer = make("p", { class: "answer bad", role: "status" });
-    this.choices = Object.fromEntries(["sound", "normal"].map((name) => [name, make("input", {
-      type: "radio", name: "hear", value: name, checked: name === "sound", disabled: !this.tracks[name], change: () => this.choose(name),
+    this.choices = Object.fromEntries(names.map((name) => [name, make("input", {
+      type: "radio", name: "hear", value: name, checked: name === this.chosen, disabled: !this.tracks[name], change: () => this.choose(name),
     })]));
-    const options = ["sound", "normal"].map((name) => make("label", {}, this.choices[name], make("span", {}, words[name])));
+    const options = names.map((name) => make("label", {}, this.choices[name], make("span", {}, words[name])));
     this.root = make("div", { class: "comparison" },
       make("div", { class: "transport" }, this.button, this.slider, this.time),
       make("fieldset", { class: "switch" }, make("legend", { class: "unseen" }, words.hear), options),
-      this.tracks.normal ? null : make("p", { class: "hint" }, words.noNormal), this.answer);
+      this.tracks[NORMAL] ? null : make("p", { class: "hint" }, words.noNormal), this.answer);
     this.timer = setInterval(() => this.show(), 100);
     this.show();
   }
@@ -33,22 +40,28 @@ export class Comparison {
 
   toggle() {
     if (this.isPlaying) this.track.pause();
-    else this.track.play().catch(() => this.fail());
+    else this.play();
     this.show();
   }
 
-  /** Go on with the other recording; where it is shorter, from its beginning. */
+  play() {
+    setText(this.answer, "");
+    this.track.play().catch((failure) => { if (failure.name !== "AbortError") this.fail(); }); // a pause before it has begun is no failure
+  }
+
+  /** Go on with another recording, from where it was left. */
   choose(name) {
     if (!this.tracks[name] || name === this.chosen) return;
     const wasPlaying = this.isPlaying;
     this.track.pause();
     this.chosen = name;
+    if (name !== NORMAL) this.own = name;
     this.choices[name].checked = true;
-    if (wasPlaying) this.track.play().catch(() => this.fail());
+    if (wasPlaying) this.play();
     this.show();
   }
 
-  switchOver() { this.choose(this.chosen === "sound" ? "normal" : "sound"); }
+  switchOver() { this.choose(this.chosen === NORMAL ? this.own : NORMAL); }
 
   seek() {
     if (Number.isFinite(this.track.duration)) this.track.currentTime = this.slider.value * this.track.duration;
@@ -78,10 +91,10 @@ export class Comparison {
 }
 
 function makeTrack(found, name, onError) {
-  if (!found.files.includes(`${name}.flac`)) return null;
+  if (!has(found, name)) return null;
   const track = new Audio();
-  track.preload = name === "sound" ? "metadata" : "none";
-  track.loop = name === "normal";
+  track.preload = name === NORMAL ? "none" : "metadata";
+  track.loop = name === NORMAL;
   track.src = caseFile(found, `${name}.flac`);
   track.addEventListener("error", () => { if (track.getAttribute("src")) onError(); });
   return track;

@@ -4,7 +4,7 @@ import { caseFile, command, markCase, readCase, readSeries, serverNow_s } from "
 import { clock, decibels, duration, frequency, percent, plain, seconds, timeElement } from "../data/format.js";
 import { drawChart, evidencePanels } from "../charts/chart.js";
 import { announce, field, make, setText } from "../dom.js";
-import { Comparison } from "../sound/comparison.js";
+import { Comparison, hasSound } from "../sound/comparison.js";
 import { texts } from "../texts.js";
 import { capital } from "../words.js";
 import { nameField, readName } from "./person.js";
@@ -14,7 +14,7 @@ const { case: words, cases, measure } = texts;
 const AROUND_S = 180;
 const N_POINTS = 600;
 const AGAIN_MS = 3000;
-const WHOLE_S = 90; // after its beginning the sound of a case is complete
+const WHOLE_S = 90; // after an alarm its sound is complete
 const MOST_REASON = 200; // letters of a command
 
 export class CaseView {
@@ -31,10 +31,11 @@ export class CaseView {
     try {
       const found = await readCase(this.row.machine, this.row.id);
       if (this.isClosed) return;
-      const isWhole = serverNow_s() - seconds(found.began_at) > WHOLE_S; // files of the same name were written again
+      if (this.found && this.found.n_recurrences !== found.n_recurrences) this.recurred_s = serverNow_s();
+      const isWhole = serverNow_s() - Math.max(seconds(found.began_at), this.recurred_s ?? 0) > WHOLE_S; // files of the same name were written again
       const state = [found.ended_at, isWhole, ...found.files].join();
       this.found = found;
-      if (state !== this.shown && !this.comparison?.isPlaying) {
+      if (state !== this.shown && !this.isInUse()) {
         this.shown = state;
         this.show();
       } else if (this.canvas) {
@@ -53,6 +54,9 @@ export class CaseView {
     this.comparison?.close();
     this.resizes?.disconnect();
   }
+
+  /** Whether a person hears its sound or writes a comment: it is not shown anew in the middle of that. */
+  isInUse() { return this.comparison?.isPlaying || (this.comment && document.activeElement === this.comment); }
 
   togglePlay() { this.comparison?.toggle(); }
   switchOver() { this.comparison?.switchOver(); }
@@ -83,7 +87,7 @@ export class CaseView {
   }
 
   makeSound() {
-    if (!this.found.files.includes("sound.flac")) return make("p", { class: "hint" }, words.noSound);
+    if (!hasSound(this.found)) return make("p", { class: "hint" }, words.noSound);
     this.comparison = new Comparison(this.found);
     return this.comparison.root;
   }

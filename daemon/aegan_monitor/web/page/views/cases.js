@@ -1,6 +1,6 @@
 // The list of cases, to be worked through with the keyboard, and beside it the chosen case.
 
-import { readCase, readCases } from "../data/api.js";
+import { MOST_ROWS, readCase, readCases } from "../data/api.js";
 import { seconds } from "../data/format.js";
 import { choice, field, make, setText } from "../dom.js";
 import { texts } from "../texts.js";
@@ -17,13 +17,14 @@ const keyOf = ({ machine, id }) => `${machine}/${id}`;
 const isWide = () => innerWidth > 800;
 
 export function showCases(content, plant, { name: named }) {
-  let filter = sessionStorage.getItem(FILTER_KEY) ?? "unseen", machine = "", rows = [], chosen = null, view = null, shown = "", isClosed = false;
+  let filter = sessionStorage.getItem(FILTER_KEY) ?? "unseen", machine = "", rows = [], chosen = null, view = null, shown = "", isClosed = false, number = 0, n_answered = 0, oldest = null;
+  const visited = new Set(); // cases that were opened: they stay in the list until another list is wanted
   const list = make("ul", { class: "case-list", "aria-label": words.list });
   const detail = make("section", { class: "case-detail", "aria-label": texts.nav.cases });
   const answer = make("p", { class: "hint", role: "status" });
   const more = make("button", { type: "button", hidden: true, click: () => read(true) }, words.more);
   const filters = Object.entries({ unseen: words.unseen, all: words.all }).map(([value, label]) => make("label", {},
-    make("input", { type: "radio", name: "filter", value, checked: value === filter, change: () => { filter = value; sessionStorage.setItem(FILTER_KEY, value); read(); } }),
+    make("input", { type: "radio", name: "filter", value, checked: value === filter, change: () => { filter = value; sessionStorage.setItem(FILTER_KEY, value); restart(); } }),
     make("span", {}, label)));
   const machines = make("span");
   const keys = make("details", { class: "keys" }, make("summary", {}, words.keysTitle),
@@ -36,26 +37,38 @@ export function showCases(content, plant, { name: named }) {
     const names = [...plant.machines.keys()].sort();
     if (machines.dataset.names === names.join()) return;
     machines.dataset.names = names.join();
-    machines.replaceChildren(field(words.machine, choice([["", words.everyMachine], ...names.map((each) => [each, each])], machine, (value) => { machine = value; read(); })));
+    machines.replaceChildren(field(words.machine, choice([["", words.everyMachine], ...names.map((each) => [each, each])], machine, (value) => { machine = value; restart(); })));
+  }
+
+  function restart() {
+    rows = [];
+    visited.clear();
+    if (chosen) visited.add(keyOf(chosen));
+    read();
   }
 
   async function read(isOlder = false) {
+    number += 1;
+    const own = number, limit = isOlder ? PAGE : Math.min(MOST_ROWS, Math.max(PAGE, rows.length)); // what was opened stays open
     try {
-      const end_s = isOlder && rows.length ? seconds(rows.at(-1).began_at) : undefined;
-      const found = await readCases({ machine, unseen: filter === "unseen", end_s, limit: PAGE });
-      if (isClosed) return;
+      const end_s = isOlder && oldest ? seconds(oldest.began_at) : undefined;
+      const found = await readCases({ machine, unseen: filter === "unseen", end_s, limit });
+      if (isClosed || own !== number) return; // a newer question was sent
       const known = new Map((isOlder ? rows : []).map((each) => [keyOf(each), each]));
       for (const each of found) known.set(keyOf(each), each);
-      more.hidden = found.length < PAGE || (isOlder && known.size === rows.length);
+      for (const each of rows) if (visited.has(keyOf(each)) && !known.has(keyOf(each))) known.set(keyOf(each), each); // K leads back to what was just judged
+      if (chosen && !known.has(keyOf(chosen))) known.set(keyOf(chosen), chosen);
+      oldest = found.at(-1) ?? oldest;
+      more.hidden = found.length < limit || (isOlder && known.size === rows.length);
       rows = [...known.values()].sort((a, b) => seconds(b.began_at) - seconds(a.began_at));
-      if (chosen && !known.has(keyOf(chosen))) rows.unshift(chosen); // stays until another one is chosen
       setText(answer, rows.length ? "" : filter === "unseen" ? words.emptyUnseen : words.empty);
       showList();
       if (!chosen && rows.length && isWide()) choose(rows[0]);
-      if (!chosen && !detail.firstChild) detail.replaceChildren(make("p", { class: "hint" }, rows.length ? words.choose : ""));
+      if (!chosen && !detail.firstChild) detail.replaceChildren(make("p", { class: "hint wide" }, rows.length ? words.choose : ""));
     } catch (failure) {
-      setText(answer, texts.failed(failure.message));
+      if (!isClosed && own === number) setText(answer, texts.failed(failure.message));
     }
+    n_answered = Math.max(n_answered, own);
   }
 
   function showList() {
@@ -73,6 +86,7 @@ export function showCases(content, plant, { name: named }) {
   function choose(row, isFocused = false) {
     view?.close();
     chosen = row;
+    visited.add(keyOf(row));
     history.replaceState(null, "", caseAddress(row));
     content.querySelector(".cases").classList.add("has-choice");
     view = new CaseView(plant, row, (marked) => {
@@ -106,7 +120,7 @@ export function showCases(content, plant, { name: named }) {
     actions[key]();
   }
 
-  const timer = setInterval(() => { if (plant.isLive && rows.length <= PAGE) read(); }, AGAIN_MS);
+  const timer = setInterval(() => { if (plant.isLive && n_answered === number) read(); }, AGAIN_MS);
   const onEvent = () => read();
   const onConnection = () => { showMachines(); if (plant.isLive) read(); };
   addEventListener("keydown", onKey);

@@ -18,11 +18,11 @@ class Tile {
     this.root = make("section", { class: "panel tile" }, make("h2", {}, this.mark, title), this.words, this.more);
   }
 
-  show(line, isGood, more = "") {
-    if (this.isGood !== isGood) {
-      this.isGood = isGood;
-      this.root.dataset.condition = isGood ? "quiet" : "wrong";
-      this.mark.replaceChildren(sign(isGood ? "quiet" : "wrong"));
+  /** `condition`: quiet, wrong, or unknown without a connection. */
+  show(line, condition, more = "") {
+    if (this.root.dataset.condition !== condition) {
+      this.root.dataset.condition = condition;
+      this.mark.replaceChildren(sign(condition));
     }
     setText(this.words, capital(line));
     setText(this.more, more);
@@ -40,15 +40,17 @@ export function showHealth(content, plant) {
   const whole = make("p", { class: "state", role: "status" });
   const tiles = Object.fromEntries(["broker", "disk", "provider", "daemon"].map((each) => [each, new Tile(words[each])]));
   const losses = table(null, "short");
-  const inputs = table([words.machine, words.coverageAll, texts.measure.coverageHour, texts.measure.coverageDay, words.rows.dropped, words.rows.gaps]);
+  const { coverage, coverageHour, coverageDay } = texts.measure;
+  const inputs = table([words.machine, texts.setup.sensor, ...[words.coverageAll, coverageHour, coverageDay].map((each) => `${coverage}, ${each}`), words.rows.dropped, words.rows.gaps]);
   const since = make("time");
   const out = make("button", { type: "button", hidden: true, click: async () => { await signOut().catch(() => {}); location.reload(); } }, texts.login.out);
+  const support = make("div", {}, make("p", {}, words.bundleWords),
+    make("p", { class: "buttons" }, make("a", { class: "button", href: supportBundleAddress(), download: "" }, words.bundle)));
   content.append(make("div", { class: "title" }, make("h1", {}, words.heading), whole),
     make("div", { class: "tiles" }, Object.values(tiles).map((each) => each.root)),
     make("section", { class: "panel" }, make("h2", {}, words.inputs), inputs.root),
     make("section", { class: "panel" }, make("h2", {}, words.losses), losses.root),
-    make("section", { class: "panel" }, make("p", {}, `${words.uptime} `, since), make("p", {}, words.bundleWords),
-      make("p", { class: "buttons" }, make("a", { class: "button", href: supportBundleAddress(), download: "" }, words.bundle), out)));
+    make("section", { class: "panel" }, make("p", {}, `${words.uptime} `, since), support, make("p", { class: "buttons" }, out)));
 
   function update() {
     const { health } = plant;
@@ -58,19 +60,21 @@ export function showHealth(content, plant) {
     const isAsFavoured = !asked.length || asked[0] === health.provider;
     const isBrokerGood = !health.broker_problem && !health.outbox_parked;
     const waiting = [words.waiting(count(health.outbox_depth)), health.outbox_parked ? words.parked(count(health.outbox_parked)) : ""].filter(Boolean).join(", ");
-    tiles.broker.show(health.broker_problem || words.fine, isBrokerGood, waiting);
-    tiles.disk.show(problems.join("; ") || words.fine, !problems.length);
-    tiles.provider.show(words.inUse(health.provider), isAsFavoured, words.asked(asked.join(", ")));
-    tiles.daemon.show(health.reload_problem ? `${words.problem.reload_problem}: ${health.reload_problem}` : `${words.version} ${health.version}`, !health.reload_problem,
+    const judge = (isGood) => (!plant.isLive ? "unknown" : isGood ? "quiet" : "wrong"); // without a connection nothing is good
+    tiles.broker.show(health.broker_problem || words.fine, judge(isBrokerGood), waiting);
+    tiles.disk.show(problems.join("; ") || words.fine, judge(!problems.length));
+    tiles.provider.show(words.inUse(health.provider), judge(isAsFavoured), words.asked(asked.join(", ")));
+    tiles.daemon.show(health.reload_problem ? `${words.problem.reload_problem}: ${health.reload_problem}` : `${words.version} ${health.version}`, judge(!health.reload_problem),
       `${words.memory}: ${megabytes(health.rss_bytes)}`);
-    const isGood = plant.isLive && Object.values(tiles).every((each) => each.isGood);
-    setText(whole, !plant.isLive ? texts.connection.lost : isGood ? words.good : words.trouble);
-    whole.dataset.condition = !plant.isLive ? "unknown" : isGood ? "quiet" : "wrong";
+    const isHeard = Object.values(health.machines ?? {}).every((each) => each.sensor === "ok");
+    whole.dataset.condition = judge(isHeard && Object.values(tiles).every((each) => each.root.dataset.condition === "quiet"));
+    setText(whole, { unknown: texts.connection.lost, quiet: words.good, wrong: words.trouble }[whole.dataset.condition]);
     setTime(since, Math.round(serverNow_s() - health.uptime_s));
     losses.body.replaceChildren(...LOSSES.map((each) => row(words.rows[each], count(health[each] ?? 0))));
-    inputs.body.replaceChildren(...Object.entries(health.machines ?? {}).map(([name, of]) => row(name, percent(of.coverage_percent, 1), percent(of.coverage_1h_percent, 1),
+    inputs.body.replaceChildren(...Object.entries(health.machines ?? {}).map(([name, of]) => row(name, of.sensor === "ok" ? texts.setup.heard : of.sensor.replaceAll("_", " "), percent(of.coverage_percent, 1), percent(of.coverage_1h_percent, 1),
       percent(of.coverage_24h_percent, 1), count(of.dropped_samples_total), count(of.gaps_total))));
     out.hidden = !plant.needsToken;
+    support.hidden = !plant.mayCommand;
   }
   plant.addEventListener("health", update);
   plant.addEventListener("connection", update);

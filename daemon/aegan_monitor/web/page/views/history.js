@@ -1,7 +1,7 @@
 // History of one machine, from a second to a year: score, evidence and level, with cases and events.
 
 import { readCases, readEvents, readSeries, serverNow_s } from "../data/api.js";
-import { clock, duration, seconds, timeElement } from "../data/format.js";
+import { clock, duration, plain, seconds, timeElement } from "../data/format.js";
 import { drawChart, evidencePanels } from "../charts/chart.js";
 import { Zoom } from "../charts/zoom.js";
 import { choice, field, make, setText } from "../dom.js";
@@ -58,37 +58,41 @@ export function showHistory(content, plant, { name }) {
       const own = number, { begin_s, end_s } = zoom, margin_s = (end_s - begin_s) / 4;
       const points = Math.max(200, Math.round(canvas.clientWidth * 1.5));
       const [found, cases, happened] = await Promise.allSettled([readSeries(machine, begin_s - margin_s, Math.min(end_s + margin_s, serverNow_s()), points),
-        readCases({ machine, begin_s, end_s }), readEvents(machine, begin_s, end_s)]);
+        readCases({ machine, begin_s, end_s }), readEvents(machine, begin_s, end_s, MOST_EVENTS + 1)]);
       if (isClosed || own !== number) return;
       if (found.status === "fulfilled") series = found.value;
       rows = cases.status === "fulfilled" ? cases.value : [];
       const isThere = series?.times_s.some((at_s, i) => at_s >= begin_s && at_s <= end_s && series.score_mean[i] !== null);
-      setText(answer, found.status === "rejected" ? texts.failed(found.reason.message) : isThere ? "" : words.empty);
+      const failed = [found, cases].find((each) => each.status === "rejected");
+      setText(answer, failed ? texts.failed(failed.reason.message) : isThere ? "" : words.empty);
       setText(step, series ? `${words.step(duration(series.step_s))} ${words.written}` : "");
-      showEvents(happened.status === "fulfilled" ? happened.value : []);
+      showEvents(happened);
       draw();
     }
     if (zoom.isFollowing) timer = setTimeout(() => { zoom.follow(); }, AGAIN_MS);
   }
 
-  function showEvents(found) {
-    const newest = [...found].sort((a, b) => seconds(b.time) - seconds(a.time) || b.number - a.number).slice(0, MOST_EVENTS);
+  function showEvents({ status, value = [], reason }) {
+    const newest = [...value].sort((a, b) => seconds(b.time) - seconds(a.time) || b.number - a.number).slice(0, MOST_EVENTS);
     events.replaceChildren(...newest.map((each) => make("tr", {}, make("td", {}, timeElement(each.time)), make("td", {}, each.machine ?? measure.nothing),
       make("td", {}, describeKind(each)), make("td", {}, capital(each.text), each.by ? ` (${each.by})` : ""))));
-    if (!newest.length) events.append(make("tr", {}, make("td", { colspan: words.columns.length, class: "hint" }, words.noEvents)));
+    const note = status === "rejected" ? words.eventsFailed(reason.message) : !newest.length ? words.noEvents : value.length > MOST_EVENTS ? words.newest(MOST_EVENTS) : "";
+    if (note) events.append(make("tr", {}, make("td", { colspan: words.columns.length, class: "hint" }, note)));
   }
 
   function draw() {
     const { begin_s, end_s } = zoom;
     setText(span, `${clock(begin_s)} – ${clock(end_s)}`);
-    canvas.setAttribute("aria-label", words.chart(clock(begin_s), clock(end_s)));
+    const threshold = plant.machines.get(machine)?.score?.threshold; // of the present: none of the past is stored
+    const now = typeof threshold === "number" ? words.thresholdNow(plain(threshold)) : "";
+    canvas.setAttribute("aria-label", [words.chart(clock(begin_s), clock(end_s)), now].filter(Boolean).join(", "));
     for (const button of ranges) button.setAttribute("aria-pressed", Math.abs(Number(button.dataset.length) / (end_s - begin_s) - 1) < 0.01);
     const { times_s = [], score_mean = [], score_max = [], evidence_max = [], level_mean = [], step_s = 1 } = series ?? {};
     const gap_s = 3 * step_s + 3;
     const bands = rows.map((each) => ({ begin_s: seconds(each.began_at), end_s: each.ended_at ? seconds(each.ended_at) : serverNow_s(), colour: "--band" }));
     drawChart(canvas, { begin_s, end_s, bands, panels: [
-      { title: `${measure.score} (${words.mean}, ${words.largest})`, share: 2,
-        lines: [{ times_s, values: score_max, colour: "--faint", gap_s, width: 1.5 }, { times_s, values: score_mean, colour: "--line", gap_s }] },
+      { title: [`${measure.score} (${words.mean}, ${words.largest})`, now].filter(Boolean).join(", "), share: 2,
+        lines: [...(now ? [{ times_s: [begin_s, end_s], values: [threshold, threshold], colour: "--limit", isDashed: true }] : []), { times_s, values: score_max, colour: "--faint", gap_s, width: 1.5 }, { times_s, values: score_mean, colour: "--line", gap_s }] },
       ...evidencePanels(`${measure.evidence} (${words.largest}), ${measure.alarmAt}`, { times_s, values: evidence_max, gap_s }, { begin_s, end_s }),
       { title: `${measure.level} (${texts.unit.dbfs}, ${words.mean})`, share: 1.5, lines: [{ times_s, values: level_mean, colour: "--second", gap_s }] },
     ] });

@@ -1,6 +1,6 @@
 // The form where a token is wanted. The token is exchanged for a cookie that scripts cannot read.
 
-import { signIn } from "../data/api.js";
+import { readNeedsToken, signIn } from "../data/api.js";
 import { field, make, setText } from "../dom.js";
 import { texts } from "../texts.js";
 import { keepName, readName } from "./person.js";
@@ -27,4 +27,5 @@ export function showLogin(content, onDone) {
   } }, make("h1", {}, login.heading), make("p", {}, login.words), field(login.token, token), field(texts.alarm.by, person), submit, answer);
   content.replaceChildren(form);
   token.focus();
+  readNeedsToken().then((isNeeded) => { if (!isNeeded && form.isConnected) content.replaceChildren(make("div", { class: "panel login" }, make("h1", {}, login.heading), make("p", {}, login.noToken))); }, () => {});
 }
