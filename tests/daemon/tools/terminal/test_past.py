@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.cli import main
-from aegan_monitor.config.model import load_config
 from aegan_monitor.history.records import Records
 from aegan_monitor.history.store import HistoryStore
-from aegan_monitor.tools.terminal.past import find_history
 from example_messages import TIME, make_event
 from plant_messages import CASE, make_alarm
 
@@ -56,17 +54,3 @@ def test_another_node_has_its_history_elsewhere(folder: Path, capsys: pytest.Cap
     assert (folder / "h.sqlite").exists()
     assert main(["cases", "--topic", "aegan/mill"]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
-
-
-def test_the_history_of_a_service_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the state of a service that has this node, unless the configuration or the user has one."""
-    (folder / "hall.yaml").write_text(CONFIG.replace("history: {path: h.sqlite}", ""))
-    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "own"))
-    config = load_config(folder / "hall.yaml")
-    assert find_history(config, folder) is None
-    of_service, own = folder / "aegan-monitor-hall" / "history-hall.sqlite", folder / "own" / "aegan-monitor" / "history-hall.sqlite"
-    for path in (of_service, own):
-        path.parent.mkdir(parents=True)
-        path.touch()
-        assert find_history(config, folder) == path
-    assert find_history(load_config(folder / "monitor.yaml"), folder) == folder / "h.sqlite"
