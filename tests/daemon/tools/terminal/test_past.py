@@ -12,6 +12,7 @@ from example_messages import TIME, make_event
 from plant_messages import CASE, make_alarm
 
 CONFIG = "node: hall\nmqtt: {host: 127.0.0.1, port: 9}\nhistory: {path: h.sqlite}\nmachines: [{name: pump, bundle: b}]\n"
+REFUSED = "Connection refused; no broker listens there; start it, or correct "
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_without_the_broker_the_history_is_shown(capsys: pytest.CaptureFixture[s
     """A warning says that the broker is away."""
     assert main(["cases"]) == 0
     done = capsys.readouterr()
-    assert done.err == "aegan-monitor: MQTT broker 127.0.0.1:9: Connection refused\n"
+    assert done.err.startswith(f"aegan-monitor: MQTT broker 127.0.0.1:9: {REFUSED}")
     assert done.out.splitlines()[0].split()[:4:3] == ["5b0b5f4c", "pump"]
     assert main(["cases", "5b0b"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("  raised")
@@ -46,7 +47,7 @@ def test_a_damaged_history_is_a_warning(folder: Path, capsys: pytest.CaptureFixt
     assert main(["cases"]) == 1
     first, second = capsys.readouterr().err.splitlines()
     assert first.endswith("; without the history, only open cases are known")
-    assert second == "aegan-monitor: MQTT broker 127.0.0.1:9: Connection refused"
+    assert second.startswith(f"aegan-monitor: MQTT broker 127.0.0.1:9: {REFUSED}")
 
 
 def test_another_node_has_its_history_elsewhere(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
