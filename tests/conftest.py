@@ -1,5 +1,6 @@
 """Skips tests whose outside parts are missing, adds the markers of tiers, and holds the fixtures that all folders share."""
 
+import fcntl
 import os
 import signal
 import sys
@@ -147,12 +148,24 @@ def _cache_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         yield
 
 
+def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """The folder `name` of all workers; the first that needs it makes it, and the others wait."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            make(folder.with_suffix(".new"))
+            folder.with_suffix(".new").rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthesised data set in DCASE 2020 layout."""
     from synthetic import write_dataset
 
-    return write_dataset(tmp_path_factory.mktemp("dataset"))
+    return make_once(tmp_path_factory, "dataset", write_dataset)
 
 
 @pytest.fixture(scope="session")
@@ -177,9 +190,10 @@ def run_folder(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from aegan_train.config import load_config
     from aegan_train.fit import FitRequest, fit
 
-    out = tmp_path_factory.mktemp("runs") / "run"
-    assert fit(FitRequest(dataset, "pump", "tiny", load_config("tiny", None, n_epochs=3), out, "cpu", 0))
-    return out
+    def make(out: Path) -> None:
+        assert fit(FitRequest(dataset, "pump", "tiny", load_config("tiny", None, n_epochs=3), out, "cpu", 0))
+
+    return make_once(tmp_path_factory, "run", make)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, title="commands", metavar="COMMAND")
 
     run = add_command(commands, "run", "Monitors the machines until it is stopped.", "aegan-monitor run --config monitor.yaml")
-    run.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration (aegan-monitor config writes one)")
+    run.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration (aegan-monitor config init writes one)")
 
     config = add_command(commands, "config", "Prints a configuration with every key, its default and a comment.", "aegan-monitor config")
     actions = config.add_subparsers(dest="action", help="write it to a file instead")

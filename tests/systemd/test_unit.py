@@ -78,7 +78,7 @@ def test_it_starts_again_for_ever(unit: Path) -> None:
     assert interval_s / pause_s < burst
 
 
-def test_only_the_daemon_is_told_to_stop(unit: Path) -> None:
+def test_only_the_daemon_gets_sigterm(unit: Path) -> None:
     """Only the main process receives SIGTERM; remaining processes are killed afterwards."""
     assert "\nKillMode=mixed\n" in unit.read_text()
 

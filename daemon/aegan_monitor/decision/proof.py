@@ -63,7 +63,7 @@ class Commissioning:
         how = "measured" if self.is_measured else "assumed: too few blocks follow each other"
         correlation = "not measured" if self.autocorrelation is None else f"{self.autocorrelation:.2f}"
         worth = f" worth {self.n_effective:.0f} independent ones" if self.n_effective < self.n_blocks - 0.5 else ""
-        sound = f"{self.hours:.1f} h in {self.n_stretches} stretches, {self.n_blocks} blocks of {self.block_s:.0f} s{worth}"
+        sound = f"{show_hours(self.hours)} in {self.n_stretches} stretches, {self.n_blocks} blocks of {self.block_s:.0f} s{worth}"
         designed, resampled, proved = map(show_rate, (self.designed_per_week, self.resampled_per_week, self.proved_per_week))
         lines = [
             f"normal sound to judge by: {sound} ({how}; correlation of neighbours {correlation})",
@@ -225,6 +225,11 @@ def show_rate(per_week: float | None) -> str:
     if per_week is None:
         return "unknown (too little sound)"
     return "none" if not per_week else f"{per_week:.0f}" if per_week >= 100 else f"{per_week:.3g}"
+
+
+def show_hours(hours: float) -> str:
+    """A time in hours, or in minutes where it is less than one."""
+    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min"
 
 
 def show_delay(delay_s: float | None) -> str:

@@ -23,7 +23,7 @@ from aegan_monitor.config.model import MachineConfig, OperatingStateConfig
 from aegan_monitor.decision.budget import ONE_A_WEEK, Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
 from aegan_monitor.decision.policy import Policy
-from aegan_monitor.decision.proof import commission, show_rate
+from aegan_monitor.decision.proof import commission, show_hours, show_rate
 from aegan_monitor.decision.sound.integrity import Integrity
 from aegan_monitor.decision.sound.normal_states import NormalStates
 from aegan_monitor.decision.sound.states import StateTracker, Times
@@ -195,9 +195,9 @@ def make_line(
         log.info("%s: how often it alarms falsely is unproved: a policy of thresholds promises no rate", config.name)
     elif (proved := judge.proof.most_per_week()) > budget.per_week:
         log.warning(
-            "%s: accepted false alarms: %.3g a week; its %.1f h of normal sound prove only that there are at most %s a week; "
+            "%s: accepted false alarms: %.3g a week; its %s of normal sound prove only that there are at most %s a week; "
             "more is proved while it runs without an alarm",
-            config.name, budget.per_week, judge.proof.hours, show_rate(proved),
+            config.name, budget.per_week, show_hours(judge.proof.hours), show_rate(proved),
         )  # fmt: skip
     rate_hz, hop_samples = bundle.record.features.sample_rate_hz, bundle.record.features.hop_samples
     gap_rate = GapRate(bundle.record.first_decision_samples, judge.hop_samples, round(on_delay_s * rate_hz))

@@ -17,8 +17,8 @@ from aegan_monitor.files import show_path, sync_folder
 from aegan_monitor.history.database import HistoryError, copy_database
 from aegan_monitor.history.store import find_path as find_history_path
 from aegan_monitor.outbox.store import find_path as find_outbox_path
+from aegan_monitor.tools.daemon_state import find_state
 
-SERVICES = Path("/var/lib")  # where systemd keeps the states of services
 QUIET_S = 0.1  # longer than a step of the clock that stamps files
 N_ATTEMPTS = 20
 LOG_HEADER_BYTES = 32  # with numbers that change when the log begins again
@@ -39,7 +39,7 @@ def back_up(
     warn: Callable[[AeganError], object],
     environment: Mapping[str, str],
 ) -> int:
-    """Write the tar file, whole or not at all; returns the exit code, which is 1 if a database could not be read.
+    """Write the tar file, whole or not at all; returns the exit code, which is 1 if a part is missing.
 
     Raises:
         ConfigError: The configuration is wrong.
@@ -55,6 +55,9 @@ def back_up(
     try:
         with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w", dereference=True) as tar:
             _add(tar, config_path)
+            for problem in _find_missing(config, files):
+                warn(problem)
+                failed = True
             for folder in files.folders:
                 show(f"{show_path(folder)}: {_add_folder(tar, folder)} file(s)")
             for path, copy in ((files.outbox, copy_held), (files.history, copy_database)):
@@ -74,19 +77,23 @@ def back_up(
     return EXIT_FAILED if failed else 0
 
 
-def find_state(config: MonitorConfig, environment: Mapping[str, str], services: Path = SERVICES) -> Mapping[str, str]:
-    """The environment of the daemon whose state this is: one that this user has started, or else a service."""
-    own = find_outbox_path(config.outbox.path, config.node, environment)
-    of_services = [] if own.exists() else sorted(services.glob(f"aegan-monitor*/{own.name}"))
-    return {**environment, "STATE_DIRECTORY": str(of_services[0].parent)} if of_services else environment
-
-
 def _find_files(config: MonitorConfig, environment: Mapping[str, str]) -> _Files:
     outbox = find_outbox_path(config.outbox.path, config.node, environment)
     history = find_history_path(config.history.path, config.outbox.path, config.node, environment)
     bundles = dict.fromkeys(machine.bundle for machine in config.machines)
     evidence = find_evidence_path(config.evidence.path, config.outbox.path, config.node, environment)
     return _Files(outbox, history, (*bundles, *([evidence] if evidence.is_dir() else [])))
+
+
+def _find_missing(config: MonitorConfig, files: _Files) -> Iterator[AeganError]:
+    """A line for each part without which a device cannot be restored."""
+    for bundle in dict.fromkeys(machine.bundle for machine in config.machines):
+        if not bundle.is_dir():
+            yield AeganError(f"{show_path(bundle)}: no such bundle folder, so it is not in the backup; correct the path, or mount its disk")
+    if not files.outbox.exists():
+        yield AeganError(
+            f"{show_path(files.outbox)}: no such outbox, so no state of an alarm is in the backup; that of a service is read as root (sudo)"
+        )
 
 
 def copy_held(path: Path, target: Path, copy_file: Callable[[Path, Path], object] = shutil.copyfile) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from socket import gaierror
 from typing import TypeAlias
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
@@ -9,12 +10,21 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from aegan_monitor.errors import PublishError
 from aegan_monitor.mqtt.client import ADVICE, WHERE_ADVICE, Protocol, Reason, connect, exchange, explain_no_answer, make_client
-from aegan_monitor.mqtt.endpoint import Endpoint
+from aegan_monitor.mqtt.endpoint import Endpoint, explain
 
 FAILURE = 0x80  # reason codes from here on are failures
 STEP_S = 0.05  # longest wait for the network between two looks at what came
 
 Take: TypeAlias = Callable[[str, bytes], object]
+
+
+def advise(error: OSError, endpoint: Endpoint) -> str:
+    """Why the broker cannot be reached, and what a person does about it; the daemon, which tries again, logs the reason alone."""
+    remedies = {
+        ConnectionRefusedError: "no broker listens there; start it, or correct mqtt.host and mqtt.port",
+        gaierror: "correct mqtt.host",
+    }
+    return "; ".join([explain(error, endpoint), *(remedy for kind, remedy in remedies.items() if isinstance(error, kind))])
 
 
 class BrokerConnection:

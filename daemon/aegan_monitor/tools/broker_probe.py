@@ -9,7 +9,8 @@ from functools import partial
 
 from aegan_monitor.errors import PublishError
 from aegan_monitor.mqtt.client import Protocol
-from aegan_monitor.mqtt.endpoint import Endpoint, explain
+from aegan_monitor.mqtt.endpoint import Endpoint
+from aegan_monitor.tools.broker_connection import advise
 from aegan_monitor.tools.broker_visit import OK, BrokerVisit, Permission
 
 TIMEOUT_S = 5.0
@@ -80,7 +81,7 @@ class BrokerProbe:
         except PublishError as error:
             raise PublishError(f"{where}: {name}: {error}") from error
         except OSError as error:
-            raise PublishError(f"{where}: {name}: {explain(error, self.endpoint)}") from error
+            raise PublishError(f"{where}: {name}: {advise(error, self.endpoint)}") from error
 
     def _resolve(self) -> str:
         found = socket.getaddrinfo(self.endpoint.host, self.endpoint.port, type=socket.SOCK_STREAM)

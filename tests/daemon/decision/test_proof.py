@@ -55,6 +55,7 @@ def test_little_sound_says_that_it_proves_little() -> None:
     assert found.weak_delay_s is not None
     assert found.weak_delay_s > 600
     assert any("unknown" in line for line in found.describe())
+    assert found.describe()[0].startswith("normal sound to judge by: 1 min in 3 stretches")  # 0.0 h would be no amount
 
 
 def test_more_normal_sound_finds_a_change_sooner() -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.cli import main
-from aegan_monitor.config.model import load_config
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.history.reader import HistoryReader
 from aegan_monitor.history.store import HistoryStore
@@ -17,7 +16,7 @@ from aegan_monitor.messages.topics import Message
 from aegan_monitor.outbox.entry import Entry
 from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.store import Store
-from aegan_monitor.tools.backup import copy_held, find_state
+from aegan_monitor.tools.backup import copy_held
 from histories import BEGAN
 
 ADD = "INSERT INTO events (time, machine, source, kind, text, by) VALUES (?, 'pump', 'alarm', 'raised', 'too loud', '')"
@@ -134,22 +133,21 @@ def test_a_damaged_history_does_not_stop_the_rest(device: Device, tmp_path: Path
         assert connection.execute("SELECT count(*) FROM rows").fetchone() == (1,)
 
 
+def test_a_part_that_is_missing_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a bundle or an outbox no device can be restored: one line for each, and the rest is in the file."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    (tmp_path / "monitor.yaml").write_text("node: box\nmachines: [{name: pump, bundle: none}, {name: fan, bundle: none}]\n")
+    assert main(["backup", "--config", str(tmp_path / "monitor.yaml"), str(tmp_path / "b.tar")]) == 1
+    bundle, outbox = capsys.readouterr().err.splitlines()
+    assert bundle.startswith(f"aegan-monitor: {tmp_path}/none: no such bundle folder")
+    assert outbox.startswith(f"aegan-monitor: {tmp_path}/home/aegan-monitor/outbox-box.sqlite: no such outbox")
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        assert [Path(name).name for name in tar.getnames()] == ["monitor.yaml"]
+
+
 def test_a_folder_that_cannot_be_written_leaves_nothing(device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line, and no temporary file."""
     device.close()
     assert main(["backup", "--config", str(device.config), str(tmp_path / "missing" / "b.tar")]) == 1
     assert "No such file or directory" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.tmp"))
-
-
-def test_the_state_of_a_service_is_found(tmp_path: Path) -> None:
-    """Without $STATE_DIRECTORY, as in a terminal; but what this user's own daemon has written comes first."""
-    (tmp_path / "monitor.yaml").write_text(f"node: box\nmachines: [{{name: pump, bundle: {demo_bundle()}}}]\n")
-    config, home = load_config(tmp_path / "monitor.yaml"), {"XDG_STATE_HOME": str(tmp_path / "home")}
-    assert find_state(config, home, tmp_path) == home
-    (tmp_path / "aegan-monitor-2").mkdir()
-    (tmp_path / "aegan-monitor-2" / "outbox-box.sqlite").touch()
-    assert find_state(config, home, tmp_path) == {**home, "STATE_DIRECTORY": str(tmp_path / "aegan-monitor-2")}
-    (tmp_path / "home" / "aegan-monitor").mkdir(parents=True)
-    (tmp_path / "home" / "aegan-monitor" / "outbox-box.sqlite").touch()
-    assert find_state(config, home, tmp_path) == home

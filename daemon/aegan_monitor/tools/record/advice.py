@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aegan_monitor.audio.level import LARGE_DC, LOUDEST_DBFS, QUIETEST_DBFS, Level
 
 ENOUGH_S = 3600.0  # of each load
-EVERY_STATE = "record each load, and the machine switched off: a state that was not recorded is an alarm later"
+EVERY_STATE = "record each load, and the machine switched off: a load that was not recorded is an alarm later, a stop is a sensor fault"
 
 
 def describe_amount(duration_s: float) -> str:

@@ -8,6 +8,7 @@ from aegan_monitor.audio.recording import Recording
 from aegan_monitor.errors import EXIT_FAILED, CaptureError
 from aegan_monitor.files import show_path
 from aegan_monitor.tools.record.clip_cutter import ClipCutter
+from aegan_monitor.tools.record.clip_folder import format_time
 from aegan_monitor.tools.record.clip_writer import CLIP_S, ClipWriter
 
 
@@ -60,8 +61,9 @@ class FileCutter:
     def _cut(self, path: Path) -> str:
         """Cut one file; why no other may follow, or empty."""
         cutter, n_before = ClipCutter(CLIP_S * self.sample_rate_hz), self.writer.n_clips
-        self.writer.begin(show_path(path.name))
         with Recording(path, self.sample_rate_hz, self.channel, any_rate=True) as recording:
+            # Recorders give the files of each day the same names.
+            self.writer.begin(f"{show_path(path.name)} {format_time(path.stat().st_mtime)}")
             while len(samples := recording.read(CLIP_S * self.sample_rate_hz)) and not self._stopping:
                 for clip in cutter.cut(samples):
                     if reason := self.writer.write(clip, ""):

@@ -13,8 +13,8 @@ from aegan_monitor.config.model import MonitorConfig, load_config
 from aegan_monitor.config.validation import validate
 from aegan_monitor.errors import ConfigError, PublishError, UsageError
 from aegan_monitor.mqtt.client import Protocol
-from aegan_monitor.mqtt.endpoint import Endpoint, explain, make_endpoint
-from aegan_monitor.tools.broker_connection import FAILURE, BrokerConnection, Take
+from aegan_monitor.mqtt.endpoint import Endpoint, make_endpoint
+from aegan_monitor.tools.broker_connection import FAILURE, BrokerConnection, Take, advise
 
 CONFIG_PLACES = (Path("monitor.yaml"), Path("/etc/aegan-monitor/monitor.yaml"))
 ALL_NODES = "aegan/+"
@@ -54,7 +54,7 @@ class Broker:
         try:
             connection.connect()
         except (OSError, PublishError) as error:
-            raise self.fail(explain(error, self.endpoint) if isinstance(error, OSError) else str(error)) from error
+            raise self.fail(advise(error, self.endpoint) if isinstance(error, OSError) else str(error)) from error
         try:
             yield connection
         finally:

@@ -1,20 +1,19 @@
 """Cases of the past, from the history of the daemon on this computer."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from aegan_monitor.config.model import MonitorConfig
 from aegan_monitor.errors import AeganError
 from aegan_monitor.history.database import HistoryError
 from aegan_monitor.history.reader import HistoryReader
 from aegan_monitor.history.rows import HistoryCase, HistoryEvent
 from aegan_monitor.history.store import find_path
+from aegan_monitor.tools.daemon_state import find_state
 from aegan_monitor.tools.terminal.broker import Broker
 
 N_CASES = 10_000  # as many as the history keeps
 N_EVENTS = 25_000
-STATE = Path("/var/lib")  # where systemd keeps the states of services
 SOURCES = ("alarm", "case")  # of the events that belong to a case: a command that was obeyed is an event of the alarm, too
 
 
@@ -41,17 +40,11 @@ def read_past(broker: Broker, n_cases: int | None, warn: Callable[[AeganError], 
     if config is None or broker.topic != f"{config.mqtt.base_topic}/{config.node}":
         return Past()
     try:
-        if (path := find_history(config)) is None:
+        path = find_path(config.history.path, config.outbox.path, config.node, find_state(config, os.environ))
+        if not path.exists():
             return Past()
         reader = HistoryReader(path)
         return Past(config.node, reader.read_cases(limit=n_cases or N_CASES), reader.read_events(limit=0 if n_cases else N_EVENTS))
     except (HistoryError, OSError) as error:
         warn(HistoryError(f"{error}; without the history, only open cases are known"))
         return Past()
-
-
-def find_history(config: MonitorConfig, state: Path = STATE) -> Path | None:
-    """The file of a daemon that this user has started, or else that of a service; None if there is none."""
-    own = find_path(config.history.path, config.outbox.path, config.node)
-    of_services = sorted(state.glob(f"aegan-monitor*/{own.name}"))
-    return next((path for path in (own, *of_services) if path.exists()), None)

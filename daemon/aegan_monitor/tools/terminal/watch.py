@@ -87,16 +87,29 @@ class Watch:
 
     def _take(self, topic: str, payload: bytes) -> None:
         news = self._plant.take(topic, payload, self._clock())
+        if topic.endswith("/status"):
+            self._take_status(topic.removesuffix("/status"), payload)
         if news is None:
             return
         if self._as_json:
-            fields = {"node": news.machine.node, "machine": news.machine.name, "kind": news.kind, "payload": news.fields}
-            self._stream.write(f"{json.dumps(fields, ensure_ascii=False)}\n")
-            self._stream.flush()
+            self._dump(news.machine.node, news.machine.name, news.kind, news.fields)
         elif news.event:
             self._say(describe_event(news.machine, news.event, _now(), self._screen.width if self._screen else None))
         elif self._screen is None and news.kind in ("score", "sensor"):
             self._say(make_row(news.machine, self._clock(), _now()).rstrip())
+
+    def _take_status(self, node: str, payload: bytes) -> None:
+        """Without a screen the last lines of a daemon that has gone would look like the present."""
+        if self._as_json:
+            self._dump(node.rpartition("/")[2], None, "status", payload.decode(errors="replace"))
+        elif self._screen is None:
+            for machine in self._plant.machines:
+                if machine.topic == node:
+                    self._say(make_row(machine, self._clock(), _now()).rstrip())
+
+    def _dump(self, node: str, machine: str | None, kind: str, payload: object) -> None:
+        self._stream.write(f"{json.dumps({'node': node, 'machine': machine, 'kind': kind, 'payload': payload}, ensure_ascii=False)}\n")
+        self._stream.flush()
 
     def _say(self, text: str) -> None:
         if self._screen:

@@ -38,14 +38,16 @@ def describe_proof(machine: Machine) -> str:
 
 
 def find_trouble(machine: Machine) -> str:
-    """Why somebody is needed: the machine is in alarm, or cannot be heard; empty if neither."""
+    """Why somebody is needed: the machine is in alarm, cannot be heard, or nothing is known of it; empty if it is in order."""
     alarm, sensor = machine.alarm, machine.sensor
     if machine.is_online is False:
         return "its daemon is offline"
     if alarm is not None and alarm.out_of_service:
         return ""
     troubles = []
-    if alarm is not None and alarm.active:
+    if alarm is None:
+        troubles.append("nothing is known of its alarm")
+    elif alarm.active:
         troubles.append((alarm.case.cause if alarm.case else "") or "in alarm")
     if sensor is None:
         troubles.append("nothing is known of its microphone")

@@ -51,17 +51,29 @@ def test_no_clip_spans_two_files(tmp_path_factory: pytest.TempPathFactory, lengt
     for path, part in zip(paths, parts, strict=True):
         assert f"{path}: {len(part) // CLIP} clips of 10 s; {len(part) % CLIP / RATE_HZ:.1f} s at its end are left over" in reported
     ids = [find_recording_id(path) for path in sorted((folder / "out" / KEY).glob("normal*"))]
-    assert [each.partition("/")[0] for each in ids] == [
+    assert [each.partition(" ")[0] for each in ids] == [
         f"{chr(97 + i)}.wav" for i, part in enumerate(parts) for _ in range(len(part) // CLIP)
     ]
 
 
 def test_one_long_file_has_parts_that_training_can_hold_out(tmp_path: Path) -> None:
     """A long file becomes several recordings of neighbouring clips, so that training can hold some out."""
-    cut(tmp_path / "out", write(tmp_path / "hour.wav", noise(40 * CLIP), RATE_HZ))
+    path = write(tmp_path / "hour.wav", noise(40 * CLIP), RATE_HZ)
+    os.utime(path, (0, 0))
+    cut(tmp_path / "out", path)
     ids = [find_recording_id(path) for path in sorted((tmp_path / "out" / KEY).glob("normal*"))]
     assert ids == sorted(ids)
-    assert ids[:5] == ["hour.wav/000"] * 2 + ["hour.wav/001"] * 2 + ["hour.wav/002"]
+    assert [each.removeprefix("hour.wav 1970-01-01T00:00:00Z/") for each in ids[:5]] == ["000"] * 2 + ["001"] * 2 + ["002"]
+
+
+def test_files_of_one_name_are_recordings_of_their_own(tmp_path: Path) -> None:
+    """A recorder gives the files of each day the same names: each is known by its time, too."""
+    for day in (0, 1):
+        (tmp_path / str(day)).mkdir()
+        os.utime(write(tmp_path / str(day) / "001.WAV", noise(CLIP, day), RATE_HZ), (86_400 * day, 86_400 * day))
+        cut(tmp_path / "out", tmp_path / str(day) / "001.WAV")
+    ids = [find_recording_id(path) for path in sorted((tmp_path / "out" / KEY).glob("normal*"))]
+    assert ids == ["001.WAV 1970-01-01T00:00:00Z/000", "001.WAV 1970-01-02T00:00:00Z/000"]
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 44_100, 48_000])
@@ -92,7 +104,7 @@ def test_a_file_with_an_odd_name_or_header_is_cut(tmp_path: Path) -> None:
     """A name that is not UTF-8 and an unfinished header are accepted."""
     path = set_data_size(write(tmp_path / os.fsdecode(b"L\xfcfter.wav"), noise(CLIP), RATE_HZ), 0)
     assert cut(tmp_path / "out", path)[0] == 0
-    assert find_recording_id(tmp_path / "out" / KEY / "normal_id_00_00000000.flac") == r"L\udcfcfter.wav/000"
+    assert find_recording_id(tmp_path / "out" / KEY / "normal_id_00_00000000.flac").startswith(r"L\udcfcfter.wav 2")
 
 
 def test_a_quota_ends_it(tmp_path: Path) -> None:

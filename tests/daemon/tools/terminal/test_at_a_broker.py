@@ -172,15 +172,17 @@ def test_a_text_that_is_too_long_is_refused_before_it_is_sent(run: Run) -> None:
 
 
 def test_watch_prints_what_comes(run: Run, broker: Mosquitto) -> None:
-    """A pipe gets a line a score and an event; --json all messages as they were published."""
+    """A pipe gets a line a score, an event, and a machine whose daemon goes; --json all messages as they were published."""
     scored = [(topic, payload) for topic, payload in messages() if topic.endswith("hall/pump/score")]
-    live = [*scored, ("aegan/hall/press/event", raised())]
-    for options, n_lines in ((["--json"], 16), ([], 9)):
+    live = [*scored, ("aegan/hall/press/event", raised()), ("aegan/mill/status", b"offline")]
+    for options, n_lines in ((["--json"], 20), ([], 12)):
         timer = threading.Timer(0.5, multiple, [live], {"port": broker.port})
         timer.start()
         code, lines, _ = run("watch", "--seconds", "1.5", *options)
         timer.join()
         assert (code, len(lines)) == (0, n_lines), lines
+        assert not options or json.loads(lines[-1]) == {"node": "mill", "machine": None, "kind": "status", "payload": "offline"}
+    assert [line.split() for line in lines[-3:]] == [[f"mill/{name}", "DAEMON", "OFFLINE"] for name in ("gear", "mixer", "saw")]
     assert "hall/pump         normal                12 % [##              ]  -31.5 dBFS  running" in lines
     assert any(line[8:].startswith("  hall/press raised: 4.47 to 4.90 kHz") for line in lines)
 

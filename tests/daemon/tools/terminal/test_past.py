@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.cli import main
-from aegan_monitor.config.model import load_config
 from aegan_monitor.history.records import Records
 from aegan_monitor.history.store import HistoryStore
-from aegan_monitor.tools.terminal.past import find_history
 from example_messages import TIME, make_event
 from plant_messages import CASE, make_alarm
 
 CONFIG = "node: hall\nmqtt: {host: 127.0.0.1, port: 9}\nhistory: {path: h.sqlite}\nmachines: [{name: pump, bundle: b}]\n"
+REFUSED = "Connection refused; no broker listens there; start it, or correct "
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def test_without_the_broker_the_history_is_shown(capsys: pytest.CaptureFixture[s
     """A warning says that the broker is away."""
     assert main(["cases"]) == 0
     done = capsys.readouterr()
-    assert done.err == "aegan-monitor: MQTT broker 127.0.0.1:9: Connection refused\n"
+    assert done.err.startswith(f"aegan-monitor: MQTT broker 127.0.0.1:9: {REFUSED}")
     assert done.out.splitlines()[0].split()[:4:3] == ["5b0b5f4c", "pump"]
     assert main(["cases", "5b0b"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("  raised")
@@ -48,7 +47,7 @@ def test_a_damaged_history_is_a_warning(folder: Path, capsys: pytest.CaptureFixt
     assert main(["cases"]) == 1
     first, second = capsys.readouterr().err.splitlines()
     assert first.endswith("; without the history, only open cases are known")
-    assert second == "aegan-monitor: MQTT broker 127.0.0.1:9: Connection refused"
+    assert second.startswith(f"aegan-monitor: MQTT broker 127.0.0.1:9: {REFUSED}")
 
 
 def test_another_node_has_its_history_elsewhere(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,17 +55,3 @@ def test_another_node_has_its_history_elsewhere(folder: Path, capsys: pytest.Cap
     assert (folder / "h.sqlite").exists()
     assert main(["cases", "--topic", "aegan/mill"]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
-
-
-def test_the_history_of_a_service_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the state of a service that has this node, unless the configuration or the user has one."""
-    (folder / "hall.yaml").write_text(CONFIG.replace("history: {path: h.sqlite}", ""))
-    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "own"))
-    config = load_config(folder / "hall.yaml")
-    assert find_history(config, folder) is None
-    of_service, own = folder / "aegan-monitor-hall" / "history-hall.sqlite", folder / "own" / "aegan-monitor" / "history-hall.sqlite"
-    for path in (of_service, own):
-        path.parent.mkdir(parents=True)
-        path.touch()
-        assert find_history(config, folder) == path
-    assert find_history(load_config(folder / "monitor.yaml"), folder) == folder / "h.sqlite"

@@ -44,3 +44,11 @@ def test_who_needs_somebody() -> None:
     """In alarm, deaf and offline do; shelved and out of service do not, even out of service and silent."""
     troubled = {machine.name: bool(find_trouble(machine)) for machine in make_plant().machines}
     assert troubled == {"fan": True, "press": True, "pump": False, "gear": True, "mixer": False, "saw": False, "crane": True}
+
+
+def test_an_alarm_that_cannot_be_read_is_trouble() -> None:
+    """`status` must not end with 0 where nothing is known of the alarm: an access list hides it, or a newer daemon changed its form."""
+    plant = make_plant()
+    plant.take("aegan/hall/pump/alarm", b'{"state": "of a newer daemon"}')
+    (pump,) = [machine for machine in plant.machines if machine.label == "hall/pump"]
+    assert find_trouble(pump) == "nothing is known of its alarm"
