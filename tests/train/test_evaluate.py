@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from aegan_export.bundle import export_bundle
+from aegan_monitor.detection.record import BundleFields, Calibration, Provenance
 from aegan_train.cli import main
-from aegan_train.evaluate import load_fields
+from aegan_train.evaluate import describe_exceeded, load_fields
 from synthetic import write_wav
 from training_program import aegan_train
 
@@ -53,6 +54,14 @@ def test_dcase2020_goes_from_fit_to_score_files(dcase2020: Path, tmp_path: Path,
         assert table[f"id {section}"][0] == f"{count_auc(*kinds):.4f}"
     assert sum(re.match(r"[CDG]_", line) is not None for line in lines) == 37
     assert load_fields(run).score == "D_maha"
+
+
+def test_a_run_of_version_0_2_has_figures_without_alarms() -> None:
+    """It has no blocks of normal sound, and the line says so in place of a traceback."""
+    known = Calibration(n_clips=8, probabilities=[0, 1], quantiles={"D_maha": [1, 2]})
+    made_by = Provenance(version="0.2.0", commit=None, seed=0, n_epochs=1, training_data_sha256="", n_training_clips=64, n_held_out_clips=8)
+    fields = BundleFields.model_construct(score="D_maha", calibration={"recorded": known}, provenance=made_by)
+    assert "is of version 0.2.0; train again" in describe_exceeded(fields, "recorded", [], [])
 
 
 @pytest.mark.full

@@ -23,7 +23,7 @@ from aegan_monitor.detection.scores import LASTING, SCORE_IDS, SPACE_SCORES
 from aegan_monitor.detection.segments import ClipParameters, cut_segments
 from aegan_monitor.detection.views import summarise
 from aegan_monitor.types import DoubleArray, FloatArray
-from aegan_train.calibration.background_augmentation import CALIBRATED, FITTED, change_background
+from aegan_train.calibration.background_augmentation import CALIBRATED, FITTED, add_ambient_noise, change_background
 from aegan_train.calibration.cross_fit import align, cross_fit, scale_joint
 from aegan_train.calibration.lasting import fit_lasting
 from aegan_train.calibration.normal_blocks import add_blocks, find_clip_states
@@ -221,7 +221,7 @@ def score_held_out(
     for clip, windows in zip(held_out.clips, held_out.windows, strict=True):
         for samples in read_windows(clip.path, config.features, windows):
             if len(scores) in moved:
-                varied += [score(change_background(samples, rng)) for _ in range(n_copies)]
+                varied += [score(add_ambient_noise(samples, rng)) for _ in range(n_copies)]
             scores.append(score(samples))
             if len(segments) < N_PARITY_SEGMENTS:
                 segments = np.concatenate([segments, probe.cut_clip(samples)[0]])[:N_PARITY_SEGMENTS]

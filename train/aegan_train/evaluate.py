@@ -81,7 +81,12 @@ def score_clips(
 
 
 def describe_exceeded(fields: BundleFields, place: Place, clips: Sequence[Clip], scores: Sequence[float]) -> str:
-    """One line: how many of the normal and of the anomalous clips would alarm within NOTICED_S if they lasted."""
+    """One line: how many of the normal and of the anomalous clips would alarm within NOTICED_S if they lasted.
+
+    A run of version 0.2 cannot say so: it has no blocks of normal sound.
+    """
+    if fields.calibration[place].blocks is None:
+        return f"how many clips would alarm is not known: the run is of version {fields.provenance.version}; train again"
     needed = make_default_policy(fields, place).score_within(NOTICED_S)
     normal, faulty = (
         [score >= needed for clip, score in zip(clips, scores, strict=True) if clip.is_anomaly is label] for label in (False, True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aegan_monitor.decision.p_value import NormalScores
 from aegan_monitor.detection.record import Calibration, NormalState
 from aegan_train.calibration.normal_blocks import Part, Span, add_blocks, collect_blocks, find_clip_states
 from aegan_train.recordings.folder import Clip
@@ -73,6 +74,31 @@ def test_copies_are_the_blocks_of_any_place() -> None:
     assert stretches == {"recorded": [[1, 2]], "any": [[8], [9]]}
     found = add_blocks({"recorded": known, "any": known}, "F", [make_part(spans(("a", 0), ("a", 1)), score(1, 2))], copies, [[0, 1]])
     assert {place: each.blocks.states for place, each in found.items() if each.blocks} == {"recorded": [0, 1], "any": []}
+
+
+def test_no_score_is_more_unusual_in_any_place_than_in_the_recorded_one() -> None:
+    """Copies of quiet clips do not make any place more sensitive than the recorded one, in which a strange recording was heard."""
+    known = Calibration(n_clips=4, probabilities=[0, 1], quantiles={"F": [0, 1]})
+    copies: Part = [(place, 0, 0) for place in range(4)], [0] * 4, score(4, 3, 2, 3.5)
+    recorded = make_part(spans(("a", 0), ("a", 1), ("b", 0), ("b", 1)), score(1, 9, 2, 2.5))
+    found = add_blocks({"recorded": known, "any": known}, "F", [recorded], copies)
+    normal = {
+        place: NormalScores(value for each in known.blocks.stretches for value in each) for place, known in found.items() if known.blocks
+    }
+    for value in np.linspace(0, 10, 41):
+        assert normal["any"].p_value(value) >= normal["recorded"].p_value(value)
+    assert normal["any"].sorted.tolist() == [2, 3, 3.5, 9]
+
+
+def test_copies_are_as_alike_as_recordings_are() -> None:
+    """Copies of clips of a few recordings prove no more than the recordings: their likeness is at least that of clips of one recording."""
+    known = Calibration(n_clips=12, probabilities=[0, 1], quantiles={"F": [0, 1]})
+    rng, spans_of_clips = np.random.default_rng(0), [(number, 0, CLIP) for number in range(12)]
+    recorded: Part = spans_of_clips, np.repeat(np.arange(4), 3).tolist(), score(*(np.repeat([1, 2, 3, 4], 3) + 0.1 * rng.normal(size=12)))
+    copies: Part = spans_of_clips, np.repeat(np.arange(4), 3).tolist(), score(*rng.uniform(5, 9, 12))
+    found = add_blocks({"recorded": known, "any": known}, "F", [recorded], copies)
+    likeness = {place: each.blocks.alike for place, each in found.items() if each.blocks}
+    assert collect_blocks("F", [copies]).alike < 0.9 < likeness["recorded"] == likeness["any"]
 
 
 def test_recordings_that_differ_are_noticed() -> None:

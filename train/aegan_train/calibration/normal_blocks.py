@@ -28,15 +28,31 @@ States = Sequence[int | None]
 def add_blocks(
     calibration: Mapping[Place, Calibration], score: str, parts: Sequence[Part], copies: Part, states: Sequence[States] = ()
 ) -> dict[Place, Calibration]:
-    """The calibration with blocks of the deciding `score`: of any place those of the `copies` with other backgrounds, if there are any.
+    """The calibration with blocks of the deciding `score`: of any place those of the `copies` with ambient noise.
+
+    Any place may be the recorded one, so the copies score at least as high as normal sound does there (`raise_copies`), and those of one
+    clip are at least as alike as the clips of one recording are.
 
     `states` are those of the clips of each part. They count in the recorded place alone: a moved microphone hears other levels.
     """
+    recorded = collect_blocks(score, parts, states)
 
     def collect(place: Place) -> NormalBlocks:
-        return collect_blocks(score, parts, states) if place == "recorded" else collect_blocks(score, [copies] if copies[2] else parts)
+        if place == "recorded":
+            return recorded
+        found = collect_blocks(score, [raise_copies(score, copies, parts)])
+        return found.model_copy(update={"alike": max(found.alike, recorded.alike)})
 
     return {place: known.model_copy(update={"blocks": collect(place)}) for place, known in calibration.items()}
+
+
+def raise_copies(score: str, copies: Part, parts: Sequence[Part]) -> Part:
+    """The `copies` with that score alone, the larger one of two quantiles: that of the copies, and that of the clips of `parts`."""
+    spans, recording_of, scores = copies
+    recorded = [clip[score] for _, _, clips in parts for clip in clips.values() if score in clip]
+    ordered = sorted(scores, key=lambda place: scores[place][score])
+    least = np.quantile(recorded, np.linspace(0, 1, len(ordered))).tolist()
+    return spans, recording_of, {place: {score: max(low, scores[place][score])} for place, low in zip(ordered, least, strict=True)}
 
 
 def make_default_policy(fields: BundleFields, wanted: Place | None = None) -> BudgetPolicy:
