@@ -4,7 +4,7 @@
 const AGAIN_MS = 2000;
 
 function again() {
-  fetch("robots.txt", { cache: "no-store" }).then(() => location.reload(), () => setTimeout(again, AGAIN_MS));
+  fetch("icon.svg", { cache: "no-store" }).then(() => location.reload(), () => setTimeout(again, AGAIN_MS));
 }
 
 import("./page.js").catch((failure) => {
