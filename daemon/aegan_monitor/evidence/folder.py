@@ -1,7 +1,7 @@
 """The folder of evidence: `<machine>/<case id>/` with sound.flac, sound_2.flac, normal.flac, picture.png, case.json and verdict.
 
 A file is on the disk whole or not at all. A case without case.json is half-written or half-deleted: it is not shown, and removed at the
-next start. Files with other names are neither removed nor counted: somebody may name a folder that has more in it. Any thread and any
+next start. Files of other programs in the folder are not removed, and do not count for the quota. Any thread and any
 process may read and mark; one thread of one daemon writes.
 """
 

@@ -43,7 +43,7 @@ def test_two_commands_with_one_id_get_their_own_results() -> None:
         found = [page.request(f"{API}machines/pump/command", "POST", body=each).json for each in sent]
         assert [(each["command"], each["id"]) for each in found] == [("acknowledge", "7"), ("close", "7")]
         assert len({command.id for _, command in page.commands}) == 2
-        page.server.take_message("pump", found_result(page))  # a result that nobody waits for
+        page.server.take_message("pump", found_result(page))  # a result without a waiting request
 
 
 def found_result(page: Page) -> Command:

@@ -49,7 +49,7 @@ def read_plant(broker: Broker) -> Plant:
 
 
 def describe(machine: Machine) -> dict[str, object]:
-    """A machine as JSON: the payloads as they were published, and in `trouble` why somebody is needed."""
+    """A machine as JSON: the payloads as they were published, and its `trouble`."""
     payloads = {"alarm": machine.alarm, "sensor": machine.sensor, "health": machine.health}
     return {
         "node": machine.node,
@@ -61,7 +61,7 @@ def describe(machine: Machine) -> dict[str, object]:
 
 
 def make_table(machines: Sequence[Machine], now: datetime, width: int) -> Iterator[str]:
-    """A line a machine, then a paragraph for each that somebody must see to."""
+    """A line a machine, then a paragraph for each with trouble."""
     rows = [HEAD, *(_row(machine, now) for machine in machines)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for name, alarm, sensor, coverage, proof in rows:

@@ -125,7 +125,7 @@ def _now() -> datetime:
 
 
 def make_board(machines: Sequence[Machine], now_s: float, now: datetime, n_fitting: float = math.inf) -> list[str]:
-    """A line a machine, below a head; where not all fit, those that somebody must see to come first."""
+    """A line a machine, below a head; where not all fit, those with trouble come first."""
     if len(machines) >= n_fitting:
         machines = sorted(machines, key=lambda machine: not find_trouble(machine))
     head = f"{'machine':<{LONGEST_NAME}}  {'alarm':<{STATE_WIDTH}}  {'to the alarm':<{BAR_LENGTH + 8}} level"

@@ -8,7 +8,7 @@ OK = "ok"
 
 
 def describe_alarm(machine: Machine, now: datetime) -> str:
-    """At most 21 characters; capitals where somebody is needed."""
+    """At most 21 characters; capitals where the machine has trouble."""
     alarm = machine.alarm
     if machine.is_online is False:
         return "DAEMON OFFLINE"
@@ -38,7 +38,7 @@ def describe_proof(machine: Machine) -> str:
 
 
 def find_trouble(machine: Machine) -> str:
-    """Why somebody is needed: the machine is in alarm, cannot be heard, or nothing is known of it; empty if it is in order."""
+    """The trouble of a machine: it is in alarm, its sensor has a fault, or its state is unknown. Empty without trouble."""
     alarm, sensor = machine.alarm, machine.sensor
     if machine.is_online is False:
         return "its daemon is offline"
