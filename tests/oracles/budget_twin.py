@@ -11,7 +11,7 @@ from aegan_monitor.decision.blocks import MOST_CLIPS
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.budget_policy import IN_A_ROW
 from aegan_monitor.decision.evidence import BETS, HOLDING, HOLDING_BET
-from aegan_monitor.decision.p_value import CONFIDENCE, fit_tail
+from aegan_monitor.decision.p_value import fit_tail
 
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -22,14 +22,14 @@ CLIP_S, HOP_S = 9.728, 1.024
 class PValues:
     """P-values of scores under the normal blocks of each machine."""
 
-    def __init__(self, blocks: Array, n_effective: Array) -> None:
-        """`blocks` are `[n_machines, n_blocks]`, worth `n_effective` independent ones, `[n_machines]`."""
+    def __init__(self, blocks: Array, n_effective: Array, confidence: float) -> None:
+        """`blocks` are `[n_machines, n_blocks]`, worth `n_effective` independent ones, `[n_machines]`; p-values have this confidence."""
         self.blocks = np.sort(blocks, axis=1)
         n = blocks.shape[1]
         self.bounds = np.empty((len(blocks), n + 1))
         for row, worth in zip(self.bounds, np.maximum(1, n_effective.round()).astype(int).tolist(), strict=True):
             counts = np.arange(worth)
-            bounds = np.append(beta.ppf(CONFIDENCE, counts + 1, worth - counts), 1.0)
+            bounds = np.append(beta.ppf(confidence, counts + 1, worth - counts), 1.0)
             row[:] = np.interp(np.arange(n + 1) * worth / n, np.arange(worth + 1), bounds)
         self._tails = np.array([fit_tail(row) for row in self.blocks])
 
@@ -66,7 +66,7 @@ class Twin:
         """`blocks` are `[n_machines, n_blocks]`, each of `n_clips` clips; those of one recording are `alike`, `[n_machines]`."""
         n = len(blocks)
         alike = np.broadcast_to(alike, n)
-        self.p_values = PValues(blocks, blocks.shape[1] / (1 + (per_recording - 1) * alike))
+        self.p_values = PValues(blocks, blocks.shape[1] / (1 + (per_recording - 1) * alike), budget.confidence)
         self._worth = 1 / (1 + (max(1.0, min(per_recording, MOST_CLIPS / n_clips)) - 1) * alike[:, None])
         self._n_clips, self.needed = n_clips, budget.blocks(n_clips * CLIP_S)
         independent = IN_A_ROW / (1 + (IN_A_ROW - 1) * alike) if n_clips == 1 else np.ones(n)

@@ -36,12 +36,13 @@ def listen(fields: BundleFields, scores: list[float], budget: Budget) -> list[bo
 
 
 @pytest.mark.parametrize(
-    ("n_blocks", "n_clips", "alike", "per_recording"), [(12, 1, 0, 1), (80, 1, 0, 1), (80, 2, 0.02, 6), (300, 1, 0.1, 6)]
+    ("n_blocks", "n_clips", "alike", "per_recording", "per_week"),
+    [(12, 1, 0, 1, 200), (80, 1, 0, 1, 200), (80, 2, 0.02, 6, 200), (300, 1, 0.1, 6, 200), (300, 1, 0, 1, 7 / 30)],
 )
-def test_the_twin_is_equal_to_the_policy(n_blocks: int, n_clips: int, alike: float, per_recording: float) -> None:
+def test_the_twin_is_equal_to_the_policy(n_blocks: int, n_clips: int, alike: float, per_recording: float, per_week: float) -> None:
     """In each history with changes of all sizes the same alarms begin and end at the same decisions; 1,000 histories in the full run."""
     rng = np.random.default_rng(n_blocks + n_clips)
-    n, budget = round(250 * SCALE), Budget(per_week=200.0)
+    n, budget = round(250 * SCALE), Budget(per_week)
     blocks = rng.normal(size=(n, n_blocks))
     steps = rng.normal(size=(N_DECISIONS, n))
     shifts = rng.exponential(1.5, size=(N_DECISIONS // 40, n)) * (rng.random((N_DECISIONS // 40, n)) < 0.3)

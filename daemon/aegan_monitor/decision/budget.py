@@ -1,8 +1,10 @@
 """The budget of false alarms: how many are accepted, divided over machines and between the two ways to an alarm."""
 
+import math
 from dataclasses import dataclass
 
 WEEK_S = 7 * 86_400.0
+LEAST_CONFIDENCE = 0.8
 GROSS_SHARE = 0.1  # of a machine's budget, for changes so gross that they need not wait for evidence
 
 
@@ -15,6 +17,15 @@ class Budget:
     """
 
     per_week: float
+
+    @property
+    def confidence(self) -> float:
+        """Of a p-value: in so many of all calibrations the true one is no larger. It grows where false alarms are rarer than one a week.
+
+        One calibration serves for ever. A machine that was quiet by chance while it was recorded alarms at a rate that the budget hardly
+        changes, so such machines must be the rarer, the fewer false alarms are accepted.
+        """
+        return 1 - (1 - LEAST_CONFIDENCE) * math.sqrt(min(1.0, self.per_week))
 
     def blocks(self, block_s: float) -> float:
         """Mean number of blocks from one false alarm to the next that the evidence may bring."""

@@ -38,11 +38,8 @@ class BudgetPolicy:
 
     def __init__(self, fields: BundleFields, score: str, blocks: NormalBlocks, place: Place, budget: Budget) -> None:
         self._score, self._fields, self._place, self.blocks = score, fields, place, blocks
-        scores = [score for stretch in blocks.stretches for score in stretch]
-        self.n_effective = len(scores) / design_effect(blocks.alike, blocks.per_recording)
+        self.n_effective = sum(map(len, blocks.stretches)) / design_effect(blocks.alike, blocks.per_recording)
         self.worth = 1 / design_effect(blocks.alike, max(1.0, min(blocks.per_recording, MOST_CLIPS / blocks.n_clips)))
-        self.normal = NormalScores(scores, self.n_effective)
-        self.normal_of = {None: self.normal, **gather_states(blocks, self.n_effective / len(scores))}
         self.clip_samples = fields.clip.covered_frames * fields.features.hop_samples
         self.block_s = blocks.n_clips * self.clip_samples / fields.features.sample_rate_hz
         self.budget = budget
@@ -65,6 +62,8 @@ class BudgetPolicy:
     @budget.setter
     def budget(self, budget: Budget) -> None:
         self._budget = budget
+        self.normal_of = compare_with(self.blocks, self.n_effective, budget)
+        self.normal = self.normal_of[None]
         self.needed = budget.blocks(self.block_s)
         hop_s = self._fields.clip.decision_hop_frames * self._fields.features.hop_s
         n_independent = IN_A_ROW / design_effect(self.blocks.alike, IN_A_ROW) if self.blocks.n_clips == 1 else 1.0
@@ -195,9 +194,16 @@ class BudgetPolicy:
         return n >= IN_A_ROW
 
 
-def gather_states(blocks: NormalBlocks, share: float = 1.0) -> dict[int | None, NormalScores]:
-    """The scores of each operating state with LEAST_BLOCKS blocks or more; a `share` of them is independent."""
-    return {state: NormalScores(scores, share * len(scores)) for state, scores in blocks.by_state().items() if len(scores) >= LEAST_BLOCKS}
+def compare_with(blocks: NormalBlocks, n_effective: float, budget: Budget) -> dict[int | None, NormalScores]:
+    """Normal scores of each operating state with LEAST_BLOCKS blocks or more, and all of them at None.
+
+    They are worth `n_effective` independent ones in all.
+    """
+    everything = [score for stretch in blocks.stretches for score in stretch]
+    share = n_effective / len(everything)
+    groups: dict[int | None, list[float]] = {None: everything}
+    groups |= {state: scores for state, scores in blocks.by_state().items() if len(scores) >= LEAST_BLOCKS}
+    return {state: NormalScores(scores, budget.confidence, share * len(scores)) for state, scores in groups.items()}
 
 
 def goes_on(clip: ClipScore) -> bool:

@@ -7,7 +7,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-CONFIDENCE = 0.8  # of a p-value: of ten calibrations eight have no smaller one in truth
 LEAST_TAIL = 10  # largest scores that the tail is fitted to
 TAIL_SHARE = 0.1
 N_HALVINGS = 60  # a bisection to the last digit
@@ -21,13 +20,16 @@ class NormalScores:
     Beyond the largest of them a generalised Pareto tail may be assumed. All else is counted.
     """
 
-    def __init__(self, scores: Iterable[float], n_effective: float | None = None) -> None:
-        """Store one score or more; they are worth `n_effective` independent ones, None for all."""
+    def __init__(self, scores: Iterable[float], confidence: float, n_effective: float | None = None) -> None:
+        """Store one score or more; they are worth `n_effective` independent ones, None for all.
+
+        `confidence` is that of the p-values: in so many of all calibrations the true one is no larger.
+        """
         self.sorted = np.sort(np.asarray(list(scores), np.float64))
         n = len(self.sorted)
         counts = np.arange(n + 1)
         worth = n if n_effective is None else max(1, min(n, round(n_effective)))
-        self._bounds = np.interp(counts * worth / n, np.arange(worth + 1), upper_bounds(worth))
+        self._bounds = np.interp(counts * worth / n, np.arange(worth + 1), upper_bounds(worth, confidence))
         self.shape, self._scale, self._start = fit_tail(self.sorted)
 
     def __len__(self) -> int:
@@ -69,13 +71,13 @@ class NormalScores:
         return -math.log1p(self.shape * max(0.0, score - self._start) / self._scale) / self.shape
 
 
-def upper_bound(n_above: int, n: int) -> float:
-    """Upper limit of the probability of an event that occurred `n_above` times in `n`, with CONFIDENCE."""
-    return float(upper_bounds(n)[n_above])
+def upper_bound(n_above: int, n: int, confidence: float) -> float:
+    """Upper limit of the probability of an event that occurred `n_above` times in `n`, with this confidence."""
+    return float(upper_bounds(n, confidence)[n_above])
 
 
 @lru_cache(maxsize=64)
-def upper_bounds(n: int) -> NDArray[np.float64]:
+def upper_bounds(n: int, confidence: float) -> NDArray[np.float64]:
     """The upper limit for each number of times that an event may have occurred in `n`, `[n + 1]`.
 
     Up to N_EXACT times, and at N_EXACT numbers more, it is computed; between those it is interpolated, within 0.2 %.
@@ -84,22 +86,22 @@ def upper_bounds(n: int) -> NDArray[np.float64]:
     p-values, 2023, section 3.
     """
     knots = np.unique([*range(min(n, N_EXACT) + 1), *np.geomspace(min(n, N_EXACT), n, N_EXACT).round().astype(int)])
-    found: NDArray[np.float64] = np.interp(np.arange(n + 1), knots, [_find_bound(knot, n) for knot in knots.tolist()])
+    found: NDArray[np.float64] = np.interp(np.arange(n + 1), knots, [_find_bound(knot, n, confidence) for knot in knots.tolist()])
     return found
 
 
-def _find_bound(n_above: int, n: int) -> float:
+def _find_bound(n_above: int, n: int, confidence: float) -> float:
     if n_above >= n:
         return 1.0
     if n_above == 0:
-        return -math.expm1(math.log(1 - CONFIDENCE) / n)
+        return -math.expm1(math.log(1 - confidence) / n)
     counts = np.arange(n_above + 1)
     log_choices = np.array([math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in counts.tolist()])
     low, high = 0.0, 1.0
     for _ in range(N_HALVINGS):
         middle = (low + high) / 2
         at_most = float(np.exp(log_choices + counts * math.log(middle) + (n - counts) * math.log1p(-middle)).sum())
-        low, high = (middle, high) if at_most > 1 - CONFIDENCE else (low, middle)
+        low, high = (middle, high) if at_most > 1 - confidence else (low, middle)
     return high
 
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aegan_monitor.decision.budget import WEEK_S
-from aegan_monitor.decision.budget_policy import LEAST_BLOCKS, BudgetPolicy, gather_states
+from aegan_monitor.decision.budget_policy import LEAST_BLOCKS, BudgetPolicy, compare_with
 from aegan_monitor.decision.evidence import BETS, grow
-from aegan_monitor.decision.p_value import NormalScores
 from aegan_monitor.detection.record import NormalBlocks
 from aegan_monitor.types import DoubleArray
 
@@ -141,8 +140,7 @@ def cross_judge(policy: BudgetPolicy) -> list[DoubleArray]:
         if others:
             states, stretches = zip(*others, strict=True)
             rest = NormalBlocks(n_clips=policy.blocks.n_clips, stretches=list(stretches), states=list(states))
-            everything = [score for stretch in rest.stretches for score in stretch]
-            normal_of = {None: NormalScores(everything, share * len(everything)), **gather_states(rest, share)}
+            normal_of = compare_with(rest, share * sum(map(len, rest.stretches)), policy.budget)
             for place, state, part in parts:
                 if place == fold:
                     normal = normal_of.get(state, normal_of[None])

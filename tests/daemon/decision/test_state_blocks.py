@@ -84,7 +84,7 @@ def test_a_block_may_have_clips_of_two_states(states: tuple[int | None, int | No
     for state in states:
         hear(policy, score, state)
     policy.decide(ClipScore(0, {open_demo().record.score: score}, 0.0), is_active=False, new_samples=CLIP // 2, state=states[-1])
-    known = [NormalScores(SCORES[QUIET]), NormalScores(np.concatenate(list(SCORES.values())))]
+    known = [NormalScores(each, policy.budget.confidence) for each in (SCORES[QUIET], np.concatenate(list(SCORES.values())))]
     least = min(known[0 if state == QUIET else 1].p_value(score) for state in states if state != LOUD)
     expected.add(factor * least)
     assert policy.memory[4:] == pytest.approx(expected.sums)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aegan_monitor.decision.budget import ONE_A_WEEK
 from aegan_monitor.decision.p_value import NormalScores
 from aegan_monitor.detection.record import Calibration, NormalState
 from aegan_train.calibration.normal_blocks import Part, Span, add_blocks, collect_blocks, find_clip_states
@@ -83,7 +84,9 @@ def test_no_score_is_more_unusual_in_any_place_than_in_the_recorded_one() -> Non
     recorded = make_part(spans(("a", 0), ("a", 1), ("b", 0), ("b", 1)), score(1, 9, 2, 2.5))
     found = add_blocks({"recorded": known, "any": known}, "F", [recorded], copies)
     normal = {
-        place: NormalScores(value for each in known.blocks.stretches for value in each) for place, known in found.items() if known.blocks
+        place: NormalScores((value for each in known.blocks.stretches for value in each), ONE_A_WEEK.confidence)
+        for place, known in found.items()
+        if known.blocks
     }
     for value in np.linspace(0, 10, 41):
         assert normal["any"].p_value(value) >= normal["recorded"].p_value(value)
