@@ -76,7 +76,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     from aegan_monitor.decision.budget import ONE_A_WEEK  # noqa: PLC0415
     from aegan_monitor.detection.bundle import load_bundle  # noqa: PLC0415
     from aegan_monitor.detection.golden import require_golden  # noqa: PLC0415
-    from aegan_monitor.detection.network import OrtSession  # noqa: PLC0415
+    from aegan_monitor.inference.onnx_runtime import OrtSession  # noqa: PLC0415
     from aegan_monitor.service.build import share  # noqa: PLC0415
     from aegan_monitor.service.runtime import choose_score  # noqa: PLC0415
     from aegan_monitor.tools.json_lines import open_lines  # noqa: PLC0415
@@ -113,7 +113,7 @@ def _backtest(arguments: argparse.Namespace) -> int:
 def _localize(arguments: argparse.Namespace) -> int:
     from aegan_monitor.detection.bundle import load_bundle  # noqa: PLC0415
     from aegan_monitor.detection.golden import require_golden  # noqa: PLC0415
-    from aegan_monitor.detection.network import OrtSession  # noqa: PLC0415
+    from aegan_monitor.inference.onnx_runtime import OrtSession  # noqa: PLC0415
     from aegan_monitor.tools.localize.localize import localize  # noqa: PLC0415
     from aegan_monitor.tools.progress import Progress  # noqa: PLC0415
 

@@ -11,10 +11,10 @@ from aegan_export.parity import OutputParity, check_parity
 from aegan_monitor.detection.arrays import load_arrays
 from aegan_monitor.detection.bundle import GOLDEN, RECORD, REFERENCE, load_bundle, write_record
 from aegan_monitor.detection.golden import StageCheck, require_golden
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.errors import DataError
 from aegan_monitor.files import sync_folder, write_whole
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.types import FloatArray
 from aegan_train.artifacts import SEGMENTS
 from aegan_train.checkpoint import load_trained

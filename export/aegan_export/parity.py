@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from aegan_export.graph import graph_outputs
-from aegan_monitor.detection.network import GRAPHS, Graph, import_runtime
+from aegan_monitor.detection.network import GRAPHS, Graph
 from aegan_monitor.errors import AeganError
+from aegan_monitor.inference.onnx_runtime import import_runtime
 from aegan_monitor.types import FloatArray
 
 # Relative to the largest value of an output; two fp32 implementations of these networks differ by 1e-6 to 1e-5.

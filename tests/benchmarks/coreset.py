@@ -21,12 +21,13 @@ from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import REFERENCE, demo_bundle, load_bundle
 from aegan_monitor.detection.features import LogMel, limit_range
 from aegan_monitor.detection.fusion import log_score
-from aegan_monitor.detection.network import OrtSession, Session, empty_outputs
+from aegan_monitor.detection.network import Session, empty_outputs
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import DENSITY_FLOOR, N_LOF_NEIGHBOURS, ReferenceSet
 from aegan_monitor.detection.scores import SCORE_IDS, ClipEvidence
 from aegan_monitor.detection.segments import cut_segments
 from aegan_monitor.detection.views import summarise
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.types import FloatArray, SegmentOutputs
 from aegan_train.calibration.coreset import group_clips, mean_of_groups
 from aegan_train.calibration.statistics import ClipStatistics, fit_reference

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.detection.features import LogMel
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.types import FloatArray
 
 RATE_HZ = 16_000

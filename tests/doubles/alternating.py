@@ -6,10 +6,10 @@ from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.detection.features import LogMel
 from aegan_monitor.detection.fusion import needed_graphs
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.threshold import make_threshold
 from aegan_monitor.detection.views import summarise
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.types import DoubleArray, FloatArray
 
 SCORE = "C_linear_euclidean"  # a control: no network has to be computed

@@ -6,15 +6,19 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aegan_monitor.config.model import InferenceConfig
 from aegan_monitor.detection.bundle import Bundle, load_bundle, require_streamable
 from aegan_monitor.detection.fusion import needed_graphs
 from aegan_monitor.detection.golden import require_golden
-from aegan_monitor.detection.network import Graph, OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.errors import InferenceRunError
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.types import Run
+
+if TYPE_CHECKING:
+    from aegan_monitor.detection.network import Graph
 
 log = logging.getLogger(__name__)
 

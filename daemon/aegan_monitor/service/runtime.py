@@ -29,10 +29,10 @@ from aegan_monitor.decision.sound.normal_states import NormalStates
 from aegan_monitor.decision.sound.states import StateTracker, Times
 from aegan_monitor.detection.bundle import Bundle
 from aegan_monitor.detection.fusion import score_names
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.threshold import choose_place
 from aegan_monitor.errors import AeganError, ConfigError, InferenceError
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.service.inference import InferenceRetry, Sessions
 from aegan_monitor.types import Run

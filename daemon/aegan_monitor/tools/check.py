@@ -21,11 +21,11 @@ from aegan_monitor.decision.budget import Budget
 from aegan_monitor.detection.bundle import Bundle, load_bundle, require_streamable
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.golden import StageCheck, require_golden
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.evidence.case_writer import MOST_PUBLISHED_BYTES
 from aegan_monitor.files import show_path
 from aegan_monitor.homeassistant.discovery import discover, list_trials
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.endpoint import add_secrets, locate
 from aegan_monitor.service.build import share

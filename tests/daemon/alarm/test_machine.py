@@ -14,8 +14,8 @@ from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.command_payloads import Command, Result
 from aegan_monitor.messages.commands import Refusal

@@ -12,8 +12,8 @@ from aegan_monitor.config.model import OperatingStateConfig
 from aegan_monitor.decision.sound.integrity import Integrity
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.service.runtime import make_tracker

@@ -3,9 +3,9 @@
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.detection.fusion import needed_graphs
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.threshold import make_threshold
+from aegan_monitor.inference.onnx_runtime import OrtSession
 
 SECOND = 16_000
 FAULTY = -2.0  # from before the beginning

@@ -18,13 +18,13 @@ from aegan_monitor.detection.bundle import DIGEST_KEY, FORMAT, demo_bundle, dige
 from aegan_monitor.detection.features import LogMel
 from aegan_monitor.detection.fusion import score_names
 from aegan_monitor.detection.golden import require_golden
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.record import FusionTerm, Normalisation
 from aegan_monitor.detection.scores import LASTING, SPACE_SCORES
 from aegan_monitor.detection.spaces import Space
 from aegan_monitor.detection.views import cut_pieces
 from aegan_monitor.errors import BundleError
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_train.calibration.lasting import fit_lasting
 from aegan_train.calibration.spaces import fit_embedding_spaces, fit_spaces
 from fakes import make_bands

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.detection.fusion import FUSIONS, fuse, joint, mean, needed_graphs, needed_ids, score_names
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.detection.record import LARGEST_SCORE, BundleFields, FusionTerm
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_train.calibration.statistics import scale_fusion
 
 MEMBERS = ["D_near", "C_linear_euclidean"]

@@ -10,9 +10,10 @@ import pytest
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle, write_record
 from aegan_monitor.detection.fusion import score_names
 from aegan_monitor.detection.golden import TOLERANCES, check_golden, compute_stages, require_golden, write_golden
-from aegan_monitor.detection.network import OrtSession, Session
+from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.record import FusionTerm, Normalisation
 from aegan_monitor.errors import BundleError
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.types import FloatArray, SegmentOutputs
 
 FUSION = "F_mean"

@@ -12,8 +12,8 @@ from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.config.model import load_config
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.messages.command_payloads import Command
 from aegan_monitor.messages.topics import Message
 from aegan_monitor.service.health import LONGEST_S, Coverage, describe_state

@@ -17,8 +17,8 @@ from aegan_monitor.config.capture import FileCaptureConfig
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig, load_config
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle, write_record
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.errors import InferenceError, InferenceRunError
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.messages.payloads import Score, Sensor
 from aegan_monitor.messages.topics import Message, Topics
 from aegan_monitor.outbox.outbox import Outbox

@@ -18,7 +18,7 @@ from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.config.broker import CommandsConfig
 from aegan_monitor.config.model import MachineConfig
 from aegan_monitor.detection.bundle import demo_bundle
-from aegan_monitor.detection.network import OrtSession
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.messages.payloads import Event
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.subscriptions import Received

@@ -14,8 +14,8 @@ import soxr
 from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.errors import AeganError, CaptureError
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.tools.joined_recordings import JoinedRecordings
 from aegan_monitor.tools.progress import Progress
 from aegan_monitor.tools.replay import Replay

@@ -18,8 +18,8 @@ from aegan_monitor.decision.budget_policy import BudgetPolicy
 from aegan_monitor.decision.proof import WEAK_P_VALUE
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import Bundle, demo_bundle
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.record import NormalBlocks
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.runtime import Line, make_line
 from aegan_monitor.types import FloatArray

@@ -8,8 +8,8 @@ import numpy as np
 from aegan_export.bundle import export_bundle
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import load_bundle
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.pipeline import Pipeline
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from synthetic import RATE_HZ, write_dataset, write_wav
 from training_program import TINY, aegan_train, fit_tiny
 

@@ -13,10 +13,10 @@ from aegan_monitor.config.model import find_machine, load_config
 from aegan_monitor.decision.budget_policy import BudgetPolicy
 from aegan_monitor.detection.bundle import load_bundle
 from aegan_monitor.detection.golden import require_golden
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.errors import EXIT_FAILED, AeganError, CaptureError
 from aegan_monitor.files import show_path
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.messages.model import AlarmState
 from aegan_monitor.service.build import share
 from aegan_monitor.service.runtime import choose_score

@@ -26,11 +26,12 @@ from aegan_monitor.decision.sound.regions import (
 from aegan_monitor.detection.arrays import load_arrays
 from aegan_monitor.detection.bundle import Bundle, accessing
 from aegan_monitor.detection.features import LogMel, band_edges_hz, limit_range
-from aegan_monitor.detection.network import MAX_BATCH, OrtSession
+from aegan_monitor.detection.network import MAX_BATCH
 from aegan_monitor.detection.pipeline import require_segment
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.errors import AeganError, BundleError
 from aegan_monitor.files import show_path, write_whole
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.tools.localize.picture import draw
 from aegan_monitor.tools.plot import require_plot
 from aegan_monitor.tools.progress import Progress

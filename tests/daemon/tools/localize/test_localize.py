@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
 from aegan_monitor.detection.features import FeatureParameters, LogMel, band_edges_hz
-from aegan_monitor.detection.network import MAX_BATCH, OrtSession
+from aegan_monitor.detection.network import MAX_BATCH
 from aegan_monitor.detection.segments import ClipParameters
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.tools.localize.localize import Localisation, Localiser, denoise, extend, localize
 from aegan_monitor.tools.localize.picture import band_marks, pool
 from aegan_monitor.tools.progress import Progress

@@ -13,8 +13,8 @@ import pytest
 
 from aegan_monitor.detection.bundle import load_bundle
 from aegan_monitor.detection.golden import require_golden
-from aegan_monitor.detection.network import OrtSession
 from aegan_monitor.errors import InferenceError, InferenceRunError
+from aegan_monitor.inference.onnx_runtime import OrtSession
 
 SEGMENTS = np.random.default_rng(0).uniform(-1, 1, (19, 1, 128, 128)).astype(np.float32)
 
@@ -74,7 +74,7 @@ def test_a_graph_that_finds_no_memory_may_load_later(bundle_folder: Path) -> Non
     """A graph that finds no memory ends with 1."""
     code = (
         "import resource, sys; from pathlib import Path; from aegan_monitor.detection.bundle import load_bundle; "
-        "from aegan_monitor.program import run_command; from aegan_monitor.detection.network import OrtSession, import_runtime; "
+        "from aegan_monitor.program import run_command; from aegan_monitor.inference.onnx_runtime import OrtSession, import_runtime; "
         f"bundle = load_bundle(Path({str(bundle_folder)!r})); import_runtime(); "
         "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize() + 500_000; "
         "resource.setrlimit(resource.RLIMIT_AS, (used, used)); sys.exit(run_command('aegan-monitor', lambda: bool(OrtSession(bundle))))"
@@ -130,7 +130,7 @@ def test_the_runtime_tells_nobody_what_runs_here(tmp_path: Path) -> None:
     """ONNX Runtime's telemetry is switched off, so it writes no device id into the user's cache."""
     code = (
         "from aegan_monitor.detection.bundle import load_bundle; from aegan_monitor.detection.bundle import demo_bundle; "
-        "from aegan_monitor.detection.network import OrtSession; OrtSession(load_bundle(demo_bundle()))"
+        "from aegan_monitor.inference.onnx_runtime import OrtSession; OrtSession(load_bundle(demo_bundle()))"
     )
     # In what it takes for CI, it keeps still by itself.
     inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}

@@ -1,0 +1,1 @@
+"""Runtimes that run the networks of a bundle, one adapter each."""
