@@ -101,6 +101,8 @@ export async function command(machine, body) {
 /** In the demo: make a machine sound faulty, or normal again. */
 export const switchFault = (machine, faulty) => send("POST", "demo/fault", { machine, faulty });
 
+/** Words and scores of a case, and what its recordings hold. */
+export const readCaseFile = ({ machine, id }) => request(`cases/${part(id)}/case.json${query({ machine })}`);
 export const caseFile = ({ machine, id }, name) => `${ROOT}cases/${part(id)}/${name}${query({ machine })}`;
 export const liveAddress = () => `${ROOT}live`;
 export const spectrogramAddress = (machine) => `${ROOT}machines/${part(machine)}/spectrogram`;

@@ -1,12 +1,14 @@
 // The recordings of a case and the nearest normal one, one button. A switch changes over in mid-sound.
 
-import { caseFile } from "../data/api.js";
+import { caseFile, readCaseFile } from "../data/api.js";
+import { seconds } from "../data/format.js";
 import { make, setText } from "../dom.js";
 import { texts } from "../texts.js";
 
 const { case: words } = texts;
 const OWN = ["sound", "sound_2"]; // of the case: its first alarm, and the first that came back
 const NORMAL = "normal";
+const LEAD_S = 3; // of the sound before the change
 
 const has = (found, name) => found.files.includes(`${name}.flac`);
 /** Whether there is any sound of the case itself. */
@@ -33,6 +35,21 @@ export class Comparison {
       this.tracks[NORMAL] ? null : make("p", { class: "hint" }, words.noNormal), this.answer);
     this.timer = setInterval(() => this.show(), 100);
     this.show();
+    if (found.files.includes("case.json")) this.startAtChange(found);
+  }
+
+  /** Begin each recording of the case a little before the sound changed, or before the alarm where that is not known. */
+  async startAtChange(found) {
+    const { explanation, sounds } = await readCaseFile(found).catch(() => ({ sounds: [] }));
+    for (const entry of sounds) {
+      const track = this.tracks[entry.file.replace(".flac", "")];
+      const changed_s = explanation?.since ? seconds(explanation.since) - seconds(entry.began_at) : 0;
+      const place_s = changed_s > 0 && changed_s < entry.alarm_at_s ? changed_s : entry.alarm_at_s;
+      if (!track) continue;
+      const begin = () => { if (!track.currentTime) track.currentTime = Math.max(0, place_s - LEAD_S); };
+      if (track.readyState) begin();
+      else track.addEventListener("loadedmetadata", begin, { once: true });
+    }
   }
 
   get track() { return this.tracks[this.chosen]; }
