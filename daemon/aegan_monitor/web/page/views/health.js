@@ -57,7 +57,7 @@ export function showHealth(content, plant) {
     if (!health) return;
     const problems = DISK.filter((each) => health[each]).map((each) => `${words.problem[each]}: ${health[each]}`);
     const asked = health.providers_requested ?? [];
-    const isAsFavoured = !asked.length || asked[0] === health.provider;
+    const isAsFavoured = !asked.length || [health.provider, "auto"].includes(asked[0]);
     const isBrokerGood = !health.broker_problem && !health.outbox_parked;
     const waiting = [words.waiting(count(health.outbox_depth)), health.outbox_parked ? words.parked(count(health.outbox_parked)) : ""].filter(Boolean).join(", ");
     const judge = (isGood) => (!plant.isLive ? "unknown" : isGood ? "quiet" : "wrong"); // without a connection nothing is good

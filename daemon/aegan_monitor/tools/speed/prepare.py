@@ -1,0 +1,148 @@
+"""`aegan-monitor prepare`: finds the fastest provider and precision that are right on this computer, and remembers them for `run`."""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from aegan_monitor.config.model import InferenceConfig, load_config
+from aegan_monitor.detection.bundle import Bundle, load_bundle, require_streamable
+from aegan_monitor.detection.fusion import needed_graphs
+from aegan_monitor.detection.network import MAX_BATCH
+from aegan_monitor.errors import EXIT_FAILED, AeganError, InferenceRunError
+from aegan_monitor.files import show_path
+from aegan_monitor.inference.box import describe_box
+from aegan_monitor.inference.choice import Finding, Prepared
+from aegan_monitor.inference.gate import GateClips, compare, load_gate
+from aegan_monitor.inference.open import offered
+from aegan_monitor.inference.providers import STRICT, Choice
+from aegan_monitor.inference.trial import Trial, run_trial
+from aegan_monitor.service.runtime import choose_score
+from aegan_monitor.tools.daemon_state import read_prepared
+from aegan_monitor.tools.progress import Progress
+
+Report = Callable[[str], object]
+N_ROUNDS = 3  # of all choices in turn: the fastest round of each counts, which another program has disturbed least
+HEAD = f"  {'provider':<9} {'precision':<9} {'segments/s':>10} {'ratio':>6} {'start':>7} {'memory':>8}  result"
+
+
+def prepare(arguments: argparse.Namespace, report: Report, progress: Progress, environment: Mapping[str, str]) -> int:
+    """Try every choice for each bundle and score, and remember what passed; the exit code, 1 if strict fp32 fails on one.
+
+    Raises:
+        ConfigError, BundleError: As the parts raise.
+        InferenceRunError: The result cannot be written.
+    """
+    config = load_config(arguments.config) if arguments.config else None
+    inference = config.inference if config else InferenceConfig()
+    prepared = read_prepared(config, environment)
+    lines = Counter[tuple[Path, str]]()
+    bundles: dict[Path, Bundle] = {}
+    for machine in config.machines if config else []:
+        bundle = bundles.setdefault(machine.bundle, load_bundle(machine.bundle))
+        lines[machine.bundle, choose_score(machine, bundle)] += 1
+    if not config:
+        bundle = bundles.setdefault(arguments.bundle, load_bundle(arguments.bundle))
+        lines[arguments.bundle, bundle.record.score] = 1
+    tell = (lambda _: None) if arguments.json else report
+    tell(f"{describe_box()[0]}; {inference.n_threads} of them for the networks")
+    is_right = True
+    for number, ((folder, score), n_machines) in enumerate(lines.items()):
+        shares = lambda share, number=number: progress.show((number + share) / len(lines))  # noqa: E731
+        findings = try_all(bundles[folder], score, n_machines, inference.n_threads, prepared, shares)
+        progress.clear()
+        try:
+            prepared.remember(bundles[folder], score, inference.n_threads, findings)
+        except OSError as error:
+            raise InferenceRunError(
+                f"{prepared.path}: cannot be written: {error.strerror or error}; run prepare as the user of the daemon"
+            ) from error
+        best = prepared.find(bundles[folder], score, inference.n_threads)[0]
+        is_right &= not best.problem
+        for line in describe(folder, score, bundles[folder], findings, best):
+            tell(line)
+        if arguments.json:
+            found = {
+                "bundle": str(folder),
+                "score": score,
+                "n_threads": inference.n_threads,
+                "choices": [asdict(each) for each in findings],
+            }
+            report(json.dumps(found, allow_nan=False))
+    tell(f"remembered in {show_path(prepared.path)}; a daemon that runs needs a reload to use it")
+    return 0 if is_right else EXIT_FAILED
+
+
+def try_all(
+    bundle: Bundle, score: str, n_machines: int, n_threads: int, prepared: Prepared, show: Callable[[float], object]
+) -> list[Finding]:
+    """What each choice that this computer offers gives for `score`; `show` takes the share that is done.
+
+    Raises:
+        BundleError: The bundle cannot be streamed, or its gate is damaged.
+    """
+    require_streamable(bundle)
+    gate = load_gate(bundle)
+    choices = offered(bundle, needed_graphs(bundle.record, score))
+    n_batch = min(MAX_BATCH, bundle.record.clip.segments_per_decision * n_machines)
+    found: dict[Choice, Finding] = {}
+    expected: list[float] = []
+    for step, (is_first, choice) in enumerate(_list_steps(choices)):
+        show(step / (N_ROUNDS * len(choices)))
+        if not is_first and found[choice].problem:
+            continue
+        cache = prepared.find_engines(bundle, choice)
+        try:
+            trial = run_trial(bundle.folder, score, choice, n_threads, n_batch=n_batch, cache=cache, has_gate=is_first)
+        except AeganError as error:
+            found[choice] = replace(found[choice], problem=str(error)) if choice in found else Finding(*choice, problem=str(error))
+            continue
+        if is_first:
+            expected = expected or trial.scores
+            found[choice] = judge(bundle, score, choice, trial, gate, expected)
+        elif trial.segments_per_s > found[choice].segments_per_s:
+            found[choice] = replace(found[choice], segments_per_s=trial.segments_per_s)
+    return list(found.values())
+
+
+def _list_steps(choices: list[Choice]) -> Iterator[tuple[bool, Choice]]:
+    """Every choice in each round, and whether it is the first; strict fp32 leads, as the others are compared with it."""
+    ordered = sorted(choices, key=lambda each: each != STRICT)
+    for number in range(N_ROUNDS):
+        yield from ((not number, choice) for choice in ordered)
+
+
+def judge(bundle: Bundle, score: str, choice: Choice, trial: Trial, gate: GateClips | None, expected: list[float]) -> Finding:
+    """The finding of a trial that has passed the golden check; `expected` are the gate's scores in strict fp32."""
+    finding = Finding(*choice, "", trial.segments_per_s, trial.start_s, trial.rss_bytes, trial.golden)
+    if gate is None or choice == STRICT:
+        return finding
+    if not expected:
+        return replace(finding, problem="strict fp32 does not run, so there is nothing to compare with")
+    figures = compare(bundle.record, score, gate, np.array(expected), np.array(trial.scores))
+    return replace(finding, gate=figures, problem=f"gate: {problem}" if (problem := figures.find_problem()) else "")
+
+
+def describe(folder: Path, score: str, bundle: Bundle, findings: list[Finding], best: Finding) -> Iterator[str]:
+    """The table of one bundle and score, for people."""
+    graphs = ", ".join(needed_graphs(bundle.record, score)) or "none"
+    yield f"{show_path(folder)}: score {score}, graphs: {graphs}"
+    yield HEAD
+    strict = next((each.segments_per_s for each in findings if each.choice == STRICT), 0.0)
+    for each in findings:
+        figures = f"{'':>10} {'':>6} {'':>7} {'':>8}"
+        if each.segments_per_s:
+            ratio = each.segments_per_s / strict if strict else float("nan")
+            figures = f"{each.segments_per_s:10.0f} {ratio:6.2f} {each.start_s:5.2f} s {each.rss_bytes / 1e6:5.0f} MB"
+        golden = f"golden check at {100 * each.golden:.0f} % of its bound" if each.golden else ""
+        passed = ", gate ".join(filter(None, [golden, each.gate.describe() if each.gate else ""]))
+        yield f"  {each.provider:<9} {each.precision:<9} {figures}  {each.problem or passed}"
+    if best.problem:
+        yield "nothing is right here: run uses nothing of this"
+        return
+    proof = "" if best.gate or best.choice == STRICT else "; this bundle has no gate: the golden check alone decides"
+    yield f"auto: {best.choice}{proof}"
