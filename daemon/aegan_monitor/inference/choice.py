@@ -6,6 +6,7 @@ and the number of threads. What was found for something else is not used.
 
 import hashlib
 import logging
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol, cast
@@ -120,9 +121,19 @@ class Prepared:
         kept = dict(list(others.items())[-N_KEPT + 1 :])
         ordered = sorted(findings, key=lambda each: (bool(each.problem), -each.segments_per_s))
         self._findings = {**kept, key: ordered}
-        make_folder(self.path.parent, self.path.parent)
+        self.make_folder()
         self._content = _FILE.dump_json(self._findings, indent=1) + b"\n"
         write_whole(self.path, self._content)
+
+    def make_folder(self) -> None:
+        """Make the state directory, and find out whether it can be written.
+
+        Raises:
+            OSError: It cannot.
+        """
+        make_folder(self.path.parent, self.path.parent)
+        with tempfile.TemporaryFile(dir=self.path.parent):
+            pass
 
     def find_engines(self, bundle: Bundle, choice: Choice) -> Path | None:
         """The folder of the engines that are built for this choice; None without a state directory."""

@@ -44,7 +44,7 @@ class GateClips:
         members: The scores that need no network, in the order of `member_names`; float64 `[n_clips, n_members]`.
     """
 
-    frames: FloatArray
+    frames: NDArray[np.float16]
     altered: DoubleArray
     members: DoubleArray
 
@@ -86,7 +86,7 @@ class GateFigures:
     def describe(self) -> str:
         """One line for people."""
         change = f"largest change {100 * self.largest_change:.2g} % of the way to the alarm"
-        rates = f"AUC {-self.auc_change:+.4f}, false alarms x {self.false_alarm_factor:.3f}"
+        rates = f"AUC {0.0 - self.auc_change:+.4f}, false alarms x {self.false_alarm_factor:.3f}"
         return f"{self.n_clips} clips: rank correlation {self.rank_correlation:.4f}, {change}, {rates}"
 
 

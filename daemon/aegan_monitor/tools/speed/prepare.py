@@ -4,6 +4,7 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from aegan_monitor.tools.progress import Progress
 
 Report = Callable[[str], object]
 N_ROUNDS = 3  # of all choices in turn: the fastest round of each counts, which another program has disturbed least
+ROUND_S = 0.6
 HEAD = f"  {'provider':<9} {'precision':<9} {'segments/s':>10} {'ratio':>6} {'start':>7} {'memory':>8}  result"
 
 
@@ -48,6 +50,8 @@ def prepare(arguments: argparse.Namespace, report: Report, progress: Progress, e
     if not config:
         bundle = bundles.setdefault(arguments.bundle, load_bundle(arguments.bundle))
         lines[arguments.bundle, bundle.record.score] = 1
+    with writing(prepared):
+        prepared.make_folder()  # not only after all the work
     tell = (lambda _: None) if arguments.json else report
     tell(f"{describe_box()[0]}; {inference.n_threads} of them for the networks")
     is_right = True
@@ -55,12 +59,8 @@ def prepare(arguments: argparse.Namespace, report: Report, progress: Progress, e
         shares = lambda share, number=number: progress.show((number + share) / len(lines))  # noqa: E731
         findings = try_all(bundles[folder], score, n_machines, inference.n_threads, prepared, shares)
         progress.clear()
-        try:
+        with writing(prepared):
             prepared.remember(bundles[folder], score, inference.n_threads, findings)
-        except OSError as error:
-            raise InferenceRunError(
-                f"{prepared.path}: cannot be written: {error.strerror or error}; run prepare as the user of the daemon"
-            ) from error
         best = prepared.find(bundles[folder], score, inference.n_threads)[0]
         is_right &= not best.problem
         for line in describe(folder, score, bundles[folder], findings, best):
@@ -77,6 +77,20 @@ def prepare(arguments: argparse.Namespace, report: Report, progress: Progress, e
     return 0 if is_right else EXIT_FAILED
 
 
+@contextmanager
+def writing(prepared: Prepared) -> Iterator[None]:
+    """Context for writing what was found.
+
+    Raises:
+        InferenceRunError: It cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        remedy = "run prepare as the user of the daemon"
+        raise InferenceRunError(f"{prepared.path}: cannot be written: {error.strerror or error}; {remedy}") from error
+
+
 def try_all(
     bundle: Bundle, score: str, n_machines: int, n_threads: int, prepared: Prepared, show: Callable[[float], object]
 ) -> list[Finding]:
@@ -91,13 +105,14 @@ def try_all(
     n_batch = min(MAX_BATCH, bundle.record.clip.segments_per_decision * n_machines)
     found: dict[Choice, Finding] = {}
     expected: list[float] = []
-    for step, (is_first, choice) in enumerate(_list_steps(choices)):
-        show(step / (N_ROUNDS * len(choices)))
+    steps = _list_steps(choices)
+    for number, (is_first, choice) in enumerate(steps):
+        show(number / len(steps))
         if not is_first and found[choice].problem:
             continue
         cache = prepared.find_engines(bundle, choice)
         try:
-            trial = run_trial(bundle.folder, score, choice, n_threads, n_batch=n_batch, cache=cache, has_gate=is_first)
+            trial = run_trial(bundle.folder, score, choice, n_threads, n_batch=n_batch, seconds=ROUND_S, cache=cache, has_gate=is_first)
         except AeganError as error:
             found[choice] = replace(found[choice], problem=str(error)) if choice in found else Finding(*choice, problem=str(error))
             continue
@@ -109,11 +124,11 @@ def try_all(
     return list(found.values())
 
 
-def _list_steps(choices: list[Choice]) -> Iterator[tuple[bool, Choice]]:
+def _list_steps(choices: list[Choice]) -> list[tuple[bool, Choice]]:
     """Every choice in each round, and whether it is the first; strict fp32 leads, as the others are compared with it."""
     ordered = sorted(choices, key=lambda each: each != STRICT)
-    for number in range(N_ROUNDS):
-        yield from ((not number, choice) for choice in ordered)
+    n_rounds = N_ROUNDS if len(ordered) > 1 else 1  # alone it is compared with nothing
+    return [(not number, choice) for number in range(n_rounds) for choice in ordered]
 
 
 def judge(bundle: Bundle, score: str, choice: Choice, trial: Trial, gate: GateClips | None, expected: list[float]) -> Finding:
