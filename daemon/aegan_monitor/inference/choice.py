@@ -6,8 +6,9 @@ and the number of threads. What was found for something else is not used.
 
 import hashlib
 import logging
+import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -137,8 +138,15 @@ class Prepared:
 
     def find_engines(self, bundle: Bundle, choice: Choice) -> Path | None:
         """The folder of the engines that are built for this choice; None without a state directory."""
-        name = f"{choice.provider}-{choice.precision}-{bundle.record.record_sha256[:12]}"
-        return self.folder / ENGINES / name if self.folder else None
+        name = f"{choice.provider}-{choice.precision}"
+        return self.folder / ENGINES / bundle.record.record_sha256 / name if self.folder else None
+
+    def remove_engines(self, bundles: Iterable[Bundle]) -> None:
+        """Remove the engines of all other bundles: each takes as much as its networks."""
+        kept = {bundle.record.record_sha256 for bundle in bundles}
+        for folder in (self.path.parent / ENGINES).glob("*"):
+            if folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _read(self) -> bytes:
         try:

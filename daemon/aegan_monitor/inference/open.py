@@ -63,8 +63,8 @@ def open_session(bundle: Bundle, graphs: Iterable[Graph], choice: Choice, *, n_t
     graphs, provider = tuple(graphs), PROVIDERS[choice.provider]
     if obstacle := find_obstacle(choice, bundle, graphs):
         raise InferenceError(f"{choice} cannot be used: {obstacle}")
+    if provider.builds and cache:
+        cache.mkdir(parents=True, exist_ok=True)
     if provider.builds and not (cache and any(cache.glob("*.engine"))):
-        log.warning(
-            "%s: %s builds its engine now, which may take %s; aegan-monitor prepare does it ahead", bundle.folder, choice, LONGEST_BUILD
-        )
+        log.warning("%s: %s builds its engine now, which may take %s", bundle.folder, choice, LONGEST_BUILD)
     return SESSIONS[provider.runtime](bundle, graphs, choice, n_threads=n_threads, cache=cache)

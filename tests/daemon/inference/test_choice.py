@@ -142,3 +142,19 @@ def test_a_score_without_a_network_needs_no_provider(bundle: Bundle) -> None:
     """Then the provider is `none`, whatever is wanted."""
     session = open_wanted(bundle, InferenceConfig(providers=["cuda"], policy="require"), Prepared(), "C_mel_near")
     assert (session.provider, session.precision) == ("none", "none")
+
+
+def test_engines_of_other_bundles_are_removed(bundle: Bundle, tmp_path: Path) -> None:
+    """What was built for a bundle that is no longer used goes; other files of the state directory stay."""
+    prepared = Prepared(tmp_path)
+    own = prepared.find_engines(bundle, Choice("tensorrt", "fp16"))
+    assert own is not None
+    old = own.parents[1] / "0123" / own.name
+    for folder in (own, old):
+        folder.mkdir(parents=True)
+        (folder / "a.engine").write_text("")
+    (tmp_path / "outbox.sqlite").write_text("")
+    prepared.remove_engines([bundle])
+    assert (own / "a.engine").exists()
+    assert not old.parent.exists()
+    assert (tmp_path / "outbox.sqlite").exists()

@@ -1,13 +1,16 @@
 """The table of providers, and what this computer can try of it."""
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from aegan_monitor.detection.bundle import demo_bundle, load_bundle
+from aegan_monitor.detection.bundle import demo_bundle, load_bundle, write_record
+from aegan_monitor.detection.golden import require_golden
 from aegan_monitor.detection.network import GRAPHS
-from aegan_monitor.errors import InferenceError
+from aegan_monitor.errors import BundleError, InferenceError
 from aegan_monitor.inference.box import describe_box, may_compile, read_processor
 from aegan_monitor.inference.open import find_obstacle, offered, open_session
 from aegan_monitor.inference.providers import PROVIDERS, STRICT, Choice, Precision, ProviderName
@@ -70,3 +73,39 @@ def test_every_provider_has_a_way_in_fp32() -> None:
         for way in provider.ways.values():
             assert way.options
             assert all(isinstance(value, str) for values in way.options for value in values.values())
+
+
+def test_a_graph_in_int8_is_run_where_the_bundle_has_it(tmp_path: Path) -> None:
+    """The optional file makes int8 a choice for scores of its graph, and is the file that runs."""
+    folder = shutil.copytree(demo_bundle(), tmp_path / "bundle")
+    shutil.copy(folder / "embedding.onnx", folder / "embedding.int8.onnx")
+    write_record(folder, load_bundle(demo_bundle()).record)
+    bundle, choice = load_bundle(folder), Choice("cpu", "int8")
+    assert choice in offered(bundle, ["embedding"])
+    assert choice not in offered(bundle, ["generator"])
+    require_golden(bundle, open_session(bundle, ["embedding"], choice), bundle.record.score)
+    (folder / "embedding.int8.onnx").write_bytes(b"no graph")
+    with pytest.raises(InferenceError, match=r"embedding\.int8\.onnx: ONNX Runtime cannot load this graph on cpu"):
+        open_session(bundle, ["embedding"], choice)
+
+
+def test_a_damaged_graph_in_int8_is_found_when_the_bundle_is_loaded(tmp_path: Path) -> None:
+    """Optional files are under the bundle's digests, too; a file that the record does not name is not read."""
+    folder = shutil.copytree(demo_bundle(), tmp_path / "bundle")
+    (folder / "embedding.int8.onnx").write_bytes(b"no graph")
+    assert Choice("cpu", "int8") not in offered(load_bundle(folder))
+    write_record(folder, load_bundle(demo_bundle()).record)
+    (folder / "embedding.int8.onnx").write_bytes(b"no grape")
+    with pytest.raises(BundleError, match=r"embedding\.int8\.onnx: expected sha256"):
+        load_bundle(folder)
+
+
+@pytest.mark.process
+def test_a_sandbox_that_forbids_machine_code_is_noticed() -> None:
+    """As with systemd's MemoryDenyWriteExecute; kernels before 6.3 cannot forbid it by prctl."""
+    code = (
+        "import ctypes; from aegan_monitor.inference.box import may_compile; "
+        "forbidden = ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) == 0; print(forbidden, may_compile())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() in (["True", "False"], ["False", "True"])

@@ -73,6 +73,8 @@ def prepare(arguments: argparse.Namespace, report: Report, progress: Progress, e
                 "choices": [asdict(each) for each in findings],
             }
             report(json.dumps(found, allow_nan=False))
+    if config:
+        prepared.remove_engines(bundles.values())
     tell(f"remembered in {show_path(prepared.path)}; a daemon that runs needs a reload to use it")
     return 0 if is_right else EXIT_FAILED
 
