@@ -74,8 +74,9 @@ TENSORRT = {
     "trt_profile_max_shapes": "segments:{most}",
     "trt_profile_opt_shapes": "segments:{most}",
 }
-# One stream and its threads for one request at a time. Threads that are pinned to cores would share those of a second daemon.
-OPENVINO = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "ENABLE_CPU_PINNING": "NO"}
+# One stream and its threads for one request at a time. Threads that are pinned to cores would share those of a second daemon. A mapped
+# file would end the process when another program cuts it.
+OPENVINO = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "ENABLE_CPU_PINNING": "NO", "ENABLE_MMAP": "NO"}
 
 PROVIDERS: dict[ProviderName, Provider] = {
     "cpu": Provider(

@@ -65,6 +65,15 @@ def test_a_file_that_is_no_graph_is_an_error(bundle: Bundle, tmp_path: Path) -> 
     assert caught.value.exit_code == 78
 
 
+def test_another_graph_is_an_error(bundle: Bundle, tmp_path: Path) -> None:
+    """A graph without the outputs of its name is refused when it runs."""
+    folder = shutil.copytree(bundle.folder, tmp_path / "bundle")
+    shutil.copy(folder / "encoder.onnx", folder / "embedding.onnx")
+    session = open_session(dataclasses.replace(bundle, folder=folder), ["embedding"], FP32)
+    with pytest.raises(InferenceError, match=r"embedding\.onnx: is another graph .*; export the bundle again$"):
+        session.infer(SEGMENTS)
+
+
 def test_auto_takes_it_where_it_was_found_right(bundle: Bundle, tmp_path: Path) -> None:
     """The remembered choice is opened, and says what it is."""
     prepared = Prepared(tmp_path)
