@@ -64,7 +64,7 @@ class Sessions:
         if session is None:
             require_streamable(bundle)
             session = self._sessions[key] = open_wanted(bundle, self._inference, self._prepared, score)
-            where = f"inference on {session.provider} in {session.precision} (asked for: {', '.join(session.requested)})"
+            where = f"inference on {session.provider} in {session.precision} (requested: {', '.join(session.requested)})"
             log.info("%s: golden check passed; %s", bundle.folder, "its score needs no network" if session.provider == NO_GRAPH else where)
         return session
 

@@ -84,7 +84,7 @@ def _prove_bundle(bundle: Bundle, inference: InferenceConfig, report: Report, *,
 def _prove_session(bundle: Bundle, inference: InferenceConfig, prepared: Prepared, score: str, report: Report) -> None:
     """Open the session that `run` opens, and print what it runs on, and what `aegan-monitor prepare` has found for that."""
     session = open_wanted(bundle, inference, prepared, score, report)
-    report(f"provider: {session.provider}, precision: {session.precision} (asked for: {', '.join(session.requested)})")
+    report(f"provider: {session.provider}, precision: {session.precision} (requested: {', '.join(session.requested)})")
     for found in prepared.find(bundle, score, inference.n_threads):
         if found.choice == (session.provider, session.precision):
             report(f"prepared: {found.segments_per_s:.0f} segments/s; {found.gate.describe() if found.gate else 'no gate'}")

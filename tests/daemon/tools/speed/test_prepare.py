@@ -36,7 +36,7 @@ def test_what_prepare_finds_check_and_run_use(tmp_path: Path) -> None:
     assert min(strict["segments_per_s"], strict["start_s"], strict["rss_bytes"]) > 0
     best = max((each for each in found["choices"] if not each["problem"]), key=lambda each: each["segments_per_s"])
     shown = run("check", demo_bundle(), state=tmp_path).stdout
-    assert f"provider: {best['provider']}, precision: {best['precision']} (asked for: auto)" in shown
+    assert f"provider: {best['provider']}, precision: {best['precision']} (requested: auto)" in shown
     assert f"prepared: {best['segments_per_s']:.0f} segments/s; " in shown
 
 
