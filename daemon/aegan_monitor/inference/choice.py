@@ -88,9 +88,12 @@ _FILE = TypeAdapter(dict[str, list[Finding]])
 class Prepared:
     """The file with the findings."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Read the file in the state directory `folder`; None has no findings. A damaged file is reported, and has none either."""
-        self.folder = folder
+    def __init__(self, folder: Path | None = None, box: Sequence[str] | None = None) -> None:
+        """Read the file in the state directory `folder`; None has no findings. A damaged file is reported, and has none either.
+
+        `box` describes a computer and its runtimes; None is this one.
+        """
+        self.folder, self._box = folder, describe_box() if box is None else box
         self._content = self._read()
         self._findings: dict[str, list[Finding]] = {}
         try:
@@ -109,7 +112,7 @@ class Prepared:
 
     def find(self, bundle: Bundle, score: str, n_threads: int) -> list[Finding]:
         """What was found for this score of this bundle here, the fastest that passed first; empty without a finding that fits."""
-        return self._findings.get(digest(bundle, score, n_threads), [])
+        return self._findings.get(self._digest(bundle, score, n_threads), [])
 
     def remember(self, bundle: Bundle, score: str, n_threads: int, findings: Sequence[Finding]) -> None:
         """Write what was found into the file, in place of what it had for the same.
@@ -117,7 +120,7 @@ class Prepared:
         Raises:
             OSError: It cannot be written.
         """
-        key = digest(bundle, score, n_threads)
+        key = self._digest(bundle, score, n_threads)
         others = {name: found for name, found in self._findings.items() if name != key}
         kept = dict(list(others.items())[-N_KEPT + 1 :])
         ordered = sorted(findings, key=lambda each: (bool(each.problem), -each.segments_per_s))
@@ -148,6 +151,11 @@ class Prepared:
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
 
+    def _digest(self, bundle: Bundle, score: str, n_threads: int) -> str:
+        """Hexadecimal digest of all that decides which choice is the fastest that passes."""
+        lines = [*self._box, bundle.record.record_sha256, score, str(n_threads)]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
     def _read(self) -> bytes:
         try:
             return self.path.read_bytes() if self.folder else b""
@@ -156,12 +164,6 @@ class Prepared:
         except OSError as error:
             log.warning("%s: cannot be read: %s; %s", self.path, error.strerror or error, PREPARE)
             return b""
-
-
-def digest(bundle: Bundle, score: str, n_threads: int) -> str:
-    """Hexadecimal digest of all that decides which choice is the fastest that passes."""
-    lines = [*describe_box(), bundle.record.record_sha256, score, str(n_threads)]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def open_wanted(bundle: Bundle, wanted: Wanted, prepared: Prepared, score: str | None = None, advise: Report = log.info) -> GraphSession:

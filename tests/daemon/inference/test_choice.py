@@ -8,7 +8,9 @@ import pytest
 
 from aegan_monitor.config.model import InferenceConfig
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
+from aegan_monitor.detection.network import Graph
 from aegan_monitor.errors import InferenceError
+from aegan_monitor.inference.box import describe_box
 from aegan_monitor.inference.choice import FILE, N_KEPT, Finding, Prepared, list_choices, open_wanted
 from aegan_monitor.inference.gate import GateFigures
 from aegan_monitor.inference.providers import STRICT, Choice
@@ -19,7 +21,7 @@ FINDINGS = [
     Finding("openvino", "bf16", segments_per_s=300.0, gate=GateFigures(42, 0.999, 0.01, 0.0, 1.0)),
     Finding("tensorrt", "fp16", segments_per_s=900.0, problem="gate: rank correlation: expected at least 0.99, found 0.9"),
 ]
-GRAPHS = ("embedding",)
+GRAPHS: tuple[Graph, ...] = ("embedding",)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,16 @@ def test_a_finding_holds_for_its_score_and_number_of_threads(bundle: Bundle, pre
     prepared.remember(bundle, "D_maha", 1, FINDINGS[:1])
     again = Prepared(tmp_path)
     assert [len(again.find(bundle, score, 1)) for score in (bundle.record.score, "D_maha")] == [4, 1]
+
+
+@pytest.mark.parametrize("place", range(len(describe_box())))
+def test_a_finding_holds_for_its_computer_and_runtimes(place: int, bundle: Bundle, prepared: Prepared, tmp_path: Path) -> None:
+    """Another processor, other flags, another version of the program or of a runtime: nothing is known, and strict fp32 is used."""
+    box = describe_box()
+    box[place] += "1"
+    other = Prepared(tmp_path, box)
+    assert (bool(prepared.find(bundle, bundle.record.score, 1)), other.find(bundle, bundle.record.score, 1)) == (True, [])
+    assert list_choices(bundle, InferenceConfig(), other, bundle.record.score, GRAPHS) == [STRICT]
 
 
 def test_a_new_finding_is_seen(bundle: Bundle, prepared: Prepared, tmp_path: Path) -> None:
