@@ -13,7 +13,8 @@ from aegan_monitor.detection.bundle import Bundle, load_bundle, require_streamab
 from aegan_monitor.detection.fusion import needed_graphs
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.errors import InferenceRunError
-from aegan_monitor.inference.choice import Prepared, open_wanted
+from aegan_monitor.inference.choice import open_wanted
+from aegan_monitor.inference.prepared import Prepared
 from aegan_monitor.inference.session import NO_GRAPH, GraphSession
 from aegan_monitor.types import Run
 

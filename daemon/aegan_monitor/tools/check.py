@@ -25,8 +25,9 @@ from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.evidence.case_writer import MOST_PUBLISHED_BYTES
 from aegan_monitor.files import show_path
 from aegan_monitor.homeassistant.discovery import discover, list_trials
-from aegan_monitor.inference.choice import Prepared, open_wanted
+from aegan_monitor.inference.choice import open_wanted
 from aegan_monitor.inference.open import open_session
+from aegan_monitor.inference.prepared import Prepared
 from aegan_monitor.inference.providers import STRICT
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.endpoint import add_secrets, locate
@@ -87,7 +88,8 @@ def _prove_session(bundle: Bundle, inference: InferenceConfig, prepared: Prepare
     report(f"provider: {session.provider}, precision: {session.precision} (requested: {', '.join(session.requested)})")
     for found in prepared.find(bundle, score, inference.n_threads):
         if found.choice == (session.provider, session.precision):
-            report(f"prepared: {found.segments_per_s:.0f} segments/s; {found.gate.describe() if found.gate else 'no gate'}")
+            gate = found.gate.describe() if found.gate else "the golden check alone decides"
+            report(f"prepared: {found.segments_per_s:.0f} segments/s; {gate}")
 
 
 def _describe(check: StageCheck) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aegan_monitor.config.model import MonitorConfig
-from aegan_monitor.inference.choice import Prepared
+from aegan_monitor.inference.prepared import Prepared
 from aegan_monitor.outbox.store import find_path
 
 SERVICES = Path("/var/lib")  # where systemd keeps the states of services

@@ -11,8 +11,9 @@ from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
 from aegan_monitor.detection.network import Graph
 from aegan_monitor.errors import InferenceError
 from aegan_monitor.inference.box import describe_box
-from aegan_monitor.inference.choice import FILE, N_KEPT, Finding, Prepared, list_choices, open_wanted
+from aegan_monitor.inference.choice import list_choices, open_wanted
 from aegan_monitor.inference.gate import GateFigures
+from aegan_monitor.inference.prepared import FILE, N_KEPT, Finding, Prepared
 from aegan_monitor.inference.providers import STRICT, Choice
 
 FINDINGS = [
@@ -82,12 +83,16 @@ def test_a_finding_holds_for_its_score_and_number_of_threads(bundle: Bundle, pre
 
 @pytest.mark.parametrize("place", range(len(describe_box())))
 def test_a_finding_holds_for_its_computer_and_runtimes(place: int, bundle: Bundle, prepared: Prepared, tmp_path: Path) -> None:
-    """Another processor, other flags, another version of the program or of a runtime: nothing is known, and strict fp32 is used."""
+    """Another processor, other flags, another version of the program or of a runtime: one line says so, and strict fp32 is used."""
     box = describe_box()
     box[place] += "1"
     other = Prepared(tmp_path, box)
     assert (bool(prepared.find(bundle, bundle.record.score, 1)), other.find(bundle, bundle.record.score, 1)) == (True, [])
-    assert list_choices(bundle, InferenceConfig(), other, bundle.record.score, GRAPHS) == [STRICT]
+    lines: list[str] = []
+    assert list_choices(bundle, InferenceConfig(), other, bundle.record.score, GRAPHS, lines.append) == [STRICT]
+    assert ["auto was tried before a runtime, the bundle" in line and line.endswith("; run aegan-monitor prepare") for line in lines] == [
+        True
+    ]
 
 
 def test_a_new_finding_is_seen(bundle: Bundle, prepared: Prepared, tmp_path: Path) -> None:

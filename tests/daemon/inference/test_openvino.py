@@ -12,9 +12,10 @@ from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
 from aegan_monitor.detection.golden import require_golden
 from aegan_monitor.detection.network import GRAPHS, MAX_BATCH
 from aegan_monitor.errors import InferenceError
-from aegan_monitor.inference.choice import Finding, Prepared, open_wanted
+from aegan_monitor.inference.choice import open_wanted
 from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.inference.open import offered, open_session
+from aegan_monitor.inference.prepared import Finding, Prepared
 from aegan_monitor.inference.providers import Choice
 
 pytestmark = pytest.mark.openvino

@@ -12,7 +12,7 @@ from aegan_monitor.audio.source import Capture
 from aegan_monitor.config.model import MachineConfig, MonitorConfig, load_config
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle, write_record
 from aegan_monitor.errors import BundleError, CaptureError, ConfigError
-from aegan_monitor.inference.choice import Finding, Prepared
+from aegan_monitor.inference.prepared import Finding, Prepared
 from aegan_monitor.service.build import Setup, build, find_fixed
 from fakes import ScriptedCapture
 

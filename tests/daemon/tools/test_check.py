@@ -8,7 +8,7 @@ import pytest
 from aegan_monitor.config.model import InferenceConfig
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.detection.golden import TOLERANCES
-from aegan_monitor.inference.choice import Prepared
+from aegan_monitor.inference.prepared import Prepared
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.messages.payloads import PAYLOADS
 from aegan_monitor.tools.check import MACHINE_BYTES, NODE_BYTES, check_bundle

@@ -17,9 +17,9 @@ from aegan_monitor.detection.network import MAX_BATCH
 from aegan_monitor.errors import EXIT_FAILED, AeganError, InferenceRunError
 from aegan_monitor.files import show_path
 from aegan_monitor.inference.box import describe_box
-from aegan_monitor.inference.choice import Finding, Prepared
 from aegan_monitor.inference.gate import GateClips, compare, load_gate
 from aegan_monitor.inference.open import offered
+from aegan_monitor.inference.prepared import Finding, Prepared
 from aegan_monitor.inference.providers import STRICT, Choice
 from aegan_monitor.inference.trial import Trial, run_trial
 from aegan_monitor.service.runtime import choose_score
@@ -52,8 +52,8 @@ def prepare(arguments: argparse.Namespace, report: Report, progress: Progress, e
         lines[arguments.bundle, bundle.record.score] = 1
     with writing(prepared):
         prepared.make_folder()  # not only after all the work
-    tell = (lambda _: None) if arguments.json else report
-    tell(f"{describe_box()[0]}; {inference.n_threads} of them for the networks")
+    say = (lambda _: None) if arguments.json else report
+    say(f"{describe_box()[0]}; {inference.n_threads} of them for the networks")
     is_right = True
     for number, ((folder, score), n_machines) in enumerate(lines.items()):
         shares = lambda share, number=number: progress.show((number + share) / len(lines))  # noqa: E731
@@ -64,7 +64,7 @@ def prepare(arguments: argparse.Namespace, report: Report, progress: Progress, e
         best = prepared.find(bundles[folder], score, inference.n_threads)[0]
         is_right &= not best.problem
         for line in describe(folder, score, bundles[folder], findings, best):
-            tell(line)
+            say(line)
         if arguments.json:
             found = {
                 "bundle": str(folder),
@@ -75,7 +75,7 @@ def prepare(arguments: argparse.Namespace, report: Report, progress: Progress, e
             report(json.dumps(found, allow_nan=False))
     if config:
         prepared.remove_engines(bundles.values())
-    tell(f"remembered in {show_path(prepared.path)}; a daemon that runs needs a reload to use it")
+    say(f"remembered in {show_path(prepared.path)}; a daemon that runs needs a reload to use it")
     return 0 if is_right else EXIT_FAILED
 
 

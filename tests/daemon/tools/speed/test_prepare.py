@@ -11,8 +11,8 @@ import pytest
 
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.errors import InferenceError
-from aegan_monitor.inference.choice import FILE, Finding
 from aegan_monitor.inference.gate import GateFigures
+from aegan_monitor.inference.prepared import FILE, Finding
 from aegan_monitor.inference.providers import STRICT, Choice
 from aegan_monitor.inference.trial import run_trial
 from aegan_monitor.tools.speed.prepare import describe
