@@ -18,9 +18,9 @@ from aegan_monitor.errors import EXIT_FAILED, AeganError, InferenceRunError
 from aegan_monitor.files import show_path
 from aegan_monitor.inference.box import describe_box
 from aegan_monitor.inference.gate import GateClips, compare, load_gate
-from aegan_monitor.inference.open import offered
+from aegan_monitor.inference.open import LONGEST_BUILD, offered
 from aegan_monitor.inference.prepared import Finding, Prepared
-from aegan_monitor.inference.providers import STRICT, Choice
+from aegan_monitor.inference.providers import PROVIDERS, STRICT, Choice
 from aegan_monitor.inference.trial import Trial, run_trial
 from aegan_monitor.service.runtime import choose_score
 from aegan_monitor.tools.daemon_state import read_prepared
@@ -42,37 +42,35 @@ def prepare(arguments: argparse.Namespace, report: Report, progress: Progress, e
     config = load_config(arguments.config) if arguments.config else None
     inference = config.inference if config else InferenceConfig()
     prepared = read_prepared(config, environment)
-    lines = Counter[tuple[Path, str]]()
-    bundles: dict[Path, Bundle] = {}
-    for machine in config.machines if config else []:
-        bundle = bundles.setdefault(machine.bundle, load_bundle(machine.bundle))
-        lines[machine.bundle, choose_score(machine, bundle)] += 1
-    if not config:
-        bundle = bundles.setdefault(arguments.bundle, load_bundle(arguments.bundle))
-        lines[arguments.bundle, bundle.record.score] = 1
+    bundles = {path: load_bundle(path) for path in ({each.bundle for each in config.machines} if config else [arguments.bundle])}
+    machines = [(each.bundle, choose_score(each, bundles[each.bundle])) for each in config.machines] if config else []
+    lines = Counter(machines or [(path, bundle.record.score) for path, bundle in bundles.items()])
     with writing(prepared):
         prepared.make_folder()  # not only after all the work
-    say = (lambda _: None) if arguments.json else report
+    say: Report = (lambda _: None) if arguments.json else report
     say(f"{describe_box()[0]}; {inference.n_threads} of them for the networks")
     is_right = True
     for number, ((folder, score), n_machines) in enumerate(lines.items()):
+        bundle, graphs = bundles[folder], needed_graphs(bundles[folder].record, score)
+        if not graphs:
+            say(f"{show_path(folder)}: score {score} needs no network")
+            continue
+        choices = offered(bundle, graphs)
+        for choice in choices:
+            if PROVIDERS[choice.provider].builds:
+                say(f"{choice} builds an engine for {show_path(folder)}, which may take {LONGEST_BUILD}")
         shares = lambda share, number=number: progress.show((number + share) / len(lines))  # noqa: E731
-        findings = try_all(bundles[folder], score, n_machines, inference.n_threads, prepared, shares)
+        findings = try_all(bundle, score, choices, n_machines, inference.n_threads, prepared, shares)
         progress.clear()
         with writing(prepared):
-            prepared.remember(bundles[folder], score, inference.n_threads, findings)
-        best = prepared.find(bundles[folder], score, inference.n_threads)[0]
+            prepared.remember(bundle, score, inference.n_threads, findings)
+        best = prepared.find(bundle, score, inference.n_threads)[0]
         is_right &= not best.problem
-        for line in describe(folder, score, bundles[folder], findings, best):
+        for line in describe(folder, score, bundle, findings, best):
             say(line)
         if arguments.json:
-            found = {
-                "bundle": str(folder),
-                "score": score,
-                "n_threads": inference.n_threads,
-                "choices": [asdict(each) for each in findings],
-            }
-            report(json.dumps(found, allow_nan=False))
+            tried = [asdict(each) for each in findings]
+            report(json.dumps({"bundle": str(folder), "score": score, "n_threads": inference.n_threads, "choices": tried}, allow_nan=False))
     if config:
         prepared.remove_engines(bundles.values())
     say(f"remembered in {show_path(prepared.path)}; a daemon that runs needs a reload to use it")
@@ -94,16 +92,15 @@ def writing(prepared: Prepared) -> Iterator[None]:
 
 
 def try_all(
-    bundle: Bundle, score: str, n_machines: int, n_threads: int, prepared: Prepared, show: Callable[[float], object]
+    bundle: Bundle, score: str, choices: list[Choice], n_machines: int, n_threads: int, prepared: Prepared, show: Callable[[float], object]
 ) -> list[Finding]:
-    """What each choice that this computer offers gives for `score`; `show` takes the share that is done.
+    """What each of `choices` gives for `score`; `show` takes the share that is done.
 
     Raises:
         BundleError: The bundle cannot be streamed, or its gate is damaged.
     """
     require_streamable(bundle)
     gate = load_gate(bundle)
-    choices = offered(bundle, needed_graphs(bundle.record, score))
     n_batch = min(MAX_BATCH, bundle.record.clip.segments_per_decision * n_machines)
     found: dict[Choice, Finding] = {}
     expected: list[float] = []
