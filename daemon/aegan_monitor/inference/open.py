@@ -47,7 +47,7 @@ def _find_obstacles(choice: Choice, bundle: Bundle, graphs: Iterable[Graph]) -> 
         yield f"the installed ONNX Runtime has no {missing[0]}; {provider.remedy}"
     if way.flags and not way.flags & read_processor()[1]:
         yield f"this processor has no {choice.precision} ({' or '.join(sorted(way.flags))}); choose another precision"
-    if way.graphs and not any(graph_file(graph, way.graphs) in bundle.record.files for graph in graphs):
+    if way.needs_graphs and not any(graph_file(graph, way.graphs) in bundle.record.files for graph in graphs):
         yield f"{bundle.folder} has no graphs in {choice.precision}; export it again with this version"
     if provider.compiles and not may_compile():
         yield "this service may not write machine code (MemoryDenyWriteExecute); docs/how-to/gpu.md has a drop-in"

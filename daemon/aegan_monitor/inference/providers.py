@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
+from aegan_monitor.detection.network import INT8, PROCESSOR
+
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 ProviderName = Literal["cpu", "openvino", "cuda", "tensorrt"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -31,12 +33,14 @@ class Way:
         options: Sets of the runtime's options; the first that loads is used. `{cache}`, `{least}` and `{most}` stand for the folder of
             engines, and for the shapes of the smallest and largest batch.
         flags: The processor needs one of these flags (`/proc/cpuinfo`); none means any processor.
-        graphs: The bundle needs graph files with this ending; those that it lacks run in fp32.
+        graphs: Ending of the graph files that are run where the bundle has them; in place of those that it lacks the plain ones are run.
+        needs_graphs: Whether it needs one such file at least.
     """
 
     options: tuple[Mapping[str, str], ...] = ({},)
     flags: frozenset[str] = frozenset()
     graphs: str = ""
+    needs_graphs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ PROVIDERS: dict[ProviderName, Provider] = {
         "onnxruntime",
         ("CPUExecutionProvider",),
         "pip install 'aegan-monitor[cpu]'",
-        {"fp32": Way(), "int8": Way(graphs="int8")},
+        {"fp32": Way(graphs=PROCESSOR), "int8": Way(graphs=INT8, needs_graphs=True)},
     ),
     "openvino": Provider(
         "openvino",
@@ -93,7 +97,7 @@ PROVIDERS: dict[ProviderName, Provider] = {
             "fp32": Way(({**OPENVINO, "INFERENCE_PRECISION_HINT": "f32"},)),
             "bf16": Way(({**OPENVINO, "INFERENCE_PRECISION_HINT": "bf16"},), flags=frozenset({"avx512_bf16", "amx_bf16"})),
             "fp16": Way(({**OPENVINO, "INFERENCE_PRECISION_HINT": "f16"},), flags=frozenset({"avx512_fp16", "amx_fp16", "asimdhp"})),
-            "int8": Way(({**OPENVINO, "INFERENCE_PRECISION_HINT": "f32"},), graphs="int8"),
+            "int8": Way(({**OPENVINO, "INFERENCE_PRECISION_HINT": "f32"},), graphs=INT8, needs_graphs=True),
         },
         compiles=True,
     ),
@@ -112,7 +116,7 @@ PROVIDERS: dict[ProviderName, Provider] = {
         {
             "fp32": Way((TENSORRT,)),
             "fp16": Way(({**TENSORRT, "trt_fp16_enable": "1"},)),
-            "int8": Way(({**TENSORRT, "trt_int8_enable": "1"},), graphs="int8"),
+            "int8": Way(({**TENSORRT, "trt_int8_enable": "1"},), graphs=INT8, needs_graphs=True),
         },
         compiles=True,
         builds=True,
