@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 export PYTHONDONTWRITEBYTECODE :=
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
+FULL_STAMP := $(VENV)/.full-installed
 SOURCES := pyproject.toml constraints.txt
 
 # The service: see docs/how-to/service.md. EXTRA=gpu for CUDA and TensorRT; PURGE=1 lets uninstall forget configuration and state.
@@ -47,7 +48,7 @@ test: $(DEV_STAMP)  ## every test whose parts are on this machine, chaos at a te
 test-unit: $(DEV_STAMP)  ## the inner loop: no process, no torch, no outside part
 	$(PYTEST) -m unit
 
-test-full: $(DEV_STAMP)  ## the same as test with all of the chaos
+test-full: $(DEV_STAMP) $(FULL_STAMP)  ## the same as test with all of the chaos, and with OpenVINO
 	AEGAN_CHAOS=1 $(PYTEST)
 
 check: $(DEV_STAMP)  ## lint, format, types, import contracts
@@ -140,3 +141,8 @@ $(DEV_STAMP): $(SOURCES) | $(VENV)/bin/python
 	$(PIP) --editable '.[cpu,train,export,demo,plot,dev]'
 	-$(BIN)/python -m pytest --collect-only --quiet >/dev/null
 	touch $(RUN_STAMP) $@
+
+# 180 MB, for the tests with the marker openvino alone.
+$(FULL_STAMP): $(SOURCES) | $(DEV_STAMP)
+	$(PIP) --editable '.[openvino]'
+	touch $@

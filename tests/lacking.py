@@ -1,5 +1,6 @@
 """Which outside parts are missing on this machine, by the marker of the tests that need them, and why."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -100,6 +101,7 @@ LACKING: dict[str, Callable[[], str | None]] = {
     "netns": lacking_namespaces,
     "mount": lacking_small_disk,
     "faketime": lambda: None if FAKETIME else "not installed: libfaketime",
+    "openvino": lambda: None if importlib.util.find_spec("openvino") else "not installed: openvino; make test-full installs it",
     "gpu": lacking_gpu,
     "dataset": lambda: None if find_recordings() else "no recordings: set AEGAN_DATA to a folder with quadcopter_mixed",
 }

@@ -15,7 +15,7 @@ TIERS: dict[str, tuple[str, ...]] = {  # folders and files below tests/
     "process": (
         *("integration", "systemd", "test_imports.py"),
         *("daemon/audio/device/test_portaudio.py", "daemon/mqtt/test_endpoint.py"),
-        *("daemon/tools/record/test_command.py", "daemon/tools/terminal/test_completion.py"),
+        *("daemon/tools/record/test_command.py", "daemon/tools/terminal/test_completion.py", "daemon/tools/speed"),
     ),
     "train": ("train", "export", "daemon/detection/test_scores.py", "integration/test_oracle.py", "simulation/test_first_use.py"),
     "chaos": ("integration/chaos", "integration/test_soak.py", "integration/broker/test_delivery.py", "daemon/outbox/test_store_torn.py"),

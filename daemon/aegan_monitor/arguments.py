@@ -55,6 +55,8 @@ def make_parser() -> argparse.ArgumentParser:
     check.add_argument("--report", type=Path, metavar="DIR", help=report_help)
     check.add_argument("--verbose", action="store_true", help="print every stage of the golden check")
 
+    _add_speed(commands)
+
     devices = add_command(
         commands, "devices", "Lists the microphones, and shows how loud they are.", "aegan-monitor devices --meter --seconds 10"
     )
@@ -105,6 +107,19 @@ def make_parser() -> argparse.ArgumentParser:
 
     _add_demo(commands)
     return parser
+
+
+def _add_speed(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    prepare = add_command(
+        commands,
+        "prepare",
+        "Finds the fastest provider and precision that are right on this computer, for providers: [auto].",
+        "aegan-monitor prepare --config monitor.yaml",
+    )
+    tried = prepare.add_mutually_exclusive_group(required=True)
+    tried.add_argument("--config", type=Path, metavar="FILE", help="for all machines of this configuration")
+    tried.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="for this bundle alone, with one thread")
+    prepare.add_argument("--json", action="store_true", help="print one JSON object a bundle and score")
 
 
 def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

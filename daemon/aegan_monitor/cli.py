@@ -75,14 +75,15 @@ def _replay(arguments: argparse.Namespace) -> int:
     from aegan_monitor.config.model import InferenceConfig, find_machine, load_config  # noqa: PLC0415
     from aegan_monitor.decision.budget import ONE_A_WEEK  # noqa: PLC0415
     from aegan_monitor.detection.bundle import load_bundle  # noqa: PLC0415
-    from aegan_monitor.detection.golden import require_golden  # noqa: PLC0415
-    from aegan_monitor.inference.onnx_runtime import OrtSession  # noqa: PLC0415
+    from aegan_monitor.inference.choice import open_wanted  # noqa: PLC0415
     from aegan_monitor.service.build import share  # noqa: PLC0415
     from aegan_monitor.service.runtime import choose_score  # noqa: PLC0415
+    from aegan_monitor.tools.daemon_state import read_prepared  # noqa: PLC0415
     from aegan_monitor.tools.json_lines import open_lines  # noqa: PLC0415
     from aegan_monitor.tools.progress import Progress  # noqa: PLC0415
     from aegan_monitor.tools.replay import Replay  # noqa: PLC0415
 
+    config = None
     if arguments.config:
         config = load_config(arguments.config)
         machine, inference = find_machine("replay", arguments.config, config.machines, arguments.machine), config.inference
@@ -92,10 +93,9 @@ def _replay(arguments: argparse.Namespace) -> int:
     elif arguments.machine is not None:
         raise UsageError("replay: --machine needs --config FILE; leave it out, or give --config instead of --bundle")
     else:
-        bundle, inference = load_bundle(arguments.bundle), InferenceConfig()
+        bundle, inference = load_bundle(arguments.bundle), InferenceConfig(providers=["cpu"], precision="fp32")
         score, alarm, budget = bundle.record.score, AlarmConfig(), ONE_A_WEEK
-    session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
-    require_golden(bundle, session)
+    session = open_wanted(bundle, inference, read_prepared(config, os.environ))
     with open_lines(arguments.jsonl) as record:
         warn = partial(print_problem, "aegan-monitor")
         replay = Replay(bundle, session, score, alarm, arguments.channel, print, warn, record, Progress(sys.stderr), budget)
@@ -127,12 +127,21 @@ def _localize(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from aegan_monitor.config.model import InferenceConfig  # noqa: PLC0415
     from aegan_monitor.tools.check import check_bundle, check_configuration  # noqa: PLC0415
+    from aegan_monitor.tools.daemon_state import read_prepared  # noqa: PLC0415
 
     if arguments.config:
         warn = partial(print_problem, "aegan-monitor")
         return check_configuration(arguments.config, partial(print, flush=True), warn, verbose=arguments.verbose, reports=arguments.report)
-    check_bundle(arguments.bundle, InferenceConfig(), print, verbose=arguments.verbose, reports=arguments.report)
+    prepared = read_prepared(None, os.environ)
+    check_bundle(arguments.bundle, InferenceConfig(), prepared, print, verbose=arguments.verbose, reports=arguments.report)
     return 0
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from aegan_monitor.tools.progress import Progress  # noqa: PLC0415
+    from aegan_monitor.tools.speed.prepare import prepare  # noqa: PLC0415
+
+    return prepare(arguments, partial(print, flush=True), Progress(sys.stderr), os.environ)
 
 
 def _backup(arguments: argparse.Namespace) -> int:
@@ -200,6 +209,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "backtest": _backtest,
     "localize": _localize,
     "check": _check,
+    "prepare": _prepare,
     "devices": _devices,
     "record": _record,
     "backup": _backup,

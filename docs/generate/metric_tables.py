@@ -11,5 +11,12 @@ def metrics_table() -> str:
         for label, table in (("`machine`", OF_MACHINE), ("", OF_NODE))
         for row in table
     ]
-    rows.append(("`aegan_build_info`", "info", "`version`, `provider`", "Version of the daemon, and the provider in use."))
+    rows.append(
+        (
+            "`aegan_build_info`",
+            "info",
+            "`version`, `provider`, `precision`",
+            "Version of the daemon, and the provider and precision in use.",
+        )
+    )
     return make_table(("metric", "kind", "label", "what"), rows)

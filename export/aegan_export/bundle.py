@@ -9,7 +9,7 @@ import torch
 from aegan_export.graph import make_modules, write_graphs
 from aegan_export.parity import OutputParity, check_parity
 from aegan_monitor.detection.arrays import load_arrays
-from aegan_monitor.detection.bundle import GOLDEN, RECORD, REFERENCE, load_bundle, write_record
+from aegan_monitor.detection.bundle import GATE, GOLDEN, RECORD, REFERENCE, load_bundle, write_record
 from aegan_monitor.detection.golden import StageCheck, require_golden
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.errors import DataError
@@ -35,7 +35,8 @@ def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageC
     if out.exists() and not (out / RECORD).exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(f"{out}: exists and is no bundle; remove it, or choose another --out")
     segments = load_segments(run / SEGMENTS)
-    arrays = {name: read_file(run / name) for name in (REFERENCE, GOLDEN)}
+    optional = [GATE] if (run / GATE).exists() else []  # a run of an older version has none
+    arrays = {name: read_file(run / name) for name in (REFERENCE, GOLDEN, *optional)}
     modules = make_modules(training.generator, training.discriminator)
     target = out.resolve()
     try:

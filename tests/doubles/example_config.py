@@ -30,7 +30,7 @@ FULL: Data = {
         "tls": {"ca_file": "/ca.pem", "certificate_file": "/c.pem", "key_file": "/k.pem", "verify": True},
     },
     "outbox": {"path": "/o.sqlite", "max_mb": 1, "max_age_h": 2},
-    "inference": {"providers": ["cuda", "cpu"], "policy": "require", "n_threads": 2},
+    "inference": {"providers": ["cuda", "cpu"], "precision": "fp32", "policy": "require", "n_threads": 2},
     "metrics": {"host": "::1", "port": 9877},
     "log_level": "debug",
     "health_interval_s": 5,

@@ -18,11 +18,15 @@ from aegan_export.cli import main
 from aegan_export.graph import make_modules, write_graphs
 from aegan_export.parity import ParityError, check_parity
 from aegan_monitor.decision.proof import commission
-from aegan_monitor.detection.bundle import FORMAT, PAYLOAD, REFERENCE, load_bundle
+from aegan_monitor.detection.bundle import FORMAT, GATE, PAYLOAD, REFERENCE, load_bundle
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import LASTING, SPACE_SCORES
 from aegan_monitor.detection.spaces import Space
+from aegan_monitor.inference.gate import compare, load_gate, score_gate
+from aegan_monitor.inference.onnx_runtime import OrtSession
+from aegan_train.calibration.gate_clips import N_ALTERED, N_NORMAL
 from aegan_train.calibration.normal_blocks import make_default_policy
+from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS
 from aegan_train.checkpoint import load_checkpoint
 from aegan_train.config import Norm, TrainConfig
 from aegan_train.networks.aegan import Discriminator, Generator
@@ -32,8 +36,21 @@ SEGMENTS = np.random.default_rng(0).uniform(-1, 1, (5, 1, 128, 128)).astype(np.f
 
 def test_a_bundle_is_whole(bundle_folder: Path) -> None:
     """A bundle has all files, and its record agrees with them."""
-    assert {path.name for path in bundle_folder.iterdir()} == {"bundle.json", *PAYLOAD}
+    assert {path.name for path in bundle_folder.iterdir()} == {"bundle.json", *PAYLOAD, GATE}
     assert load_bundle(bundle_folder).record.provenance.n_epochs == 3
+
+
+def test_the_gate_has_normal_and_altered_clips(bundle_folder: Path) -> None:
+    """The gate has held-out clips and each pseudo-fault twice; the deciding score of an altered clip is higher; strict fp32 passes."""
+    bundle = load_bundle(bundle_folder)
+    gate = load_gate(bundle)
+    assert gate is not None
+    assert gate.frames.shape[1:] == (128, bundle.record.clip.covered_frames)
+    assert 0 < np.count_nonzero(gate.altered == 0) <= N_NORMAL
+    assert np.count_nonzero(gate.altered) == N_ALTERED * len(PSEUDO_FAULTS)
+    scores = score_gate(bundle, gate, OrtSession(bundle), bundle.record.score)
+    assert np.median(scores[gate.altered == 1]) > np.median(scores[gate.altered == 0])
+    assert compare(bundle.record, bundle.record.score, gate, scores, scores).find_problem() == ""
 
 
 def test_spaces_survive_the_way_into_the_bundle(bundle_folder: Path, run_folder: Path) -> None:
@@ -74,7 +91,7 @@ def test_bundles_are_reproducible(run_folder: Path, bundle_folder: Path, tmp_pat
     lines = capsys.readouterr().out.splitlines()
     proved = commission(make_default_policy(load_bundle(bundle_folder).record)).describe()
     assert lines[lines.index(proved[0]) :][: len(proved)] == proved
-    for name in ("bundle.json", *PAYLOAD):
+    for name in ("bundle.json", *PAYLOAD, GATE):
         assert (tmp_path / "again" / name).read_bytes() == (bundle_folder / name).read_bytes(), name
 
 

@@ -37,9 +37,9 @@ def test_a_recording_goes_through_to_the_subscriber(aegan_monitor: CommandLine, 
         assert json.loads(subscriber.payloads("aegan/box/pump/alarm")[-1])["active"] is True
         assert subscriber.payloads("aegan/box/status") == ["online", "offline"]
         health = json.loads(subscriber.payloads("aegan/box/health")[-1])
-        assert (health["provider"], health["providers_requested"]) == ("cpu", ["cpu"])
+        assert (health["provider"], health["precision"], health["providers_requested"]) == ("cpu", "fp32", ["auto"])
         assert health["machines"]["pump"]["dropped_samples_total"] == 0
-    assert "golden check passed; inference on cpu (asked for: cpu)" in done.stderr
+    assert "golden check passed; inference on cpu in fp32 (requested: auto)" in done.stderr
 
 
 def test_a_closed_standard_error_is_no_hindrance(tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ def test_as_installed_it_starts_and_reports_how_it_fares(system: BootedSystem) -
     assert system.show(UNIT, "ActiveState") == "active"
     assert 0 < stamp_s(system, "ActiveEnter") - stamp_s(system, "InactiveExit") < START_S
     assert re.findall("(?m)^node:.*", system.path(CONFIG).read_text())[0].split()[:2] == ["node:", f'"{make_name(socket.gethostname())}"']
-    reported = 'Status: "demo: sensor missing; inference on cpu; broker: cannot be reached (Connection refused); retrying every 1 to 30 s"'
+    broker = "broker: cannot be reached (Connection refused); retrying every 1 to 30 s"
+    reported = f'Status: "demo: sensor missing; inference on cpu in fp32; {broker}"'
     wait_until(lambda: reported in system.run("systemctl", "status", "--no-pager", "--full", UNIT), "its status", DEADLINE_S)
 
 

@@ -39,7 +39,7 @@ def start_fit(data: Path, out: Path, streams: int) -> subprocess.Popen[str]:
 def test_a_run_holds_what_export_needs(run_folder: Path) -> None:
     """A run has all files for export, and its checkpoint contains its settings."""
     assert {path.name for path in run_folder.iterdir()} == {
-        "checkpoint.pt", "run.json", "reference.npz", "golden.npz", "segments.npz", "held_out.jsonl", "findings.json",
+        "checkpoint.pt", "run.json", "reference.npz", "golden.npz", "gate.npz", "segments.npz", "held_out.jsonl", "findings.json",
     }  # fmt: skip
     training = load_checkpoint(run_folder, CPU)
     assert (training.machine_type, training.preset, training.seed, len(training.history)) == ("pump", "tiny", 0, 3)

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from aegan_monitor import __version__
-from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.detection.baselines import make_baseline_filterbank
 from aegan_monitor.detection.bundle import GOLDEN, REFERENCE
 from aegan_monitor.detection.features import LogMel, limit_range, make_filterbank
@@ -25,6 +24,7 @@ from aegan_monitor.detection.views import summarise
 from aegan_monitor.types import DoubleArray, FloatArray
 from aegan_train.calibration.background_augmentation import CALIBRATED, FITTED, add_ambient_noise, change_background
 from aegan_train.calibration.cross_fit import align, cross_fit, scale_joint
+from aegan_train.calibration.gate_clips import write_gate_clips
 from aegan_train.calibration.lasting import fit_lasting
 from aegan_train.calibration.normal_blocks import add_blocks, find_clip_states
 from aegan_train.calibration.sensitivity import Noticed, try_pseudo_faults
@@ -35,9 +35,8 @@ from aegan_train.config import TrainConfig
 from aegan_train.dataset import number_recordings
 from aegan_train.findings.rhythm import find_rhythm
 from aegan_train.progress import follow
-from aegan_train.recordings.folder import Clip
 from aegan_train.recordings.spectrograms import Spectrograms
-from aegan_train.recordings.windows import read_windows
+from aegan_train.recordings.windows import join_samples, read_windows
 from aegan_train.run_folder import write_atomically
 from aegan_train.torch_session import TorchSession
 
@@ -150,6 +149,7 @@ def finish(
     lines = [json.dumps({"file": file, "scores": each}, allow_nan=False) for file, each in zip(files, scores, strict=True)]
     write_atomically(out / REFERENCE, reference.save)
     write_atomically(out / GOLDEN, lambda path: write_golden(path, samples, stages))
+    write_gate_clips(out, fields, reference, held_out, training.seed)
     write_atomically(out / SEGMENTS, lambda path: save_segments(path, segments))
     write_atomically(out / HELD_OUT, lambda path: path.write_text("\n".join(lines) + "\n", encoding="utf-8"))
     write_atomically(out / RUN_RECORD, lambda path: path.write_text(fields.model_dump_json(indent=1) + "\n", encoding="utf-8"))
@@ -231,17 +231,6 @@ def score_held_out(
 def describe_copies(n_copies: int) -> str:
     """The part of a progress line that counts the copies; empty without copies."""
     return f" and {n_copies} copies with other backgrounds" if n_copies else ""
-
-
-def join_samples(clips: Sequence[Clip], sample_rate_hz: int, n_samples: int) -> FloatArray:
-    """The first `n_samples` of the joined recordings, float32 `[n_samples]`; they repeat where they are too short."""
-    joined = np.zeros(0, np.float32)
-    while len(joined) < n_samples:
-        for clip in clips:
-            joined = np.concatenate([joined, read_recording(clip.path, sample_rate_hz)])
-            if len(joined) >= n_samples:
-                break
-    return joined[:n_samples]
 
 
 def save_segments(path: Path, segments: FloatArray) -> None:

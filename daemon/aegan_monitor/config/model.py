@@ -46,9 +46,17 @@ def _refuse_twice(values: list[str]) -> list[str]:
 class InferenceConfig(Settings):
     """On which processor the networks run."""
 
-    providers: Annotated[list[Literal["tensorrt", "cuda", "cpu"]], Field(min_length=1), AfterValidator(_refuse_twice)] = Field(
-        default=["cpu"],
-        description="Where the networks run, in order of preference: tensorrt, cuda, cpu. Change it on a machine with a GPU.",
+    providers: Annotated[
+        list[Literal["auto", "tensorrt", "cuda", "openvino", "cpu"]], Field(min_length=1), AfterValidator(_refuse_twice)
+    ] = Field(
+        default=["auto"],
+        description="Where the networks run, in order of preference: auto, tensorrt, cuda, openvino, cpu. auto is the fastest that "
+        "aegan-monitor prepare has found right on this computer, and cpu before that.",
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = Field(
+        default="auto",
+        description="In which precision they compute. auto is the fastest that aegan-monitor prepare has found right on this computer, and "
+        "fp32 before that; fp32 rounds nothing.",
     )
     policy: Literal["prefer", "require"] = Field(
         default="prefer",

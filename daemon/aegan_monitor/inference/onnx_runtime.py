@@ -2,26 +2,26 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any
 
 from aegan_monitor.detection.bundle import Bundle
-from aegan_monitor.detection.network import GRAPH_OUTPUTS, GRAPHS, MAX_BATCH, Graph, empty_outputs
+from aegan_monitor.detection.network import GRAPH_OUTPUTS, GRAPHS, MAX_BATCH, Graph
 from aegan_monitor.errors import InferenceError, InferenceRunError
-from aegan_monitor.types import FloatArray, SegmentOutputs
+from aegan_monitor.inference.device_buffers import DeviceBuffers
+from aegan_monitor.inference.providers import PROVIDERS, STRICT, Choice
+from aegan_monitor.inference.session import NO_MEMORY, GraphSession, graph_path
+from aegan_monitor.types import FloatArray
 
 log = logging.getLogger(__name__)
 
-Policy = Literal["prefer", "require"]
 ORT_ERROR_LEVEL, ORT_FATAL_LEVEL = 3, 4  # with the CPU alone, ONNX Runtime raises each error that it logs
 MISFIT = "InvalidArgument"  # type of ONNX Runtime's error for inputs and outputs that a graph does not have
 # Types of its errors for a wrong graph. After others (memory, threads, a device) another start may succeed.
 REFUSALS = ("InvalidProtobuf", "InvalidGraph", MISFIT, "NotImplemented", "Fail")
-NO_MEMORY = "bad_alloc"  # it raises this as any of these types
-RUNTIME_PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+# Threads that wait in a loop take a core each, while there is nothing to do.
+SESSION = {"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0"}
 
 
 def import_runtime() -> Any:
@@ -41,70 +41,67 @@ def import_runtime() -> Any:
     return onnxruntime
 
 
-class OrtSession:
-    """ONNX Runtime on the requested graphs of a bundle.
-
-    Attributes:
-        provider: The slowest provider in use, as the sessions report it; `none` without a graph.
-    """
+class OrtSession(GraphSession):
+    """ONNX Runtime on some graphs of a bundle."""
 
     def __init__(
-        self,
-        bundle: Bundle,
-        graphs: Iterable[Graph] = GRAPHS,
-        *,
-        providers: Sequence[str] = ("cpu",),
-        policy: Policy = "prefer",
-        n_threads: int = 1,
+        self, bundle: Bundle, graphs: Iterable[Graph] = GRAPHS, choice: Choice = STRICT, *, n_threads: int = 1, cache: Path | None = None
     ) -> None:
-        """Load the graphs.
+        """Load the graphs; `cache` is the folder of engines.
 
         Raises:
-            InferenceError: No runtime; a wrong graph; or `policy` is `require` and a session does not use the first of `providers`.
+            InferenceError: No runtime, a wrong graph, or the session does not use the provider of `choice`.
             InferenceRunError: A graph does not load for another reason, such as too little memory.
         """
-        runtime = import_runtime()
-        self.requested = tuple(providers)
-        self._folder = bundle.folder
+        super().__init__(bundle, graphs, choice)
+        self._runtime = runtime = import_runtime()
+        self._choice, provider = choice, PROVIDERS[choice.provider]
         options = runtime.SessionOptions()
         options.intra_op_num_threads = n_threads
-        options.log_severity_level = ORT_FATAL_LEVEL if self.requested == ("cpu",) else ORT_ERROR_LEVEL
-        offered = [name for name, runtime_name in RUNTIME_PROVIDERS.items() if runtime_name in runtime.get_available_providers()]
-        names = [RUNTIME_PROVIDERS[name] for name in self.requested if name in offered] or [RUNTIME_PROVIDERS["cpu"]]
-        self._sessions = {graph: self._load(runtime, bundle.folder / f"{graph}.onnx", options, names) for graph in graphs}
-        in_use = {session.get_providers()[0] for session in self._sessions.values()}
-        self.provider = next((name for name in reversed(RUNTIME_PROVIDERS) if RUNTIME_PROVIDERS[name] in in_use), "none")
-        if self._sessions and self.provider != providers[0]:
-            wanted = (
-                f"inference.providers: {providers[0]} is requested, but ONNX Runtime {runtime.__version__} runs {bundle.folder} on "
-                f"{self.provider} (it offers only {', '.join(offered)})"
+        options.log_severity_level = ORT_FATAL_LEVEL if choice.provider == "cpu" else ORT_ERROR_LEVEL
+        for key, value in SESSION.items():
+            options.add_session_config_entry(key, value)
+        clip, n_bands = bundle.record.clip, bundle.record.features.n_bands
+        shape = (1, n_bands, clip.segment_frames)
+        least, most = ("x".join(map(str, (n, *shape))) for n in (1, MAX_BATCH))
+        places = {"cache": str(cache or ""), "least": least, "most": most}
+        self._sessions = {graph: self._load(graph_path(bundle, graph, choice), options, places) for graph in self.graphs}
+        self._buffers: dict[Graph, DeviceBuffers] = {}
+        if provider.device:
+            for graph, session in self._sessions.items():
+                try:
+                    self._buffers[graph] = DeviceBuffers(runtime, session, GRAPH_OUTPUTS[graph], (MAX_BATCH, *shape), provider.device)
+                except Exception as error:  # onnxruntime raises a dozen unrelated types
+                    raise InferenceRunError(f"{graph}.onnx: ONNX Runtime has no buffers on {choice.provider}: {error}") from error
+
+    def _load(self, path: Path, options: Any, places: Mapping[str, str]) -> Any:
+        """A session on the file, by the first set of the provider's options that loads."""
+        provider = PROVIDERS[self._choice.provider]
+        sets = provider.ways[self._choice.precision].options
+        for number, values in enumerate(sets, 1):
+            own = {key: value.format(**places) for key, value in values.items()}
+            try:
+                session = self._runtime.InferenceSession(str(path), options, providers=[(provider.names[0], own), *provider.names[1:]])
+            except Exception as error:  # onnxruntime raises a dozen unrelated types
+                if number < len(sets):
+                    log.warning("%s: does not load on %s with %s: %s", path, self._choice, own, error)
+                    continue
+                refused = type(error).__name__ in REFUSALS and NO_MEMORY not in str(error)
+                raise (InferenceError if refused else InferenceRunError)(
+                    f"{path}: ONNX Runtime cannot load this graph on {self._choice.provider}: {error}"
+                ) from error
+            in_use = session.get_providers()[0]
+            if in_use == provider.names[0]:
+                return session
+            raise InferenceError(
+                f"ONNX Runtime {self._runtime.__version__} runs {path} on {in_use} in place of {provider.names[0]}; {provider.remedy}"
             )
-            if policy == "require":
-                raise InferenceError(f"{wanted}; install aegan-monitor[gpu] with its libraries, or set inference.policy: prefer")
-            log.warning("%s; inference is slower", wanted)
-
-    def _load(self, runtime: Any, path: Path, options: Any, names: list[str]) -> Any:
-        try:
-            return runtime.InferenceSession(str(path), options, providers=names)
-        except Exception as error:  # onnxruntime raises a dozen unrelated types
-            refused = type(error).__name__ in REFUSALS and NO_MEMORY not in str(error)
-            raise (InferenceError if refused else InferenceRunError)(
-                f"{path}: ONNX Runtime cannot load this graph on {', '.join(self.requested)}: {error}"
-            ) from error
-
-    def infer(self, segments: FloatArray) -> SegmentOutputs:
-        """See Session; runs batches of at most MAX_BATCH segments."""
-        return SegmentOutputs.join([self._infer(segments[i : i + MAX_BATCH]) for i in range(0, len(segments), MAX_BATCH)])
-
-    def _infer(self, batch: FloatArray) -> SegmentOutputs:
-        found = empty_outputs(len(batch))
-        for graph in self._sessions:
-            names = GRAPH_OUTPUTS[graph]
-            found.update(zip(names, self._run(graph, names, batch), strict=True))
-        return SegmentOutputs(**found)
+        raise AssertionError("a provider has one set of options at least")
 
     def _run(self, graph: Graph, names: Sequence[str], batch: FloatArray) -> Sequence[FloatArray]:
         try:
+            if graph in self._buffers and names == GRAPH_OUTPUTS[graph]:
+                return self._buffers[graph].run(batch)
             outputs: Sequence[FloatArray] = self._sessions[graph].run(list(names), {"segments": batch})
         except Exception as error:
             if type(error).__name__ == MISFIT and NO_MEMORY not in str(error):
@@ -112,7 +109,12 @@ class OrtSession:
             raise InferenceRunError(f"{graph}.onnx: ONNX Runtime failed on {self.provider}: {error}") from error
         return outputs
 
-    def reconstruct(self, segments: FloatArray) -> FloatArray:
-        """G(x), the shape of `segments`; needs the generator graph."""
-        batches = [segments[i : i + MAX_BATCH] for i in range(0, len(segments), MAX_BATCH)]
-        return np.concatenate([self._run("generator", ["recon"], batch)[0] for batch in batches])
+
+def list_missing(names: Sequence[str]) -> list[str]:
+    """Those of ONNX Runtime's providers `names` that the installed package does not have.
+
+    Raises:
+        InferenceError: ONNX Runtime is not installed.
+    """
+    has = import_runtime().get_available_providers()
+    return [name for name in names if name not in has]

@@ -35,7 +35,8 @@ class Health(Payload):
     time: UtcTime = Field(description="When this was found.")
     version: str = Field(description="The daemon's.", examples=["0.2.0"])
     uptime_s: NonNegativeFloat = Field(description="Seconds since the daemon's start.", examples=[3600.0])
-    provider: str = Field(description="ONNX Runtime's provider that is actually in use.", examples=["cpu"])
+    provider: str = Field(description="What the networks really run on: cpu, openvino, cuda or tensorrt.", examples=["cpu"])
+    precision: str = Field(default="fp32", description="In which precision: fp32, bf16, fp16 or int8.", examples=["fp32"])
     providers_requested: tuple[str, ...] = Field(
         description="Those that the configuration asks for, the favourite first.", examples=[["cuda", "cpu"]]
     )

@@ -1,8 +1,10 @@
 """The runtime objects of a configuration. A reload reuses those that have not changed."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.config.capture import MicCaptureConfig
@@ -12,6 +14,7 @@ from aegan_monitor.decision.budget import Budget, share_budget
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.errors import ConfigError
 from aegan_monitor.mqtt.endpoint import Endpoint, make_endpoint
+from aegan_monitor.outbox.store import find_path
 from aegan_monitor.service.inference import Sessions
 from aegan_monitor.service.runtime import Line, make_line
 
@@ -54,7 +57,7 @@ def build(
     config: MonitorConfig,
     capture: Callable[[MachineConfig, int], Capture],
     before: Setup | None = None,
-    make_sessions: Callable[[InferenceConfig], Sessions] = Sessions,
+    make_sessions: Callable[[InferenceConfig, Path], Sessions] = Sessions,
 ) -> Setup:
     """Load and prove every bundle, and build every line.
 
@@ -69,8 +72,9 @@ def build(
     connection = make_endpoint(config.mqtt, config.node)
     if connection.warning:
         log.warning(connection.warning)
-    keeps_sessions = before is not None and before.config.inference == config.inference
-    sessions = before.sessions if before and keeps_sessions else make_sessions(config.inference)
+    keeps_sessions = before is not None and before.config.inference == config.inference and before.sessions.are_current()
+    state = find_path(config.outbox.path, config.node, os.environ).parent
+    sessions = before.sessions if before and keeps_sessions else make_sessions(config.inference, state)
     known = {line.machine.name: line for line in before.lines} if before and keeps_sessions else {}
     budgets = share(config)
     lines = [_find_unchanged(machine, known) or _make(machine, sessions, capture, budgets[machine.name]) for machine in config.machines]

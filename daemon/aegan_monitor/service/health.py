@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -92,7 +92,8 @@ class HealthReport:
             time=now,
             version=__version__,
             uptime_s=round(now_s - self._started_s, 3),
-            provider=_provider(lines),
+            provider=_join(line.session.provider for line in lines),
+            precision=_join(line.session.precision for line in lines),
             providers_requested=lines[0].session.requested,
             machines=machines,
             outbox_depth=counts.total,
@@ -119,7 +120,8 @@ class HealthReport:
         disk = f"; outbox: {self._writer.problem}" if self._writer.problem else ""
         parts = "".join(f"; {name}: {problem}" for name, problem in self._parts.problems().items())
         reload = f"; reload failed, the configuration from before is in use: {self._reloader.problem}" if self._reloader.problem else ""
-        return f"{states}; inference on {_provider(lines)}; broker: {broker}{disk}{parts}{reload}"
+        inference = _join(f"{line.session.provider} in {line.session.precision}" for line in lines)
+        return f"{states}; inference on {inference}; broker: {broker}{disk}{parts}{reload}"
 
 
 def describe_state(machine: Machine, sensor: SensorState) -> str:
@@ -129,8 +131,8 @@ def describe_state(machine: Machine, sensor: SensorState) -> str:
     return f"{machine.name} {machine.record.process} (sensor {sensor.state})"
 
 
-def _provider(lines: Sequence[Line]) -> str:
-    return ", ".join(sorted({line.session.provider for line in lines}))
+def _join(words: Iterable[str]) -> str:
+    return ", ".join(sorted(set(words)))
 
 
 def _machine_health(line: Line, now_s: float, coverage: Coverage) -> MachineHealth:

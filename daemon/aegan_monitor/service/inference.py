@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from aegan_monitor.config.model import InferenceConfig
 from aegan_monitor.detection.bundle import Bundle, load_bundle, require_streamable
 from aegan_monitor.detection.fusion import needed_graphs
-from aegan_monitor.detection.golden import require_golden
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.errors import InferenceRunError
-from aegan_monitor.inference.onnx_runtime import OrtSession
+from aegan_monitor.inference.choice import open_wanted
+from aegan_monitor.inference.prepared import Prepared
+from aegan_monitor.inference.session import NO_GRAPH, GraphSession
 from aegan_monitor.types import Run
 
 if TYPE_CHECKING:
@@ -32,11 +33,16 @@ class Sessions:
     Everything is held by the machines that use it, and freed with the last of them.
     """
 
-    def __init__(self, inference: InferenceConfig) -> None:
-        self._inference = inference
+    def __init__(self, inference: InferenceConfig, folder: Path | None = None) -> None:
+        """`folder` is the state directory, with what `aegan-monitor prepare` has found."""
+        self._inference, self._prepared = inference, Prepared(folder)
         self._bundles: weakref.WeakValueDictionary[str, Bundle] = weakref.WeakValueDictionary()
-        self._sessions: weakref.WeakValueDictionary[tuple[str, tuple[Graph, ...]], OrtSession] = weakref.WeakValueDictionary()
+        self._sessions: weakref.WeakValueDictionary[tuple[str, tuple[Graph, ...]], GraphSession] = weakref.WeakValueDictionary()
         self._pipelines: weakref.WeakValueDictionary[tuple[str, str], Pipeline] = weakref.WeakValueDictionary()
+
+    def are_current(self) -> bool:
+        """Whether `aegan-monitor prepare` has found nothing new since."""
+        return self._prepared.is_current()
 
     def load_bundle(self, folder: Path) -> Bundle:
         """The bundle in `folder`, or the one in use with the same content.
@@ -47,7 +53,7 @@ class Sessions:
         bundle = load_bundle(folder)
         return self._bundles.setdefault(bundle.record.record_sha256, bundle)
 
-    def open(self, bundle: Bundle, score: str) -> OrtSession:
+    def open(self, bundle: Bundle, score: str) -> GraphSession:
         """A session with the graphs that `score` needs, which has passed the golden check.
 
         Raises:
@@ -58,15 +64,9 @@ class Sessions:
         session = self._sessions.get(key)
         if session is None:
             require_streamable(bundle)
-            wanted = self._inference
-            session = OrtSession(bundle, key[1], providers=wanted.providers, policy=wanted.policy, n_threads=wanted.n_threads)
-            require_golden(bundle, session, score)
-            self._sessions[key] = session
-            requested = ", ".join(wanted.providers)
-            where = (
-                f"inference on {session.provider} (asked for: {requested})" if session.provider != "none" else "its score needs no network"
-            )
-            log.info("%s: golden check passed; %s", bundle.folder, where)
+            session = self._sessions[key] = open_wanted(bundle, self._inference, self._prepared, score)
+            where = f"inference on {session.provider} in {session.precision} (requested: {', '.join(session.requested)})"
+            log.info("%s: golden check passed; %s", bundle.folder, "its score needs no network" if session.provider == NO_GRAPH else where)
         return session
 
     def make_pipeline(self, bundle: Bundle, score: str) -> Pipeline:

@@ -81,8 +81,8 @@ class HealthCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every metric."""
         health, connected, readings = self._read(datetime.now(UTC))
-        build = {"version": health.version, "provider": health.provider}
-        yield InfoMetricFamily("aegan_build", "Version of the daemon, and the provider in use.", value=build)
+        build = {"version": health.version, "provider": health.provider, "precision": health.precision}
+        yield InfoMetricFamily("aegan_build", "Version of the daemon, and the provider and precision in use.", value=build)
         for row in OF_NODE:
             yield _make_metric(row, (), {(): row.find(health, connected)})
         for row in OF_MACHINE:

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from pathlib import Path
 
 from aegan_monitor.audio.source import Capture
 from aegan_monitor.audio.supervisor import stop_all
@@ -52,7 +53,7 @@ class Monitor:
         *,
         read_again: Callable[[], MonitorConfig] | None = None,
         capture: Callable[[MachineConfig, int], Capture] = make_capture,
-        make_sessions: Callable[[InferenceConfig], Sessions] = Sessions,
+        make_sessions: Callable[[InferenceConfig, Path], Sessions] = Sessions,
         notifier: Notifier | None = None,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,

@@ -32,7 +32,7 @@ from aegan_monitor.detection.fusion import score_names
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.threshold import choose_place
 from aegan_monitor.errors import AeganError, ConfigError, InferenceError
-from aegan_monitor.inference.onnx_runtime import OrtSession
+from aegan_monitor.inference.session import GraphSession
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.service.inference import InferenceRetry, Sessions
 from aegan_monitor.types import Run
@@ -52,7 +52,7 @@ class Line:
     machine: Machine
     supervisor: CaptureSupervisor
     ring: Ring
-    session: OrtSession
+    session: GraphSession
     sample_rate_hz: int
     config: MachineConfig
     bundle: Bundle

@@ -17,15 +17,18 @@ from aegan_monitor.clock import now
 from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.config.evidence import EvidenceConfig
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig, load_config
-from aegan_monitor.decision.budget import Budget
 from aegan_monitor.detection.bundle import Bundle, load_bundle, require_streamable
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.golden import StageCheck, require_golden
+from aegan_monitor.detection.network import GRAPHS
 from aegan_monitor.errors import AeganError, CaptureError
 from aegan_monitor.evidence.case_writer import MOST_PUBLISHED_BYTES
 from aegan_monitor.files import show_path
 from aegan_monitor.homeassistant.discovery import discover, list_trials
-from aegan_monitor.inference.onnx_runtime import OrtSession
+from aegan_monitor.inference.choice import open_wanted
+from aegan_monitor.inference.open import open_session
+from aegan_monitor.inference.prepared import Prepared
+from aegan_monitor.inference.providers import STRICT
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.endpoint import add_secrets, locate
 from aegan_monitor.service.build import share
@@ -33,6 +36,7 @@ from aegan_monitor.service.runtime import choose_score, make_capture
 from aegan_monitor.tools.broker_probe import BrokerProbe
 from aegan_monitor.tools.broker_visit import Permission
 from aegan_monitor.tools.commissioning import Section, make_section, write_page
+from aegan_monitor.tools.daemon_state import read_prepared
 
 Report = Callable[[str], object]
 LISTEN_S = 1.0
@@ -40,7 +44,9 @@ NODE_BYTES, MACHINE_BYTES = 2100, 640  # at most: the JSON of any payload, and w
 _T = TypeVar("_T")
 
 
-def check_bundle(folder: Path, inference: InferenceConfig, report: Report, *, verbose: bool = False, reports: Path | None = None) -> None:
+def check_bundle(
+    folder: Path, inference: InferenceConfig, prepared: Prepared, report: Report, *, verbose: bool = False, reports: Path | None = None
+) -> None:
     """Load a bundle, replay its golden recording here, and print what it alarms on; `reports` takes the commissioning report as files.
 
     Raises:
@@ -50,6 +56,7 @@ def check_bundle(folder: Path, inference: InferenceConfig, report: Report, *, ve
     bundle = _open_bundle(folder, report)
     _prove_bundle(bundle, inference, report, verbose=verbose)
     record = bundle.record
+    _prove_session(bundle, inference, prepared, record.score, report)
     sections = [make_section(place, Judge(record, record.score, AlarmConfig(place=place)).policy) for place in record.calibration]
     for line in (line for section in sections for line in section.lines):
         report(line)
@@ -68,12 +75,21 @@ def _open_bundle(folder: Path, report: Report) -> Bundle:
 
 
 def _prove_bundle(bundle: Bundle, inference: InferenceConfig, report: Report, *, verbose: bool = False) -> None:
-    """Replay its golden recording here, through every graph; `verbose` prints every stage."""
-    session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
-    report(f"provider: {session.provider} (asked for: {', '.join(session.requested)})")
+    """Replay its golden recording here, through every graph, in strict fp32; `verbose` prints every stage."""
+    session = open_session(bundle, GRAPHS, STRICT, n_threads=inference.n_threads)
     checks = require_golden(bundle, session, report=lambda check: report(_describe(check)) if verbose else None)
     worst = max(checks, key=lambda check: check.deviation / check.tolerance)
     report(f"golden check passed (nearest to its bound: {worst.stage}, {worst.deviation:.1e} of {worst.tolerance:g})")
+
+
+def _prove_session(bundle: Bundle, inference: InferenceConfig, prepared: Prepared, score: str, report: Report) -> None:
+    """Open the session that `run` opens, and print what it runs on, and what `aegan-monitor prepare` has found for that."""
+    session = open_wanted(bundle, inference, prepared, score, report)
+    report(f"provider: {session.provider}, precision: {session.precision} (requested: {', '.join(session.requested)})")
+    for found in prepared.find(bundle, score, inference.n_threads):
+        if found.choice == (session.provider, session.precision):
+            gate = found.gate.describe() if found.gate else "the golden check alone decides"
+            report(f"prepared: {found.segments_per_s:.0f} segments/s; {gate}")
 
 
 def _describe(check: StageCheck) -> str:
@@ -115,7 +131,7 @@ def check_configuration(
     report(f"{path}: configuration is valid: node {config.node}, {len(config.machines)} machine(s)")
     verdicts = _Verdicts(report_failure)
     bundles: dict[str, Bundle | None] = {}
-    budgets = share(config)
+    budgets, prepared, proved = share(config), read_prepared(config, os.environ), set[tuple[str, str]]()
     sections: list[Section] = []
     for machine in config.machines:
         folder = os.path.realpath(machine.bundle)  # unlike Path.resolve it is content with a link to itself
@@ -126,7 +142,13 @@ def check_configuration(
                 verdicts.attempt(partial(require_streamable, bundle))
         section = make_section(machine.name, None)
         if bundle := bundles[folder]:
-            section = verdicts.attempt(partial(_check_score, machine, bundle, budgets[machine.name], config.evidence, report)) or section
+            score = verdicts.attempt(partial(choose_score, machine, bundle))
+            if (key := (folder, score or bundle.record.score)) not in proved:  # machines with one bundle and score share a session
+                proved.add(key)
+                verdicts.attempt(partial(_prove_session, bundle, config.inference, prepared, key[1], report))
+            if score:
+                judge = Judge(bundle.record, score, machine.alarm, budgets[machine.name])
+                section = _check_score(machine, judge, config.evidence, report)
         sections.append(section)
         verdicts.attempt(partial(_check_capture, machine, bundle, report))
     if reports:
@@ -137,9 +159,8 @@ def check_configuration(
     return verdicts.exit_code
 
 
-def _check_score(machine: MachineConfig, bundle: Bundle, budget: Budget, evidence: EvidenceConfig, report: Report) -> Section:
+def _check_score(machine: MachineConfig, judge: Judge, evidence: EvidenceConfig, report: Report) -> Section:
     """Print what raises the alarm of a machine, how far its budget of false alarms is proved, and what is kept of an alarm."""
-    judge = Judge(bundle.record, choose_score(machine, bundle), machine.alarm, budget)
     section = make_section(machine.name, judge.policy, [evidence.describe()])
     for line in section.lines:
         report(f"{machine.name}: {line}")

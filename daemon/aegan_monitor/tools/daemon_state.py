@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aegan_monitor.config.model import MonitorConfig
+from aegan_monitor.inference.prepared import Prepared
 from aegan_monitor.outbox.store import find_path
 
 SERVICES = Path("/var/lib")  # where systemd keeps the states of services
@@ -19,6 +20,13 @@ def find_state(config: MonitorConfig, environment: Mapping[str, str], services: 
         path: {**environment, "STATE_DIRECTORY": str(path.parent)} for path in sorted(services.glob(f"aegan-monitor*/{own.name}"))
     }
     return places[max(filter(Path.exists, places), key=_find_last_write_s, default=own)]
+
+
+def read_prepared(config: MonitorConfig | None, environment: Mapping[str, str]) -> Prepared:
+    """What `aegan-monitor prepare` has found for the daemon of a configuration, or for a bundle alone."""
+    if config is None:
+        return Prepared(find_path(None, "", environment).parent)
+    return Prepared(find_path(config.outbox.path, config.node, find_state(config, environment)).parent)
 
 
 def _find_last_write_s(path: Path) -> float:

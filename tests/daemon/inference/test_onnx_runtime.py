@@ -1,49 +1,54 @@
-"""ONNX Runtime: the provider in use is checked, and a missing GPU is reported."""
+"""ONNX Runtime: its outputs, buffers, threads and failures."""
 
 import dataclasses
-import logging
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from aegan_monitor.detection.bundle import load_bundle
+from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.detection.golden import require_golden
+from aegan_monitor.detection.network import GRAPHS, MAX_BATCH
 from aegan_monitor.errors import InferenceError, InferenceRunError
-from aegan_monitor.inference.onnx_runtime import OrtSession
+from aegan_monitor.inference.device_buffers import DeviceBuffers
+from aegan_monitor.inference.onnx_runtime import OrtSession, import_runtime
+from aegan_monitor.inference.open import open_session
+from aegan_monitor.inference.providers import Choice
 
 SEGMENTS = np.random.default_rng(0).uniform(-1, 1, (19, 1, 128, 128)).astype(np.float32)
-
-
-def test_a_preferred_gpu_that_is_missing_is_logged(bundle_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Without the preferred GPU the session runs on the CPU and logs it."""
-    with caplog.at_level(logging.WARNING):
-        session = OrtSession(load_bundle(bundle_folder), providers=["tensorrt", "cuda", "cpu"], policy="prefer")
-    assert session.provider == "cpu"
-    assert session.requested == ("tensorrt", "cuda", "cpu")
-    assert "inference.providers: tensorrt is requested, but ONNX Runtime" in caplog.text
-    assert "on cpu (it offers only cpu)" in caplog.text
-
-
-@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
-def test_a_required_gpu_that_is_missing_is_an_error(bundle_folder: Path, provider: str) -> None:
-    """Without the required GPU the error says what to do."""
-    expected = rf"^inference.providers: {provider} is requested, but ONNX Runtime .* offers only cpu\); install aegan-monitor\[gpu\]"
-    with pytest.raises(InferenceError, match=expected):
-        OrtSession(load_bundle(bundle_folder), providers=[provider, "cpu"], policy="require")
 
 
 @pytest.mark.gpu
 def test_a_gpu_computes_the_same(bundle_folder: Path) -> None:
     """On a CUDA device the session uses it and passes the golden check."""
     bundle = load_bundle(bundle_folder)
-    session = OrtSession(bundle, providers=["cuda", "cpu"], policy="require")
-    assert session.provider == "cuda"
+    session = open_session(bundle, GRAPHS, Choice("cuda"))
+    assert (session.provider, session.precision) == ("cuda", "fp32")
     require_golden(bundle, session)
+
+
+@pytest.mark.parametrize("n", [1, 5, MAX_BATCH])
+def test_buffers_of_a_fixed_batch_give_the_same(n: int) -> None:
+    """Bound buffers, here in the memory of the CPU, give for batches of any size what a plain call gives."""
+    session = OrtSession(load_bundle(demo_bundle()), ["embedding"])._sessions["embedding"]
+    buffers = DeviceBuffers(import_runtime(), session, ("embedding",), (MAX_BATCH, 1, 128, 128), "cpu")
+    buffers.run(SEGMENTS[:MAX_BATCH])
+    (found,) = buffers.run(SEGMENTS[:n])
+    np.testing.assert_allclose(found, session.run(["embedding"], {"segments": SEGMENTS[:n]})[0], rtol=1e-4, atol=1e-5)
+
+
+def test_idle_threads_wait_without_a_loop(bundle_folder: Path) -> None:
+    """With two threads a session takes no processor time while nothing is inferred."""
+    session = OrtSession(load_bundle(bundle_folder), n_threads=2)
+    session.infer(SEGMENTS)
+    began_s = time.process_time()
+    time.sleep(0.2)
+    assert time.process_time() - began_s < 0.02
 
 
 def test_batches_of_any_size_give_the_same(bundle_folder: Path) -> None:

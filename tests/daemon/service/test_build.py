@@ -12,6 +12,7 @@ from aegan_monitor.audio.source import Capture
 from aegan_monitor.config.model import MachineConfig, MonitorConfig, load_config
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle, write_record
 from aegan_monitor.errors import BundleError, CaptureError, ConfigError
+from aegan_monitor.inference.prepared import Finding, Prepared
 from aegan_monitor.service.build import Setup, build, find_fixed
 from fakes import ScriptedCapture
 
@@ -47,6 +48,18 @@ def start(folder: Path, more: str = "", machines: str = f"[{PUMP}, {FAN}]") -> S
 def reload(before: Setup, config: MonitorConfig) -> Setup:
     """The setup after the reload."""
     return build(config, make_silent_capture, before)
+
+
+def test_what_prepare_has_found_since_is_used(bundles: Path) -> None:
+    """A reload opens new sessions where `aegan-monitor prepare` has written its file, and keeps them where it has not."""
+    own = "outbox: {path: outbox.sqlite}"
+    before = start(bundles, own)
+    assert reload(before, configure(bundles, f"[{PUMP}, {FAN}]", own)).sessions is before.sessions
+    bundle = load_bundle(bundles / "a")
+    Prepared(bundles).remember(bundle, bundle.record.score, 1, [Finding("cpu", "fp32")])
+    after = reload(before, configure(bundles, f"[{PUMP}, {FAN}]", own))
+    assert after.sessions is not before.sessions
+    assert after.lines[0].session is not before.lines[0].session
 
 
 def test_nothing_has_changed(bundles: Path) -> None:

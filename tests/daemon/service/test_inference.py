@@ -19,6 +19,7 @@ from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle, write_record
 from aegan_monitor.errors import InferenceError, InferenceRunError
 from aegan_monitor.inference.onnx_runtime import OrtSession
+from aegan_monitor.inference.session import GraphSession
 from aegan_monitor.messages.payloads import Score, Sensor
 from aegan_monitor.messages.topics import Message, Topics
 from aegan_monitor.outbox.outbox import Outbox
@@ -53,11 +54,11 @@ class FailingSession(OrtSession):
 class FailingSessions(Sessions):
     """Opens a FailingSession for machines that decide by FAILING."""
 
-    def __init__(self, inference: InferenceConfig) -> None:
-        super().__init__(inference)
+    def __init__(self, inference: InferenceConfig, folder: Path | None = None) -> None:
+        super().__init__(inference, folder)
         self.failing: FailingSession | None = None
 
-    def open(self, bundle: Bundle, score: str) -> OrtSession:
+    def open(self, bundle: Bundle, score: str) -> GraphSession:
         """One failing session for all of these machines."""
         if score != FAILING:
             return super().open(bundle, score)

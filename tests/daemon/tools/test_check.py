@@ -8,12 +8,14 @@ import pytest
 from aegan_monitor.config.model import InferenceConfig
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
 from aegan_monitor.detection.golden import TOLERANCES
+from aegan_monitor.inference.prepared import Prepared
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.messages.payloads import PAYLOADS
 from aegan_monitor.tools.check import MACHINE_BYTES, NODE_BYTES, check_bundle
 from message_tables import make_example
 from synthetic import copy_demo_as_format_2
 
+CPU = InferenceConfig(providers=["cpu"])  # whatever else is installed here
 TEXT_BYTES = 200  # of a text without a maximum length, such as the detail of a fault
 
 
@@ -21,13 +23,13 @@ TEXT_BYTES = 200  # of a text without a maximum length, such as the detail of a 
 def test_five_lines_say_what_matters(verbose: bool, tmp_path: Path) -> None:
     """Five lines without a budget: bundle, provider, golden check, threshold and what is proved; with --verbose also every stage."""
     lines: list[str] = []
-    check_bundle(copy_demo_as_format_2(tmp_path / "older"), InferenceConfig(), lines.append, verbose=verbose)
+    check_bundle(copy_demo_as_format_2(tmp_path / "older"), CPU, Prepared(), lines.append, verbose=verbose)
     stages = [line.split()[0] for line in lines if " deviation " in line]
     assert stages == (list(TOLERANCES) if verbose else [])
     matter = [line for line in lines if " deviation " not in line]
     assert len(matter) == 5
     for line, words in zip(
-        matter, ("its own score is D_maha", "provider: cpu", "golden check passed", "alarm above", "unproved"), strict=True
+        matter, ("its own score is D_maha", "golden check passed", "provider: cpu, precision: fp32", "alarm above", "unproved"), strict=True
     ):
         assert words in line
 
@@ -36,7 +38,7 @@ def test_the_report_has_each_place_of_a_bundle(tmp_path: Path, monkeypatch: pyte
     """`check BUNDLE --report` writes one report of all places of the bundle, and says so."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     reports, lines = tmp_path / "reports", list[str]()
-    check_bundle(demo_bundle(), InferenceConfig(), lines.append, reports=reports)
+    check_bundle(demo_bundle(), CPU, Prepared(), lines.append, reports=reports)
     assert f"{reports}/commissioning.txt and {reports}/commissioning.json: written" in lines
     title, *others = (reports / "commissioning.txt").read_text().splitlines()
     assert title.startswith(f"bundle {demo_bundle()}, 20")

@@ -40,7 +40,7 @@ def test_one_long_recording_is_enough(tmp_path: Path) -> None:
     assert len(places_s) == 2
     assert 9 <= places_s[1] - places_s[0] <= 10  # neighbours
     assert {each.name for each in run.iterdir()} == {
-        "checkpoint.pt", "run.json", "reference.npz", "golden.npz", "segments.npz", "held_out.jsonl", "findings.json",
+        "checkpoint.pt", "run.json", "reference.npz", "golden.npz", "gate.npz", "segments.npz", "held_out.jsonl", "findings.json",
     }  # fmt: skip
 
 

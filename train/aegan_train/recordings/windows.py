@@ -12,6 +12,7 @@ import numpy as np
 from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.types import FloatArray
+from aegan_train.recordings.folder import Clip
 
 
 def find_windows(n_frames: int, clip_frames: int) -> list[slice]:
@@ -33,3 +34,14 @@ def read_windows(path: Path, features: FeatureParameters, windows: Sequence[slic
     hop = features.hop_samples
     whole = slice(0, 1 + len(samples) // hop)
     return [samples if window == whole else samples[window.start * hop : (window.stop - 1) * hop] for window in windows]
+
+
+def join_samples(clips: Sequence[Clip], sample_rate_hz: int, n_samples: int) -> FloatArray:
+    """The first `n_samples` of the joined recordings, float32 `[n_samples]`; they repeat where they are too short."""
+    joined = np.zeros(0, np.float32)
+    while len(joined) < n_samples:
+        for clip in clips:
+            joined = np.concatenate([joined, read_recording(clip.path, sample_rate_hz)])
+            if len(joined) >= n_samples:
+                break
+    return joined[:n_samples]

@@ -1,6 +1,7 @@
 """Replays hours of recordings through a machine's own line, and counts its alarms."""
 
 import math
+import os
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -12,17 +13,17 @@ from aegan_monitor.alarm.lifecycle import IN_ALARM
 from aegan_monitor.config.model import find_machine, load_config
 from aegan_monitor.decision.budget_policy import BudgetPolicy
 from aegan_monitor.detection.bundle import load_bundle
-from aegan_monitor.detection.golden import require_golden
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.errors import EXIT_FAILED, AeganError, CaptureError
 from aegan_monitor.files import show_path
-from aegan_monitor.inference.onnx_runtime import OrtSession
+from aegan_monitor.inference.choice import open_wanted
 from aegan_monitor.messages.model import AlarmState
 from aegan_monitor.service.build import share
 from aegan_monitor.service.runtime import choose_score
 from aegan_monitor.tools.backtest.labels import Label, read_labels
 from aegan_monitor.tools.backtest.picture import draw
 from aegan_monitor.tools.backtest.result import Alarm, Course, Fault, Result, judge_alarms, measure_normal
+from aegan_monitor.tools.daemon_state import read_prepared
 from aegan_monitor.tools.joined_recordings import JoinedRecordings
 from aegan_monitor.tools.progress import Progress
 from aegan_monitor.tools.recorded_stream import RecordedStream
@@ -151,9 +152,7 @@ def backtest_configuration(arguments: Namespace, report: Report, warn: Callable[
         make_folder(arguments.out, "--out")  # not only after hours of work
     bundle = load_bundle(machine.bundle)
     judge = Judge(bundle.record, choose_score(machine, bundle), machine.alarm, share(config)[machine.name], bundle.reference)
-    inference = config.inference
-    session = OrtSession(bundle, providers=inference.providers, policy=inference.policy, n_threads=inference.n_threads)
-    require_golden(bundle, session)
+    session = open_wanted(bundle, config.inference, read_prepared(config, os.environ))
     stream = RecordedStream(bundle, session, judge, recordings, arguments.channel, refuse, progress, machine.operating_state)
     if not stream.paths:
         return EXIT_FAILED  # a line for each was printed

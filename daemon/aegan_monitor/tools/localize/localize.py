@@ -31,7 +31,7 @@ from aegan_monitor.detection.pipeline import require_segment
 from aegan_monitor.detection.segments import ClipParameters
 from aegan_monitor.errors import AeganError, BundleError
 from aegan_monitor.files import show_path, write_whole
-from aegan_monitor.inference.onnx_runtime import OrtSession
+from aegan_monitor.inference.session import GraphSession
 from aegan_monitor.tools.localize.picture import draw
 from aegan_monitor.tools.plot import require_plot
 from aegan_monitor.tools.progress import Progress
@@ -192,7 +192,7 @@ def describe(region: Region, box: tuple[float, float, int, int], bands_hz: Doubl
     return f"{time}, {band}: {describe_side(region.excess, 'expected')}, {describe_size(region.excess)}"
 
 
-def localize(bundle: Bundle, session: OrtSession, path: Path, out: Path, report: Callable[[str], object], progress: Progress) -> None:
+def localize(bundle: Bundle, session: GraphSession, path: Path, out: Path, report: Callable[[str], object], progress: Progress) -> None:
     """`aegan-monitor localize`: write the arrays, and the picture too when `out` ends in .png.
 
     Args:

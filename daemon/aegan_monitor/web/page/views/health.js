@@ -57,13 +57,13 @@ export function showHealth(content, plant) {
     if (!health) return;
     const problems = DISK.filter((each) => health[each]).map((each) => `${words.problem[each]}: ${health[each]}`);
     const asked = health.providers_requested ?? [];
-    const isAsFavoured = !asked.length || asked[0] === health.provider;
+    const isAsFavoured = !asked.length || [health.provider, "auto"].includes(asked[0]);
     const isBrokerGood = !health.broker_problem && !health.outbox_parked;
     const waiting = [words.waiting(count(health.outbox_depth)), health.outbox_parked ? words.parked(count(health.outbox_parked)) : ""].filter(Boolean).join(", ");
     const judge = (isGood) => (!plant.isLive ? "unknown" : isGood ? "quiet" : "wrong"); // without a connection nothing is good
     tiles.broker.show(health.broker_problem || words.fine, judge(isBrokerGood), waiting);
     tiles.disk.show(problems.join("; ") || words.fine, judge(!problems.length));
-    tiles.provider.show(words.inUse(health.provider), judge(isAsFavoured), words.asked(asked.join(", ")));
+    tiles.provider.show(words.inUse(`${health.provider}, ${health.precision}`), judge(isAsFavoured), words.asked(asked.join(", ")));
     tiles.daemon.show(health.reload_problem ? `${words.problem.reload_problem}: ${health.reload_problem}` : `${words.version} ${health.version}`, judge(!health.reload_problem),
       `${words.memory}: ${megabytes(health.rss_bytes)}`);
     const isHeard = Object.values(health.machines ?? {}).every((each) => each.sensor === "ok");

@@ -1,0 +1,1 @@
+"""How fast the networks run on this computer."""
