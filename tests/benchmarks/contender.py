@@ -1,27 +1,35 @@
-"""One contender of `infer.py`, in a process of its own: NAME FOLDER N_THREADS; a line `workload batch seconds` on its input is one turn.
+"""One contender of `infer.py`: NAME FOLDER N_THREADS; a turn is a workload, a number of segments a batch, and seconds."""
 
-It prints one JSON object a line: first what it is, then the result of each turn.
-"""
-
-import importlib.util
-import json
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
 from aegan_monitor.detection.network import GRAPH_OUTPUTS, Graph
+from aegan_monitor.detection.record import FileRecord
+from aegan_monitor.inference.open import offered, open_session
 from aegan_monitor.types import FloatArray
+from benchmarks.turns import Turn, serve, time_work
 
 SEGMENT = (1, 128, 128)
 WORKLOADS: dict[str, tuple[Graph, ...]] = {"all 19 scores": ("embedding", "generator"), "embedding only": ("embedding",)}
 WEIGHTS, EXPECTED = "networks.pt", "expected.npz"  # in FOLDER, beside the graphs; written by `infer.py`
+REFERENCE = "reference, eager PyTorch"
+PEAKS = {"matrix product fp32": "float32", "matrix product bf16": "bfloat16"}
 PEAK_SIZE = 2048  # of square matrices
-Infer = Callable[[FloatArray], dict[str, FloatArray]]
+Infer = Callable[[FloatArray], Mapping[str, FloatArray]]
+
+
+def find_bundle(folder: Path) -> Bundle:
+    """The graphs in `folder` as a bundle; everything else is the demo's, and no network reads it."""
+    demo = load_bundle(demo_bundle())
+    graphs = {path.name: FileRecord(sha256="", n_bytes=path.stat().st_size) for path in folder.glob("*.onnx")}
+    return replace(demo, folder=folder, record=demo.record.model_copy(update={"files": graphs}))
 
 
 def open_reference(folder: Path, graphs: tuple[Graph, ...], n_threads: int) -> Infer:
@@ -50,12 +58,25 @@ def open_reference(folder: Path, graphs: tuple[Graph, ...], n_threads: int) -> I
     return infer
 
 
-def open_onnx_runtime(folder: Path, graphs: tuple[Graph, ...], n_threads: int) -> Infer:
-    """The graphs in ONNX Runtime, as the daemon runs them."""
-    from aegan_monitor.inference.onnx_runtime import OrtSession
+def open_peak(kind: str, n_threads: int) -> Infer:
+    """A product of two large matrices in the type `kind`: what this computer can do at most."""
+    import torch
 
-    bundle: Any = SimpleNamespace(folder=folder)  # nothing else is read
-    session = OrtSession(bundle, graphs, n_threads=n_threads)
+    torch.set_num_threads(n_threads)
+    one, other = (torch.rand(PEAK_SIZE, PEAK_SIZE).to(getattr(torch, kind)) for _ in range(2))
+
+    def infer(_: FloatArray) -> dict[str, FloatArray]:
+        torch.mm(one, other)
+        return {}
+
+    return infer
+
+
+def open_runtime(name: str, folder: Path, graphs: tuple[Graph, ...], n_threads: int) -> Infer:
+    """The graphs as the daemon runs them, with the provider and precision `name`."""
+    bundle = find_bundle(folder)
+    (choice,) = (each for each in offered(bundle, graphs) if str(each) == name)
+    session = open_session(bundle, graphs, choice, n_threads=n_threads)
     names = [name for graph in graphs for name in GRAPH_OUTPUTS[graph]]
 
     def infer(segments: FloatArray) -> dict[str, FloatArray]:
@@ -65,67 +86,11 @@ def open_onnx_runtime(folder: Path, graphs: tuple[Graph, ...], n_threads: int) -
     return infer
 
 
-def open_openvino(precision: str) -> Callable[[Path, tuple[Graph, ...], int], Infer]:
-    """The graphs in OpenVINO's own interface, with arithmetic of `precision`."""
-
-    def open_graphs(folder: Path, graphs: tuple[Graph, ...], n_threads: int) -> Infer:
-        import openvino
-
-        options = {
-            "INFERENCE_PRECISION_HINT": precision,
-            "INFERENCE_NUM_THREADS": n_threads,
-            "NUM_STREAMS": 1,
-            "PERFORMANCE_HINT": "LATENCY",
-        }
-        core = openvino.Core()
-        compiled = {graph: core.compile_model(str(folder / f"{graph}.onnx"), "CPU", options).create_infer_request() for graph in graphs}
-
-        def infer(segments: FloatArray) -> dict[str, FloatArray]:
-            found: dict[str, FloatArray] = {}
-            for graph, request in compiled.items():
-                request.infer({"segments": segments}, share_inputs=True)
-                found |= {name: request.get_tensor(name).data.copy() for name in GRAPH_OUTPUTS[graph]}
-            return found
-
-        return infer
-
-    return open_graphs
-
-
-def open_peak(kind: str) -> Callable[[Path, tuple[Graph, ...], int], Infer]:
-    """A product of two large matrices in the type `kind`: what this computer can do at most."""
-
-    def open_product(_: Path, __: tuple[Graph, ...], n_threads: int) -> Infer:
-        import torch
-
-        torch.set_num_threads(n_threads)
-        one, other = (torch.rand(PEAK_SIZE, PEAK_SIZE).to(getattr(torch, kind)) for _ in range(2))
-
-        def infer(_: FloatArray) -> dict[str, FloatArray]:
-            torch.mm(one, other)
-            return {}
-
-        return infer
-
-    return open_product
-
-
-OPEN: dict[str, Callable[[Path, tuple[Graph, ...], int], Infer]] = {
-    "reference, eager PyTorch": open_reference,
-    "ONNX Runtime fp32": open_onnx_runtime,
-    "OpenVINO fp32": open_openvino("f32"),
-    "OpenVINO bf16": open_openvino("bf16"),
-    "matrix product fp32": open_peak("float32"),
-    "matrix product bf16": open_peak("bfloat16"),
-}
-REFERENCE = next(iter(OPEN))
-PEAKS = [name for name in OPEN if name.startswith("matrix")]
-NEEDS = {"OpenVINO": "openvino"}
-
-
-def is_here(name: str) -> bool:
-    """Whether the runtime of this contender is installed."""
-    return all(importlib.util.find_spec(module) for prefix, module in NEEDS.items() if name.startswith(prefix))
+def open_contender(name: str, folder: Path, graphs: tuple[Graph, ...], n_threads: int) -> Infer:
+    """What the name says."""
+    if name == REFERENCE:
+        return open_reference(folder, graphs, n_threads)
+    return open_peak(PEAKS[name], n_threads) if name in PEAKS else open_runtime(name, folder, graphs, n_threads)
 
 
 def find_deviation(folder: Path, infer: Infer) -> float:
@@ -135,27 +100,18 @@ def find_deviation(folder: Path, infer: Infer) -> float:
         return max((float(np.abs(found[name] - expected[name]).max() / np.abs(expected[name]).max()) for name in found), default=0.0)
 
 
-def take_turn(infer: Infer, segments: FloatArray, seconds: float) -> dict[str, float]:
-    """Infer the same batch over and over; calls, and seconds of the clock and of the processor."""
-    infer(segments)  # the caches belong to another contender
-    n_calls, began_s, began_cpu_s = 0, time.perf_counter(), time.process_time()
-    while time.perf_counter() - began_s < seconds:
-        infer(segments)
-        n_calls += 1
-    return {"n_calls": n_calls, "clock_s": time.perf_counter() - began_s, "processor_s": time.process_time() - began_cpu_s}
-
-
 def main() -> None:
-    """Serve turns until the input ends."""
+    """Serve turns."""
     name, folder, n_threads = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    opened = {workload: OPEN[name](folder, graphs, n_threads) for workload, graphs in WORKLOADS.items()}
-    deviation = max(find_deviation(folder, infer) for infer in opened.values())
-    print(json.dumps({"deviation": deviation}), flush=True)
-    rng = np.random.default_rng(0)
-    for line in sys.stdin:
-        workload, batch, seconds = json.loads(line)
-        segments = rng.uniform(-1, 1, (batch, *SEGMENT)).astype(np.float32)
-        print(json.dumps(take_turn(opened[workload], segments, seconds)), flush=True)
+    opened = {workload: open_contender(name, folder, graphs, n_threads) for workload, graphs in WORKLOADS.items()}
+
+    def turn(workload: str, batch: int, seconds: float) -> Turn:
+        segments = np.random.default_rng(0).uniform(-1, 1, (batch, *SEGMENT)).astype(np.float32)
+        infer = opened[workload]
+        infer(segments)  # the caches belong to another contender
+        return time_work(lambda: infer(segments), seconds)
+
+    serve(turn, deviation=max(find_deviation(folder, infer) for infer in opened.values()))
 
 
 if __name__ == "__main__":

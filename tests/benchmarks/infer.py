@@ -8,17 +8,12 @@ last column is the largest deviation of any output from an independent float64 s
 """
 
 import argparse
-import importlib.metadata
-import importlib.util
-import json
-import platform
-import statistics
-import subprocess
+import contextlib
+import itertools
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,13 +22,14 @@ from torch import nn
 sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "oracles")]
 
 from aegan_export.graph import make_modules, write_graphs
+from aegan_monitor.inference.open import offered
 from aegan_train.networks.aegan import Discriminator, Generator, NetworkParameters
 from aegan_train.torch_session import latent_errors, picture_errors
-from benchmarks.contender import EXPECTED, OPEN, PEAK_SIZE, PEAKS, REFERENCE, SEGMENT, WEIGHTS, WORKLOADS, is_here
+from benchmarks.contender import EXPECTED, PEAK_SIZE, PEAKS, REFERENCE, SEGMENT, WEIGHTS, WORKLOADS, find_bundle
+from benchmarks.turns import Contender, describe_computer
 from plain_networks import decode, discriminate, encode
 
 PACKAGES = ("torch", "onnxruntime", "openvino", "numpy")
-FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8", "asimd", "bf16", "i8mm")
 N_CHECKED = 3  # segments that are compared
 
 
@@ -94,74 +90,37 @@ def count_work(generator: Generator, discriminator: Discriminator) -> dict[str, 
     return dict(zip(WORKLOADS, [(all_scores[0], all_scores[1], all_scores[2]), embedding], strict=True))
 
 
-class Contender:
-    """A process that runs one contender."""
-
-    def __init__(self, name: str, folder: Path, n_threads: int, label: str = "") -> None:
-        self.label = label or name
-        self.is_peak = name in PEAKS
-        command = [sys.executable, str(Path(__file__).with_name("contender.py")), name, str(folder), str(n_threads)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.deviation: float = self._read()["deviation"]
-        self.took: dict[tuple[str, int], list[dict[str, float]]] = {}
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        found: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return found
-
-    def take_turn(self, workload: str, batch: int, seconds: float) -> None:
-        """One measurement."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([workload, batch, seconds]) + "\n")
-        self._process.stdin.flush()
-        self.took.setdefault((workload, batch), []).append(self._read())
-
-    def find_rate(self, key: tuple[str, int], of: str) -> float:
-        """Calls a second of `of` (clock or processor), the median of the rounds."""
-        return statistics.median(each["n_calls"] / each[f"{of}_s"] for each in self.took[key])
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
-
-
 def measure(contenders: Sequence[Contender], batches: Sequence[int], n_rounds: int, turn_s: float) -> None:
-    """All rounds: in each, every contender has one turn a workload and batch."""
+    """All rounds: in each, every contender has one turn a workload and batch, and each product of matrices has one."""
     for _ in range(n_rounds):
-        for workload in WORKLOADS:
-            for batch in batches:
-                for each in contenders:
+        for number, (workload, batch) in enumerate(itertools.product(WORKLOADS, batches)):
+            for each in contenders:
+                if each.label not in PEAKS or not number:
                     each.take_turn(workload, batch, turn_s)
 
 
-def print_table(contenders: Sequence[Contender], batches: Sequence[int], work: dict[str, tuple[int, int, int]], n_threads: int) -> None:
+def print_table(contenders: Sequence[Contender], work: dict[str, tuple[int, int, int]], n_threads: int) -> None:
     """A line a workload, batch and contender; the speed of the arithmetic is that of the processor's time, which others do not disturb."""
-    n_products = PEAK_SIZE**3 * n_threads
-    peaks = {each.label: 2e-9 * n_products * each.find_rate(key, "processor") for each in contenders if each.is_peak for key in each.took}
-    peak = next(iter(peaks.values()))
+
+    def find_speed(contender: Contender, what: tuple[object, ...], n_products: float) -> float:
+        return 2e-9 * n_products * n_threads / contender.find_seconds(what, "processor_s")  # in GFLOP/s
+
+    peaks = {each.label: find_speed(each, what, PEAK_SIZE**3) for each in contenders if each.label in PEAKS for what in each.took}
     print(f"\n{n_threads} threads; " + ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in peaks.items()))
-    print(f"{'segments/s, and times the reference':<52}{'clock':>16}{'processor':>16}{'GFLOP/s':>11}{'of fp32':>9}{'deviation':>11}")
-    for workload, (n_products, n_weights, n_activations) in work.items():
-        for batch in batches:
-            n_bytes = n_weights / batch + n_activations
-            print(f"{workload}, batches of {batch}: {n_products / 1e6:.0f} MMAC, {2 * n_products / n_bytes:.0f} FLOP a byte")
-            for each in (one for one in contenders if not one.is_peak):
-                line = f"  {each.label:<50}"
-                for of in ("clock", "processor"):
-                    rate, least = (one.find_rate((workload, batch), of) for one in (each, contenders[0]))
-                    line += f"{batch * rate:9.1f}{rate / least:7.2f}"
-                speed = 2e-9 * n_products * batch * n_threads * each.find_rate((workload, batch), "processor")
-                print(f"{line}{speed:11.0f}{100 * speed / peak:8.0f}%{each.deviation:11.1e}")
-
-
-def describe_computer() -> str:
-    """The processor, what it can do, and versions."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = {line.split(":")[1].strip() for line in lines if line.startswith("model name")}
-    known = {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.split()}
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES if importlib.util.find_spec(name)]
-    return f"{' '.join(names) or platform.machine()} ({', '.join(flag for flag in FLAGS if flag in known)}); {', '.join(versions)}"
+    print(f"{'segments/s, and times the reference':<42}{'clock':>16}{'processor':>16}{'GFLOP/s':>11}{'of fp32':>9}{'deviation':>11}")
+    runtimes = [each for each in contenders if each.label not in PEAKS]
+    for what in runtimes[0].took:
+        workload, batch = str(what[0]), int(str(what[1]))
+        n_products, n_weights, n_activations = work[workload]
+        n_bytes = n_weights / batch + n_activations
+        print(f"{workload}, batches of {batch}: {n_products / 1e6:.0f} MMAC a segment, {2 * n_products / n_bytes:.0f} FLOP a byte")
+        for each in runtimes:
+            line = f"  {each.label:<40}"
+            for of in ("clock_s", "processor_s"):
+                took_s, longest_s = (one.find_seconds(what, of) for one in (each, runtimes[0]))
+                line += f"{batch / took_s:9.1f}{longest_s / took_s:7.2f}"
+            speed = find_speed(each, what, n_products * batch)
+            print(f"{line}{speed:11.0f}{100 * speed / next(iter(peaks.values())):8.0f}%{each.ready['deviation']:11.1e}")
 
 
 def main() -> None:
@@ -171,31 +130,30 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[4, 16], help="4: a decision of one machine; 16: the largest batch")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--turn", type=float, default=0.7, help="seconds")
-    parser.add_argument("--only", nargs="+", default=[], help="contenders whose name contains one of these, beside the reference")
+    parser.add_argument("--only", nargs="+", default=[""], help="runtimes whose name contains one of these")
     parser.add_argument("--graphs", type=Path, nargs="+", default=[], help="more folders with graphs, to compare with those of this code")
     parser.add_argument("--keep", type=Path, help="write the graphs of this code to this folder, and end")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    generator, discriminator = make_networks()
+    networks = make_networks()
     if arguments.keep:
         arguments.keep.mkdir(parents=True, exist_ok=True)
-        write_inputs(arguments.keep, generator, discriminator)
+        write_inputs(arguments.keep, *networks)
         return
-    print(describe_computer())
-    names = [name for name in OPEN if is_here(name)]
-    kept = [name for name in names if name in (REFERENCE, *PEAKS) or not arguments.only or any(each in name for each in arguments.only)]
+    print(describe_computer(PACKAGES))
     with tempfile.TemporaryDirectory() as scratch:
-        write_inputs(Path(scratch), generator, discriminator)
+        write_inputs(Path(scratch), *networks)
         for n_threads in arguments.threads:
-            contenders = [Contender(name, Path(scratch), n_threads) for name in kept]
-            others = [name for name in kept if name not in (REFERENCE, *PEAKS)]
-            contenders += [Contender(name, folder, n_threads, f"{name}, {folder.name}") for folder in arguments.graphs for name in others]
-            try:
+            with contextlib.ExitStack() as stack:
+                program = Path(__file__).with_name("contender.py")
+                named = [(name, name, Path(scratch)) for name in (REFERENCE, *PEAKS)]
+                for folder in [Path(scratch), *arguments.graphs]:
+                    place = "" if folder == Path(scratch) else f", {folder.name}"
+                    runtimes = [str(each) for each in offered(find_bundle(folder))]
+                    named += [(name + place, name, folder) for name in runtimes if any(each in name for each in arguments.only)]
+                contenders = [stack.enter_context(Contender(label, program, name, folder, n_threads)) for label, name, folder in named]
                 measure(contenders, arguments.batches, arguments.rounds, arguments.turn)
-                print_table(contenders, arguments.batches, count_work(generator, discriminator), n_threads)
-            finally:
-                for each in contenders:
-                    each.close()
+                print_table(contenders, count_work(*networks), n_threads)
 
 
 if __name__ == "__main__":
