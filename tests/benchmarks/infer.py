@@ -25,8 +25,8 @@ from aegan_export.graph import make_modules, write_graphs
 from aegan_monitor.inference.open import offered
 from aegan_train.networks.aegan import Discriminator, Generator, NetworkParameters
 from aegan_train.torch_session import latent_errors, picture_errors
-from benchmarks.contender import EXPECTED, PEAK_SIZE, PEAKS, REFERENCE, SEGMENT, WEIGHTS, WORKLOADS, find_bundle
-from benchmarks.turns import Contender, describe_computer
+from benchmarks.contenders.network import EXPECTED, PEAK_SIZE, PEAKS, REFERENCE, SEGMENT, WEIGHTS, WORKLOADS, find_bundle
+from benchmarks.contenders.turns import Contender, describe_computer
 from plain_networks import decode, discriminate, encode
 
 PACKAGES = ("torch", "onnxruntime", "openvino", "numpy")
@@ -145,7 +145,7 @@ def main() -> None:
         write_inputs(Path(scratch), *networks)
         for n_threads in arguments.threads:
             with contextlib.ExitStack() as stack:
-                program = Path(__file__).with_name("contender.py")
+                program = Path(__file__).with_name("contenders") / "network.py"
                 named = [(name, name, Path(scratch)) for name in (REFERENCE, *PEAKS)]
                 for folder in [Path(scratch), *arguments.graphs]:
                     place = "" if folder == Path(scratch) else f", {folder.name}"

@@ -33,7 +33,7 @@ from aegan_train.fit import set_up
 from aegan_train.networks.aegan import Discriminator, Generator
 from aegan_train.recordings.spectrograms import Spectrograms
 from aegan_train.sampler import SegmentSampler
-from benchmarks.turns import Contender, Turn, describe_computer, serve, time_work
+from benchmarks.contenders.turns import Contender, Turn, describe_computer, serve, time_work
 
 PLAIN = "plain statement, fp32"
 OURS: dict[str, dict[str, object]] = {  # what differs from the preset

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[2]))
 
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
 from aegan_monitor.detection.network import GRAPH_OUTPUTS, Graph
 from aegan_monitor.detection.record import FileRecord
 from aegan_monitor.inference.open import offered, open_session
 from aegan_monitor.types import FloatArray
-from benchmarks.turns import Turn, serve, time_work
+from benchmarks.contenders.turns import Turn, serve, time_work
 
 SEGMENT = (1, 128, 128)
 WORKLOADS: dict[str, tuple[Graph, ...]] = {"all 19 scores": ("embedding", "generator"), "embedding only": ("embedding",)}
