@@ -18,7 +18,7 @@ from aegan_monitor.errors import EXIT_FAILED, AeganError, InferenceError
 from aegan_monitor.files import show_path
 from aegan_monitor.inference.box import RUNTIMES, read_processor
 from aegan_monitor.inference.open import offered
-from aegan_monitor.inference.providers import Choice
+from aegan_monitor.inference.providers import STRICT, Choice
 from aegan_monitor.inference.trial import run_alone
 from aegan_monitor.tools.progress import Progress
 from aegan_monitor.tools.speed import measure
@@ -40,7 +40,7 @@ COLUMNS: dict[str, Callable[[Figures], str]] = {
 }
 LEGEND = (
     "segments/s: of the network alone. machines: as many as run in real time, from sound to decision.",
-    "delay: from the last sample of a clip to its decision. memory: of the process. start: until it can hear.",
+    "delay: of computing, from the last sample of a clip to its decision. memory: of the process. start: until it can hear.",
 )
 LEAST_SHARE = 0.9  # of the clock; less is not this bundle's fault
 BUSY = "other programs left only {:.0f} % of a core: the figures are too low; end them, and measure again"
@@ -149,13 +149,13 @@ def describe(found: Sequence[Figures], box: Box, idle_watts: float | None, folde
         power = f"power: of the processor while it computes without a pause; before that {idle_watts:.1f} W"
     versions = ", ".join(f"{name} {number}" for name, number in box.versions.items())
     figures = "; ".join(", ".join(f"{name} {text(each)}" for name, text in COLUMNS.items()) for each in found)
-    least = min(each.processor_share for each in found)
+    share = min((each.processor_share for each in found if each.provider == STRICT.provider), default=1.0)  # others may wait for a GPU
     return [
         f"{show_path(folder)}: {box}",
         *("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows),
         *LEGEND,
         power,
-        *([BUSY.format(100 * least)] if least < LEAST_SHARE else []),
+        *([BUSY.format(100 * share)] if share < LEAST_SHARE else []),
         "for an issue report:",
-        f"{box}; {versions}; {figures}; processor share {100 * least:.0f} %",
+        f"{box}; {versions}; {figures}; processor share {100 * share:.0f} %",
     ]
