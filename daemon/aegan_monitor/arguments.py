@@ -10,6 +10,7 @@ from aegan_monitor.command_options import add_command, parse_count, parse_index,
 from aegan_monitor.terminal_arguments import add_terminal_commands
 
 METER_CHANNELS = 2  # sound servers offer 32, most of them copies or empty
+LONGEST_MEASUREMENT_S = 600.0
 LARGEST_SPEED = 100.0  # of the demo; the network cannot follow a faster pump
 DESCRIPTION = "Listens to machines, and publishes an alarm over MQTT when one sounds wrong."
 START = "first steps: aegan-monitor demo, aegan-monitor devices --meter, aegan-monitor config init"
@@ -120,6 +121,23 @@ def _add_speed(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     tried.add_argument("--config", type=Path, metavar="FILE", help="for all machines of this configuration")
     tried.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="for this bundle alone, with one thread")
     prepare.add_argument("--json", action="store_true", help="print one JSON object a bundle and score")
+
+    benchmark = add_command(
+        commands,
+        "benchmark",
+        "Measures how fast this computer runs a bundle, with every provider and precision that it can try.",
+        "aegan-monitor benchmark bundles/pump",
+    )
+    benchmark.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle of the machine; its own score decides")
+    benchmark.add_argument("--json", action="store_true", help="print each provider and precision as a JSON object on a line")
+    benchmark.add_argument(
+        "--seconds",
+        type=partial(parse_positive, largest=LONGEST_MEASUREMENT_S),
+        default=10.0,
+        metavar="N",
+        help="measure each for N seconds (default: 10)",
+    )
+    benchmark.add_argument("--threads", type=parse_count, default=1, metavar="N", help="as inference.n_threads (default: 1)")
 
 
 def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

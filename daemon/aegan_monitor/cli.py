@@ -144,6 +144,14 @@ def _prepare(arguments: argparse.Namespace) -> int:
     return prepare(arguments, partial(print, flush=True), Progress(sys.stderr), os.environ)
 
 
+def _benchmark(arguments: argparse.Namespace) -> int:
+    from aegan_monitor.tools.progress import Progress  # noqa: PLC0415
+    from aegan_monitor.tools.speed.benchmark import benchmark  # noqa: PLC0415
+
+    warn, progress = partial(print_problem, "aegan-monitor"), Progress(sys.stderr)
+    return benchmark(arguments.bundle, arguments.seconds, arguments.threads, print, warn, progress, as_json=arguments.json)
+
+
 def _backup(arguments: argparse.Namespace) -> int:
     from aegan_monitor.tools.backup import back_up  # noqa: PLC0415
 
@@ -210,6 +218,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "localize": _localize,
     "check": _check,
     "prepare": _prepare,
+    "benchmark": _benchmark,
     "devices": _devices,
     "record": _record,
     "backup": _backup,

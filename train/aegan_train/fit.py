@@ -1,5 +1,6 @@
 """Training: reads the recordings, trains for the epochs, and writes the run for export."""
 
+import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,10 @@ from aegan_train.recordings.folder import SKIPPED, write_skipped
 from aegan_train.recordings.spectrograms import Spectrograms
 from aegan_train.run_folder import WriteError, lock_run
 from aegan_train.summary import print_recordings, print_verdict
+
+# By glibc's numbers (malloc.h): M_MMAP_THRESHOLD, at its largest value; M_TRIM_THRESHOLD; M_TOP_PAD. By default, the system takes back
+# and zeroes the pages of every batch.
+MALLOC = {-3: 2**25, -1: 2**30, -2: 2**26}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def set_up(device: torch.device) -> None:
-    """Select fast convolutions on a GPU; results change only by rounding."""
+    """Select fast convolutions on a GPU, whose results change only by rounding; on a CPU let malloc keep what each batch frees."""
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32, the default of PyTorch's convolutions
         torch.backends.cudnn.benchmark = True  # all batches have one shape, so the search pays
+    elif mallopt := getattr(ctypes.CDLL(None), "mallopt", None):  # other C libraries than glibc have none
+        for parameter, n_bytes in MALLOC.items():
+            mallopt(parameter, n_bytes)

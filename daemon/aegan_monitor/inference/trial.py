@@ -8,10 +8,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -85,16 +86,26 @@ def run_trial(
         InferenceError: It cannot be used, fails the golden check, or its process ends or hangs.
     """
     request = Request(str(bundle), score, choice.provider, choice.precision, n_threads, n_batch, seconds, str(cache or ""), has_gate)
-    command = [sys.executable, "-m", __name__, json.dumps(asdict(request))]
+    return Trial(**run_alone(__name__, asdict(request), str(choice)))
+
+
+def run_alone(module: str, request: Mapping[str, object], what: str) -> dict[str, Any]:
+    """The JSON object that `python -m module` prints for `request`, in a new process.
+
+    Raises:
+        InferenceError: The process ends with an error, by a signal, or not within LONGEST_S; the message begins with `what`.
+    """
+    command = [sys.executable, "-m", module, json.dumps(request)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, stdin=subprocess.DEVNULL, check=False)
     except subprocess.TimeoutExpired as error:
-        raise InferenceError(f"{choice}: did not end within {LONGEST_S:.0f} s") from error
+        raise InferenceError(f"{what}: did not end within {LONGEST_S:.0f} s") from error
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         reason = f"its process was ended by signal {-done.returncode}" if done.returncode < 0 else lines[-1] if lines else "no reason given"
-        raise InferenceError(f"{choice}: {reason}")
-    return Trial(**json.loads(done.stdout.splitlines()[-1]))
+        raise InferenceError(f"{what}: {reason}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def do_trial(request: Request) -> Trial:
@@ -146,10 +157,10 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def main() -> int:
-    """Do the trial that the command line describes."""
+def answer(work: Callable[..., Any]) -> int:
+    """The other end of `run_alone`: print the dataclass that `work` makes of the request; the exit code."""
     try:
-        print(json.dumps(asdict(do_trial(Request(**json.loads(sys.argv[1]))))))
+        print(json.dumps(asdict(work(**json.loads(sys.argv[1])))))
     except AeganError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return error.exit_code
@@ -157,4 +168,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer(lambda **request: do_trial(Request(**request))))

@@ -1,1 +1,1 @@
-"""The commands beside `run`: check, replay, backtest, devices, record and localize."""
+"""The commands beside `run`: check, benchmark, replay, backtest, devices, record and localize."""
