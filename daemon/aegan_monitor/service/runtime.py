@@ -199,9 +199,10 @@ def make_line(
             "more is proved while it runs without an alarm",
             config.name, budget.per_week, show_hours(judge.proof.hours), show_rate(proved),
         )  # fmt: skip
-    rate_hz, hop_samples = bundle.record.features.sample_rate_hz, bundle.record.features.hop_samples
-    gap_rate = GapRate(bundle.record.first_decision_samples, judge.hop_samples, round(on_delay_s * rate_hz))
-    ring = Ring(round(RING_S * rate_hz), hop_samples, round(LONGEST_RUN_S * rate_hz), gap_rate=gap_rate)
+    rate_hz, first_samples = bundle.record.features.sample_rate_hz, bundle.record.first_decision_samples
+    hop_samples = bundle.record.features.hop_samples * bundle.record.clip.segment_hop_frames  # each run completes a segment
+    gap_rate = GapRate(first_samples, judge.hop_samples, round(on_delay_s * rate_hz))
+    ring = Ring(round(RING_S * rate_hz), hop_samples, round(LONGEST_RUN_S * rate_hz), gap_rate=gap_rate, first_samples=first_samples)
     supervisor = make_supervisor(config, ring, capture(config, rate_hz))
     return Line(machine, supervisor, ring, session, rate_hz, config, bundle, judge.policy)
 
