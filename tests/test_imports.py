@@ -1,5 +1,6 @@
 """The daemon runs on a machine that has none of the packages that train or draw."""
 
+import os
 import subprocess
 import sys
 
@@ -31,7 +32,8 @@ print(len(os.listdir("/proc/self/task")))
 def run_python(*steps: str) -> subprocess.CompletedProcess[str]:
     """What the steps print, run as one program; a warning is an error here as well."""
     command = [sys.executable, "-W", "error", "-c", "\n".join(steps)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False, env=environment)
 
 
 def test_no_module_of_the_daemon_needs_a_package_that_trains_or_draws() -> None:
