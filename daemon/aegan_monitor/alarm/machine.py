@@ -137,7 +137,7 @@ class Machine:
         if self._integrity:
             run = self._integrity.hear(run)
         if self._states:
-            self._states.hear_run(run)
+            self._states.hear_run(run, self._integrity.seconds if self._integrity else None)
         self._end_sample = run.start_sample + len(run.samples)
         found: list[Payload] = []
         for clip in self._pipeline.push(run.samples):

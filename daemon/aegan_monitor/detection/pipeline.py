@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from aegan_monitor.detection.baselines import make_baseline_filterbank
+from aegan_monitor.detection.columns import Columns
 from aegan_monitor.detection.features import LogMel, dbfs_from_power, limit_range
 from aegan_monitor.detection.fusion import FUSIONS, fuse, needed_ids, score_names
 from aegan_monitor.detection.network import Session
@@ -14,7 +15,7 @@ from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import LASTING, ClipEvidence, evaluate_scores
 from aegan_monitor.detection.segments import Segmenter, cut_segments
 from aegan_monitor.detection.spaces import find_lasting_share
-from aegan_monitor.detection.views import N_SCALE_BANDS, cut_pieces, summarise
+from aegan_monitor.detection.views import N_SCALE_BANDS, BandSummary, cut_pieces, summarise
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.types import ClipScore, DoubleArray, FloatArray, SegmentOutputs
 
@@ -48,7 +49,7 @@ class Pipeline:
         self._n_segments = 0
         self._outputs: list[SegmentOutputs] = []
         self._power: DoubleArray = np.zeros(0)
-        self._baseline_db: FloatArray = np.zeros((self._n_baseline_bands, 0), np.float32)
+        self._baseline_db = Columns(self._n_baseline_bands)
         self._n_frames_forgotten = 0
 
     def fork(self) -> "Pipeline":
@@ -62,7 +63,7 @@ class Pipeline:
         """One score for each clip that `samples`, float32 `[n_samples]`, complete."""
         frames = self._logmel.push(samples)
         self._power = np.concatenate([self._power, frames.power])
-        self._baseline_db = np.concatenate([self._baseline_db, frames.baseline_db], axis=1)
+        self._baseline_db.append(frames.baseline_db)
         segments = self._segmenter.push(frames.db)
         return self._join(self._session.infer(segments)) if len(segments) else []
 
@@ -77,8 +78,9 @@ class Pipeline:
             CaptureError: It is shorter than one segment.
         """
         segments, baseline_db = self.cut_clip(samples, name)
-        excess = self._find_excess(baseline_db)
-        scores = self._fuse(self._evaluate(self._session.infer(segments), baseline_db))
+        bands = self._summarise(baseline_db)
+        excess = self._find_excess(baseline_db, bands)
+        scores = self._fuse(self._evaluate(self._session.infer(segments), bands))
         return scores, None if excess is None else find_lasting_share(excess)
 
     def cut_clip(self, samples: FloatArray, name: str = "the recording") -> tuple[FloatArray, FloatArray]:
@@ -112,8 +114,9 @@ class Pipeline:
         stop = n_frames - self._n_frames_forgotten
         level_dbfs = dbfs_from_power(float(self._power[max(0, stop - clip.decision_hop_frames) : stop].mean()))
         end_sample = self._start_sample + features.n_fft // 2 + (n_frames - 1) * features.hop_samples
-        baseline_db = self._baseline_db[:, stop - clip.covered_frames : stop]
-        members, excess = self._evaluate(outputs, baseline_db), self._find_excess(baseline_db)
+        baseline_db = self._baseline_db.values[:, stop - clip.covered_frames : stop]
+        bands = self._summarise(baseline_db)
+        members, excess = self._evaluate(outputs, bands), self._find_excess(baseline_db, bands)
         return ClipScore(
             end_sample,
             self._fuse(members),
@@ -124,23 +127,28 @@ class Pipeline:
             excess=excess,
         )
 
-    def _evaluate(self, outputs: SegmentOutputs, baseline_db: FloatArray) -> dict[str, float]:
-        bands = summarise(baseline_db) if self._needs_summary else None
+    def _summarise(self, baseline_db: FloatArray) -> BandSummary | None:
+        return summarise(baseline_db) if self._needs_summary else None
+
+    def _evaluate(self, outputs: SegmentOutputs, bands: BandSummary | None) -> dict[str, float]:
         return evaluate_scores(ClipEvidence(outputs, bands), self._reference, self.fields.clip.n_segments, self._score_ids)
 
     def _fuse(self, members: Mapping[str, float]) -> dict[str, float]:
         fusion, fused = self.fields.fusion, self.fields.fused
         return {name: fuse(members, fusion, fused) if name in FUSIONS else members[name] for name in self._names}
 
-    def _find_excess(self, baseline_db: FloatArray) -> DoubleArray | None:
-        return self._lasting.excess(cut_pieces(baseline_db)) if self._lasting else None
+    def _find_excess(self, baseline_db: FloatArray, bands: BandSummary | None) -> DoubleArray | None:
+        if self._lasting is None:
+            return None
+        return self._lasting.excess(cut_pieces(baseline_db) if bands is None else bands.pieces)
 
     def _forget_frames(self) -> None:
         """Drop frames that no further clip covers."""
         clip = self.fields.clip
         next_clip = (self._n_segments + 1 - clip.n_segments) * clip.segment_hop_frames
         n_old = max(0, min(len(self._power), next_clip - self._n_frames_forgotten))
-        self._power, self._baseline_db = self._power[n_old:], self._baseline_db[:, n_old:]
+        self._power = self._power[n_old:]
+        self._baseline_db.forget(n_old)
         self._n_frames_forgotten += n_old
 
 

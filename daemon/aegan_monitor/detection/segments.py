@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aegan_monitor.detection.columns import Columns
 from aegan_monitor.types import FloatArray
 
 
@@ -92,16 +93,16 @@ class Segmenter:
     def __init__(self, n_bands: int, clip: ClipParameters, scaling: Scaling) -> None:
         self._clip = clip
         self._scaling = scaling
-        self._empty = np.zeros((n_bands, 0), np.float32)
+        self._n_bands = n_bands
         self.reset()
 
     def reset(self) -> None:
         """Start a new stream; no segment spans the reset."""
-        self._pending = self._empty
+        self._pending = Columns(self._n_bands)
 
     def push(self, db: FloatArray) -> FloatArray:
         """All scaled segments, float32 `[n, 1, n_bands, segment_frames]`, that `db` `[n_bands, n_frames]` completes."""
-        self._pending = np.concatenate([self._pending, self._scaling.apply(db)], axis=1)
-        segments = np.ascontiguousarray(cut_segments(self._pending, self._clip))
-        self._pending = self._pending[:, len(segments) * self._clip.segment_hop_frames :]
+        self._pending.append(self._scaling.apply(db))
+        segments = np.ascontiguousarray(cut_segments(self._pending.values, self._clip))
+        self._pending.forget(len(segments) * self._clip.segment_hop_frames)
         return segments
