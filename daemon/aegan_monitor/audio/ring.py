@@ -56,6 +56,7 @@ class Ring:
     Attributes:
         dropped_samples_total: Samples that were overwritten before they were read.
         gaps_total: Runs after a gap, of the ring or of the device.
+        is_ready: A run can be read; any thread may look.
         notify: Called by the writing thread, without a lock, when samples can be read or the end is reached.
     """
 
@@ -73,6 +74,7 @@ class Ring:
             raise ValueError(f"expected 0 < hop_samples <= capacity_samples, found {hop_samples} and {capacity_samples}")
         self.dropped_samples_total = 0
         self.gaps_total = 0
+        self.is_ready = False
         self._hop_samples = hop_samples
         self._first_samples = first_samples % hop_samples or hop_samples
         self._longest_run_samples = capacity_samples
@@ -112,7 +114,7 @@ class Ring:
                 self._stretches[-1].mark(block)
             self._next_sample = block.start_sample + len(block.samples)
             self._changed.notify()
-            is_ready = self._n_ready() > 0
+            is_ready = self.is_ready = self._n_ready() > 0
         if is_ready:
             self.notify()
 
@@ -125,6 +127,7 @@ class Ring:
         """Mark the end (writing thread)."""
         with self._changed:
             self._closed = True
+            self.is_ready = self._n_ready() > 0
             self._changed.notify()
         self.notify()
 
@@ -141,6 +144,7 @@ class Ring:
             stretch.after_gap = False
             stretch.n_to_end = self._hop_samples - (n_samples - stretch.n_to_end) % self._hop_samples
             self._discard_oldest(n_samples)
+            self.is_ready = self._n_ready() > 0
             self._changed.notify()
             return run
 

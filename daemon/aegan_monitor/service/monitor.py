@@ -35,7 +35,7 @@ from aegan_monitor.service.worker import Worker
 
 log = logging.getLogger(__name__)
 
-TURN_S = 0.1  # at most between two checks of shelves and the watchdog
+TURN_S = 0.25  # at most between two checks of signals and the watchdog
 STATUS_S = 1.0  # between two status lines for systemd
 FEEDS = 4  # notifications to systemd's watchdog in its interval
 
@@ -150,8 +150,7 @@ class Monitor:
             self._worker.woken.wait(TURN_S)
             self._worker.woken.clear()
             self._worker.obey(self._setup.lines, NO_MACHINE)
-            for line in self._setup.lines:
-                self._worker.turn(line)
+            self._worker.turn_all(self._setup.lines, looks=was_over)
             if self._console:
                 self._console.show((line.machine.name, line.sensor(), line.machine.last_score) for line in self._setup.lines)
             now_s = time.monotonic()

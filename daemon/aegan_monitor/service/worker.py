@@ -1,8 +1,9 @@
 """Moves the sound of each machine from its ring through its pipeline to the outbox; in the main thread."""
 
 import logging
+import math
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from aegan_monitor.alarm.common_cause import CommonCause
@@ -23,6 +24,7 @@ from aegan_monitor.service.runtime import Line
 
 log = logging.getLogger(__name__)
 
+LOOK_S = 0.25  # at most between two looks at a machine's sensor and shelf
 LISTENS = frozenset({"ok", "starting"})  # any other state is a reported fault, which a restart would not mend
 
 
@@ -54,6 +56,7 @@ class Worker:
         commands.notify = self.woken.set
         self._due_s: dict[str, float] = {}  # by when each machine has to decide, or to report a sensor fault
         self._late: set[str] = set()
+        self._next_look_s = -math.inf
 
     def begin(self, line: Line) -> None:
         """Give a machine the record of its alarm, and publish its state before the first decision."""
@@ -91,8 +94,9 @@ class Worker:
 
     def obey(self, lines: Iterable[Line], otherwise: str) -> None:
         """Apply and answer the commands that wait; those for a machine that is not in `lines` are refused, because `otherwise`."""
-        present = {line.machine.name: line for line in lines}
-        for name, command in self._commands.take():
+        waiting = self._commands.take()
+        present = {line.machine.name: line for line in lines} if waiting else {}
+        for name, command in waiting:
             if isinstance(command, Command):
                 self._parts.take_message(name, command)  # before its result
             if line := present.get(name):
@@ -100,11 +104,21 @@ class Worker:
             else:
                 self._put(name, [make_result(command, otherwise, self._now())])
 
+    def turn_all(self, lines: Sequence[Line], *, looks: bool = False) -> None:
+        """Turn the machines whose sound is ready; every LOOK_S, or if it `looks`, all of them: a sensor or a shelf may have changed."""
+        now_s = self._clock()
+        if looks := looks or now_s >= self._next_look_s:
+            self._next_look_s = now_s + LOOK_S
+        for line in lines:
+            if looks or line.ring.is_ready:
+                self.turn(line)
+
     def turn(self, line: Line, wait_s: float = 0.0) -> None:
         """Take one run of a machine's samples, waiting for it at most `wait_s`, and look at its sensor and shelf."""
         machine, run = line.machine, line.ring.read(wait_s)
         if run is not None:
-            self.woken.set()  # there may be more
+            if line.ring.is_ready:
+                self.woken.set()
             self._parts.take_sound(machine.name, run, self._now())
         payloads = [] if run is None else line.hear(run, self._now(), self._shelf_clock())
         sensor = line.sensor()  # which may be that it has ended, after its last decision

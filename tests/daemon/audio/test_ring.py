@@ -105,6 +105,7 @@ def test_ring_is_its_model(capacity: int, hop: int, longest: int | None, first: 
     def read() -> None:
         nonlocal n_read, n_gaps
         expected = model.read()
+        assert ring.is_ready == bool(expected)
         check_run(ring.read(timeout_s=0), expected)
         n_read += len(expected)
         n_gaps += bool(expected) and expected[0].after_gap

@@ -26,7 +26,7 @@ from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.runtime import Line
-from aegan_monitor.service.worker import Worker
+from aegan_monitor.service.worker import LOOK_S, Worker
 from aegan_monitor.types import Block
 from fakes import SilentListener
 from outbox_messages import MemoryOutbox
@@ -220,6 +220,29 @@ def test_sound_and_commands_wake_the_worker() -> None:
     runs.worker.obey(runs.lines.values(), "")
     runs.write()
     assert [event.kind for _, event in runs.events] == ["shelved"]
+
+
+def test_a_machine_without_sound_is_looked_at_now_and_then() -> None:
+    """Between two looks only machines whose sound is ready take time."""
+    now_s, lines = 0.0, [make_line("fan"), make_line("pump")]
+    worker = Worker(TOPICS, MemoryOutbox(), CommandQueue(), lambda: now_s, lambda: 0.0)
+    for line in lines:
+        worker.begin(line)
+        worker.listen(line)
+    worker.turn_all(lines)
+    for each in lines:
+        assert isinstance(each.supervisor, SilentListener)
+        each.supervisor.present = SensorState("missing")
+    lines[1].ring.write(Block(np.zeros(1, np.float32), 0))
+
+    now_s = LOOK_S / 2
+    worker.turn_all(lines)
+    heard_soon = [line.machine._sensor for line in lines]
+    now_s = LOOK_S
+    worker.turn_all(lines)
+
+    assert heard_soon == [None, SensorState("missing")]
+    assert [line.machine._sensor for line in lines] == 2 * [SensorState("missing")]
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.sampled_from(NAMES), st.sampled_from(["decides", "fault", "nothing"])), max_size=30))
