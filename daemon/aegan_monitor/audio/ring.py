@@ -97,6 +97,11 @@ class Ring:
             return self._closed and self._n_stored == 0
 
     @property
+    def n_waiting(self) -> int:
+        """Samples that wait to be read (any thread)."""
+        return self._n_stored
+
+    @property
     def overrun_window_samples(self) -> int:
         """The window of `GapRate` during an overrun, else 0."""
         return self._gap_rate.window_samples if self._gap_rate and self._gap_rate.is_overrun else 0

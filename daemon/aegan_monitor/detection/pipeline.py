@@ -1,19 +1,20 @@
 """Computes the scores of clips from samples. Pure: no clock, thread, log or file."""
 
 import copy
+import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aegan_monitor.detection.baselines import make_baseline_filterbank
-from aegan_monitor.detection.columns import Columns
 from aegan_monitor.detection.features import LogMel, dbfs_from_power, limit_range
 from aegan_monitor.detection.fusion import FUSIONS, fuse, needed_ids, score_names
 from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.record import BundleFields
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import LASTING, ClipEvidence, evaluate_scores
-from aegan_monitor.detection.segments import Segmenter, cut_segments
+from aegan_monitor.detection.segments import Columns, Segmenter, cut_segments
 from aegan_monitor.detection.spaces import find_lasting_share
 from aegan_monitor.detection.views import N_SCALE_BANDS, BandSummary, cut_pieces, summarise
 from aegan_monitor.errors import CaptureError
@@ -24,6 +25,11 @@ class Pipeline:
     """Log-mel, segments and scores of one stream.
 
     `push` takes a stream, `score_clip` a recording as one clip.
+
+    Attributes:
+        stride: Of a stream, the network evaluates one segment in so many: the last one of each decision is always among them. The mean of
+            fewer segments estimates the same (`sum` is the mean times a constant); `min` and `max` are less extreme.
+        n_left_out: Segments that it has not evaluated.
     """
 
     def __init__(self, fields: BundleFields, reference: ReferenceSet, session: Session, names: Iterable[str] | None = None) -> None:
@@ -39,6 +45,7 @@ class Pipeline:
         self._n_baseline_bands = 0 if baselines is None else len(baselines)
         self._logmel = LogMel(fields.features, reference.filterbank, baselines)
         self._segmenter = Segmenter(fields.features.n_bands, fields.clip, fields.scaling)
+        self.stride, self.n_left_out = 1, 0
         self.reset()
 
     def reset(self, start_sample: int = 0) -> None:
@@ -48,6 +55,7 @@ class Pipeline:
         self._segmenter.reset()
         self._n_segments = 0
         self._outputs: list[SegmentOutputs] = []
+        self._places: NDArray[np.intp] = np.zeros(0, np.intp)  # of the segments of these outputs, in the stream
         self._power: DoubleArray = np.zeros(0)
         self._baseline_db = Columns(self._n_baseline_bands)
         self._n_frames_forgotten = 0
@@ -56,6 +64,7 @@ class Pipeline:
         """A pipeline for another stream of the same thread, with the same arrays, session and scratch memory (1.7 MB)."""
         found = copy.copy(self)
         found._logmel, found._segmenter = copy.copy(self._logmel), copy.copy(self._segmenter)
+        found.stride, found.n_left_out = 1, 0
         found.reset()
         return found
 
@@ -65,7 +74,12 @@ class Pipeline:
         self._power = np.concatenate([self._power, frames.power])
         self._baseline_db.append(frames.baseline_db)
         segments = self._segmenter.push(frames.db)
-        return self._join(self._session.infer(segments)) if len(segments) else []
+        kept = self._choose(len(segments))
+        if len(kept):
+            self._outputs.append(self._session.infer(segments[kept] if len(kept) < len(segments) else segments))
+            self._places = np.concatenate([self._places, self._n_segments + kept])
+        self.n_left_out += len(segments) - len(kept)
+        return self._join(len(segments)) if len(segments) else []
 
     def score_clip(self, samples: FloatArray, name: str = "the recording") -> dict[str, float]:
         """The scores of a recording (`name` in errors) as one clip; see `examine_clip`."""
@@ -91,20 +105,27 @@ class Pipeline:
         segments = cut_segments(self.fields.scaling.apply(limit_range(frames.db, self.fields.features.top_db)), self.fields.clip)
         return np.ascontiguousarray(segments), frames.baseline_db
 
-    def _join(self, outputs: SegmentOutputs) -> list[ClipScore]:
+    def _choose(self, n_new: int) -> NDArray[np.intp]:
+        """Which of the next `n_new` segments the network evaluates."""
         clip = self.fields.clip
-        self._outputs.append(outputs)
-        known = SegmentOutputs.join(self._outputs)
-        n_new = len(outputs)
-        first_known = self._n_segments + n_new - len(known)
+        step = math.gcd(self.stride, clip.segments_per_decision)
+        return np.arange((clip.n_segments - 1 - self._n_segments) % step, n_new, step)
+
+    def _join(self, n_new: int) -> list[ClipScore]:
+        clip = self.fields.clip
         due = [
             n_seen
             for n_seen in range(max(self._n_segments + 1, clip.n_segments), self._n_segments + n_new + 1)
             if (n_seen - clip.n_segments) % clip.segments_per_decision == 0
         ]
-        found = [self._score(known.rows(n_seen - first_known - clip.n_segments, n_seen - first_known), n_seen) for n_seen in due]
+        found = list[ClipScore]()
+        if self._outputs:
+            known = SegmentOutputs.join(self._outputs)
+            bounds = [np.searchsorted(self._places, (n_seen - clip.n_segments, n_seen)).tolist() for n_seen in due]
+            found = [self._score(known.rows(*each), n_seen) for each, n_seen in zip(bounds, due, strict=True)]
+            n_old = int(np.searchsorted(self._places, self._n_segments + n_new - clip.n_segments))
+            self._outputs, self._places = [known.rows(n_old, len(known))], self._places[n_old:]
         self._n_segments += n_new
-        self._outputs = [known.rows(max(0, len(known) - clip.n_segments), len(known))]
         self._forget_frames()
         return found
 

@@ -87,8 +87,9 @@ class Monitor:
         self._writer = Writer(self._outbox, store, self._publisher.flush, wall_clock=lambda: wall_clock().timestamp())
         self._outbox.notify = self._wake
         self._health = HealthReport(
-            lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader, self._parts
-        )
+            lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader, self._parts,
+            self._worker.shedding,
+        )  # fmt: skip
         if parts is None:
             parts = make_parts(config, self._health.read, self._commands, lambda: self._setup.lines, self._outbox.put, demo_faults)
         self._parts.add(parts)

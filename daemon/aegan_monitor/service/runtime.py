@@ -68,6 +68,11 @@ class Line:
         silence_s = 2 * self.config.no_data_s if math.isfinite(self.config.no_data_s) else 0.0  # as in make_supervisor
         return silence_s + clip_s + SLACK_S
 
+    @property
+    def behind_s(self) -> float:
+        """Seconds of sound that wait to be judged; 0 for recordings that are read as fast as they are judged."""
+        return self.ring.n_waiting / self.sample_rate_hz if self.supervisor.is_paced else 0.0
+
     def hear(self, run: Run, time: datetime, now_s: float) -> list[Payload]:
         """Score a run, as `Machine.hear`; a failure of the inference is this machine's fault alone, and is retried."""
         admitted = self.retry.admit(run)

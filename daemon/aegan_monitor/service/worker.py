@@ -21,6 +21,7 @@ from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.parts import Parts
 from aegan_monitor.service.runtime import Line
+from aegan_monitor.service.shedding import Shedding
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Worker:
     Attributes:
         woken: Set when a ring or the command queue has something.
         common: Finds the common cause of several machines' alarms.
+        shedding: Which segments are left out while the daemon is late.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Worker:
         """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds; `wall_clock` stamps messages; `page` is the page's address."""
         self._parts, self._page = parts or Parts(), page
         self.woken = threading.Event()
-        self.common = CommonCause()
+        self.common, self.shedding = CommonCause(), Shedding()
         self._topics, self._outbox, self._commands = topics, outbox, commands
         self._clock, self._shelf_clock, self._now = clock, shelf_clock, wall_clock
         commands.notify = self.woken.set
@@ -109,9 +111,18 @@ class Worker:
         now_s = self._clock()
         if looks := looks or now_s >= self._next_look_s:
             self._next_look_s = now_s + LOOK_S
+            self._keep_up(lines, now_s)
         for line in lines:
             if looks or line.ring.is_ready:
                 self.turn(line)
+
+    def _keep_up(self, lines: Sequence[Line], now_s: float) -> None:
+        """Leave out segments of all machines alike while the daemon is late."""
+        was_late = self.shedding.stride > 1
+        if self.shedding.look(max((line.behind_s for line in lines), default=0.0), now_s) and was_late != (self.shedding.stride > 1):
+            log.warning("%s", self.shedding.problem or "the daemon keeps up again: the network evaluates every segment")
+        for line in lines:
+            line.machine.pipeline.stride = self.shedding.stride if line.supervisor.is_paced else 1
 
     def turn(self, line: Line, wait_s: float = 0.0) -> None:
         """Take one run of a machine's samples, waiting for it at most `wait_s`, and look at its sensor and shelf."""
