@@ -35,7 +35,7 @@ from aegan_monitor.service.worker import Worker
 
 log = logging.getLogger(__name__)
 
-TURN_S = 0.25  # at most between two checks of signals and the watchdog
+TURN_S = 0.3  # at most between two checks of signals and the watchdog; longer than a hop of segments, so that sound alone wakes it
 STATUS_S = 1.0  # between two status lines for systemd
 FEEDS = 4  # notifications to systemd's watchdog in its interval
 
