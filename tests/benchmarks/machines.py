@@ -1,7 +1,8 @@
 """Many machines in one daemon at real-time pace, with mosquitto: processor time, memory, delay of the scores, and what was left out.
 
-.venv/bin/python tests/benchmarks/machines.py [N [MINUTES [BUNDLE]]]            (16 machines, 2 minutes, the built-in bundle)
-.venv/bin/python tests/benchmarks/machines.py raise [N [LIMIT [BUNDLE]]]        (N machines, doubled by reloads until the daemon is late)
+.venv/bin/python tests/benchmarks/machines.py [N [MINUTES]] [BUNDLE]            (16 machines, 2 minutes, the built-in bundle)
+.venv/bin/python tests/benchmarks/machines.py delay [MINUTES] [BUNDLE]          (1 machine and 16, 2 minutes each)
+.venv/bin/python tests/benchmarks/machines.py raise [N [LIMIT]] [BUNDLE]        (16 machines, doubled by reloads until the daemon is late)
 
 The delay is from the last sample of a score to its arrival at a subscriber. `raise` prints how many machines the daemon cannot keep up
 with, what it does about it, and how it comes back with the machines of the beginning.
@@ -201,13 +202,21 @@ def raise_until_late(n_first: int, limit: int, bundle: Path) -> None:
             print(f"{n_first} machines: {plant.measure(SETTLE_S)}", flush=True)
 
 
-if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    action, values = (raise_until_late, arguments[1:]) if arguments[:1] == ["raise"] else (hold, arguments)
-    first = int(values[0]) if values else 16
-    second = float(values[1]) if len(values) > 1 else 2.0 if action is hold else 1024
-    folder = Path(values[2]).resolve() if len(values) > 2 else demo_bundle()
-    if action is hold:
-        hold(first, second, folder)
+def main(action: str, values: list[str]) -> None:
+    """Print what is wanted."""
+    bundle = Path(values.pop()).resolve() if values and not values[-1].replace(".", "").isdigit() else demo_bundle()
+    numbers = [float(value) for value in values]
+    if action == "raise":
+        first, limit = (numbers + [16, 1024][len(numbers) :])[:2]
+        raise_until_late(int(first), int(limit), bundle)
+    elif action == "delay":
+        for n_machines in (1, 16):
+            hold(n_machines, [*numbers, 2.0][0], bundle)
     else:
-        raise_until_late(first, int(second), folder)
+        first, minutes = (numbers + [16, 2.0][len(numbers) :])[:2]
+        hold(int(first), minutes, bundle)
+
+
+if __name__ == "__main__":
+    is_named = sys.argv[1:2] in (["raise"], ["delay"])
+    main(sys.argv[1] if is_named else "hold", sys.argv[2 if is_named else 1 :])
