@@ -239,7 +239,8 @@ class Monitor:
 
     def _wake(self) -> None:
         """Wake the threads that take from the outbox."""
-        self._writer.notify()
+        if self._outbox.is_unwritten:  # a score is not written
+            self._writer.notify()
         self._publisher.flush()
 
     def _send_status(self) -> None:
