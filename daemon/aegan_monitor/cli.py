@@ -242,6 +242,7 @@ def open_standard_streams() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run the command; returns the exit code."""
     open_standard_streams()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is loaded: its idle threads spin, and cost more than they bring
     arguments = make_parser().parse_args(argv)
     return run_command("aegan-monitor", lambda: ACTIONS[arguments.command](arguments))
 

@@ -12,14 +12,19 @@ from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.alarm.lifecycle import AlarmRecord, Transition, advance
 from aegan_monitor.alarm.machine import Machine
 from aegan_monitor.alarm.stored import dump_record, read_record
+from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.supervisor import SensorState
 from aegan_monitor.config.alarm import AlarmConfig
+from aegan_monitor.config.model import MachineConfig
 from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle
 from aegan_monitor.detection.pipeline import Pipeline
+from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.messages import payloads
 from aegan_monitor.messages.command_payloads import Command, CommandName, Result
 from aegan_monitor.messages.model import Payload
+from aegan_monitor.service.runtime import Line
 from aegan_monitor.types import ClipScore, FloatArray, Run
+from fakes import SilentListener
 from published import checked
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
@@ -175,3 +180,18 @@ class Story:
         if events:  # an event goes before the state that names it, and the record knows its number
             assert (self._state.event_id, self._state.active) == (events[-1].id, events[-1].active)
             assert read_record(self.stored).sequence == events[-1].sequence
+
+
+@cache
+def open_session() -> OrtSession:
+    """The session of the demo bundle, which is not used."""
+    return OrtSession(open_demo())
+
+
+def make_line(name: str, basis: str = "basis") -> Line:
+    """A machine whose alarm follows each single sample."""
+    bundle, ring = open_demo(), Ring(1, 1)
+    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold", on_delay_s=0.0, off_delay_s=0.0))
+    machine = Machine(name, SamplePipeline(bundle.record.score, 1), judge, basis)
+    listener = SilentListener(name, ring)
+    return Line(machine, listener, ring, open_session(), 16_000, MachineConfig(name=name, bundle=demo_bundle()), bundle)

@@ -37,6 +37,7 @@ class Machine:
         n_clips_scored: Clips that the network has scored, judged or not.
         n_samples_scored: Samples that a judged score has covered; sound between two gaps that is shorter than a clip is not counted.
         last_score: The last decision, for any thread to read.
+        pipeline: Computes the scores.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Machine:
         self.n_clips_scored = self.n_samples_scored = 0
         self.last_score: payloads.Score | None = None
         self._scored_until = 0  # the sample after the last that a score has covered
-        self._pipeline, self._judge, self._basis, self._new_id = pipeline, judge, basis, new_id
+        self.pipeline, self._judge, self._basis, self._new_id = pipeline, judge, basis, new_id
         self._latched, self._recurrence_samples = latched, round(recurrence_s * judge.sample_rate_hz)
         self._common, self._states, self._integrity = CommonCause(), states, integrity
         self._end_sample = 0  # of what was heard
@@ -99,8 +100,7 @@ class Machine:
     def begin(self, time: datetime, now_s: float, record: AlarmRecord, common: CommonCause | None = None) -> list[Payload]:
         """Take over the record of an earlier run or configuration; the state before the first decision.
 
-        The alarm is unchanged, but not confirmed. If the basis has changed, it ends as superseded; its shelf stays. `common` is shared by
-        the machines of a node.
+        The alarm is unchanged, but not confirmed. With another basis it ends as superseded; its shelf stays. The node has one `common`.
         """
         self._common = common or self._common
         self._judge.record = self._stored = replace(record, since=time) if record.since == EPOCH else record
@@ -132,15 +132,15 @@ class Machine:
         Times as in `look`; what is published has the time of the sound.
         """
         if run.after_gap:
-            self._pipeline.reset(run.start_sample)
+            self.pipeline.reset(run.start_sample)
             self._scored_until = run.start_sample
         if self._integrity:
             run = self._integrity.hear(run)
         if self._states:
-            self._states.hear_run(run)
+            self._states.hear_run(run, self._integrity.seconds if self._integrity else None)
         self._end_sample = run.start_sample + len(run.samples)
         found: list[Payload] = []
-        for clip in self._pipeline.push(run.samples):
+        for clip in self.pipeline.push(run.samples):
             self.n_clips_scored += 1
             if self._integrity and not self._integrity.trusts(clip.end_sample):
                 self._scored_until = clip.end_sample

@@ -5,10 +5,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from aegan_monitor.audio.recording import Recording
 from aegan_monitor.errors import CaptureError
 from aegan_monitor.files import show_path
 from aegan_monitor.types import Block, FloatArray
+
+PACKET_S = 0.05  # as long as a packet of a microphone (`FRAGMENT_S` of PulseAudio's)
 
 Pace = Literal["realtime", "fast"]
 
@@ -31,8 +35,8 @@ class FileCapture:
 
         Args:
             paths, sample_rate_hz: The recordings in order, and the rate of the stream; recordings of a higher rate are resampled.
-            pace: `realtime` delivers a block when its last sample is due, `fast` at once.
-            block_samples: Samples a block (8000 are 0.5 s at 16 kHz); fewer at the end of a recording.
+            pace: `realtime` delivers blocks as long as a microphone's packets when their last sample is due, `fast` all at once.
+            block_samples: Samples that are read at a time (8000 are 0.5 s at 16 kHz); fewer at the end of a recording.
             channel: Channel to play, from 0; None expects recordings of one channel.
             clock, sleep: In monotonic seconds.
         """
@@ -41,6 +45,8 @@ class FileCapture:
         self._paths, self._pace, self._block_samples = [Path(path) for path in paths], pace, block_samples
         self._loop, self._channel, self._clock, self._sleep = loop, channel, clock, sleep
         self._recording: Recording | None = None
+        self._read_on: FloatArray = np.zeros(0, np.float32)  # but not delivered
+        self._longest_samples = block_samples if pace == "fast" else min(block_samples, round(PACKET_S * sample_rate_hz))
         self._next_sample = 0
         self._opened_s = 0.0
 
@@ -61,15 +67,18 @@ class FileCapture:
 
     def read(self) -> Block | None:
         """The next block; None after the last recording."""
-        while self._recording is not None:
-            samples = self._recording.read(self._block_samples)
-            if len(samples):
-                return self._deliver(samples)
-            self._begin(self._place + 1)
-        return None
+        while not len(self._read_on):
+            if self._recording is None:
+                return None
+            self._read_on = self._recording.read(self._block_samples)
+            if not len(self._read_on):
+                self._begin(self._place + 1)
+        samples, self._read_on = self._read_on[: self._longest_samples], self._read_on[self._longest_samples :]
+        return self._deliver(samples)
 
     def close(self) -> None:
         """Close the open recording."""
+        self._read_on = self._read_on[:0]
         if self._recording is not None:
             self._recording.close()
             self._recording = None

@@ -13,11 +13,17 @@ from aegan_monitor.types import Block, FloatArray, Run
 
 @dataclass(slots=True)
 class _Stretch:
-    """Samples without a gap; `times` are sample indices and their times of sounding, ascending, or empty if unknown."""
+    """Samples without a gap.
+
+    Attributes:
+        n_to_end: Samples from the first one to the end of the next run.
+        times: Sample indices and their times of sounding, ascending; empty if unknown.
+    """
 
     start_sample: int
     n_samples: int
     after_gap: bool
+    n_to_end: int
     times: deque[tuple[int, float]] = field(default_factory=deque)
 
     def mark(self, block: Block) -> None:
@@ -43,12 +49,14 @@ class _Stretch:
 class Ring:
     """Takes blocks and returns runs, for one writing and one reading thread.
 
-    A run never spans a gap. Its length is a multiple of `hop_samples`, unless a gap or the end follows, and `longest_run_samples` at
-    most, which bounds the memory of a late reader.
+    A run never spans a gap. It ends `first_samples`, or some hops more, after the stream's beginning or its last gap, unless a gap or
+    the end follows. So a reader is woken when there is something to compute, not for each block. A run has `longest_run_samples` at most,
+    which bounds the memory of a late reader.
 
     Attributes:
         dropped_samples_total: Samples that were overwritten before they were read.
         gaps_total: Runs after a gap, of the ring or of the device.
+        is_ready: A run can be read; any thread may look.
         notify: Called by the writing thread, without a lock, when samples can be read or the end is reached.
     """
 
@@ -59,13 +67,16 @@ class Ring:
         longest_run_samples: int | None = None,
         notify: Callable[[], object] = lambda: None,
         gap_rate: GapRate | None = None,
+        first_samples: int = 0,
     ) -> None:
-        """Make an empty ring. The longest run is cut to whole hops, one at least."""
+        """Make an empty ring. The longest run is cut to whole hops, one at least; of `first_samples` whole hops are left out."""
         if not 0 < hop_samples <= capacity_samples:
             raise ValueError(f"expected 0 < hop_samples <= capacity_samples, found {hop_samples} and {capacity_samples}")
         self.dropped_samples_total = 0
         self.gaps_total = 0
+        self.is_ready = False
         self._hop_samples = hop_samples
+        self._first_samples = first_samples % hop_samples or hop_samples
         self._longest_run_samples = capacity_samples
         if longest_run_samples is not None:
             self._longest_run_samples = max(hop_samples, longest_run_samples - longest_run_samples % hop_samples)
@@ -73,7 +84,7 @@ class Ring:
         self._write_at = 0
         self._n_stored = 0
         self._next_sample = 0
-        self._stretches = deque([_Stretch(0, 0, after_gap=False)])  # only the last may be empty
+        self._stretches = deque([_Stretch(0, 0, after_gap=False, n_to_end=self._first_samples)])  # only the last may be empty
         self._closed = False
         self._changed = threading.Condition()
         self.notify = notify
@@ -86,6 +97,11 @@ class Ring:
             return self._closed and self._n_stored == 0
 
     @property
+    def n_waiting(self) -> int:
+        """Samples that wait to be read (any thread)."""
+        return self._n_stored
+
+    @property
     def overrun_window_samples(self) -> int:
         """The window of `GapRate` during an overrun, else 0."""
         return self._gap_rate.window_samples if self._gap_rate and self._gap_rate.is_overrun else 0
@@ -96,14 +112,14 @@ class Ring:
             if block.overflowed or block.start_sample != self._next_sample:
                 if self._stretches[-1].n_samples == 0:
                     self._stretches.pop()
-                self._stretches.append(_Stretch(block.start_sample, 0, after_gap=True))
+                self._stretches.append(_Stretch(block.start_sample, 0, after_gap=True, n_to_end=self._first_samples))
             for start in range(0, len(block.samples), len(self._storage)):
                 self._append(block.samples[start : start + len(self._storage)])
             if len(block.samples):
                 self._stretches[-1].mark(block)
             self._next_sample = block.start_sample + len(block.samples)
             self._changed.notify()
-            is_ready = self._n_ready() > 0
+            is_ready = self.is_ready = self._n_ready() > 0
         if is_ready:
             self.notify()
 
@@ -116,6 +132,7 @@ class Ring:
         """Mark the end (writing thread)."""
         with self._changed:
             self._closed = True
+            self.is_ready = self._n_ready() > 0
             self._changed.notify()
         self.notify()
 
@@ -130,16 +147,19 @@ class Ring:
             if self._gap_rate:
                 self._gap_rate.add(n_samples, after_gap=stretch.after_gap)
             stretch.after_gap = False
+            stretch.n_to_end = self._hop_samples - (n_samples - stretch.n_to_end) % self._hop_samples
             self._discard_oldest(n_samples)
+            self.is_ready = self._n_ready() > 0
             self._changed.notify()
             return run
 
     def _n_ready(self) -> int:
-        n_samples = self._stretches[0].n_samples
+        n_samples, n_to_end = self._stretches[0].n_samples, self._stretches[0].n_to_end
         if n_samples > self._longest_run_samples:
-            return self._longest_run_samples
-        is_final = self._closed or len(self._stretches) > 1
-        return n_samples if is_final else n_samples - n_samples % self._hop_samples
+            n_samples = self._longest_run_samples  # which need not be the last of the stretch
+        elif self._closed or len(self._stretches) > 1:
+            return n_samples
+        return n_samples - (n_samples - n_to_end) % self._hop_samples if n_samples >= n_to_end else 0
 
     def _append(self, samples: FloatArray) -> None:
         """Append at most `capacity` samples."""
@@ -147,7 +167,7 @@ class Ring:
         n_overwritten = max(0, self._n_stored + len(samples) - capacity)
         if n_overwritten:
             self._discard_oldest(n_overwritten)
-            self._stretches[0].after_gap = True
+            self._stretches[0].after_gap, self._stretches[0].n_to_end = True, self._first_samples
             self.dropped_samples_total += n_overwritten
         n_to_edge = min(len(samples), capacity - self._write_at)
         self._storage[self._write_at : self._write_at + n_to_edge] = samples[:n_to_edge]

@@ -106,6 +106,11 @@ class CaptureSupervisor:
         return self._state
 
     @property
+    def is_paced(self) -> bool:
+        """Whether the capture has the pace of sound: samples that wait in the ring are late then."""
+        return not self._waits
+
+    @property
     def rate_deviation_ppm(self) -> float | None:
         """Deviation of the sample clock in ppm; None without a device, or until it is known (any thread)."""
         return self._device.rate_deviation_ppm if self._device else None

@@ -1,10 +1,13 @@
 """Segments, the network's input, cut from a stream of frames."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from aegan_monitor.types import FloatArray
+
+SPARE = 0.25  # of the columns that are kept: they are moved once in so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +89,55 @@ def cut_segments(db: FloatArray, clip: ClipParameters) -> FloatArray:
     return windows[:, :: clip.segment_hop_frames].transpose(1, 0, 2)[:, None]
 
 
+class Columns:
+    """A window of a stream of columns: new ones come at the end, old ones go at the beginning."""
+
+    def __init__(self, n_rows: int) -> None:
+        self._storage: FloatArray = np.zeros((n_rows, 0), np.float32)
+        self._start = self._stop = 0
+
+    def __len__(self) -> int:
+        """Number of columns."""
+        return self._stop - self._start
+
+    @property
+    def values(self) -> FloatArray:
+        """The columns, float32 `[n_rows, n_columns]`: a view, which holds until the next `append`."""
+        return self._storage[:, self._start : self._stop]
+
+    def append(self, columns: FloatArray) -> None:
+        """Add `columns`, float32 `[n_rows, n]`."""
+        n_new, n_kept = columns.shape[1], len(self)
+        if self._stop + n_new > self._storage.shape[1]:
+            before, n_wanted = self.values, math.ceil((1 + SPARE) * (n_kept + n_new))
+            if n_wanted > self._storage.shape[1]:
+                self._storage = np.empty((len(before), n_wanted), np.float32)
+            self._storage[:, :n_kept] = before
+            self._start, self._stop = 0, n_kept
+        self._storage[:, self._stop : self._stop + n_new] = columns
+        self._stop += n_new
+
+    def forget(self, n: int) -> None:
+        """Remove the `n` oldest columns."""
+        self._start += n
+
+
 class Segmenter:
     """Segments from a stream of frames; the first starts at the stream's first frame."""
 
     def __init__(self, n_bands: int, clip: ClipParameters, scaling: Scaling) -> None:
         self._clip = clip
         self._scaling = scaling
-        self._empty = np.zeros((n_bands, 0), np.float32)
+        self._n_bands = n_bands
         self.reset()
 
     def reset(self) -> None:
         """Start a new stream; no segment spans the reset."""
-        self._pending = self._empty
+        self._pending = Columns(self._n_bands)
 
     def push(self, db: FloatArray) -> FloatArray:
         """All scaled segments, float32 `[n, 1, n_bands, segment_frames]`, that `db` `[n_bands, n_frames]` completes."""
-        self._pending = np.concatenate([self._pending, self._scaling.apply(db)], axis=1)
-        segments = np.ascontiguousarray(cut_segments(self._pending, self._clip))
-        self._pending = self._pending[:, len(segments) * self._clip.segment_hop_frames :]
+        self._pending.append(self._scaling.apply(db))
+        segments = np.ascontiguousarray(cut_segments(self._pending.values, self._clip))
+        self._pending.forget(len(segments) * self._clip.segment_hop_frames)
         return segments

@@ -39,6 +39,10 @@ class Space:
         found: FloatArray = np.einsum("ij,ij->i", self.rows, self.rows)
         return found
 
+    @cached_property
+    def _units(self) -> FloatArray:
+        return self.density**2
+
     def distances(self, vectors: DoubleArray | FloatArray) -> DoubleArray:
         """Mean distance of each of `vectors` `[m, n]` to the N_NEAREST rows, `[m]`."""
         centred = (vectors - self.centre).astype(np.float32)
@@ -46,15 +50,18 @@ class Space:
         outside = centred * self.residual
         squares = np.einsum("ij,ij->i", points, points)
         left_out = np.maximum(0, np.einsum("ij,ij->i", outside, outside) - squares)[:, None]
-        apart = np.maximum(0, squares[:, None] + self._squares - 2 * points @ self.rows.T) + left_out
-        n = min(N_NEAREST, len(self.rows))
-        nearest = np.partition(apart / self.density**2, n - 1, axis=1)[:, :n]
-        found: DoubleArray = np.sqrt(nearest).mean(axis=1, dtype=np.float64)
+        apart = squares[:, None] + self._squares  # in place from here on: it is the largest array of a decision
+        apart -= 2 * points @ self.rows.T
+        np.maximum(0, apart, out=apart)
+        apart += left_out
+        apart /= self._units
+        found: DoubleArray = np.sqrt(take_smallest(apart, min(N_NEAREST, len(self.rows)))).mean(axis=1, dtype=np.float64)
         return found
 
     def measure(self, vectors: DoubleArray | FloatArray) -> float:
         """The distance of a clip: a quantile over its vectors `[m, n]`."""
-        return float(np.quantile(self.distances(vectors), POOL))
+        found = self.distances(vectors)
+        return float(np.quantile(found, POOL) if len(found) > 1 else found[0])
 
     def excess(self, vectors: DoubleArray | FloatArray) -> DoubleArray:
         """By how much the distance of each piece of a clip `[m, n]` exceeds 1, the median distance of normal pieces, `[m]`."""
@@ -63,6 +70,16 @@ class Space:
     def lasting_share(self, vectors: DoubleArray | FloatArray) -> float:
         """The lasting share of the pieces of a clip `[m, n]` (`find_lasting_share`)."""
         return find_lasting_share(self.excess(vectors))
+
+
+def take_smallest(values: FloatArray, n: int) -> FloatArray:
+    """The `n` smallest of each row of `values` `[m, n_values]`, ascending, `[m, n]`; infinity takes their places."""
+    rows, found = np.arange(len(values)), np.empty((len(values), n), values.dtype)
+    for column in range(n):  # for so few, several times as fast as a partition
+        places = values.argmin(axis=1)
+        found[:, column] = values[rows, places]
+        values[rows, places] = np.inf
+    return found
 
 
 def find_lasting_share(excess: DoubleArray) -> float:

@@ -47,13 +47,16 @@ def summarise(db: FloatArray) -> BandSummary:
     def shape(values: FloatArray) -> DoubleArray:
         return values.astype(np.float64).reshape(SCALES, N_SCALE_BANDS)
 
-    power = 10 ** (db[:N_SCALE_BANDS].reshape(N_GROUPS, -1, db.shape[1]) / 10)
+    power = db[:N_SCALE_BANDS].reshape(N_GROUPS, -1, db.shape[1]) / np.float32(10)
+    np.power(np.float32(10), power, out=power)  # in place: these are the largest arrays of a decision
+    steps = np.diff(db, axis=1)
+    np.abs(steps, out=steps)
     groups = 10 * np.log10(power.mean(axis=1) + LEAST_POWER)
     return BandSummary(
         mean=db.mean(axis=1, dtype=np.float64).reshape(SCALES, N_SCALE_BANDS),
         spread=shape(db.std(axis=1)),
         peak=shape(db.max(axis=1)),
-        flux=shape(np.log(np.abs(np.diff(db, axis=1)).mean(axis=1) + LEAST_FLUX_DB)),
+        flux=shape(np.log(steps.mean(axis=1) + LEAST_FLUX_DB)),
         groups=(groups - np.median(groups, axis=1, keepdims=True)).astype(np.float32),
         pieces=cut_pieces(db),
     )

@@ -36,6 +36,9 @@ class MachineHealth(Model):
         default=0.0, ge=0, le=100, description="The same of the last 24 hours, or since the machine began.", examples=[99.9]
     )
     dropped_samples_total: NonNegativeInt = Field(description="Samples that were overwritten before they could be scored.")
+    late_segments_total: NonNegativeInt = Field(
+        default=0, description="Segments that the network left out because the daemon could not keep up; see `overload_problem`."
+    )
     gaps_total: NonNegativeInt = Field(description="Interruptions of the sound; nothing is scored across one.")
     rate_deviation_ppm: float | None = Field(
         default=None,

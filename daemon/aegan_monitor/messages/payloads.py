@@ -63,6 +63,9 @@ class Health(Payload):
         description="Commands that were malformed, retained, too many or for no machine, answered or not; "
         "not those that an alarm could not obey.",
     )
+    overload_problem: str = Field(
+        default="", description="What the network leaves out because this computer is too slow; empty while the daemon keeps up."
+    )
     reload_problem: str = Field(default="", description="Why the last reload changed nothing; empty if it did, or if there was none.")
     broker_problem: str = Field(default="", description="The last trouble with the broker since the start; empty if there was none.")
     rss_bytes: NonNegativeInt = Field(description="Memory in use, in bytes.", examples=[94_371_840])

@@ -58,6 +58,12 @@ class Outbox:
             return dict(self._alarms)
 
     @property
+    def is_unwritten(self) -> bool:
+        """The store lacks an event, a record or a topic; what was delivered may stay in it for a while."""
+        with self._lock:
+            return bool(self._events.unwritten or self._unwritten_alarms) or self._topics.changes() is not None
+
+    @property
     def is_answered(self) -> bool:
         """The broker has answered, on this connection, the newest message of every retained topic that there was at its beginning."""
         with self._lock:

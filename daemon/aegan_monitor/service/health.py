@@ -21,6 +21,7 @@ from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.parts import Parts
 from aegan_monitor.service.reload import Reloader
 from aegan_monitor.service.runtime import Line
+from aegan_monitor.service.shedding import Shedding
 
 STEP_S = 60.0  # between two points that are kept
 LONGEST_S = 24 * 3600.0
@@ -73,10 +74,11 @@ class HealthReport:
         commands: CommandQueue,
         reloader: Reloader,
         parts: Parts,
+        shedding: Shedding,
     ) -> None:
         """`lines` gives the lines that run now. The uptime counts from this call."""
         self._lines, self._outbox, self._writer, self._publisher = lines, outbox, writer, publisher
-        self._commands, self._reloader, self._parts = commands, reloader, parts
+        self._commands, self._reloader, self._parts, self._shedding = commands, reloader, parts, shedding
         self._started_s = time.monotonic()
         self._coverages: dict[Line, Coverage] = {}
         self._lock = threading.Lock()
@@ -104,6 +106,7 @@ class HealthReport:
             outbox_problem=self._writer.problem,
             history_problem=problems.get("history", ""),
             evidence_problem=problems.get("evidence", ""),
+            overload_problem=self._shedding.problem,
             reload_problem=self._reloader.problem,
             refused_total=self._publisher.refused_total,
             commands_refused_total=self._commands.refused_total,
@@ -121,7 +124,8 @@ class HealthReport:
         parts = "".join(f"; {name}: {problem}" for name, problem in self._parts.problems().items())
         reload = f"; reload failed, the configuration from before is in use: {self._reloader.problem}" if self._reloader.problem else ""
         inference = _join(f"{line.session.provider} in {line.session.precision}" for line in lines)
-        return f"{states}; inference on {inference}; broker: {broker}{disk}{parts}{reload}"
+        load = f"; {self._shedding.problem}" if self._shedding.problem else ""
+        return f"{states}; inference on {inference}; broker: {broker}{disk}{parts}{load}{reload}"
 
 
 def describe_state(machine: Machine, sensor: SensorState) -> str:
@@ -152,6 +156,7 @@ def _machine_health(line: Line, now_s: float, coverage: Coverage) -> MachineHeal
         coverage_1h_percent=last_hour,
         coverage_24h_percent=last_day,
         dropped_samples_total=line.ring.dropped_samples_total,
+        late_segments_total=line.machine.pipeline.n_left_out,
         gaps_total=line.ring.gaps_total,
         rate_deviation_ppm=None if deviation_ppm is None else round(deviation_ppm, 1),
     )

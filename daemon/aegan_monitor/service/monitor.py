@@ -36,7 +36,7 @@ from aegan_monitor.service.worker import Worker
 
 log = logging.getLogger(__name__)
 
-TURN_S = 0.1  # at most between two checks of shelves and the watchdog
+TURN_S = 0.3  # at most between two checks of signals and the watchdog; longer than a hop of segments, so that sound alone wakes it
 STATUS_S = 1.0  # between two status lines for systemd
 FEEDS = 4  # notifications to systemd's watchdog in its interval
 
@@ -88,8 +88,9 @@ class Monitor:
         self._writer = Writer(self._outbox, store, self._publisher.flush, wall_clock=lambda: wall_clock().timestamp())
         self._outbox.notify = self._wake
         self._health = HealthReport(
-            lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader, self._parts
-        )
+            lambda: self._setup.lines, self._outbox, self._writer, self._publisher, self._commands, self._reloader, self._parts,
+            self._worker.shedding,
+        )  # fmt: skip
         if parts is None:
             parts = make_parts(config, self._health.read, self._commands, lambda: self._setup.lines, self._outbox.put, demo_faults)
         self._parts.add(parts)
@@ -151,8 +152,7 @@ class Monitor:
             self._worker.woken.wait(TURN_S)
             self._worker.woken.clear()
             self._worker.obey(self._setup.lines, NO_MACHINE)
-            for line in self._setup.lines:
-                self._worker.turn(line)
+            self._worker.turn_all(self._setup.lines, looks=was_over)
             if self._console:
                 self._console.show((line.machine.name, line.sensor(), line.machine.last_score) for line in self._setup.lines)
             now_s = time.monotonic()
@@ -240,7 +240,8 @@ class Monitor:
 
     def _wake(self) -> None:
         """Wake the threads that take from the outbox."""
-        self._writer.notify()
+        if self._outbox.is_unwritten:  # a score is not written
+            self._writer.notify()
         self._publisher.flush()
 
     def _send_status(self) -> None:

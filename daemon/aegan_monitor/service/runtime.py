@@ -68,6 +68,11 @@ class Line:
         silence_s = 2 * self.config.no_data_s if math.isfinite(self.config.no_data_s) else 0.0  # as in make_supervisor
         return silence_s + clip_s + SLACK_S
 
+    @property
+    def behind_s(self) -> float:
+        """Seconds of sound that wait to be judged; 0 for recordings that are read as fast as they are judged."""
+        return self.ring.n_waiting / self.sample_rate_hz if self.supervisor.is_paced else 0.0
+
     def hear(self, run: Run, time: datetime, now_s: float) -> list[Payload]:
         """Score a run, as `Machine.hear`; a failure of the inference is this machine's fault alone, and is retried."""
         admitted = self.retry.admit(run)
@@ -199,9 +204,10 @@ def make_line(
             "more is proved while it runs without an alarm",
             config.name, budget.per_week, show_hours(judge.proof.hours), show_rate(proved),
         )  # fmt: skip
-    rate_hz, hop_samples = bundle.record.features.sample_rate_hz, bundle.record.features.hop_samples
-    gap_rate = GapRate(bundle.record.first_decision_samples, judge.hop_samples, round(on_delay_s * rate_hz))
-    ring = Ring(round(RING_S * rate_hz), hop_samples, round(LONGEST_RUN_S * rate_hz), gap_rate=gap_rate)
+    rate_hz, first_samples = bundle.record.features.sample_rate_hz, bundle.record.first_decision_samples
+    hop_samples = bundle.record.features.hop_samples * bundle.record.clip.segment_hop_frames  # each run completes a segment
+    gap_rate = GapRate(first_samples, judge.hop_samples, round(on_delay_s * rate_hz))
+    ring = Ring(round(RING_S * rate_hz), hop_samples, round(LONGEST_RUN_S * rate_hz), gap_rate=gap_rate, first_samples=first_samples)
     supervisor = make_supervisor(config, ring, capture(config, rate_hz))
     return Line(machine, supervisor, ring, session, rate_hz, config, bundle, judge.policy)
 

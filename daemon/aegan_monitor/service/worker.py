@@ -1,8 +1,9 @@
 """Moves the sound of each machine from its ring through its pipeline to the outbox; in the main thread."""
 
 import logging
+import math
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from aegan_monitor.alarm.common_cause import CommonCause
@@ -20,9 +21,11 @@ from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.command_queue import CommandQueue
 from aegan_monitor.service.parts import Parts
 from aegan_monitor.service.runtime import Line
+from aegan_monitor.service.shedding import Shedding
 
 log = logging.getLogger(__name__)
 
+LOOK_S = 0.25  # at most between two looks at a machine's sensor and shelf
 LISTENS = frozenset({"ok", "starting"})  # any other state is a reported fault, which a restart would not mend
 
 
@@ -32,6 +35,7 @@ class Worker:
     Attributes:
         woken: Set when a ring or the command queue has something.
         common: Finds the common cause of several machines' alarms.
+        shedding: Which segments are left out while the daemon is late.
     """
 
     def __init__(
@@ -48,12 +52,13 @@ class Worker:
         """Deadlines use `clock`, a shelf `shelf_clock`, both in seconds; `wall_clock` stamps messages; `page` is the page's address."""
         self._parts, self._page = parts or Parts(), page
         self.woken = threading.Event()
-        self.common = CommonCause()
+        self.common, self.shedding = CommonCause(), Shedding()
         self._topics, self._outbox, self._commands = topics, outbox, commands
         self._clock, self._shelf_clock, self._now = clock, shelf_clock, wall_clock
         commands.notify = self.woken.set
         self._due_s: dict[str, float] = {}  # by when each machine has to decide, or to report a sensor fault
         self._late: set[str] = set()
+        self._next_look_s = -math.inf
 
     def begin(self, line: Line) -> None:
         """Give a machine the record of its alarm, and publish its state before the first decision."""
@@ -91,8 +96,9 @@ class Worker:
 
     def obey(self, lines: Iterable[Line], otherwise: str) -> None:
         """Apply and answer the commands that wait; those for a machine that is not in `lines` are refused, because `otherwise`."""
-        present = {line.machine.name: line for line in lines}
-        for name, command in self._commands.take():
+        waiting = self._commands.take()
+        present = {line.machine.name: line for line in lines} if waiting else {}
+        for name, command in waiting:
             if isinstance(command, Command):
                 self._parts.take_message(name, command)  # before its result
             if line := present.get(name):
@@ -100,11 +106,30 @@ class Worker:
             else:
                 self._put(name, [make_result(command, otherwise, self._now())])
 
+    def turn_all(self, lines: Sequence[Line], *, looks: bool = False) -> None:
+        """Turn the machines whose sound is ready; every LOOK_S, or if it `looks`, all of them: a sensor or a shelf may have changed."""
+        now_s = self._clock()
+        if looks := looks or now_s >= self._next_look_s:
+            self._next_look_s = now_s + LOOK_S
+            self._keep_up(lines, now_s)
+        for line in lines:
+            if looks or line.ring.is_ready:
+                self.turn(line)
+
+    def _keep_up(self, lines: Sequence[Line], now_s: float) -> None:
+        """Leave out segments of all machines alike while the daemon is late."""
+        was_late = self.shedding.stride > 1
+        if self.shedding.look(max((line.behind_s for line in lines), default=0.0), now_s) and was_late != (self.shedding.stride > 1):
+            log.warning("%s", self.shedding.problem or "the daemon keeps up again: the network evaluates every segment")
+        for line in lines:
+            line.machine.pipeline.stride = self.shedding.stride if line.supervisor.is_paced else 1
+
     def turn(self, line: Line, wait_s: float = 0.0) -> None:
         """Take one run of a machine's samples, waiting for it at most `wait_s`, and look at its sensor and shelf."""
         machine, run = line.machine, line.ring.read(wait_s)
         if run is not None:
-            self.woken.set()  # there may be more
+            if line.ring.is_ready:
+                self.woken.set()
             self._parts.take_sound(machine.name, run, self._now())
         payloads = [] if run is None else line.hear(run, self._now(), self._shelf_clock())
         sensor = line.sensor()  # which may be that it has ended, after its last decision

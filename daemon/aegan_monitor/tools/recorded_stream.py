@@ -97,7 +97,7 @@ class RecordedStream:
         before = self._integrity.fault
         plain = self._integrity.hear(run)
         if self._states:
-            self._states.hear_run(plain)
+            self._states.hear_run(plain, self._integrity.seconds)
         if (fault := self._integrity.fault) is not before:
             state = f"sensor {fault.state}: {fault.detail}" if fault else "sensor ok"
             report(f"{self.source.describe_place(run.start_sample + len(run.samples))}  {state}")

@@ -68,20 +68,19 @@ class FakeTime:
 
 
 def test_realtime_is_the_pace_of_a_microphone(tmp_path: Path) -> None:
-    """A block comes when its last sample is due; after a delay the following blocks catch up."""
+    """A packet comes when its last sample is due; after a delay the following packets catch up."""
     fake = FakeTime()
-    path = write(tmp_path / "pump.wav", noise(5 * RATE_HZ))
-    capture = FileCapture([path], RATE_HZ, "realtime", RATE_HZ, clock=fake.clock, sleep=fake.sleep)
+    path = write(tmp_path / "pump.wav", noise(RATE_HZ))
+    capture = FileCapture([path], RATE_HZ, "realtime", clock=fake.clock, sleep=fake.sleep)
     capture.open()
-    capture.read()
-    assert fake.now_s == 5001.0
-    fake.now_s += 2.5
-    arrivals_s = []
-    for _ in range(4):
-        capture.read()
-        arrivals_s.append(fake.now_s)
-    assert arrivals_s == [5003.5, 5003.5, 5004.0, 5005.0]
-    assert capture.read() is None
+    blocks, arrivals_s = [], []
+    while block := capture.read():
+        blocks.append(block)
+        arrivals_s.append(round(fake.now_s - 5000.0, 6))
+        fake.now_s += 0.12 if len(blocks) == 4 else 0.0
+    assert arrivals_s == [0.05, 0.1, 0.15, 0.2, 0.32, 0.32, *(round(0.05 * n, 6) for n in range(7, 21))]
+    assert [block.start_sample for block in blocks] == list(range(0, RATE_HZ, RATE_HZ // 20))
+    np.testing.assert_array_equal(np.concatenate([block.samples for block in blocks]), noise(RATE_HZ))
     capture.close()
 
 

@@ -42,6 +42,8 @@ class Model:
     capacity: int
     hop: int
     longest: int | None
+    first: int = 0
+    n_since: int = 0  # samples that were read since the beginning or the last gap
     stored: deque[Sample] = field(default_factory=deque)
     next_after_gap: bool = False
     dropped: int = 0
@@ -57,14 +59,16 @@ class Model:
             self.dropped += 1
 
     def read(self) -> list[Sample]:
-        """The oldest samples up to a gap, whole hops unless nothing can join them, and not more than the longest run."""
+        """The oldest samples up to a gap, to the end of a hop unless nothing can join them, and not more than the longest run."""
+        if self.stored and self.stored[0].after_gap:
+            self.n_since = 0
         until_gap = [sample.after_gap for sample in list(self.stored)[1:]]
         has_gap = True in until_gap or (bool(self.stored) and self.next_after_gap)
         n = until_gap.index(True) + 1 if True in until_gap else len(self.stored)
-        if not (has_gap or self.closed):
-            n -= n % self.hop
-        if self.longest is not None:
-            n = min(n, max(self.hop, self.longest - self.longest % self.hop))
+        longest = n if self.longest is None else max(self.hop, self.longest - self.longest % self.hop)
+        if n > longest or not (has_gap or self.closed):
+            n = max((each for each in range(min(n, longest) + 1) if (self.n_since + each - self.first) % self.hop == 0), default=0)
+        self.n_since += n
         return [self.stored.popleft() for _ in range(n)]
 
 
@@ -88,16 +92,20 @@ def check_run(run: Run | None, expected: list[Sample]) -> None:
 writes = st.builds(Write, st.integers(0, 25), st.sampled_from([0, 0, 0, 0, 1, 7]), st.sampled_from([False, False, False, True]))
 
 
-@given(st.integers(1, 20), st.integers(1, 6), st.none() | st.integers(1, 25), st.lists(st.one_of(writes, st.just(Read()))))
-def test_ring_is_its_model(capacity: int, hop: int, longest: int | None, actions: list[Write | Read]) -> None:
+actions_of_both = st.lists(st.one_of(writes, st.just(Read())))
+
+
+@given(st.integers(1, 20), st.integers(1, 6), st.none() | st.integers(1, 25), st.integers(0, 9), actions_of_both)
+def test_ring_is_its_model(capacity: int, hop: int, longest: int | None, first: int, actions: list[Write | Read]) -> None:
     """Whatever is written and read: in order, nothing twice, read + dropped = written, gaps marked exactly where samples are missing."""
     hop = min(hop, capacity)
-    ring, model = Ring(capacity, hop, longest), Model(capacity, hop, longest)
+    ring, model = Ring(capacity, hop, longest, first_samples=first), Model(capacity, hop, longest, first)
     n_written, n_read, n_gaps, index = 0, 0, 0, 0
 
     def read() -> None:
         nonlocal n_read, n_gaps
         expected = model.read()
+        assert ring.is_ready == bool(expected)
         check_run(ring.read(timeout_s=0), expected)
         n_read += len(expected)
         n_gaps += bool(expected) and expected[0].after_gap

@@ -57,6 +57,44 @@ def test_the_samples_to_the_first_decision_are_known(clip: ClipParameters) -> No
     assert [found.end_sample for found in pipeline.push(SOUND[n_samples - 1 : n_samples])] == [n_samples]
 
 
+@settings(max_examples=8, deadline=None)
+@given(cuts=st.lists(st.integers(0, len(SOUND)), max_size=8), stride=st.sampled_from([2, 3, 4, 8]))
+def test_a_stride_leaves_out_segments_and_no_decision(cuts: list[int], stride: int) -> None:
+    """Any split gives the same decisions over the same clips; each rests on its newest segment and every second or fourth before it."""
+    pipeline, places = make_pipeline(ClipParameters()), [0, *sorted(cuts), len(SOUND)]
+    pipeline.stride = stride
+    step = {2: 2, 3: 1, 4: 4, 8: 4}[stride]  # as far as it divides the segments from decision to decision
+
+    found = [clip for a, b in pairwise(places) for clip in pipeline.push(SOUND[a:b])]
+
+    every = make_pipeline(ClipParameters())
+    plain = Segmenter(every.fields.features.n_bands, every.fields.clip, every.fields.scaling)
+    segments = plain.push(LogMel(every.fields.features, REFERENCE.filterbank).push(SOUND).db)
+    n = every.fields.clip.n_segments
+    for place, (thin, whole) in enumerate(zip(found, every.push(SOUND), strict=True)):
+        last = n - 1 + place * every.fields.clip.segments_per_decision
+        rows = [each for each in range(last - n + 1, last + 1) if (last - each) % step == 0]
+        evidence = ClipEvidence(ArithmeticSession().infer(segments[rows]), None)
+        expected = evaluate_scores(evidence, REFERENCE, n, [each for each in SCORE_IDS.values() if each.graph])
+        assert thin.end_sample == whole.end_sample
+        assert thin.level_dbfs == pytest.approx(whole.level_dbfs, abs=1e-4)
+        assert {name: thin.scores[name] for name in expected} == pytest.approx(expected, rel=1e-4)
+    n_segments = len(segments)
+    n_kept = sum((n - 1 - each) % step == 0 for each in range(n_segments))
+    assert pipeline.n_left_out == n_segments - n_kept
+
+
+def test_a_stride_may_change_at_any_time() -> None:
+    """Every decision falls, and once a clip has all its segments again it is as before."""
+    pipeline, found = make_pipeline(), list[ClipScore]()
+    for number, start in enumerate(range(0, len(SOUND), 8192)):
+        pipeline.stride = (1, 4, 2)[number % 3] if start < len(SOUND) // 8 else 1
+        found += pipeline.push(SOUND[start : start + 8192])
+
+    assert [each.end_sample for each in found] == [each.end_sample for each in WHOLE]
+    assert_same(found[-1:], WHOLE[-1:])
+
+
 def test_block_by_block_gives_the_same_scores() -> None:
     """Many very small blocks give the same scores."""
     pipeline = make_pipeline()
@@ -139,7 +177,8 @@ def test_a_long_stream_keeps_little() -> None:
     held = pipeline._power.nbytes + sum(getattr(outputs, name).nbytes for name in outputs.FIELDS)
     one_clip = 256 * 304 * 4  # of control bands
     assert held < 20_000
-    assert pipeline._baseline_db.nbytes < 1.1 * one_clip
+    assert pipeline._baseline_db.values.nbytes < 1.1 * one_clip
+    assert pipeline._baseline_db._storage.nbytes < 1.3 * (one_clip + 256 * 4 * len(SOUND) / 512)  # with what was pushed
 
 
 def test_a_fork_is_a_stream_of_its_own() -> None:

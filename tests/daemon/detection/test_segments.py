@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegan_monitor.detection.segments import ClipParameters, Scaling, Segmenter, cut_segments
+from aegan_monitor.detection.segments import ClipParameters, Columns, Scaling, Segmenter, cut_segments
 
 CLIP = ClipParameters(segment_frames=16, segment_hop_frames=4, clip_frames=32, decision_hop_frames=8)
 SCALING = Scaling((-30.0,), (50.0,))
@@ -74,3 +74,29 @@ def test_what_does_not_fit_together_is_reported() -> None:
         "clip_frames 100 is less than segment_frames 128",
         "decision_hop_frames 32 is no multiple of segment_hop_frames 24",
     ]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9))))
+def test_columns_are_those_of_an_array_that_is_joined_and_cut(steps: list[tuple[int, int]]) -> None:
+    """Whatever is added and forgotten."""
+    columns, expected = Columns(2), np.zeros((2, 0), np.float32)
+    for number, (n_new, n_old) in enumerate(steps):
+        new = np.arange(2 * n_new, dtype=np.float32).reshape(2, n_new) + 1000 * number
+        columns.append(new)
+        expected = np.concatenate([expected, new], axis=1)
+        n_forgotten = min(n_old, len(columns))
+        columns.forget(n_forgotten)
+        expected = expected[:, n_forgotten:]
+
+        assert len(columns) == expected.shape[1]
+        np.testing.assert_array_equal(columns.values, expected)
+
+
+def test_memory_does_not_grow() -> None:
+    """A window of 100 columns takes a quarter more than their memory, however long the stream is."""
+    columns = Columns(2)
+    for _ in range(1000):
+        columns.append(np.zeros((2, 8), np.float32))
+        columns.forget(max(0, len(columns) - 100))
+
+    assert columns._storage.shape[1] <= 1.25 * 108

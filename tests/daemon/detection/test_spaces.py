@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from aegan_monitor.detection.spaces import Space
+from aegan_monitor.detection.spaces import Space, take_smallest
 
 N, K = 6, 4
 
@@ -39,6 +39,17 @@ def test_a_distance_is_what_a_plain_search_finds(seed: int, n_rows: int, n_vecto
     expected = np.sort(lengths, axis=1)[:, :2].mean(axis=1)
     np.testing.assert_allclose(space.distances(vectors), expected, rtol=1e-3, atol=1e-3)
     assert space.measure(vectors) == pytest.approx(np.quantile(expected, 0.9), rel=1e-3, abs=1e-3)
+
+
+@given(seed=st.integers(0, 2**32 - 1), n_values=st.integers(1, 9), n=st.integers(1, 3))
+def test_the_smallest_are_those_of_a_sort(seed: int, n_values: int, n: int) -> None:
+    """Ascending, equal ones as often as they occur."""
+    values = np.random.default_rng(seed).integers(0, 4, (5, n_values)).astype(np.float32)
+    n = min(n, n_values)
+
+    expected = np.sort(values, axis=1)[:, :n]
+
+    np.testing.assert_array_equal(take_smallest(values, n), expected)
 
 
 @given(

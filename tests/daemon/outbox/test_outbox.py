@@ -30,6 +30,19 @@ def test_of_every_other_kind_the_newest_of_a_topic_is_kept() -> None:
     assert (deliver(outbox), outbox.measure().replaced_scores_total) == (["delivered before"], 1)
 
 
+def test_scores_wake_no_disk() -> None:
+    """Only an event, a record or a topic is to be written."""
+    outbox = Outbox()
+    outbox.put(make_message("score", "nothing to keep"))
+    assert not outbox.is_unwritten
+    outbox.put(*events(1), alarms={"pump": b"{}"})
+    assert outbox.is_unwritten
+    outbox.written(outbox.changes())
+    assert not outbox.is_unwritten
+    outbox.belong(["aegan/hall/status"])
+    assert outbox.is_unwritten
+
+
 def test_a_state_never_comes_before_its_event() -> None:
     """A state waits for its event even while the store writes that; states of other machines do not."""
     outbox = filled(*events(2), make_message("alarm", "state"), make_message("alarm", "other", "fan"), is_written=False)

@@ -231,7 +231,7 @@ def test_machines_on_one_bundle_hold_its_arrays_once(tmp_path: Path) -> None:
     assert len({id(line.bundle) for line in lines}) == 1
     assert len({id(line.bundle.reference.clips.weighted) for line in lines}) == 1
     assert len({id(line.session) for line in lines}) == 1
-    scratch = [line.machine._pipeline._logmel._windowed for line in lines]
+    scratch = [line.machine.pipeline._logmel._windowed for line in lines]
     assert [each is scratch[0] for each in scratch] == [True, True, True, False]
     held: list[weakref.ref[object]] = [weakref.ref(lines[0].bundle), weakref.ref(lines[0].session), weakref.ref(scratch[0])]
     del scratch

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,46 +10,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from aegan_monitor.alarm.judge import Judge
-from aegan_monitor.alarm.machine import Machine
-from aegan_monitor.audio.ring import Ring
 from aegan_monitor.audio.supervisor import SensorState
-from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.config.broker import CommandsConfig
-from aegan_monitor.config.model import MachineConfig
-from aegan_monitor.detection.bundle import demo_bundle
-from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.messages.payloads import Event
 from aegan_monitor.messages.topics import Topics
 from aegan_monitor.mqtt.subscriptions import Received
 from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.command_queue import CommandQueue
-from aegan_monitor.service.runtime import Line
 from aegan_monitor.service.worker import Worker
 from aegan_monitor.types import Block
 from fakes import SilentListener
 from outbox_messages import MemoryOutbox
-from story import LOUD, SamplePipeline, open_demo
+from story import LOUD, make_line
+
+if TYPE_CHECKING:
+    from aegan_monitor.service.runtime import Line
 
 TOPICS = Topics("aegan", "hall")
+RATE_HZ = 16_000
 NAMES = ("fan", "pump", "saw")
 WANTED = st.sets(st.sampled_from(NAMES), min_size=1)
-
-
-@cache
-def open_session() -> OrtSession:
-    """The session of the demo bundle, which is not used."""
-    return OrtSession(open_demo())
-
-
-def make_line(name: str, basis: str = "basis") -> Line:
-    """A machine whose alarm follows each single sample."""
-    bundle, ring = open_demo(), Ring(1, 1)
-    judge = Judge(bundle.record, bundle.record.score, AlarmConfig(policy="threshold", on_delay_s=0.0, off_delay_s=0.0))
-    machine = Machine(name, SamplePipeline(bundle.record.score, 1), judge, basis)
-    listener = SilentListener(name, ring)
-    return Line(machine, listener, ring, open_session(), 16_000, MachineConfig(name=name, bundle=demo_bundle()), bundle)
 
 
 class Runs:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from aegan_monitor.decision.sound.normal_sound import LEVEL_CHANGED, LEVEL_LOW, 
 from aegan_monitor.decision.sound.second import Second, measure_second
 from aegan_monitor.detection.record import NormalState
 from aegan_monitor.types import DoubleArray, FloatArray, Run
+
+if TYPE_CHECKING:
+    from aegan_monitor.decision.sound.sound_bands import SoundBands
 
 WINDOW = 5  # seconds whose median is compared: a door or a word of two seconds does not change it
 LEAST = 3  # of them, after a start or a gap, before level and bands are compared
@@ -50,11 +54,13 @@ class Integrity:
     Attributes:
         fault: The present fault of the microphone, if any.
         accepted_db: Change of the level that was reported, and is taken as normal since.
+        seconds: (end sample, level and bands at the calibrated level) of each second that the last run has completed.
     """
 
     def __init__(self, sample_rate_hz: int, clip_samples: int, normal_sound: Sequence[NormalState] = ()) -> None:
         """Store; a decision covers `clip_samples`. Without `normal_sound` only silence, a constant value and drop-outs are found."""
         self.fault: Fault | None = None
+        self.seconds: list[tuple[int, SoundBands]] = []
         self._rate_hz, self._clip_samples = sample_rate_hz, clip_samples
         self._normal = NormalSound(normal_sound, sample_rate_hz) if normal_sound else None
         self._judges_drop_outs = all(state.drop_outs < USUAL_DROP_OUTS for state in normal_sound)
@@ -80,12 +86,15 @@ class Integrity:
         if run.after_gap:
             self._pending = self._pending[:0]
             self._window.clear()
+        self.seconds = []
         level_db, plain = self.accepted_db, _amplify(run.samples, -self.accepted_db)
         self._pending = np.concatenate([self._pending, run.samples])
         first_sample = run.start_sample + len(run.samples) - len(self._pending)
         while len(self._pending) >= self._rate_hz:
             first_sample += self._rate_hz
-            self._take(measure_second(self._pending[: self._rate_hz], self._rate_hz), first_sample)
+            second = measure_second(self._pending[: self._rate_hz], self._rate_hz)
+            self.seconds.append((first_sample, second.bands.amplify(-level_db)))
+            self._take(second, first_sample)
             self._pending = self._pending[self._rate_hz :]
             if self.accepted_db != level_db:
                 level_db, n_before = self.accepted_db, first_sample - run.start_sample

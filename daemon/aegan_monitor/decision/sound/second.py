@@ -1,5 +1,6 @@
 """One second of sound: level, coarse bands, and signs of a broken path from the microphone."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +39,14 @@ def measure_second(samples: FloatArray, sample_rate_hz: int) -> Second:
         dc=float(samples.mean(dtype=np.float64)),
         n_clipped=int(np.count_nonzero(np.abs(samples) >= FULL_SCALE)),
         constant=low if low == high else None,
-        has_drop_out=bands.level_dbfs > QUIETEST_DBFS and _find_longest_repeat(samples) >= DROP_OUT_S * sample_rate_hz,
+        has_drop_out=bands.level_dbfs > QUIETEST_DBFS and _has_repeat(samples, math.ceil(DROP_OUT_S * sample_rate_hz)),
     )
+
+
+def _has_repeat(samples: FloatArray, n: int) -> bool:
+    """Whether `n` samples (2 or more) in a row repeat one value: then so does a pair at a multiple of n - 1, which is found soon."""
+    repeats = samples[: -1 : n - 1] == samples[1 :: n - 1]
+    return bool(repeats.any()) and _find_longest_repeat(samples) >= n
 
 
 def _find_longest_repeat(samples: FloatArray) -> int:

@@ -1,6 +1,7 @@
 """Level and coarse bands of a stretch of sound: what is known of a machine without its network."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,12 +28,30 @@ class SoundBands:
         """The level and the bands, `[1 + N_BANDS]`."""
         return np.concatenate([[self.level_dbfs], self.bands_dbfs])
 
+    def amplify(self, gain_db: float) -> "SoundBands":
+        """Those of the same sound `gain_db` louder."""
+        return SoundBands(self.level_dbfs + gain_db, self.bands_dbfs + gain_db) if gain_db else self
+
 
 def band_edges_hz(sample_rate_hz: int) -> DoubleArray:
     """Edges of the bands, `[N_BANDS + 1]`, from 0 to half the sample rate."""
     highest_mel = 2595 * np.log10(1 + sample_rate_hz / 2 / 700)
     edges: DoubleArray = 700 * (10 ** (np.linspace(0, highest_mel, N_BANDS + 1) / 2595) - 1)
     return edges
+
+
+@lru_cache(maxsize=4)
+def _make_window(n_samples: int) -> tuple[DoubleArray, float]:
+    """A Hann window, and what a sum of powers under it is divided by."""
+    window = np.hanning(n_samples)
+    return window, n_samples * float(np.square(window).sum())
+
+
+@lru_cache(maxsize=4)
+def _find_bounds(n_samples: int, sample_rate_hz: int) -> list[int]:
+    """The bins of the spectrum at which the bands but the first begin."""
+    found: list[int] = np.searchsorted(np.fft.rfftfreq(n_samples, 1 / sample_rate_hz), band_edges_hz(sample_rate_hz)[1:-1]).tolist()
+    return found
 
 
 def measure_bands(samples: FloatArray, sample_rate_hz: int) -> SoundBands:
@@ -42,10 +61,10 @@ def measure_bands(samples: FloatArray, sample_rate_hz: int) -> SoundBands:
     """
     exact = samples.astype(np.float64)
     exact -= exact.mean()
-    window = np.hanning(len(exact))
-    power = np.abs(np.fft.rfft(exact * window)) ** 2 * 2 / (len(exact) * np.square(window).sum())
-    bounds = np.searchsorted(np.fft.rfftfreq(len(exact), 1 / sample_rate_hz), band_edges_hz(sample_rate_hz)[1:-1])
-    parts = [float(part.sum()) for part in np.split(power, bounds)]
+    window, divisor = _make_window(len(exact))
+    spectrum = np.fft.rfft(exact * window)
+    power = (np.square(spectrum.real) + np.square(spectrum.imag)) * 2 / divisor
+    parts = [float(part.sum()) for part in np.split(power, _find_bounds(len(exact), sample_rate_hz))]
     return SoundBands(dbfs_from_power(float(np.square(exact).mean())), 10 * np.log10(2 * np.maximum(parts, LEAST_POWER)))
 
 

@@ -1,6 +1,7 @@
 """The operating state of a machine: off, starting, running, stopping or unknown, followed second by second. Pure."""
 
 from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -90,15 +91,18 @@ class StateTracker:
         self._meter.restart(start_sample)
         self._recent.clear()
 
-    def hear_run(self, run: Run) -> None:
-        """Hear a run of samples."""
+    def hear_run(self, run: Run, seconds: Sequence[tuple[int, SoundBands]] | None = None) -> None:
+        """Hear a run of samples; `seconds`, (end sample, bands) of each that it completes, saves measuring them."""
         if run.after_gap:
             self.restart(run.start_sample)
-        self.push(run.samples)
+        self._hear_all(self._meter.push(run.samples) if seconds is None else seconds)
 
     def push(self, samples: FloatArray) -> None:
         """Hear float32 `[n_samples]`, which follow those before."""
-        for end_sample, bands in self._meter.push(samples):
+        self._hear_all(self._meter.push(samples))
+
+    def _hear_all(self, seconds: Iterable[tuple[int, SoundBands]]) -> None:
+        for end_sample, bands in seconds:
             self.hear(end_sample, bands)
 
     def at(self, sample: int) -> OperatingState:

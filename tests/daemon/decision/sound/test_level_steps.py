@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from aegan_monitor.decision.sound.integrity import ACCEPT_S, Integrity
+from aegan_monitor.decision.sound.sound_bands import BandMeter
 from aegan_monitor.detection.record import NormalState
 from aegan_monitor.types import FloatArray, Run
 from synthetic import RATE_HZ, hear_faults, learn_state, make_low_noise
@@ -36,6 +37,9 @@ def test_after_a_level_step_the_sound_has_the_level_of_the_calibration(state: No
     samples[20 * RATE_HZ :] *= np.float32(0.5)
     integrity = Integrity(RATE_HZ, CLIP_SAMPLES, [state])
     plain = integrity.hear(Run(samples, 0)).samples
+    measured = [(end_sample, bands.as_array()) for end_sample, bands in BandMeter(RATE_HZ).push(plain)]
+    assert [end_sample for end_sample, _ in integrity.seconds] == [end_sample for end_sample, _ in measured]
+    np.testing.assert_allclose([bands.as_array() for _, bands in integrity.seconds], [each for _, each in measured], atol=1e-5)
     accepted_at = (20 + ACCEPT_S + 2) * RATE_HZ
     np.testing.assert_array_equal(plain[:accepted_at], samples[:accepted_at])
     np.testing.assert_allclose(plain[accepted_at:], samples[accepted_at:] * 10 ** (-integrity.accepted_db / 20), rtol=1e-5)

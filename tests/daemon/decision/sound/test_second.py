@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from aegan_monitor.decision.sound.second import measure_second
+from aegan_monitor.decision.sound.second import _find_longest_repeat, _has_repeat, measure_second
 
 RATE_HZ = 16_000
 SINE = np.sin(2 * np.pi * 20 * np.arange(RATE_HZ) / RATE_HZ).astype(np.float32)
@@ -22,6 +24,15 @@ def test_a_drop_out_is_long_and_inside_sound(length_s: float, amplitude: float, 
     samples = amplitude * SINE
     samples[5100 : 5100 + round(length_s * RATE_HZ)] = samples[5100]
     assert measure_second(samples, RATE_HZ).has_drop_out == expected
+
+
+@given(n=st.integers(2, 9), seed=st.integers(0, 2**32 - 1), n_values=st.integers(2, 5))
+def test_a_repeat_is_found_as_by_the_plain_search(n: int, seed: int, n_values: int) -> None:
+    """The look at every n - 1st pair leaves out no stretch of n equal samples."""
+    rng = np.random.default_rng(seed)
+    samples = np.repeat(rng.integers(0, n_values, 30), rng.integers(1, 6, 30)).astype(np.float32)
+
+    assert _has_repeat(samples, n) == (_find_longest_repeat(samples) >= n)
 
 
 def test_one_value_is_constant_and_its_mean_is_the_dc_offset() -> None:

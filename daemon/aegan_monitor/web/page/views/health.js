@@ -63,7 +63,8 @@ export function showHealth(content, plant) {
     const judge = (isGood) => (!plant.isLive ? "unknown" : isGood ? "quiet" : "wrong"); // without a connection nothing is good
     tiles.broker.show(health.broker_problem || words.fine, judge(isBrokerGood), waiting);
     tiles.disk.show(problems.join("; ") || words.fine, judge(!problems.length));
-    tiles.provider.show(words.inUse(`${health.provider}, ${health.precision}`), judge(isAsFavoured), words.asked(asked.join(", ")));
+    tiles.provider.show(health.overload_problem || words.inUse(`${health.provider}, ${health.precision}`),
+      judge(isAsFavoured && !health.overload_problem), words.asked(asked.join(", ")));
     tiles.daemon.show(health.reload_problem ? `${words.problem.reload_problem}: ${health.reload_problem}` : `${words.version} ${health.version}`, judge(!health.reload_problem),
       `${words.memory}: ${megabytes(health.rss_bytes)}`);
     const isHeard = Object.values(health.machines ?? {}).every((each) => each.sensor === "ok");
