@@ -11,7 +11,7 @@ from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
 from aegan_monitor.detection.fusion import FUSIONS, score_names
-from aegan_monitor.detection.network import GRAPHS
+from aegan_monitor.detection.network import GRAPHS, PROCESSOR
 from aegan_monitor.detection.record import BundleFields, BundleRecord, FileRecord
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import EMBEDDING_SPACES, LASTING, SCORE_IDS, SPACE_SCORES, SPACE_VIEWS
@@ -34,6 +34,7 @@ VECTOR_SIZES = {  # of each view
     "pieces": N_PIECE_GROUPS,
 }
 PAYLOAD = (*(f"{graph}.onnx" for graph in GRAPHS), WEIGHTS, REFERENCE, GOLDEN)
+OPTIONAL = tuple(f"{graph}.{PROCESSOR}.onnx" for graph in GRAPHS)
 
 
 @validated(frozen=True, config=ConfigDict(arbitrary_types_allowed=True))
@@ -64,7 +65,8 @@ def digest_of(raw: Mapping[str, Any]) -> str:
 
 def write_record(folder: Path, fields: BundleFields) -> None:
     """Write `bundle.json` for the files in `folder`."""
-    files = {name: {"sha256": sha256_of(folder / name), "n_bytes": (folder / name).stat().st_size} for name in PAYLOAD}
+    names = [*PAYLOAD, *(name for name in OPTIONAL if (folder / name).is_file())]
+    files = {name: {"sha256": sha256_of(folder / name), "n_bytes": (folder / name).stat().st_size} for name in names}
     raw = {**fields.model_dump(mode="json", include=set(BundleFields.model_fields)), "format": FORMAT, "files": files}
     text = json.dumps({**raw, DIGEST_KEY: digest_of(raw)}, indent=1, allow_nan=False)
     write_whole(folder / RECORD, (text + "\n").encode())
@@ -84,7 +86,7 @@ def load_bundle(folder: Path) -> Bundle:
     """
     with accessing(folder):
         record = _read_record(folder)
-        for name in PAYLOAD:
+        for name in (*PAYLOAD, *(each for each in OPTIONAL if each in record.files)):
             _check_file(folder / name, record.files.get(name))
         reference = ReferenceSet.load(folder / REFERENCE, record.spaces)
     _check_shapes(folder, record, reference)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from aegan_monitor.detection.bundle import Bundle
-from aegan_monitor.detection.network import GRAPH_OUTPUTS, GRAPHS, MAX_BATCH, Graph, empty_outputs
+from aegan_monitor.detection.network import GRAPH_OUTPUTS, GRAPHS, MAX_BATCH, PROCESSOR, Graph, empty_outputs
 from aegan_monitor.errors import InferenceError, InferenceRunError
 from aegan_monitor.types import FloatArray, SegmentOutputs
 
@@ -71,7 +71,7 @@ class OrtSession:
         options.log_severity_level = ORT_FATAL_LEVEL if self.requested == ("cpu",) else ORT_ERROR_LEVEL
         offered = [name for name, runtime_name in RUNTIME_PROVIDERS.items() if runtime_name in runtime.get_available_providers()]
         names = [RUNTIME_PROVIDERS[name] for name in self.requested if name in offered] or [RUNTIME_PROVIDERS["cpu"]]
-        self._sessions = {graph: self._load(runtime, bundle.folder / f"{graph}.onnx", options, names) for graph in graphs}
+        self._sessions = {graph: self._load(runtime, graph_path(bundle, graph, self.requested), options, names) for graph in graphs}
         in_use = {session.get_providers()[0] for session in self._sessions.values()}
         self.provider = next((name for name in reversed(RUNTIME_PROVIDERS) if RUNTIME_PROVIDERS[name] in in_use), "none")
         if self._sessions and self.provider != providers[0]:
@@ -116,3 +116,9 @@ class OrtSession:
         """G(x), the shape of `segments`; needs the generator graph."""
         batches = [segments[i : i + MAX_BATCH] for i in range(0, len(segments), MAX_BATCH)]
         return np.concatenate([self._run("generator", ["recon"], batch)[0] for batch in batches])
+
+
+def graph_path(bundle: Bundle, graph: Graph, providers: Sequence[str]) -> Path:
+    """The file that ONNX Runtime runs: the one for a processor, if the bundle has it and nothing else may be used."""
+    fast = f"{graph}.{PROCESSOR}.onnx"
+    return bundle.folder / (fast if tuple(providers) == ("cpu",) and fast in bundle.record.files else f"{graph}.onnx")
