@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from aegan_export.graph import make_modules, write_graphs
+from aegan_export.graph import PLAIN, make_forms, write_graphs
 from aegan_export.parity import OutputParity, check_parity
 from aegan_monitor.detection.arrays import load_arrays
 from aegan_monitor.detection.bundle import GOLDEN, RECORD, REFERENCE, load_bundle, write_record
@@ -36,15 +36,15 @@ def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageC
         raise DataError(f"{out}: exists and is no bundle; remove it, or choose another --out")
     segments = load_segments(run / SEGMENTS)
     arrays = {name: read_file(run / name) for name in (REFERENCE, GOLDEN)}
-    modules = make_modules(training.generator, training.discriminator)
+    forms = make_forms(training.generator, training.discriminator)
     target = out.resolve()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
         try:
             partial.chmod(0o755)
-            write_graphs(modules, partial, segments.shape[1:], fields.precision)
-            parity = check_parity(modules, partial, segments)
+            write_graphs(forms, partial, segments.shape[1:], fields.precision)
+            parity = check_parity(forms[PLAIN], partial, segments)
             for name, content in arrays.items():
                 write_whole(partial / name, content)
             write_record(partial, fields)

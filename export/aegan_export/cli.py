@@ -35,7 +35,7 @@ def run_export(run: Path, out: Path) -> int:
 
     parity, checks, fields = export_bundle(run, out)
     for each in parity:
-        print(f"{each.graph}.onnx: {each.output} differs from PyTorch by {each.deviation:.1e}")
+        print(f"{each.file}: {each.output} differs from PyTorch by {each.deviation:.1e}")
     worst = max(checks, key=lambda check: check.deviation / check.tolerance)
     print(f"golden check passed (nearest to its bound: {worst.stage}, {worst.deviation:.1e} of {worst.tolerance:g})")
     if fields.calibration[choose_place(fields.calibration)].blocks is not None:

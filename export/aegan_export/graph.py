@@ -1,8 +1,9 @@
-"""Exports the three ONNX graphs of a bundle, which share one weights file."""
+"""Exports the ONNX graphs of a bundle, which share one weights file."""
 
 import hashlib
 import logging
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from aegan_export.processor_graphs import make_processor_modules
 from aegan_monitor.detection.bundle import WEIGHTS
-from aegan_monitor.detection.network import GRAPH_OUTPUTS, GRAPHS, Graph
+from aegan_monitor.detection.network import GRAPH_OUTPUTS, PROCESSOR, Graph
 from aegan_monitor.files import write_whole
 from aegan_train.networks.aegan import Discriminator, Generator
 from aegan_train.torch_session import latent_errors, picture_errors
@@ -23,6 +25,7 @@ LARGEST_BATCH = 512
 LEAST_SHARED_BYTES = 1024  # smaller constants stay in their graph
 ALIGNMENT_BYTES = 4096  # allows a runtime to map the file
 RECON = "recon"
+PLAIN = ""
 
 
 class EncoderGraph(nn.Module):
@@ -74,13 +77,20 @@ def make_modules(generator: Generator, discriminator: Discriminator) -> dict[Gra
     }
 
 
+def make_forms(generator: Generator, discriminator: Discriminator) -> dict[str, dict[Graph, nn.Module]]:
+    """The modules of the graph files, by the ending of the files: plain ones, and those for a processor if they are faster."""
+    return {PLAIN: make_modules(generator, discriminator), f".{PROCESSOR}": make_processor_modules(generator, discriminator)}
+
+
 def graph_outputs(graph: Graph) -> tuple[str, ...]:
     """Names of a graph's outputs, `recon` among them."""
     return (*GRAPH_OUTPUTS[graph], RECON) if graph == "generator" else GRAPH_OUTPUTS[graph]
 
 
-def export_module(module: nn.Module, output_names: tuple[str, ...], segment_shape: tuple[int, int, int]) -> onnx.ModelProto:
-    """One module as an ONNX model with a free batch dimension, weights inside."""
+def export_module(
+    module: nn.Module, output_names: tuple[str, ...], segment_shape: tuple[int, int, int], *, optimize: bool = True
+) -> onnx.ModelProto:
+    """One module as an ONNX model with a free batch dimension, weights inside; `optimize` may store changed copies of them."""
     example = torch.zeros(2, *segment_shape)
     batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
     chatter = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
@@ -99,6 +109,7 @@ def export_module(module: nn.Module, output_names: tuple[str, ...], segment_shap
                 output_names=list(output_names),
                 dynamic_shapes=({0: batch},),
                 external_data=False,
+                optimize=optimize,
                 verbose=False,
             )
     finally:
@@ -154,11 +165,11 @@ class WeightsFile:
             tensor.external_data.add(key=key, value=value)
 
 
-def write_graphs(modules: dict[Graph, nn.Module], folder: Path, segment_shape: tuple[int, int, int], precision: str) -> None:
-    """Write every graph and the weights that they share into `folder`."""
+def write_graphs(forms: Mapping[str, dict[Graph, nn.Module]], folder: Path, segment_shape: tuple[int, int, int], precision: str) -> None:
+    """Write every graph in every form, and the weights that they share, into `folder`."""
     weights = WeightsFile(precision)
-    for graph in GRAPHS:
-        model = export_module(modules[graph], graph_outputs(graph), segment_shape)
+    for ending, graph, module in ((ending, *each) for ending, modules in forms.items() for each in modules.items()):
+        model = export_module(module, graph_outputs(graph), segment_shape, optimize=ending == PLAIN)
         del model.metadata_props[:]
         for node in model.graph.node:
             del node.metadata_props[:]  # stack traces of the machine that exported
@@ -167,5 +178,5 @@ def write_graphs(modules: dict[Graph, nn.Module], folder: Path, segment_shape: t
             del value.metadata_props[:]
         onnx.checker.check_model(model)
         weights.move_out(model)
-        write_whole(folder / f"{graph}.onnx", model.SerializeToString(deterministic=True))
+        write_whole(folder / f"{graph}{ending}.onnx", model.SerializeToString(deterministic=True))
     write_whole(folder / WEIGHTS, bytes(weights.content))

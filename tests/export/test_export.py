@@ -15,7 +15,7 @@ import torch
 
 from aegan_export.bundle import export_bundle
 from aegan_export.cli import main
-from aegan_export.graph import make_modules, write_graphs
+from aegan_export.graph import PLAIN, make_forms, make_modules, write_graphs
 from aegan_export.parity import ParityError, check_parity
 from aegan_monitor.decision.proof import commission
 from aegan_monitor.detection.bundle import FORMAT, PAYLOAD, REFERENCE, load_bundle
@@ -127,9 +127,9 @@ def test_every_kind_of_network_exports(tmp_path: Path, norm: Norm, first_norm: b
     """All norms of the method export, with and without the first norm."""
     config = TrainConfig(ndf=4, nz=8, generator_norm=norm, discriminator_norm=norm, first_norm=first_norm)
     torch.manual_seed(0)
-    modules = make_modules(Generator(config.network), Discriminator(config.network))
-    write_graphs(modules, tmp_path, (1, 128, 128), "fp32")
-    assert max(each.deviation for each in check_parity(modules, tmp_path, SEGMENTS)) < 1e-5
+    forms = make_forms(Generator(config.network), Discriminator(config.network))
+    write_graphs(forms, tmp_path, (1, 128, 128), "fp32")
+    assert max(each.deviation for each in check_parity(forms[PLAIN], tmp_path, SEGMENTS)) < 1e-5
     onnx.checker.check_model(str(tmp_path / "generator.onnx"))
 
 
