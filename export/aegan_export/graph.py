@@ -13,7 +13,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from aegan_export.processor_graphs import make_processor_modules
+from aegan_export.processor_graphs import has_large_layer, make_processor_modules
 from aegan_monitor.detection.bundle import WEIGHTS
 from aegan_monitor.detection.network import GRAPH_OUTPUTS, PROCESSOR, Graph
 from aegan_monitor.files import write_whole
@@ -79,7 +79,10 @@ def make_modules(generator: Generator, discriminator: Discriminator) -> dict[Gra
 
 def make_forms(generator: Generator, discriminator: Discriminator) -> dict[str, dict[Graph, nn.Module]]:
     """The modules of the graph files, by the ending of the files: plain ones, and those for a processor if they are faster."""
-    return {PLAIN: make_modules(generator, discriminator), f".{PROCESSOR}": make_processor_modules(generator, discriminator)}
+    forms = {PLAIN: make_modules(generator, discriminator)}
+    if has_large_layer(generator, discriminator):
+        forms[f".{PROCESSOR}"] = make_processor_modules(generator, discriminator)
+    return forms
 
 
 def graph_outputs(graph: Graph) -> tuple[str, ...]:
@@ -117,6 +120,16 @@ def export_module(
             logger.setLevel(level)
     model: onnx.ModelProto = program.model_proto
     return model
+
+
+def remove_traces(model: onnx.ModelProto) -> None:
+    """Remove stack traces of the machine that exports."""
+    del model.metadata_props[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
 
 
 class WeightsFile:
@@ -170,12 +183,7 @@ def write_graphs(forms: Mapping[str, dict[Graph, nn.Module]], folder: Path, segm
     weights = WeightsFile(precision)
     for ending, graph, module in ((ending, *each) for ending, modules in forms.items() for each in modules.items()):
         model = export_module(module, graph_outputs(graph), segment_shape, optimize=ending == PLAIN)
-        del model.metadata_props[:]
-        for node in model.graph.node:
-            del node.metadata_props[:]  # stack traces of the machine that exported
-            node.doc_string = ""
-        for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
-            del value.metadata_props[:]
+        remove_traces(model)
         onnx.checker.check_model(model)
         weights.move_out(model)
         write_whole(folder / f"{graph}{ending}.onnx", model.SerializeToString(deterministic=True))

@@ -93,7 +93,7 @@ class Interleaved(nn.Module):
         return torch.stack(rows, 2).reshape(n, 2 * height, 2 * width, -1)
 
 
-def make_fast(layers: Iterable[nn.Module], size: int, least_weights: int) -> nn.Sequential:
+def make_fast(layers: Iterable[nn.Module], size: int, least_weights: float) -> nn.Sequential:
     """The layers for channels-last pictures of `size` x `size`; they share the parameters."""
     fast: list[nn.Module] = []
     for layer in layers:
@@ -125,7 +125,7 @@ def make_fast(layers: Iterable[nn.Module], size: int, least_weights: int) -> nn.
 class FastEncoder(nn.Module):
     """segments to z `[n, nz]`."""
 
-    def __init__(self, generator: Generator, least_weights: int) -> None:
+    def __init__(self, generator: Generator, least_weights: float) -> None:
         super().__init__()
         self.layers = make_fast(generator.Encoder.main, INPUT_SIZE, least_weights)
 
@@ -138,7 +138,7 @@ class FastEncoder(nn.Module):
 class FastEmbedding(nn.Module):
     """segments to the discriminator's embedding `[n, n_embedding]`."""
 
-    def __init__(self, discriminator: Discriminator, least_weights: int) -> None:
+    def __init__(self, discriminator: Discriminator, least_weights: float) -> None:
         super().__init__()
         blocks = [layer for block in discriminator.main for layer in block.children()]
         self.layers = make_fast([*blocks, *discriminator.feat_extract_layer.children()], INPUT_SIZE, least_weights)
@@ -152,7 +152,7 @@ class FastEmbedding(nn.Module):
 class FastGenerator(nn.Module):
     """segments to z errors `[n, 3]`, x errors `[n, 2]` and recon."""
 
-    def __init__(self, generator: Generator, least_weights: int) -> None:
+    def __init__(self, generator: Generator, least_weights: float) -> None:
         super().__init__()
         self.encoder = FastEncoder(generator, least_weights)
         self.decoder = make_fast(generator.Decoder.main, 1, least_weights)
@@ -165,13 +165,17 @@ class FastGenerator(nn.Module):
 
 
 def make_processor_modules(
-    generator: Generator, discriminator: Discriminator, least_weights: int = LEAST_WEIGHTS
+    generator: Generator, discriminator: Discriminator, least_weights: float = LEAST_WEIGHTS
 ) -> dict[Graph, nn.Module]:
-    """Each graph as a module in this form, ready for export; none if no layer would run with fewer multiplications."""
-    modules: dict[Graph, nn.Module] = {
+    """Each graph as a module in this form, ready for export; layers of `least_weights` and more run with fewer multiplications."""
+    return {
         "encoder": FastEncoder(generator, least_weights).eval(),
         "embedding": FastEmbedding(discriminator, least_weights).eval(),
         "generator": FastGenerator(generator, least_weights).eval(),
     }
-    is_faster = any(isinstance(part, Winograd) for module in modules.values() for part in module.modules())
-    return modules if is_faster else {}
+
+
+def has_large_layer(generator: Generator, discriminator: Discriminator) -> bool:
+    """Whether a layer would run with fewer multiplications; other networks gain nothing by this form."""
+    layers = [layer for network in (generator, discriminator) for layer in network.modules()]
+    return any(layer.weight.numel() >= LEAST_WEIGHTS for layer in layers if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d))

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
 from aegan_monitor.detection.fusion import FUSIONS, score_names
-from aegan_monitor.detection.network import GRAPHS, PROCESSOR
+from aegan_monitor.detection.network import GRAPHS, INT8, PROCESSOR
 from aegan_monitor.detection.record import BundleFields, BundleRecord, FileRecord
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import EMBEDDING_SPACES, LASTING, SCORE_IDS, SPACE_SCORES, SPACE_VIEWS
@@ -34,7 +34,7 @@ VECTOR_SIZES = {  # of each view
     "pieces": N_PIECE_GROUPS,
 }
 PAYLOAD = (*(f"{graph}.onnx" for graph in GRAPHS), WEIGHTS, REFERENCE, GOLDEN)
-OPTIONAL = tuple(f"{graph}.{PROCESSOR}.onnx" for graph in GRAPHS)
+OPTIONAL = tuple(f"{graph}.{ending}.onnx" for ending in (PROCESSOR, INT8) for graph in GRAPHS)
 
 
 @validated(frozen=True, config=ConfigDict(arbitrary_types_allowed=True))
