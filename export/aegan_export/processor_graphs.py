@@ -177,5 +177,6 @@ def make_processor_modules(
 
 def has_large_layer(generator: Generator, discriminator: Discriminator) -> bool:
     """Whether a layer would run with fewer multiplications; other networks gain nothing by this form."""
-    layers = [layer for network in (generator, discriminator) for layer in network.modules()]
-    return any(layer.weight.numel() >= LEAST_WEIGHTS for layer in layers if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d))
+    modules = [module for network in (generator, discriminator) for module in network.modules()]
+    layers = [module for module in modules if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.stride == (2, 2)]
+    return any(layer.weight.numel() >= LEAST_WEIGHTS for layer in layers)
