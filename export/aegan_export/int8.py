@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
 from aegan_export.graph import export_module, graph_outputs, remove_traces
 from aegan_export.processor_graphs import make_processor_modules
 from aegan_monitor.detection.network import INT8, MAX_BATCH, Graph
 from aegan_monitor.files import write_whole
+from aegan_monitor.inference.onnx_runtime import import_runtime
 from aegan_monitor.types import FloatArray
 from aegan_train.networks.aegan import Discriminator, Generator
 
 
-class Batches(CalibrationDataReader):  # type: ignore[misc] # of ONNX Runtime
+class Batches:
     """Segments, float32 `[n, 1, n_bands, segment_frames]`, as the quantiser reads them."""
 
     def __init__(self, segments: FloatArray) -> None:
@@ -41,6 +40,10 @@ def make_int8_modules(generator: Generator, discriminator: Discriminator) -> dic
 
 def write_int8_graphs(modules: dict[Graph, nn.Module], folder: Path, segments: FloatArray) -> None:
     """Write each graph in 8-bit integers into `folder`, calibrated on `segments`."""
+    import_runtime()  # before its parts: it switches telemetry off
+    from onnxruntime import quantization  # noqa: PLC0415
+    from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
+
     for graph, module in modules.items():
         model = export_module(module, graph_outputs(graph), segments.shape[1:])
         remove_traces(model)
@@ -48,17 +51,17 @@ def write_int8_graphs(modules: dict[Graph, nn.Module], folder: Path, segments: F
             exported, constant, quantised = (Path(name) / f"{step}.onnx" for step in ("exported", "constant", "quantised"))
             exported.write_bytes(model.SerializeToString())
             quant_pre_process(exported, constant, skip_symbolic_shape=True)  # computes the kernels, which the quantiser needs as constants
-            quantize_static(
+            quantization.quantize_static(
                 constant,
                 quantised,
                 Batches(segments),
-                quant_format=QuantFormat.QDQ,
+                quant_format=quantization.QuantFormat.QDQ,
                 op_types_to_quantize=["Conv"],
                 nodes_to_exclude=list_single_channel(onnx.load(constant)),
                 per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                calibrate_method=CalibrationMethod.MinMax,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+                calibrate_method=quantization.CalibrationMethod.MinMax,
             )
             write_whole(folder / f"{graph}.{INT8}.onnx", quantised.read_bytes())
 
