@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from aegan_export.graph import make_modules, write_graphs
+from aegan_export.int8 import write_int8_graphs
 from aegan_export.parity import OutputParity, check_parity
 from aegan_monitor.detection.arrays import load_arrays
 from aegan_monitor.detection.bundle import GATE, GOLDEN, RECORD, REFERENCE, load_bundle, write_record
@@ -22,8 +23,10 @@ from aegan_train.evaluate import load_fields
 from aegan_train.run_folder import DISK_FULL
 
 
-def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageCheck], BundleFields]:
+def export_bundle(run: Path, out: Path, *, int8: bool = False) -> tuple[list[OutputParity], list[StageCheck], BundleFields]:
     """Write the bundle `out`, whose fields come last; a failure leaves the previous content of `out`.
+
+    `int8`: also write graphs in 8-bit integers.
 
     Raises:
         DataError: `run` is no finished run, `out` exists and is no bundle, or `out` cannot be written.
@@ -45,6 +48,8 @@ def export_bundle(run: Path, out: Path) -> tuple[list[OutputParity], list[StageC
         try:
             partial.chmod(0o755)
             write_graphs(modules, partial, segments.shape[1:], fields.precision)
+            if int8:
+                write_int8_graphs(training.generator, training.discriminator, partial, segments)
             parity = check_parity(modules, partial, segments)
             for name, content in arrays.items():
                 write_whole(partial / name, content)

@@ -23,19 +23,24 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="BUNDLE", help="folder for the bundle; an older bundle there is replaced"
     )
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="write the networks in 8-bit integers, too: about three times as fast on a processor with VNNI; the scores differ slightly",
+    )
     return parser
 
 
-def run_export(run: Path, out: Path) -> int:
+def run_export(run: Path, out: Path, *, int8: bool = False) -> int:
     """Export, and print the deviation from PyTorch, what is proved about false alarms, the size, and the next command."""
     from aegan_export.bundle import export_bundle  # noqa: PLC0415 - torch takes seconds to import; --help must not
     from aegan_monitor.decision.proof import commission  # noqa: PLC0415
     from aegan_monitor.detection.threshold import choose_place  # noqa: PLC0415
     from aegan_train.calibration.normal_blocks import make_default_policy  # noqa: PLC0415
 
-    parity, checks, fields = export_bundle(run, out)
+    parity, checks, fields = export_bundle(run, out, int8=int8)
     for each in parity:
-        print(f"{each.graph}.onnx: {each.output} differs from PyTorch by {each.deviation:.1e}")
+        print(f"{each.file}: {each.output} differs from PyTorch by {each.deviation:.1e}")
     worst = max(checks, key=lambda check: check.deviation / check.tolerance)
     print(f"golden check passed (nearest to its bound: {worst.stage}, {worst.deviation:.1e} of {worst.tolerance:g})")
     if fields.calibration[choose_place(fields.calibration)].blocks is not None:
@@ -50,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = make_parser().parse_args(argv)
     packages = (*PACKAGES, "onnx", "onnxscript")
-    return run_with_extra("aegan-export", "export", packages, lambda: run_export(arguments.run, arguments.out))
+    return run_with_extra("aegan-export", "export", packages, lambda: run_export(arguments.run, arguments.out, int8=arguments.int8))
 
 
 if __name__ == "__main__":

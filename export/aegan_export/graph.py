@@ -1,4 +1,4 @@
-"""Exports the three ONNX graphs of a bundle, which share one weights file."""
+"""Exports the ONNX graphs of a bundle, which share one weights file."""
 
 import hashlib
 import logging
@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from aegan_monitor.detection.bundle import WEIGHTS
-from aegan_monitor.detection.network import GRAPH_OUTPUTS, GRAPHS, Graph
+from aegan_monitor.detection.network import GRAPH_OUTPUTS, Graph
 from aegan_monitor.files import write_whole
 from aegan_train.networks.aegan import Discriminator, Generator
 from aegan_train.torch_session import latent_errors, picture_errors
@@ -108,6 +108,16 @@ def export_module(module: nn.Module, output_names: tuple[str, ...], segment_shap
     return model
 
 
+def remove_traces(model: onnx.ModelProto) -> None:
+    """Remove stack traces of the machine that exports."""
+    del model.metadata_props[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+
+
 class WeightsFile:
     """The shared weights file: collects large constants of several graphs and stores equal ones once.
 
@@ -157,14 +167,9 @@ class WeightsFile:
 def write_graphs(modules: dict[Graph, nn.Module], folder: Path, segment_shape: tuple[int, int, int], precision: str) -> None:
     """Write every graph and the weights that they share into `folder`."""
     weights = WeightsFile(precision)
-    for graph in GRAPHS:
-        model = export_module(modules[graph], graph_outputs(graph), segment_shape)
-        del model.metadata_props[:]
-        for node in model.graph.node:
-            del node.metadata_props[:]  # stack traces of the machine that exported
-            node.doc_string = ""
-        for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
-            del value.metadata_props[:]
+    for graph, module in modules.items():
+        model = export_module(module, graph_outputs(graph), segment_shape)
+        remove_traces(model)
         onnx.checker.check_model(model)
         weights.move_out(model)
         write_whole(folder / f"{graph}.onnx", model.SerializeToString(deterministic=True))

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
 from aegan_monitor.detection.fusion import FUSIONS, score_names
-from aegan_monitor.detection.network import GRAPHS, INT8, PROCESSOR
+from aegan_monitor.detection.network import GRAPHS, INT8
 from aegan_monitor.detection.record import BundleFields, BundleRecord, FileRecord
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import EMBEDDING_SPACES, LASTING, SCORE_IDS, SPACE_SCORES, SPACE_VIEWS
@@ -35,7 +35,7 @@ VECTOR_SIZES = {  # of each view
 }
 GATE = "gate.npz"
 PAYLOAD = (*(f"{graph}.onnx" for graph in GRAPHS), WEIGHTS, REFERENCE, GOLDEN)
-OPTIONAL = (GATE, *(f"{graph}.{ending}.onnx" for ending in (PROCESSOR, INT8) for graph in GRAPHS))
+OPTIONAL = (GATE, *(f"{graph}.{INT8}.onnx" for graph in GRAPHS))
 
 
 @validated(frozen=True, config=ConfigDict(arbitrary_types_allowed=True))

@@ -75,10 +75,11 @@ def write_golden(path: Path, samples: FloatArray, stages: dict[str, FloatArray |
         np.savez_compressed(file, allow_pickle=False, samples=samples, **stages)
 
 
-def check_golden(bundle: Bundle, session: Session, score: str | None = None) -> list[StageCheck]:
+def check_golden(bundle: Bundle, session: Session, score: str | None = None, rounding: float = 1.0) -> list[StageCheck]:
     """Replay the golden recording of `bundle` on `session`, which has the graphs of `score` or all; one finding a stage.
 
-    Only the stages that `score` needs are checked, and no other score; None checks everything.
+    Only the stages that `score` needs are checked, and no other score; None checks everything. The tolerances of the network's outputs
+    are multiplied by `rounding`, more than 1 for a precision whose effect on the scores is compared elsewhere.
 
     Raises:
         BundleError: The recording is damaged, or cannot be read.
@@ -102,7 +103,11 @@ def check_golden(bundle: Bundle, session: Session, score: str | None = None) -> 
     with np.errstate(all="ignore"):  # an overflow shows as a deviation
         found = compute_stages(record, bundle.reference, session, golden["samples"], names)
         return [
-            StageCheck(stage, deviation(stage, found[stage], golden[stage], least_scales if stage == "scores" else 0.0), tolerance)
+            StageCheck(
+                stage,
+                deviation(stage, found[stage], golden[stage], least_scales if stage == "scores" else 0.0),
+                tolerance * (rounding if stage in GRAPH_OF_STAGE else 1.0),
+            )
             for stage, tolerance in TOLERANCES.items()
             if GRAPH_OF_STAGE.get(stage) in (None, *graphs)
         ]
@@ -123,14 +128,18 @@ def deviation(
 
 
 def require_golden(
-    bundle: Bundle, session: Session, score: str | None = None, report: Callable[[StageCheck], object] = lambda _: None
+    bundle: Bundle,
+    session: Session,
+    score: str | None = None,
+    report: Callable[[StageCheck], object] = lambda _: None,
+    rounding: float = 1.0,
 ) -> list[StageCheck]:
     """Refuse a session with other results than the golden recording; `report` gets each stage's finding before. See `check_golden`.
 
     Raises:
         BundleError: A stage deviates by more than its tolerance.
     """
-    checks = check_golden(bundle, session, score)
+    checks = check_golden(bundle, session, score, rounding)
     for check in checks:
         report(check)
     for check in checks:

@@ -13,7 +13,7 @@ GRAPH_OUTPUTS: dict[Graph, tuple[str, ...]] = {
     "embedding": ("embedding",),
     "generator": ("z_errors", "x_errors"),  # and "recon" in `reconstruct`
 }
-PROCESSOR, INT8 = "cpu", "int8"  # endings of optional graph files: for ONNX Runtime on a processor, and in 8-bit integers
+INT8 = "int8"  # ending of the optional graph files in 8-bit integers
 MAX_BATCH = 16  # larger ones are no faster on a CPU
 
 

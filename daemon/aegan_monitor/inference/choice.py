@@ -9,6 +9,7 @@ from aegan_monitor.detection.fusion import needed_graphs
 from aegan_monitor.detection.golden import require_golden
 from aegan_monitor.detection.network import GRAPHS, Graph
 from aegan_monitor.errors import BundleError, InferenceError
+from aegan_monitor.inference.gate import find_rounding
 from aegan_monitor.inference.open import offered, open_session
 from aegan_monitor.inference.prepared import PREPARE, Prepared
 from aegan_monitor.inference.providers import STRICT, Choice, Precision, ProviderName
@@ -64,7 +65,7 @@ def _open_first(
         try:
             cache = prepared.find_engines(bundle, choice)
             session = open_session(bundle, graphs, choice, n_threads=wanted.n_threads, cache=cache)
-            require_golden(bundle, session, score)
+            require_golden(bundle, session, score, rounding=find_rounding(bundle, session.precision))
         except (InferenceError, BundleError) as error:
             if following is None:
                 remedy = "" if choice == STRICT else "; or set inference.policy: prefer"

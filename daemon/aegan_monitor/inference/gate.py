@@ -32,6 +32,9 @@ LEAST_RANK_CORRELATION = 0.99
 LARGEST_CHANGE = 0.05
 LARGEST_AUC_CHANGE = 0.01
 LARGEST_FALSE_ALARM_FACTOR = 1.25
+# Tolerances of the network's outputs in the golden check are so many times as large: rounding moves single numbers of an embedding by
+# 1 % (bf16) and 4 % (int8). What that does to the deciding score has its own bounds, in the golden check and here.
+ROUNDING: dict[str, float] = {"fp32": 1.0, "fp16": 2.0, "bf16": 4.0, "int8": 10.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,11 @@ class GateFigures:
         change = f"largest change {100 * self.largest_change:.2g} % of the way to the alarm"
         rates = f"AUC {0.0 - self.auc_change:+.4f}, false alarms x {self.false_alarm_factor:.3f}"
         return f"{self.n_clips} clips: rank correlation {self.rank_correlation:.4f}, {change}, {rates}"
+
+
+def find_rounding(bundle: Bundle, precision: str) -> float:
+    """By how much the golden check's tolerances grow: not at all for a bundle without clips for the gate."""
+    return ROUNDING.get(precision, 1.0) if GATE in bundle.record.files else 1.0
 
 
 def member_names(fields: BundleFields) -> list[str]:

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ MISFIT = "InvalidArgument"  # type of ONNX Runtime's error for inputs and output
 # Types of its errors for a wrong graph. After others (memory, threads, a device) another start may succeed.
 REFUSALS = ("InvalidProtobuf", "InvalidGraph", MISFIT, "NotImplemented", "Fail")
 # Threads that wait in a loop take a core each, while there is nothing to do.
-SESSION = {"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0"}
+# The sessions of a process share one arena, which grows by what is needed, not to the next power of two.
+SESSION = {"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0", "session.use_env_allocators": "1"}
+SAME_AS_REQUESTED, LIMITLESS, DEFAULT = 1, 0, -1  # of the arena: how it grows, its size, and other values as the runtime has them
 
 
 def import_runtime() -> Any:
@@ -41,6 +44,13 @@ def import_runtime() -> Any:
     return onnxruntime
 
 
+@cache
+def make_arena(runtime: Any) -> None:
+    """Make the arena of this process, once."""
+    memory = runtime.OrtMemoryInfo("Cpu", runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, runtime.OrtMemType.DEFAULT)
+    runtime.create_and_register_allocator(memory, runtime.OrtArenaCfg(LIMITLESS, SAME_AS_REQUESTED, DEFAULT, DEFAULT))
+
+
 class OrtSession(GraphSession):
     """ONNX Runtime on some graphs of a bundle."""
 
@@ -55,9 +65,11 @@ class OrtSession(GraphSession):
         """
         super().__init__(bundle, graphs, choice)
         self._runtime = runtime = import_runtime()
+        make_arena(runtime)
         self._choice, provider = choice, PROVIDERS[choice.provider]
         options = runtime.SessionOptions()
         options.intra_op_num_threads = n_threads
+        options.enable_mem_pattern = False  # it keeps memory for the largest batch so far
         options.log_severity_level = ORT_FATAL_LEVEL if choice.provider == "cpu" else ORT_ERROR_LEVEL
         for key, value in SESSION.items():
             options.add_session_config_entry(key, value)

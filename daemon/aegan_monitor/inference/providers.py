@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
-from aegan_monitor.detection.network import INT8, PROCESSOR
+from aegan_monitor.detection.network import INT8
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 ProviderName = Literal["cpu", "openvino", "cuda", "tensorrt"]
@@ -87,7 +87,7 @@ PROVIDERS: dict[ProviderName, Provider] = {
         "onnxruntime",
         ("CPUExecutionProvider",),
         "pip install 'aegan-monitor[cpu]'",
-        {"fp32": Way(graphs=PROCESSOR), "int8": Way(graphs=INT8, needs_graphs=True)},
+        {"fp32": Way(), "int8": Way(graphs=INT8, needs_graphs=True)},
     ),
     "openvino": Provider(
         "openvino",

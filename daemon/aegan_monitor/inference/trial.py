@@ -21,7 +21,7 @@ from aegan_monitor.detection.fusion import needed_graphs
 from aegan_monitor.detection.golden import require_golden
 from aegan_monitor.detection.network import MAX_BATCH, Session
 from aegan_monitor.errors import AeganError, InferenceError
-from aegan_monitor.inference.gate import load_gate, score_gate
+from aegan_monitor.inference.gate import find_rounding, load_gate, score_gate
 from aegan_monitor.inference.open import open_session
 from aegan_monitor.inference.providers import Choice
 from aegan_monitor.types import FloatArray
@@ -121,7 +121,7 @@ def do_trial(request: Request) -> Trial:
     session = open_session(bundle, needed_graphs(bundle.record, request.score), choice, n_threads=request.n_threads, cache=cache)
     session.infer(make_segments(bundle, 1))
     start_s = time.perf_counter() - began_s
-    checks = require_golden(bundle, session, request.score)
+    checks = require_golden(bundle, session, request.score, rounding=find_rounding(bundle, request.precision))
     golden, after = max(check.deviation / check.tolerance for check in checks), resident_bytes()
     gate = load_gate(bundle) if request.has_gate else None
     scores = [] if gate is None else score_gate(bundle, gate, session, request.score).tolist()

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle, write_record
@@ -15,7 +14,6 @@ from aegan_monitor.errors import BundleError, InferenceError
 from aegan_monitor.inference.box import describe_box, may_compile, read_processor
 from aegan_monitor.inference.open import find_obstacle, offered, open_session
 from aegan_monitor.inference.providers import PROVIDERS, STRICT, Choice, Precision, ProviderName
-from aegan_monitor.inference.session import graph_path
 
 X86 = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx2 avx512_bf16\n\nprocessor\t: 1\nmodel name\t: other\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd asimdhp\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n"
@@ -89,18 +87,6 @@ def test_a_graph_in_int8_is_run_where_the_bundle_has_it(tmp_path: Path) -> None:
     (folder / "embedding.int8.onnx").write_bytes(b"no graph")
     with pytest.raises(InferenceError, match=r"embedding\.int8\.onnx: ONNX Runtime cannot load this graph on cpu"):
         open_session(bundle, ["embedding"], choice)
-
-
-def test_the_cpu_in_fp32_runs_the_graph_that_is_made_for_it(tmp_path: Path) -> None:
-    """A bundle may have a graph for ONNX Runtime on a processor (here another one, so that it shows); without it the plain one runs."""
-    folder = shutil.copytree(demo_bundle(), tmp_path / "bundle")
-    assert graph_path(load_bundle(folder), "embedding", STRICT) == folder / "embedding.onnx"
-    shutil.copy(folder / "encoder.onnx", folder / "embedding.cpu.onnx")
-    write_record(folder, load_bundle(demo_bundle()).record)
-    bundle = load_bundle(folder)
-    assert graph_path(bundle, "embedding", Choice("openvino")) == folder / "embedding.onnx"
-    with pytest.raises(InferenceError, match="is another graph"):
-        open_session(bundle, ["embedding"], STRICT).infer(np.zeros((1, 1, 128, 128), np.float32))
 
 
 def test_a_damaged_graph_in_int8_is_found_when_the_bundle_is_loaded(tmp_path: Path) -> None:

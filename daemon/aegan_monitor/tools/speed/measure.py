@@ -18,6 +18,7 @@ from aegan_monitor.detection.fusion import needed_graphs
 from aegan_monitor.detection.golden import require_golden
 from aegan_monitor.detection.network import MAX_BATCH, Session
 from aegan_monitor.detection.pipeline import Pipeline
+from aegan_monitor.inference.gate import find_rounding
 from aegan_monitor.inference.open import open_session
 from aegan_monitor.inference.providers import Choice, Precision, ProviderName
 from aegan_monitor.inference.session import NO_GRAPH
@@ -98,7 +99,7 @@ def measure(bundle: str, provider: ProviderName, precision: Precision, n_threads
     require_streamable(loaded)
     record = loaded.record
     session = open_session(loaded, needed_graphs(record, record.score), Choice(provider, precision), n_threads=n_threads)
-    require_golden(loaded, session, record.score)
+    require_golden(loaded, session, record.score, rounding=find_rounding(loaded, precision))
     machine = Machine(loaded, session)
     start_s = time.monotonic() - began_s
     counters, measured_s, used_s = read_counters(), time.monotonic(), time.process_time()
