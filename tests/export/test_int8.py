@@ -44,4 +44,4 @@ def test_8_bit_graphs_are_part_of_the_bundle_on_request(run_folder: Path, tmp_pa
     for name in files:
         content = (tmp_path / "bundle" / name).read_bytes()
         assert b"site-packages" not in content
-        assert b".py" not in content
+        assert b'File "' not in content
