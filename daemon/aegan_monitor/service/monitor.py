@@ -36,7 +36,7 @@ from aegan_monitor.service.worker import Worker
 
 log = logging.getLogger(__name__)
 
-TURN_S = 0.3  # at most between two checks of signals and the watchdog; longer than a hop of segments, so that sound alone wakes it
+TURN_S = 0.3  # at most between two checks of signals and the watchdog; more than a hop of segments, so that sound alone wakes it
 STATUS_S = 1.0  # between two status lines for systemd
 FEEDS = 4  # notifications to systemd's watchdog in its interval
 
@@ -69,7 +69,7 @@ class Monitor:
         Raises:
             ConfigError, BundleError, InferenceError: As the parts raise.
         """
-        self._stopping = False  # no Event, see stop_on_signals
+        self._stopping, self._status = False, ""  # no Event, see stop_on_signals
         self._notifier = notifier or Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._console, self._now = console, wall_clock
         self._topics = Topics(config.mqtt.base_topic, config.node)
@@ -94,7 +94,6 @@ class Monitor:
         if parts is None:
             parts = make_parts(config, self._health.read, self._commands, lambda: self._setup.lines, self._outbox.put, demo_faults)
         self._parts.add(parts)
-        self._status = ""
         interval_s = watchdog_interval_s(os.environ, os.getpid())
         self._feed_every_s = None if interval_s is None else interval_s / FEEDS
 
