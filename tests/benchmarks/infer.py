@@ -22,6 +22,7 @@ from torch import nn
 sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "oracles")]
 
 from aegan_export.graph import make_modules, write_graphs
+from aegan_export.int8 import write_int8_graphs
 from aegan_monitor.inference.open import offered
 from aegan_train.networks.aegan import Discriminator, Generator, NetworkParameters
 from aegan_train.torch_session import latent_errors, picture_errors
@@ -31,6 +32,7 @@ from plain_networks import decode, discriminate, encode
 
 PACKAGES = ("torch", "onnxruntime", "openvino", "numpy")
 N_CHECKED = 3  # segments that are compared
+N_CALIBRATED = 16  # segments that give the scales of 8-bit integers
 
 
 def make_networks() -> tuple[Generator, Discriminator]:
@@ -46,6 +48,8 @@ def make_networks() -> tuple[Generator, Discriminator]:
 def write_inputs(folder: Path, generator: Generator, discriminator: Discriminator) -> None:
     """The graphs, the weights for PyTorch, and some segments with what the plain networks make of them."""
     write_graphs(make_modules(generator, discriminator), folder, SEGMENT, "fp32")
+    segments = np.random.default_rng(2).uniform(-1, 1, (N_CALIBRATED, *SEGMENT)).astype(np.float32)
+    write_int8_graphs(generator, discriminator, folder, segments)
     write_expected(folder, generator, discriminator)
 
 
