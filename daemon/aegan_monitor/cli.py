@@ -83,9 +83,8 @@ def _replay(arguments: argparse.Namespace) -> int:
     from aegan_monitor.tools.progress import Progress  # noqa: PLC0415
     from aegan_monitor.tools.replay import Replay  # noqa: PLC0415
 
-    config = None
-    if arguments.config:
-        config = load_config(arguments.config)
+    config = load_config(arguments.config) if arguments.config else None
+    if config:
         machine, inference = find_machine("replay", arguments.config, config.machines, arguments.machine), config.inference
         bundle = load_bundle(machine.bundle)
         score, alarm, budget = choose_score(machine, bundle), machine.alarm, share(config)[machine.name]
