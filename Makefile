@@ -142,7 +142,7 @@ $(DEV_STAMP): $(SOURCES) | $(VENV)/bin/python
 	-$(BIN)/python -m pytest --collect-only --quiet >/dev/null
 	touch $(RUN_STAMP) $@
 
-# 180 MB, for the tests with the marker openvino alone.
+# 180 MB, for the tests with the marker openvino alone: CI and the full run have it.
 $(FULL_STAMP): $(SOURCES) | $(DEV_STAMP)
 	$(PIP) --editable '.[openvino]'
 	touch $@

@@ -25,8 +25,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it
 
 REQUIRE_ALL = os.environ.get("AEGAN_REQUIRE_ALL") == "1"
 NEVER_REQUIRED = {"gpu", "dataset"}  # no machine of ours has to have them
-if not IS_FULL:
-    NEVER_REQUIRED |= {"openvino"}  # 180 MB, which only `make test-full` installs
 
 settings.register_profile("steady", deadline=None)  # a busy machine is no counterexample
 settings.load_profile("steady")
