@@ -22,6 +22,7 @@ def test_a_fault_is_seen_acknowledged_and_shelved_over_a_kill(browser: "Browser"
     with Subscriber(broker.port, "aegan/hall/#") as subscriber, RealMonitor(tmp_path, broker.port) as monitor:
         subscriber.wait_for(lambda message: message.topic == "aegan/hall/pump/score")
         wait_until((tmp_path / "history-hall.sqlite").exists, "the history")
+        wait_until(lambda: "listening; open" in monitor.log.read_text(), "the page")
         browser.open(monitor.port)
         browser.wait(lambda: browser.run(CONDITION) in ("quiet", "unproved"), "a pump that sounds normal")
         monitor.fail()

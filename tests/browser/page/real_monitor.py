@@ -1,7 +1,6 @@
 """`aegan-monitor run` with the page, hearing the demo's pump through a pipe; its bearing fails on request."""
 
 import contextlib
-import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ import numpy as np
 
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle
+from broker import find_free_port
 
 RATE_HZ, PIECE_S, SPEED = 16_000, 0.1, 3.0
 READY_S = 12.0  # of sound that is there at once: the first decision needs 10 s
@@ -22,8 +22,7 @@ class RealMonitor:
 
     def __init__(self, folder: Path, mqtt_port: int) -> None:
         self.log = folder / "log"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = find_free_port()
         self._config = folder / "monitor.yaml"
         self._config.write_text(
             f"node: hall\nmqtt: {{host: 127.0.0.1, port: {mqtt_port}}}\noutbox: {{path: outbox.sqlite}}\n"
