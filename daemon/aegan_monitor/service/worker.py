@@ -26,6 +26,7 @@ from aegan_monitor.service.shedding import Shedding
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.25  # at most between two looks at a machine's sensor and shelf
+HELD_UP_S = 5.0  # between two calls of `is_alive`; a longer time means that the thread was held up
 LISTENS = frozenset({"ok", "starting"})  # any other state is a reported fault, which a restart would not mend
 
 
@@ -58,6 +59,7 @@ class Worker:
         commands.notify = self.woken.set
         self._due_s: dict[str, float] = {}  # by when each machine has to decide, or to report a sensor fault
         self._late: set[str] = set()
+        self._checked_s = math.inf  # the last call of `is_alive`
         self._next_look_s = -math.inf
 
     def begin(self, line: Line) -> None:
@@ -138,7 +140,12 @@ class Worker:
             self._due_s[machine.name] = self._clock() + line.deadline_s
 
     def is_alive(self) -> bool:
-        """Whether every machine has decided, or reported a sensor fault, within its deadline; one that has not is logged once."""
+        """Whether every machine has decided, or reported a sensor fault, within its deadline; one that has not is logged once.
+
+        While this thread is held up it sees no sensor fault, so that this time does not count.
+        """
+        held_up_s, self._checked_s = max(0.0, self._clock() - self._checked_s - HELD_UP_S), self._clock()
+        self._due_s = {name: due_s + held_up_s for name, due_s in self._due_s.items()}
         late = {name for name, due_s in self._due_s.items() if self._clock() > due_s}
         for name in late - self._late:
             log.error("%s: its sensor works, but no decision came within its deadline; systemd's watchdog is not fed", name)

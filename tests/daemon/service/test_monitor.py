@@ -29,7 +29,7 @@ from fakes import EndingCapture
 from monitoring import HoldingCapture, running, write_config
 from stopwatch import Stopwatch
 
-LONG_S = 3600.0  # longer than any machine may be without a decision
+FAST = 12.0  # the clock then runs so many times as fast; a turn of the daemon still counts as one
 FED = b"WATCHDOG=1"
 FEED_S = 0.05
 RATE_HZ = 16_000
@@ -91,6 +91,7 @@ def test_deaf_or_hung_is_not_fed_and_told_to_be_deaf_is(
         f"machines: [{{name: pump, bundle: {demo_bundle()}, retry_s: 0.1}}]\n"
     )
     captures: list[TricklingCapture] = []
+    began_s = time.monotonic()
 
     def make_capture(_: MachineConfig, sample_rate_hz: int) -> Capture:
         captures.append(TricklingCapture(sample_rate_hz))
@@ -98,17 +99,19 @@ def test_deaf_or_hung_is_not_fed_and_told_to_be_deaf_is(
 
     notifier = Notifier(str(tmp_path / "notify"))
     reported: list[bytes] = []
-    ahead_s = 0.0
+    speed = 1.0
 
     def is_fed() -> bool:
         reported.extend(heard(systemd))
         return FED in reported
 
-    monitor = Monitor(load_config(path), capture=make_capture, notifier=notifier, clock=lambda: time.monotonic() + ahead_s)
+    monitor = Monitor(
+        load_config(path), capture=make_capture, notifier=notifier, clock=lambda: began_s + speed * (time.monotonic() - began_s)
+    )
     with running(monitor):
         wait_until(is_fed, "food")
         assert reported.index(b"READY=1") < reported.index(FED)
-        ahead_s = LONG_S
+        speed = FAST
         wait_until(lambda: LATE in caplog.text, "a machine over its time")
         heard(systemd)
         time.sleep(10 * FEED_S)  # in which nothing must come

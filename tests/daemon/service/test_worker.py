@@ -18,7 +18,7 @@ from aegan_monitor.mqtt.subscriptions import Received
 from aegan_monitor.outbox.event_queue import Changes
 from aegan_monitor.outbox.outbox import Outbox
 from aegan_monitor.service.command_queue import CommandQueue
-from aegan_monitor.service.worker import Worker
+from aegan_monitor.service.worker import HELD_UP_S, Worker
 from aegan_monitor.types import Block
 from fakes import SilentListener
 from outbox_messages import MemoryOutbox
@@ -203,9 +203,12 @@ def test_sound_and_commands_wake_the_worker() -> None:
     assert [event.kind for _, event in runs.events] == ["shelved"]
 
 
-@given(st.lists(st.tuples(st.floats(0, 100), st.sampled_from(NAMES), st.sampled_from(["decides", "fault", "nothing"])), max_size=30))
-def test_the_watchdog_is_fed_while_each_machine_decides_or_reports_a_fault_in_time(turns: list[tuple[float, str, str]]) -> None:
-    """No machine counts for another; one that a reload has removed is not expected any more."""
+TURNS = st.tuples(st.floats(0, 100), st.booleans(), st.sampled_from(NAMES), st.sampled_from(["decides", "fault", "nothing"]))
+
+
+@given(st.lists(TURNS, max_size=30))
+def test_the_watchdog_is_fed_while_each_machine_decides_or_reports_a_fault_in_time(turns: list[tuple[float, bool, str, str]]) -> None:
+    """No machine counts for another, nor time in which the thread is held up; one that a reload has removed is not expected any more."""
     now_s = 0.0
     worker = Worker(TOPICS, MemoryOutbox(), CommandQueue(), lambda: now_s, lambda: 0.0)
     lines = {name: make_line(name) for name in NAMES[:2]}
@@ -213,8 +216,13 @@ def test_the_watchdog_is_fed_while_each_machine_decides_or_reports_a_fault_in_ti
         worker.begin(line)
         worker.listen(line)
     seen_s = dict.fromkeys(lines, 0.0)
-    for wait_s, name, what in turns:
-        now_s += wait_s
+    assert worker.is_alive()
+    for wait_s, is_held_up, name, what in turns:
+        for _ in range(0 if is_held_up else int(wait_s / HELD_UP_S)):
+            now_s += HELD_UP_S
+            worker.is_alive()
+        rest_s = wait_s if is_held_up else wait_s % HELD_UP_S
+        now_s += rest_s
         if name in lines:
             line = lines[name]
             if what == "decides":
@@ -223,6 +231,7 @@ def test_the_watchdog_is_fed_while_each_machine_decides_or_reports_a_fault_in_ti
             line.supervisor.present = SensorState("missing" if what == "fault" else "ok")
             worker.turn(line)
             seen_s[name] = now_s if what != "nothing" else seen_s[name]
+        seen_s = {each: at_s + max(0.0, rest_s - HELD_UP_S) for each, at_s in seen_s.items()}
         late = [name for name, line in lines.items() if now_s - seen_s[name] > line.deadline_s]
         assert worker.is_alive() == (not late)
     for line in lines.values():
