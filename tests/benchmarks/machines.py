@@ -11,6 +11,7 @@ with, what it does about it, and how it comes back with the machines of the begi
 import json
 import os
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -218,5 +219,6 @@ def main(action: str, values: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the daemon ends with it
     is_named = sys.argv[1:2] in (["raise"], ["delay"])
     main(sys.argv[1] if is_named else "hold", sys.argv[2 if is_named else 1 :])
