@@ -63,6 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
     fit.add_argument("--recipe", choices=get_args(Recipe), default="robust", help=RECIPE_HELP)
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the run")
     fit.add_argument("--config", type=Path, metavar="FILE", help="YAML with what differs from the preset")
+    fit.add_argument("--network", type=Path, metavar="RUN", help="take the network of that run of alike machines, and train none")
     fit.add_argument("--epochs", type=int, metavar="N", help="number of epochs, in place of the preset's")
     fit.add_argument("--seed", type=parse_seed, default=0, metavar="N", help="random seed (default: 0)")
     fit.add_argument("--resume", action="store_true", help="continue the run in RUN from its last whole epoch")
@@ -136,6 +137,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
     overrides = {"n_epochs": arguments.epochs} if arguments.epochs is not None else {}
     config = load_config(arguments.preset, arguments.config, arguments.recipe, **overrides)
     from aegan_train.fit import FitRequest, fit  # noqa: PLC0415 - torch takes seconds to import; --help must not
+    from aegan_train.shared_network import SharedNetwork  # noqa: PLC0415 - as above
 
     first, *more = arguments.data
     request = FitRequest(
@@ -152,7 +154,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
         more,
         arguments.channel,
     )
-    return 0 if fit(request) else EXIT_INTERRUPTED
+    return 0 if fit(request, SharedNetwork(arguments.network) if arguments.network else None) else EXIT_INTERRUPTED
 
 
 def find_commit() -> str | None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal, Protocol, cast
 
 from aegan_monitor.detection.bundle import Bundle
@@ -19,6 +20,13 @@ log = logging.getLogger(__name__)
 Report = Callable[[str], object]
 
 AUTO = "auto"
+
+
+class Opening(Protocol):
+    """As `open_session`."""
+
+    def __call__(self, bundle: Bundle, graphs: tuple[Graph, ...], choice: Choice, *, n_threads: int, cache: Path | None) -> GraphSession:
+        """A session on `graphs` of the bundle."""
 
 
 class Wanted(Protocol):
@@ -41,11 +49,13 @@ class Wanted(Protocol):
         """CPU threads."""
 
 
-def open_wanted(bundle: Bundle, wanted: Wanted, prepared: Prepared, score: str | None = None, advise: Report = log.info) -> GraphSession:
+def open_wanted(
+    bundle: Bundle, wanted: Wanted, prepared: Prepared, score: str | None = None, advise: Report = log.info, opening: Opening = open_session
+) -> GraphSession:
     """The session that the configuration wants, which has passed the golden check; of the graphs of `score`, or of all.
 
     With the policy `prefer` a choice that cannot be used is reported, and the next one is tried; the last is STRICT. `advise` takes a line
-    where `aegan-monitor prepare` may find a faster one.
+    where `aegan-monitor prepare` may find a faster one. `opening` may give a session that is already open.
 
     Raises:
         InferenceError: No choice can be used, or the policy is `require` and its first cannot.
@@ -53,18 +63,24 @@ def open_wanted(bundle: Bundle, wanted: Wanted, prepared: Prepared, score: str |
     """
     graphs = GRAPHS if score is None else needed_graphs(bundle.record, score)
     choices = list_choices(bundle, wanted, prepared, score or bundle.record.score, graphs, advise)
-    session = _open_first(bundle, wanted, prepared, score, graphs, choices)
+    session = _open_first(bundle, wanted, prepared, score, graphs, choices, opening)
     session.requested = tuple(wanted.providers)
     return session
 
 
 def _open_first(
-    bundle: Bundle, wanted: Wanted, prepared: Prepared, score: str | None, graphs: tuple[Graph, ...], choices: list[Choice]
+    bundle: Bundle,
+    wanted: Wanted,
+    prepared: Prepared,
+    score: str | None,
+    graphs: tuple[Graph, ...],
+    choices: list[Choice],
+    opening: Opening,
 ) -> GraphSession:
     for choice, following in zip(choices, [*choices[1:], None], strict=True):
         try:
             cache = prepared.find_engines(bundle, choice)
-            session = open_session(bundle, graphs, choice, n_threads=wanted.n_threads, cache=cache)
+            session = opening(bundle, graphs, choice, n_threads=wanted.n_threads, cache=cache)
             require_golden(bundle, session, score, rounding=find_rounding(bundle, session.precision))
         except (InferenceError, BundleError) as error:
             if following is None:

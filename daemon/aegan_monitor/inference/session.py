@@ -1,12 +1,13 @@
 """What the sessions of all runtimes have in common: batches, and which graph gives which output."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from aegan_monitor.detection.bundle import Bundle
+from aegan_monitor.detection.bundle import WEIGHTS, Bundle
 from aegan_monitor.detection.network import GRAPH_OUTPUTS, MAX_BATCH, Graph, empty_outputs
 from aegan_monitor.inference.providers import PROVIDERS, Choice
 from aegan_monitor.types import FloatArray, SegmentOutputs
@@ -54,6 +55,12 @@ class GraphSession(ABC):
             InferenceError: It is another graph.
             InferenceRunError: The runtime failed.
         """
+
+
+def network_digest(bundle: Bundle, graphs: Iterable[Graph], choice: Choice) -> str:
+    """Digest of the files that a session on `graphs` reads; equal for bundles whose machines share a network."""
+    names = [WEIGHTS, *(graph_path(bundle, graph, choice).name for graph in graphs)]
+    return hashlib.sha256("".join(f"{name} {bundle.record.files[name].sha256}\n" for name in names).encode()).hexdigest()
 
 
 def graph_file(graph: Graph, ending: str = "") -> str:

@@ -6,20 +6,19 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aegan_monitor.config.model import InferenceConfig
 from aegan_monitor.detection.bundle import Bundle, load_bundle, require_streamable
 from aegan_monitor.detection.fusion import needed_graphs
+from aegan_monitor.detection.network import Graph
 from aegan_monitor.detection.pipeline import Pipeline
 from aegan_monitor.errors import InferenceRunError
 from aegan_monitor.inference.choice import open_wanted
+from aegan_monitor.inference.open import open_session
 from aegan_monitor.inference.prepared import Prepared
-from aegan_monitor.inference.session import NO_GRAPH, GraphSession
+from aegan_monitor.inference.providers import Choice
+from aegan_monitor.inference.session import NO_GRAPH, GraphSession, network_digest
 from aegan_monitor.types import Run
-
-if TYPE_CHECKING:
-    from aegan_monitor.detection.network import Graph
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ GIVE_UP_S = 300.0  # after which a machine's inference counts as lost; when it i
 
 
 class Sessions:
-    """Machines whose bundles have the same content share its arrays; those with the same graphs too, also one session.
+    """Machines whose bundles have the same content share its arrays; those with the same network, also one session.
 
     Everything is held by the machines that use it, and freed with the last of them.
     """
@@ -38,6 +37,7 @@ class Sessions:
         self._inference, self._prepared = inference, Prepared(folder)
         self._bundles: weakref.WeakValueDictionary[str, Bundle] = weakref.WeakValueDictionary()
         self._sessions: weakref.WeakValueDictionary[tuple[str, tuple[Graph, ...]], GraphSession] = weakref.WeakValueDictionary()
+        self._networks: weakref.WeakValueDictionary[tuple[str, Choice], GraphSession] = weakref.WeakValueDictionary()
         self._pipelines: weakref.WeakValueDictionary[tuple[str, str], Pipeline] = weakref.WeakValueDictionary()
 
     def are_current(self) -> bool:
@@ -64,9 +64,19 @@ class Sessions:
         session = self._sessions.get(key)
         if session is None:
             require_streamable(bundle)
-            session = self._sessions[key] = open_wanted(bundle, self._inference, self._prepared, score)
+            session = self._sessions[key] = open_wanted(bundle, self._inference, self._prepared, score, opening=self._open_network)
             where = f"inference on {session.provider} in {session.precision} (requested: {', '.join(session.requested)})"
             log.info("%s: golden check passed; %s", bundle.folder, "its score needs no network" if session.provider == NO_GRAPH else where)
+        return session
+
+    def _open_network(
+        self, bundle: Bundle, graphs: tuple[Graph, ...], choice: Choice, *, n_threads: int, cache: Path | None
+    ) -> GraphSession:
+        """As `open_session`; bundles with equal graphs and weights get the same session."""
+        key = (network_digest(bundle, graphs, choice), choice)
+        session = self._networks.get(key)
+        if session is None:
+            session = self._networks[key] = open_session(bundle, graphs, choice, n_threads=n_threads, cache=cache)
         return session
 
     def make_pipeline(self, bundle: Bundle, score: str) -> Pipeline:

@@ -216,6 +216,21 @@ def test_the_session_that_is_proved_is_the_one_that_monitors(tmp_path: Path) -> 
         sessions.open(bundle, "G_z_2_sum")
 
 
+def test_bundles_with_the_same_network_share_a_session(tmp_path: Path) -> None:
+    """The network is loaded once for two machines with reference sets of their own; another network is another session."""
+    folders = [shutil.copytree(demo_bundle(), tmp_path / name) for name in ("a", "b", "c")]
+    record = load_bundle(demo_bundle()).record
+    write_record(folders[1], record.model_copy(update={"machine_type": "other pump"}))
+    (folders[2] / "embedding.onnx").write_bytes((folders[2] / "embedding.onnx").read_bytes() + b"\x12\x00")  # no name of a producer
+    write_record(folders[2], record)
+    sessions = Sessions(InferenceConfig())
+    bundles = [sessions.load_bundle(folder) for folder in folders]
+    opened = [sessions.open(bundle, FAILING) for bundle in bundles]
+    assert len({id(bundle) for bundle in bundles}) == 3
+    assert opened[0] is opened[1]
+    assert opened[0] is not opened[2]
+
+
 def test_machines_on_one_bundle_hold_its_arrays_once(tmp_path: Path) -> None:
     """Machines with equal bundles share arrays and scratch memory, which are freed with the last machine."""
     sessions = Sessions(InferenceConfig())
