@@ -86,12 +86,17 @@ def test_shared_weights_are_stored_once(bundle_folder: Path, run_folder: Path) -
 
 
 def test_bundles_are_reproducible(run_folder: Path, bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One run gives the same bundle byte for byte; the command prints what is proved about its false alarms."""
+    """One run gives the same bundle byte for byte but for the date; the command prints what is proved about its false alarms."""
     assert main([str(run_folder), "--out", str(tmp_path / "again")]) == 0
     lines = capsys.readouterr().out.splitlines()
     proved = commission(make_default_policy(load_bundle(bundle_folder).record)).describe()
     assert lines[lines.index(proved[0]) :][: len(proved)] == proved
-    for name in ("bundle.json", *PAYLOAD, GATE):
+    again, before = (load_bundle(folder).record for folder in (tmp_path / "again", bundle_folder))
+    assert again.created is not None
+    assert before.created is not None
+    assert again.created >= before.created
+    assert again.model_copy(update={"created": before.created}) == before
+    for name in (*PAYLOAD, GATE):
         assert (tmp_path / "again" / name).read_bytes() == (bundle_folder / name).read_bytes(), name
 
 
