@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from aegan_monitor.demo.pump import Pump
 from aegan_monitor.detection.bundle import demo_bundle
 from aegan_monitor.tools.bundles.archive import write_archive
+from aegan_monitor.tools.bundles.running import RunningDaemon, find_daemon
 from alternating import HOP_SAMPLES, AlternatingSound
 from broker import Mosquitto, Subscriber, wait_until
 from command_line import CommandLine, assert_lines
@@ -100,3 +103,31 @@ def test_a_full_disk(tmp_path: Path, n_free_pages: int, line: str) -> None:
     done = run_on_small_disk(disk, (pages + n_free_pages) * PAGE_BYTES, command)
     assert done.stdout == ""
     assert_lines(done, 1, f".*{line}.*")
+
+
+HOLDER = """
+import signal, sqlite3, sys
+if sys.argv[2] == "reloads":
+    signal.signal(signal.SIGHUP, lambda *_: None)
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+connection.execute("PRAGMA journal_mode = WAL")
+connection.execute("CREATE TABLE IF NOT EXISTS rows (row)")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("kind", ["reloads", "ends"])
+def test_only_a_process_that_reloads_gets_the_signal(tmp_path: Path, kind: str) -> None:
+    """The process that has the outbox open is found by its lock; a backup or sqlite3, which SIGHUP would end, is no daemon."""
+    outbox = tmp_path / "outbox.sqlite"
+    assert find_daemon(outbox) is None
+    command = [sys.executable, "-c", HOLDER, str(outbox), kind]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        expected = RunningDaemon(holder.pid, os.environ.get("RUNTIME_DIRECTORY")) if kind == "reloads" else None
+        assert find_daemon(outbox) == expected
+        holder.communicate()
+    assert find_daemon(outbox) is None
