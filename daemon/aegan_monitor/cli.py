@@ -71,34 +71,11 @@ def _completion(arguments: argparse.Namespace) -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    from aegan_monitor.config.alarm import AlarmConfig  # noqa: PLC0415
-    from aegan_monitor.config.model import InferenceConfig, find_machine, load_config  # noqa: PLC0415
-    from aegan_monitor.decision.budget import ONE_A_WEEK  # noqa: PLC0415
-    from aegan_monitor.detection.bundle import load_bundle  # noqa: PLC0415
-    from aegan_monitor.inference.choice import open_wanted  # noqa: PLC0415
-    from aegan_monitor.service.build import share  # noqa: PLC0415
-    from aegan_monitor.service.runtime import choose_score  # noqa: PLC0415
-    from aegan_monitor.tools.daemon_state import read_prepared  # noqa: PLC0415
-    from aegan_monitor.tools.json_lines import open_lines  # noqa: PLC0415
     from aegan_monitor.tools.progress import Progress  # noqa: PLC0415
-    from aegan_monitor.tools.replay import Replay  # noqa: PLC0415
+    from aegan_monitor.tools.replay import replay_recordings  # noqa: PLC0415
 
-    config = load_config(arguments.config) if arguments.config else None
-    if config:
-        machine, inference = find_machine("replay", arguments.config, config.machines, arguments.machine), config.inference
-        bundle = load_bundle(machine.bundle)
-        score, alarm, budget = choose_score(machine, bundle), machine.alarm, share(config)[machine.name]
-        print(f"{arguments.config}: machine {machine.name}, bundle {machine.bundle}, score {score}", flush=True)
-    elif arguments.machine is not None:
-        raise UsageError("replay: --machine needs --config FILE; leave it out, or give --config instead of --bundle")
-    else:
-        bundle, inference = load_bundle(arguments.bundle), InferenceConfig(providers=["cpu"], precision="fp32")
-        score, alarm, budget = bundle.record.score, AlarmConfig(), ONE_A_WEEK
-    session = open_wanted(bundle, inference, read_prepared(config, os.environ))
-    with open_lines(arguments.jsonl) as record:
-        warn = partial(print_problem, "aegan-monitor")
-        replay = Replay(bundle, session, score, alarm, arguments.channel, print, warn, record, Progress(sys.stderr), budget)
-        return replay.clips(arguments.files) if arguments.clips else replay.stream(arguments.files)
+    report, warn = partial(print, flush=True), partial(print_problem, "aegan-monitor")
+    return replay_recordings(arguments, report, warn, Progress(sys.stderr), os.environ)
 
 
 def _backtest(arguments: argparse.Namespace) -> int:
@@ -121,6 +98,12 @@ def _localize(arguments: argparse.Namespace) -> int:
     require_golden(bundle, session)
     localize(bundle, session, arguments.clip, arguments.out, print, Progress(sys.stderr))
     return 0
+
+
+def _bundle(arguments: argparse.Namespace) -> int:
+    from aegan_monitor.tools.bundles.command import change_bundle  # noqa: PLC0415
+
+    return change_bundle(arguments, partial(print, flush=True), os.environ)
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -216,6 +199,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "backtest": _backtest,
     "localize": _localize,
     "check": _check,
+    "bundle": _bundle,
     "prepare": _prepare,
     "benchmark": _benchmark,
     "devices": _devices,

@@ -76,10 +76,39 @@ def add_terminal_commands(commands: "argparse._SubParsersAction[argparse.Argumen
     forget.set_defaults(topic=None)
     _add_place(forget)
 
+    _add_bundle(commands)
+
     completion = add_command(
         commands, "completion", "Prints what makes a shell complete commands and options.", "aegan-monitor completion bash"
     )
     completion.add_argument("shell", choices=SHELLS, help="which shell")
+
+
+def _add_bundle(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands that change the bundle of a machine."""
+    bundle = add_command(
+        commands,
+        "bundle",
+        "Changes the bundle of a machine while the daemon runs, or takes the change back.",
+        "aegan-monitor bundle install pump.tar --config monitor.yaml",
+    )
+    actions = bundle.add_subparsers(dest="action", required=True, help="what to do")
+    install = add_command(
+        actions,
+        "install",
+        "Verifies a bundle, proves it on this computer, puts it in the machine's folder, keeps the previous one, and reloads the daemon.",
+        "aegan-monitor bundle install pump.tar --config monitor.yaml --machine pump",
+    )
+    install.add_argument("file", type=Path, metavar="FILE", help="archive of aegan-export --archive, or the folder of a bundle")
+    rollback = add_command(
+        actions,
+        "rollback",
+        "Exchanges the bundle of the machine and the previous one, and reloads the daemon.",
+        "aegan-monitor bundle rollback --config monitor.yaml --machine pump",
+    )
+    for action in (install, rollback):
+        action.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration of the daemon")
+        action.add_argument("--machine", metavar="NAME", help="name of the machine, if the configuration has several")
 
 
 def parse_topic(text: str) -> str:

@@ -9,6 +9,7 @@ import torch
 from aegan_export.graph import make_modules, write_graphs
 from aegan_export.int8 import write_int8_graphs
 from aegan_export.parity import OutputParity, check_parity
+from aegan_monitor.clock import now
 from aegan_monitor.detection.arrays import load_arrays
 from aegan_monitor.detection.bundle import GATE, GOLDEN, RECORD, REFERENCE, load_bundle, write_record
 from aegan_monitor.detection.golden import StageCheck, require_golden
@@ -53,7 +54,7 @@ def export_bundle(run: Path, out: Path, *, int8: bool = False) -> tuple[list[Out
             parity = check_parity(modules, partial, segments)
             for name, content in arrays.items():
                 write_whole(partial / name, content)
-            write_record(partial, fields)
+            write_record(partial, fields, now())
             bundle = load_bundle(partial)
             checks = require_golden(bundle, OrtSession(bundle))
             put_in_place(partial, target)

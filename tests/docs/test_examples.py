@@ -1,6 +1,8 @@
 """Examples for programs that cannot be installed here: that they name what the messages hold."""
 
+import itertools
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from aegan_monitor.messages.model import Payload
 from aegan_monitor.messages.payloads import PAYLOADS
 from aegan_monitor.messages.topics import QOS_AND_RETAINED
+from aegan_monitor.service.metrics import OF_MACHINE, OF_NODE
 from message_tables import make_example
 
 FIELD_TYPES = {float: "float", int: "int", str: "string"}
@@ -48,3 +51,29 @@ def test_node_red_reports_how_an_alarm_ends(repository: Path) -> None:
     assert outputs == {"raised": "aegan-raised", **ends, **suppressed}
     assert switch["outputs"] == len(outputs)
     assert set(outputs.values()) <= {node["id"] for node in nodes}
+
+
+def overlap(one: dict[str, int], other: dict[str, int]) -> bool:
+    """Whether two places in the grid have a common cell."""
+    return all(
+        one[start] < other[start] + other[size] and other[start] < one[start] + one[size] for start, size in (("x", "w"), ("y", "h"))
+    )
+
+
+def test_the_dashboard_is_one_that_grafana_can_import(repository: Path) -> None:
+    """It has an identity, each panel an id and a place of its own within 24 columns, and each query the data source of the variable."""
+    dashboard = json.loads((repository / "configs" / "examples" / "grafana" / "aegan-monitor.json").read_text(encoding="utf-8"))
+    assert (dashboard["uid"], dashboard["schemaVersion"]) == ("aegan-monitor", 39)
+    variables = {each["name"]: each["type"] for each in dashboard["templating"]["list"]}
+    assert variables == {"datasource": "datasource", "node": "query", "machine": "query"}
+    panels = dashboard["panels"]
+    assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels) > 10
+    places = [panel["gridPos"] for panel in panels]
+    assert [place for place in places if not 0 <= place["x"] < place["x"] + place["w"] <= 24] == []
+    assert [(one, other) for one, other in itertools.combinations(places, 2) if overlap(one, other)] == []
+    source = {"type": "prometheus", "uid": "${datasource}"}
+    assert all(panel["datasource"] == target["datasource"] == source for panel in panels for target in panel["targets"])
+    assert all(len({target["refId"] for target in panel["targets"]}) == len(panel["targets"]) for panel in panels)
+    known = {row.name for row in (*OF_NODE, *OF_MACHINE)} | {"aegan_build_info"}
+    named = set(re.findall(r"\baegan_\w+", json.dumps([target["expr"] for panel in panels for target in panel["targets"]])))
+    assert named <= known

@@ -24,6 +24,7 @@ from aegan_monitor.detection.scores import LASTING, SPACE_SCORES
 from aegan_monitor.detection.spaces import Space
 from aegan_monitor.inference.gate import compare, load_gate, score_gate
 from aegan_monitor.inference.onnx_runtime import OrtSession
+from aegan_monitor.tools.bundles.archive import unpack
 from aegan_train.calibration.gate_clips import N_ALTERED, N_NORMAL
 from aegan_train.calibration.normal_blocks import make_default_policy
 from aegan_train.calibration.pseudo_faults import PSEUDO_FAULTS
@@ -86,12 +87,19 @@ def test_shared_weights_are_stored_once(bundle_folder: Path, run_folder: Path) -
 
 
 def test_bundles_are_reproducible(run_folder: Path, bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One run gives the same bundle byte for byte; the command prints what is proved about its false alarms."""
-    assert main([str(run_folder), "--out", str(tmp_path / "again")]) == 0
+    """One run gives the same bundle, all bytes but the date, and an archive; the command prints what is proved about its false alarms."""
+    assert main([str(run_folder), "--out", str(tmp_path / "again"), "--archive", str(tmp_path / "again.tar")]) == 0
     lines = capsys.readouterr().out.splitlines()
     proved = commission(make_default_policy(load_bundle(bundle_folder).record)).describe()
     assert lines[lines.index(proved[0]) :][: len(proved)] == proved
-    for name in ("bundle.json", *PAYLOAD, GATE):
+    again, before = (load_bundle(folder).record for folder in (tmp_path / "again", bundle_folder))
+    assert again.created is not None
+    assert before.created is not None
+    assert again.created >= before.created
+    unpack(tmp_path / "again.tar", tmp_path / "unpacked")
+    assert load_bundle(tmp_path / "unpacked").record == again
+    assert again.model_copy(update={"created": before.created}) == before
+    for name in (*PAYLOAD, GATE):
         assert (tmp_path / "again" / name).read_bytes() == (bundle_folder / name).read_bytes(), name
 
 

@@ -42,7 +42,7 @@ def make_machine_health(**fields: Any) -> MachineHealth:
 def messages() -> Iterator[tuple[str, bytes]]:
     """Two nodes that are online with machines in every state, and one that is offline."""
     health = {
-        "pump": make_machine_health(proved_per_week=21.0),
+        "pump": make_machine_health(proved_per_week=21.0, bundle_digest=8 * "8f3a61c0", bundle_created=YESTERDAY),
         "press": make_machine_health(coverage_24h_percent=100.0),
         "fan": make_machine_health(designed_per_week=None),
     }

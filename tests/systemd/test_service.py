@@ -141,6 +141,17 @@ def test_reloads_good_and_bad(system: BootedSystem, broker: Mosquitto) -> None:
     assert (system.show(UNIT, "ActiveState"), main_pid(system), system.show(UNIT, "NRestarts")) == ("active", before, "0")
 
 
+def test_a_bundle_is_installed_as_root(system: BootedSystem, broker: Mosquitto) -> None:
+    """The command finds the service by its outbox, makes it reload, and waits for its answer; the service can read the bundle."""
+    own = "/etc/aegan-monitor/bundles/pump"
+    install = ("/usr/local/bin/aegan-monitor", "bundle", "install", BUNDLE, "--config", CONFIG)
+    system.write(CONFIG, config(broker.port, machine().replace(BUNDLE, own)))
+    assert "no daemon runs with this configuration; it loads the bundle when it starts" in system.run(*install)
+    system.run("systemctl", "start", UNIT)
+    assert system.run(*install).splitlines()[-1] == "the daemon has reloaded"
+    assert "reloaded: pump runs on" in system.journal(UNIT)
+
+
 def test_a_wrong_configuration_stays_down(system: BootedSystem) -> None:
     """A wrong configuration fails with 78 and its reason in the journal, without a restart."""
     system.write(CONFIG, "machines: [{name: pump, bundel: /nowhere}]\n")

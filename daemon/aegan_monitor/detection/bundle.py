@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ FORMAT = 3
 READABLE = (2, FORMAT)
 RECORD = "bundle.json"
 DIGEST_KEY = "record_sha256"
+NOT_DIGESTED = (DIGEST_KEY, "created")
 LONGEST_PLACE = 100  # characters of a key in a message
 WEIGHTS = "weights.bin"
 REFERENCE = "reference.npz"
@@ -59,16 +61,18 @@ def sha256_of(path: Path) -> str:
 
 
 def digest_of(raw: Mapping[str, Any]) -> str:
-    """Hexadecimal digest of the sorted, compact JSON of a record without its digest."""
-    rest = {key: value for key, value in raw.items() if key != DIGEST_KEY}
+    """Hexadecimal digest of the sorted, compact JSON of a record without its digest and its date."""
+    rest = {key: value for key, value in raw.items() if key not in NOT_DIGESTED}
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def write_record(folder: Path, fields: BundleFields) -> None:
-    """Write `bundle.json` for the files in `folder`."""
+def write_record(folder: Path, fields: BundleFields, created: datetime | None = None) -> None:
+    """Write `bundle.json` for the files in `folder`; `created` is the date of the bundle, in UTC."""
     names = [*PAYLOAD, *(name for name in OPTIONAL if (folder / name).is_file())]
     files = {name: {"sha256": sha256_of(folder / name), "n_bytes": (folder / name).stat().st_size} for name in names}
     raw = {**fields.model_dump(mode="json", include=set(BundleFields.model_fields)), "format": FORMAT, "files": files}
+    if created is not None:
+        raw["created"] = created.isoformat(timespec="seconds")
     text = json.dumps({**raw, DIGEST_KEY: digest_of(raw)}, indent=1, allow_nan=False)
     write_whole(folder / RECORD, (text + "\n").encode())
 

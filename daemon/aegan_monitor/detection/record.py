@@ -1,8 +1,9 @@
 """The record of a bundle: all numbers for scoring, in `bundle.json` and in `run.json` of a run."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
 from aegan_monitor.detection.features import FeatureParameters
 from aegan_monitor.detection.segments import ClipParameters, Scaling
@@ -12,6 +13,7 @@ Place = Literal["recorded", "any"]  # of a monitor: where the training was recor
 PLACES: tuple[Place, ...] = get_args(Place)  # the default first
 LARGEST_SCORE = 1e15  # far above any score; results computed with it stay finite
 Level = Annotated[float, Field(ge=-1000, le=1000)]  # in dB
+Date = Annotated[AwareDatetime, Field(ge=datetime(2020, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 
 
 class Record(BaseModel):
@@ -227,8 +229,13 @@ class BundleFields(Record):
 
 
 class BundleRecord(BundleFields):
-    """`bundle.json`; `record_sha256` is the digest of all its other keys (`digest_of`)."""
+    """`bundle.json`; `record_sha256` is the digest of all other keys but `created` (`digest_of`).
+
+    Attributes:
+        created: When it was exported; None in bundles of an older version. Two exports of one run differ in nothing else.
+    """
 
     format: Literal[2, 3]
+    created: Date | None = None
     files: dict[str, FileRecord]
     record_sha256: str

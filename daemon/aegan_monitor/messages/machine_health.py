@@ -2,7 +2,7 @@
 
 from pydantic import Field, NonNegativeInt
 
-from aegan_monitor.messages.model import AlarmState, Model
+from aegan_monitor.messages.model import AlarmState, Model, UtcTime
 
 
 class MachineHealth(Model):
@@ -44,4 +44,12 @@ class MachineHealth(Model):
         default=None,
         description="How much faster the microphone's clock is than it says, in millionths; null until it is known.",
         examples=[-18.4],
+    )
+    bundle_digest: str = Field(
+        default="",
+        description="`record_sha256` of its bundle, which differs for every other content.",
+        examples=["8f3a61c05d2b47e98f3a61c05d2b47e98f3a61c05d2b47e98f3a61c05d2b47e9"],
+    )
+    bundle_created: UtcTime | None = Field(
+        default=None, description="When its bundle was exported; null: the bundle of an older version does not say."
     )

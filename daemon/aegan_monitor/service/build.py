@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from aegan_monitor.audio.source import Capture
@@ -12,7 +13,7 @@ from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorCo
 from aegan_monitor.config.validation import Settings
 from aegan_monitor.decision.budget import Budget, share_budget
 from aegan_monitor.detection.bundle import demo_bundle, load_bundle
-from aegan_monitor.errors import ConfigError
+from aegan_monitor.errors import BundleAccessError, BundleError, ConfigError, InferenceError
 from aegan_monitor.mqtt.endpoint import Endpoint, make_endpoint
 from aegan_monitor.outbox.store import find_path
 from aegan_monitor.service.inference import Sessions
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 RELOADABLE = frozenset(
     {"mqtt", "home_assistant", "inference", "log_level", "health_interval_s", "common_cause_s", "false_alarms", "machines"}
 )
+MOST_ATTEMPTS = 3  # to read a bundle in whose place others come
 NEEDS_RESTART = frozenset({"mqtt.base_topic", "mqtt.keepalive_s"})  # in every topic; in how long the outbox keeps an event
 
 
@@ -77,8 +79,40 @@ def build(
     sessions = before.sessions if before and keeps_sessions else make_sessions(config.inference, state)
     known = {line.machine.name: line for line in before.lines} if before and keeps_sessions else {}
     budgets = share(config)
-    lines = [_find_unchanged(machine, known) or _make(machine, sessions, capture, budgets[machine.name]) for machine in config.machines]
+
+    def find_line(machine: MachineConfig) -> Line:
+        return _find_unchanged(machine, known) or _make(machine, sessions, capture, budgets[machine.name])
+
+    lines = [_settle(machine.bundle, partial(find_line, machine)) for machine in config.machines]
     return Setup(config, connection, sessions, lines, budgets)
+
+
+def _settle(folder: Path, make: Callable[[], Line]) -> Line:
+    """The line that `make` makes of one bundle: it is made again if another folder takes the place meanwhile (`aegan-monitor bundle`).
+
+    Raises:
+        BundleError, InferenceError: As `make` raises; or the folder is exchanged again and again.
+    """
+    for _ in range(MOST_ATTEMPTS):
+        before = _identify(folder)
+        try:
+            line = make()
+        except (BundleError, InferenceError):
+            if _identify(folder) == before:
+                raise
+        else:
+            if _identify(folder) == before:
+                return line
+    raise BundleAccessError(f"{folder}: another bundle took its place {MOST_ATTEMPTS} times while it was read; try again")
+
+
+def _identify(folder: Path) -> tuple[int, int] | None:
+    """Device and number of a folder; None if there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def share(config: MonitorConfig) -> dict[str, Budget]:

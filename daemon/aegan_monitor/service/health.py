@@ -159,6 +159,8 @@ def _machine_health(line: Line, now_s: float, coverage: Coverage) -> MachineHeal
         late_segments_total=line.machine.pipeline.n_left_out,
         gaps_total=line.ring.gaps_total,
         rate_deviation_ppm=None if deviation_ppm is None else round(deviation_ppm, 1),
+        bundle_digest=line.bundle.record.record_sha256,
+        bundle_created=line.bundle.record.created,
     )
 
 

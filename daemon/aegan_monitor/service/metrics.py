@@ -70,6 +70,13 @@ OF_MACHINE: tuple[Row, ...] = (  # of (machine's health, reading)
     Row(
         "aegan_score_normalised", "The score in deviations of normal sound.", lambda _, reading: reading.score and reading.score.normalised
     ),
+    Row("aegan_evidence", "Evidence for an alarm, which is raised at 1.", lambda _, reading: reading.score and reading.score.evidence),
+    Row("aegan_designed_false_alarms_per_week", "Its budget of false alarms.", lambda health, _: health.designed_per_week),
+    Row(
+        "aegan_proved_false_alarms_per_week",
+        "The largest rate of false alarms that agrees with all its normal sound; none while nothing is proved.",
+        lambda health, _: health.proved_per_week,
+    ),
     Row("aegan_level_dbfs", "Level of the sound.", lambda _, reading: reading.score and reading.score.level_dbfs),
 )
 

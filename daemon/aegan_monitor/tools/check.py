@@ -40,7 +40,7 @@ from aegan_monitor.tools.daemon_state import read_prepared
 
 Report = Callable[[str], object]
 LISTEN_S = 1.0
-NODE_BYTES, MACHINE_BYTES = 2100, 640  # at most: the JSON of any payload, and what each machine adds to the health of the node
+NODE_BYTES, MACHINE_BYTES = 2100, 800  # at most: the JSON of any payload, and what each machine adds to the health of the node
 _T = TypeVar("_T")
 
 

@@ -1,27 +1,59 @@
 """Recordings through the same line as live sound: as one stream, or each as a separate clip."""
 
+import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aegan_monitor.alarm.judge import Judge, Outcome
 from aegan_monitor.audio.recording import read_recording
 from aegan_monitor.config.alarm import AlarmConfig
+from aegan_monitor.config.model import InferenceConfig, find_machine, load_config
 from aegan_monitor.decision.budget import ONE_A_WEEK, Budget
 from aegan_monitor.decision.sound.cause import describe_cause
 from aegan_monitor.decision.threshold_policy import ThresholdPolicy
-from aegan_monitor.detection.bundle import Bundle
+from aegan_monitor.detection.bundle import Bundle, load_bundle
 from aegan_monitor.detection.network import Session
 from aegan_monitor.detection.pipeline import Pipeline
-from aegan_monitor.errors import EXIT_FAILED, AeganError, CaptureError
+from aegan_monitor.errors import EXIT_FAILED, AeganError, CaptureError, UsageError
 from aegan_monitor.files import show_path
+from aegan_monitor.inference.choice import open_wanted
+from aegan_monitor.service.build import share
+from aegan_monitor.service.runtime import choose_score
+from aegan_monitor.tools.daemon_state import read_prepared
 from aegan_monitor.tools.joined_recordings import JoinedRecordings
+from aegan_monitor.tools.json_lines import open_lines
 from aegan_monitor.tools.progress import Progress
 from aegan_monitor.tools.recorded_stream import RecordedStream
 from aegan_monitor.types import ClipScore
 
 Write = Callable[[str], object]
+
+
+def replay_recordings(
+    arguments: argparse.Namespace, report: Write, warn: Callable[[AeganError], object], progress: Progress, environment: Mapping[str, str]
+) -> int:
+    """Replay with the bundle, or as a machine of the configuration; returns the exit code.
+
+    Raises:
+        UsageError, ConfigError, BundleError, InferenceError: As the parts raise.
+    """
+    config = load_config(arguments.config) if arguments.config else None
+    if config:
+        machine, inference = find_machine("replay", arguments.config, config.machines, arguments.machine), config.inference
+        bundle = load_bundle(machine.bundle)
+        score, alarm, budget = choose_score(machine, bundle), machine.alarm, share(config)[machine.name]
+        report(f"{arguments.config}: machine {machine.name}, bundle {machine.bundle}, score {score}")
+    elif arguments.machine is not None:
+        raise UsageError("replay: --machine needs --config FILE; leave it out, or give --config instead of --bundle")
+    else:
+        bundle, inference = load_bundle(arguments.bundle), InferenceConfig(providers=["cpu"], precision="fp32")
+        score, alarm, budget = bundle.record.score, AlarmConfig(), ONE_A_WEEK
+    session = open_wanted(bundle, inference, read_prepared(config, environment))
+    with open_lines(arguments.jsonl) as record:
+        replay = Replay(bundle, session, score, alarm, arguments.channel, report, warn, record, progress, budget)
+        return replay.clips(arguments.files) if arguments.clips else replay.stream(arguments.files)
 
 
 @dataclass(slots=True)

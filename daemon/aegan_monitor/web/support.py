@@ -73,7 +73,7 @@ async def download(request: Request) -> Response:
 
 
 def _describe(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name, None) for name in ("format", "record_sha256", "score")}
+    return {name: getattr(record, name, None) for name in ("format", "record_sha256", "created", "score")}
 
 
 def _list_versions() -> dict[str, str]:

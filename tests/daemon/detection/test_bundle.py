@@ -5,12 +5,13 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from aegan_monitor.detection.bundle import DIGEST_KEY, PAYLOAD, accessing, digest_of, load_bundle
+from aegan_monitor.detection.bundle import DIGEST_KEY, PAYLOAD, accessing, digest_of, load_bundle, write_record
 from aegan_monitor.detection.reference import ReferenceSet
 from aegan_monitor.detection.scores import LASTING
 from aegan_monitor.errors import EXIT_CONFIG, EXIT_FAILED, BundleAccessError, BundleError
@@ -27,6 +28,22 @@ def test_a_good_bundle_loads(bundle_folder: Path) -> None:
     bundle = load_bundle(bundle_folder)
     assert bundle.record.machine_type == "pump"
     assert bundle.reference.filterbank.shape == (128, 1025)
+
+
+def test_the_date_of_a_bundle_is_no_part_of_its_digest(copy: Path) -> None:
+    """Two exports of one run have the same digest; a date that no clock shows is refused."""
+    record = load_bundle(copy).record
+    dates = (datetime(2026, 1, 31, 8, 15, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+    digests = set()
+    for created in dates:
+        write_record(copy, record, created)
+        found = load_bundle(copy).record
+        assert found.created == created
+        digests.add(found.record_sha256)
+    assert len(digests) == 1
+    change(copy, lambda r: r.update(created="9999-12-31T23:59:59-23:59"))
+    with pytest.raises(BundleError, match="bundle.json: created: input should be less than 2200.*; export the bundle again"):
+        load_bundle(copy)
 
 
 @pytest.mark.parametrize("name", PAYLOAD)

@@ -105,6 +105,9 @@ def test_a_scrape_reports_what_the_daemon_knows(serve: Serve) -> None:
             ("aegan_score", "pump"): 1.5,
             ("aegan_threshold", "pump"): 2,
             ("aegan_score_normalised", "pump"): 0.25,
+            ("aegan_evidence", "pump"): 0.12,
+            ("aegan_designed_false_alarms_per_week", "pump"): 1.0,
+            ("aegan_proved_false_alarms_per_week", "pump"): 21.0,
             ("aegan_level_dbfs", "pump"): -31.5,
         }
     )
@@ -120,6 +123,7 @@ def test_what_is_not_heard_has_no_score(serve: Serve) -> None:
         "aegan_score",
         "aegan_threshold",
         "aegan_score_normalised",
+        "aegan_evidence",
         "aegan_level_dbfs",
     }
 

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from aegan_monitor.errors import EXIT_FAILED
 from aegan_monitor.tools.terminal.broker import Broker, wait_for_quiet
 from aegan_monitor.tools.terminal.plant import Machine, Plant
-from aegan_monitor.tools.terminal.words import describe_alarm, describe_proof, describe_sensor, find_trouble
+from aegan_monitor.tools.terminal.words import describe_alarm, describe_bundle, describe_proof, describe_sensor, find_trouble
 
 STATES = ("status", "health", "+/alarm", "+/sensor")
-HEAD = ("machine", "alarm", "sensor", "coverage", "false alarms")
+HEAD = ("machine", "alarm", "sensor", "coverage", "false alarms", "bundle")
 LONGEST_NAME = 24
+WIDE = 112  # of a terminal that has room for the date of a bundle
 
 
 def show_status(broker: Broker, report: Callable[[str], object], *, as_json: bool) -> int:
@@ -62,17 +63,18 @@ def describe(machine: Machine) -> dict[str, object]:
 
 def make_table(machines: Sequence[Machine], now: datetime, width: int) -> Iterator[str]:
     """A line a machine, then a paragraph for each with trouble."""
-    rows = [HEAD, *(_row(machine, now) for machine in machines)]
+    rows = [HEAD, *(_row(machine, now, width) for machine in machines)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, alarm, sensor, coverage, proof in rows:
-        yield f"{name:<{widths[0]}}  {alarm:<{widths[1]}}  {sensor:<{widths[2]}}  {coverage:>{widths[3]}}  {proof}"
+    for name, alarm, sensor, coverage, proof, bundle in rows:
+        yield f"{name:<{widths[0]}}  {alarm:<{widths[1]}}  {sensor:<{widths[2]}}  {coverage:>{widths[3]}}  {proof:<{widths[4]}}  {bundle}"
     for machine in machines:
         if trouble := find_trouble(machine):
             yield ""
             yield from textwrap.wrap(f"{machine.label}: {trouble}", width, subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _row(machine: Machine, now: datetime) -> tuple[str, ...]:
+def _row(machine: Machine, now: datetime, width: int) -> tuple[str, ...]:
     coverage = f"{machine.health.coverage_24h_percent:.1f} %" if machine.health and machine.is_online is not False else "?"
     label = machine.label if len(machine.label) <= LONGEST_NAME else f"{machine.label[: LONGEST_NAME - 3]}..."
-    return label, describe_alarm(machine, now), describe_sensor(machine), coverage, describe_proof(machine)
+    bundle = describe_bundle(machine, dated=width >= WIDE)
+    return label, describe_alarm(machine, now), describe_sensor(machine), coverage, describe_proof(machine), bundle

@@ -5,6 +5,7 @@ from datetime import datetime
 from aegan_monitor.tools.terminal.plant import Machine, format_day_time
 
 OK = "ok"
+DIGEST_CHARACTERS = 8
 
 
 def describe_alarm(machine: Machine, now: datetime) -> str:
@@ -35,6 +36,15 @@ def describe_proof(machine: Machine) -> str:
     if health is None or health.designed_per_week is None:
         return "no budget" if health else "unknown"
     return "unproved" if health.proved_per_week is None else f"under {health.proved_per_week:.2g} a week"
+
+
+def describe_bundle(machine: Machine, *, dated: bool) -> str:
+    """The first characters of its bundle's digest and, if `dated`, the day of its export."""
+    health = machine.health
+    if health is None or not health.bundle_digest:
+        return "unknown"
+    day = f" {health.bundle_created:%Y-%m-%d}" if dated and health.bundle_created else ""
+    return health.bundle_digest[:DIGEST_CHARACTERS] + day
 
 
 def find_trouble(machine: Machine) -> str:

@@ -234,7 +234,7 @@ export const texts = {
     version: "Version", uptime: "Up since", memory: "Memory",
     bundle: "Download the support bundle",
     bundleWords: "Configuration without secrets, logs, health and versions in one file.",
-    machine: "Machine", coverageAll: "since start",
+    machine: "Machine", coverageAll: "since start", bundleOf: "Bundle",
   },
   login: {
     heading: "Sign in", words: "This monitor wants a token. Its operator has it.",

@@ -41,7 +41,7 @@ export function showHealth(content, plant) {
   const tiles = Object.fromEntries(["broker", "disk", "provider", "daemon"].map((each) => [each, new Tile(words[each])]));
   const losses = table(null, "short");
   const { coverage, coverageHour, coverageDay } = texts.measure;
-  const inputs = table([words.machine, texts.setup.sensor, ...[words.coverageAll, coverageHour, coverageDay].map((each) => `${coverage}, ${each}`), words.rows.dropped, words.rows.gaps]);
+  const inputs = table([words.machine, texts.setup.sensor, ...[words.coverageAll, coverageHour, coverageDay].map((each) => `${coverage}, ${each}`), words.rows.dropped, words.rows.gaps, words.bundleOf]);
   const since = make("time");
   const out = make("button", { type: "button", hidden: true, click: async () => { await signOut().catch(() => {}); location.reload(); } }, texts.login.out);
   const support = make("div", {}, make("p", {}, words.bundleWords),
@@ -73,7 +73,7 @@ export function showHealth(content, plant) {
     setTime(since, Math.round(serverNow_s() - health.uptime_s));
     losses.body.replaceChildren(...LOSSES.map((each) => row(words.rows[each], count(health[each] ?? 0))));
     inputs.body.replaceChildren(...Object.entries(health.machines ?? {}).map(([name, of]) => row(name, of.sensor === "ok" ? texts.setup.heard : of.sensor.replaceAll("_", " "), percent(of.coverage_percent, 1), percent(of.coverage_1h_percent, 1),
-      percent(of.coverage_24h_percent, 1), count(of.dropped_samples_total), count(of.gaps_total))));
+      percent(of.coverage_24h_percent, 1), count(of.dropped_samples_total), count(of.gaps_total), `${of.bundle_digest.slice(0, 8)} ${of.bundle_created?.slice(0, 10) ?? ""}`)));
     out.hidden = !plant.needsToken;
     support.hidden = !plant.mayCommand;
   }

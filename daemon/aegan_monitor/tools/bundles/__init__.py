@@ -1,0 +1,1 @@
+"""`aegan-monitor bundle`: puts another bundle in the place of a machine's, and takes it back."""
