@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from aegan_monitor import __version__
-from aegan_monitor.command_options import add_command, parse_count, parse_index, parse_map_path, parse_positive, parse_seed
+from aegan_monitor.command_options import add_command, parse_budget, parse_count, parse_index, parse_map_path, parse_positive, parse_seed
 from aegan_monitor.terminal_arguments import add_terminal_commands
 
 METER_CHANNELS = 2  # sound servers offer 32, most of them copies or empty
@@ -178,6 +178,8 @@ def _add_tools_for_recordings(commands: "argparse._SubParsersAction[argparse.Arg
     backtest.add_argument("--config", type=Path, required=True, metavar="FILE", help="bundle, policy and budget of a machine in it")
     backtest.add_argument("--machine", metavar="NAME", help="name of that machine, if the configuration has several")
     backtest.add_argument("--labels", type=Path, metavar="CSV", help="known faults, one a line: file,start_s,end_s,what")
+    budget_help = "also with this budget of false alarms a week, by the same scores; may be given several times"
+    backtest.add_argument("--budget", type=parse_budget, action="append", default=[], metavar="N", help=budget_help)
     backtest.add_argument("--out", type=Path, metavar="DIR", help="write backtest.txt, .json, and .png with scores, evidence and alarms")
     backtest.add_argument("--channel", type=parse_index, metavar="N", help="channel of the files, from 0 (default: of a mono file)")
     folder_help = "recording (WAV or FLAC), or a folder whose recordings are joined by name to one stream"

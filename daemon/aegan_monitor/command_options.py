@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 MAP_SUFFIXES = (".png", ".npz")
+LEAST_BUDGET = 0.001  # false alarms a week: one in 19 years
 
 
 def add_command(
@@ -31,6 +32,14 @@ def parse_positive(text: str, largest: float = sys.float_info.max) -> float:
     if not 0 < number <= largest:
         bound = "" if largest == sys.float_info.max else f" and up to {largest:g}"
         raise argparse.ArgumentTypeError(f"expected a number over 0{bound}, found {text!r}")
+    return number
+
+
+def parse_budget(text: str) -> float:
+    """Read false alarms a week: from one in 19 years to as many as a configuration may accept."""
+    number = parse_positive(text, 10_000)
+    if number < LEAST_BUDGET:
+        raise argparse.ArgumentTypeError(f"expected at least {LEAST_BUDGET:g} a week, found {text!r}")
     return number
 
 

@@ -11,10 +11,11 @@ from typing import get_args
 from aegan_monitor.alarm.judge import Judge, Outcome
 from aegan_monitor.alarm.lifecycle import IN_ALARM
 from aegan_monitor.config.model import find_machine, load_config
+from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
 from aegan_monitor.detection.bundle import load_bundle
 from aegan_monitor.detection.record import BundleFields
-from aegan_monitor.errors import EXIT_FAILED, AeganError, CaptureError
+from aegan_monitor.errors import EXIT_FAILED, AeganError, CaptureError, UsageError
 from aegan_monitor.files import show_path
 from aegan_monitor.inference.choice import open_wanted
 from aegan_monitor.messages.model import AlarmState
@@ -151,25 +152,38 @@ def backtest_configuration(arguments: Namespace, report: Report, warn: Callable[
     if arguments.out:
         make_folder(arguments.out, "--out")  # not only after hours of work
     bundle = load_bundle(machine.bundle)
-    judge = Judge(bundle.record, choose_score(machine, bundle), machine.alarm, share(config)[machine.name], bundle.reference)
+    budgets = [share(config)[machine.name], *map(Budget, dict.fromkeys(arguments.budget))]
+    judge, *others = [Judge(bundle.record, choose_score(machine, bundle), machine.alarm, each, bundle.reference) for each in budgets]
+    if others and not isinstance(judge.policy, BudgetPolicy):
+        raise UsageError(f"--budget: {machine.name} has thresholds, which no budget changes; set alarm.policy to budget, or leave it out")
     session = open_wanted(bundle, config.inference, read_prepared(config, os.environ))
     stream = RecordedStream(bundle, session, judge, recordings, arguments.channel, refuse, progress, machine.operating_state)
     if not stream.paths:
         return EXIT_FAILED  # a line for each was printed
     say(f"{machine.name}: {judge.policy.describe()}")
     backtest = Backtest(bundle.record, judge, stream.source, say)
+    compared = [(each, Backtest(bundle.record, each, stream.source, _ignore)) for each in others]
     for outcome in stream.read(say):
         backtest.take(outcome)
+        for each, other in compared:  # the scores of one pass serve every budget
+            other.take(each.judge(outcome.clip, state=outcome.state))
     result = backtest.sum_up(labels)
+    found = [(each, other.sum_up(labels)) for each, other in compared]
     lines = result.describe()
+    lines += [f"with {budget.per_week:g} accepted a week: {each.sum_up()}" for budget, (_, each) in zip(budgets[1:], found, strict=True)]
     if arguments.out:
         facts = make_facts(machine.name, judge, result)
+        facts["other_budgets"] = [make_facts(machine.name, each, other) for each, other in found]
         lines += write_report(
             arguments.out, "backtest", lines, facts, lambda: draw(machine.name, judge.policy, result, backtest.course), "--out"
         )
     for line in lines:
         say(line)
     return EXIT_FAILED if refused else 0
+
+
+def _ignore(_line: str) -> None:
+    """The alarms of another budget are counted, and not printed one by one."""
 
 
 def make_facts(name: str, judge: Judge, result: Result) -> dict[str, object]:

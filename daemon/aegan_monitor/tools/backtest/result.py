@@ -109,6 +109,14 @@ class Result:
             return 0.0, 0.0, math.inf
         return self.n_false / weeks, least_events(self.n_false) / weeks, most_events(self.n_false) / weeks
 
+    def sum_up(self) -> str:
+        """Alarms, the most false ones a week, and what became of the faults, in one line."""
+        found = (
+            f"; labelled faults: {len(self.faults)}, found {sum(each.delay_s is not None for each in self.faults)}" if self.faults else ""
+        )
+        rate, _, most = map(_show_rate, self.false_per_week)
+        return f"alarms {len(self.alarms)}, false {self.n_false}, false a week {rate} (at most {most}){found}"
+
     def describe(self) -> list[str]:
         """The lines of the result."""
         hours = self.length_s / 3600

@@ -1,6 +1,7 @@
 """`aegan-monitor backtest`: figures, files, and what it refuses."""
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -16,10 +17,11 @@ FAULT_FROM_S = 25.0
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A configuration with two machines, one on the demo's bundle, and recordings of its pump."""
+    """A configuration with three machines, two on the demo's bundle, and recordings of its pump."""
     folder = tmp_path_factory.mktemp("backtest")
     (folder / "monitor.yaml").write_text(
-        f"machines: [{{name: fan, bundle: none}}, {{name: pump, bundle: {demo_bundle()}, alarm: {{false_alarms: {{per_week: 7}}}}}}]\n"
+        f"machines: [{{name: fan, bundle: none}}, {{name: pump, bundle: {demo_bundle()}, alarm: {{false_alarms: {{per_week: 7}}}}}},"
+        f"{{name: old, bundle: {demo_bundle()}, alarm: {{quantile: 0.9}}}}]\n"
     )
     sound = Pump(41, RATE_HZ, 20 + FAULT_FROM_S).read(80 * RATE_HZ)
     (folder / "bundle").mkdir()
@@ -36,6 +38,7 @@ def test_a_fault_is_found_and_no_alarm_is_false(folder: Path, tmp_path: Path, ca
     """The bearing is found with its delay; the files have the figures that are printed, and the budget of the machine."""
     pytest.importorskip("matplotlib")
     arguments = ["--config", folder / "monitor.yaml", "--machine", "pump", "--labels", folder / "labels.csv", "--out", tmp_path / "out"]
+    arguments += ["--budget", 7, "--budget", 0.001]
     assert main(["backtest", *map(str, arguments), str(folder / "recordings")]) == 0
     printed, err = capsys.readouterr()
     assert err == ""
@@ -50,10 +53,32 @@ def test_a_fault_is_found_and_no_alarm_is_false(folder: Path, tmp_path: Path, ca
     assert fault["delay_s"] == pytest.approx(alarm["raised_s"] - 45)
     assert alarm["file"].endswith("b.flac")
     assert alarm["ended_s"] is None
+    same, strict = known["other_budgets"]
+    assert same == {key: known[key] for key in same}  # of the same scores
+    assert strict["budget_per_week"] == 0.001
+    assert (strict["length_s"], strict["scored_s"]) == (80, known["scored_s"])
+    assert "with 7 accepted a week: alarms 1, false 0, " in printed
+    assert "with 0.001 accepted a week: alarms 1, false 0, " in printed
+    assert printed.count("alarm raised: F_joint") == 1
+    assert printed.count("fault late in") == 1
     assert "alarm raised: F_joint" in printed
     assert "fault late in" in printed
     assert all(line in printed for line in known["lines"])
     assert (tmp_path / "out" / "backtest.png").read_bytes()[16:20] == (1200).to_bytes(4)
+
+
+def test_a_weak_fault_is_found_with_a_larger_budget_alone(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A tenth of the bearing's sound is missed with 7 false alarms a week, and found with 10,000."""
+    sound, normal = (Pump(41, RATE_HZ, since_s).read(80 * RATE_HZ) for since_s in (45, math.inf))
+    write(tmp_path / "weak.wav", normal + 0.1 * (sound - normal))
+    (tmp_path / "labels.csv").write_text("file,start_s,end_s,what\nweak.wav,45,80,bearing\n")
+    options = ["--config", str(folder / "monitor.yaml"), "--machine", "pump", "--labels", str(tmp_path / "labels.csv")]
+    assert main(["backtest", *options, "--budget", "10000", "--budget", "10000", str(tmp_path / "weak.wav")]) == 0
+    printed = capsys.readouterr().out
+    assert "alarm raised" not in printed
+    assert "fault bearing, weak.wav at 0:45: missed" in printed
+    assert printed.count("with 10000 accepted a week: alarms 1, false 0, ") == 1
+    assert "labelled faults: 1, found 1" in printed
 
 
 def test_files_are_one_stream_and_a_refused_one_is_a_line(
@@ -77,7 +102,7 @@ def test_files_are_one_stream_and_a_refused_one_is_a_line(
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
-        (["recordings"], 2, "backtest: monitor.yaml has several machines, fan, pump; choose one with --machine"),
+        (["recordings"], 2, "backtest: monitor.yaml has several machines, fan, pump, old; choose one with --machine"),
         (
             ["recordings", "--machine", "pump", "--out", "labels.csv"],
             1,
@@ -85,6 +110,7 @@ def test_files_are_one_stream_and_a_refused_one_is_a_line(
         ),
         (["recordings", "--machine", "pump", "--labels", "no.csv"], 1, "no.csv: cannot be read: No such file or directory; expected CSV"),
         (["bundle", "--machine", "pump"], 1, "bundle: expected WAV or FLAC recordings in this folder, found none; name another folder"),
+        (["recordings", "--machine", "old", "--budget", "1"], 2, "--budget: old has thresholds, which no budget changes; set alarm.policy"),
         (["recordings", "--machine", "fan"], 1, "none: no such bundle folder; "),
     ],
 )
