@@ -1,6 +1,7 @@
-"""Memory of machines that share a bundle: the process with 1 and with 64 of them, each with a full ring and after its first decisions.
+"""Memory of machines in one process, each with a full ring and after its first decisions.
 
-.venv/bin/python tests/benchmarks/sharing.py [BUNDLE]     (default: the built-in one)
+.venv/bin/python tests/benchmarks/sharing.py [BUNDLE]               64 machines on one bundle (default: the built-in one)
+.venv/bin/python tests/benchmarks/sharing.py BUNDLE BUNDLE ...      a machine on each bundle
 """
 
 import sys
@@ -37,16 +38,19 @@ def add(lines: list[Line], sessions: Sessions, bundle: Path, sound: np.ndarray) 
 
 def main() -> None:
     """Print the table."""
-    bundle = Path(sys.argv[1]) if len(sys.argv) > 1 else demo_bundle()
+    bundles = [Path(name) for name in sys.argv[1:]] or [demo_bundle()]
+    n_most = len(bundles) if len(bundles) > 1 else N_MACHINES
     sessions, sound = Sessions(InferenceConfig()), Pump(0).read(SOUND_S * RATE_HZ)
     lines: list[Line] = []
     found: dict[int, float] = {}
-    for n_machines in range(1, N_MACHINES + 1):
-        add(lines, sessions, bundle, sound)
+    for n_machines in range(1, n_most + 1):
+        add(lines, sessions, bundles[n_machines % len(bundles)], sound)
         found[n_machines] = resident_bytes() / 1e6
-    for n_machines in (1, 2, 16, N_MACHINES):
-        print(f"{n_machines:3} machines on one bundle: {found[n_machines]:7.1f} MB")
-    added_mb = (found[N_MACHINES] - found[1]) / (N_MACHINES - 1)
+    networks = {id(line.session) for line in lines}
+    for n_machines in sorted({1, 2, min(16, n_most), n_most}):
+        print(f"{n_machines:3} machines: {found[n_machines]:7.1f} MB")
+    print(f"{len(bundles)} bundles, {len(networks)} networks")
+    added_mb = (found[n_most] - found[1]) / (n_most - 1)
     print(f"each further machine adds {added_mb:.2f} MB; {SOUND_S * RATE_HZ * 4 / 1e6:.2f} MB of it is the ring")
 
 

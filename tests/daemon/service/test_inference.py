@@ -16,8 +16,8 @@ from aegan_monitor.audio.supervisor import stop_all
 from aegan_monitor.config.capture import FileCaptureConfig
 from aegan_monitor.config.model import InferenceConfig, MachineConfig, MonitorConfig, load_config
 from aegan_monitor.demo.pump import Pump
-from aegan_monitor.detection.bundle import Bundle, demo_bundle, load_bundle, write_record
-from aegan_monitor.errors import InferenceError, InferenceRunError
+from aegan_monitor.detection.bundle import Bundle, demo_bundle
+from aegan_monitor.errors import InferenceRunError
 from aegan_monitor.inference.onnx_runtime import OrtSession
 from aegan_monitor.inference.session import GraphSession
 from aegan_monitor.messages.payloads import Score, Sensor
@@ -202,33 +202,6 @@ def test_a_recording_that_was_not_judged_ends_with_a_failure(tmp_path: Path, sco
     judged = [line for line in monitor._setup.lines if line.machine.last_score]
     assert [line.machine.name for line in judged] == [name for name in scores if name == "pump"]
     assert all(line.machine.n_samples_scored > 25 * RATE_HZ for line in judged)
-
-
-def test_the_session_that_is_proved_is_the_one_that_monitors(tmp_path: Path) -> None:
-    """Only the graphs of the score are loaded, and no second session for the golden check: another graph may be broken."""
-    folder = shutil.copytree(demo_bundle(), tmp_path / "bundle")
-    (folder / "generator.onnx").write_bytes(b"no graph")
-    write_record(folder, load_bundle(demo_bundle()).record)
-    sessions = Sessions(InferenceConfig())
-    bundle = sessions.load_bundle(folder)
-    sessions.open(bundle, "D_maha")
-    with pytest.raises(InferenceError, match=r"generator\.onnx"):
-        sessions.open(bundle, "G_z_2_sum")
-
-
-def test_bundles_with_the_same_network_share_a_session(tmp_path: Path) -> None:
-    """The network is loaded once for two machines with reference sets of their own; another network is another session."""
-    folders = [shutil.copytree(demo_bundle(), tmp_path / name) for name in ("a", "b", "c")]
-    record = load_bundle(demo_bundle()).record
-    write_record(folders[1], record.model_copy(update={"machine_type": "other pump"}))
-    (folders[2] / "embedding.onnx").write_bytes((folders[2] / "embedding.onnx").read_bytes() + b"\x12\x00")  # no name of a producer
-    write_record(folders[2], record)
-    sessions = Sessions(InferenceConfig())
-    bundles = [sessions.load_bundle(folder) for folder in folders]
-    opened = [sessions.open(bundle, FAILING) for bundle in bundles]
-    assert len({id(bundle) for bundle in bundles}) == 3
-    assert opened[0] is opened[1]
-    assert opened[0] is not opened[2]
 
 
 def test_machines_on_one_bundle_hold_its_arrays_once(tmp_path: Path) -> None:
