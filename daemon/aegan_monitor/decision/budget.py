@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 WEEK_S = 7 * 86_400.0
 LEAST_CONFIDENCE = 0.8
+LEAST_DOUBT = 1e-9  # a confidence of 1 would make every p-value 1
 GROSS_SHARE = 0.1  # of a machine's budget, for changes so gross that they need not wait for evidence
 
 
@@ -25,7 +26,7 @@ class Budget:
         One calibration serves for ever. A machine that was quiet by chance while it was recorded alarms at a rate that the budget hardly
         changes, so such machines must be the rarer, the fewer false alarms are accepted.
         """
-        return 1 - (1 - LEAST_CONFIDENCE) * math.sqrt(min(1.0, self.per_week))
+        return 1 - max(LEAST_DOUBT, (1 - LEAST_CONFIDENCE) * math.sqrt(min(1.0, self.per_week)))
 
     def blocks(self, block_s: float) -> float:
         """Mean number of blocks from one false alarm to the next that the evidence may bring."""

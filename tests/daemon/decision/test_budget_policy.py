@@ -217,3 +217,10 @@ def test_evidence_that_is_too_slow_leaves_the_gross_change(per_week: float, n_bl
     needed = policy.count_blocks(policy.normal.p_value(policy.normal.largest + 1))
     assert needed is None or needed * policy.block_s > 120
     assert policy.score_within(120.0) == policy.gross_score > policy.normal.largest
+
+
+@pytest.mark.parametrize("per_week", [1e-100, 1e-30, 1e6])
+def test_any_budget_makes_a_policy(per_week: float) -> None:
+    """However few or many false alarms are accepted: the daemon starts, and judges normal sound."""
+    listener = Listener(per_week)
+    assert "raised" not in listener.hear(*NORMAL[:5]) or per_week > 1
