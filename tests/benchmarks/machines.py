@@ -1,6 +1,7 @@
 """Many machines in one daemon at real-time pace, with mosquitto: processor time, memory, delay of the scores, and what was left out.
 
 .venv/bin/python tests/benchmarks/machines.py [N [MINUTES]] [BUNDLE]            (16 machines, 2 minutes, the built-in bundle)
+.venv/bin/python tests/benchmarks/machines.py prepared [N [MINUTES]] [BUNDLE]   (the same after `aegan-monitor prepare`)
 .venv/bin/python tests/benchmarks/machines.py delay [MINUTES] [BUNDLE]          (1 machine and 16, 2 minutes each)
 .venv/bin/python tests/benchmarks/machines.py raise [N [LIMIT]] [BUNDLE]        (16 machines, doubled by reloads until the daemon is late)
 
@@ -42,10 +43,10 @@ UNIT = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRI
 class Plant:
     """A broker, a subscriber and a daemon with machines that play recordings; a context manager."""
 
-    def __init__(self, folder: Path, bundle: Path) -> None:
+    def __init__(self, folder: Path, bundle: Path, *, is_prepared: bool = False) -> None:
         self.delays_s: list[float] = []
         self.health: dict[str, Any] = {}
-        self._folder, self._bundle = folder, bundle
+        self._folder, self._bundle, self._is_prepared = folder, bundle, is_prepared
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
@@ -65,6 +66,8 @@ class Plant:
         try:
             self._connect()
             command = [sys.executable, "-m", "aegan_monitor", "run", "--config", str(self._write(n_machines))]
+            if self._is_prepared:
+                subprocess.run([sys.executable, "-m", "aegan_monitor", "prepare", "--config", command[-1]], check=True)
             began_s = time.monotonic()
             self._daemon = subprocess.Popen(command, env={**os.environ, **UNIT}, stderr=(self._folder / "log").open("w"))
             try:
@@ -173,10 +176,10 @@ class Plant:
         return used_s, wakes, int((place / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def hold(n_machines: int, minutes: float, bundle: Path) -> None:
+def hold(n_machines: int, minutes: float, bundle: Path, *, is_prepared: bool = False) -> None:
     """Print what so many machines take."""
     with tempfile.TemporaryDirectory() as name:
-        plant = Plant(Path(name), bundle)
+        plant = Plant(Path(name), bundle, is_prepared=is_prepared)
         with plant.run(n_machines):
             time.sleep(SETTLE_S)
             print(f"{n_machines} machines: {plant.measure(60 * minutes)}", flush=True)
@@ -215,10 +218,10 @@ def main(action: str, values: list[str]) -> None:
             hold(n_machines, [*numbers, 2.0][0], bundle)
     else:
         first, minutes = (numbers + [16, 2.0][len(numbers) :])[:2]
-        hold(int(first), minutes, bundle)
+        hold(int(first), minutes, bundle, is_prepared=action == "prepared")
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the daemon ends with it
-    is_named = sys.argv[1:2] in (["raise"], ["delay"])
+    is_named = sys.argv[1:2] in (["raise"], ["delay"], ["prepared"])
     main(sys.argv[1] if is_named else "hold", sys.argv[2 if is_named else 1 :])
