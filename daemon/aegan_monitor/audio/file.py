@@ -12,7 +12,7 @@ from aegan_monitor.errors import CaptureError
 from aegan_monitor.files import show_path
 from aegan_monitor.types import Block, FloatArray
 
-PACKET_S = 0.05  # as long as a packet of a microphone (`FRAGMENT_S` of PulseAudio's)
+PACKET_S = 0.1  # as long as a packet of a microphone (`FRAGMENT_S` of PulseAudio's)
 
 Pace = Literal["realtime", "fast"]
 

@@ -15,7 +15,7 @@ import threading
 from typing import Any, BinaryIO
 
 BUFFER_S = 0.5  # PortAudio's own choice, 35 ms, loses samples on a busy machine
-CHUNK_S = 0.05
+CHUNK_S = 0.1
 LARGEST_N_CHANNELS = 32  # ALSA's plug-ins offer 128 that do not exist
 HEADER = struct.Struct("<I?")
 NOWHERE = {"PULSE_SERVER": "unix:/nonexistent", "PIPEWIRE_REMOTE": "nonexistent"}

@@ -86,8 +86,8 @@ def test_chunks_come_with_their_overflows_until_the_device_goes(false_portaudio:
     assert (stream.sample_rate_hz, stream.n_channels) == (48_000, 2)
     chunks = [stream.read(10.0), stream.read(10.0)]
     assert [(chunk.samples.shape, float(chunk.samples[0, 0]), chunk.overflowed) for chunk in chunks if chunk] == [
-        ((2400, 2), 1.0, False),
-        ((2400, 2), 2.0, True),
+        ((4800, 2), 1.0, False),
+        ((4800, 2), 2.0, True),
     ]
     with pytest.raises(CaptureError) as caught:
         stream.read(10.0)

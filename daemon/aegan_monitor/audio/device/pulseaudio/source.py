@@ -22,7 +22,7 @@ from aegan_monitor.audio.device.stream import Chunk
 from aegan_monitor.config.names import make_printable
 from aegan_monitor.errors import CaptureError
 
-FRAGMENT_S = 0.05  # length of a packet of sound
+FRAGMENT_S = 0.1  # length of a packet of sound: each wakes the daemon
 
 _CREATE_RECORD_STREAM, _GET_SERVER_INFO, _GET_SOURCE_LIST = 5, 20, 24
 _RECORD_STREAM_KILLED, _RECORD_STREAM_MOVED = 65, 79
