@@ -48,7 +48,7 @@ test: $(DEV_STAMP)  ## every test whose parts are on this machine, chaos at a te
 test-unit: $(DEV_STAMP)  ## the inner loop: no process, no torch, no outside part
 	$(PYTEST) -m unit
 
-test-full: $(DEV_STAMP) $(FULL_STAMP)  ## the same as test with all of the chaos, and with OpenVINO
+test-full: $(DEV_STAMP) $(FULL_STAMP)  ## the same as test with all of the chaos, with OpenVINO and Ray
 	AEGAN_CHAOS=1 $(PYTEST)
 
 check: $(DEV_STAMP)  ## lint, format, types, import contracts
@@ -142,7 +142,7 @@ $(DEV_STAMP): $(SOURCES) | $(VENV)/bin/python
 	-$(BIN)/python -m pytest --collect-only --quiet >/dev/null
 	touch $(RUN_STAMP) $@
 
-# 180 MB, for the tests with the marker openvino alone: CI and the full run have it.
+# 400 MB, for the tests with the markers openvino and ray alone: CI and the full run have it.
 $(FULL_STAMP): $(SOURCES) | $(DEV_STAMP)
-	$(PIP) --editable '.[openvino]'
+	$(PIP) --editable '.[openvino,fleet]'
 	touch $@

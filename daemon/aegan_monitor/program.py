@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from aegan_monitor.errors import EXIT_FAILED, AeganError
 from aegan_monitor.logs import print_error
@@ -32,3 +32,19 @@ def run_command(program: str, command: Callable[[], int]) -> int:
         place = f"{error.filename}: " if error.filename else ""
         print_error(f"{program}: {place}{error.strerror or error}")
         return EXIT_FAILED
+
+
+def run_with_extra(program: str, extra: str, packages: Collection[str], command: Callable[[], int]) -> int:
+    """Run a command that needs the optional dependencies `extra`; a missing package of `packages` gives one line with the remedy."""
+
+    def run() -> int:
+        try:
+            return command()
+        except ModuleNotFoundError as error:
+            lacking = (error.name or "").partition(".")[0]
+            if lacking not in packages:
+                raise
+            install = f"pip install 'aegan-monitor[{extra}]'"
+            raise AeganError(f"{lacking} is not installed, and {program} needs it: {install}") from error
+
+    return run_command(program, run)

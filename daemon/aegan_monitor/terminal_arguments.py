@@ -74,7 +74,7 @@ def add_terminal_commands(commands: "argparse._SubParsersAction[argparse.Argumen
         "--prefix", metavar="TOPIC", help="discovery prefix of Home Assistant (default: the configuration's, or homeassistant)"
     )
     forget.set_defaults(topic=None)
-    _add_place(forget)
+    add_place(forget)
 
     _add_bundle(commands)
 
@@ -135,12 +135,12 @@ def _add_broker(parser: argparse.ArgumentParser, json_help: str) -> None:
     """The options that name a broker and the nodes there, and --json."""
     parser.add_argument("--json", action="store_true", help=json_help)
     parser.add_argument("--topic", type=parse_topic, metavar="TOPIC", help="base topic and node (default: the configuration's, or aegan/+)")
-    _add_place(parser)
+    add_place(parser)
 
 
-def _add_place(parser: argparse.ArgumentParser) -> None:
-    """The options that name a broker."""
-    broker = parser.add_argument_group("broker options", PLACES)
+def add_place(parser: argparse.ArgumentParser, words: str = PLACES) -> None:
+    """The options that name a broker; `words` are above them."""
+    broker = parser.add_argument_group("broker options", words)
     broker.add_argument("--config", type=Path, metavar="FILE", help="broker and node of this configuration")
     broker.add_argument("--host", metavar="HOST", help="host name or address, in place of a configuration")
     broker.add_argument("--port", type=_parse_port, metavar="N", help="TCP port (default: 1883, with TLS 8883)")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aegan_monitor import __version__
-from aegan_train.cli import PACKAGES, run_with_extra
+from aegan_monitor.program import run_with_extra
+from aegan_train.cli import PACKAGES
 
 
 def make_parser() -> argparse.ArgumentParser:

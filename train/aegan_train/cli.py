@@ -3,15 +3,15 @@
 import argparse
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
 from aegan_monitor import __version__
 from aegan_monitor.command_options import parse_count, parse_index, parse_seed
-from aegan_monitor.errors import AeganError
-from aegan_monitor.program import EXIT_INTERRUPTED, run_command
+from aegan_monitor.program import EXIT_INTERRUPTED, run_with_extra
 from aegan_train.config import Preset, Recipe, load_config
+from aegan_train.fleet.arguments import add_fleet
 from aegan_train.recordings.folder import Naming
 
 NAMINGS = get_args(Naming)
@@ -129,6 +129,7 @@ def make_parser() -> argparse.ArgumentParser:
     for command in (evaluate, reproduce):
         command.add_argument("--jsonl", type=Path, metavar="FILE", help="write one object a clip, with its scores")
         command.add_argument("--csv", type=Path, metavar="FOLDER", help="write the files that the challenge's evaluator reads")
+    add_fleet(commands, run_fleet)
     return parser
 
 
@@ -223,26 +224,21 @@ def run_import(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_with_extra(program: str, extra: str, packages: Collection[str], command: Callable[[], int]) -> int:
-    """Run a command that needs the optional dependencies `extra`; a missing package of `packages` gives one line with the remedy."""
+def run_fleet(arguments: argparse.Namespace) -> int:
+    """`aegan-train fleet`."""
+    from aegan_train.fleet import command  # noqa: PLC0415 - as above
 
-    def run() -> int:
-        try:
-            return command()
-        except ModuleNotFoundError as error:
-            lacking = (error.name or "").partition(".")[0]
-            if lacking not in packages:
-                raise
-            install = f"pip install 'aegan-monitor[{extra}]'"
-            raise AeganError(f"{lacking} is not installed, and {program} needs it: {install}") from error
-
-    return run_command(program, run)
+    request = command.FleetRequest(
+        arguments.plant, arguments.on, arguments.jobs, arguments.gpus, is_open=arguments.open_cluster, broker=arguments
+    )
+    return command.run_fleet(request)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = make_parser().parse_args(argv)
-    return run_with_extra("aegan-train", "train", PACKAGES, lambda: arguments.run(arguments))
+    extra, packages = ("fleet", ("ray",)) if arguments.command == "fleet" else ("train", PACKAGES)
+    return run_with_extra("aegan-train", extra, (*PACKAGES, *packages), lambda: arguments.run(arguments))
 
 
 if __name__ == "__main__":
