@@ -85,7 +85,7 @@ def do_tasks(schedule: Schedule, start: Callable[[], Workers]) -> None:
         AeganError: No worker can be had.
     """
     progress, table = schedule.progress, Table(schedule.progress)
-    table.say(f"{table.count()}, of which {len(progress.done)} were done before")
+    table.say(f"{len(progress.tasks)} tasks, of which {len(progress.done)} were done before")
     workers = start()
     try:
         while progress.n_left:

@@ -117,6 +117,7 @@ def make_evaluation(plant: Plant, machine: Machine, fit: Task) -> list[Task]:
         return []
     digest = digest_values({"fit": fit.digest, "recordings": digest_recordings(machine, "test")})
     scores = plant.file.out / "evaluations" / f"{machine.name}-{digest}.jsonl"
+    scores.parent.mkdir(parents=True, exist_ok=True)
     arguments = ("evaluate", str(fit.run), "--data", str(machine.data), "--jsonl", str(scores))
     return [make_task(plant, "evaluate", machine.name, digest, "aegan-train", arguments, (fit.name,), scores, fit.run)]
 

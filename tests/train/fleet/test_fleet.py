@@ -1,0 +1,87 @@
+"""`aegan-train fleet` on this computer: killed in the middle, continued, with machines that cannot be trained."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from broker import wait_until
+from train.fleet.conftest import N_CLIPS, WritePlant
+
+FLEET = (sys.executable, "-m", "aegan_train.cli", "fleet")
+DEADLINE_S = 300.0
+pytestmark = pytest.mark.timeout(900)
+
+
+def find_workers(parent: int) -> list[int]:
+    """The processes of the workers that `parent` has started."""
+    return [
+        int(process.name)
+        for process in Path("/proc").glob("[0-9]*")
+        if _read(process / "cmdline").endswith("aegan_train.fleet.worker\0") and f"\nPPid:\t{parent}\n" in _read(process / "status")
+    ]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def test_a_killed_fleet_goes_on_and_repeats_nothing(write_plant: WritePlant, dataset: Path, tmp_path: Path) -> None:
+    """Workers end with a killed fleet. The next call does what was left, also where a worker is killed; bad machines are a line each."""
+    machines = (
+        "  - {name: a, kind: pumps}\n  - {name: b, kind: pumps}\n  - {name: twice}\n  - {name: twice}\n  - {name: gone}\n  - {name: few}\n"
+        f"  - {{name: labelled, data: {dataset}, machine_type: pump}}\n"
+    )
+    plant = write_plant(machines, {"a": N_CLIPS, "b": N_CLIPS, "few": 3})
+    done = tmp_path / "fleet" / "done"
+    with subprocess.Popen([*FLEET, plant, "--jobs", "2"], stdout=subprocess.DEVNULL) as fleet:
+        wait_until(lambda: len(list(done.glob("*.json"))) >= 2, "two tasks", DEADLINE_S)
+        workers = find_workers(fleet.pid)
+        assert len(workers) == 2
+        fleet.kill()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the end of the workers", 10.0)
+    before = {path: path.stat().st_mtime_ns for path in done.iterdir()}
+    with subprocess.Popen([*FLEET, plant, "--jobs", "2"], stdout=subprocess.PIPE, text=True) as fleet:
+        wait_until(lambda: find_workers(fleet.pid), "a worker", DEADLINE_S)
+        os.kill(find_workers(fleet.pid)[0], signal.SIGKILL)
+        assert fleet.stdout is not None
+        printed = fleet.stdout.read()
+    assert fleet.returncode == 1, printed  # three machines cannot be trained
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    report = json.loads((tmp_path / "fleet" / "fleet.json").read_text())
+    assert report["counts"] == {"complete": 3, "failed": 3, "unfinished": 0}
+    problems = {machine["name"]: machine["problem"] for machine in report["machines"] if machine["problem"]}
+    assert problems["twice"] == "twice is 2 times in plant.yaml; give each machine a name of its own"
+    assert "no such folder" in problems["gone"]
+    assert "expected at least 8 normal clips, found" in problems["few"]
+    labelled = next(machine for machine in report["machines"] if machine["name"] == "labelled")
+    assert 0.5 <= labelled["auc"] <= 1.0
+    assert all(line in printed for line in problems.values())
+    assert "<h1>6 machines: 3 complete, 3 failed</h1>" in (tmp_path / "fleet" / "fleet.html").read_text()
+    again = subprocess.run([*FLEET, plant], capture_output=True, text=True, check=False)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert "10 tasks, of which 8 were done before" in again.stdout
+
+
+def test_two_fleets_in_one_folder_are_refused(write_plant: WritePlant, tmp_path: Path) -> None:
+    """The folder of the results is locked."""
+    from aegan_train.run_folder import lock_run
+
+    plant = write_plant("  - {name: few}\n", {"few": 3})
+    with lock_run(tmp_path / "fleet"):
+        done = subprocess.run([*FLEET, plant], capture_output=True, text=True, check=False)
+    assert (done.returncode, "another training writes there" in done.stderr) == (1, True)
+
+
+def test_a_place_that_is_none_is_refused(write_plant: WritePlant) -> None:
+    """`--on` takes local or a Ray cluster."""
+    plant = write_plant("  - {name: few}\n", {"few": 3})
+    done = subprocess.run([*FLEET, plant, "--on", "mars"], capture_output=True, text=True, check=False)
+    assert (done.returncode, "--on mars: expected local, or ray://HEAD:10001" in done.stderr) == (2, True)
