@@ -183,6 +183,9 @@ def _add_tools_for_recordings(commands: "argparse._SubParsersAction[argparse.Arg
     backtest.add_argument("--out", type=Path, metavar="DIR", help="write backtest.txt, .json, and .png with scores, evidence and alarms")
     backtest.add_argument("--channel", type=parse_index, metavar="N", help="channel of the files, from 0 (default: of a mono file)")
     folder_help = "recording (WAV or FLAC), or a folder whose recordings are joined by name to one stream"
+    plant_help = "every machine of the configuration: FILE is a folder with a folder of recordings for each, --out keeps what was done"
+    backtest.add_argument("--plant", action="store_true", help=plant_help)
+    backtest.add_argument("--jobs", type=parse_count, metavar="N", help="with --plant: machines at a time (default: one a core)")
     backtest.add_argument("recordings", type=Path, nargs="+", metavar="FILE", help=folder_help)
 
     localize = add_command(

@@ -80,9 +80,12 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 def _backtest(arguments: argparse.Namespace) -> int:
     from aegan_monitor.tools.backtest.backtest import backtest_configuration  # noqa: PLC0415
+    from aegan_monitor.tools.backtest.plant import backtest_plant  # noqa: PLC0415
     from aegan_monitor.tools.progress import Progress  # noqa: PLC0415
 
     warn = partial(print_problem, "aegan-monitor")
+    if arguments.plant:
+        return backtest_plant(arguments, partial(print, flush=True), warn)
     return backtest_configuration(arguments, partial(print, flush=True), warn, Progress(sys.stderr))
 
 

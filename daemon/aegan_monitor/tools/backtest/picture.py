@@ -73,7 +73,7 @@ def find_levels(policy: Policy) -> dict[str, float]:
     return {}
 
 
-def pool(course: Course, values: list[float]) -> tuple[DoubleArray, DoubleArray]:
+def pool(course: Course, values: Sequence[float]) -> tuple[DoubleArray, DoubleArray]:
     """At most MOST_COLUMNS times and values, of several the largest, so that no short event is lost; a NaN where nothing was heard."""
     step = -(-len(values) // MOST_COLUMNS)
     starts = np.arange(0, len(values), step)

@@ -1,6 +1,7 @@
 """The figures of a backtest: alarms and their rate, time in each state, delay of each labelled fault."""
 
 import math
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,7 +63,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Course:
-    """What happened, one value a decision, one each `hop_s`.
+    """What happened, one value a decision, one each `hop_s`: 40 bytes a decision, or 100 MB for a month.
 
     Attributes:
         times_s: End of the clip in s of the stream.
@@ -72,9 +73,9 @@ class Course:
     """
 
     hop_s: float
-    times_s: list[float] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    evidence: list[float] = field(default_factory=list)
+    times_s: "array[float]" = field(default_factory=lambda: array("d"))
+    scores: "array[float]" = field(default_factory=lambda: array("d"))
+    evidence: "array[float]" = field(default_factory=lambda: array("d"))
     states: list[str] = field(default_factory=list)
     operating: list[str] = field(default_factory=list)
 

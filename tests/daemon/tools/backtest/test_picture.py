@@ -1,5 +1,7 @@
 """What the picture of a backtest shows of many decisions."""
 
+from array import array
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,8 @@ from aegan_monitor.tools.backtest.result import Course
 def make_course(states: list[str], pause_before: int | None = None) -> Course:
     """A decision a second, with a pause of a minute before one of them."""
     times_s = [float(n + (60 if pause_before is not None and n >= pause_before else 0)) for n in range(1, len(states) + 1)]
-    return Course(1.0, times_s, [0.0] * len(states), [0.0] * len(states), states)
+    nothing = array("d", bytes(8 * len(states)))
+    return Course(1.0, array("d", times_s), nothing, nothing, states)
 
 
 def test_a_pause_and_another_state_end_a_stretch() -> None:
