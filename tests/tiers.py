@@ -13,7 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 TESTS = Path(__file__).resolve().parent
 TIERS: dict[str, tuple[str, ...]] = {  # folders and files below tests/
     "process": (
-        *("integration", "systemd", "test_imports.py"),
+        *("integration", "systemd", "container/test_image.py", "test_imports.py"),
         *("daemon/audio/device/test_portaudio.py", "daemon/mqtt/test_endpoint.py"),
         *("daemon/tools/record/test_command.py", "daemon/tools/terminal/test_completion.py", "daemon/tools/speed"),
     ),

@@ -48,12 +48,12 @@ def test_a_killed_fleet_goes_on_and_repeats_nothing(write_plant: WritePlant, dat
         fleet.kill()
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the end of the workers", 10.0)
     before = {path: path.stat().st_mtime_ns for path in done.iterdir()}
-    with subprocess.Popen([*FLEET, plant, "--jobs", "2"], stdout=subprocess.PIPE, text=True) as fleet:
-        wait_until(lambda: find_workers(fleet.pid), "a worker", DEADLINE_S)
-        os.kill(find_workers(fleet.pid)[0], signal.SIGKILL)
-        assert fleet.stdout is not None
-        printed = fleet.stdout.read()
-    assert fleet.returncode == 1, printed  # three machines cannot be trained
+    with subprocess.Popen([*FLEET, plant, "--jobs", "2"], stdout=subprocess.PIPE, text=True) as second:
+        wait_until(lambda: find_workers(second.pid), "a worker", DEADLINE_S)
+        os.kill(find_workers(second.pid)[0], signal.SIGKILL)
+        assert second.stdout is not None
+        printed = second.stdout.read()
+    assert second.returncode == 1, printed  # three machines cannot be trained
     assert {path: path.stat().st_mtime_ns for path in before} == before
     report = json.loads((tmp_path / "fleet" / "fleet.json").read_text())
     assert report["counts"] == {"complete": 3, "failed": 3, "unfinished": 0}

@@ -14,6 +14,7 @@ from aegan_train.fleet.workers import Lost
 
 GONE = Path("/nowhere")
 DONE = Result("", 1.0, 1.0, "box", {})
+OUTCOMES: list[Result | Lost] = [DONE, DONE, Lost("gone"), Result("broken", 1.0, 1.0, "box", {})]
 
 
 def make_task(number: int, needs: list[int]) -> Task:
@@ -35,7 +36,7 @@ def test_every_task_is_done_once_or_fails_with_a_reason(seed: int, n_tasks: int,
             running.append(task)
         assert running, "nothing runs, and something is left"
         task = running.pop(random_of.randrange(len(running)))
-        result = random_of.choice([DONE, DONE, Lost("gone"), Result("broken", 1.0, 1.0, "box", {})])
+        result = random_of.choice(OUTCOMES)
         n_done[task.name] += result is DONE
         schedule.settle(task, result)
         assert sorted(progress.running) == sorted(task.name for task in running)

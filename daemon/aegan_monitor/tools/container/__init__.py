@@ -1,0 +1,1 @@
+"""What the image of a container needs beside the daemon."""
