@@ -27,6 +27,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "systemd": ("systemd",),
     "homeassistant": ("integration/broker/test_home_assistant.py", "integration/broker/test_blueprint.py"),
     "exported": ("export", "integration/test_oracle.py"),
+    "ray": ("train/fleet/test_ray.py",),
+    "fleet": ("train/fleet",),
     "trained": ("train", "daemon/detection/test_scores.py"),
     "pump": ("daemon/demo/test_pump.py",),
     "browser": ("browser",),

@@ -176,7 +176,7 @@ def test_another_token_is_refused(write_plant: WritePlant, tmp_path: Path) -> No
         environment = {**cluster.environment, "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}
         done = subprocess.run([*FLEET, str(plant), "--on", cluster.address], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 1
-    assert "put the token of the head into ~/.ray/auth_token" in done.stderr
+    assert "is its token here, in ~/.ray/auth_token" in done.stderr
     assert not list((tmp_path / "fleet").glob("done/*"))
 
 

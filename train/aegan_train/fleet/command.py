@@ -1,5 +1,6 @@
 """`aegan-train fleet`: trains, evaluates and exports the machines of a plant."""
 
+import os
 import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -72,6 +73,7 @@ def make_workers(request: FleetRequest, plant: Plant) -> Workers:
 
         return LocalWorkers(request.jobs or choose_jobs(choose_device("cpu")))
     if request.where.startswith(RAY):
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled" if request.is_open else "token")  # Ray reads it when it is imported
         from aegan_train.fleet.ray_cluster import RayWorkers  # noqa: PLC0415 - an extra
 
         return RayWorkers(request.where, plant.file.out, request.jobs, request.gpus, is_open=request.is_open)

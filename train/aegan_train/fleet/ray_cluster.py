@@ -4,6 +4,7 @@ import logging
 import os
 import platform
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,9 +87,7 @@ class RayWorkers:
         self._members: list[Member] = []
         self._refused: dict[str, str] = {}  # by computer
         self._began_s = self._grown_s = time.monotonic()
-        if not is_open:
-            os.environ.setdefault(AUTH_MODE, TOKEN)
-        with explaining(address):
+        with explaining(address), warnings.catch_warnings(action="ignore"):  # the error says it
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, namespace="aegan-fleet")
             self._class = ray.remote(num_cpus=TAKES_ALL, num_gpus=gpus, max_restarts=0)(Actor)
             self._grow()
@@ -202,9 +201,8 @@ def explaining(where: str) -> Iterator[None]:
     try:
         yield
     except (ConnectionError, RayError, RuntimeError, ValueError) as error:
-        text = str(error)
-        if "token" in text.lower() or "auth" in text.lower():
-            remedy = "put the token of the head into ~/.ray/auth_token (`ray get-auth-token` shows it)"
-        else:
-            remedy = "is the head running, and does its port for clients (10001) let this computer in?"
+        remedy = (
+            "is the head running, does its port for clients (10001) let this computer in, and is its token here, in ~/.ray/auth_token "
+            "(`ray get-auth-token` on the head shows it)?"
+        )
         raise AeganError(f"{where}: {shorten(error)}; {remedy}") from error
