@@ -55,6 +55,9 @@ def test_the_image_alarms_without_root_and_writes_only_its_state(
     assert refused.stdout == "10001\nwritten\n"
     assert refused.stderr.count("Read-only file system") == 2
 
+    shown = run_in(image, *stage.entrypoint, "demo")
+    assert (shown.returncode, "demo: the alarm came " in shown.stdout) == (0, True), shown.stdout + shown.stderr
+
     with Subscriber(broker.port) as subscriber, (tmp_path / "log").open("w") as log:
         daemon = subprocess.Popen(image.enter(stage, *stage.entrypoint, *stage.command), stdout=log, stderr=log)
         try:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -90,7 +89,7 @@ def test_a_flac_that_ends_early_is_read_up_to_its_last_frame(tmp_path: Path, par
 
 
 @pytest.mark.process
-@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+@pytest.mark.ffmpeg
 def test_the_segments_of_ffmpeg_join_to_the_recording(tmp_path: Path) -> None:
     """All segments of `ffmpeg -f segment` are read and join to the recording."""
     write(tmp_path / "all.wav", noise(15 * RATE_HZ))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from broker import wait_until
+from small_disk import run_on_small_disk
 from train.fleet.conftest import N_CLIPS, WritePlant
 
 FLEET = (sys.executable, "-m", "aegan_train.cli", "fleet")
@@ -85,3 +86,33 @@ def test_a_place_that_is_none_is_refused(write_plant: WritePlant) -> None:
     plant = write_plant("  - {name: few}\n", {"few": 3})
     done = subprocess.run([*FLEET, plant, "--on", "mars"], capture_output=True, text=True, check=False)
     assert (done.returncode, "--on mars: expected local, or ray://HEAD:10001" in done.stderr) == (2, True)
+
+
+def test_a_store_that_goes_away_costs_only_its_machines(write_plant: WritePlant, tmp_path: Path) -> None:
+    """Recordings that vanish meanwhile are one line; the other machine is finished."""
+    plant = write_plant("  - {name: a}\n  - {name: b}\n", {"a": N_CLIPS, "b": N_CLIPS})
+    with subprocess.Popen([*FLEET, plant, "--jobs", "1"], stdout=subprocess.PIPE, text=True) as fleet:
+        wait_until(lambda: list((tmp_path / "fleet" / "logs").glob("train-a-*.log")), "the first task", DEADLINE_S)
+        (tmp_path / "recordings" / "b").rename(tmp_path / "gone")
+        assert fleet.stdout is not None
+        printed = fleet.stdout.read()
+    assert fleet.returncode == 1
+    machines = {machine["name"]: machine for machine in json.loads((tmp_path / "fleet" / "fleet.json").read_text())["machines"]}
+    assert (machines["a"]["state"], machines["b"]["state"]) == ("complete", "failed")
+    assert "recordings/b: no such folder" in machines["b"]["problem"]
+    assert f"b: train: is tried again at the end: {machines['b']['problem']}" in printed
+
+
+@pytest.mark.mount
+def test_a_full_disk_is_one_line_a_machine(write_plant: WritePlant, tmp_path: Path) -> None:
+    """The disk of the results is full: each machine says so, and the exit code is 1."""
+    plant, disk = write_plant("  - {name: a}\n  - {name: b}\n", {"a": N_CLIPS, "b": N_CLIPS}), tmp_path / "disk"
+    disk.mkdir()
+    plant.write_text(f"out: {disk}\n{plant.read_text()}")
+    done = run_on_small_disk(disk, 2_000_000, [*FLEET, plant, "--jobs", "2"])
+    assert done.returncode == 1, done.stderr
+    for name in "ab":
+        lines = [line for line in done.stdout.splitlines() if line.startswith(f"{name}: train: failed: ")]
+        assert len(lines) == 1, done.stdout
+        assert "space" in lines[0]
+    assert "Traceback" not in done.stderr

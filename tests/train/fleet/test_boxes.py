@@ -1,0 +1,33 @@
+"""Which box runs which bundle, by a real broker."""
+
+import argparse
+import subprocess
+
+import pytest
+
+from aegan_train.cli import make_parser
+from aegan_train.fleet.boxes import find_boxes
+from broker import Mosquitto
+from example_messages import make_health
+
+
+def parse(*options: str) -> argparse.Namespace:
+    """The options of a fleet."""
+    return make_parser().parse_args(["fleet", "plant.yaml", *options])
+
+
+@pytest.mark.broker
+def test_boxes_are_known_by_the_digest_that_they_publish(broker: Mosquitto) -> None:
+    """Two boxes with one bundle, and a machine with another."""
+    published = make_health()
+    for node, digests in (("hall", {"a": "1" * 64}), ("yard", {"a": "1" * 64, "b": "2" * 64})):
+        machines = {name: published.machines["pump"].model_copy(update={"bundle_digest": digest}) for name, digest in digests.items()}
+        text = published.model_copy(update={"machines": machines}).model_dump_json()
+        subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-r", "-t", f"aegan/{node}/health", "-m", text], check=True)
+    found = find_boxes(parse("--host", "127.0.0.1", "--port", str(broker.port)))
+    assert {digest: sorted(boxes) for digest, boxes in found.items()} == {"1" * 64: ["hall/a", "yard/a"], "2" * 64: ["yard/b"]}
+
+
+def test_without_a_broker_no_box_is_looked_for() -> None:
+    """A fleet needs no network."""
+    assert find_boxes(parse()) == {}
