@@ -48,7 +48,7 @@ test: $(DEV_STAMP)  ## every test whose parts are on this machine, chaos at a te
 test-unit: $(DEV_STAMP)  ## the inner loop: no process, no torch, no outside part
 	$(PYTEST) -m unit
 
-test-full: $(DEV_STAMP) $(FULL_STAMP)  ## the same as test with all of the chaos, with OpenVINO and Ray
+test-full: $(DEV_STAMP) $(FULL_STAMP)  ## the same as test with all of the chaos, with OpenVINO, Ray and S3
 	AEGAN_CHAOS=1 $(PYTEST)
 
 check: $(DEV_STAMP)  ## lint, format, types, import contracts
@@ -142,7 +142,7 @@ $(DEV_STAMP): $(SOURCES) | $(VENV)/bin/python
 	-$(BIN)/python -m pytest --collect-only --quiet >/dev/null
 	touch $(RUN_STAMP) $@
 
-# 400 MB, for the tests with the markers openvino and ray alone: CI and the full run have it.
+# 600 MB, for the tests with the markers openvino, ray and s3 alone (moto is an S3 on loopback): CI and the full run have it.
 $(FULL_STAMP): $(SOURCES) | $(DEV_STAMP)
-	$(PIP) --editable '.[openvino,fleet]'
+	$(PIP) --editable '.[openvino,fleet,s3]' moto flask flask-cors
 	touch $@

@@ -103,6 +103,7 @@ LACKING: dict[str, Callable[[], str | None]] = {
     "faketime": lambda: None if FAKETIME else "not installed: libfaketime",
     "openvino": lambda: None if importlib.util.find_spec("openvino") else "not installed: openvino; .ci/run and make test-full install it",
     "ray": lambda: None if importlib.util.find_spec("ray") else "not installed: ray; .ci/run and make test-full install it",
+    "s3": lambda: None if all(map(importlib.util.find_spec, ("s3fs", "moto", "flask_cors"))) else "not installed: s3fs, moto; as ray",
     "ffmpeg": lambda: lacking_programs("ffmpeg"),
     "gpu": lacking_gpu,
     "dataset": lambda: None if find_recordings() else "no recordings: set AEGAN_DATA to a folder with quadcopter_mixed",

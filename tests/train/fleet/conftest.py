@@ -27,6 +27,7 @@ def write_plant(tmp_path: Path) -> WritePlant:
             sound = Pump(500 + place, RATE_HZ).read(n_clips * 10 * RATE_HZ)
             for number in range(n_clips):
                 write_wav(folder / "recordings" / name / f"{number}.wav", sound[number * 10 * RATE_HZ : (number + 1) * 10 * RATE_HZ])
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "few.yaml").write_text(SETTINGS)
         path = folder / "plant.yaml"
         path.write_text(f"preset: tiny\nsettings: few.yaml\nmachines:\n{machines}")

@@ -13,7 +13,7 @@ def test_a_machine_that_cannot_be_trained_is_one_line(write_plant: WritePlant) -
     """A machine twice and a missing folder are problems of these machines; the others are there, with absolute paths."""
     found = load_plant(write_plant("  - {name: a}\n  - {name: b}\n  - {name: b}\n  - {name: gone}\n", {"a": 1, "b": 1}))
     assert [machine.name for machine in found.machines] == ["a"]
-    assert found.machines[0].data.is_absolute()
+    assert Path(found.machines[0].data).is_absolute()
     assert found.problems["b"] == "b is 2 times in plant.yaml; give each machine a name of its own"
     assert found.problems["gone"].endswith("recordings/gone: no such folder; put its normal recordings there, or name their folder as data")
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from aegan_train.fleet.plant import Machine, Plant, load_plant
+from aegan_train.fleet.plant import Plant, load_plant
 from aegan_train.fleet.tasks import make_tasks
 from train.fleet.conftest import WritePlant
 
@@ -31,18 +31,19 @@ def test_machines_of_a_kind_share_a_network(plant: Plant) -> None:
         seen.add(task.name)
 
 
-def test_a_name_changes_with_what_it_depends_on_and_with_nothing_else(plant: Plant) -> None:
+def test_a_name_changes_with_what_it_depends_on_and_with_nothing_else(plant: Plant, tmp_path: Path) -> None:
     """A changed recording changes its machine and the network of its kind, a new time of change as well; settings change all."""
     before = names_of(plant)
     assert names_of(plant) == before
-    clip = plant.machines[0].data / "0.wav"
+    clip = tmp_path / "recordings" / "a" / "0.wav"
     os.utime(clip, ns=(1, 1))
+    plant = load_plant(tmp_path / "plant.yaml")
     after = names_of(plant)
     assert {key for key in before if before[key] != after[key]} == {
         *[("network", "pumps"), ("train", "a"), ("export", "a"), ("train", "b"), ("export", "b")]
     }
-    (plant.machines[2].data / "notes.txt").write_text("no recording")
-    assert names_of(plant) == after
+    (tmp_path / "recordings" / "c" / "notes.txt").write_text("no recording")
+    assert names_of(load_plant(tmp_path / "plant.yaml")) == after
     for changed in ({"seed": 1}, {"preset": "edge"}):
         other = names_of(replace(plant, file=plant.file.model_copy(update=changed)))
         assert not set(other.values()) & set(after.values()), changed
@@ -54,14 +55,17 @@ def test_the_place_of_the_recordings_changes_no_name(plant: Plant, tmp_path: Pat
     """Another mount of the same folder has the same results."""
     before = names_of(plant)
     (tmp_path / "recordings").rename(tmp_path / "mounted")
-    moved = [replace(machine, data=tmp_path / "mounted" / machine.name) for machine in plant.machines]
-    assert names_of(replace(plant, machines=moved)) == before
+    path = tmp_path / "plant.yaml"
+    path.write_text(f"recordings: mounted\n{path.read_text()}")
+    assert names_of(load_plant(path)) == before
 
 
-def test_labelled_recordings_are_evaluated(plant: Plant, dataset: Path) -> None:
-    """A machine with test clips has an evaluation; a changed one changes that alone."""
-    labelled = replace(plant, machines=[Machine("x", dataset, None, "pump", None)])
-    assert [task.step for task in make_tasks(labelled)] == ["train", "evaluate", "export"]
+def test_labelled_recordings_are_evaluated(write_plant: WritePlant, dataset: Path) -> None:
+    """A machine with test clips has an evaluation, and is trained on the others alone; so is the network of its kind."""
+    of = f"data: {dataset}, machine_type: pump, kind: pumps"
+    tasks = make_tasks(load_plant(write_plant(f"  - {{name: x, {of}}}\n  - {{name: y, {of}}}\n")))
+    assert [task.step for task in tasks] == ["network", "train", "evaluate", "export", "train", "evaluate", "export"]
+    assert tasks[0].arguments[1:4] == ("--data", *[str(dataset / "dev_data" / "pump" / "train")] * 2)
 
 
 def test_what_was_done_needs_its_result(write_plant: WritePlant) -> None:

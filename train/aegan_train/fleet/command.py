@@ -47,18 +47,19 @@ def run_fleet(request: FleetRequest) -> int:
         for problem in plant.problems.values():
             print(problem, flush=True)
         schedule = Schedule(make_tasks(plant))
-        code = 0
+        progress, code = schedule.progress, 0
+        print(f"{len(progress.tasks)} tasks, of which {len(progress.done)} were done before", flush=True)
         try:
-            if schedule.progress.n_left:
+            if progress.n_left:
                 do_tasks(schedule, lambda: make_workers(request, plant))
         except KeyboardInterrupt:
             print("stopped; what was done is kept, and the same command goes on", flush=True)
             code = EXIT_INTERRUPTED
         finally:
             boxes = find_boxes(request.broker) if request.broker else {}
-            report = write_fleet_report(plant, schedule.progress, time.monotonic() - began_s, boxes)
+            report = write_fleet_report(plant, progress, time.monotonic() - began_s, boxes)
     print(report)
-    return code or (EXIT_FAILED if plant.problems or schedule.progress.failed else 0)
+    return code or (EXIT_FAILED if plant.problems or progress.failed else 0)
 
 
 def make_workers(request: FleetRequest, plant: Plant) -> Workers:
@@ -87,7 +88,6 @@ def do_tasks(schedule: Schedule, start: Callable[[], Workers]) -> None:
         AeganError: No worker can be had.
     """
     progress, table = schedule.progress, Table(schedule.progress)
-    table.say(f"{len(progress.tasks)} tasks, of which {len(progress.done)} were done before")
     workers = start()
     try:
         while progress.n_left:

@@ -10,14 +10,18 @@ from pydantic import Field
 from aegan_monitor.config.names import Name
 from aegan_monitor.config.validation import ConfigPath, Settings, validate
 from aegan_monitor.config.yaml import load_yaml
+from aegan_monitor.errors import AeganError
 from aegan_train.config import Preset, Recipe
+from aegan_train.fleet.store import Listed, is_remote, list_recordings
+
+Place = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class MachineEntry(Settings):
     """One machine, as the file has it."""
 
     name: Name = Field(description="name of the machine, as in monitor.yaml")
-    data: ConfigPath | None = Field(default=None, description="folder of its normal recordings; default: NAME in recordings")
+    data: Place | None = Field(default=None, description="folder or store of its normal recordings; default: NAME in recordings")
     kind: Name | None = Field(default=None, description="machines of one kind share a network")
     machine_type: Name | None = Field(default=None, description="folder below dev_data where the recordings lie so; default: the name")
     channel: int | None = Field(default=None, ge=0, description="of recordings with several channels, from 0")
@@ -26,7 +30,7 @@ class MachineEntry(Settings):
 class PlantFile(Settings):
     """The whole file."""
 
-    recordings: ConfigPath = Field(default=Path("recordings"), description="folder with one folder of normal recordings a machine")
+    recordings: Place = Field(default="recordings", description="folder or store with one folder of normal recordings a machine")
     out: ConfigPath = Field(default=Path("fleet"), description="folder for the results, which all computers see")
     preset: Preset = Field(default="edge", description="size of the networks: paper, edge or tiny")
     recipe: Recipe = Field(default="robust", description="robust or reference")
@@ -38,13 +42,19 @@ class PlantFile(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine whose recordings can be looked for."""
+    """A machine whose recordings were found.
+
+    Attributes:
+        data: Absolute path, or address of a store.
+        listed: The recordings there.
+    """
 
     name: str
-    data: Path
+    data: str
     kind: str | None
     machine_type: str
     channel: int | None
+    listed: tuple[Listed, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +82,25 @@ def load_plant(path: Path) -> Plant:
     """
     folder = path.resolve().parent
     file = validate(PlantFile, load_yaml(path), str(path), folder=folder)
-    file = file.model_copy(update={"recordings": folder / file.recordings, "out": folder / file.out})  # defaults are relative
+    recordings = resolve(file.recordings, folder)
+    file = file.model_copy(update={"recordings": recordings, "out": folder / file.out})  # defaults are relative
     own = load_yaml(file.settings, may_be_empty=True) if file.settings else {}
     counts = Counter(entry.name for entry in file.machines)
     problems = {name: f"{name} is {n} times in {path.name}; give each machine a name of its own" for name, n in counts.items() if n > 1}
     machines = []
     for entry in file.machines:
-        data = entry.data or file.recordings / entry.name
         if entry.name in problems:
             continue
-        if not data.is_dir():
-            problems[entry.name] = f"{data}: no such folder; put its normal recordings there, or name their folder as data"
+        data = resolve(entry.data, folder) if entry.data else f"{recordings}/{entry.name}"
+        try:
+            listed = list_recordings(data)
+        except AeganError as error:
+            problems[entry.name] = str(error)
             continue
-        machines.append(Machine(entry.name, data, entry.kind, entry.machine_type or entry.name, entry.channel))
+        machines.append(Machine(entry.name, data, entry.kind, entry.machine_type or entry.name, entry.channel, listed))
     return Plant(file, {"max_minutes": None, **(own if isinstance(own, dict) else {})}, machines, problems)
+
+
+def resolve(place: str, folder: Path) -> str:
+    """An address as it is, a relative path from `folder` on."""
+    return place.rstrip("/") if is_remote(place) else str(folder / place)

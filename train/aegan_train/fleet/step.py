@@ -17,9 +17,10 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from aegan_monitor.clock import now
-from aegan_monitor.errors import EXIT_FAILED, DataError
+from aegan_monitor.errors import EXIT_FAILED, AeganError, DataError
 from aegan_monitor.files import write_whole
 from aegan_train.fleet.figures import find_figures
+from aegan_train.fleet.store import fetched
 from aegan_train.fleet.tasks import Step, Task
 
 LONGEST_PROBLEM = 400  # characters
@@ -93,14 +94,14 @@ def run_logged(order: Order) -> str:
 
     Raises:
         OSError: The log cannot be written.
-        DataError: The program is not installed here.
+        DataError: The program is not installed here, or a store cannot be read.
     """
     log = Path(order.log)
     log.parent.mkdir(parents=True, exist_ok=True)
     main = load_program(order.program)
-    with log.open("w", encoding="utf-8", buffering=1) as file, into(file):
+    with fetched(order.arguments) as arguments, log.open("w", encoding="utf-8", buffering=1) as file, into(file):
         try:
-            code = main(order.arguments)
+            code = main(arguments)
         except SystemExit as error:  # argparse
             code = error.code if isinstance(error.code, int) else EXIT_FAILED
         except Exception:
@@ -150,4 +151,6 @@ def describe(error: Exception) -> str:
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror or error}"
+    if isinstance(error, AeganError):
+        return " ".join(str(error).split())
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

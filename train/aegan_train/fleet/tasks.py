@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import yaml
@@ -16,9 +16,10 @@ import yaml
 from aegan_monitor import __version__
 from aegan_monitor.detection.bundle import RECORD
 from aegan_train.artifacts import RUN_RECORD
-from aegan_train.config import SetName, load_config
+from aegan_train.config import load_config
 from aegan_train.fleet.plant import Machine, Plant
-from aegan_train.recordings.folder import MANIFEST, SETS, SUFFIXES, Split, find_folders
+from aegan_train.fleet.store import Listed
+from aegan_train.recordings.folder import MANIFEST, SPLITS, Split
 from aegan_train.run_folder import write_atomically
 
 Step = Literal["network", "train", "evaluate", "export"]
@@ -67,7 +68,6 @@ def make_tasks(plant: Plant) -> list[Task]:
     Raises:
         ConfigError: The settings are wrong.
         WriteError: They cannot be written into the folder of the results.
-        OSError: A folder of recordings cannot be read.
     """
     file = plant.file
     config = load_config(file.preset, file.settings, file.recipe, **({} if "max_minutes" in plant.own else {"max_minutes": None}))
@@ -79,7 +79,7 @@ def make_tasks(plant: Plant) -> list[Task]:
     networks: dict[str, Task] = {}
     for kind, members in group_by_kind(plant.machines).items():
         recordings = [digest_of[machine.name] for machine in members]
-        folders = [str(folder) for machine in members for folder in find_train_folders(machine)]
+        folders = [folder for machine in members for folder in find_train_folders(machine)]
         arguments = ("--data", *folders, "--machine-type", kind, *options)
         networks[kind] = make_fit(plant, "network", kind, {**base, "recordings": recordings}, arguments, ())
         tasks.append(networks[kind])
@@ -87,7 +87,7 @@ def make_tasks(plant: Plant) -> list[Task]:
         network = networks.get(machine.kind or "")
         shared = ("--network", str(network.run)) if network else ()
         channel = () if machine.channel is None else ("--channel", str(machine.channel))
-        arguments = ("--data", str(machine.data), "--machine-type", machine.machine_type, *options, *shared, *channel)
+        arguments = ("--data", machine.data, "--machine-type", machine.machine_type, *options, *shared, *channel)
         needs = (network.name,) if network else ()
         inputs = {**base, "recordings": digest_of[machine.name], "network": network and network.digest, "machine": machine.machine_type}
         fit = make_fit(plant, "train", machine.name, {**inputs, "channel": machine.channel}, arguments, needs)
@@ -113,12 +113,12 @@ def make_fit(plant: Plant, step: Step, machine: str, inputs: dict[str, object], 
 
 def make_evaluation(plant: Plant, machine: Machine, fit: Task) -> list[Task]:
     """The evaluation of a machine that has labelled recordings."""
-    if not any(find_folders(machine.data, machine.machine_type, "test", name) for name in SETS):
+    if not find_split(machine, "test"):
         return []
     digest = digest_values({"fit": fit.digest, "recordings": digest_recordings(machine, "test")})
     scores = plant.file.out / "evaluations" / f"{machine.name}-{digest}.jsonl"
     scores.parent.mkdir(parents=True, exist_ok=True)
-    arguments = ("evaluate", str(fit.run), "--data", str(machine.data), "--jsonl", str(scores))
+    arguments = ("evaluate", str(fit.run), "--data", machine.data, "--jsonl", str(scores))
     return [make_task(plant, "evaluate", machine.name, digest, "aegan-train", arguments, (fit.name,), scores, fit.run)]
 
 
@@ -158,24 +158,22 @@ def write_settings(plant: Plant) -> Path:
     return path
 
 
-def find_train_folders(machine: Machine) -> list[Path]:
+def find_train_folders(machine: Machine) -> list[str]:
     """The folders of normal recordings: those of the DCASE layout where there are some, else the machine's own."""
-    return find_split_folders(machine, "train") or [machine.data]
+    inside = {PurePosixPath(name).parent for name, _, _ in find_split(machine, "train")}
+    return [f"{machine.data}/{folder}" for folder in sorted(inside)] or [machine.data]
 
 
-def find_split_folders(machine: Machine, split: Split) -> list[Path]:
-    """The folders of the DCASE layout."""
-    names: Iterable[SetName] = SETS
-    return [folder for name in names for folder in find_folders(machine.data, machine.machine_type, split, name)]
+def find_split(machine: Machine, split: Split) -> list[Listed]:
+    """The recordings in the folders of the DCASE layout: `.../TYPE/train/NAME`."""
+    places = [(machine.machine_type, leaf) for leaf in SPLITS[split]]
+    return [each for each in machine.listed if PurePosixPath(each[0]).parts[-3:-1] in places]
 
 
 def digest_recordings(machine: Machine, split: Split) -> str:
-    """Digest of names, sizes and times of change of the recordings: reading months of sound at each start would take hours."""
-    folders = find_train_folders(machine) if split == "train" else find_split_folders(machine, split)
-    paths = {path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES}
-    paths.update(path for path in (machine.data / MANIFEST,) if path.is_file())
-    listed = [(path.relative_to(machine.data).as_posix(), (found := path.stat()).st_size, found.st_mtime_ns) for path in sorted(paths)]
-    return digest_values(listed)
+    """Digest of names, sizes and versions of the recordings: reading months of sound at each start would take hours."""
+    found = find_split(machine, split) or machine.listed
+    return digest_values([*found, *(each for each in machine.listed if each[0] == MANIFEST and each not in found)])
 
 
 def digest_values(values: object) -> str:
