@@ -38,7 +38,7 @@ def test_a_killed_fleet_goes_on_and_repeats_nothing(write_plant: WritePlant, dat
     """Workers end with a killed fleet. The next call does what was left, also where a worker is killed; bad machines are a line each."""
     machines = (
         "  - {name: a, kind: pumps}\n  - {name: b, kind: pumps}\n  - {name: twice}\n  - {name: twice}\n  - {name: gone}\n  - {name: few}\n"
-        f"  - {{name: labelled, data: {dataset}, machine_type: pump}}\n"
+        f"  - {{name: labelled, data: {dataset}, machine_type: pump, backtest: recordings/a}}\n"
     )
     plant = write_plant(machines, {"a": N_CLIPS, "b": N_CLIPS, "few": 3})
     done = tmp_path / "fleet" / "done"
@@ -64,11 +64,12 @@ def test_a_killed_fleet_goes_on_and_repeats_nothing(write_plant: WritePlant, dat
     assert "expected at least 8 normal clips, found" in problems["few"]
     labelled = next(machine for machine in report["machines"] if machine["name"] == "labelled")
     assert 0.5 <= labelled["auc"] <= 1.0
+    assert labelled["backtest_h"] == pytest.approx(N_CLIPS * 10 / 3600, abs=0.01)
     assert all(line in printed for line in problems.values())
     assert "<h1>6 machines: 3 complete, 3 failed</h1>" in (tmp_path / "fleet" / "fleet.html").read_text()
     again = subprocess.run([*FLEET, plant], capture_output=True, text=True, check=False)
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert "10 tasks, of which 8 were done before" in again.stdout
+    assert "11 tasks, of which 9 were done before" in again.stdout
 
 
 def test_two_fleets_in_one_folder_are_refused(write_plant: WritePlant, tmp_path: Path) -> None:

@@ -77,3 +77,16 @@ def test_what_was_done_needs_its_result(write_plant: WritePlant) -> None:
     task.run.mkdir(parents=True)
     task.result.write_text("{}")
     assert task.is_done
+
+
+def test_later_recordings_are_backtested(write_plant: WritePlant, tmp_path: Path) -> None:
+    """The bundle of the machine is judged, with the labels that lie beside the recordings; a further one changes the backtest alone."""
+    path = write_plant("  - {name: a, backtest: recordings/b}\n", {"a": 1, "b": 1})
+    (tmp_path / "recordings" / "b" / "labels.csv").write_text("file,start_s,end_s,what\n0.wav,1,2,knock\n")
+    train, export, backtest = make_tasks(load_plant(path))
+    assert (backtest.step, backtest.program, backtest.needs) == ("backtest", "aegan-monitor", (export.name,))
+    assert str(export.result.parent) in Path(backtest.arguments[2]).read_text()
+    assert ("--labels", str(tmp_path / "recordings" / "b" / "labels.csv")) == backtest.arguments[3:5]
+    (tmp_path / "recordings" / "b" / "1.wav").write_bytes(b"more")
+    assert [task.name for task in make_tasks(load_plant(path))][:2] == [train.name, export.name]
+    assert make_tasks(load_plant(path))[2].name != backtest.name

@@ -7,7 +7,7 @@ from pathlib import Path
 from aegan_monitor.command_options import add_command, parse_count, parse_positive
 from aegan_monitor.terminal_arguments import add_place
 
-SENTENCE = "Trains, evaluates and exports the machines of a plant; what was done before is not done again."
+SENTENCE = "Trains, evaluates, exports and backtests the machines of a plant; what was done before is not done again."
 
 
 def add_fleet(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", run: Callable[[argparse.Namespace], int]) -> None:

@@ -1,4 +1,4 @@
-"""`aegan-train fleet`: trains, evaluates and exports the machines of a plant."""
+"""`aegan-train fleet`: trains, evaluates, exports and backtests the machines of a plant."""
 
 import os
 import time

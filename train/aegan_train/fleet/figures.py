@@ -55,9 +55,22 @@ def find_bundle(result: Path, _run: Path) -> Figures:
     return {"bundle_digest": record[DIGEST_KEY], "megabytes": round(n_bytes / 1e6, 1)}
 
 
+def find_alarms(result: Path, _run: Path) -> Figures:
+    """Alarms of a backtest."""
+    facts = json.loads(result.read_text(encoding="utf-8"))
+    most = facts["false_alarms_per_week_at_most"]
+    found: Figures = {
+        "alarms": facts["n_alarms"],
+        "false_alarms": facts["n_false_alarms"],
+        "backtest_h": round(facts["scored_s"] / 3600, 2),
+    }
+    return found if most is None else {**found, "false_per_week_at_most": round(most, 4)}
+
+
 FINDERS: Mapping[Step, Callable[[Path, Path], Figures]] = {
     "network": find_proof_figures,
     "train": find_proof_figures,
     "evaluate": find_auc,
     "export": find_bundle,
+    "backtest": find_alarms,
 }

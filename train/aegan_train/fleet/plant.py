@@ -25,6 +25,7 @@ class MachineEntry(Settings):
     kind: Name | None = Field(default=None, description="machines of one kind share a network")
     machine_type: Name | None = Field(default=None, description="folder below dev_data where the recordings lie so; default: the name")
     channel: int | None = Field(default=None, ge=0, description="of recordings with several channels, from 0")
+    backtest: Place | None = Field(default=None, description="folder or store of later recordings, in which the alarms are counted")
 
 
 class PlantFile(Settings):
@@ -47,6 +48,7 @@ class Machine:
     Attributes:
         data: Absolute path, or address of a store.
         listed: The recordings there.
+        backtest, later: The same for the backtest; empty without one.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Machine:
     machine_type: str
     channel: int | None
     listed: tuple[Listed, ...]
+    backtest: str = ""
+    later: tuple[Listed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +97,12 @@ def load_plant(path: Path) -> Plant:
             continue
         data = resolve(entry.data, folder) if entry.data else f"{recordings}/{entry.name}"
         try:
-            listed = list_recordings(data)
+            listed, backtest = list_recordings(data), resolve(entry.backtest, folder) if entry.backtest else ""
+            later = list_recordings(backtest) if backtest else ()
         except AeganError as error:
             problems[entry.name] = str(error)
             continue
-        machines.append(Machine(entry.name, data, entry.kind, entry.machine_type or entry.name, entry.channel, listed))
+        machines.append(Machine(entry.name, data, entry.kind, entry.machine_type or entry.name, entry.channel, listed, backtest, later))
     return Plant(file, {"max_minutes": None, **(own if isinstance(own, dict) else {})}, machines, problems)
 
 

@@ -15,7 +15,19 @@ from aegan_train.fleet.tasks import Task
 from aegan_train.run_folder import write_atomically
 
 JSON, PAGE = "fleet.json", "fleet.html"
-COLUMNS = ("machine", "kind", "state", "normal sound", "false alarms a week, proved", "AUC", "processor time", "box", "bundle", "problem")
+COLUMNS = (
+    "machine",
+    "kind",
+    "state",
+    "normal sound",
+    "false alarms a week, proved",
+    "AUC",
+    "alarms in the backtest",
+    "processor time",
+    "box",
+    "bundle",
+    "problem",
+)
 STYLE = "body{font:14px sans-serif}td,th{padding:.2em .6em;text-align:left;border-bottom:1px solid #ccc}.failed{background:#fdd}"
 
 
@@ -106,6 +118,7 @@ def list_cells(machine: Mapping[str, Any]) -> list[str]:
         "" if hours is None else show_hours(hours),
         "" if proved is None else f"at most {show_rate(proved)}",
         str(machine.get("auc", "")),
+        f"{machine['alarms']}, false {machine['false_alarms']}, {machine['backtest_h']} h" if "alarms" in machine else "",
         f"{machine['cpu_s']:.0f} s" if machine["cpu_s"] else "",
         ", ".join(machine["boxes"]),
         str(machine.get("bundle_digest", ""))[:12],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aegan_monitor.errors import AeganError, DataError
+from aegan_monitor.tools.backtest.plant import LABELS
 from aegan_train.recordings.folder import MANIFEST, SUFFIXES
 
 SCHEME = "://"
@@ -22,14 +23,14 @@ def is_remote(place: str) -> bool:
 
 
 def list_recordings(place: str) -> tuple[Listed, ...]:
-    """The recordings of a machine and its manifest, by name.
+    """The recordings of a machine, its manifest and its labels of known faults, by name.
 
     Raises:
         DataError: There is no such folder, it holds no recording, or the store cannot be read.
     """
     found = _list_store(place) if is_remote(place) else _list_folder(Path(place))
-    listed = tuple(sorted(each for each in found if Path(each[0]).suffix.lower() in SUFFIXES or each[0] == MANIFEST))
-    if not listed:
+    listed = tuple(sorted(each for each in found if Path(each[0]).suffix.lower() in SUFFIXES or each[0] in (MANIFEST, LABELS)))
+    if all(name in (MANIFEST, LABELS) for name, _, _ in listed):
         raise DataError(f"{place}: no WAV or FLAC recording there; put the machine's normal recordings there, or name their folder as data")
     return listed
 

@@ -85,6 +85,8 @@ def describe(result: Result) -> str:
         words.append(f"{figures['score']} AUC {auc}")
     if (hours := figures.get("hours")) is not None:
         words.append(f"{show_hours(float(hours))} prove at most {show_rate(float(figures['proved_per_week']))} false alarms a week")
+    if (alarms := figures.get("alarms")) is not None:
+        words.append(f"{alarms} alarms in {figures['backtest_h']} h, {figures['false_alarms']} of them false")
     if digest := figures.get("bundle_digest"):
         words.append(f"bundle {str(digest)[:12]}, {figures['megabytes']} MB")
     return "".join(f", {word}" for word in words)

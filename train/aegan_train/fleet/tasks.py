@@ -1,4 +1,4 @@
-"""The graph of tasks of a plant: network of a kind, training, evaluation and export of a machine.
+"""The graph of tasks of a plant: network of a kind; training, evaluation, export and backtest of a machine.
 
 A task is a command that a person could type. Its name ends with a digest of all that its result depends on, and so do its results: what is
 done is never done again.
@@ -6,7 +6,7 @@ done is never done again.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -15,14 +15,15 @@ import yaml
 
 from aegan_monitor import __version__
 from aegan_monitor.detection.bundle import RECORD
+from aegan_monitor.tools.backtest.plant import LABELS, RESULT
 from aegan_train.artifacts import RUN_RECORD
 from aegan_train.config import load_config
 from aegan_train.fleet.plant import Machine, Plant
-from aegan_train.fleet.store import Listed
+from aegan_train.fleet.store import Listed, is_remote
 from aegan_train.recordings.folder import MANIFEST, SPLITS, Split
 from aegan_train.run_folder import write_atomically
 
-Step = Literal["network", "train", "evaluate", "export"]
+Step = Literal["network", "train", "evaluate", "export", "backtest"]
 DIGITS = 12  # of a digest in a name
 
 
@@ -71,7 +72,7 @@ def make_tasks(plant: Plant) -> list[Task]:
     """
     file = plant.file
     config = load_config(file.preset, file.settings, file.recipe, **({} if "max_minutes" in plant.own else {"max_minutes": None}))
-    settings = write_settings(plant)
+    settings = write_yaml(plant, plant.own)
     base = {"version": __version__, "config": config.model_dump(mode="json"), "seed": file.seed}
     options = ("--preset", file.preset, "--recipe", file.recipe, "--config", str(settings), "--seed", str(file.seed), "--resume")
     tasks: list[Task] = []
@@ -91,7 +92,8 @@ def make_tasks(plant: Plant) -> list[Task]:
         needs = (network.name,) if network else ()
         inputs = {**base, "recordings": digest_of[machine.name], "network": network and network.digest, "machine": machine.machine_type}
         fit = make_fit(plant, "train", machine.name, {**inputs, "channel": machine.channel}, arguments, needs)
-        tasks += [fit, *make_evaluation(plant, machine, fit), make_export(plant, machine, fit)]
+        export = make_export(plant, machine, fit)
+        tasks += [fit, *make_evaluation(plant, machine, fit), export, *make_backtest(plant, machine, export)]
     return tasks
 
 
@@ -130,6 +132,20 @@ def make_export(plant: Plant, machine: Machine, fit: Task) -> Task:
     return make_task(plant, "export", machine.name, digest, "aegan-export", arguments, (fit.name,), bundle / RECORD, fit.run)
 
 
+def make_backtest(plant: Plant, machine: Machine, export: Task) -> list[Task]:
+    """The backtest of a machine that has later recordings, with the alarm as the daemon has it by default."""
+    if not machine.backtest:
+        return []
+    digest = digest_values({"export": export.digest, "recordings": machine.later, "channel": machine.channel})
+    out = plant.file.out / "backtests" / f"{machine.name}-{digest}"
+    config = write_yaml(plant, {"machines": [{"name": machine.name, "bundle": str(export.result.parent)}]})
+    is_labelled = any(name == LABELS for name, _, _ in machine.later) and not is_remote(machine.backtest)
+    labels = ("--labels", f"{machine.backtest}/{LABELS}") if is_labelled else ()
+    channel = () if machine.channel is None else ("--channel", str(machine.channel))
+    arguments = ("backtest", "--config", str(config), *labels, *channel, "--out", str(out), machine.backtest)
+    return [make_task(plant, "backtest", machine.name, digest, "aegan-monitor", arguments, (export.name,), out / RESULT, export.run)]
+
+
 def make_task(
     plant: Plant,
     step: Step,
@@ -146,15 +162,15 @@ def make_task(
     return Task(step, machine, digest, program, arguments, needs, result, run, out / "done" / f"{name}.json", out / "logs" / f"{name}.log")
 
 
-def write_settings(plant: Plant) -> Path:
-    """Write the settings of all trainings, by their digest; returns the file.
+def write_yaml(plant: Plant, values: Mapping[str, object]) -> Path:
+    """Write a file of settings, named by its digest; returns it.
 
     Raises:
         WriteError: It cannot be written.
     """
-    path = plant.file.out / "settings" / f"{digest_values(plant.own)}.yaml"
+    path = plant.file.out / "settings" / f"{digest_values(values)}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda partial: partial.write_text(yaml.safe_dump(plant.own), encoding="utf-8"))
+    write_atomically(path, lambda partial: partial.write_text(yaml.safe_dump(dict(values)), encoding="utf-8"))
     return path
 
 
