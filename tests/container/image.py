@@ -17,7 +17,7 @@ DEADLINE_S = 600.0
 LAST = "last"  # the name of a stage that has none
 WITHOUT = ("PYTHONPATH", "VIRTUAL_ENV", "NOTIFY_SOCKET", "WATCHDOG_USEC", "MAKEFLAGS", "STATE_DIRECTORY")
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-HOLD = 'mount -t tmpfs -o mode=755,size=3G tmpfs "$1"; echo ready; exec sleep infinity'
+HOLD = 'mount -t tmpfs -o mode=755,size=3G tmpfs "$1"; echo ready; exec setpriv --pdeathsig KILL sleep infinity'
 STAGE = """\
 set -eu
 root=$1/root
@@ -66,10 +66,14 @@ class Image:
         """Execute the recipe."""
         command = ["unshare", "--mount", "--propagation", "private", "bash", "-euc", HOLD, "bash", str(self._folder)]
         self._holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self._holder.stdout is not None
-        assert self._holder.stdout.readline() == "ready\n"
-        for name, value in read_recipe(self._source / "container" / "Containerfile"):
-            STEPS[name](self, value)
+        try:
+            assert self._holder.stdout is not None
+            assert self._holder.stdout.readline() == "ready\n"
+            for name, value in read_recipe(self._source / "container" / "Containerfile"):
+                STEPS[name](self, value)
+        except BaseException:
+            self.__exit__()  # `with` calls it only after a build that succeeds
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -26,6 +26,25 @@ def image(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield built
 
 
+def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """The holder of the namespace, and the memory that its files take, end with a build that fails."""
+    (tmp_path / "container").mkdir()
+    (tmp_path / "container" / "Containerfile").write_text("FROM debian:bookworm-slim\nRUN exit 3\n")
+    folder = tmp_path / "image"
+    folder.mkdir()
+    with pytest.raises(AssertionError, match="exit 3': 3 after"), Image(folder, tmp_path):
+        pass
+    assert [place.parent.name for place in Path("/proc").glob("[0-9]*/mounts") if str(folder) in read(place)] == []
+
+
+def read(path: Path) -> str:
+    """A file of a process, which may have ended."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
 def run_in(image: Image, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command in the image as its user."""
     return subprocess.run(image.enter(image.stage, *command), capture_output=True, text=True, check=False, timeout=DEADLINE_S)
