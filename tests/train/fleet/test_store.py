@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aegan_monitor.errors import DataError
-from aegan_train.fleet.store import list_recordings
+from aegan_train.fleet.store import COPIES, fetched, list_recordings
 from train.fleet.conftest import N_CLIPS, WritePlant
 
 FLEET = (sys.executable, "-m", "aegan_train.cli", "fleet")
@@ -77,3 +77,19 @@ def test_what_is_no_store_is_refused(place: str, words: str) -> None:
     """One line says what is expected."""
     with pytest.raises(DataError, match=words):
         list_recordings(place)
+
+
+def test_copies_of_killed_processes_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next task on that computer removes them; those of a process that runs stay, and a task without a store makes no folder."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    (tmp_path / f"{COPIES}{ended.pid}-x" / "0").mkdir(parents=True)
+    running = tmp_path / f"{COPIES}{os.getppid()}-x"
+    running.mkdir()
+    with fetched(["--data", "recordings"]) as arguments:
+        assert arguments == ["--data", "recordings"]
+        assert len(list(tmp_path.iterdir())) == 2
+    with pytest.raises(DataError), fetched(["nothing://a"]):
+        pass
+    assert list(tmp_path.iterdir()) == [running]

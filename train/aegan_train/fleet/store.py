@@ -4,6 +4,8 @@ A store is listed from the computer of the fleet. What a task needs of it is cop
 """
 
 import contextlib
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ from aegan_monitor.tools.backtest.plant import LABELS
 from aegan_train.recordings.folder import MANIFEST, SUFFIXES
 
 SCHEME = "://"
+COPIES = "aegan-recordings-"  # begin of the name of a folder with copies; the number of its process follows
 Listed = tuple[str, int, str]  # name below the folder, bytes, and version: what changes with the content
 
 
@@ -81,7 +84,11 @@ def fetched(arguments: Sequence[str]) -> Iterator[list[str]]:
         DataError: A store cannot be read.
         OSError: The disk of temporary files is full.
     """
-    with tempfile.TemporaryDirectory(prefix="aegan-recordings-") as folder:
+    if not any(map(is_remote, arguments)):
+        yield list(arguments)
+        return
+    remove_left_over()
+    with tempfile.TemporaryDirectory(prefix=f"{COPIES}{os.getpid()}-") as folder:
         replaced = []
         for number, argument in enumerate(arguments):
             if is_remote(argument):
@@ -93,6 +100,14 @@ def fetched(arguments: Sequence[str]) -> Iterator[list[str]]:
             else:
                 replaced.append(argument)
         yield replaced
+
+
+def remove_left_over() -> None:
+    """Remove the copies of processes that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{COPIES}*-*"):
+        pid = folder.name.removeprefix(COPIES).partition("-")[0]
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(folder, ignore_errors=True)  # another's may not be removed
 
 
 @contextlib.contextmanager
