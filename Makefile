@@ -32,6 +32,9 @@ SEEDS ?= 3
 # Most integration tests wait: five workers for two cores.
 WORKERS ?= $(shell expr 5 \* $$(nproc) / 2)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 15
+# Three nodes of a cluster keep both cores busy: its tests run alone, and first.
+ALONE := tests/train/fleet/test_ray.py
+ALL_TESTS := $(BIN)/python -m pytest $(ALONE) && $(PYTEST) --deselect $(ALONE)
 
 .PHONY: demo demo-live test test-unit test-full check quality wheel release clean demo-bundle generate install uninstall
 .DELETE_ON_ERROR:
@@ -43,13 +46,13 @@ demo-live: $(RUN_STAMP)  ## three pumps and the page until Ctrl-C; break and rep
 	$(BIN)/aegan-monitor demo --live
 
 test: $(DEV_STAMP)  ## every test whose parts are on this machine, chaos at a tenth (AEGAN_CHAOS=0.1)
-	$(PYTEST)
+	$(ALL_TESTS)
 
 test-unit: $(DEV_STAMP)  ## the inner loop: no process, no torch, no outside part
 	$(PYTEST) -m unit
 
 test-full: $(DEV_STAMP) $(FULL_STAMP)  ## the same as test with all of the chaos, with OpenVINO, Ray and S3
-	AEGAN_CHAOS=1 $(PYTEST)
+	export AEGAN_CHAOS=1; $(ALL_TESTS)
 
 check: $(DEV_STAMP)  ## lint, format, types, import contracts
 	$(BIN)/ruff check .

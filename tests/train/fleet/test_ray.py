@@ -148,13 +148,16 @@ def test_a_cluster_makes_the_same_bundles_though_a_node_is_killed(cluster: Clust
     """What a killed node did is begun again elsewhere, and every bundle is that of this computer, bit for bit."""
     machines, clips = "".join(f"  - {{name: {name}}}\n" for name in "abcd"), dict.fromkeys("abcd", N_CLIPS)
     far, near = write_plant(machines, clips, tmp_path / "far"), write_plant(machines, clips, tmp_path / "near")
-    command = [*FLEET, str(far), "--on", cluster.address]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=cluster.environment) as fleet:
-        wait_until(lambda: list((tmp_path / "far" / "fleet" / "done").glob("*.json")), "a task", DEADLINE_S)
+    command, log = [*FLEET, str(far), "--on", cluster.address], tmp_path / "log"
+    with log.open("w") as file, subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=cluster.environment) as fleet:
+
+        def has_done_one() -> bool:
+            assert fleet.poll() is None, log.read_text()
+            return any((tmp_path / "far" / "fleet" / "done").glob("*.json"))
+
+        wait_until(has_done_one, f"a task; {log}", DEADLINE_S)
         wait_until(lambda: try_to_kill(cluster), "a task on a node that is not the head", DEADLINE_S)
-        assert fleet.stdout is not None
-        printed = fleet.stdout.read()
-    assert (fleet.returncode, "begins again" in printed) == (0, True), printed
+    assert (fleet.returncode, "begins again" in log.read_text()) == (0, True), log.read_text()
     subprocess.run([*FLEET, str(near)], check=True, stdout=subprocess.DEVNULL)
     assert find_digests(tmp_path / "far" / "fleet" / "fleet.json") == find_digests(tmp_path / "near" / "fleet" / "fleet.json")
 

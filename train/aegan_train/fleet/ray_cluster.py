@@ -21,7 +21,7 @@ from aegan_train.fleet.tasks import Task
 from aegan_train.fleet.workers import Lost
 
 AUTH_MODE, TOKEN = "RAY_AUTH_MODE", "token"
-START_S = 120.0  # until the first actor is there
+START_S = 300.0  # until the first actor is there, where others have failed
 GROW_EVERY_S = 10.0  # how often new computers are looked for
 TAKES_ALL = 1  # processor of an actor
 
@@ -86,6 +86,7 @@ class RayWorkers:
         self._out, self._n_most, self._gpus, self._is_open = out, n_most, gpus, is_open
         self._members: list[Member] = []
         self._refused: dict[str, str] = {}  # by computer
+        self._has_said = False
         self._began_s = self._grown_s = time.monotonic()
         with explaining(address), warnings.catch_warnings(action="ignore"):  # the error says it
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, namespace="aegan-fleet")
@@ -121,9 +122,11 @@ class RayWorkers:
                 found += self._take(pending[reference], reference)
             if time.monotonic() - self._grown_s >= GROW_EVERY_S:
                 self._grow()
-        if not self.n_all and time.monotonic() - self._began_s > START_S:
-            reasons = "; ".join(self._refused.values()) or f"it gave no processor within {START_S:.0f} s; is it busy, or has it no GPU?"
-            raise AeganError(f"the cluster: {reasons}")
+        if not self.n_all and self._refused and time.monotonic() - self._began_s > START_S:
+            raise AeganError(f"the cluster: {'; '.join(self._refused.values())}")
+        if not self.n_all and not self._has_said:
+            self._has_said = True
+            print("waiting for a processor of the cluster", flush=True)
         return found
 
     def close(self) -> None:
