@@ -68,6 +68,24 @@ def test_a_quota_of_one_megabyte_is_kept(tmp_path: Path) -> None:
     assert len(read_sound(folder, "case-3")) == 12 * RATE_HZ  # as it was
 
 
+def test_the_evidence_of_an_active_alarm_outlasts_newer_cases(tmp_path: Path) -> None:
+    """The quota takes those of another machine, though that of the active alarm is the oldest."""
+    folder = NotingFolder(tmp_path)
+    with writing(tmp_path, folder, max_mb=1.0) as writer:
+        hear(writer, 0, 12)
+        raise_alarm(writer, "active", 12)
+        wait_until(lambda: CASE in folder.files("pump", "active"), "evidence of the active alarm")
+        for number in range(4):
+            hear(writer, 0, 12, "fan")  # as after a reload
+            raise_alarm(writer, f"case-{number}", 12, "fan")
+            wait_until(lambda number=number: CASE in folder.files("fan", f"case-{number}"), "evidence")  # type: ignore[misc]
+            clear(writer, f"case-{number}", 12, "fan")
+    assert folder.removed[:2] == ["case-0", "case-1"]
+    assert "active" not in folder.removed
+    assert set(folder.files("pump", "active")) >= {SOUNDS[0], PICTURE, CASE}
+    assert folder.measure_bytes() <= MB
+
+
 def test_a_smaller_quota_holds_from_the_start(tmp_path: Path) -> None:
     """A case that a person called a fault outlasts the others."""
     with writing(tmp_path) as writer:
