@@ -97,9 +97,9 @@ class Ring:
             return self._closed and self._n_stored == 0
 
     @property
-    def n_waiting(self) -> int:
-        """Samples that wait to be read (any thread)."""
-        return self._n_stored
+    def n_late(self) -> int:
+        """Samples that wait longer than for the end of a hop, because the reader is late (any thread)."""
+        return max(0, self._n_stored - self._hop_samples)
 
     @property
     def overrun_window_samples(self) -> int:

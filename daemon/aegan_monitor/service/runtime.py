@@ -70,8 +70,8 @@ class Line:
 
     @property
     def behind_s(self) -> float:
-        """Seconds of sound that wait to be judged; 0 for recordings that are read as fast as they are judged."""
-        return self.ring.n_waiting / self.sample_rate_hz if self.supervisor.is_paced else 0.0
+        """Seconds of sound that could have been judged and was not; 0 for recordings that are read as fast as they are judged."""
+        return self.ring.n_late / self.sample_rate_hz if self.supervisor.is_paced else 0.0
 
     def hear(self, run: Run, time: datetime, now_s: float) -> list[Payload]:
         """Score a run, as `Machine.hear`; a failure of the inference is this machine's fault alone, and is retried."""

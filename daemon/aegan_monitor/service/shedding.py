@@ -1,17 +1,17 @@
 """Overload: how many segments the network evaluates, so that the daemon keeps up with its machines. Pure: time is passed in."""
 
 STRIDES = (1, 2, 4)  # every, every second, every fourth segment
-LATE_S = 2.0  # of sound that waits: from there on the daemon is late
-GRAVE_S = 12.0  # of sound that waits: the ring holds 30 s
+LATE_S = 2.0  # of late sound, which could have been judged: from there on the daemon is late
+GRAVE_S = 12.0  # of late sound: the ring holds 30 s
 SURE_S = 2.0  # for which it is late before anything is left out: after a short hindrance it catches up by itself
 SETTLE_S = 4.0  # until a change shows
-CALM_S = 0.6  # of sound that waits: the daemon keeps up
+CALM_S = 0.6  # of late sound: the daemon keeps up
 FIRST_CALM_S, LONGEST_CALM_S = 30.0, 300.0  # for which it keeps up before more segments are tried
 RELAPSE_S = 60.0  # after such a trial; if it is late again within that time, the next one waits twice as long
 
 
 class Shedding:
-    """From the sound that waits to the stride of the segments: 1 while the daemon keeps up, larger while it is late.
+    """From the late sound to the stride of the segments: 1 while the daemon keeps up, larger while it is late.
 
     Attributes:
         stride: The network evaluates one segment in so many.
@@ -31,12 +31,12 @@ class Shedding:
         if self.stride == 1:
             return ""
         return (
-            f"this computer is too slow for its machines: the network evaluates one segment in {self.stride}, and decisions rest on those; "
+            f"this computer is too slow for its machines: the network evaluates one segment in {self.stride}, at least one a decision; "
             "monitor fewer machines, or train with a smaller preset"
         )
 
     def look(self, behind_s: float, now_s: float) -> bool:
-        """Whether the stride changes, because `behind_s` seconds of sound wait of the latest machine; call it every second at least."""
+        """Whether the stride changes, because the latest machine has `behind_s` seconds of late sound; call it every second at least."""
         before = self.stride
         if behind_s > LATE_S:
             self._calm_since_s = None
