@@ -185,3 +185,10 @@ def test_an_event_keeps_what_the_judge_counts(active: Story) -> None:
     assert active.machine.record.memory == active.machine._judge.policy.memory
     active.decide(False, True)
     assert active.machine.record.n_raised == 2
+
+
+def test_a_change_that_does_not_last_is_no_alarm() -> None:
+    """What was pending and is normal again does not count among the alarms."""
+    story = Story(on_hops=2)
+    story.decide(True, False)
+    assert story.machine.record.n_raised == 0

@@ -39,6 +39,7 @@ class Listener:
         for score in scores:
             lasting = None if excess is None else find_lasting_share(excess)
             outcome = self.judge.judge(ClipScore(self.end, {self.score: score}, 0.0, lasting, excess=excess))
+            self.decision = outcome.decision
             found += [each.event for each in outcome.transitions if each.event]
             self.end += HOP
         return found
@@ -58,6 +59,8 @@ def test_a_gross_change_alarms_within_thirty_seconds() -> None:
     """Three clips in a row beyond normal sound are enough, by the budget of one a month too, where evidence takes longer."""
     listener = Listener(per_week=7 / 30)
     assert listener.hear(*NORMAL[:50]) == []
+    usual = listener.policy._fields.normalisation[listener.score]
+    assert listener.decision.normalised == pytest.approx((NORMAL[49] - usual.mean) / usual.std)
     score = listener.policy.gross_score + 0.01
     n = next(n for n in range(60) if listener.hear(score))
     assert n * 1.024 < 25
@@ -145,6 +148,17 @@ def test_a_lasting_fault_is_one_alarm() -> None:
     events = listener.hear(*rng.normal(3.0, 1.0, 600))
     assert events == ["raised"]
     assert listener.hear(*rng.normal(0.0, 1.0, 400)) == ["cleared"]
+
+
+def test_a_gross_change_holds_an_alarm_at_once() -> None:
+    """What is left of an active alarm's evidence after normal sound is full again, long before the block ends in which the change is."""
+    listener = Listener(n_clips=16)
+    listener.hear(*[60.0] * 40)
+    listener.hear(*[-1.0] * 500)
+    assert listener.judge.record.process == "alarm"
+    assert 0 < (listener.decision.evidence or 0) < 1
+    listener.hear(*[60.0] * 29)
+    assert listener.decision.evidence == 1
 
 
 def test_the_memory_continues_where_it_was() -> None:

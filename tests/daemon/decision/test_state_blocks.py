@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from aegan_monitor.alarm.judge import Judge
+from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.budget_policy import LEAST_BLOCKS, BudgetPolicy
 from aegan_monitor.decision.evidence import Evidence
 from aegan_monitor.decision.p_value import NormalScores
 from aegan_monitor.decision.proof import commission, cross_judge
+from aegan_monitor.decision.sound.states import OperatingState
 from aegan_monitor.detection.record import NormalBlocks, NormalState
 from aegan_monitor.types import ClipScore
 from story import open_demo
@@ -122,3 +125,17 @@ def test_each_stretch_has_a_state() -> None:
     """Another number of states than of stretches is refused."""
     with pytest.raises(ValidationError, match="states: expected one for each of 2 stretches, found 1"):
         NormalBlocks(n_clips=1, stretches=[[1.0], [2.0]], states=[0])
+
+
+def test_a_clip_with_sound_of_two_states_is_compared_with_all() -> None:
+    """The judge takes the state of a clip where that has lasted since the clip began."""
+    record, policy = open_demo().record, make_policy()
+    known = record.calibration["recorded"].model_copy(update={"blocks": policy.blocks})
+    fields = record.model_copy(update={"normal_sound": STATES, "calibration": {"recorded": known}})
+    judge = Judge(fields, record.score, AlarmConfig(), Budget(1.0))
+    found = [
+        judge.judge(ClipScore(end, {record.score: 0.0}, 0.0), state=OperatingState("running_1", "running", since, index=QUIET)).decision
+        for end, since in ((2 * CLIP, CLIP), (3 * CLIP, 2 * CLIP + 1))
+    ]
+    assert [each.threshold for each in found] == [policy._gross_score_of[QUIET], policy.gross_score]
+    assert found[0].threshold < found[1].threshold

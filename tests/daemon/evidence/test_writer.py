@@ -63,6 +63,7 @@ def test_an_alarm_that_comes_back_adds_one_sound(tmp_path: Path) -> None:
             raise_alarm(writer, "one", start + 25, event_id=f"event-{number}")
             hear(writer, start + 25, start + 30)
             clear(writer, "one", start + 30)
+    assert writer.problem == ""
     folder = WritableFolder(tmp_path)
     case = folder.read("pump", "one")
     assert case is not None
