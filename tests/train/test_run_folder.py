@@ -27,7 +27,7 @@ def test_a_second_training_in_one_folder_is_refused(tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         with (
-            pytest.raises(DataError, match="run: another training writes there; wait for its end, or choose another --out$"),
+            pytest.raises(DataError, match="run: another training writes there; wait for its end, or choose another folder$"),
             lock_run(run),
         ):
             pass
@@ -43,7 +43,7 @@ def test_a_second_training_in_one_folder_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     """A file in place of the folder gives one line."""
     (tmp_path / "file").touch()
-    wanted = r"file/run: cannot be written: Not a directory; make it writable, or choose another --out$"
+    wanted = r"file/run: cannot be written: Not a directory; make it writable, or choose another folder$"
     with pytest.raises(WriteError, match=wanted), lock_run(tmp_path / "file" / "run"):
         pass
 

@@ -31,7 +31,7 @@ def lock_run(out: Path) -> Iterator[None]:
         tempfile.TemporaryFile(dir=out).close()
         descriptor = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise WriteError(f"{out}: cannot be written: {error.strerror}; {find_remedy(error)}, or choose another --out") from error
+        raise WriteError(f"{out}: cannot be written: {error.strerror}; {find_remedy(error)}, or choose another folder") from error
     try:
         _lock(descriptor, out)
         yield
@@ -46,7 +46,7 @@ def _lock(descriptor: int, out: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise DataError(f"{out}: another training writes there; wait for its end, or choose another --out") from error
+        raise DataError(f"{out}: another training writes there; wait for its end, or choose another folder") from error
     except OSError as error:  # a network share that locks no folders
         if error.errno not in {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP}:
             raise

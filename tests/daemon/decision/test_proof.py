@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
+from aegan_monitor.alarm.judge import Judge
+from aegan_monitor.config.alarm import AlarmConfig
 from aegan_monitor.decision.budget import Budget
 from aegan_monitor.decision.budget_policy import BudgetPolicy
-from aegan_monitor.decision.proof import commission, least_events, most_events
+from aegan_monitor.decision.proof import WEEK_H, Proof, commission, cross_judge, least_events, most_events, resample, show_delay
 from aegan_monitor.detection.record import NormalBlocks
-from story import open_demo
+from aegan_monitor.types import ClipScore
+from story import HOP_S, HOP_SAMPLES, open_demo
 
 DAY_BLOCKS = round(86_400 / 9.728)
 
@@ -67,3 +70,49 @@ def test_more_normal_sound_finds_a_change_sooner() -> None:
     assert delays[2] is not None
     assert delays[0] > delays[1] > delays[2]
     assert 30 < delays[2] < 60
+
+
+def test_the_proof_grows_with_what_the_daemon_hears() -> None:
+    """Hours without an alarm count as those of the calibration do, an alarm as a false one, and its own time not at all."""
+    assert Proof(24.0, 1).most_per_week(72.0, 2) == pytest.approx(most_events(3) / 96 * WEEK_H)
+    blocks = NormalBlocks(n_clips=1, stretches=np.random.default_rng(1).normal(size=(24, DAY_BLOCKS // 24)).tolist())
+    record = open_demo().record
+    known = record.calibration["recorded"].model_copy(update={"blocks": blocks})
+    judge = Judge(record.model_copy(update={"calibration": {"recorded": known}}), record.score, AlarmConfig(), Budget(1.0))
+    assert judge.proof is not None
+    assert judge.proved_per_week == judge.proof.most_per_week()
+    for place, score in enumerate([-1.0] * 500 + [60.0] * 100):
+        judge.judge(ClipScore(place * HOP_SAMPLES, {record.score: score}, 0.0))
+        if judge.record.process == "alarm":
+            break
+    assert judge.proved_per_week == pytest.approx(judge.proof.most_per_week((place + 1) * HOP_S / 3600, 1))
+    proved = judge.proved_per_week
+    judge.judge(ClipScore((place + 1) * HOP_SAMPLES, {record.score: 60.0}, 0.0))
+    assert judge.proved_per_week == proved
+
+
+def test_what_follows_itself_alarms_more_often() -> None:
+    """Blocks are resampled in runs: unusual ones that come together alarm, as many that are spread do not."""
+    rng = np.random.default_rng(3)
+    scores = rng.normal(size=(40, 200))
+    scores[:, 100:106] += 2.5
+    together, spread = (resample(make_policy(each.tolist())) for each in (scores, rng.permutation(scores.ravel()).reshape(scores.shape)))
+    assert together is not None
+    assert spread is not None
+    assert together > 2 * spread
+
+
+def test_alike_blocks_are_judged_as_fewer() -> None:
+    """Where blocks of one recording are alike, each fold is worth its share of the independent ones."""
+    scores = np.random.default_rng(4).normal(size=(20, 30)).tolist()
+    blocks = NormalBlocks(n_clips=1, stretches=scores, alike=0.5, per_recording=30.0)
+    policy = BudgetPolicy(open_demo().record, open_demo().record.score, blocks, "recorded", Budget(1.0))
+    least = [min(float(part.min()) for part in cross_judge(each)) for each in (policy, make_policy(scores))]
+    assert policy.n_effective < 50
+    assert least[0] > 5 * least[1]
+
+
+@pytest.mark.parametrize(("delay_s", "words"), [(None, "never"), (119.0, "119 s"), (600.0, "10 min")])
+def test_a_delay_in_words(delay_s: float | None, words: str) -> None:
+    """None is a delay without end."""
+    assert show_delay(delay_s) == words

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from aegan_monitor.errors import ConfigError
+from aegan_train.cli import main
 from aegan_train.fleet.plant import load_plant
 from train.fleet.conftest import WritePlant
 
@@ -34,3 +35,11 @@ def test_a_wrong_file_is_refused(write_plant: WritePlant, machines: str, words: 
     """Each problem has its place and what is expected."""
     with pytest.raises(ConfigError, match=words):
         load_plant(write_plant(machines))
+
+
+@pytest.mark.parametrize("where", ["ray", "ray://", "LOCAL", "hall"])
+def test_another_place_is_refused(where: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the plant is read."""
+    with pytest.raises(SystemExit):
+        main(["fleet", "gone.yaml", "--on", where])
+    assert f"argument --on: expected local, or ray://HEAD:10001, found {where!r}\n" in capsys.readouterr().err

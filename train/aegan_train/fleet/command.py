@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aegan_monitor.clock import now
-from aegan_monitor.errors import EXIT_FAILED, AeganError, UsageError
+from aegan_monitor.errors import EXIT_FAILED, AeganError
 from aegan_monitor.program import EXIT_INTERRUPTED
+from aegan_train.fleet.arguments import LOCAL
 from aegan_train.fleet.boxes import find_boxes
 from aegan_train.fleet.local import LocalWorkers
 from aegan_train.fleet.plant import Plant, load_plant
@@ -19,8 +20,6 @@ from aegan_train.fleet.table import Table
 from aegan_train.fleet.tasks import make_tasks
 from aegan_train.fleet.workers import Lost, Workers
 from aegan_train.run_folder import lock_run
-
-LOCAL, RAY = "local", "ray://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +65,17 @@ def make_workers(request: FleetRequest, plant: Plant) -> Workers:
     """The workers of `--on`.
 
     Raises:
-        AeganError: There is no such place, or the cluster cannot be used.
+        AeganError: The cluster cannot be used.
     """
     if request.where == LOCAL:
         from aegan_train.bench.processes import choose_jobs  # noqa: PLC0415 - torch is loaded where it is needed
         from aegan_train.fit import choose_device  # noqa: PLC0415 - as above
 
         return LocalWorkers(request.jobs or choose_jobs(choose_device("cpu")))
-    if request.where.startswith(RAY):
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled" if request.is_open else "token")  # Ray reads it when it is imported
-        from aegan_train.fleet.ray_cluster import RayWorkers  # noqa: PLC0415 - an extra
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled" if request.is_open else "token")  # Ray reads it when it is imported
+    from aegan_train.fleet.ray_cluster import RayWorkers  # noqa: PLC0415 - an extra
 
-        return RayWorkers(request.where, plant.file.out, request.jobs, request.gpus, is_open=request.is_open)
-    raise UsageError(f"--on {request.where}: expected local, or ray://HEAD:10001")
+    return RayWorkers(request.where, plant.file.out, request.jobs, request.gpus, is_open=request.is_open)
 
 
 def do_tasks(schedule: Schedule, start: Callable[[], Workers]) -> None:
@@ -98,7 +95,7 @@ def do_tasks(schedule: Schedule, start: Callable[[], Workers]) -> None:
             for task, result in workers.wait(WAIT_S):
                 failed = schedule.settle(task, result)
                 if failed:
-                    table.say(f"{task.machine}: {task.step}: failed: {failed}")
+                    table.say(f"{task.machine}: {task.step}: failed: {failed}; its log: {task.log}")
                 elif isinstance(result, Lost):
                     table.say(f"{task.machine}: {task.step}: begins again: {result.reason}")
                 elif result.problem:
