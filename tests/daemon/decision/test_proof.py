@@ -96,10 +96,12 @@ def test_what_follows_itself_alarms_more_often() -> None:
     rng = np.random.default_rng(3)
     scores = rng.normal(size=(40, 200))
     scores[:, 100:106] += 2.5
-    together, spread = (resample(make_policy(each.tolist())) for each in (scores, rng.permutation(scores.ravel()).reshape(scores.shape)))
+    together, spread = (
+        resample(make_policy(each.tolist(), 20.0)) for each in (scores, rng.permutation(scores.ravel()).reshape(scores.shape))
+    )
     assert together is not None
     assert spread is not None
-    assert together > 2 * spread
+    assert together > 5 * spread > 0
 
 
 def test_alike_blocks_are_judged_as_fewer() -> None:
