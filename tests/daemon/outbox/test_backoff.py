@@ -50,3 +50,12 @@ def test_a_message_with_a_fault_of_its_own_blocks_nothing() -> None:
     backoff.sent(TOPIC)
     backoff.refused(TOPIC, 0.0, for_good=True)
     assert backoff.is_free(TOPIC, 0.0)
+
+
+def test_an_attempt_with_a_fault_of_its_own_frees_the_others() -> None:
+    """The next message of the key need not wait for an attempt that will never be accepted."""
+    backoff = Backoff()
+    backoff.refused(TOPIC, 0.0)
+    backoff.sent(TOPIC)
+    backoff.refused(TOPIC, FIRST_RETRIAL_S, for_good=True)
+    assert backoff.is_free(TOPIC, FIRST_RETRIAL_S)
