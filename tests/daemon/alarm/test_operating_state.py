@@ -22,16 +22,20 @@ RATE_HZ, HOP, STANDSTILL_S = 16_000, HOP_SAMPLES, 60
 OFF_DBFS, RUNNING_DBFS = -60.0, -20.0
 
 
-def make_machine(*, has_states: bool = True) -> Machine:
-    """A machine without a network that is off or runs."""
-    record = open_demo().record
+def make_tracker() -> StateTracker:
+    """A machine that is off or runs."""
     states = [
         NormalState(name=name, share=0.5, level_dbfs=[level - 2, level, level + 2], bands_dbfs=[[level - 30, level - 10, level]] * 8)
         for name, level in (("off", OFF_DBFS), ("running", RUNNING_DBFS))
     ]
-    tracker = StateTracker(NormalStates(states), RATE_HZ, Times(20 * RATE_HZ, 10 * RATE_HZ, STANDSTILL_S * RATE_HZ))
+    return StateTracker(NormalStates(states), RATE_HZ, Times(20 * RATE_HZ, 10 * RATE_HZ, STANDSTILL_S * RATE_HZ))
+
+
+def make_machine(tracker: StateTracker | None = None, *, has_states: bool = True) -> Machine:
+    """A machine without a network, with its states."""
+    record = open_demo().record
     judge = Judge(record, record.score, AlarmConfig(policy="threshold", on_delay_s=2.0, off_delay_s=2.0))
-    return Machine("pump", SamplePipeline(record.score), judge, states=tracker if has_states else None)
+    return Machine("pump", SamplePipeline(record.score), judge, states=tracker or make_tracker() if has_states else None)
 
 
 def publish(machine: Machine, level_dbfs: float, start_hop: int, n_hops: int, n_joined: int = 1) -> list[Payload]:
@@ -91,3 +95,18 @@ def test_a_bundle_without_states_has_none() -> None:
     [answer] = checked(machine.obey(Command(command="state", value="off"), NOW, 0.0))
     assert isinstance(answer, Result)
     assert answer.reason == NO_STATES
+
+
+def test_sound_on_both_sides_of_a_gap_makes_no_state() -> None:
+    """Three seconds of a running machine, a gap and two more do not agree; a state that follows has begun after the gap."""
+    tracker = make_tracker()
+    machine = make_machine(tracker)
+    hear(machine, OFF_DBFS, 0, 32)
+    hear(machine, RUNNING_DBFS, 32, 3)
+    before = tracker.now.index
+    rng, start = np.random.default_rng(1), 3600 * RATE_HZ
+    sound = (10 ** (RUNNING_DBFS / 20) / np.sqrt(2) * rng.standard_normal(12 * RATE_HZ)).astype(np.float32)
+    machine.hear(Run(sound[: 2 * RATE_HZ], start, after_gap=True), NOW, 0.0)
+    assert tracker.now.index == before
+    machine.hear(Run(sound[2 * RATE_HZ :], start + 2 * RATE_HZ, after_gap=False), NOW, 0.0)
+    assert (tracker.now.name, tracker.now.since_sample) == ("running", start)
