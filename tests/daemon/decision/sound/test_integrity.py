@@ -102,6 +102,15 @@ def test_a_fault_of_the_microphone_is_found_and_ends(state: NormalState, sound: 
     assert trusted[-1] == ends[-1]
 
 
+def test_a_fault_that_comes_again_ends_again(state: NormalState, sound: FloatArray) -> None:
+    """It ends after ten seconds of sound in a row: a pause of six seconds between two silences ends none."""
+    samples = sound[: 100 * RATE_HZ].copy()
+    for start_s, stop_s in ((20, 25), (50, 54), (60, 64)):
+        samples[start_s * RATE_HZ : stop_s * RATE_HZ] = 0
+    found = hear_faults(Integrity(RATE_HZ, CLIP_SAMPLES, [state]), as_recorded(samples))
+    assert found == [(21, "silent"), (35, "ok"), (51, "silent"), (74, "ok")]
+
+
 @pytest.mark.parametrize("level_db", [0, 6, 12, 30])
 def test_loud_sound_of_another_shape_is_sound_of_the_machine(state: NormalState, sound: FloatArray, level_db: float) -> None:
     """A fault that adds noise between 2 and 5 kHz is trusted from its first second on; what clips is marked."""
