@@ -55,8 +55,9 @@ def test_what_belongs_no_more_is_cleared_until_the_broker_has_taken_it() -> None
     assert deliver(outbox) == []
 
 
-def test_what_belongs_again_is_not_forgotten() -> None:
-    """A machine that returns before the clearing is acknowledged keeps its topic."""
+@pytest.mark.parametrize("has_news", [True, False])
+def test_what_belongs_again_is_not_forgotten(has_news: bool) -> None:
+    """A machine that returns before the clearing is acknowledged keeps its topic, with a state of its own meanwhile or without."""
     outbox = Outbox()
     outbox.belong([FAN])
     outbox.written(outbox.changes())
@@ -65,9 +66,11 @@ def test_what_belongs_again_is_not_forgotten() -> None:
     assert row is not None
     outbox.sent(row)
     outbox.belong([FAN])
-    outbox.put(make_state(FAN))
+    if has_news:
+        outbox.put(make_state(FAN))
     outbox.acknowledged(row.number)
     assert outbox.everything().topics == frozenset({FAN})
+    outbox.put(make_state(FAN))
     assert deliver(outbox) == [(FAN, b"{}")]
     outbox.connected()
     assert deliver(outbox) == [(FAN, b"{}")]
