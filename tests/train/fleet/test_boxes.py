@@ -1,14 +1,17 @@
 """Which box runs which bundle, by a real broker."""
 
 import argparse
+import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from aegan_train.cli import make_parser
+from aegan_train.cli import main, make_parser
 from aegan_train.fleet.boxes import find_boxes
-from broker import Mosquitto
+from broker import Mosquitto, find_free_port
 from example_messages import make_health
+from train.fleet.conftest import WritePlant
 
 
 def parse(*options: str) -> argparse.Namespace:
@@ -31,3 +34,13 @@ def test_boxes_are_known_by_the_digest_that_they_publish(broker: Mosquitto) -> N
 def test_without_a_broker_no_box_is_looked_for() -> None:
     """A fleet needs no network."""
     assert find_boxes(parse()) == {}
+
+
+def test_a_broker_that_is_gone_costs_no_report(write_plant: WritePlant, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The report has all but the boxes; a line says why, and the exit code is 1."""
+    plant, port = write_plant("  - {name: gone}\n"), str(find_free_port())
+    assert main(["fleet", str(plant), "--host", "127.0.0.1", "--port", port, "--timeout", "1"]) == 1
+    assert [machine["name"] for machine in json.loads((tmp_path / "fleet" / "fleet.json").read_text())["machines"]] == ["gone"]
+    printed = capsys.readouterr()
+    assert f"the report does not say which box runs which bundle: MQTT broker 127.0.0.1:{port}" in printed.out
+    assert printed.err == ""

@@ -55,7 +55,11 @@ def run_fleet(request: FleetRequest) -> int:
             print("stopped; what was done is kept, and the same command goes on", flush=True)
             code = EXIT_INTERRUPTED
         finally:
-            boxes = find_boxes(request.broker) if request.broker else {}
+            try:
+                boxes = find_boxes(request.broker) if request.broker else {}
+            except AeganError as error:  # no reason to lose the report of a long training
+                boxes, code = {}, code or EXIT_FAILED
+                print(f"the report does not say which box runs which bundle: {error}", flush=True)
             report = write_fleet_report(plant, progress, time.monotonic() - began_s, boxes)
     print(report)
     return code or (EXIT_FAILED if plant.problems or progress.failed else 0)
