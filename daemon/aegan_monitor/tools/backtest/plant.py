@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aegan_monitor import __version__
 from aegan_monitor.alarm.judge import Judge
 from aegan_monitor.audio.recording import Recording
 from aegan_monitor.config.model import MachineConfig, MonitorConfig, load_config
@@ -93,7 +94,7 @@ def find_lines(facts: dict[str, Any]) -> list[str]:
 
 
 def make_part(machine: MachineConfig, config: MonitorConfig, arguments: Namespace) -> Part:
-    """What a machine's result depends on: bundle, alarm, budgets, and name, size and time of change of each recording.
+    """What a machine's result depends on: version, bundle, alarm, budgets, and name, size and time of change of each recording.
 
     Raises:
         AeganError: It has no recordings, or its bundle is damaged.
@@ -108,7 +109,7 @@ def make_part(machine: MachineConfig, config: MonitorConfig, arguments: Namespac
     bundle, own = load_bundle(machine.bundle), share(config)[machine.name]
     judge = Judge(bundle.record, choose_score(machine, bundle), machine.alarm, own, bundle.reference)
     budgets = arguments.budget if isinstance(judge.policy, BudgetPolicy) else []  # thresholds know none
-    values = [bundle.record.record_sha256, settings, own.per_week, budgets, arguments.channel, listed]
+    values = [__version__, bundle.record.record_sha256, settings, own.per_week, budgets, arguments.channel, listed]
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:DIGITS]
     command = [sys.executable, "-m", "aegan_monitor.tools.backtest.follower", "backtest", "--config", str(arguments.config)]
     command += ["--machine", machine.name, *(["--labels", str(labels[0])] if labels else [])]
